@@ -1,0 +1,174 @@
+// Package ir is the compiled configuration: what a proxy needs and nothing
+// else. It is plain data. It holds no pointers to live things, no Kubernetes
+// types and no behaviour beyond small accessors, it can be serialised, and
+// whoever holds a value treats it as read-only once it was published.
+//
+// Package ir imports the standard library only; any package may import it.
+package ir
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is one complete configuration of a proxy.
+type Config struct {
+	// Revision numbers the configuration; it grows by one with each change.
+	Revision  uint64      `json:"revision"`
+	Listeners []*Listener `json:"listeners,omitempty"`
+	Routes    []*Route    `json:"routes,omitempty"`
+	Clusters  []*Cluster  `json:"clusters,omitempty"`
+}
+
+// Ref names the object and place that a compiled item came from, so that
+// explain, logs and errors can point at what the user wrote.
+type Ref struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	// File, Line and Column are empty or zero for objects that are not from files.
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+}
+
+// String returns "Kind/namespace/name".
+func (r Ref) String() string { return r.Kind + "/" + r.Namespace + "/" + r.Name }
+
+// Protocol is what a listener section or a cluster speaks.
+type Protocol string
+
+const (
+	HTTP  Protocol = "HTTP"
+	HTTPS Protocol = "HTTPS"
+)
+
+// Listener is one socket. Gateway listeners that share an address and a port
+// are sections of the same Listener.
+type Listener struct {
+	// Name is unique: "ADDRESS:PORT", for example "0.0.0.0:8080" or "[::]:8443".
+	Name string `json:"name"`
+	// Address is an IP address; empty means every address of both families.
+	Address string `json:"address,omitempty"`
+	Port    uint16 `json:"port"`
+	// Protocol is HTTP, or HTTPS when connections start with a TLS handshake.
+	Protocol Protocol     `json:"protocol"`
+	Client   ClientPolicy `json:"client"`
+	Sections []*Section   `json:"sections"`
+}
+
+// Section is one Gateway listener (or ListenerSet entry). A request belongs to
+// the section with the most specific hostname that matches it, and to no other.
+type Section struct {
+	// Name is "Gateway/namespace/name/section" or "ListenerSet/namespace/name/section".
+	Name string `json:"name"`
+	// Hostname is empty (any), "host.example" or "*.host.example".
+	Hostname string       `json:"hostname,omitempty"`
+	TLS      *ServerTLS   `json:"tls,omitempty"`
+	Routes   []Attachment `json:"routes,omitempty"`
+	Ref      Ref          `json:"ref"`
+}
+
+// Attachment says that a route serves a section, under which hostnames: the
+// intersection of the route's and the section's. An empty entry means any host.
+type Attachment struct {
+	Route     string   `json:"route"`
+	Hostnames []string `json:"hostnames"`
+}
+
+// ServerTLS is how a section terminates TLS.
+type ServerTLS struct {
+	// Certificates are offered by server name and by what the client can verify;
+	// the first is used when none fits better.
+	Certificates []*Certificate `json:"certificates"`
+	// MinVersion and MaxVersion are "1.2" or "1.3"; empty means 1.2 and 1.3.
+	MinVersion string `json:"minVersion,omitempty"`
+	MaxVersion string `json:"maxVersion,omitempty"`
+	// CipherSuites limits TLS 1.2 suites by their IANA names; empty means Go's safe default.
+	CipherSuites []string `json:"cipherSuites,omitempty"`
+	// ClientAuth is how client certificates are asked for and verified.
+	ClientAuth *ClientAuth `json:"clientAuth,omitempty"`
+}
+
+// Certificate is a certificate chain with its key. Keys never appear in dumps:
+// use Redacted before a Config leaves the process.
+type Certificate struct {
+	// Name is "Secret/namespace/name".
+	Name string `json:"name"`
+	// Chain and Key are PEM.
+	Chain []byte `json:"chain"`
+	Key   []byte `json:"key,omitempty"`
+	// Staple is a DER OCSP response to staple; empty means that the proxy
+	// fetches one if the certificate carries a must-staple extension.
+	Staple []byte `json:"staple,omitempty"`
+}
+
+// ClientAuthMode follows Gateway API frontend validation.
+type ClientAuthMode string
+
+const (
+	// ClientAuthRequire refuses the handshake without a valid certificate (AllowValidOnly).
+	ClientAuthRequire ClientAuthMode = "require"
+	// ClientAuthRequestInsecure asks for a certificate and goes on with none
+	// or an invalid one (AllowInsecureFallback).
+	ClientAuthRequestInsecure ClientAuthMode = "request-insecure"
+	// ClientAuthOptional goes on with none, but refuses an invalid one.
+	ClientAuthOptional ClientAuthMode = "optional"
+)
+
+// ClientAuth asks clients for certificates.
+type ClientAuth struct {
+	Mode ClientAuthMode `json:"mode"`
+	// CA is the PEM bundle that client certificates must chain to.
+	CA []byte `json:"ca"`
+}
+
+// ClientPolicy is how a listener treats the client's side of its connections.
+// Zero durations and counts mean no limit; compile fills in the defaults.
+type ClientPolicy struct {
+	ProxyProtocol ProxyProtocolMode `json:"proxyProtocol,omitempty"`
+	// ProxyProtocolFrom limits who may speak the PROXY protocol; empty means anyone.
+	ProxyProtocolFrom []netip.Prefix `json:"proxyProtocolFrom,omitempty"`
+
+	// TrustedHops is how many proxies in front of this one append to
+	// X-Forwarded-For; TrustedProxies names them by address instead. With
+	// neither, forwarding headers from the client are replaced.
+	TrustedHops    int            `json:"trustedHops,omitempty"`
+	TrustedProxies []netip.Prefix `json:"trustedProxies,omitempty"`
+	// Forwarded says which headers are sent upstream.
+	XForwarded bool `json:"xForwarded"`
+	Forwarded  bool `json:"forwarded,omitempty"`
+	// Via is the pseudonym for the Via header (RFC 9110 §7.6.3); empty sends none.
+	Via string `json:"via,omitempty"`
+	// RequestIDHeader is made when missing; KeepRequestID keeps the client's own.
+	RequestIDHeader string `json:"requestIDHeader,omitempty"`
+	KeepRequestID   bool   `json:"keepRequestID,omitempty"`
+	// ServerHeader: true keeps the upstream's Server header (the default).
+	MergeSlashes bool `json:"mergeSlashes,omitempty"`
+
+	MaxConnections           int   `json:"maxConnections,omitempty"`
+	MaxRequestsPerConnection int   `json:"maxRequestsPerConnection,omitempty"`
+	MaxHeaderBytes           int   `json:"maxHeaderBytes"`
+	MaxHeaderCount           int   `json:"maxHeaderCount"`
+	MaxBodyBytes             int64 `json:"maxBodyBytes,omitempty"`
+
+	// HeaderTimeout bounds the time from the first byte of a request to the end
+	// of its header; IdleTimeout the wait for a next request; RequestTimeout
+	// the time to receive the whole request; BodyIdleTimeout the wait between
+	// two reads or writes of a body; HandshakeTimeout TLS and PROXY protocol.
+	HeaderTimeout         time.Duration `json:"headerTimeout"`
+	IdleTimeout           time.Duration `json:"idleTimeout"`
+	RequestTimeout        time.Duration `json:"requestTimeout,omitempty"`
+	BodyIdleTimeout       time.Duration `json:"bodyIdleTimeout,omitempty"`
+	HandshakeTimeout      time.Duration `json:"handshakeTimeout"`
+	MaxConnectionDuration time.Duration `json:"maxConnectionDuration,omitempty"`
+}
+
+// ProxyProtocolMode says whether a listener expects the PROXY protocol.
+type ProxyProtocolMode string
+
+const (
+	ProxyProtocolOff      ProxyProtocolMode = ""
+	ProxyProtocolOptional ProxyProtocolMode = "optional"
+	ProxyProtocolRequired ProxyProtocolMode = "required"
+)

@@ -1,0 +1,139 @@
+// Package filter is what a filter sees of an exchange and what it may answer.
+// Filters are built once per rule when a snapshot is built, are then shared by
+// all exchanges, and keep their per-exchange state in the Exchange. The package
+// owns no goroutines; every filter and the pipeline import it.
+package filter
+
+import (
+	"crypto/tls"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// Verdict is what a request filter decides.
+type Verdict uint8
+
+const (
+	// Continue with the next phase.
+	Continue Verdict = iota
+	// Reply: the filter has called Answer or Fail; nothing is sent upstream.
+	Reply
+)
+
+// RequestFilter acts on the request's head, before an endpoint is chosen.
+type RequestFilter interface {
+	OnRequest(x *Exchange) Verdict
+}
+
+// ResponseFilter acts on the response's head, whoever made the response.
+type ResponseFilter interface {
+	OnResponse(x *Exchange)
+}
+
+// Exchange is one request and its response on their way through the proxy. It
+// is reused: a filter keeps nothing of it after the exchange has ended.
+type Exchange struct {
+	Req  httpmsg.Request
+	Resp httpmsg.Response
+
+	// What the router chose.
+	Section *ir.Section
+	Route   *ir.Route
+	Rule    *ir.Rule
+	Match   *ir.Match
+
+	// Client is the caller's address after trusted hops were taken into account;
+	// PeerAddr and LocalAddr are the connection's own.
+	Client    netip.Addr
+	PeerAddr  netip.AddrPort
+	LocalAddr netip.AddrPort
+	// TLS is nil on plain connections.
+	TLS *tls.ConnectionState
+	// RequestID is the value of the request ID header, made or kept.
+	RequestID []byte
+
+	// Start is when the request's head was complete.
+	Start time.Time
+	// Flags gather what happened, for the access log.
+	Flags Flags
+
+	// Local is the reply that Gridway itself makes; Local.Status is zero while there is none.
+	Local LocalReply
+
+	// Wait blocks a filter for d; it is false when the exchange was cancelled
+	// (client gone, deadline) before d was over. Set by the pipeline.
+	Wait func(d time.Duration) bool
+
+	requestBody, responseBody []BodyFunc
+	after                     []func(*Exchange)
+}
+
+// BodyFunc wraps a body with one that reads from it. The pipeline closes what
+// it returns if that is an io.Closer. Read must return what is there rather
+// than wait for more, so that streams flow.
+type BodyFunc func(io.Reader) io.Reader
+
+// LocalReply is a reply made here.
+type LocalReply struct {
+	Status int
+	// Reason goes to X-Gridway-Reason, the access log and metrics; ReasonNone
+	// for replies that are configured (direct response, redirect, preflight).
+	Reason Reason
+	// Detail is for people, in the problem document's "detail".
+	Detail string
+	// Body is sent as it is, with ContentType; without a Body a Reason makes a
+	// problem document (RFC 9457), or a gRPC status for a gRPC request.
+	Body        []byte
+	ContentType string
+}
+
+// Answer sets a configured reply.
+func (x *Exchange) Answer(status int, contentType string, body []byte) Verdict {
+	x.Local = LocalReply{Status: status, ContentType: contentType, Body: body}
+	return Reply
+}
+
+// Fail sets an error reply. Detail must not repeat what the client sent.
+func (x *Exchange) Fail(status int, reason Reason, detail string) Verdict {
+	x.Local = LocalReply{Status: status, Reason: reason, Detail: detail}
+	x.Flags |= reason.Flag()
+	return Reply
+}
+
+// WrapRequestBody and WrapResponseBody put a transformation around a body. The
+// caller has set the framing and headers to what comes out of it.
+func (x *Exchange) WrapRequestBody(f BodyFunc)  { x.requestBody = append(x.requestBody, f) }
+func (x *Exchange) WrapResponseBody(f BodyFunc) { x.responseBody = append(x.responseBody, f) }
+
+// RequestBodyFuncs and ResponseBodyFuncs are for the pipeline.
+func (x *Exchange) RequestBodyFuncs() []BodyFunc  { return x.requestBody }
+func (x *Exchange) ResponseBodyFuncs() []BodyFunc { return x.responseBody }
+
+// After runs f when the exchange has ended, however it ended.
+func (x *Exchange) After(f func(*Exchange)) { x.after = append(x.after, f) }
+
+// End runs and forgets what After was given. The pipeline calls it once.
+func (x *Exchange) End() {
+	for i, f := range x.after {
+		f(x)
+		x.after[i] = nil
+	}
+	x.after = x.after[:0]
+}
+
+// Reset makes the exchange ready for the next request of its connection. What
+// belongs to the connection (PeerAddr, LocalAddr, TLS, Wait) stays.
+func (x *Exchange) Reset() {
+	x.Section, x.Route, x.Rule, x.Match = nil, nil, nil, nil
+	x.Client = netip.Addr{}
+	x.RequestID = nil
+	x.Flags = 0
+	x.Local = LocalReply{}
+	clear(x.requestBody)
+	clear(x.responseBody)
+	x.requestBody, x.responseBody = x.requestBody[:0], x.responseBody[:0]
+}

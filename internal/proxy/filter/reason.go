@@ -1,0 +1,81 @@
+package filter
+
+// Reason is a stable code for a reply that Gridway made itself, or for a way
+// in which an exchange went wrong. Its String is what the X-Gridway-Reason
+// header, the access log and metrics show.
+type Reason uint8
+
+const (
+	ReasonNone Reason = iota
+	BadRequest
+	HeaderTooLarge
+	BodyTooLarge
+	URITooLong
+	RequestTimeout // the client was too slow
+	ClientGone
+	RouteNotFound
+	BackendInvalid // the rule names a backend that does not resolve
+	NoHealthyEndpoint
+	UpstreamConnectFailure
+	UpstreamTLSFailure
+	UpstreamReset
+	UpstreamTimeout
+	UpstreamProtocolError
+	Overload // circuit breaker: connections, pending, requests
+	BreakerOpen
+	AdmissionDenied
+	RetryLimit
+	FaultInjected
+	ConnectionLimit
+	Draining
+	MisdirectedRequest
+	ExpectationFailed
+	InternalError
+	DecompressionLimit
+	reasonCount
+)
+
+var reasonNames = [reasonCount]string{
+	"", "BadRequest", "HeaderTooLarge", "BodyTooLarge", "URITooLong", "RequestTimeout", "ClientGone",
+	"RouteNotFound", "BackendInvalid", "NoHealthyEndpoint", "UpstreamConnectFailure", "UpstreamTLSFailure",
+	"UpstreamReset", "UpstreamTimeout", "UpstreamProtocolError", "Overload", "BreakerOpen", "AdmissionDenied",
+	"RetryLimit", "FaultInjected", "ConnectionLimit", "Draining", "MisdirectedRequest", "ExpectationFailed",
+	"InternalError", "DecompressionLimit",
+}
+
+// String returns the code, for example "NoHealthyEndpoint".
+func (r Reason) String() string {
+	if r < reasonCount {
+		return reasonNames[r]
+	}
+	return "Unknown"
+}
+
+// Flags is a set of reasons.
+type Flags uint64
+
+// Flag returns the set that holds just r.
+func (r Reason) Flag() Flags {
+	if r == ReasonNone {
+		return 0
+	}
+	return 1 << r
+}
+
+// Has tells whether r is in the set.
+func (f Flags) Has(r Reason) bool { return f&r.Flag() != 0 }
+
+// AppendTo appends the codes, separated by commas.
+func (f Flags) AppendTo(dst []byte) []byte {
+	first := true
+	for r := ReasonNone + 1; r < reasonCount; r++ {
+		if f.Has(r) {
+			if !first {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, reasonNames[r]...)
+			first = false
+		}
+	}
+	return dst
+}
