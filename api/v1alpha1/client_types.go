@@ -1,0 +1,178 @@
+package v1alpha1
+
+import gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+// ProxyProtocolMode says whether clients speak the PROXY protocol.
+//
+// +kubebuilder:validation:Enum=Off;Optional;Required
+type ProxyProtocolMode string
+
+const (
+	// ProxyProtocolOff takes the first bytes as the request or handshake.
+	ProxyProtocolOff ProxyProtocolMode = "Off"
+	// ProxyProtocolOptional accepts connections with and without it.
+	ProxyProtocolOptional ProxyProtocolMode = "Optional"
+	// ProxyProtocolRequired closes connections without it.
+	ProxyProtocolRequired ProxyProtocolMode = "Required"
+)
+
+// CIDR is an IP address or a prefix.
+//
+// +kubebuilder:validation:MinLength=2
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:XValidation:message="must be an IP address or a prefix such as 10.0.0.0/8",rule="isIP(self) || isCIDR(self)"
+type CIDR string
+
+// Client is how a Gateway treats its clients' connections. Listeners on one
+// port share a connection before its hostname is known, so they share these
+// settings: those of the Gateway (or the listener) that opened the port first.
+type Client struct {
+	// ProxyProtocol says whether connections begin with a PROXY protocol header
+	// (version 1 or 2): `Off`, `Optional` or `Required`. Default: Off.
+	// +optional
+	ProxyProtocol *ProxyProtocolMode `json:"proxyProtocol,omitempty"`
+	// ProxyProtocolFrom are the addresses that may send one; others are treated
+	// as with Off. Default: any.
+	// +optional
+	// +kubebuilder:validation:MaxItems=64
+	ProxyProtocolFrom []CIDR `json:"proxyProtocolFrom,omitempty"`
+	// Forwarded says which forwarding headers are believed and sent.
+	// +optional
+	Forwarded *Forwarded `json:"forwarded,omitempty"`
+	// Via is the name put in the Via header (RFC 9110 §7.6.3) of requests and
+	// responses. Default: none, no Via header is sent.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:message="must be a token or host:port without spaces",rule="self.matches('^[A-Za-z0-9!#$%&*+.^_|~:-]*$')"
+	Via *string `json:"via,omitempty"`
+	// RequestID is the header that carries the request's ID.
+	// +optional
+	RequestID *RequestID `json:"requestID,omitempty"`
+	// Limits on what clients may send.
+	// +optional
+	Limits *ClientLimits `json:"limits,omitempty"`
+	// Timeouts of clients' connections.
+	// +optional
+	Timeouts *ClientTimeouts `json:"timeouts,omitempty"`
+	// TLS versions and cipher suites of HTTPS listeners.
+	// +optional
+	TLS *ClientTLS `json:"tls,omitempty"`
+	// MergeSlashes makes one of repeated slashes in a path, before matching and
+	// forwarding. Default: false.
+	// +optional
+	MergeSlashes *bool `json:"mergeSlashes,omitempty"`
+}
+
+// Forwarded says which forwarding headers are believed and which are sent.
+//
+// +kubebuilder:validation:XValidation:message="trustedHops and trustedProxies exclude each other",rule="!(has(self.trustedHops) && self.trustedHops > 0 && has(self.trustedProxies) && size(self.trustedProxies) > 0)"
+type Forwarded struct {
+	// TrustedHops is how many proxies in front of this one add to the
+	// forwarding headers: the client's address is taken so many places from
+	// the right of X-Forwarded-For. With 0 and no trustedProxies the client's
+	// own headers are replaced. Default: 0.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=32
+	TrustedHops *int32 `json:"trustedHops,omitempty"`
+	// TrustedProxies are the addresses of proxies whose forwarding headers are
+	// believed: the client is the last address that is not one of them.
+	// Default: none.
+	// +optional
+	// +kubebuilder:validation:MaxItems=256
+	TrustedProxies []CIDR `json:"trustedProxies,omitempty"`
+	// XForwarded sends X-Forwarded-For, -Proto, -Host and -Port. Default: true.
+	// +optional
+	XForwarded *bool `json:"xForwarded,omitempty"`
+	// Forwarded sends Forwarded (RFC 7239). Default: false.
+	// +optional
+	Forwarded *bool `json:"forwarded,omitempty"`
+}
+
+// RequestID is the header that carries the request's ID.
+type RequestID struct {
+	// Header is its name. Default: X-Request-Id.
+	// +optional
+	Header *gatewayv1.HeaderName `json:"header,omitempty"`
+	// Keep takes the client's ID if it sent one; otherwise each request gets a
+	// new one. Default: false.
+	// +optional
+	Keep *bool `json:"keep,omitempty"`
+}
+
+// ClientLimits bound what clients may send.
+type ClientLimits struct {
+	// Connections open at a time, per port; more are closed at once. Default:
+	// none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Connections *int32 `json:"connections,omitempty"`
+	// RequestsPerConnection, after which it is closed. Default: none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	RequestsPerConnection *int32 `json:"requestsPerConnection,omitempty"`
+	// HeaderBytes of a request, its first line included; more is answered 431.
+	// Default: 65536.
+	// +optional
+	// +kubebuilder:validation:Minimum=1024
+	// +kubebuilder:validation:Maximum=1048576
+	HeaderBytes *int32 `json:"headerBytes,omitempty"`
+	// HeaderCount of a request; more is answered 431. Default: 100.
+	// +optional
+	// +kubebuilder:validation:Minimum=8
+	// +kubebuilder:validation:Maximum=10000
+	HeaderCount *int32 `json:"headerCount,omitempty"`
+	// BodyBytes of a request; more is answered 413. Default: none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	BodyBytes *int64 `json:"bodyBytes,omitempty"`
+}
+
+// ClientTimeouts of a connection. `0s` means no limit.
+type ClientTimeouts struct {
+	// Header runs from the first byte of a request to the end of its header; a
+	// client that is slower is answered 408. Default: 10s.
+	// +optional
+	Header *gatewayv1.Duration `json:"header,omitempty"`
+	// Idle is the wait for a next request. Default: 60s.
+	// +optional
+	Idle *gatewayv1.Duration `json:"idle,omitempty"`
+	// Request is the time to receive a whole request, with its body. Default:
+	// none.
+	// +optional
+	Request *gatewayv1.Duration `json:"request,omitempty"`
+	// BodyIdle is the longest wait for the next part of a body, or for the
+	// client to take the next part of a response. Default: 60s.
+	// +optional
+	BodyIdle *gatewayv1.Duration `json:"bodyIdle,omitempty"`
+	// Handshake bounds TLS and the PROXY protocol. Default: 10s.
+	// +optional
+	Handshake *gatewayv1.Duration `json:"handshake,omitempty"`
+	// MaxConnectionDuration closes a connection so long after it was opened,
+	// when its exchange is over. Default: none.
+	// +optional
+	MaxConnectionDuration *gatewayv1.Duration `json:"maxConnectionDuration,omitempty"`
+}
+
+// ClientTLS is what HTTPS listeners accept.
+//
+// +kubebuilder:validation:XValidation:message="minVersion is above maxVersion",rule="!has(self.minVersion) || !has(self.maxVersion) || self.minVersion <= self.maxVersion"
+type ClientTLS struct {
+	// MinVersion is the lowest version accepted. Default: 1.2.
+	// +optional
+	MinVersion *TLSVersion `json:"minVersion,omitempty"`
+	// MaxVersion is the highest version offered. Default: 1.3.
+	// +optional
+	MaxVersion *TLSVersion `json:"maxVersion,omitempty"`
+	// CipherSuites limit TLS 1.2 to these, by their IANA names; TLS 1.3 has no
+	// choice. Default: the safe ones.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	CipherSuites []CipherSuite `json:"cipherSuites,omitempty"`
+}
+
+// CipherSuite is a suite of TLS 1.2 with forward secrecy and AEAD.
+//
+// +kubebuilder:validation:Enum=TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384;TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256;TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256;TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384;TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+type CipherSuite string

@@ -1,0 +1,36 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+const (
+	// GroupName is the API group of every kind in this package.
+	GroupName = "gridway.dev"
+	// Version is the API version of every kind in this package.
+	Version = "v1alpha1"
+
+	// KindBackend is the kind of Backend objects.
+	KindBackend = "Backend"
+	// KindTrafficPolicy is the kind of TrafficPolicy objects.
+	KindTrafficPolicy = "TrafficPolicy"
+)
+
+// GroupVersion returns the group and version of this package's kinds.
+func GroupVersion() schema.GroupVersion {
+	return schema.GroupVersion{Group: GroupName, Version: Version}
+}
+
+// AddToScheme registers the kinds of this package.
+func AddToScheme(s *runtime.Scheme) error {
+	s.AddKnownTypes(GroupVersion(),
+		&Backend{}, &BackendList{},
+		&TrafficPolicy{}, &TrafficPolicyList{},
+	)
+	metav1.AddToGroupVersion(s, GroupVersion())
+	return nil
+}
+
+//go:generate sh -c "cd ../.. && go tool -modfile=tools/go.mod controller-gen object:headerFile=/dev/null paths=./api/... crd:crdVersions=v1,maxDescLen=4000 output:crd:dir=deploy/crds"
