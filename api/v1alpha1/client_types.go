@@ -4,12 +4,12 @@ import gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 // ProxyProtocolMode says whether clients speak the PROXY protocol.
 //
-// +kubebuilder:validation:Enum=Off;Optional;Required
+// +kubebuilder:validation:Enum=Disabled;Optional;Required
 type ProxyProtocolMode string
 
 const (
-	// ProxyProtocolOff takes the first bytes as the request or handshake.
-	ProxyProtocolOff ProxyProtocolMode = "Off"
+	// ProxyProtocolDisabled takes the first bytes as the request or handshake.
+	ProxyProtocolDisabled ProxyProtocolMode = "Disabled"
 	// ProxyProtocolOptional accepts connections with and without it.
 	ProxyProtocolOptional ProxyProtocolMode = "Optional"
 	// ProxyProtocolRequired closes connections without it.
@@ -28,11 +28,11 @@ type CIDR string
 // settings: those of the Gateway (or the listener) that opened the port first.
 type Client struct {
 	// ProxyProtocol says whether connections begin with a PROXY protocol header
-	// (version 1 or 2): `Off`, `Optional` or `Required`. Default: Off.
+	// (version 1 or 2): `Disabled`, `Optional` or `Required`. Default: Disabled.
 	// +optional
 	ProxyProtocol *ProxyProtocolMode `json:"proxyProtocol,omitempty"`
 	// ProxyProtocolFrom are the addresses that may send one; others are treated
-	// as with Off. Default: any.
+	// as with Disabled. Default: any.
 	// +optional
 	// +kubebuilder:validation:MaxItems=64
 	ProxyProtocolFrom []CIDR `json:"proxyProtocolFrom,omitempty"`

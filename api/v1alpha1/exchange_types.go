@@ -55,15 +55,15 @@ type Retry struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=20
 	Attempts *int32 `json:"attempts,omitempty"`
-	// On are the conditions for another try: `ConnectFailure` (no connection
+	// RetryOn are the conditions for another try: `ConnectFailure` (no connection
 	// came about), `Reset` (the endpoint closed or reset before a response
 	// began), `Timeout` (timeouts.backendRequest ended), `GatewayError` (502,
 	// 503, 504), `ServerError` (any 5xx). Default: ConnectFailure and Reset.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
-	On []RetryCondition `json:"on,omitempty"`
-	// Statuses are response codes that are tried again, beside what `on` says.
+	RetryOn []RetryCondition `json:"retryOn,omitempty"`
+	// Statuses are response codes that are tried again, beside what `retryOn` says.
 	// Default: none.
 	// +optional
 	// +listType=set

@@ -113,7 +113,7 @@ type TrafficPolicySpec struct {
 	// +kubebuilder:validation:Minimum=1
 	MaxBodyBytes *int64 `json:"maxBodyBytes,omitempty"`
 	// ProxyProtocol is the version of the PROXY protocol sent to endpoints, so
-	// that they learn the client's address. Default: `Off`.
+	// that they learn the client's address. Default: `None`.
 	// +optional
 	ProxyProtocol *UpstreamProxyProtocol `json:"proxyProtocol,omitempty"`
 	// Client is how a Gateway treats its clients' connections. Only for
@@ -124,12 +124,12 @@ type TrafficPolicySpec struct {
 
 // UpstreamProxyProtocol is a version of the PROXY protocol.
 //
-// +kubebuilder:validation:Enum=Off;V1;V2
+// +kubebuilder:validation:Enum=None;V1;V2
 type UpstreamProxyProtocol string
 
 const (
-	// UpstreamProxyProtocolOff sends no PROXY protocol header.
-	UpstreamProxyProtocolOff UpstreamProxyProtocol = "Off"
+	// UpstreamProxyProtocolNone sends no PROXY protocol header.
+	UpstreamProxyProtocolNone UpstreamProxyProtocol = "None"
 	// UpstreamProxyProtocolV1 sends the text form.
 	UpstreamProxyProtocolV1 UpstreamProxyProtocol = "V1"
 	// UpstreamProxyProtocolV2 sends the binary form.
