@@ -1,0 +1,144 @@
+package demo_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gridway/gridway/internal/demo"
+)
+
+// open starts a shop with a stand-in for the edge's inner listener.
+func open(t *testing.T) map[string]string {
+	t.Helper()
+	var inventory *url.URL
+	inner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "inventory.internal" {
+			t.Errorf("inner call for host %q", r.Host)
+		}
+		httputil.NewSingleHostReverseProxy(inventory).ServeHTTP(w, r)
+	}))
+	t.Cleanup(inner.Close)
+	shop, err := demo.Open(demo.Options{Inner: inner.URL, AnyPort: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(shop.Close)
+	at := map[string]string{}
+	for _, i := range shop.Instances() {
+		at[i.Name] = "http://" + i.Address
+	}
+	inventory, err = url.Parse(at["inventory-1"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// call asks until the answer has the wanted status: services fail now and then by design.
+func call(t *testing.T, method, url, body string, want int) map[string]any {
+	t.Helper()
+	for range 20 {
+		req, err := http.NewRequest(method, url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			continue
+		}
+		b, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			continue
+		}
+		var v map[string]any
+		if err := json.Unmarshal(b, &v); err != nil {
+			t.Fatalf("%s %s: %v in %s", method, url, err, b)
+		}
+		return v
+	}
+	t.Fatalf("%s %s never answered %d", method, url, want)
+	return nil
+}
+
+func TestShop(t *testing.T) {
+	at := open(t)
+	if p := call(t, "GET", at["catalog-1"]+"/products/lamp-01", "", 200); p["inStock"] == nil {
+		t.Errorf("product without stock: %v", p)
+	}
+	if l := call(t, "GET", at["catalog-2"]+"/products?q=oak", "", 200); l["count"].(float64) < 2 {
+		t.Errorf("search for oak: %v", l)
+	}
+	call(t, "GET", at["catalog-1"]+"/products/nothing", "", 404)
+	if v := call(t, "GET", at["reviews-v1"]+"/lamp-01", "", 200); v["stars"] != nil || v["version"] != 1.0 {
+		t.Errorf("reviews v1: %v", v)
+	}
+	if v := call(t, "GET", at["reviews-v2"]+"/lamp-01", "", 200); v["stars"] == nil || v["version"] != 2.0 {
+		t.Errorf("reviews v2: %v", v)
+	}
+	call(t, "POST", at["cart"]+"/ada/items", `{"product":"lamp-01","count":2}`, 201)
+	call(t, "POST", at["cart"]+"/ada/items", `{"product":"nothing","count":2}`, 422)
+	order := call(t, "POST", at["orders"]+"/", `{"user":"ada"}`, 201)
+	if got, want := order["cents"].(float64), 2*8900.0; got != want {
+		t.Errorf("order of %v cents, want %v", got, want)
+	}
+	call(t, "GET", at["orders"]+"/"+order["id"].(string), "", 200)
+	if c := call(t, "GET", at["cart"]+"/ada", "", 200); len(c["items"].([]any)) != 0 {
+		t.Errorf("the cart is not empty after the order: %v", c)
+	}
+}
+
+func TestConfigHasThePortsInUse(t *testing.T) {
+	shop, err := demo.Open(demo.Options{Inner: "http://127.0.0.1:1", AnyPort: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shop.Close()
+	yaml := shop.Config(18080, 18081)
+	for _, i := range shop.Instances() {
+		if !strings.Contains(yaml, `"`+i.Address+`"`) {
+			t.Errorf("%s (%s) is not in the configuration", i.Name, i.Address)
+		}
+	}
+	for _, s := range []string{"port: 18080,", "port: 18081,"} {
+		if !strings.Contains(yaml, s) {
+			t.Errorf("no %q in the configuration", s)
+		}
+	}
+	if strings.Contains(yaml, ":91") {
+		t.Error("a usual port was left in the configuration")
+	}
+}
+
+func TestTrafficVisitsTheShop(t *testing.T) {
+	paths := make(chan string, 10000)
+	edge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		paths <- r.Method + " " + strings.Join(strings.SplitN(r.URL.Path, "/", 4)[:3], "/")
+		if r.Method == "POST" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer edge.Close()
+	tr := demo.StartTraffic(edge.URL, 500)
+	missing := map[string]bool{"GET /api/products": true, "GET /api/reviews": true, "POST /api/cart": true, "POST /api/orders": true}
+	deadline := time.After(10 * time.Second)
+	for len(missing) > 0 {
+		select {
+		case p := <-paths:
+			delete(missing, p)
+		case <-deadline:
+			t.Fatalf("never asked for %v", missing)
+		}
+	}
+	tr.Stop()
+	if sent, failed := tr.Counts(); sent == 0 || failed == 0 || failed > sent {
+		t.Errorf("sent %d, failed %d", sent, failed)
+	}
+}
