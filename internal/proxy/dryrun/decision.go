@@ -1,0 +1,124 @@
+package dryrun
+
+import (
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// Request is an imagined request.
+type Request struct {
+	Method string `json:"method"`
+	// URL is absolute ("https://shop.example/cart?x=1"), or a path, which then
+	// goes to the host "localhost". Its scheme and port choose the listener.
+	URL     string      `json:"url"`
+	Headers []ir.Header `json:"headers,omitempty"`
+	// Listener is the name of a listener ("0.0.0.0:8080") or of a section
+	// ("http", "Gateway/default/edge/http") and overrides the URL's port.
+	Listener string `json:"listener,omitempty"`
+}
+
+// Action is how an exchange would end.
+type Action string
+
+const (
+	// Forward to one of Backends.
+	Forward Action = "forward"
+	// Reply by the proxy itself.
+	Reply Action = "reply"
+)
+
+// Place is an item of the configuration and where the user wrote it.
+type Place struct {
+	Name string `json:"name"`
+	Ref  ir.Ref `json:"ref,omitzero"`
+}
+
+// Decision is what the proxy would do with a Request, and why.
+type Decision struct {
+	Request  Request `json:"request"`
+	Listener string  `json:"listener,omitempty"`
+	// Section, Route and Rule are nil from the point on where nothing matched.
+	Section *Place `json:"section,omitempty"`
+	Route   *Place `json:"route,omitempty"`
+	// Rule's name is its ID, or the name that the user gave it.
+	Rule *Place `json:"rule,omitempty"`
+	// RuleIndex counts from zero within the route.
+	RuleIndex int `json:"ruleIndex,omitempty"`
+	// Match is the one of the rule's matches that held.
+	Match *ir.Match `json:"match,omitempty"`
+
+	Action   Action    `json:"action"`
+	Local    *Local    `json:"reply,omitempty"`
+	Backends []Backend `json:"backends,omitempty"`
+	Mirrors  []Mirror  `json:"mirrors,omitempty"`
+
+	// Filters are the rule's, as they are written.
+	Filters ir.Filters `json:"filters,omitzero"`
+	// Policy is in force for the exchange; Policies are the objects it came from.
+	Policy   ir.RoutePolicy `json:"policy,omitzero"`
+	Policies []ir.Ref       `json:"policies,omitempty"`
+
+	// Others are rules that were considered and lost.
+	Others []Candidate `json:"others,omitempty"`
+	// Notes say what was assumed about the request.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Local is a reply that the proxy makes.
+type Local struct {
+	Status int `json:"status"`
+	// Reason is the code in X-Gridway-Reason; empty for configured replies.
+	Reason  string      `json:"reason,omitempty"`
+	Detail  string      `json:"detail,omitempty"`
+	Headers []ir.Header `json:"headers,omitempty"`
+	Body    string      `json:"body,omitempty"`
+}
+
+// Backend is one that the exchange may go to.
+type Backend struct {
+	// Name is the object's, Cluster the runtime set behind it.
+	Name    string `json:"name"`
+	Ref     ir.Ref `json:"ref,omitzero"`
+	Cluster string `json:"cluster,omitempty"`
+	// Weight of the ref and its share of the rule's traffic in percent.
+	Weight  uint32  `json:"weight"`
+	Percent float64 `json:"percent"`
+	// Problem says why the ref does not resolve; its share is answered 500.
+	Problem string `json:"problem,omitempty"`
+
+	Filters   ir.Filters    `json:"filters,omitzero"`
+	Upstream  *Upstream     `json:"upstream,omitempty"`
+	Balance   string        `json:"balance,omitempty"`
+	Endpoints []ir.Endpoint `json:"endpoints,omitempty"`
+	// ResponseHeaders are what the filters add to a response that had none.
+	ResponseHeaders []ir.Header   `json:"responseHeaders,omitempty"`
+	ConnectTimeout  time.Duration `json:"connectTimeout,omitempty"`
+}
+
+// Upstream is the request as the backend gets it, without what every request
+// gets (X-Forwarded-*, X-Request-Id, Via, trace context).
+type Upstream struct {
+	Method  string      `json:"method"`
+	Scheme  string      `json:"scheme"`
+	Host    string      `json:"host"`
+	Path    string      `json:"path"`
+	Query   string      `json:"query,omitempty"`
+	Headers []ir.Header `json:"headers,omitempty"`
+}
+
+// Mirror is where a copy goes.
+type Mirror struct {
+	Name    string  `json:"name"`
+	Cluster string  `json:"cluster"`
+	Percent float64 `json:"percent"`
+}
+
+// Candidate is a rule that was considered.
+type Candidate struct {
+	Rule  string `json:"rule"`
+	Name  string `json:"name,omitempty"`
+	Match string `json:"match"`
+	Ref   ir.Ref `json:"ref,omitzero"`
+	Why   string `json:"why"`
+}
