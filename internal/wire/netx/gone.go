@@ -1,0 +1,112 @@
+package netx
+
+import (
+	"sync"
+	"syscall"
+	"unsafe"
+)
+
+// peek is one look at a socket, made reusable so that asking allocates nothing
+// and any goroutine may ask.
+type peek struct {
+	look func(fd uintptr)
+	poll bool // ask for the state of the socket instead of its next byte
+	b    [1]byte
+	pfd  pollFD
+	n    int
+	err  error
+}
+
+// pollFD is struct pollfd of poll(2).
+type pollFD struct {
+	fd              int32
+	events, revents int16
+}
+
+const (
+	pollErr   = 0x8
+	pollHup   = 0x10
+	pollRdHup = 0x2000
+)
+
+// peeks is shared by the process like every sync.Pool of scratch space.
+var peeks = sync.Pool{New: func() any {
+	p := new(peek)
+	p.look = p.at
+	return p
+}}
+
+func (p *peek) at(fd uintptr) {
+	for {
+		if p.poll {
+			p.n, p.err = p.pollHangup(fd)
+		} else {
+			p.n, _, p.err = syscall.Recvfrom(int(fd), p.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		}
+		if p.err != syscall.EINTR {
+			return
+		}
+	}
+}
+
+// pollHangup returns 0 if the peer has closed its side, 1 if not.
+func (p *peek) pollHangup(fd uintptr) (int, error) {
+	p.pfd = pollFD{fd: int32(fd), events: pollRdHup}
+	var now syscall.Timespec
+	_, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p.pfd)), 1,
+		uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	if errno != 0 {
+		return 1, errno
+	}
+	if p.pfd.revents&(pollErr|pollHup|pollRdHup) != 0 {
+		return 0, nil
+	}
+	return 1, nil
+}
+
+type look uint8
+
+const (
+	lookOver    look = iota // ended, reset or closed
+	lookData                // bytes wait
+	lookNothing             // open and silent
+)
+
+func (c *Conn) look(poll bool) look {
+	p := peeks.Get().(*peek)
+	p.poll = poll
+	err := c.raw.Control(p.look)
+	n, errno := p.n, p.err
+	peeks.Put(p)
+	switch {
+	case err != nil: // closed on this side
+		return lookOver
+	case errno == syscall.EAGAIN:
+		return lookNothing
+	case errno != nil || n == 0:
+		return lookOver
+	}
+	return lookData
+}
+
+// Gone reports whether the peer closed its side or reset the connection,
+// without waiting and without taking bytes from the socket. On plain sockets a
+// peer that left bytes behind is not gone before they were read; with TLS,
+// where those may be no more than close_notify, it is. Any goroutine may ask.
+// Connections without a descriptor are never gone.
+func (c *Conn) Gone() bool {
+	return c.raw != nil && c.look(c.tls != nil) == lookOver
+}
+
+// Stale reports whether an idle connection to an upstream cannot be used for
+// a new exchange: the peer has gone, or, on plain sockets, has sent bytes that
+// nobody asked for (often an answer 408 before it closes).
+func (c *Conn) Stale() bool {
+	if c.raw == nil {
+		return false
+	}
+	if c.tls != nil { // session tickets may come at any time
+		return c.look(true) == lookOver
+	}
+	return c.look(false) != lookNothing
+}

@@ -1,0 +1,277 @@
+package netx
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/gridway/gridway/internal/wire/bufpool"
+)
+
+// watchEvery is the time between two questions to a Watcher.
+const watchEvery = int64(100 * time.Millisecond)
+
+// errWouldBlock passes through crypto/tls, which leaves a connection intact
+// after an error that is a net.Error and temporary.
+var errWouldBlock error = wouldBlock{}
+
+type wouldBlock struct{}
+
+func (wouldBlock) Error() string   { return "netx: would block" }
+func (wouldBlock) Timeout() bool   { return true }
+func (wouldBlock) Temporary() bool { return true }
+
+type readMode uint8
+
+const (
+	readPlain  readMode = iota // into p
+	readIdle                   // into a buffer taken for the attempt
+	readSplice                 // into pipe
+)
+
+// reader is the state of the read that is under way. It is in the Conn because
+// a callback that captured it would be an allocation for each read.
+type reader struct {
+	by    int64 // when reads shall fail, monotonic, 0 = never
+	armed int64 // when the runtime's timer fires, 0 = it is off
+
+	ready  func(fd uintptr) bool // Conn.readReady, made once
+	mode   readMode
+	inline bool // crypto/tls is being called from within ready
+	fd     int  // the descriptor while inline
+	p      []byte
+	idle   *bufpool.Buf
+	size   int // of the idle buffer, or bytes to splice
+	pipe   *pipe
+	n      int
+	err    error
+	unread []byte // bytes that were read too far, given to the next read
+}
+
+// readRaw reads from the socket, below TLS.
+func (c *Conn) readRaw(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if len(c.in.unread) > 0 {
+		return c.takeUnread(p), nil
+	}
+	if c.raw == nil {
+		return c.readGeneric(p)
+	}
+	if c.in.inline {
+		n, err := sysRead(c.in.fd, p)
+		if err == syscall.EAGAIN {
+			return 0, errWouldBlock
+		}
+		return readResult(n, err)
+	}
+	c.in.mode, c.in.p = readPlain, p
+	err := c.waitRead()
+	c.in.p = nil
+	if err != nil {
+		return 0, err
+	}
+	return readResult(c.in.n, c.in.err)
+}
+
+func (c *Conn) takeUnread(p []byte) int {
+	n := copy(p, c.in.unread)
+	c.in.unread = c.in.unread[n:]
+	if len(c.in.unread) == 0 {
+		c.in.unread = nil
+	}
+	return n
+}
+
+// readResult turns the answer of read(2) into that of an io.Reader.
+func readResult(n int, err error) (int, error) {
+	switch {
+	case err == nil && n == 0:
+		return 0, io.EOF
+	case err == nil:
+		return n, nil
+	}
+	if _, ok := err.(syscall.Errno); ok {
+		err = os.NewSyscallError("read", err)
+	}
+	return 0, err
+}
+
+// ReadIdle waits for the next bytes without holding a buffer: it takes one of
+// at least size bytes for each attempt and gives it back while it waits. The
+// caller releases the buffer that it gets with n > 0. Besides the errors of
+// Read it returns ErrInterrupted.
+func (c *Conn) ReadIdle(size int) (buf *bufpool.Buf, n int, err error) {
+	if c.raw == nil || len(c.in.unread) > 0 {
+		return c.readIdleHolding(size)
+	}
+	c.in.mode, c.in.size = readIdle, size
+	if err := c.waitRead(); err != nil {
+		return nil, 0, err
+	}
+	if c.tls == nil {
+		c.in.n, c.in.err = readResult(c.in.n, c.in.err)
+	}
+	buf, c.in.idle = c.in.idle, nil
+	if c.in.err != nil {
+		buf.Release()
+		return nil, 0, c.in.err
+	}
+	return buf, c.in.n, nil
+}
+
+// readIdleHolding is ReadIdle where there is no descriptor to wait on.
+func (c *Conn) readIdleHolding(size int) (*bufpool.Buf, int, error) {
+	buf := bufpool.Get(size)
+	c.in.mode = readIdle
+	n, err := c.Read(buf.B)
+	c.in.mode = readPlain
+	if err != nil {
+		buf.Release()
+		return nil, 0, err
+	}
+	return buf, n, nil
+}
+
+// waitRead runs the read that c.in describes until it is done or its time is up.
+func (c *Conn) waitRead() error {
+	for {
+		err := c.raw.Read(c.in.ready)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		if err := c.readExpired(); err != nil {
+			return err
+		}
+	}
+}
+
+// readExpired is called when the runtime's timer fired, or had fired before the
+// read was tried. It arms the timer again if there is still time.
+func (c *Conn) readExpired() error {
+	now := Monotonic()
+	c.in.armed = 0
+	if c.in.mode == readIdle && c.interrupted.Load() {
+		return c.setReadTimer(0) // the next attempt takes what came meanwhile, or gives up
+	}
+	if c.in.by != 0 && now >= c.in.by {
+		return os.ErrDeadlineExceeded
+	}
+	if c.watch != nil && c.watch.Gone() {
+		return ErrWatchGone
+	}
+	c.in.armed = c.readTarget(now)
+	return c.setReadTimer(c.in.armed)
+}
+
+// readTarget says when the timer ought to fire, 0 for never.
+func (c *Conn) readTarget(now int64) int64 {
+	t := c.in.by
+	if c.watch != nil && (t == 0 || t > now+watchEvery) {
+		t = now + watchEvery
+	}
+	return t
+}
+
+// armRead is called just before a read blocks.
+func (c *Conn) armRead() {
+	if c.in.by == 0 && c.watch == nil {
+		return
+	}
+	if c.watch == nil && c.in.armed != 0 && c.in.armed <= c.in.by {
+		return
+	}
+	t := c.readTarget(Monotonic())
+	if c.in.armed != 0 && c.in.armed <= t {
+		return
+	}
+	c.in.armed = t
+	_ = c.setReadTimer(t) // fails only on closed connections, as the wait will
+}
+
+func (c *Conn) setReadTimer(t int64) error {
+	if t == 0 {
+		return c.nc.SetReadDeadline(time.Time{})
+	}
+	return c.nc.SetReadDeadline(wallTime(t))
+}
+
+// readReady is called by the runtime with the descriptor, first at once and
+// then each time it may be readable, until it returns true.
+func (c *Conn) readReady(fd uintptr) bool {
+	switch c.in.mode {
+	case readIdle:
+		c.attemptIdle(int(fd))
+	case readSplice:
+		c.in.n, c.in.err = c.in.pipe.fill(int(fd), c.in.size)
+	default:
+		c.in.n, c.in.err = sysRead(int(fd), c.in.p)
+	}
+	if c.in.err != syscall.EAGAIN {
+		return true
+	}
+	c.armRead()
+	if c.in.mode == readIdle && c.interrupted.Load() {
+		// Checked after arming: an Interrupt from now on overrides the timer.
+		c.in.err = ErrInterrupted
+		return true
+	}
+	return false
+}
+
+// attemptIdle tries to read into a pooled buffer; EAGAIN gives it back.
+// With TLS the record layer is called from here, with reads that do not block:
+// it may hold bytes of its own, so that waiting for the socket first could wait
+// for ever.
+func (c *Conn) attemptIdle(fd int) {
+	buf := bufpool.Get(c.in.size)
+	if c.tls == nil {
+		c.in.n, c.in.err = sysRead(fd, buf.B)
+	} else {
+		c.in.inline, c.in.fd = true, fd
+		c.in.n, c.in.err = c.tls.Read(buf.B)
+		c.in.inline = false
+		if c.in.n > 0 {
+			c.in.err = nil // an error comes again with the next read
+		}
+		if c.in.err == errWouldBlock {
+			c.in.err = syscall.EAGAIN
+		}
+	}
+	if c.in.err == syscall.EAGAIN {
+		buf.Release()
+		return
+	}
+	c.in.idle = buf
+}
+
+// readGeneric serves connections without a descriptor.
+func (c *Conn) readGeneric(p []byte) (int, error) {
+	for {
+		c.armRead()
+		if c.in.mode == readIdle && c.interrupted.Load() {
+			return 0, ErrInterrupted
+		}
+		n, err := c.nc.Read(p)
+		if n > 0 || !IsTimeout(err) {
+			return n, err
+		}
+		if err := c.readExpired(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// Unread gives bytes back, to be read before those of the socket. The Conn
+// keeps a copy. It is for bytes that a protocol in front (PROXY) read too far.
+func (c *Conn) Unread(p []byte) {
+	if len(p) > 0 {
+		c.in.unread = append(append([]byte(nil), p...), c.in.unread...)
+	}
+}
