@@ -1,0 +1,113 @@
+package route
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// Build makes a table. What prev, which may be nil, has built for a hostname is
+// kept if the same routes are attached under it in the same order; routes are
+// the same if they are one *ir.Route, or have equal names and non-zero hashes.
+//
+// It fails only on a regular expression that does not compile, and on a number
+// of values that differs from the number of rules; compile rules both out.
+func Build[T any](sections []Section[T], prev *Table[T]) (*Table[T], error) {
+	t := &Table[T]{}
+	for i := range sections {
+		if err := t.add(&sections[i]); err != nil {
+			return nil, err
+		}
+	}
+	for _, g := range t.ordered {
+		var before *group[T]
+		if prev != nil {
+			before, _ = prev.sections.get(g.hostname)
+		}
+		for _, h := range g.ordered {
+			var old *host[T]
+			if before != nil {
+				old, _ = before.hosts.get(h.name)
+			}
+			if err := h.build(old); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return t, nil
+}
+
+func (t *Table[T]) add(s *Section[T]) error {
+	name := normalHost(s.Section.Hostname)
+	g, ok := t.sections.get(name)
+	if !ok {
+		g = &group[T]{hostname: name}
+		t.sections.set(name, g)
+		t.ordered = append(t.ordered, g)
+	}
+	g.sections = append(g.sections, s.Section)
+	for i := range s.Routes {
+		a := &s.Routes[i]
+		if len(a.Values) != len(a.Route.Rules) {
+			return fmt.Errorf("%s has %d rules and %d values", a.Route.Name, len(a.Route.Rules), len(a.Values))
+		}
+		x := hosted[T]{section: s.Section, route: a.Route, values: a.Values}
+		if len(a.Hostnames) == 0 {
+			g.attach("", x)
+		}
+		for _, hostname := range a.Hostnames {
+			g.attach(normalHost(hostname), x)
+		}
+	}
+	return nil
+}
+
+func (g *group[T]) attach(hostname string, x hosted[T]) {
+	h, ok := g.hosts.get(hostname)
+	if !ok {
+		h = &host[T]{name: hostname}
+		g.hosts.set(hostname, h)
+		g.ordered = append(g.ordered, h)
+	}
+	// A hostname that is named twice attaches the route once.
+	if n := len(h.routes); n > 0 && h.routes[n-1].route == x.route && h.routes[n-1].section == x.section {
+		return
+	}
+	h.routes = append(h.routes, x)
+}
+
+// build makes the tree, or takes the one of old, and points its entries at the
+// rules and values of this table.
+func (h *host[T]) build(old *host[T]) error {
+	if old != nil && slices.EqualFunc(h.routes, old.routes, sameRoute) {
+		h.tree = old.tree
+	} else {
+		routes := make([]*ir.Route, len(h.routes))
+		for i := range h.routes {
+			routes[i] = h.routes[i].route
+		}
+		var err error
+		if h.tree, err = newTree(routes); err != nil {
+			return err
+		}
+	}
+	h.targets = make([]target[T], len(h.tree.entries))
+	for i := range h.tree.entries {
+		e := &h.tree.entries[i]
+		x := &h.routes[e.route]
+		rule := x.route.Rules[e.rule]
+		h.targets[i] = target[T]{
+			section: x.section,
+			route:   x.route,
+			rule:    rule,
+			match:   &rule.Matches[e.match],
+			value:   x.values[e.rule],
+		}
+	}
+	return nil
+}
+
+func sameRoute[T any](a, b hosted[T]) bool {
+	return a.route == b.route || a.route.Hash != 0 && a.route.Hash == b.route.Hash && a.route.Name == b.route.Name
+}

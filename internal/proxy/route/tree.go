@@ -1,0 +1,274 @@
+package route
+
+import (
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// tree holds the rules of one hostname. It depends on the routes alone and not
+// on the values that a Table gives to their rules, so the next Table can keep it.
+type tree struct {
+	seed    maphash.Seed
+	nodes   []node
+	entries []entry
+}
+
+// entry is one match of one rule. Entries of a span are in order of precedence.
+type entry struct {
+	cond    *conditions
+	pattern *pattern // for a regular expression
+	// rank orders the regular expressions of a tree, whichever node holds them.
+	rank               int32
+	route, rule, match int32 // indices into the routes that the tree was built from
+}
+
+func newTree(routes []*ir.Route) (*tree, error) {
+	candidates, err := collect(routes)
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{seed: maphash.MakeSeed()}
+	t.nodes = make([]node, 0, len(candidates)+1)
+	t.newNode("")
+	for i := range candidates {
+		candidates[i].node = t.place(&candidates[i])
+	}
+	t.fill(candidates)
+	t.link(0, noNode, noNode)
+	return t, nil
+}
+
+// collect lists the matches of all rules with what precedence needs.
+func collect(routes []*ir.Route) ([]candidate, error) {
+	age, total := ages(routes)
+	out := make([]candidate, 0, total)
+	for i, r := range routes {
+		for j, rule := range r.Rules {
+			for k := range rule.Matches {
+				c, err := newCandidate(&rule.Matches[k])
+				if err != nil {
+					return nil, fmt.Errorf("%s, match %d: %w", rule.ID, k, err)
+				}
+				c.age, c.route, c.rule, c.match = age[i], int32(i), int32(j), int32(k)
+				out = append(out, c)
+			}
+		}
+	}
+	return out, nil
+}
+
+// ages numbers the routes from the oldest, and counts their matches.
+func ages(routes []*ir.Route) (age []int32, matches int) {
+	order := make([]int32, len(routes))
+	for i, r := range routes {
+		order[i] = int32(i)
+		for _, rule := range r.Rules {
+			matches += len(rule.Matches)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int32) int { return compareAge(routes[a], routes[b]) })
+	age = make([]int32, len(routes))
+	for place, i := range order {
+		age[i] = int32(place)
+	}
+	return age, matches
+}
+
+func newCandidate(m *ir.Match) (candidate, error) {
+	c := candidate{class: classOf(m.Path.Type), method: m.Method != "", path: m.Path.Value}
+	var err error
+	if c.cond, err = compileConditions(m); err != nil {
+		return c, err
+	}
+	if c.cond != nil {
+		c.headers, c.query = int32(len(c.cond.headers)), int32(len(c.cond.query))
+	}
+	switch c.class {
+	case classRegex:
+		c.pattern, err = compilePattern(c.path)
+	case classPrefix:
+		c.path = strings.TrimRight(normalPath(c.path), "/")
+	default:
+		c.path = normalPath(c.path)
+	}
+	c.length = int32(len(c.path))
+	return c, err
+}
+
+// normalPath gives a configured path the form in which request paths come.
+func normalPath(p string) string {
+	if out, ok := httpmsg.NormalizePath(nil, []byte(p), false); ok && string(out) != p {
+		return string(out)
+	}
+	return p
+}
+
+// place returns the node that holds a candidate. A regular expression stays at
+// the whole segments that all of its matches start with.
+func (t *tree) place(c *candidate) int32 {
+	path := c.path
+	if c.class == classRegex {
+		literal := string(c.pattern.literal)
+		if !strings.HasPrefix(literal, "/") {
+			return 0
+		}
+		path = literal[:strings.LastIndexByte(literal, '/')]
+	}
+	if !strings.HasPrefix(path, "/") {
+		return 0
+	}
+	return t.insert(path[1:], true)
+}
+
+// fill puts the candidates into entries, those of a span side by side and in
+// order. It counts and places rather than sorts: nearly all spans hold one.
+func (t *tree) fill(candidates []candidate) {
+	for i := range candidates {
+		t.spanOf(&candidates[i]).end++
+	}
+	next := int32(0)
+	for i := range t.nodes {
+		n := &t.nodes[i]
+		for _, s := range []*span{&n.exact, &n.regex, &n.prefix} {
+			count := s.end
+			s.start, s.end = next, next
+			next += count
+		}
+	}
+	order := make([]int32, len(candidates))
+	for i := range candidates {
+		s := t.spanOf(&candidates[i])
+		order[s.end] = int32(i)
+		s.end++
+	}
+	byPrecedence := func(a, b int32) int { return compareCandidates(&candidates[a], &candidates[b]) }
+	var regexes []int32
+	for i := range t.nodes {
+		n := &t.nodes[i]
+		for _, s := range [...]span{n.exact, n.regex, n.prefix} {
+			if s.end-s.start > 1 {
+				slices.SortFunc(order[s.start:s.end], byPrecedence)
+			}
+		}
+		regexes = append(regexes, order[n.regex.start:n.regex.end]...)
+	}
+	slices.SortFunc(regexes, byPrecedence)
+	rank := make(map[int32]int32, len(regexes))
+	for r, i := range regexes {
+		rank[i] = int32(r)
+	}
+	t.entries = make([]entry, len(order))
+	for at, i := range order {
+		c := &candidates[i]
+		t.entries[at] = entry{cond: c.cond, pattern: c.pattern, rank: rank[i], route: c.route, rule: c.rule, match: c.match}
+	}
+}
+
+func (t *tree) spanOf(c *candidate) *span {
+	n := &t.nodes[c.node]
+	switch c.class {
+	case classExact:
+		return &n.exact
+	case classRegex:
+		return &n.regex
+	default:
+		return &n.prefix
+	}
+}
+
+// link lets each node know its nearest ancestors with something to fall back to.
+func (t *tree) link(at, prefix, regex int32) {
+	n := &t.nodes[at]
+	n.upPrefix, n.upRegex = prefix, regex
+	if !n.prefix.empty() {
+		prefix = at
+	}
+	if !n.regex.empty() {
+		regex = at
+	}
+	for _, s := range n.kids.slots {
+		if s.node != 0 {
+			t.link(s.node-1, prefix, regex)
+		}
+	}
+}
+
+// find returns the entry that serves the request, or -1.
+func (t *tree) find(r *httpmsg.Request) int32 {
+	path := r.Path
+	if len(path) == 0 || path[0] != '/' {
+		path = nil // "*" of OPTIONS: the prefix "/" matches every request
+	}
+	exact, prefix, regex := t.walk(path)
+	if exact != noNode && path != nil {
+		if i := t.first(t.nodes[exact].exact, r); i >= 0 {
+			return i
+		}
+	}
+	if regex != noNode {
+		if i := t.findRegex(regex, r); i >= 0 {
+			return i
+		}
+	}
+	for ; prefix != noNode; prefix = t.nodes[prefix].upPrefix {
+		if i := t.first(t.nodes[prefix].prefix, r); i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+func (t *tree) first(s span, r *httpmsg.Request) int32 {
+	for i := s.start; i < s.end; i++ {
+		if t.entries[i].cond.hold(r) {
+			return i
+		}
+	}
+	return -1
+}
+
+// findRegex tries the expressions of a node and of its ancestors in the order
+// of their ranks, which crosses from one node to another.
+func (t *tree) findRegex(at int32, r *httpmsg.Request) int32 {
+	if t.nodes[at].upRegex == noNode {
+		s := t.nodes[at].regex
+		for i := s.start; i < s.end; i++ {
+			if t.entries[i].pattern.match(r.Path) && t.entries[i].cond.hold(r) {
+				return i
+			}
+		}
+		return -1
+	}
+	for rank := int32(0); ; {
+		best := int32(-1)
+		for n := at; n != noNode; n = t.nodes[n].upRegex {
+			i := t.atRank(t.nodes[n].regex, rank)
+			if i >= 0 && (best < 0 || t.entries[i].rank < t.entries[best].rank) {
+				best = i
+			}
+		}
+		if best < 0 {
+			return -1
+		}
+		e := &t.entries[best]
+		if e.pattern.match(r.Path) && e.cond.hold(r) {
+			return best
+		}
+		rank = e.rank + 1
+	}
+}
+
+// atRank returns the first entry of the span whose rank is at least rank, or -1.
+func (t *tree) atRank(s span, rank int32) int32 {
+	in := t.entries[s.start:s.end]
+	i, _ := slices.BinarySearchFunc(in, rank, func(e entry, rank int32) int { return int(e.rank - rank) })
+	if i == len(in) {
+		return -1
+	}
+	return s.start + int32(i)
+}
