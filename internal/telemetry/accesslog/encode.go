@@ -1,0 +1,303 @@
+package accesslog
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// encoder appends entries. It remembers the second it formatted last.
+type encoder struct {
+	query    QueryMode
+	referer  RefererMode
+	maxField int
+
+	second int64
+	stamp  [20]byte // "2006-01-02T15:04:05."
+}
+
+const (
+	// fixedBytes is more than all names, numbers, addresses and punctuation of a line take.
+	fixedBytes = 1024
+	// fieldExtra is what a text adds beyond its bound: the mark and one escape.
+	fieldExtra = 16
+)
+
+// bound returns how many bytes the line of e can take at most.
+func (c *encoder) bound(e *Entry) int {
+	n := fixedBytes
+	for _, s := range [...]int{
+		len(e.RequestID), len(e.Method), len(e.Scheme), len(e.Host), len(e.Path), len(e.Query), len(e.Protocol),
+		len(e.Flags), len(e.Reason), len(e.Listener), len(e.Route), len(e.Rule), len(e.Cluster), len(e.Endpoint),
+		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName),
+	} {
+		n += min(6*s, c.maxField) + fieldExtra
+	}
+	return n
+}
+
+// texts is the number of text fields, the length of bound's list.
+const texts = 18
+
+// maxLine is the largest bound there is.
+func maxLine(maxField int) int { return fixedBytes + texts*(maxField+fieldExtra) }
+
+// append appends the line of e, with its newline. The order of fields is part
+// of the documentation, not of the promise: readers go by name.
+func (c *encoder) append(b []byte, e *Entry) []byte {
+	b = append(b, `{"time":"`...)
+	b = c.time(b, e.Start)
+	b = append(b, '"')
+	b = text(b, `,"request_id":"`, e.RequestID, c.maxField)
+	b = text(b, `,"method":"`, e.Method, c.maxField)
+	b = text(b, `,"scheme":"`, e.Scheme, c.maxField)
+	b = text(b, `,"host":"`, e.Host, c.maxField)
+	b = text(b, `,"path":"`, e.Path, c.maxField)
+	b = c.queryString(b, e.Query)
+	b = text(b, `,"protocol":"`, e.Protocol, c.maxField)
+	b = append(b, `,"status":`...)
+	b = strconv.AppendInt(b, int64(e.Status), 10)
+	b = text(b, `,"flags":"`, e.Flags, c.maxField)
+	b = text(b, `,"reason":"`, e.Reason, c.maxField)
+	b = text(b, `,"listener":"`, e.Listener, c.maxField)
+	b = text(b, `,"route":"`, e.Route, c.maxField)
+	b = text(b, `,"rule":"`, e.Rule, c.maxField)
+	b = text(b, `,"cluster":"`, e.Cluster, c.maxField)
+	b = text(b, `,"endpoint":"`, e.Endpoint, c.maxField)
+	if e.Attempts != 0 {
+		b = append(b, `,"attempts":`...)
+		b = strconv.AppendInt(b, int64(e.Attempts), 10)
+	}
+	b = append(b, `,"duration_ms":`...)
+	b = millis(b, e.Duration)
+	if e.Upstream != 0 {
+		b = append(b, `,"upstream_ms":`...)
+		b = millis(b, e.Upstream)
+	}
+	b = append(b, `,"request_bytes":`...)
+	b = strconv.AppendInt(b, e.RequestBytes, 10)
+	b = append(b, `,"response_bytes":`...)
+	b = strconv.AppendInt(b, e.ResponseBytes, 10)
+	b = caller(b, e.Client, e.Peer)
+	b = text(b, `,"user_agent":"`, e.UserAgent, c.maxField)
+	b = c.refererURL(b, e.Referer)
+	b = text(b, `,"trace_id":"`, e.TraceID, c.maxField)
+	if e.TLSVersion != 0 {
+		b = tlsState(b, e, c.maxField)
+	}
+	if e.Revision != 0 {
+		b = append(b, `,"revision":`...)
+		b = strconv.AppendUint(b, e.Revision, 10)
+	}
+	return append(b, '}', '\n')
+}
+
+func tlsState(b []byte, e *Entry, limit int) []byte {
+	b = append(b, `,"tls_version":"`...)
+	switch e.TLSVersion {
+	case tls.VersionTLS12:
+		b = append(b, `1.2"`...)
+	case tls.VersionTLS13:
+		b = append(b, `1.3"`...)
+	default:
+		b = strconv.AppendUint(append(b, "0x"...), uint64(e.TLSVersion), 16)
+		b = append(b, '"')
+	}
+	if e.TLSCipher != 0 {
+		b = append(b, `,"tls_cipher":"`...)
+		b = append(b, cipherName(e.TLSCipher)...)
+		b = append(b, '"')
+	}
+	return text(b, `,"tls_server_name":"`, e.TLSServerName, limit)
+}
+
+// cipherName avoids crypto/tls's answer for unknown numbers, which allocates.
+func cipherName(id uint16) string {
+	for _, s := range cipherSuites {
+		if s.ID == id {
+			return s.Name
+		}
+	}
+	return "unknown"
+}
+
+var cipherSuites = append(tls.CipherSuites(), tls.InsecureCipherSuites()...)
+
+func caller(b []byte, client netip.Addr, peer netip.AddrPort) []byte {
+	if client.IsValid() {
+		b = append(b, `,"client":"`...)
+		b = client.WithZone("").Unmap().AppendTo(b)
+		b = append(b, '"')
+	}
+	if peer.IsValid() && peer.Addr().Unmap() != client.Unmap() {
+		b = append(b, `,"peer":"`...)
+		b = netip.AddrPortFrom(peer.Addr().WithZone("").Unmap(), peer.Port()).AppendTo(b)
+		b = append(b, '"')
+	}
+	return b
+}
+
+// time appends RFC 3339 in UTC with exactly nine digits of a second.
+func (c *encoder) time(b []byte, t time.Time) []byte {
+	if s := t.Unix(); s != c.second || c.stamp[0] == 0 {
+		c.second = s
+		t.UTC().AppendFormat(c.stamp[:0], "2006-01-02T15:04:05.")
+	}
+	b = append(b, c.stamp[:]...)
+	ns := t.Nanosecond()
+	var digits [9]byte
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = byte('0' + ns%10)
+		ns /= 10
+	}
+	b = append(b, digits[:]...)
+	return append(b, 'Z')
+}
+
+// millis appends milliseconds with three decimals: microseconds.
+func millis(b []byte, d time.Duration) []byte {
+	us := max(d, 0).Microseconds()
+	b = strconv.AppendInt(b, us/1000, 10)
+	return append(b, '.', byte('0'+us/100%10), byte('0'+us/10%10), byte('0'+us%10))
+}
+
+// queryString appends the query as far as the mode allows.
+func (c *encoder) queryString(b []byte, q []byte) []byte {
+	if len(q) == 0 || c.query == QueryOmit {
+		return b
+	}
+	if c.query == QueryFull {
+		return text(b, `,"query":"`, q, c.maxField)
+	}
+	b = append(b, `,"query":"`...)
+	limit := len(b) + c.maxField - 4
+	for len(q) > 0 {
+		pair := q
+		if i := indexByte(q, '&'); i >= 0 {
+			pair, q = q[:i], q[i+1:]
+		} else {
+			q = nil
+		}
+		if len(b) >= limit {
+			b = append(b, "…"...)
+			break
+		}
+		// A part without '=' may be a bare token: that is a value.
+		if i := indexByte(pair, '='); i >= 0 {
+			var whole bool
+			if b, whole = escape(b, pair[:i], limit); !whole {
+				break
+			}
+			b = append(b, '=')
+		}
+		if len(pair) > 0 {
+			b = append(b, '*')
+		}
+		if len(q) > 0 {
+			b = append(b, '&')
+		}
+	}
+	return append(b, '"')
+}
+
+func (c *encoder) refererURL(b []byte, r []byte) []byte {
+	switch c.referer {
+	case RefererOmit:
+		return b
+	case RefererNoQuery:
+		for i, ch := range r {
+			if ch == '?' || ch == '#' {
+				r = r[:i]
+				break
+			}
+		}
+	}
+	return text(b, `,"referer":"`, r, c.maxField)
+}
+
+func indexByte(b []byte, ch byte) int {
+	for i, x := range b {
+		if x == ch {
+			return i
+		}
+	}
+	return -1
+}
+
+// text appends a member whose name comes with its punctuation, unless s is empty.
+func text[T []byte | string](b []byte, name string, s T, limit int) []byte {
+	if len(s) == 0 {
+		return b
+	}
+	b = append(b, name...)
+	b, _ = escape(b, s, len(b)+limit)
+	return append(b, '"')
+}
+
+const hexDigits = "0123456789abcdef"
+
+// plain are the bytes that stand for themselves in a JSON string. DEL is not
+// among them: it is legal in JSON, but terminals act on it.
+var plain = func() (t [256]bool) {
+	for c := 0x20; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// escape appends s as the inside of a JSON string (RFC 8259 §7) until b is
+// limit bytes long; then it appends "…" and answers false. Nothing a client
+// sends can end the string or the line: control characters, C1 controls and
+// line separators are escaped, and each byte of invalid UTF-8 becomes U+FFFD.
+func escape[T []byte | string](b []byte, s T, limit int) ([]byte, bool) {
+	for i := 0; i < len(s); {
+		start := i
+		for i < len(s) && plain[s[i]] {
+			i++
+		}
+		if room := limit - len(b); i-start > room {
+			b = append(b, s[start:start+max(room, 0)]...)
+			return append(b, "…"...), false
+		}
+		b = append(b, s[start:i]...)
+		if i == len(s) {
+			break
+		}
+		if len(b) >= limit {
+			return append(b, "…"...), false
+		}
+		if c := s[i]; c < utf8.RuneSelf {
+			b = escapeASCII(b, c)
+			i++
+			continue
+		}
+		// A rune is at most four bytes: no allocation for so small a string.
+		r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
+		switch {
+		case r == utf8.RuneError && size <= 1:
+			b = append(b, `\ufffd`...)
+		case r <= 0x9f, r == '\u2028', r == '\u2029':
+			b = append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+		default:
+			b = append(b, s[i:i+size]...)
+		}
+		i += size
+	}
+	return b, true
+}
+
+func escapeASCII(b []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(b, '\\', c)
+	case '\n':
+		return append(b, `\n`...)
+	case '\r':
+		return append(b, `\r`...)
+	case '\t':
+		return append(b, `\t`...)
+	}
+	return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+}

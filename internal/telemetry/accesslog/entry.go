@@ -1,0 +1,80 @@
+// Package accesslog writes one line of JSON per exchange without ever making
+// an exchange wait. Callers encode into preallocated buffers, one set per
+// processor; one goroutine, owned by the Logger, writes full buffers out. When
+// the output is too slow the entries that do not fit are dropped and counted.
+// It imports the standard library only; any package may import it.
+package accesslog
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Entry is one exchange. Its slices are read before Log returns. Empty fields
+// are left out of the line, except for those said to be always there.
+type Entry struct {
+	// Start is when the request's head was complete. Always there, as "time".
+	Start time.Time
+	// Duration runs from Start to the end of the response. Always there, as "duration_ms".
+	Duration time.Duration
+	// Upstream is how long the last try took until the response's head.
+	Upstream time.Duration
+
+	RequestID []byte
+	Method    []byte
+	Scheme    string
+	Host      []byte
+	// Path is as matched and forwarded; Query is what followed '?', without it.
+	Path, Query []byte
+	// Protocol is "HTTP/1.1" and so on.
+	Protocol string
+	// Status is what was sent to the client, 0 if nothing was. Always there.
+	Status int
+	// Flags are reasons, comma separated ("UpstreamTimeout,RetryLimit").
+	Flags []byte
+	// Reason is that of the reply if Gridway made it itself.
+	Reason string
+
+	Listener, Route, Rule, Cluster, Endpoint string
+	// Attempts is the number of tries; 0 if there was no upstream.
+	Attempts int
+	// RequestBytes and ResponseBytes are body bytes as they travelled. Always there.
+	RequestBytes, ResponseBytes int64
+
+	// Client is the caller after trusted hops; Peer the connection's other end,
+	// logged when its address differs from Client.
+	Client netip.Addr
+	Peer   netip.AddrPort
+
+	UserAgent, Referer []byte
+	// TraceID is 32 hexadecimal digits.
+	TraceID []byte
+	// TLSVersion and TLSCipher are crypto/tls's numbers; zero on plain connections.
+	TLSVersion, TLSCipher uint16
+	TLSServerName         string
+	// Revision is the configuration that served the exchange.
+	Revision uint64
+}
+
+// QueryMode says how much of a query string is logged. Queries carry tokens
+// and personal data, so the default is the least.
+type QueryMode uint8
+
+const (
+	// QueryOmit leaves the query out.
+	QueryOmit QueryMode = iota
+	// QueryNames keeps the names of parameters and masks their values: "a=*&b=*".
+	QueryNames
+	// QueryFull keeps all of it.
+	QueryFull
+)
+
+// RefererMode says how much of the Referer header is logged.
+type RefererMode uint8
+
+const (
+	// RefererNoQuery cuts it at '?' or '#'.
+	RefererNoQuery RefererMode = iota
+	RefererOmit
+	RefererFull
+)

@@ -1,0 +1,148 @@
+package metric
+
+import "time"
+
+// Cluster counts tries (an exchange that is retried makes several), the
+// connection pool and the protections of one cluster.
+type Cluster struct {
+	life
+	red     red
+	connect histogram
+	events  events
+	window  window
+	name    string
+}
+
+func newCluster(r *Registry, name string) *Cluster {
+	h := &Cluster{name: name}
+	h.red.cells.stripes = r.stripes
+	h.connect.cells.stripes = r.stripes
+	h.events.cells.stripes = r.stripes
+	h.window.start(r.opt.Now())
+	return h
+}
+
+// Observe records one try at its end. Status is the upstream's, 0 if it did not
+// answer; d runs from the choice of the endpoint to the end of the response.
+func (h *Cluster) Observe(status int, d time.Duration, in, out int64, flags uint64) {
+	h.red.observe(status, d, in, out, flags)
+}
+
+const (
+	eventRetry = iota
+	eventRetryDenied
+	eventHedge
+	eventHedgeWon
+	eventPoolHit
+	eventPoolMiss
+	eventPoolStale
+	eventBreaker         // + BreakerLimit
+	eventConnectFailure  = eventBreaker + int(breakerLimits)
+	eventEjection        = eventConnectFailure + int(connectFailures)
+	eventReturn          = eventEjection + int(ejectionCauses)
+	eventHealthOK        = eventReturn + 1
+	eventHealthFailed    = eventReturn + 2
+	eventEndpointsUpdate = eventReturn + 3
+	clusterEvents        = eventReturn + 4
+)
+
+// It does not compile if the cluster's events outgrow their cell.
+var _ [maxEvents - clusterEvents]struct{}
+
+// BreakerLimit is the limit of a circuit breaker that refused work.
+type BreakerLimit uint8
+
+const (
+	BreakerRequests BreakerLimit = iota
+	BreakerPending
+	BreakerConnections
+	BreakerRetries
+	BreakerFailureRate
+	breakerLimits
+)
+
+var breakerNames = [breakerLimits]string{"requests", "pending", "connections", "retries", "failure_rate"}
+
+// ConnectFailure is why a connection to an endpoint was not made.
+type ConnectFailure uint8
+
+const (
+	ConnectRefused ConnectFailure = iota // any failure to connect but a timeout
+	ConnectTimeout
+	ConnectTLS
+	connectFailures
+)
+
+var connectFailureNames = [connectFailures]string{"refused", "timeout", "tls"}
+
+// EjectionCause is which rule of outlier detection ejected an endpoint.
+type EjectionCause uint8
+
+const (
+	EjectConsecutive5xx EjectionCause = iota
+	EjectConsecutiveGateway
+	EjectSuccessRate
+	ejectionCauses
+)
+
+var ejectionNames = [ejectionCauses]string{"consecutive_5xx", "consecutive_gateway", "success_rate"}
+
+// Retry counts a try after the first; RetryDenied one that the retry budget or
+// the breaker's retry limit did not allow.
+func (h *Cluster) Retry()       { h.events.add(eventRetry) }
+func (h *Cluster) RetryDenied() { h.events.add(eventRetryDenied) }
+
+// Hedge counts an extra try beside a slow one; HedgeWon one that answered first.
+func (h *Cluster) Hedge()    { h.events.add(eventHedge) }
+func (h *Cluster) HedgeWon() { h.events.add(eventHedgeWon) }
+
+// PoolHit counts a try on a pooled connection, PoolMiss one that needed a new
+// one, PoolStale a pooled one that turned out to be closed.
+func (h *Cluster) PoolHit()   { h.events.add(eventPoolHit) }
+func (h *Cluster) PoolMiss()  { h.events.add(eventPoolMiss) }
+func (h *Cluster) PoolStale() { h.events.add(eventPoolStale) }
+
+// Connected records the time to make a connection, TLS included.
+func (h *Cluster) Connected(d time.Duration) { h.connect.observe(d) }
+
+// ConnectFailed counts a connection that was not made.
+func (h *Cluster) ConnectFailed(why ConnectFailure) { h.events.add(eventConnectFailure + int(why)) }
+
+// BreakerRejected counts work that the circuit breaker refused.
+func (h *Cluster) BreakerRejected(limit BreakerLimit) { h.events.add(eventBreaker + int(limit)) }
+
+// Ejected counts an endpoint taken out by outlier detection, Returned one that came back.
+func (h *Cluster) Ejected(cause EjectionCause) { h.events.add(eventEjection + int(cause)) }
+func (h *Cluster) Returned()                   { h.events.add(eventReturn) }
+
+// HealthChecked counts one active health check.
+func (h *Cluster) HealthChecked(ok bool) {
+	if ok {
+		h.events.add(eventHealthOK)
+		return
+	}
+	h.events.add(eventHealthFailed)
+}
+
+// EndpointsUpdated counts a change of the endpoints by discovery.
+func (h *Cluster) EndpointsUpdated() { h.events.add(eventEndpointsUpdate) }
+
+// BreakerState is the state of a breaker by failure rate.
+type BreakerState uint8
+
+const (
+	BreakerClosed BreakerState = iota
+	BreakerHalfOpen
+	BreakerOpen
+)
+
+// ClusterGauges is the present state of one cluster.
+type ClusterGauges struct {
+	// Endpoints of the cluster by state; Healthy ones take traffic.
+	Healthy, Unhealthy, Ejected, Draining int
+	// ActiveRequests are tries under way, PendingRequests wait for a connection.
+	ActiveRequests, PendingRequests int
+	// Connections in use, and idle in the pool.
+	ActiveConnections, IdleConnections int
+	Breaker                            BreakerState
+}

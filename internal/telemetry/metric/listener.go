@@ -1,0 +1,119 @@
+package metric
+
+import (
+	"crypto/tls"
+	"sync"
+	"time"
+)
+
+// Listener counts the connections of one listener, and the exchanges that did
+// not get as far as a rule.
+type Listener struct {
+	life
+	red       red
+	handshake histogram
+	events    events
+	name      string
+
+	mu sync.Mutex // guards protocol
+	// protocol counts malformed requests by the parser's code.
+	protocol map[string]uint64
+}
+
+// maxProtocolCodes bounds the codes that are told apart; the rest are "other".
+const maxProtocolCodes = 64
+
+func newListener(r *Registry, name string) *Listener {
+	h := &Listener{name: name, protocol: map[string]uint64{}}
+	h.red.cells.stripes = r.stripes
+	h.handshake.cells.stripes = r.stripes
+	h.events.cells.stripes = r.stripes
+	return h
+}
+
+const (
+	eventAccepted = iota
+	eventClosed
+	eventAcceptError
+	eventRejected  // + RejectReason
+	eventTLS       = eventRejected + int(rejectReasons)
+	eventTLSFailed = eventTLS + len(tlsVersions)
+	eventResumed   = eventTLSFailed + int(handshakeFailures)
+	listenerEvents = eventResumed + 1
+)
+
+var _ [maxEvents - listenerEvents]struct{}
+
+// RejectReason is why a connection was closed before its first request.
+type RejectReason uint8
+
+const (
+	RejectConnectionLimit RejectReason = iota
+	RejectDraining
+	RejectProxyProtocol
+	rejectReasons
+)
+
+var rejectNames = [rejectReasons]string{"connection_limit", "draining", "proxy_protocol"}
+
+// HandshakeFailure is why a TLS handshake failed.
+type HandshakeFailure uint8
+
+const (
+	HandshakeTimeout HandshakeFailure = iota
+	HandshakeClientGone
+	HandshakeCertificate // the client's certificate was missing or refused
+	HandshakeProtocol    // no common version, cipher or protocol; malformed
+	handshakeFailures
+)
+
+var handshakeFailureNames = [handshakeFailures]string{"timeout", "client_gone", "certificate", "protocol"}
+
+var tlsVersions = [...]string{"1.2", "1.3", "other"}
+
+// Observe records an exchange that reached no rule: malformed, refused, or not
+// routed. Those with a rule are counted there.
+func (h *Listener) Observe(status int, d time.Duration, in, out int64, flags uint64) {
+	h.red.observe(status, d, in, out, flags)
+}
+
+// Accepted and Closed bracket the life of a connection.
+func (h *Listener) Accepted() { h.events.add(eventAccepted) }
+func (h *Listener) Closed()   { h.events.add(eventClosed) }
+
+// AcceptError counts a failed accept, such as for want of descriptors.
+func (h *Listener) AcceptError() { h.events.add(eventAcceptError) }
+
+// Rejected counts an accepted connection that was closed at once.
+func (h *Listener) Rejected(why RejectReason) { h.events.add(eventRejected + int(why)) }
+
+// Handshake records a TLS handshake: its version (as in crypto/tls), whether it
+// resumed a session, and how long it took.
+func (h *Listener) Handshake(version uint16, resumed bool, d time.Duration) {
+	h.handshake.observe(d)
+	i := 2
+	switch version {
+	case tls.VersionTLS12:
+		i = 0
+	case tls.VersionTLS13:
+		i = 1
+	}
+	h.events.add(eventTLS + i)
+	if resumed {
+		h.events.add(eventResumed)
+	}
+}
+
+// HandshakeFailed counts a TLS handshake that failed.
+func (h *Listener) HandshakeFailed(why HandshakeFailure) { h.events.add(eventTLSFailed + int(why)) }
+
+// ProtocolError counts a request that the parser refused. Code must be one of
+// the parser's own, never text from the client.
+func (h *Listener) ProtocolError(code string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, ok := h.protocol[code]; !ok && len(h.protocol) >= maxProtocolCodes {
+		code = "other"
+	}
+	h.protocol[code]++
+}

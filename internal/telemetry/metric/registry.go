@@ -1,0 +1,189 @@
+// Package metric counts what a proxy does: rate, errors and duration per rule
+// and per cluster, connections per listener, and the life of configurations.
+// Labels come from configuration and from fixed lists only, never from clients,
+// so the number of series is bounded by the configuration.
+//
+// Writers take handles (Route, Cluster, Listener) when a snapshot is built and
+// keep them; recording on a handle neither allocates nor shares cache lines
+// between processors. Readers add the copies up. The registry starts no
+// goroutine; Run is one that its caller owns. Any package may import metric.
+package metric
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/telemetry/stripe"
+)
+
+const (
+	maxReasons = 64
+	// Grace is how long the series of something that left the configuration
+	// are still exposed, so that a last scrape sees their final values.
+	Grace = 5 * time.Minute
+)
+
+// Options of a Registry.
+type Options struct {
+	// Reasons names the bits of the flags that Observe is given: bit i is
+	// counted under Reasons[i]. At most 64; bits without a name are not exposed.
+	Reasons []string
+	// Build is shown by gridway_build_info.
+	Build Build
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Build says which program this is.
+type Build struct{ Version, Commit, GoVersion string }
+
+// Registry holds every counter of a process. Its methods may be called at any time.
+type Registry struct {
+	opt     Options
+	stripes *stripe.Chooser
+	process process
+
+	mu        sync.RWMutex // guards the maps and gauges
+	routes    map[string]*Route
+	clusters  map[string]*Cluster
+	listeners map[string]*Listener
+	gauges    func(yield func(cluster string, g ClusterGauges))
+	accessLog func() AccessLogStats
+}
+
+// New returns an empty Registry.
+func New(opt Options) *Registry {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if len(opt.Reasons) > maxReasons {
+		opt.Reasons = opt.Reasons[:maxReasons]
+	}
+	return &Registry{
+		opt:       opt,
+		stripes:   stripe.New(),
+		routes:    map[string]*Route{},
+		clusters:  map[string]*Cluster{},
+		listeners: map[string]*Listener{},
+	}
+}
+
+// life is what handles have in common: when they left the configuration.
+type life struct{ gone time.Time }
+
+func (l *life) lifetime() *life { return l }
+
+// handle finds or makes the handle called name. Asking for it revives it.
+func handle[H interface{ lifetime() *life }](r *Registry, m map[string]H, name string, make func() H) H {
+	r.mu.RLock()
+	h, ok := m[name]
+	ok = ok && h.lifetime().gone.IsZero()
+	r.mu.RUnlock()
+	if ok {
+		return h
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h, ok = m[name]; !ok {
+		h = make()
+		m[name] = h
+	}
+	h.lifetime().gone = time.Time{}
+	return h
+}
+
+// Route returns the handle of a rule by its ID ("HTTPRoute/namespace/name/rules/INDEX").
+// The same ID gives the same handle, so counters go on across snapshots.
+func (r *Registry) Route(id string) *Route {
+	return handle(r, r.routes, id, func() *Route { return newRoute(r, id) })
+}
+
+// Cluster returns the handle of a cluster by its name.
+func (r *Registry) Cluster(name string) *Cluster {
+	return handle(r, r.clusters, name, func() *Cluster { return newCluster(r, name) })
+}
+
+// Listener returns the handle of a listener by its name.
+func (r *Registry) Listener(name string) *Listener {
+	return handle(r, r.listeners, name, func() *Listener { return newListener(r, name) })
+}
+
+// Keep says what the configuration holds now. The series of all else are
+// exposed for Grace and then removed; whatever comes back within that time
+// goes on counting where it was. Handles that are still held stay usable.
+func (r *Registry) Keep(cfg *ir.Config) {
+	rules, clusters, listeners := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, route := range cfg.Routes {
+		for _, rule := range route.Rules {
+			rules[rule.ID] = true
+		}
+	}
+	for _, c := range cfg.Clusters {
+		clusters[c.Name] = true
+	}
+	for _, l := range cfg.Listeners {
+		listeners[l.Name] = true
+	}
+	now := r.opt.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	keep(r.routes, rules, now)
+	keep(r.clusters, clusters, now)
+	keep(r.listeners, listeners, now)
+}
+
+func keep[H interface{ lifetime() *life }](m map[string]H, live map[string]bool, now time.Time) {
+	maps.DeleteFunc(m, func(name string, h H) bool {
+		l := h.lifetime()
+		switch {
+		case live[name]:
+			l.gone = time.Time{}
+		case l.gone.IsZero():
+			l.gone = now
+		}
+		return expired(l, now)
+	})
+}
+
+func expired(l *life, now time.Time) bool { return !l.gone.IsZero() && now.Sub(l.gone) >= Grace }
+
+// expire forgets what has been gone for the grace period.
+func (r *Registry) expire(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.routes, func(_ string, h *Route) bool { return expired(&h.life, now) })
+	maps.DeleteFunc(r.clusters, func(_ string, h *Cluster) bool { return expired(&h.life, now) })
+	maps.DeleteFunc(r.listeners, func(_ string, h *Listener) bool { return expired(&h.life, now) })
+}
+
+// SetClusterGauges names the function that reads the present state of clusters
+// at each scrape. It calls yield once per cluster.
+func (r *Registry) SetClusterGauges(read func(yield func(cluster string, g ClusterGauges))) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gauges = read
+}
+
+// AccessLogStats is what an access log counts about itself.
+type AccessLogStats struct{ Written, Dropped, Errors uint64 }
+
+// SetAccessLog names the function that reads the access log's counters.
+func (r *Registry) SetAccessLog(read func() AccessLogStats) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.accessLog = read
+}
+
+// sorted returns a map's handles in the order of their names.
+func sorted[H any](r *Registry, m map[string]H) []H {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := make([]H, 0, len(m))
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, m[name])
+	}
+	return out
+}

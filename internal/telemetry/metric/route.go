@@ -1,0 +1,34 @@
+package metric
+
+import (
+	"strings"
+	"time"
+)
+
+// Route counts the exchanges of one rule.
+type Route struct {
+	life
+	red    red
+	window window
+	route  string // "HTTPRoute/namespace/name"
+	rule   string // index within the route
+}
+
+func newRoute(r *Registry, id string) *Route {
+	route, rule, ok := strings.Cut(id, "/rules/")
+	if !ok {
+		rule = "0"
+	}
+	h := &Route{route: route, rule: rule}
+	h.red.cells.stripes = r.stripes
+	h.window.start(r.opt.Now())
+	return h
+}
+
+// Observe records one exchange at its end. Status is what was sent to the
+// client, 0 if nothing was. D runs from the end of the request's head to the
+// end of the response. In and out are bytes of the request's and the
+// response's body. Flags are counted by reason (see Options.Reasons).
+func (h *Route) Observe(status int, d time.Duration, in, out int64, flags uint64) {
+	h.red.observe(status, d, in, out, flags)
+}
