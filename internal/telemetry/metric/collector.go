@@ -1,0 +1,206 @@
+package metric
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Handler serves the registry, the Go runtime's and the process's metrics in
+// the formats of Prometheus.
+func (r *Registry) Handler() http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(r.Collector(), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4})
+}
+
+// Collector is the registry as a Prometheus collector.
+func (r *Registry) Collector() prometheus.Collector { return collector{r} }
+
+type collector struct{ r *Registry }
+
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, f := range families() {
+		ch <- f.desc
+	}
+}
+
+// Collect emits what has had an event: a rule without traffic has no series.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	e := emitter{ch, c.r.opt.Reasons}
+	for _, h := range sorted(c.r, c.r.routes) {
+		e.red(&routeFamilies, &h.red, h.route, h.rule)
+	}
+	for _, h := range sorted(c.r, c.r.clusters) {
+		e.cluster(h)
+	}
+	for _, h := range sorted(c.r, c.r.listeners) {
+		e.listener(h)
+	}
+	c.r.mu.RLock()
+	gauges, accessLog := c.r.gauges, c.r.accessLog
+	c.r.mu.RUnlock()
+	if gauges != nil {
+		gauges(e.gauges)
+	}
+	if accessLog != nil {
+		s := accessLog()
+		e.count(&accessLogFamily, s.Written, "written")
+		e.count(&accessLogFamily, s.Dropped, "dropped")
+		e.count(&accessLogFamily, s.Errors, "error")
+	}
+	e.process(&c.r.process)
+	b := c.r.opt.Build
+	e.gauge(&buildInfoFamily, 1, b.Version, b.Commit, b.GoVersion)
+}
+
+type emitter struct {
+	ch      chan<- prometheus.Metric
+	reasons []string
+}
+
+func (e *emitter) count(f *family, n uint64, labels ...string) {
+	e.ch <- prometheus.MustNewConstMetric(f.desc, prometheus.CounterValue, float64(n), labels...)
+}
+
+func (e *emitter) gauge(f *family, v float64, labels ...string) {
+	e.ch <- prometheus.MustNewConstMetric(f.desc, prometheus.GaugeValue, v, labels...)
+}
+
+func (e *emitter) flag(f *family, on bool) {
+	if on {
+		e.gauge(f, 1)
+		return
+	}
+	e.gauge(f, 0)
+}
+
+// histogram folds the fine buckets into the exported ones, cumulatively.
+func (e *emitter) histogram(f *family, latency *[latencyBuckets]uint64, count, nanos uint64, labels ...string) {
+	buckets := make(map[float64]uint64, exportedBuckets)
+	var sum uint64
+	fine := 0
+	for i := range exportedBuckets {
+		for end := latencyParts * (i + 1); fine < end; fine++ {
+			sum += latency[fine]
+		}
+		buckets[exportedBound(i)] = sum
+	}
+	seconds := time.Duration(nanos).Seconds()
+	e.ch <- prometheus.MustNewConstHistogram(f.desc, count, seconds, buckets, labels...)
+}
+
+func (e *emitter) red(f *redFamilies, r *red, labels ...string) {
+	if !r.cells.used() {
+		return
+	}
+	t := r.total()
+	for i, n := range t.codes {
+		if n > 0 {
+			e.count(&f.requests, n, append(slices.Clip(labels), slotLabels[i][0], slotLabels[i][1])...)
+		}
+	}
+	e.histogram(&f.duration, &t.latency, t.count, t.nanos, labels...)
+	e.count(&f.in, t.in, labels...)
+	e.count(&f.out, t.out, labels...)
+	for i, name := range e.reasons {
+		if t.reasons[i] > 0 && name != "" {
+			e.count(&f.reasons, t.reasons[i], append(slices.Clip(labels), name)...)
+		}
+	}
+}
+
+// times emits a histogram that stands alone.
+func (e *emitter) times(f *family, h *histogram, label string) {
+	if h.cells.used() {
+		t := h.total()
+		e.histogram(f, &t.latency, t.count, t.nanos, label)
+	}
+}
+
+// named emits one counter per name whose events start at first, if not zero.
+func (e *emitter) named(f *family, t *[maxEvents]uint64, first int, names []string, label string) {
+	for i, name := range names {
+		if n := t[first+i]; n > 0 {
+			e.count(f, n, label, name)
+		}
+	}
+}
+
+func (e *emitter) cluster(h *Cluster) {
+	e.red(&clusterFamilies, &h.red, h.name)
+	e.times(&connectFamily, &h.connect, h.name)
+	if !h.events.cells.used() {
+		return
+	}
+	t := h.events.totals()
+	e.count(&retriesFamily, t[eventRetry], h.name)
+	e.count(&retriesDeniedFamily, t[eventRetryDenied], h.name)
+	e.count(&hedgesFamily, t[eventHedge], h.name)
+	e.count(&hedgesWonFamily, t[eventHedgeWon], h.name)
+	e.count(&returnFamily, t[eventReturn], h.name)
+	e.count(&endpointUpdateFamily, t[eventEndpointsUpdate], h.name)
+	e.named(&poolFamily, &t, eventPoolHit, []string{"hit", "miss", "stale"}, h.name)
+	e.named(&connectFailureFamily, &t, eventConnectFailure, connectFailureNames[:], h.name)
+	e.named(&breakerFamily, &t, eventBreaker, breakerNames[:], h.name)
+	e.named(&ejectionFamily, &t, eventEjection, ejectionNames[:], h.name)
+	e.named(&healthFamily, &t, eventHealthOK, []string{"ok", "failed"}, h.name)
+}
+
+func (e *emitter) gauges(cluster string, g ClusterGauges) {
+	e.gauge(&endpointsFamily, float64(g.Healthy), cluster, "healthy")
+	e.gauge(&endpointsFamily, float64(g.Unhealthy), cluster, "unhealthy")
+	e.gauge(&endpointsFamily, float64(g.Ejected), cluster, "ejected")
+	e.gauge(&endpointsFamily, float64(g.Draining), cluster, "draining")
+	e.gauge(&activeFamily, float64(g.ActiveRequests), cluster)
+	e.gauge(&pendingFamily, float64(g.PendingRequests), cluster)
+	e.gauge(&connectionsFamily, float64(g.ActiveConnections), cluster, "active")
+	e.gauge(&connectionsFamily, float64(g.IdleConnections), cluster, "idle")
+	e.gauge(&breakerStateFamily, float64(g.Breaker), cluster)
+}
+
+func (e *emitter) listener(h *Listener) {
+	e.red(&listenerFamilies, &h.red, h.name)
+	e.times(&handshakeTimeFamily, &h.handshake, h.name)
+	t := h.events.totals()
+	e.count(&acceptedFamily, t[eventAccepted], h.name)
+	// Accepted and closed are not read at one instant.
+	e.gauge(&openFamily, max(float64(t[eventAccepted])-float64(t[eventClosed]), 0), h.name)
+	e.count(&acceptErrorFamily, t[eventAcceptError], h.name)
+	e.count(&resumedFamily, t[eventResumed], h.name)
+	e.named(&rejectedFamily, &t, eventRejected, rejectNames[:], h.name)
+	e.named(&handshakeFamily, &t, eventTLS, tlsVersions[:], h.name)
+	e.named(&handshakeFailedFamily, &t, eventTLSFailed, handshakeFailureNames[:], h.name)
+	h.mu.Lock()
+	protocol := maps.Clone(h.protocol)
+	h.mu.Unlock()
+	for _, code := range slices.Sorted(maps.Keys(protocol)) {
+		e.count(&protocolFamily, protocol[code], h.name, code)
+	}
+}
+
+func (e *emitter) process(p *process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e.gauge(&revisionFamily, float64(p.revision))
+	e.count(&reloadsFamily, p.successes, "success")
+	e.count(&reloadsFamily, p.failures, "failure")
+	if !p.last.IsZero() {
+		e.gauge(&reloadTimeFamily, float64(p.last.UnixMilli())/1e3)
+		e.gauge(&reloadTookFamily, p.took.Seconds())
+	}
+	e.flag(&reloadOKFamily, p.lastOK)
+	e.flag(&readyFamily, p.ready)
+	for _, s := range slices.Sorted(maps.Keys(p.problems)) {
+		e.gauge(&problemsFamily, float64(p.problems[s]), s)
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.objects)) {
+		e.gauge(&objectsFamily, float64(p.objects[k]), k)
+	}
+}

@@ -1,0 +1,270 @@
+package metric_test
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+)
+
+var update = flag.Bool("update", false, "write golden files and generated documentation")
+
+// clock is a time that tests move.
+type clock struct{ now time.Time }
+
+func (c *clock) Now() time.Time          { return c.now }
+func (c *clock) advance(d time.Duration) { c.now = c.now.Add(d) }
+func newClock() *clock                   { return &clock{time.Unix(1_700_000_000, 0)} }
+
+// populated has had every kind of event once.
+func populated(c *clock) *metric.Registry {
+	r := metric.New(metric.Options{
+		Reasons: []string{"", "BadRequest", "UpstreamReset"}, Now: c.Now,
+		Build: metric.Build{Version: "v1.2.3", Commit: "abc", GoVersion: "go1.26"},
+	})
+	route := r.Route("HTTPRoute/default/shop/rules/2")
+	route.Observe(200, 90*time.Microsecond, 10, 1000, 0)
+	route.Observe(299, 100*time.Microsecond, 0, 0, 0) // not registered
+	route.Observe(503, 70*time.Second, 0, 50, 1<<2)
+	route.Observe(0, time.Second, 0, 0, 1<<2)
+	cl := r.Cluster("Backend/default/shop")
+	cl.Observe(200, time.Millisecond, 1, 2, 0)
+	cl.Observe(0, time.Millisecond, 1, 2, 1<<2)
+	cl.Retry()
+	cl.RetryDenied()
+	cl.Hedge()
+	cl.HedgeWon()
+	cl.PoolHit()
+	cl.PoolMiss()
+	cl.PoolStale()
+	cl.Connected(200 * time.Microsecond)
+	cl.ConnectFailed(metric.ConnectRefused)
+	cl.ConnectFailed(metric.ConnectTimeout)
+	cl.ConnectFailed(metric.ConnectTLS)
+	for l := metric.BreakerRequests; l <= metric.BreakerFailureRate; l++ {
+		cl.BreakerRejected(l)
+	}
+	cl.Ejected(metric.EjectConsecutive5xx)
+	cl.Ejected(metric.EjectConsecutiveGateway)
+	cl.Ejected(metric.EjectSuccessRate)
+	cl.Returned()
+	cl.HealthChecked(true)
+	cl.HealthChecked(false)
+	cl.EndpointsUpdated()
+	r.SetClusterGauges(func(yield func(string, metric.ClusterGauges)) {
+		yield("Backend/default/shop", metric.ClusterGauges{
+			Healthy: 1, Unhealthy: 2, Ejected: 3, Draining: 4, ActiveRequests: 5, PendingRequests: 6,
+			ActiveConnections: 7, IdleConnections: 8, Breaker: metric.BreakerOpen,
+		})
+	})
+	l := r.Listener("0.0.0.0:8443")
+	l.Accepted()
+	l.Accepted()
+	l.Closed()
+	l.AcceptError()
+	l.Rejected(metric.RejectConnectionLimit)
+	l.Rejected(metric.RejectDraining)
+	l.Rejected(metric.RejectProxyProtocol)
+	l.Handshake(0x0303, false, 2*time.Millisecond)
+	l.Handshake(0x0304, true, time.Millisecond)
+	l.Handshake(0x0301, false, time.Millisecond)
+	for f := metric.HandshakeTimeout; f <= metric.HandshakeProtocol; f++ {
+		l.HandshakeFailed(f)
+	}
+	l.ProtocolError("BareLF")
+	l.Observe(400, time.Microsecond, 0, 100, 1<<1)
+	r.Reloaded(7, 30*time.Millisecond)
+	r.ReloadFailed()
+	r.SetProblems(map[string]int{"error": 1, "warning": 2})
+	r.SetObjects(map[string]int{"HTTPRoute": 3})
+	r.SetReady(true)
+	r.SetAccessLog(func() metric.AccessLogStats { return metric.AccessLogStats{Written: 1, Dropped: 2, Errors: 3} })
+	return r
+}
+
+func scrape(t *testing.T, r *metric.Registry) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	r.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+// own leaves out what the Go runtime and the process say about themselves.
+func own(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "gridway_") || strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(line, "# HELP "), "# TYPE "), "gridway_") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+func TestExpositionGolden(t *testing.T) {
+	got := own(scrape(t, populated(newClock())))
+	const file = "testdata/metrics.txt"
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("exposition differs (-want +got):\n%s", d)
+	}
+}
+
+// Prometheus' own parser must accept it, and every family must be there.
+func TestExpositionIsCompleteAndValid(t *testing.T) {
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	got, err := parser.TextToMetricFamilies(strings.NewReader(scrape(t, populated(newClock()))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range metric.Families() {
+		m, ok := got[f.Name]
+		if !ok {
+			t.Errorf("%s is described but not exposed", f.Name)
+			continue
+		}
+		if kind := strings.ToLower(m.GetType().String()); kind != f.Type {
+			t.Errorf("%s is a %s, described as %s", f.Name, kind, f.Type)
+		}
+		var labels []string
+		for _, l := range m.Metric[0].Label {
+			labels = append(labels, l.GetName())
+		}
+		if len(labels) != len(f.Labels) {
+			t.Errorf("%s has labels %v, described %v", f.Name, labels, f.Labels)
+		}
+		delete(got, f.Name)
+		if (f.Type == "counter") != strings.HasSuffix(f.Name, "_total") {
+			t.Errorf("%s: counters, and only they, end in _total", f.Name)
+		}
+	}
+	for name := range got {
+		if !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
+			t.Errorf("%s is exposed but not described", name)
+		}
+	}
+}
+
+func TestDocumentationListsEveryMetric(t *testing.T) {
+	const file = "../../../docs/reference/metrics.md"
+	doc, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	table.WriteString("| metric | type | labels | meaning |\n|---|---|---|---|\n")
+	for _, f := range metric.Families() {
+		labels := ""
+		if len(f.Labels) > 0 {
+			labels = "`" + strings.Join(f.Labels, "` `") + "`"
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", f.Name, f.Type, labels, f.Help)
+	}
+	section := regexp.MustCompile(`(?s)(<!-- generated [^\n]*-->\n)(.*)(<!-- end -->)`)
+	m := section.FindSubmatch(doc)
+	if m == nil {
+		t.Fatalf("%s has no generated table", file)
+	}
+	if *update {
+		doc = section.ReplaceAll(doc, []byte("${1}"+table.String()+"${3}"))
+		if err := os.WriteFile(file, doc, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		m = section.FindSubmatch(doc)
+	}
+	if d := cmp.Diff(table.String(), string(m[2])); d != "" {
+		t.Errorf("%s differs from the program (run with -update):\n%s", file, d)
+	}
+}
+
+func TestSeriesGoAfterTheirGrace(t *testing.T) {
+	c := newClock()
+	r := populated(c)
+	has := func() bool { return strings.Contains(scrape(t, r), `route="HTTPRoute/default/shop"`) }
+	rule := &ir.Route{Name: "HTTPRoute/default/shop", Rules: []*ir.Rule{{ID: "HTTPRoute/default/shop/rules/2"}}}
+	r.Keep(&ir.Config{})
+	c.advance(metric.Grace - time.Second)
+	r.Sample()
+	if !has() {
+		t.Fatal("the series went before their grace")
+	}
+	back := &ir.Config{Routes: []*ir.Route{rule}, Clusters: []*ir.Cluster{{Name: "Backend/default/shop"}}}
+	r.Keep(back)
+	c.advance(metric.Grace)
+	r.Sample()
+	if !has() {
+		t.Fatal("the series of a route that came back went")
+	}
+	r.Keep(&ir.Config{})
+	held := r.Cluster("Backend/default/shop") // asking revives
+	c.advance(metric.Grace)
+	r.Sample()
+	if has() {
+		t.Fatal("the series are still there after their grace")
+	}
+	if !strings.Contains(scrape(t, r), `gridway_cluster_retries_total{cluster="Backend/default/shop"} 1`) {
+		t.Fatal("the revived cluster's series are gone")
+	}
+	held.Retry()
+}
+
+func TestProtocolCodesAreBounded(t *testing.T) {
+	r := metric.New(metric.Options{})
+	l := r.Listener("x")
+	for i := range 1000 {
+		l.ProtocolError(fmt.Sprint("Code", i))
+	}
+	n := strings.Count(scrape(t, r), "gridway_listener_protocol_errors_total{")
+	if n > 65 {
+		t.Errorf("%d series", n)
+	}
+}
+
+func TestScrapeWhileObserving(t *testing.T) {
+	r := metric.New(metric.Options{})
+	h := r.Route("HTTPRoute/d/a/rules/0")
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				h.Observe(200, time.Millisecond, 1, 1, 0)
+			}
+		}
+	}()
+	for range 20 {
+		_, _ = io.WriteString(io.Discard, scrape(t, r))
+		r.Sample()
+		r.Snapshot()
+	}
+	close(stop)
+	<-done
+}

@@ -1,0 +1,118 @@
+package metric
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Family describes one metric as docs/reference/metrics.md lists it.
+type Family struct {
+	Name, Type, Help string
+	Labels           []string
+}
+
+const (
+	counter = "counter"
+	gauge   = "gauge"
+	histo   = "histogram"
+)
+
+// family is a Family with its descriptor.
+type family struct {
+	Family
+	desc *prometheus.Desc
+}
+
+func define(name, kind, help string, labels ...string) family {
+	return family{Family{name, kind, help, labels}, prometheus.NewDesc(name, help, labels, nil)}
+}
+
+// redFamilies are the families of one kind of red.
+type redFamilies struct{ requests, duration, in, out, reasons family }
+
+var (
+	routeFamilies = redFamilies{
+		define("gridway_route_requests_total", counter, "Exchanges by rule and status sent to the client.", "route", "rule", "code", "code_class"),
+		define("gridway_route_request_duration_seconds", histo, "Time from the end of the request's head to the end of the response.", "route", "rule"),
+		define("gridway_route_request_bytes_total", counter, "Bytes of request bodies.", "route", "rule"),
+		define("gridway_route_response_bytes_total", counter, "Bytes of response bodies.", "route", "rule"),
+		define("gridway_route_reasons_total", counter, "What went wrong in exchanges, by reason; one exchange may have several.", "route", "rule", "reason"),
+	}
+	clusterFamilies = redFamilies{
+		define("gridway_cluster_tries_total", counter, "Tries by cluster and status of the upstream; code none is a try without an answer.", "cluster", "code", "code_class"),
+		define("gridway_cluster_try_duration_seconds", histo, "Time from the choice of an endpoint to the end of its response.", "cluster"),
+		define("gridway_cluster_request_bytes_total", counter, "Bytes of request bodies sent upstream.", "cluster"),
+		define("gridway_cluster_response_bytes_total", counter, "Bytes of response bodies received from upstream.", "cluster"),
+		define("gridway_cluster_reasons_total", counter, "What went wrong in tries, by reason.", "cluster", "reason"),
+	}
+	listenerFamilies = redFamilies{
+		define("gridway_listener_unrouted_requests_total", counter, "Exchanges that reached no rule, by status sent to the client.", "listener", "code", "code_class"),
+		define("gridway_listener_unrouted_request_duration_seconds", histo, "Time of exchanges that reached no rule.", "listener"),
+		define("gridway_listener_unrouted_request_bytes_total", counter, "Bytes of request bodies of exchanges that reached no rule.", "listener"),
+		define("gridway_listener_unrouted_response_bytes_total", counter, "Bytes of response bodies of exchanges that reached no rule.", "listener"),
+		define("gridway_listener_unrouted_reasons_total", counter, "Why exchanges reached no rule.", "listener", "reason"),
+	}
+)
+
+var (
+	retriesFamily        = define("gridway_cluster_retries_total", counter, "Tries after the first.", "cluster")
+	retriesDeniedFamily  = define("gridway_cluster_retries_denied_total", counter, "Retries that the retry budget or the breaker did not allow.", "cluster")
+	hedgesFamily         = define("gridway_cluster_hedges_total", counter, "Extra tries beside a slow one.", "cluster")
+	hedgesWonFamily      = define("gridway_cluster_hedges_won_total", counter, "Hedges that answered first.", "cluster")
+	poolFamily           = define("gridway_cluster_pool_requests_total", counter, "Connections asked of the pool: hit, miss, or stale (closed by the upstream while idle).", "cluster", "result")
+	connectFamily        = define("gridway_cluster_connect_duration_seconds", histo, "Time to make a connection, TLS included.", "cluster")
+	connectFailureFamily = define("gridway_cluster_connect_failures_total", counter, "Connections that were not made.", "cluster", "reason")
+	breakerFamily        = define("gridway_cluster_breaker_rejections_total", counter, "Work refused by the circuit breaker, by limit.", "cluster", "limit")
+	ejectionFamily       = define("gridway_cluster_outlier_ejections_total", counter, "Endpoints ejected by outlier detection, by cause.", "cluster", "cause")
+	returnFamily         = define("gridway_cluster_outlier_returns_total", counter, "Ejected endpoints that came back.", "cluster")
+	healthFamily         = define("gridway_cluster_health_checks_total", counter, "Active health checks by result.", "cluster", "result")
+	endpointUpdateFamily = define("gridway_cluster_endpoint_updates_total", counter, "Changes of the endpoints by discovery.", "cluster")
+	endpointsFamily      = define("gridway_cluster_endpoints", gauge, "Endpoints by state.", "cluster", "state")
+	activeFamily         = define("gridway_cluster_active_requests", gauge, "Tries under way.", "cluster")
+	pendingFamily        = define("gridway_cluster_pending_requests", gauge, "Tries waiting for a connection.", "cluster")
+	connectionsFamily    = define("gridway_cluster_connections", gauge, "Upstream connections, active or idle.", "cluster", "state")
+	breakerStateFamily   = define("gridway_cluster_breaker_state", gauge, "Breaker by failure rate: 0 closed, 1 half-open, 2 open.", "cluster")
+
+	acceptedFamily        = define("gridway_listener_connections_accepted_total", counter, "Connections accepted.", "listener")
+	openFamily            = define("gridway_listener_connections", gauge, "Connections open now.", "listener")
+	acceptErrorFamily     = define("gridway_listener_accept_errors_total", counter, "Failed accepts, such as for want of descriptors.", "listener")
+	rejectedFamily        = define("gridway_listener_connections_rejected_total", counter, "Connections closed before their first request.", "listener", "reason")
+	handshakeFamily       = define("gridway_listener_tls_handshakes_total", counter, "TLS handshakes by version.", "listener", "version")
+	resumedFamily         = define("gridway_listener_tls_resumptions_total", counter, "TLS handshakes that resumed a session.", "listener")
+	handshakeTimeFamily   = define("gridway_listener_tls_handshake_duration_seconds", histo, "Time of TLS handshakes.", "listener")
+	handshakeFailedFamily = define("gridway_listener_tls_handshake_failures_total", counter, "TLS handshakes that failed.", "listener", "reason")
+	protocolFamily        = define("gridway_listener_protocol_errors_total", counter, "Requests that the parser refused, by its code.", "listener", "code")
+
+	revisionFamily   = define("gridway_config_revision", gauge, "Revision in service.")
+	reloadsFamily    = define("gridway_config_reloads_total", counter, "Configurations put in service, or not.", "result")
+	reloadTimeFamily = define("gridway_config_last_reload_timestamp_seconds", gauge, "Unix time of the last revision put in service.")
+	reloadTookFamily = define("gridway_config_last_reload_duration_seconds", gauge, "Time it took to put the last revision in service.")
+	reloadOKFamily   = define("gridway_config_last_reload_successful", gauge, "1 if the last reload succeeded.")
+	problemsFamily   = define("gridway_config_problems", gauge, "Problems of the configuration by severity.", "severity")
+	objectsFamily    = define("gridway_config_objects", gauge, "Objects of the configuration by kind.", "kind")
+	accessLogFamily  = define("gridway_access_log_entries_total", counter, "Access log entries: written, dropped for want of room, or lost in a failed write.", "result")
+	readyFamily      = define("gridway_ready", gauge, "1 while the process is ready for traffic.")
+	buildInfoFamily  = define("gridway_build_info", gauge, "Always 1; the labels say what is running.", "version", "commit", "go_version")
+	allOtherFamilies = []family{
+		retriesFamily, retriesDeniedFamily, hedgesFamily, hedgesWonFamily, poolFamily, connectFamily, connectFailureFamily,
+		breakerFamily, ejectionFamily, returnFamily, healthFamily, endpointUpdateFamily, endpointsFamily, activeFamily,
+		pendingFamily, connectionsFamily, breakerStateFamily,
+		acceptedFamily, openFamily, acceptErrorFamily, rejectedFamily, handshakeFamily, resumedFamily, handshakeTimeFamily,
+		handshakeFailedFamily, protocolFamily,
+		revisionFamily, reloadsFamily, reloadTimeFamily, reloadTookFamily, reloadOKFamily, problemsFamily, objectsFamily,
+		accessLogFamily, readyFamily, buildInfoFamily,
+	}
+)
+
+// families lists all there are, in the order of the documentation.
+func families() (all []family) {
+	for _, f := range []redFamilies{routeFamilies, clusterFamilies, listenerFamilies} {
+		all = append(all, f.requests, f.duration, f.in, f.out, f.reasons)
+	}
+	return append(all, allOtherFamilies...)
+}
+
+// Families describes every metric of Gridway's own.
+func Families() (out []Family) {
+	for _, f := range families() {
+		out = append(out, f.Family)
+	}
+	return out
+}
