@@ -99,6 +99,14 @@ func (h *hostIndex[V]) best(host []byte) (V, bool) {
 	return h.next(host, &c)
 }
 
+// covers tells whether a configured hostname matches a host.
+func covers(hostname string, host []byte) bool {
+	var only hostIndex[struct{}]
+	only.set(hostname, struct{}{})
+	_, ok := only.best(host)
+	return ok
+}
+
 // normalHost gives a configured hostname the form in which hosts come. "*" is
 // the same as none.
 func normalHost(h string) string {

@@ -244,23 +244,25 @@ func (t *tree) findRegex(at int32, r *httpmsg.Request) int32 {
 		}
 		return -1
 	}
-	for rank := int32(0); ; {
-		best := int32(-1)
-		for n := at; n != noNode; n = t.nodes[n].upRegex {
-			i := t.atRank(t.nodes[n].regex, rank)
-			if i >= 0 && (best < 0 || t.entries[i].rank < t.entries[best].rank) {
-				best = i
-			}
+	for i := t.nextRegex(at, 0); i >= 0; i = t.nextRegex(at, t.entries[i].rank+1) {
+		if e := &t.entries[i]; e.pattern.match(r.Path) && e.cond.hold(r) {
+			return i
 		}
-		if best < 0 {
-			return -1
-		}
-		e := &t.entries[best]
-		if e.pattern.match(r.Path) && e.cond.hold(r) {
-			return best
-		}
-		rank = e.rank + 1
 	}
+	return -1
+}
+
+// nextRegex returns the entry of the lowest rank that is at least rank, among
+// those of a node and its ancestors; -1 if there is none.
+func (t *tree) nextRegex(at, rank int32) int32 {
+	best := int32(-1)
+	for ; at != noNode; at = t.nodes[at].upRegex {
+		i := t.atRank(t.nodes[at].regex, rank)
+		if i >= 0 && (best < 0 || t.entries[i].rank < t.entries[best].rank) {
+			best = i
+		}
+	}
+	return best
 }
 
 // atRank returns the first entry of the span whose rank is at least rank, or -1.

@@ -1,0 +1,95 @@
+package route_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/route"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// shop is n routes with a prefix each, under one hostname or one each.
+func shop(n int, hosts bool) []route.Section[int] {
+	s := route.Section[int]{Section: &ir.Section{}}
+	for i := range n {
+		a := route.Attached[int]{Route: &ir.Route{
+			Name:  fmt.Sprintf("HTTPRoute/shop/r%d", i),
+			Ref:   ir.Ref{Kind: "HTTPRoute", Namespace: "shop", Name: fmt.Sprintf("r%d", i)},
+			Rules: []*ir.Rule{{ID: fmt.Sprintf("HTTPRoute/shop/r%d/rules/0", i), Matches: []ir.Match{prefix(fmt.Sprintf("/api/service-%d", i))}}},
+			Hash:  uint64(i) + 1,
+		}, Values: []int{i}}
+		if hosts {
+			a.Hostnames = []string{fmt.Sprintf("h%d.example.com", i)}
+		}
+		s.Routes = append(s.Routes, a)
+	}
+	return []route.Section[int]{s}
+}
+
+func shopRequests(n int, hosts bool, spread int) []*httpmsg.Request {
+	var out []*httpmsg.Request
+	for i := range spread {
+		k := (i * 7919) % n
+		host := "shop.example.com"
+		if hosts {
+			host = fmt.Sprintf("h%d.example.com", k)
+		}
+		out = append(out, request("GET", host, fmt.Sprintf("/api/service-%d/items/17", k), "a=1"))
+	}
+	return out
+}
+
+// BenchmarkMatch compares 10 routes with 100,000: "hot" asks for ten of them
+// again and again, "cold" for as many as there are, which also pays for the
+// processor's cache misses.
+func BenchmarkMatch(b *testing.B) {
+	for _, hosts := range []bool{false, true} {
+		for _, c := range []struct {
+			name      string
+			n, spread int
+		}{{"10", 10, 10}, {"100000-hot", 100_000, 10}, {"100000-cold", 100_000, 50_000}} {
+			name := "paths/" + c.name
+			if hosts {
+				name = "hosts/" + c.name
+			}
+			b.Run(name, func(b *testing.B) {
+				table, err := route.Build(shop(c.n, hosts), nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				requests := shopRequests(c.n, hosts, c.spread)
+				b.ReportAllocs()
+				b.ResetTimer()
+				for i := 0; i < b.N; i++ {
+					if _, ok := table.Match(requests[i%len(requests)], ""); !ok {
+						b.Fatal("no match")
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkRebuild changes one route of 10,000.
+func BenchmarkRebuild(b *testing.B) {
+	for _, hosts := range []bool{false, true} {
+		b.Run(map[bool]string{false: "one-host", true: "host-each"}[hosts], func(b *testing.B) {
+			sections := shop(10_000, hosts)
+			table, err := route.Build(sections, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := 0; i < b.N; i++ {
+				changed := *sections[0].Routes[5000].Route
+				changed.Hash = uint64(i) + 1_000_000
+				sections[0].Routes[5000].Route = &changed
+				if table, err = route.Build(sections, table); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
