@@ -1,0 +1,167 @@
+package lb
+
+type tierHealth struct{ total, healthy int }
+
+// shareTiers gives each priority its share of the requests. A tier's capacity
+// is its healthy share times the overprovisioning factor, at most 1; the first
+// takes what it can, the next what is left, and so on. When all together
+// cannot take everything, what there is is scaled up, and tiers below the panic
+// threshold use their unhealthy endpoints too.
+func (v *View) shareTiers(health []tierHealth) {
+	over := float64(v.cfg.Balance.Overprovisioning) / 100
+	capacity := make([]float64, len(health))
+	var sum float64
+	for i, h := range health {
+		capacity[i] = min(1, over*float64(h.healthy)/float64(h.total))
+		sum += capacity[i]
+	}
+	threshold := float64(v.cfg.Balance.PanicThreshold) / 100
+	if sum < 1 {
+		for i, h := range health {
+			share := float64(h.healthy) / float64(h.total)
+			v.tiers[i].panic = share < threshold
+		}
+	}
+	loads := capacity
+	switch {
+	case sum >= 1:
+		left := 1.0
+		for i := range loads {
+			loads[i] = min(left, capacity[i])
+			left -= loads[i]
+		}
+	case sum > 0:
+		for i := range loads {
+			loads[i] /= sum
+		}
+	case threshold > 0:
+		// Nobody is healthy: all endpoints alike.
+		var total int
+		for _, h := range health {
+			total += h.total
+		}
+		for i, h := range health {
+			loads[i] = float64(h.total) / float64(total)
+		}
+	}
+	var acc float64
+	last := -1
+	for i := range loads {
+		acc += loads[i]
+		v.tiers[i].load = loads[i]
+		v.tiers[i].upto = min(shareOne, uint64(acc*shareOne+0.5))
+		if loads[i] > 0 {
+			last = i
+		}
+	}
+	if last >= 0 {
+		for i := last; i < len(v.tiers); i++ {
+			v.tiers[i].upto = shareOne
+		}
+	}
+}
+
+// group arranges what may be picked in a tier, and splits it by zone.
+func (v *View) group(t *tier, weights []uint64) {
+	var idx []int32
+	for _, m := range t.all {
+		if t.panic || v.members[m].Node.State() == 0 {
+			idx = append(idx, m)
+		}
+	}
+	take := func(of []int32) []uint64 {
+		w := make([]uint64, len(of))
+		for i, m := range of {
+			w[i] = weights[m]
+		}
+		return w
+	}
+	if v.cfg.Balance.ZoneAware && v.cfg.Zone != "" && !t.panic && !hashes(v.cfg.Balance.Algorithm) {
+		v.splitZones(t, idx, weights)
+	}
+	t.usable = newWeighted(append([]int32(nil), idx...), take(idx))
+}
+
+// splitZones keeps traffic in the proxy's own zone while that has capacity for
+// its part. Proxies are taken to be spread evenly over the zones, so each zone
+// is due 1/zones of the traffic. A zone with a smaller share of the healthy
+// weight keeps what it can serve; the rest goes to the zones that have a surplus,
+// in proportion to it. Every endpoint is then used alike as long as all proxies
+// do the same.
+func (v *View) splitZones(t *tier, idx []int32, weights []uint64) {
+	sums := make(map[string]float64)
+	for _, m := range t.all {
+		sums[v.members[m].Zone] += 0 // a zone without healthy endpoints still sends traffic
+	}
+	sums[v.cfg.Zone] += 0
+	var total float64
+	for _, m := range idx {
+		sums[v.members[m].Zone] += float64(weights[m])
+		total += float64(weights[m])
+	}
+	zones := float64(len(sums))
+	local := sums[v.cfg.Zone]
+	if zones < 2 || total == 0 || local == 0 && len(sums) == 2 {
+		return
+	}
+	due := 1 / zones
+	keep := min(1, local/total/due)
+	surplus := make(map[string]float64)
+	var spare float64
+	for zone, sum := range sums {
+		if zone != v.cfg.Zone && sum > 0 {
+			surplus[zone] = max(0, sum/total-due)
+			spare += surplus[zone]
+		}
+	}
+	var here, there []int32
+	var hereWeights, thereWeights []uint64
+	for _, m := range idx {
+		zone := v.members[m].Zone
+		if zone == v.cfg.Zone {
+			here, hereWeights = append(here, m), append(hereWeights, weights[m])
+			continue
+		}
+		w := weights[m]
+		if spare > 0 {
+			// Scale so that zones share the spill by surplus, endpoints in a zone by weight.
+			w = uint64(float64(w*zoneScale) * surplus[zone] / spare * total / sums[zone])
+			if surplus[zone] > 0 {
+				w = max(1, w)
+			}
+		}
+		there, thereWeights = append(there, m), append(thereWeights, w)
+	}
+	t.local = newWeighted(here, hereWeights)
+	t.remote = newWeighted(there, thereWeights)
+	t.localShare = uint64(keep*shareOne + 0.5)
+	if t.remote.total == 0 {
+		t.localShare = shareOne
+	}
+}
+
+const zoneScale = 1 << 12
+
+// State of a tier for explain.
+type TierState struct {
+	Priority   int
+	Endpoints  int
+	Usable     int
+	Load       float64 // share of requests, 0 to 1
+	Panic      bool
+	LocalShare float64 // share that stays in the proxy's zone; 1 without zone preference
+}
+
+// Tiers describes the view.
+func (v *View) Tiers() []TierState {
+	out := make([]TierState, len(v.tiers))
+	for i := range v.tiers {
+		t := &v.tiers[i]
+		out[i] = TierState{Priority: v.members[t.all[0]].Priority, Endpoints: len(t.all),
+			Usable: len(t.usable.members), Load: t.load, Panic: t.panic, LocalShare: 1}
+		if t.local != nil {
+			out[i].LocalShare = float64(t.localShare) / shareOne
+		}
+	}
+	return out
+}
