@@ -26,6 +26,17 @@ type Conn struct {
 
 	remote, local netip.AddrPort
 	state         *tls.ConnectionState
+
+	// Life is kept by the pool that the connection belongs to.
+	Life Life
+}
+
+// Life is what a pool remembers of a connection. Conn does not look at it.
+type Life struct {
+	// Opened is the monotonic time when the connection was made.
+	Opened int64
+	// Uses counts the exchanges that it was handed out for.
+	Uses int
 }
 
 // New wraps a fresh connection: a *net.TCPConn, a *net.UnixConn, or (slower)
