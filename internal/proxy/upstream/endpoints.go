@@ -1,0 +1,235 @@
+package upstream
+
+import (
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/upstream/lb"
+	"github.com/gridway/gridway/internal/proxy/upstream/outlier"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// setEndpoints replaces the endpoints. One whose address stays keeps its
+// connections, health and learned latency. first says that the cluster is new:
+// its endpoints then start at full weight.
+func (c *Cluster) setEndpoints(list []ir.Endpoint, first bool) {
+	now := netx.Monotonic()
+	c.mu.Lock()
+	old := c.view.Load()
+	next := &arrangement{byAddress: old.byAddress}
+	same := sameAddresses(old.endpoints, list)
+	if same {
+		next.endpoints = old.endpoints
+	} else {
+		next.endpoints, next.byAddress = c.match(old, list, now, first)
+	}
+	changed := !same
+	for _, e := range next.endpoints {
+		if spec := &list[e.listed]; e.spec != *spec {
+			e.spec = *spec
+			e.node.SetState(lb.Draining, spec.Draining)
+			changed = true
+		}
+	}
+	if !changed {
+		c.mu.Unlock()
+		return
+	}
+	removed := c.removed(old, next)
+	c.install(next, old, now)
+	if c.detector != nil {
+		c.detector.SetHosts(next.hosts())
+		c.set.keeper.schedule(c, now)
+	}
+	targets := c.checker.set(next.endpoints)
+	c.mu.Unlock()
+	targets()
+	for _, e := range removed {
+		e.closeIdle()
+	}
+}
+
+func sameAddresses(endpoints []*Endpoint, list []ir.Endpoint) bool {
+	if len(endpoints) != len(list) || len(list) == 0 {
+		return false
+	}
+	for i, e := range endpoints {
+		if e.listed != i || e.address != list[i].Address {
+			return false
+		}
+	}
+	return true
+}
+
+// match finds or makes the endpoint of each address; the first entry of an
+// address counts.
+func (c *Cluster) match(old *arrangement, list []ir.Endpoint, now int64, first bool) ([]*Endpoint, map[string]*Endpoint) {
+	endpoints := make([]*Endpoint, 0, len(list))
+	byAddress := make(map[string]*Endpoint, len(list))
+	for i := range list {
+		address := list[i].Address
+		if _, twice := byAddress[address]; twice {
+			continue
+		}
+		var e *Endpoint
+		if i < len(old.endpoints) && old.endpoints[i].address == address {
+			e = old.endpoints[i]
+		} else {
+			e = old.byAddress[address]
+		}
+		if e == nil {
+			e = c.newEndpoint(address)
+			if !first && c.lbConfig.Balance.SlowStart > 0 {
+				e.since = now
+			}
+		}
+		byAddress[address] = e
+		e.listed = i
+		endpoints = append(endpoints, e)
+	}
+	return endpoints, byAddress
+}
+
+func (c *Cluster) newEndpoint(address string) *Endpoint {
+	e := &Endpoint{cluster: c, address: address, hash: lb.HashKey(address)}
+	e.host.Node = &e.node
+	return e
+}
+
+// removed marks and returns the endpoints of old that next has not.
+func (c *Cluster) removed(old, next *arrangement) []*Endpoint {
+	var gone []*Endpoint
+	for i, e := range old.endpoints {
+		if i < len(next.endpoints) && next.endpoints[i] == e || next.byAddress[e.address] == e {
+			continue
+		}
+		e.node.SetState(lb.Removed, true)
+		gone = append(gone, e)
+	}
+	return gone
+}
+
+func (a *arrangement) hosts() []*outlier.Host {
+	hosts := make([]*outlier.Host, len(a.endpoints))
+	for i, e := range a.endpoints {
+		hosts[i] = &e.host
+	}
+	return hosts
+}
+
+// install builds the view over next's endpoints and publishes both. It is
+// called with mu held.
+func (c *Cluster) install(next, old *arrangement, now int64) {
+	began := netx.Monotonic()
+	members := make([]lb.Member, len(next.endpoints))
+	for i, e := range next.endpoints {
+		members[i] = lb.Member{Node: &e.node, Hash: e.hash, Weight: e.spec.Weight,
+			Zone: e.spec.Zone, Priority: e.spec.Priority, Since: e.since}
+	}
+	next.lb = lb.Build(c.lbConfig, members, old.lb, now)
+	c.view.Store(next)
+	if step, ok := next.lb.Ramping(); ok {
+		c.set.keeper.schedule(c, now+int64(step))
+	}
+	// Leave nine tenths of the time to others.
+	end := netx.Monotonic()
+	c.rebuildAt = end + 9*(end-began)
+}
+
+// rearrangeSoon asks the keeper for a view that takes in what changed. Until
+// then picks look at the endpoints' states themselves.
+func (c *Cluster) rearrangeSoon(now int64) {
+	if c.dirty.CompareAndSwap(false, true) {
+		c.set.keeper.schedule(c, now)
+	}
+}
+
+// recovered starts the slow start of an endpoint that is in use again. It is
+// called with mu held.
+func (c *Cluster) recovered(e *Endpoint, now int64) {
+	if c.lbConfig.Balance.SlowStart > 0 {
+		e.since = now
+	}
+}
+
+// tick does the cluster's timed work and returns when there is more.
+func (c *Cluster) tick(now int64) (next int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.retired {
+		return never
+	}
+	next = never
+	old := c.view.Load()
+	if c.detector != nil {
+		next = c.detector.Tick(now, func(i int, ejected bool) { c.ejectionChanged(old.endpoints[i], ejected, now) })
+	}
+	step, ramping := old.lb.Ramping()
+	switch {
+	case !ramping && !c.dirty.Load():
+	case now < c.rebuildAt:
+		next = min(next, c.rebuildAt)
+	default:
+		c.dirty.Store(false)
+		c.install(&arrangement{endpoints: old.endpoints, byAddress: old.byAddress}, old, now)
+		if ramping {
+			next = min(next, now+int64(step))
+		}
+	}
+	if c.reaping.Load() {
+		next = min(next, c.reap(old.endpoints, now))
+	}
+	return next
+}
+
+// ejectionChanged is called with mu held.
+func (c *Cluster) ejectionChanged(e *Endpoint, ejected bool, now int64) {
+	c.dirty.Store(true)
+	if ejected {
+		c.metrics.Count(EventEjected)
+		c.set.logEndpoint("endpoint ejected", e, "after", "success rate")
+		return
+	}
+	c.metrics.Count(EventReturned)
+	c.set.logEndpoint("endpoint returned", e)
+	c.recovered(e, now)
+}
+
+// reapEvery is how often idle connections are looked at: often enough that none
+// outlives its timeout by more than a quarter.
+func (c *Cluster) reapEvery() time.Duration {
+	return min(max(c.rules.IdleTimeout/4, 10*time.Millisecond), 15*time.Second)
+}
+
+// reap closes idle connections whose time is over.
+func (c *Cluster) reap(endpoints []*Endpoint, now int64) (next int64) {
+	if due := c.lastReap + int64(c.reapEvery()); now < due {
+		return due
+	}
+	c.lastReap = now
+	var expired []*netx.Conn
+	left := 0
+	// A connection that goes idle from here on sets the flag again.
+	c.reaping.Store(false)
+	for _, e := range endpoints {
+		var n int
+		expired, n = e.idle.Reap(&c.rules, now, expired)
+		left += n
+	}
+	for _, conn := range expired {
+		_ = conn.Close()
+		c.slots.Release()
+	}
+	if left == 0 {
+		return never
+	}
+	c.reaping.Store(true)
+	return now + int64(c.reapEvery())
+}
+
+// closeIdle ends the idle connections of an endpoint that left.
+func (e *Endpoint) closeIdle() {
+	for _, conn := range e.idle.Close() {
+		e.Drop(conn)
+	}
+}

@@ -1,0 +1,223 @@
+package upstream
+
+import (
+	"errors"
+	"log/slog"
+	"maps"
+	"reflect"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/upstream/lb"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// Set is all clusters of a proxy.
+type Set struct {
+	opts     Options
+	log      *slog.Logger
+	keeper   *keeper
+	clusters atomic.Pointer[map[string]*Cluster]
+
+	mu     sync.Mutex // guards changes of clusters
+	closed bool
+}
+
+// New starts an empty set. Close ends it.
+func New(opts Options) *Set {
+	s := &Set{opts: opts, log: opts.Log, keeper: newKeeper()}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.clusters.Store(&map[string]*Cluster{})
+	go s.keeper.run()
+	return s
+}
+
+// Cluster returns the cluster of that name, or nil.
+func (s *Set) Cluster(name string) *Cluster { return (*s.clusters.Load())[name] }
+
+// Clusters returns all clusters by name, to be read only.
+func (s *Set) Clusters() map[string]*Cluster { return *s.clusters.Load() }
+
+// Apply makes the set what the configuration says. A cluster whose name and
+// hash are the same goes on as it is, with its endpoints updated in place. One
+// that changed is built anew, and takes over what it can from the old one.
+// Clusters that are gone serve the exchanges that hold them, and close each
+// connection as it becomes free.
+//
+// A cluster that cannot be built is reported in the error and left as it was;
+// all others are applied. The endpoints of a cluster with Discovery are
+// replaced only if it names some or if none were discovered yet.
+func (s *Set) Apply(clusters []*ir.Cluster) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("upstream: the set is closed")
+	}
+	old := *s.clusters.Load()
+	next := make(map[string]*Cluster, len(clusters))
+	replaced := make(map[*Cluster]*Cluster)
+	var errs []error
+	for _, cfg := range clusters {
+		was := old[cfg.Name]
+		if was != nil && was.cfg.Load().Hash == cfg.Hash {
+			s.keep(was, cfg)
+			next[cfg.Name] = was
+			continue
+		}
+		c, err := newCluster(s, cfg, netx.Monotonic())
+		if err != nil {
+			errs = append(errs, err)
+			if was != nil {
+				next[cfg.Name] = was
+			}
+			continue
+		}
+		s.start(c, was, cfg)
+		if was != nil {
+			replaced[was] = c
+		}
+		next[cfg.Name] = c
+	}
+	s.clusters.Store(&next)
+	for name, c := range old {
+		if next[name] != c {
+			c.retire(replaced[c])
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// keep goes on with a cluster that did not change, or only in its endpoints.
+func (s *Set) keep(c *Cluster, cfg *ir.Cluster) {
+	c.mu.Lock()
+	discovered := c.discovered
+	c.mu.Unlock()
+	c.cfg.Store(cfg)
+	if cfg.Discovery == nil || !discovered {
+		c.setEndpoints(cfg.Endpoints, false)
+	}
+}
+
+// start gives a new cluster its endpoints, and what was learned about them.
+func (s *Set) start(c, was *Cluster, cfg *ir.Cluster) {
+	list := cfg.Endpoints
+	if was != nil && cfg.Discovery != nil {
+		was.mu.Lock()
+		if was.discovered && reflect.DeepEqual(was.cfg.Load().Discovery, cfg.Discovery) {
+			list = was.specs()
+			c.discovered = true
+		}
+		was.mu.Unlock()
+	}
+	if was != nil {
+		c.learn(was, list)
+	}
+	c.startChecks()
+	c.setEndpoints(list, true)
+}
+
+// Update replaces the endpoints of one cluster. It is false if there is no
+// such cluster. Its cost depends on that cluster alone.
+func (s *Set) Update(u ir.EndpointUpdate) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.Cluster(u.Cluster)
+	if c == nil || s.closed {
+		return false
+	}
+	c.mu.Lock()
+	c.discovered = c.cfg.Load().Discovery != nil
+	c.mu.Unlock()
+	c.setEndpoints(u.Endpoints, false)
+	return true
+}
+
+// Close retires all clusters and waits for the set's goroutines. Exchanges in
+// progress may end; their connections are closed as they do.
+func (s *Set) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	for c := range maps.Values(*s.clusters.Load()) {
+		c.retire(nil)
+	}
+	s.keeper.close()
+}
+
+// learn makes the endpoints of a rebuilt cluster that was knows, with what it
+// learned about them.
+func (c *Cluster) learn(was *Cluster, list []ir.Endpoint) {
+	old := was.view.Load()
+	a := &arrangement{lb: c.view.Load().lb, byAddress: make(map[string]*Endpoint)}
+	for i := range list {
+		e := old.byAddress[list[i].Address]
+		if e == nil || a.byAddress[e.address] != nil {
+			continue
+		}
+		n := c.newEndpoint(e.address)
+		n.node.Learn(&e.node)
+		if c.cfg.Load().Health == nil {
+			n.node.SetState(lb.Unhealthy, false)
+		}
+		n.node.SetState(lb.Ejected, false)
+		if c.detector != nil && was.detector != nil {
+			c.detector.Learn(&n.host, was.detector, &e.host)
+		}
+		a.byAddress[e.address] = n
+	}
+	c.view.Store(a)
+}
+
+// sameTransport tells whether connections of one cluster can serve another.
+func sameTransport(a, b *ir.Cluster) bool {
+	return a.Protocol == b.Protocol && a.ProxyProtocol == b.ProxyProtocol &&
+		a.Pool.KeepAlive == b.Pool.KeepAlive && reflect.DeepEqual(a.TLS, b.TLS)
+}
+
+// retire ends the cluster's own work and gives its idle connections to next,
+// if that uses the same transport, or closes them.
+func (c *Cluster) retire(next *Cluster) {
+	c.mu.Lock()
+	c.retired = true
+	endpoints := c.view.Load().endpoints
+	c.mu.Unlock()
+	c.checker.close()
+	c.set.keeper.forget(c)
+	var heirs map[string]*Endpoint
+	if next != nil && sameTransport(c.cfg.Load(), next.cfg.Load()) {
+		heirs = next.view.Load().byAddress
+	}
+	for _, e := range endpoints {
+		heir := heirs[e.address]
+		if heir != nil {
+			e.successor.Store(heir)
+		}
+		for _, conn := range e.idle.Close() {
+			if heir != nil && heir.adopt(conn) {
+				c.slots.Release()
+			} else {
+				e.Drop(conn)
+			}
+		}
+	}
+}
+
+// specs is the current endpoints as configuration. Called with mu held.
+func (c *Cluster) specs() []ir.Endpoint {
+	endpoints := c.view.Load().endpoints
+	out := make([]ir.Endpoint, len(endpoints))
+	for i, e := range endpoints {
+		out[i] = e.spec
+	}
+	return out
+}
+
+func (s *Set) logEndpoint(message string, e *Endpoint, args ...any) {
+	s.log.Warn(message, append([]any{"cluster", e.cluster.Name(), "endpoint", e.address}, args...)...)
+}
