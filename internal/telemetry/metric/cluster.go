@@ -43,7 +43,12 @@ const (
 	eventHealthOK        = eventReturn + 1
 	eventHealthFailed    = eventReturn + 2
 	eventEndpointsUpdate = eventReturn + 3
-	clusterEvents        = eventReturn + 4
+	eventHealthy         = eventReturn + 4
+	eventUnhealthy       = eventReturn + 5
+	eventBreakerOpened   = eventReturn + 6
+	eventBreakerHalfOpen = eventReturn + 7
+	eventBreakerClosed   = eventReturn + 8
+	clusterEvents        = eventReturn + 9
 )
 
 // It does not compile if the cluster's events outgrow their cell.
@@ -82,10 +87,11 @@ const (
 	EjectConsecutive5xx EjectionCause = iota
 	EjectConsecutiveGateway
 	EjectSuccessRate
+	EjectOther
 	ejectionCauses
 )
 
-var ejectionNames = [ejectionCauses]string{"consecutive_5xx", "consecutive_gateway", "success_rate"}
+var ejectionNames = [ejectionCauses]string{"consecutive_5xx", "consecutive_gateway", "success_rate", "other"}
 
 // Retry counts a try after the first; RetryDenied one that the retry budget or
 // the breaker's retry limit did not allow.
@@ -122,6 +128,27 @@ func (h *Cluster) HealthChecked(ok bool) {
 		return
 	}
 	h.events.add(eventHealthFailed)
+}
+
+// HealthChanged counts an endpoint whose health checks changed their verdict.
+func (h *Cluster) HealthChanged(healthy bool) {
+	if healthy {
+		h.events.add(eventHealthy)
+		return
+	}
+	h.events.add(eventUnhealthy)
+}
+
+// BreakerChanged counts a change of the breaker by failure rate.
+func (h *Cluster) BreakerChanged(to BreakerState) {
+	switch to {
+	case BreakerOpen:
+		h.events.add(eventBreakerOpened)
+	case BreakerHalfOpen:
+		h.events.add(eventBreakerHalfOpen)
+	default:
+		h.events.add(eventBreakerClosed)
+	}
 }
 
 // EndpointsUpdated counts a change of the endpoints by discovery.

@@ -151,6 +151,8 @@ func (e *emitter) cluster(h *Cluster) {
 	e.named(&breakerFamily, &t, eventBreaker, breakerNames[:], h.name)
 	e.named(&ejectionFamily, &t, eventEjection, ejectionNames[:], h.name)
 	e.named(&healthFamily, &t, eventHealthOK, []string{"ok", "failed"}, h.name)
+	e.named(&healthChangeFamily, &t, eventHealthy, []string{"healthy", "unhealthy"}, h.name)
+	e.named(&breakerChangeFamily, &t, eventBreakerOpened, []string{"open", "half_open", "closed"}, h.name)
 }
 
 func (e *emitter) gauges(cluster string, g ClusterGauges) {

@@ -59,9 +59,15 @@ func populated(c *clock) *metric.Registry {
 	cl.Ejected(metric.EjectConsecutive5xx)
 	cl.Ejected(metric.EjectConsecutiveGateway)
 	cl.Ejected(metric.EjectSuccessRate)
+	cl.Ejected(metric.EjectOther)
 	cl.Returned()
 	cl.HealthChecked(true)
 	cl.HealthChecked(false)
+	cl.HealthChanged(true)
+	cl.HealthChanged(false)
+	cl.BreakerChanged(metric.BreakerOpen)
+	cl.BreakerChanged(metric.BreakerHalfOpen)
+	cl.BreakerChanged(metric.BreakerClosed)
 	cl.EndpointsUpdated()
 	r.SetClusterGauges(func(yield func(string, metric.ClusterGauges)) {
 		yield("Backend/default/shop", metric.ClusterGauges{

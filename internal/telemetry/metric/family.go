@@ -63,6 +63,8 @@ var (
 	ejectionFamily       = define("gridway_cluster_outlier_ejections_total", counter, "Endpoints ejected by outlier detection, by cause.", "cluster", "cause")
 	returnFamily         = define("gridway_cluster_outlier_returns_total", counter, "Ejected endpoints that came back.", "cluster")
 	healthFamily         = define("gridway_cluster_health_checks_total", counter, "Active health checks by result.", "cluster", "result")
+	healthChangeFamily   = define("gridway_cluster_health_changes_total", counter, "Endpoints whose health checks changed their verdict.", "cluster", "to")
+	breakerChangeFamily  = define("gridway_cluster_breaker_changes_total", counter, "Changes of the breaker by failure rate.", "cluster", "to")
 	endpointUpdateFamily = define("gridway_cluster_endpoint_updates_total", counter, "Changes of the endpoints by discovery.", "cluster")
 	endpointsFamily      = define("gridway_cluster_endpoints", gauge, "Endpoints by state.", "cluster", "state")
 	activeFamily         = define("gridway_cluster_active_requests", gauge, "Tries under way.", "cluster")
@@ -92,7 +94,7 @@ var (
 	buildInfoFamily  = define("gridway_build_info", gauge, "Always 1; the labels say what is running.", "version", "commit", "go_version")
 	allOtherFamilies = []family{
 		retriesFamily, retriesDeniedFamily, hedgesFamily, hedgesWonFamily, poolFamily, connectFamily, connectFailureFamily,
-		breakerFamily, ejectionFamily, returnFamily, healthFamily, endpointUpdateFamily, endpointsFamily, activeFamily,
+		breakerFamily, ejectionFamily, returnFamily, healthFamily, healthChangeFamily, breakerChangeFamily, endpointUpdateFamily, endpointsFamily, activeFamily,
 		pendingFamily, connectionsFamily, breakerStateFamily,
 		acceptedFamily, openFamily, acceptErrorFamily, rejectedFamily, handshakeFamily, resumedFamily, handshakeTimeFamily,
 		handshakeFailedFamily, protocolFamily,

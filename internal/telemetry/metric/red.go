@@ -122,7 +122,7 @@ func (h *histogram) total() *histogramCounts {
 // events is a small set of plain counters.
 type events struct{ cells slab[eventCell] }
 
-const maxEvents = 24
+const maxEvents = 32
 
 type eventCell struct {
 	mu     sync.Mutex // guards counts
