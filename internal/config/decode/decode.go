@@ -1,0 +1,77 @@
+// Package decode turns what a user wrote into typed objects: it parses one
+// YAML or JSON document, checks it against the schema of its kind, fills in
+// defaults, and remembers where each field stands. It finds every problem of a
+// document, not the first only.
+//
+// The package owns no goroutines and keeps no state; decoding is a pure
+// function of the text. Sources import it; the data plane may not.
+package decode
+
+import (
+	"bytes"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/gridway/gridway/internal/config/store"
+)
+
+// Bounds on one document. They keep aliases from making a small text large.
+const (
+	maxDepth    = 64
+	maxValues   = 2_000_000
+	maxProblems = 200
+)
+
+// Document is the text of one YAML document, which may be JSON.
+type Document struct {
+	// File is what positions name.
+	File string
+	// Line is the line of the file, from 1, on which Text begins.
+	Line int
+	Text []byte
+}
+
+// Result is what a document holds.
+type Result struct {
+	Objects  []*store.Object
+	Problems []store.Problem
+	// Broken are the objects that could be told apart but have errors.
+	Broken []store.Key
+	// Unidentified is true if something with errors could not be told apart:
+	// which objects the document holds is then not known.
+	Unidentified bool
+}
+
+// Decode reads a document. An empty one, or one with comments only, gives an
+// empty result.
+func Decode(doc Document) Result {
+	var root yaml.Node
+	if err := unmarshal(doc.Text, &root); err != nil {
+		return Result{Problems: []store.Problem{syntaxProblem(doc, err)}, Unidentified: true}
+	}
+	if len(root.Content) == 0 {
+		return Result{}
+	}
+	w := &walker{doc: doc}
+	var r Result
+	w.documentRoot(root.Content[0], &r)
+	if len(w.problems) >= maxProblems {
+		w.problems = append(w.problems, store.Problem{
+			Severity: store.Error, Code: "TooManyProblems", Object: w.key, Position: w.position(root.Content[0]),
+			Message: "this document has more problems, which are not listed",
+		})
+	}
+	r.Problems = append(w.problems, r.Problems...)
+	return r
+}
+
+// unmarshal parses the text. The parser is known to panic on some malformed
+// input; such input is then a syntax error like any other.
+func unmarshal(text []byte, root *yaml.Node) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errNotYAML
+		}
+	}()
+	return yaml.Unmarshal(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), root)
+}

@@ -1,0 +1,69 @@
+package decode
+
+import (
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/gridway/gridway/internal/config/schema"
+	"github.com/gridway/gridway/internal/config/store"
+)
+
+// expectation says in words what a pattern of the schemas asks for.
+func expectation(shownValue, pattern string) (message, remedy string) {
+	const name = `[a-z0-9]([-a-z0-9]*[a-z0-9])?`
+	const names = name + `(\.` + name + `)*`
+	what := ""
+	switch pattern {
+	case `^([0-9]{1,5}(h|m|s|ms)){1,4}$`:
+		what, remedy = "a duration", "write whole numbers with units h, m, s or ms, as in 500ms, 10s or 1m30s"
+	case "^" + names + "$":
+		what, remedy = "a name in lower case", "use letters, digits, - and ., as in example.com"
+	case "^$|^" + names + "$":
+		what, remedy = "an API group", `use a name such as gateway.networking.k8s.io, or "" for the core group`
+	case "^" + name + "$":
+		what, remedy = "a name in lower case", "use letters, digits and -, beginning and ending with a letter or digit"
+	case `^(\*\.)?` + names + "$":
+		what, remedy = "a hostname", "write it in lower case without scheme or port, as in example.com or *.example.com"
+	case `^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$`:
+		what, remedy = "a kind", "use letters and digits, as in Service"
+	case "^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]+$":
+		what, remedy = "a header name", "use letters, digits and -, without spaces or :"
+	case `^[!-~]+([\t ]?[!-~]+)*$`:
+		what, remedy = "a header value", "use printable ASCII with single spaces inside, and none at the ends"
+	case `^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$`:
+		what, remedy = "a label value", "use letters, digits, -, _ and ., beginning and ending with a letter or digit"
+	case `^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`:
+		what, remedy = "a condition reason", "use CamelCase"
+	default:
+		switch {
+		case strings.Contains(pattern, `http(s)?`):
+			what, remedy = "an origin", `write scheme and host, as in https://example.com or https://*.example.com, or *`
+		case strings.Contains(pattern, `\/[A-Za-z0-9\/`):
+			what, remedy = "a value of this field", "write a listed name or DOMAIN/NAME"
+		default:
+			return fmt.Sprintf("%s does not match %s", shownValue, pattern), ""
+		}
+	}
+	return fmt.Sprintf("%s is not %s", shownValue, what), remedy
+}
+
+// unknownField reports a field that the schema does not have.
+func (w *walker) unknownField(name *yaml.Node, s *schema.Node) {
+	p := store.Problem{
+		Code: "UnknownField", Position: w.position(name),
+		Message: fmt.Sprintf("unknown field %q", name.Value),
+	}
+	fields := s.Fields()
+	near := schema.Nearest(name.Value, fields)
+	switch {
+	case near != "":
+		p.Remedy = fmt.Sprintf("did you mean %q?", near)
+	case len(fields) == 0:
+		p.Remedy = "no fields are known here"
+	case len(fields) <= 24:
+		p.Remedy = "the fields here are " + strings.Join(fields, ", ")
+	}
+	w.report(p)
+}

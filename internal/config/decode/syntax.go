@@ -1,0 +1,79 @@
+package decode
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/gridway/gridway/internal/config/store"
+)
+
+var errNotYAML = errors.New("yaml: this is not YAML")
+
+// lineOf finds the line in an error of the YAML parser.
+var lineOf = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// syntaxProblem describes text that is not YAML. The parser in use is the
+// faster of two; the other one knows the column, so it is asked when the text
+// is wrong.
+func syntaxProblem(doc Document, err error) store.Problem {
+	p := store.Problem{
+		Severity: store.Error, Code: "SyntaxError", Position: store.Position{File: doc.File, Line: doc.Line, Column: 1},
+		Remedy: "nothing in this document can be read until it is valid YAML",
+	}
+	message := err.Error()
+	if m := lineOf.FindStringSubmatch(message); m != nil {
+		message = m[2]
+		if line, err := strconv.Atoi(m[1]); err == nil {
+			p.Position.Line = doc.Line + line - 1
+		}
+	}
+	if better := secondOpinion(doc.Text); better != nil {
+		message = better.GetMessage()
+		if t := better.GetToken(); t != nil && t.Position != nil {
+			p.Position.Line = doc.Line + t.Position.Line - 1
+			p.Position.Column = t.Position.Column
+		}
+	}
+	p.Message = "not valid YAML: " + strings.TrimSpace(message)
+	if strings.Contains(string(doc.Text), "{{") {
+		p.Remedy = "this looks like a template: render it first"
+	} else if strings.Contains(message, "'\t'") || strings.Contains(message, "cannot start any token") && strings.Contains(string(doc.Text), "\t") {
+		p.Remedy = "indent with spaces; YAML does not allow tabs there"
+	}
+	return p
+}
+
+func secondOpinion(text []byte) (found yaml.Error) {
+	defer func() {
+		if r := recover(); r != nil {
+			found = nil
+		}
+	}()
+	// The second parser is slow on large input, and its answer is a nicety.
+	if len(text) > 1<<20 {
+		return nil
+	}
+	_, err := parser.ParseBytes(text, 0)
+	var y yaml.Error
+	if errors.As(err, &y) {
+		return y
+	}
+	return nil
+}
+
+// plural writes a number with its noun.
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return fmt.Sprintf("%d %s", n, noun)
+	}
+	if strings.HasSuffix(noun, "y") {
+		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(noun, "y"))
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,74 @@
+package schema
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// Nearest returns the candidate that name is most likely a misspelling of, or
+// "" when none is near: by the Damerau-Levenshtein distance without regard to
+// case, at most a third of the name's length.
+func Nearest(name string, candidates []string) string {
+	lower := strings.ToLower(name)
+	best, bestDistance := "", 1+max(1, min(4, len(name)/3))
+	for _, c := range candidates {
+		d := distance(lower, strings.ToLower(c), bestDistance)
+		if d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	if best != "" || len(name) < 3 {
+		return best
+	}
+	// A word of the right name, as in "mirror" for "requestMirror".
+	for _, c := range candidates {
+		lc := strings.ToLower(c)
+		if len(lc) > len(lower) && (strings.HasSuffix(lc, lower) || strings.HasPrefix(lc, lower)) {
+			if best != "" {
+				return ""
+			}
+			best = c
+		}
+	}
+	return best
+}
+
+// distance counts insertions, deletions, substitutions and swaps of
+// neighbours, and gives up with limit once it is reached.
+func distance(a, b string, limit int) int {
+	if d := len(a) - len(b); d >= limit || -d >= limit {
+		return limit
+	}
+	if len(b) > 256 {
+		return limit
+	}
+	var rows [3][257]int
+	before, prev, cur := &rows[0], &rows[1], &rows[2]
+	for j := 0; j <= len(b); j++ {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		least := i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			d := min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d = min(d, before[j-2]+1)
+			}
+			cur[j] = d
+			least = min(least, d)
+		}
+		if least >= limit {
+			return limit
+		}
+		before, prev, cur = prev, cur, before
+	}
+	return min(prev[len(b)], limit)
+}

@@ -1,0 +1,92 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/ext"
+)
+
+// Rule is a condition over a value and its fields, written in CEL as in
+// x-kubernetes-validations, compiled when it is first used.
+type Rule struct {
+	Source string
+	// Message says what is wrong when the rule does not hold.
+	Message string
+	// FieldPath is the field to blame, as in ".percent"; empty is the value itself.
+	FieldPath string
+
+	once    sync.Once
+	program cel.Program
+	err     error
+}
+
+// Check reports whether the rule holds for a value: maps, slices, strings,
+// int64, float64 and bool. An error means that the rule itself could not be
+// evaluated.
+func (r *Rule) Check(self any) (bool, error) {
+	r.once.Do(r.compile)
+	if r.err != nil {
+		return false, r.err
+	}
+	out, _, err := r.program.Eval(map[string]any{"self": self})
+	if err != nil {
+		return false, fmt.Errorf("rule %q: %w", r.Source, err)
+	}
+	return out == types.True, nil
+}
+
+func (r *Rule) compile() {
+	env, err := environment()
+	if err != nil {
+		r.err = err
+		return
+	}
+	// Kubernetes writes fields that are reserved words of CEL with underscores.
+	ast, issues := env.Parse(strings.ReplaceAll(r.Source, "__namespace__", "namespace"))
+	if issues.Err() == nil {
+		ast, issues = env.Check(ast)
+	}
+	if err := issues.Err(); err != nil {
+		r.err = fmt.Errorf("rule %q: %w", r.Source, err)
+		return
+	}
+	r.program, r.err = env.Program(ast, cel.EvalOptions(cel.OptOptimize))
+}
+
+// environment has what the rules of the Gateway API and of Gridway use beyond
+// plain CEL: the string library and the tests for IP addresses of Kubernetes.
+var environment = sync.OnceValues(func() (*cel.Env, error) {
+	isIP := func(v ref.Val) ref.Val {
+		s, ok := v.Value().(string)
+		if !ok {
+			return types.MaybeNoSuchOverloadErr(v)
+		}
+		_, err := netip.ParseAddr(s)
+		return types.Bool(err == nil)
+	}
+	isCIDR := func(v ref.Val) ref.Val {
+		s, ok := v.Value().(string)
+		if !ok {
+			return types.MaybeNoSuchOverloadErr(v)
+		}
+		_, err := netip.ParsePrefix(s)
+		return types.Bool(err == nil)
+	}
+	env, err := cel.NewEnv(
+		cel.Variable("self", cel.DynType),
+		ext.Strings(),
+		cel.Function("isIP", cel.Overload("is_ip_string", []*cel.Type{cel.StringType}, cel.BoolType, cel.UnaryBinding(isIP))),
+		cel.Function("isCIDR", cel.Overload("is_cidr_string", []*cel.Type{cel.StringType}, cel.BoolType, cel.UnaryBinding(isCIDR))),
+	)
+	if err != nil {
+		return nil, errors.Join(errors.New("CEL environment"), err)
+	}
+	return env, nil
+})

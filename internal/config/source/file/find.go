@@ -1,0 +1,131 @@
+package file
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Stdin is the path that stands for standard input.
+const Stdin = "-"
+
+// found is what a search of the given paths came up with.
+type found struct {
+	files []string
+	// dirs are the folders in which files can appear.
+	dirs []string
+	// missing are given paths that are not there.
+	missing []string
+	errs    []pathError
+}
+
+type pathError struct {
+	path string
+	err  error
+}
+
+// find lists the files under the given paths in a fixed order: the paths as
+// given, and within a folder by name. A file that was named is read whatever
+// its name; in folders *.yaml, *.yml and *.json are, unless hidden or left by
+// an editor.
+func find(paths []string) found {
+	var f found
+	seen := map[string]bool{}
+	for _, path := range paths {
+		if path == Stdin {
+			f.add(seen, path)
+			continue
+		}
+		path = filepath.Clean(path)
+		info, err := os.Stat(path)
+		switch {
+		case os.IsNotExist(err):
+			f.missing = append(f.missing, path)
+			f.addDir(filepath.Dir(path))
+		case err != nil:
+			f.errs = append(f.errs, pathError{path, err})
+		case info.IsDir():
+			f.walk(path, seen, nil)
+		default:
+			f.add(seen, path)
+			f.addDir(filepath.Dir(path))
+		}
+	}
+	return f
+}
+
+func (f *found) add(seen map[string]bool, file string) {
+	if !seen[file] {
+		seen[file] = true
+		f.files = append(f.files, file)
+	}
+}
+
+func (f *found) addDir(dir string) {
+	if !slices.Contains(f.dirs, dir) {
+		f.dirs = append(f.dirs, dir)
+	}
+}
+
+// walk reads a folder. Symbolic links are followed: Kubernetes mounts
+// ConfigMaps as links through a hidden folder, ..data. A folder that is its
+// own ancestor through a link is left out.
+func (f *found) walk(dir string, seen map[string]bool, ancestors []fs.FileInfo) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		f.errs = append(f.errs, pathError{dir, err})
+		return
+	}
+	for _, a := range ancestors {
+		if os.SameFile(a, info) {
+			return
+		}
+	}
+	f.addDir(dir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		f.errs = append(f.errs, pathError{dir, err})
+		return
+	}
+	ancestors = append(slices.Clip(ancestors), info)
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if isHidden(e.Name()) {
+			continue
+		}
+		isDir := e.IsDir()
+		if e.Type()&fs.ModeSymlink != 0 {
+			target, err := os.Stat(path)
+			if err != nil {
+				continue // a dangling link is a file that is not there
+			}
+			isDir = target.IsDir()
+		}
+		switch {
+		case isDir:
+			f.walk(path, seen, ancestors)
+		case isConfigName(e.Name()):
+			f.add(seen, path)
+		}
+	}
+}
+
+func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+// isConfigName leaves out backups and temporary files of editors: name.yaml~,
+// #name.yaml#, name.yaml.swp and the like do not end in a known suffix.
+func isConfigName(name string) bool {
+	if strings.HasPrefix(name, "#") || strings.HasPrefix(name, "~") {
+		return false
+	}
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}
+
+func (e pathError) Error() string { return fmt.Sprintf("%s: %v", e.path, e.err) }

@@ -1,0 +1,105 @@
+package file
+
+import "bytes"
+
+// chunk is the text of one document of a file.
+type chunk struct {
+	text []byte
+	line int // of the file, from 1
+}
+
+// split cuts a YAML stream into documents without parsing it: a line that
+// begins with --- starts a new one and ... ends one wherever it stands, block
+// scalars included (YAML 1.2 §9.1.2). Documents with nothing but blank lines
+// and comments are left out; directives stay with the document they precede.
+func split(data []byte) []chunk {
+	var out []chunk
+	start, startLine := 0, 1
+	pos, line := 0, 1
+	directives := false
+	flush := func(end int) {
+		text := data[start:end]
+		if !isBlank(text) {
+			out = append(out, chunk{text: text, line: startLine})
+		}
+	}
+	for pos < len(data) {
+		if isMarker(data[pos:], '-') {
+			if !directives {
+				flush(pos)
+				start, startLine = pos, line
+			}
+			directives = false
+		} else if isMarker(data[pos:], '.') {
+			flush(pos)
+			next, n := nextLine(data, pos)
+			start, startLine = next, line+n
+			directives = false
+		} else if data[pos] == '%' && isBlank(data[start:pos]) {
+			directives = true
+		}
+		// Jump to the next line that can be a marker or a directive.
+		next, n := nextCandidate(data, pos)
+		line += n
+		pos = next
+	}
+	flush(len(data))
+	return out
+}
+
+// isMarker reports whether a line begins with three of c and then ends or goes
+// on after white space.
+func isMarker(line []byte, c byte) bool {
+	if len(line) < 3 || line[0] != c || line[1] != c || line[2] != c {
+		return false
+	}
+	return len(line) == 3 || line[3] == ' ' || line[3] == '\t' || line[3] == '\n' || line[3] == '\r'
+}
+
+func nextLine(data []byte, pos int) (next, lines int) {
+	i := bytes.IndexByte(data[pos:], '\n')
+	if i < 0 {
+		return len(data), 0
+	}
+	return pos + i + 1, 1
+}
+
+// nextCandidate returns the start of the next line that begins with '-', '.'
+// or '%', and how many lines were passed.
+func nextCandidate(data []byte, pos int) (next, lines int) {
+	for {
+		i := bytes.IndexByte(data[pos:], '\n')
+		if i < 0 {
+			return len(data), lines
+		}
+		pos += i + 1
+		lines++
+		if pos == len(data) {
+			return pos, lines
+		}
+		if c := data[pos]; c == '-' || c == '.' || c == '%' {
+			return pos, lines
+		}
+	}
+}
+
+// isBlank reports whether a document has nothing in it: blank lines, comments
+// and a bare marker only.
+func isBlank(text []byte) bool {
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	if isMarker(text, '-') {
+		text = text[3:]
+	}
+	for len(text) > 0 {
+		line := text
+		if i := bytes.IndexByte(text, '\n'); i >= 0 {
+			line, text = text[:i], text[i+1:]
+		} else {
+			text = nil
+		}
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return true
+}
