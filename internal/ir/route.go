@@ -4,7 +4,9 @@ import "time"
 
 // Route is one compiled HTTPRoute.
 type Route struct {
-	// Name is "HTTPRoute/namespace/name".
+	// Name is "HTTPRoute/namespace/name", with "~HASH" appended where listeners
+	// with other policies, or another certificate for backends, get a form of
+	// the route of their own.
 	Name string `json:"name"`
 	Ref  Ref    `json:"ref"`
 	// Created breaks ties between matches of equal precedence: the older route wins.
@@ -183,7 +185,9 @@ type Retry struct {
 	// BackoffBase doubles with each try up to BackoffMax; each wait is drawn
 	// between zero and that ("full jitter").
 	BackoffBase time.Duration `json:"backoffBase,omitempty"`
-	BackoffMax  time.Duration `json:"backoffMax,omitempty"`
+	// BackoffMin is the least wait before any further try; the draw is added to it.
+	BackoffMin time.Duration `json:"backoffMin,omitempty"`
+	BackoffMax time.Duration `json:"backoffMax,omitempty"`
 	// RetryAfter honours the upstream's Retry-After up to RetryAfterMax.
 	RetryAfter    bool          `json:"retryAfter,omitempty"`
 	RetryAfterMax time.Duration `json:"retryAfterMax,omitempty"`
