@@ -1,0 +1,200 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/internal/config/status"
+	"github.com/gridway/gridway/internal/config/store"
+)
+
+// parent is one parentRef of a route.
+type parent struct {
+	ref      status.Reference
+	field    string
+	sections []attachedSection
+	accepted status.Condition
+	remedy   string
+	severity store.Severity
+}
+
+type attachedSection struct {
+	section   *section
+	hostnames []string
+}
+
+// attach resolves the parentRefs. Parents that are not ours are left out.
+func (s *routeScope) attach() []*parent {
+	var out []*parent
+	for i, r := range s.spec.ParentRefs {
+		p := s.parent(i, r)
+		if p == nil {
+			continue
+		}
+		out = append(out, p)
+		if p.accepted.Status != status.True {
+			s.state.problems = append(s.state.problems,
+				problemAt(s.object, p.field, p.severity, p.accepted.Reason, p.accepted.Message, p.remedy))
+		}
+	}
+	if len(s.spec.ParentRefs) == 0 {
+		s.state.problems = append(s.state.problems, problemAt(s.object, "spec", store.Warning, "NoParent",
+			"the route has no parentRefs, so nothing serves it", "add a parentRef to a Gateway"))
+	}
+	return out
+}
+
+func (s *routeScope) parent(i int, r gwv1.ParentReference) *parent {
+	key := resolveKey(s.object, r.Group, gatewayGroup, r.Kind, "Gateway", r.Namespace, r.Name)
+	p := &parent{
+		field: fmt.Sprintf("spec.parentRefs[%d]", i), severity: store.Error,
+		ref: status.Reference{
+			Group: key.Group, Kind: key.Kind, Namespace: key.Namespace, Name: key.Name,
+			SectionName: string(deref(r.SectionName, "")), Port: deref(r.Port, 0),
+		},
+		accepted: status.Condition{
+			Type: string(gwv1.RouteConditionAccepted), Status: status.True,
+			Reason: string(gwv1.RouteReasonAccepted), Generation: meta(s.object).GetGeneration(),
+		},
+	}
+	var candidates []*section
+	switch {
+	case key.Group == gatewayGroup && key.Kind == "Gateway":
+		gw, known := s.byKey[key]
+		if known && gw == nil {
+			return nil // another controller's
+		}
+		if gw == nil {
+			s.state.missing = true
+			s.refuseParent(p, gwv1.RouteReasonNoMatchingParent, key.String()+" not found",
+				s.missing(key.Group, key.Kind, key.Namespace, key.Name))
+			return p
+		}
+		candidates = gw.sections
+	case key.Group == gatewayGroup && key.Kind == "ListenerSet":
+		set := s.sets[key]
+		if set == nil {
+			s.state.missing = true
+			s.refuseParent(p, gwv1.RouteReasonNoMatchingParent, key.String()+" not found, or not attached to a Gateway of ours",
+				s.missing(key.Group, key.Kind, key.Namespace, key.Name))
+			return p
+		}
+		candidates = set.sections
+	case key.Group == "" && key.Kind == "Service":
+		s.state.problems = append(s.state.problems, problemAt(s.object, p.field, store.Note, "NotBuiltYet",
+			"mesh routes (parentRef to a Service) are not built yet: this parentRef has no effect", ""))
+		return nil
+	default:
+		s.refuseParent(p, gwv1.RouteReasonNoMatchingParent, fmt.Sprintf("kind %s of group %q cannot be a parent", key.Kind, key.Group),
+			"use a Gateway or a ListenerSet")
+		return p
+	}
+	s.choose(p, candidates)
+	return p
+}
+
+func (s *routeScope) refuseParent(p *parent, reason gwv1.RouteConditionReason, message, remedy string) {
+	p.accepted.Status, p.accepted.Reason, p.accepted.Message = status.False, string(reason), message
+	p.remedy = remedy
+}
+
+// choose narrows the parent's listeners down to those that the route attaches to.
+func (s *routeScope) choose(p *parent, candidates []*section) {
+	var names []string
+	named := slices.DeleteFunc(slices.Clone(candidates), func(x *section) bool {
+		names = append(names, string(x.spec.Name))
+		return p.ref.SectionName != "" && string(x.spec.Name) != p.ref.SectionName ||
+			p.ref.Port != 0 && x.spec.Port != p.ref.Port
+	})
+	if len(named) == 0 {
+		what, remedy := fmt.Sprintf("no listener %q", p.ref.SectionName), didYouMean(p.ref.SectionName, names)
+		if p.ref.Port != 0 {
+			what = fmt.Sprintf("no listener on port %d", p.ref.Port)
+			if p.ref.SectionName != "" {
+				what = fmt.Sprintf("no listener %q on port %d", p.ref.SectionName, p.ref.Port)
+			}
+		}
+		if remedy == "" {
+			remedy = fmt.Sprintf("its listeners are %q", names)
+		}
+		s.refuseParent(p, gwv1.RouteReasonNoMatchingParent, fmt.Sprintf("%s/%s/%s has %s", p.ref.Kind, p.ref.Namespace, p.ref.Name, what), remedy)
+		return
+	}
+	allowed := slices.DeleteFunc(named, func(x *section) bool { return !s.admits(x, s.object.Key) })
+	if len(allowed) == 0 {
+		s.refuseParent(p, gwv1.RouteReasonNotAllowedByListeners,
+			fmt.Sprintf("no listener of %s allows HTTPRoutes from namespace %q", p.ref, s.object.Key.Namespace),
+			"see allowedRoutes of its listeners")
+		return
+	}
+	hostnames := make([]string, len(s.spec.Hostnames))
+	for i, h := range s.spec.Hostnames {
+		hostnames[i] = string(h)
+	}
+	for _, x := range allowed {
+		if common, ok := intersect(x.hostname, hostnames); ok {
+			p.sections = append(p.sections, attachedSection{x, common})
+		}
+	}
+	if len(p.sections) == 0 {
+		var have []string
+		for _, x := range allowed {
+			have = append(have, x.hostname)
+		}
+		s.refuseParent(p, gwv1.RouteReasonNoMatchingListenerHostname,
+			fmt.Sprintf("hostnames %q have nothing in common with the listeners' %q", hostnames, have), "")
+		return
+	}
+	s.warnIdleHostnames(p, hostnames)
+}
+
+// warnIdleHostnames names hostnames that no listener of the parent serves.
+func (s *routeScope) warnIdleHostnames(p *parent, hostnames []string) {
+	for i, h := range hostnames {
+		used := slices.ContainsFunc(p.sections, func(at attachedSection) bool {
+			_, ok := intersect(at.section.hostname, []string{h})
+			return ok
+		})
+		if !used {
+			s.state.problems = append(s.state.problems, problemAt(s.object, fmt.Sprintf("spec.hostnames[%d]", i), store.Warning,
+				"HostnameWithoutListener", fmt.Sprintf("no listener of %s serves hostname %q", p.ref, h), ""))
+		}
+	}
+}
+
+// writeStatus writes the route's status.
+func (s *routeScope) writeStatus(parents []*parent, faults []fault, served bool) {
+	o := s.state.object
+	st := &status.Object{Key: o.Key, Generation: meta(o).GetGeneration(), Position: o.Locate("")}
+	for _, p := range parents {
+		conditions := []status.Condition{p.accepted, s.unresolved}
+		if p.accepted.Status == status.True && len(faults) > 0 {
+			partial := status.Condition{
+				Type: string(gwv1.RouteConditionPartiallyInvalid), Status: status.True,
+				Reason: faultReason(faults[0]), Generation: st.Generation,
+			}
+			switch {
+			case s.state.fallback != nil:
+				partial.Message = "Fall Back to the last good version: " + faults[0].field + ": " + faults[0].message
+				conditions = append(conditions, partial)
+			case served:
+				partial.Message = s.dropMessage()
+				conditions = append(conditions, partial)
+			default:
+				conditions[0].Status, conditions[0].Reason = status.False, faultReason(faults[0])
+				conditions[0].Message = faults[0].field + ": " + faults[0].message
+			}
+		}
+		st.Parents = append(st.Parents, status.Relation{Ref: p.ref, Conditions: conditions})
+	}
+	s.state.status = st
+}
+
+func faultReason(f fault) string {
+	if f.reason != "" {
+		return f.reason
+	}
+	return string(gwv1.RouteReasonUnsupportedValue)
+}

@@ -1,0 +1,196 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// resolvedRef is a backendRef after its object was looked up.
+type resolvedRef struct {
+	key     store.Key
+	backend *backend
+	weight  uint32
+	problem string // why it cannot be used
+}
+
+// resolveBackends looks up the backendRefs of a rule.
+func (s *routeScope) resolveBackends(field string, rule *gwv1.HTTPRouteRule) (fields []string, out []resolvedRef) {
+	for j := range rule.BackendRefs {
+		b := &rule.BackendRefs[j]
+		at := fmt.Sprintf("%s.backendRefs[%d]", field, j)
+		r := s.resolveBackend(at, b.BackendObjectReference)
+		r.weight = uint32(deref(b.Weight, 1))
+		fields, out = append(fields, at), append(out, r)
+	}
+	return fields, out
+}
+
+// resolveBackend looks up one reference. Whether it is permitted is asked
+// before whether it exists, so that nothing is told of other namespaces.
+func (s *routeScope) resolveBackend(field string, r gwv1.BackendObjectReference) resolvedRef {
+	key := resolveKey(s.object, r.Group, "", r.Kind, "Service", r.Namespace, r.Name)
+	out := resolvedRef{key: key}
+	fail := func(field string, reason gwv1.RouteConditionReason, message, remedy string) resolvedRef {
+		s.fail(field, reason, message, remedy)
+		out.problem = message
+		return out
+	}
+	own := key.Group == ownGroup && key.Kind == v1alpha1.KindBackend
+	switch {
+	case !own && (key.Group != "" || key.Kind != "Service"):
+		return fail(field+".kind", gwv1.RouteReasonInvalidKind,
+			fmt.Sprintf("kind %s of group %q is not a backend", key.Kind, key.Group), backendKindRemedy(key))
+	case !s.grants.permits(s.object.Key, key):
+		return fail(field+".namespace", gwv1.RouteReasonRefNotPermitted,
+			key.String()+" is in another namespace, and no ReferenceGrant allows it", grantRemedy(s.object.Key, key))
+	case !own && r.Port == nil && s.set.Get(key) != nil:
+		return fail(field+".port", gwv1.RouteReasonBackendNotFound, "a reference to a Service needs a port", s.portRemedy(key))
+	}
+	k := backendKey{key: key}
+	if !own {
+		k.port = deref(r.Port, 0)
+	}
+	b := s.backendOf(k)
+	s.depend(b)
+	if b.reason != "" {
+		where := field + ".name"
+		if b.object != nil && !own {
+			where = field
+		}
+		return fail(where, gwv1.RouteConditionReason(b.reason), b.message, b.remedy)
+	}
+	out.backend = b
+	return out
+}
+
+func backendKindRemedy(key store.Key) string {
+	if key.Kind == v1alpha1.KindBackend {
+		return "a Backend is of group " + ownGroup
+	}
+	return "use a Service, or a Backend of group " + ownGroup
+}
+
+func (s *routeScope) portRemedy(key store.Key) string {
+	if svc, ok := serviceOf(s.set.Get(key)); ok {
+		return "its ports are " + portList(svc)
+	}
+	return ""
+}
+
+// depend records that the route was compiled from a backend.
+func (s *routeScope) depend(b *backend) {
+	for _, d := range b.deps {
+		if !slices.Contains(s.state.deps, d) {
+			s.state.deps = append(s.state.deps, d)
+		}
+	}
+	s.state.missing = s.state.missing || b.missing
+	for _, p := range b.problems {
+		s.compiler.reportOnce(p)
+	}
+}
+
+// agreedPolicies are the policies on the backends of a rule as far as they can
+// speak for the whole exchange: all backends must have the same.
+func (s *routeScope) agreedPolicies(field string, refs []resolvedRef) []bound {
+	var common []bound
+	first := true
+	for _, r := range refs {
+		if r.backend == nil || r.weight == 0 {
+			continue
+		}
+		if first {
+			common, first = r.backend.policies, false
+			continue
+		}
+		if !slices.EqualFunc(common, r.backend.policies, func(a, b bound) bool { return a.policy == b.policy }) {
+			s.warnDisagreement(field, refs)
+			return nil
+		}
+	}
+	return common
+}
+
+func (s *routeScope) warnDisagreement(field string, refs []resolvedRef) {
+	for _, r := range refs {
+		if r.backend == nil {
+			continue
+		}
+		for _, b := range r.backend.policies {
+			if !speaksOfExchange(b.policy.spec) {
+				continue
+			}
+			p := problemAt(s.object, field, store.Warning, "PolicyNotApplied",
+				fmt.Sprintf("%s is on %s, which shares this rule with other backends: its timeouts, retries and the like do not apply here",
+					b.policy.object.Key, b.target), "attach it to the route or the rule")
+			if !slices.Contains(s.state.problems, p) {
+				s.state.problems = append(s.state.problems, p)
+			}
+		}
+	}
+}
+
+// speaksOfExchange tells whether a policy has more than settings of a cluster.
+func speaksOfExchange(spec *v1alpha1.TrafficPolicySpec) bool {
+	t := spec.Timeouts
+	return t != nil && (t.Request != nil || t.BackendRequest != nil || t.Idle != nil || t.MaxStream != nil) ||
+		spec.Retry != nil || spec.Hedge != nil || spec.Admission != nil || spec.Fault != nil ||
+		spec.SessionPersistence != nil || spec.Compression != nil || spec.Buffer != nil || spec.MaxBodyBytes != nil
+}
+
+// clusterName compiles the cluster of a backend for this rule and returns its name.
+func (s *filterScope) clusterName(b *backend) string {
+	full := append(append(slices.Clip(s.chain), b.policies...), s.ctx.chain...)
+	merged := s.merge(full)
+	s.note(merged)
+	cs := s.cluster(b, merged, s.ctx.certificate)
+	s.count[cs] = true
+	return cs.ir.Name
+}
+
+// backends compiles the shares of a rule's traffic.
+func (s *filterScope) backends(field string, rule *gwv1.HTTPRouteRule, fields []string, refs []resolvedRef, out *ir.Rule) []ir.BackendRef {
+	var list []ir.BackendRef
+	total := uint32(0)
+	for j, r := range refs {
+		x := ir.BackendRef{Weight: r.weight, Problem: r.problem, Ref: ir.Ref{Kind: r.key.Kind, Namespace: r.key.Namespace, Name: r.key.Name}}
+		if r.backend != nil {
+			x.Ref = r.backend.base.Ref
+			x.Cluster = s.clusterName(r.backend)
+			for _, p := range policyRefs(s.merge(r.backend.policies).winners) {
+				if !slices.Contains(out.Policies, p) {
+					out.Policies = append(out.Policies, p)
+				}
+			}
+			var broken string
+			x.Filters, broken = s.filters(fields[j]+".filters", rule.BackendRefs[j].Filters, out.Matches)
+			if broken != "" {
+				x.Cluster, x.Filters, x.Problem = "", ir.Filters{}, broken
+			}
+		}
+		total += x.Weight
+		list = append(list, x)
+	}
+	switch {
+	case len(list) == 0:
+		list = s.nowhere(field, "the rule has no backendRefs, redirect or direct response", "NoBackendRefs")
+	case total == 0:
+		list = append(list, s.nowhere(field+".backendRefs", "the weight of every backendRef is 0", "NoWeight")...)
+	}
+	return list
+}
+
+// nowhere answers the whole rule with 500.
+func (s *filterScope) nowhere(field, why, code string) []ir.BackendRef {
+	p := problemAt(s.object, field, store.Warning, code, why+"; requests are answered 500", "")
+	if !slices.Contains(s.state.problems, p) {
+		s.state.problems = append(s.state.problems, p)
+	}
+	return []ir.BackendRef{{Weight: 1, Problem: why, Ref: ref(s.object, field)}}
+}

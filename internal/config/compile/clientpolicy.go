@@ -1,0 +1,122 @@
+package compile
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// clientChain lists the policies on a section that speak of clients.
+func clientChain(s *section) []bound {
+	var out []bound
+	for _, b := range s.context.full {
+		if b.policy.spec.Client != nil {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// mergeClient merges the client part of a chain of policies.
+func (c *compiler) mergeClient(chain []bound) *settings {
+	key := "client|" + chainKey(chain)
+	if s := c.traffic.merged[key]; s != nil {
+		return s
+	}
+	s := mergeChain(chain, func(spec *v1alpha1.TrafficPolicySpec) v1alpha1.TrafficPolicySpec {
+		return v1alpha1.TrafficPolicySpec{Client: spec.Client}
+	})
+	c.traffic.merged[key] = s
+	return s
+}
+
+// clientPolicy is how a socket treats its clients: as the section that opened
+// the socket says. Other sections that say something else lose.
+func (c *compiler) clientPolicy(k *socket) ir.ClientPolicy {
+	first := clientChain(k.first)
+	s := c.mergeClient(first)
+	c.settle(s)
+	for _, other := range k.sections[1:] {
+		for _, b := range clientChain(other) {
+			if !slices.ContainsFunc(first, func(x bound) bool { return x.policy == b.policy }) {
+				b.policy.lose(b.target, loss{path: "client", winner: k.first.name() + ", which opened port", equal: true})
+			}
+		}
+	}
+	for _, x := range k.sections {
+		c.clientTLS(x)
+	}
+	p := defaultClient()
+	if s.spec.Client != nil {
+		applyClient(&p, s.spec.Client)
+	}
+	return p
+}
+
+// clientTLS sets versions and cipher suites, which each section has for itself.
+func (c *compiler) clientTLS(x *section) {
+	if x.tls == nil {
+		return
+	}
+	v := c.mergeClient(clientChain(x)).spec.Client
+	if v == nil || v.TLS == nil {
+		return
+	}
+	x.tls.MinVersion, x.tls.MaxVersion = string(deref(v.TLS.MinVersion, "")), string(deref(v.TLS.MaxVersion, ""))
+	x.tls.CipherSuites = nil
+	for _, suite := range v.TLS.CipherSuites {
+		x.tls.CipherSuites = append(x.tls.CipherSuites, string(suite))
+	}
+}
+
+func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
+	switch deref(v.ProxyProtocol, v1alpha1.ProxyProtocolDisabled) {
+	case v1alpha1.ProxyProtocolOptional:
+		p.ProxyProtocol = ir.ProxyProtocolOptional
+	case v1alpha1.ProxyProtocolRequired:
+		p.ProxyProtocol = ir.ProxyProtocolRequired
+	}
+	p.ProxyProtocolFrom = prefixes(v.ProxyProtocolFrom)
+	p.Via = deref(v.Via, "")
+	p.MergeSlashes = deref(v.MergeSlashes, false)
+	if f := v.Forwarded; f != nil {
+		p.TrustedHops = int(deref(f.TrustedHops, 0))
+		p.TrustedProxies = prefixes(f.TrustedProxies)
+		p.XForwarded = deref(f.XForwarded, p.XForwarded)
+		p.Forwarded = deref(f.Forwarded, false)
+		if len(p.TrustedProxies) > 0 {
+			p.TrustedHops = 0 // one policy may say the one, another the other
+		}
+	}
+	if r := v.RequestID; r != nil {
+		p.RequestIDHeader = string(deref(r.Header, "X-Request-Id"))
+		p.KeepRequestID = deref(r.Keep, false)
+	}
+	if l := v.Limits; l != nil {
+		p.MaxConnections = int(deref(l.Connections, 0))
+		p.MaxRequestsPerConnection = int(deref(l.RequestsPerConnection, 0))
+		p.MaxHeaderBytes = int(deref(l.HeaderBytes, int32(p.MaxHeaderBytes)))
+		p.MaxHeaderCount = int(deref(l.HeaderCount, int32(p.MaxHeaderCount)))
+		p.MaxBodyBytes = deref(l.BodyBytes, 0)
+	}
+	if t := v.Timeouts; t != nil {
+		p.HeaderTimeout = duration(t.Header, p.HeaderTimeout)
+		p.IdleTimeout = duration(t.Idle, p.IdleTimeout)
+		p.RequestTimeout = duration(t.Request, 0)
+		p.BodyIdleTimeout = duration(t.BodyIdle, p.BodyIdleTimeout)
+		p.HandshakeTimeout = duration(t.Handshake, p.HandshakeTimeout)
+		p.MaxConnectionDuration = duration(t.MaxConnectionDuration, 0)
+	}
+}
+
+func prefixes(list []v1alpha1.CIDR) []netip.Prefix {
+	var out []netip.Prefix
+	for _, v := range list {
+		if p, err := parsePrefix(v); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}

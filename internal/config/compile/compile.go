@@ -1,0 +1,90 @@
+// Package compile turns objects into the configuration that proxies run. It is
+// a pure function: no clock, no files, no network; equal input gives equal
+// output, in a stable order.
+//
+// Each object stands alone. One that is wrong is left out, or goes on serving
+// in its last good version if it had one, with a status and a Problem that say
+// why; everything else is compiled. Given the previous Output, routes and
+// clusters whose inputs did not change are taken over as the same pointers.
+//
+// The package imports api, store, status and ir, owns no goroutines, and may be
+// imported by the CLI and app. The data plane never imports it.
+package compile
+
+import (
+	"slices"
+	"time"
+
+	"github.com/gridway/gridway/internal/config/status"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// ControllerName is what a GatewayClass names to be served by Gridway.
+const ControllerName = "gridway.dev/controller"
+
+// DefaultClass is the GatewayClass that needs no object of its own.
+const DefaultClass = "gridway"
+
+// Input is everything that the result depends on, besides the previous Output.
+type Input struct {
+	Set *store.Set
+	// Now dates certificates. The zero time leaves dates unjudged.
+	Now time.Time
+	// ExplicitClasses is set where a GatewayClass must exist as an object
+	// (Kubernetes); otherwise the class "gridway" is implied.
+	ExplicitClasses bool
+	// SessionKey is the secret from which the keys of session persistence
+	// tokens are derived, one per rule. Proxies that share sessions share it.
+	// Without it Key of ir.SessionPersistence stays empty.
+	SessionKey []byte
+}
+
+// Output is the result. Treat it as read-only once it is returned.
+type Output struct {
+	// Config's revision is one above the previous one's if anything changed;
+	// otherwise it is the very same Config.
+	Config   *ir.Config
+	Statuses []status.Object
+	// Problems are ordered by place, then severity.
+	Problems []store.Problem
+
+	state *state
+}
+
+// Compile compiles a set of objects. prev may be nil; it is not changed.
+func Compile(in Input, prev *Output) *Output {
+	c := newCompiler(in, prev)
+	c.compileClasses()
+	c.indexPolicies()
+	c.compileGateways()
+	c.compileRoutes()
+	c.refuseUnbuilt()
+	routes, clusters := c.collectRoutes(), c.collectClusters()
+	listeners := c.compileListeners()
+	c.finishGateways()
+	c.finishPolicies()
+	c.finishBackends()
+
+	out := &Output{
+		Config:   c.revise(listeners, routes, clusters),
+		Problems: sortProblems(c.problems),
+		state:    c.next,
+	}
+	out.Statuses = c.statuses
+	slices.SortStableFunc(out.Statuses, func(a, b status.Object) int { return compareKeys(a.Key, b.Key) })
+	return out
+}
+
+// revise returns the previous Config if nothing differs, or the next revision.
+func (c *compiler) revise(listeners []*ir.Listener, routes []*ir.Route, clusters []*ir.Cluster) *ir.Config {
+	revision := uint64(1)
+	if c.prevConfig != nil {
+		revision = c.prevConfig.Revision + 1
+		if slices.Equal(c.prevConfig.Routes, routes) && slices.Equal(c.prevConfig.Clusters, clusters) &&
+			equalListeners(c.prevConfig.Listeners, listeners) {
+			return c.prevConfig
+		}
+	}
+	return &ir.Config{Revision: revision, Listeners: listeners, Routes: routes, Clusters: clusters}
+}

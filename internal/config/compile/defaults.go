@@ -1,0 +1,130 @@
+package compile
+
+import (
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// This file holds every default that compile fills in. They are meant to be
+// safe in production without being touched: nothing waits for ever on a dead
+// peer, nothing grows without a bound, and nothing is refused, ejected or sent
+// twice that could surprise (retries are one, of requests that are safe to
+// repeat, and within a budget). api/v1alpha1 documents the same numbers.
+
+// defaultTimeouts: no limit on a whole exchange, since long downloads and
+// streams are legitimate; silence is what is bounded.
+func defaultTimeouts() ir.Timeouts {
+	return ir.Timeouts{Idle: 5 * time.Minute}
+}
+
+const defaultConnectTimeout = 5 * time.Second
+
+// defaultRetry: one more try when no response was begun.
+func defaultRetry() ir.Retry {
+	return ir.Retry{
+		Attempts: 1, ConnectFailure: true, Reset: true,
+		BackoffBase: 25 * time.Millisecond, BackoffMax: 250 * time.Millisecond,
+		MaxReplayBytes: 64 << 10,
+	}
+}
+
+func defaultRetryBudget() ir.RetryBudget {
+	return ir.RetryBudget{Percent: 20, MinPerSecond: 10, Window: 10 * time.Second}
+}
+
+func defaultBalance() ir.Balance {
+	return ir.Balance{
+		Algorithm: ir.LeastRequest, Choices: 2, Decay: 10 * time.Second,
+		PanicThreshold: 50, Overprovisioning: 140,
+	}
+}
+
+const (
+	defaultRingSize   = 1024
+	defaultMaglevSize = 65537
+)
+
+func defaultPool() ir.Pool {
+	return ir.Pool{MaxIdle: 128, IdleTimeout: time.Minute, KeepAlive: 15 * time.Second, HeaderBytes: 64 << 10}
+}
+
+// The following apply once a policy asks for the feature.
+
+func defaultFailureRate() ir.FailureRate {
+	return ir.FailureRate{Percent: 50, MinRequests: 20, Window: 10 * time.Second, OpenFor: 5 * time.Second, HalfOpen: 5}
+}
+
+func defaultOutlier() ir.Outlier {
+	return ir.Outlier{
+		Consecutive5xx: 5, Interval: 10 * time.Second, BaseEjection: 30 * time.Second,
+		MaxEjection: 5 * time.Minute, MaxPercent: 50,
+	}
+}
+
+const (
+	defaultSuccessRateHosts    = 5
+	defaultSuccessRateRequests = 100
+	defaultSuccessRateStdev    = 190
+)
+
+func defaultHealth() ir.Health {
+	return ir.Health{Interval: 10 * time.Second, Timeout: 2 * time.Second, HealthyThreshold: 2, UnhealthyThreshold: 3}
+}
+
+func defaultHTTPHealth() ir.HTTPHealth {
+	return ir.HTTPHealth{Method: "GET", Path: "/", Statuses: []ir.StatusRange{{From: 200, To: 299}}}
+}
+
+const defaultHedgeExtra = 1
+
+func defaultAdmission() ir.Admission {
+	return ir.Admission{
+		MinConcurrency: 4, MaxConcurrency: 1000, Initial: 32,
+		MaxQueue: 64, QueueTimeout: 100 * time.Millisecond, DefaultPriority: 5,
+	}
+}
+
+const (
+	defaultFaultPercent = 10000 // every request
+	defaultAbortStatus  = 503
+)
+
+func defaultCompression() ir.Compression {
+	return ir.Compression{
+		Algorithms: []string{"zstd", "br", "gzip"}, MinBytes: 1024, Level: 4,
+		ContentTypes: []string{
+			"text/*", "application/json", "application/javascript", "application/xml", "application/wasm",
+			"image/svg+xml", "application/*+json", "application/*+xml",
+		},
+		MaxRatio: 100, MaxBytes: 100 << 20,
+	}
+}
+
+const (
+	defaultDirectStatus = 200
+	defaultDirectType   = "text/plain; charset=utf-8"
+	defaultSessionName  = "gridway-session"
+	defaultCORSMaxAge   = 5 * time.Second // as the Gateway API says
+	defaultRedirect     = 302
+)
+
+const (
+	defaultMinTTL = time.Second
+	defaultMaxTTL = 5 * time.Minute
+)
+
+// defaultClient treats clients as strangers: their forwarding headers are
+// replaced, and slow ones are cut off.
+func defaultClient() ir.ClientPolicy {
+	return ir.ClientPolicy{
+		XForwarded:       true,
+		RequestIDHeader:  "X-Request-Id",
+		MaxHeaderBytes:   64 << 10,
+		MaxHeaderCount:   100,
+		HeaderTimeout:    10 * time.Second,
+		IdleTimeout:      time.Minute,
+		BodyIdleTimeout:  time.Minute,
+		HandshakeTimeout: 10 * time.Second,
+	}
+}

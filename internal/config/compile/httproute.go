@@ -1,0 +1,323 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/internal/config/status"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// routeState is a compiled route and what it was compiled from.
+type routeState struct {
+	object      *store.Object
+	fallback    *store.Object // the last good version, if that is what serves
+	deps        []*store.Object
+	missing     bool
+	forms       []*ir.Route // one, or one for each policy context
+	attachments []attachment
+	clusters    []*clusterState
+	settings    []*settings
+	status      *status.Object
+	problems    []store.Problem
+	accepted    []int // sections by which the route counts as attached
+}
+
+type attachment struct {
+	section int
+	ir      ir.Attachment
+}
+
+// routeScope is the work on one route.
+type routeScope struct {
+	*compiler
+	object *store.Object // the version that is compiled
+	spec   *gwv1.HTTPRouteSpec
+	state  *routeState
+
+	unresolved status.Condition // ResolvedRefs
+	dropped    map[int]fault    // rules left out
+	count      map[*clusterState]bool
+}
+
+func routeSpec(o *store.Object) (*gwv1.HTTPRouteSpec, bool) {
+	v, ok := o.Value.(*gwv1.HTTPRoute)
+	if !ok {
+		return nil, false
+	}
+	return &v.Spec, true
+}
+
+// compileRoutes compiles every HTTPRoute, or takes over what did not change.
+func (c *compiler) compileRoutes() {
+	var old []*routeState
+	if c.prev != nil {
+		old = c.prev.routes
+	}
+	objects := c.set.Kind(gatewayGroup, "HTTPRoute")
+	c.next.routes = make([]*routeState, 0, len(objects))
+	for _, o := range objects {
+		for len(old) > 0 && compareKeys(old[0].object.Key, o.Key) < 0 {
+			old = old[1:]
+		}
+		var before *routeState
+		if len(old) > 0 && old[0].object.Key == o.Key {
+			before = old[0]
+		}
+		rs := before
+		if before == nil || before.object != o || !c.reusable(before) {
+			if rs = c.compileRoute(o, before); rs == nil {
+				continue
+			}
+		} else {
+			for _, cs := range rs.clusters {
+				c.takeOver(cs)
+			}
+		}
+		c.next.routes = append(c.next.routes, rs)
+		if rs.fallback != nil {
+			c.next.fallback[o.Key] = rs.fallback
+		}
+	}
+}
+
+func (c *compiler) reusable(rs *routeState) bool {
+	return !c.changes.structure && !(rs.missing && c.changes.any) && c.changes.fresh(rs.deps)
+}
+
+// compileRoute compiles a route, or its last good version if it is invalid.
+func (c *compiler) compileRoute(o *store.Object, before *routeState) *routeState {
+	spec, ok := routeSpec(o)
+	if !ok {
+		return nil
+	}
+	faults := c.judgeRoute(spec)
+	rs := &routeState{object: o, deps: []*store.Object{o}}
+	for _, f := range faults {
+		rs.problems = append(rs.problems, f.problem(o))
+	}
+	scope := &routeScope{compiler: c, object: o, spec: spec, state: rs, dropped: map[int]fault{}, count: map[*clusterState]bool{}}
+	if len(faults) > 0 {
+		if good, goodSpec := c.lastGoodRoute(o); good != nil {
+			rs.fallback = good
+			scope.object, scope.spec = good, goodSpec
+			rs.problems = append(rs.problems, keepsServing(o))
+		} else {
+			scope.drop(faults)
+		}
+	}
+	scope.compile(faults)
+	for i, r := range rs.forms {
+		r.Hash = hashRoute(r)
+		if before != nil {
+			for _, old := range before.forms {
+				if old.Name == r.Name && old.Hash == r.Hash {
+					rs.forms[i] = old
+				}
+			}
+		}
+	}
+	return rs
+}
+
+func (c *compiler) lastGoodRoute(o *store.Object) (*store.Object, *gwv1.HTTPRouteSpec) {
+	old := c.lastGood(o)
+	if old == nil {
+		return nil, nil
+	}
+	spec, ok := routeSpec(old)
+	if !ok || len(c.judgeRoute(spec)) > 0 {
+		return nil, nil
+	}
+	return old, spec
+}
+
+// drop leaves out the rules that have a fault; one that is of no rule drops all.
+func (s *routeScope) drop(faults []fault) {
+	for _, f := range faults {
+		var i int
+		if n, _ := fmt.Sscanf(f.field, "spec.rules[%d]", &i); n == 1 {
+			if _, known := s.dropped[i]; !known {
+				s.dropped[i] = f
+			}
+			continue
+		}
+		for i := range s.spec.Rules {
+			s.dropped[i] = f
+		}
+	}
+}
+
+// compile attaches the route and compiles a form of it for each policy context.
+func (s *routeScope) compile(faults []fault) {
+	s.unresolved = status.Condition{
+		Type: string(gwv1.RouteConditionResolvedRefs), Status: status.True,
+		Reason: string(gwv1.RouteReasonResolvedRefs), Generation: meta(s.object).GetGeneration(),
+	}
+	parents := s.attach()
+	served := len(s.spec.Rules) == 0 || len(s.dropped) < len(s.spec.Rules)
+	forms := map[*policyContext]string{}
+	order := []*policyContext{}
+	for _, p := range parents {
+		for _, at := range p.sections {
+			if _, known := forms[at.section.context]; !known && served && !at.section.refused {
+				forms[at.section.context] = ""
+				order = append(order, at.section.context)
+			}
+		}
+	}
+	for i, ctx := range order {
+		r := s.form(ctx)
+		if i > 0 {
+			r.Name = fmt.Sprintf("%s~%08x", r.Name, uint32(hashOf(ctx.key)))
+		}
+		forms[ctx] = r.Name
+		s.state.forms = append(s.state.forms, r)
+	}
+	if len(order) == 0 && served && len(parents) > 0 {
+		s.form(&policyContext{}) // for what it refers to, and its problems
+		s.state.clusters = nil
+	}
+	for _, p := range parents {
+		for _, at := range p.sections {
+			if name := forms[at.section.context]; name != "" && !s.attachedTo(at) {
+				s.state.attachments = append(s.state.attachments, attachment{at.section.index, ir.Attachment{Route: name, Hostnames: at.hostnames}})
+			}
+			if served && !slices.Contains(s.state.accepted, at.section.index) {
+				s.state.accepted = append(s.state.accepted, at.section.index)
+			}
+		}
+	}
+	for cs := range s.count {
+		s.state.clusters = append(s.state.clusters, cs)
+	}
+	s.writeStatus(parents, faults, served)
+}
+
+// attachedTo adds the hostnames to an attachment that another parentRef brought.
+func (s *routeScope) attachedTo(at attachedSection) bool {
+	for i := range s.state.attachments {
+		if a := &s.state.attachments[i]; a.section == at.section.index {
+			for _, h := range at.hostnames {
+				if !slices.Contains(a.ir.Hostnames, h) {
+					a.ir.Hostnames = append(a.ir.Hostnames, h)
+				}
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// form compiles the route as listeners with these policies serve it.
+func (s *routeScope) form(ctx *policyContext) *ir.Route {
+	r := &ir.Route{
+		Name: s.object.Key.String(), Ref: ref(s.object, ""),
+		Created: meta(s.object).GetCreationTimestamp().Time,
+	}
+	rules := s.spec.Rules
+	if len(rules) == 0 {
+		rules = []gwv1.HTTPRouteRule{{}}
+	}
+	for i := range rules {
+		if _, out := s.dropped[i]; !out {
+			r.Rules = append(r.Rules, s.rule(ctx, i, &rules[i]))
+		}
+	}
+	return r
+}
+
+func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *ir.Rule {
+	field := fmt.Sprintf("spec.rules[%d]", i)
+	id := fmt.Sprintf("%s/rules/%d", s.object.Key, i)
+	out := &ir.Rule{
+		ID: id, Name: string(deref(rule.Name, "")),
+		Matches: matches(rule.Matches), Ref: ref(s.object, field),
+	}
+	chain := s.routeChain(out.Name)
+	backends, resolved := s.resolveBackends(field, rule)
+	full := append(append(slices.Clip(chain), s.agreedPolicies(field, resolved)...), ctx.chain...)
+	merged := s.merge(full)
+	s.note(merged)
+	out.Policy = s.rulePolicy(merged, rule, id)
+	out.Policies = policyRefs(merged.winners)
+
+	scope := filterScope{routeScope: s, ctx: ctx, chain: chain}
+	var broken string
+	out.Filters, broken = scope.filters(field+".filters", rule.Filters, out.Matches)
+	switch {
+	case broken != "":
+		// The Gateway API: a filter that cannot be resolved must not be skipped;
+		// the requests get an error instead.
+		out.Filters = ir.Filters{}
+		out.Backends = []ir.BackendRef{{Weight: 1, Problem: broken, Ref: out.Ref}}
+	case out.Filters.Redirect != nil || out.Policy.Direct != nil:
+	default:
+		out.Backends = scope.backends(field, rule, backends, resolved, out)
+	}
+	return out
+}
+
+// routeChain lists the policies on a rule and on its route.
+func (s *routeScope) routeChain(rule string) []bound {
+	var chain []bound
+	if rule != "" {
+		chain = append(chain, s.traffic.at(target{s.state.object.Key, rule})...)
+	}
+	return append(chain, s.traffic.at(target{key: s.state.object.Key})...)
+}
+
+func (s *routeScope) note(m *settings) {
+	if len(m.origin) > 0 && !slices.Contains(s.state.settings, m) {
+		s.state.settings = append(s.state.settings, m)
+	}
+}
+
+func policyRefs(list []bound) []ir.Ref {
+	var out []ir.Ref
+	for _, b := range list {
+		r := ref(b.policy.used, "")
+		if !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// dropMessage is the start and list that the Gateway API asks for.
+func (s *routeScope) dropMessage() string {
+	var list []string
+	for i := range s.spec.Rules {
+		if f, ok := s.dropped[i]; ok {
+			list = append(list, fmt.Sprintf("%d (%s)", i, f.message))
+		}
+	}
+	return "Dropped Rule " + strings.Join(list, ", ")
+}
+
+// collectRoutes gathers what the routes came to.
+func (c *compiler) collectRoutes() []*ir.Route {
+	out := make([]*ir.Route, 0, len(c.next.routes))
+	for _, rs := range c.next.routes {
+		out = append(out, rs.forms...)
+		for _, at := range rs.attachments {
+			x := c.sections[at.section]
+			x.attachments = append(x.attachments, at.ir)
+		}
+		for _, i := range rs.accepted {
+			c.sections[i].attached++
+		}
+		for _, m := range rs.settings {
+			c.settle(m)
+		}
+		if rs.status != nil {
+			c.statuses = append(c.statuses, *rs.status)
+		}
+		c.problems = append(c.problems, rs.problems...)
+	}
+	return out
+}

@@ -1,0 +1,132 @@
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/gridway/gridway/internal/config/store"
+)
+
+// fault is a semantic error of one field, found while an object is judged.
+type fault struct {
+	field   string
+	code    string // of the Problem
+	reason  string // of the condition; empty leaves it to the caller
+	message string
+	remedy  string
+}
+
+// problemAt builds a Problem about a field of an object.
+func problemAt(o *store.Object, field string, severity store.Severity, code, message, remedy string) store.Problem {
+	return store.Problem{
+		Severity: severity, Code: code, Object: o.Key, Field: field,
+		Position: o.Locate(field), Message: message, Remedy: remedy,
+	}
+}
+
+func (f fault) problem(o *store.Object) store.Problem {
+	return problemAt(o, f.field, store.Error, f.code, f.message, f.remedy)
+}
+
+func (c *compiler) report(p store.Problem) { c.problems = append(c.problems, p) }
+
+// reportOnce drops repetitions of problems that are found from many places.
+func (c *compiler) reportOnce(p store.Problem) {
+	id := p.Object.String() + "\x00" + p.Field + "\x00" + p.Code + "\x00" + p.Message
+	if !c.seen[id] {
+		c.seen[id] = true
+		c.report(p)
+	}
+}
+
+// keepsServing reports that the last good version of an object stays in use.
+func keepsServing(o *store.Object) store.Problem {
+	return problemAt(o, "", store.Warning, "LastGoodKept",
+		"the last good version goes on serving", "correct the errors named for this object")
+}
+
+func sortProblems(list []store.Problem) []store.Problem {
+	rank := map[store.Severity]int{store.Error: 0, store.Warning: 1, store.Note: 2}
+	slices.SortStableFunc(list, func(a, b store.Problem) int {
+		return cmp.Or(
+			cmp.Compare(a.Position.File, b.Position.File),
+			cmp.Compare(a.Position.Line, b.Position.Line),
+			cmp.Compare(a.Position.Column, b.Position.Column),
+			cmp.Compare(rank[a.Severity], rank[b.Severity]),
+			compareKeys(a.Object, b.Object),
+			cmp.Compare(a.Field, b.Field),
+			cmp.Compare(a.Code, b.Code),
+			cmp.Compare(a.Message, b.Message),
+		)
+	})
+	return list
+}
+
+// didYouMean names the known name nearest to an unknown one, if one is near.
+func didYouMean(name string, known []string) string {
+	best, bestDistance := "", len(name)/3+1
+	for _, k := range known {
+		if d := distance(name, k, bestDistance); d <= bestDistance && k != name && (best == "" || d < bestDistance) {
+			best, bestDistance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// distance is the number of edits (insert, delete, replace, swap neighbours)
+// between two names, or more than limit.
+func distance(a, b string, limit int) int {
+	if d := len(a) - len(b); d > limit || -d > limit {
+		return limit + 1
+	}
+	before, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cur[j] = min(cur[j], before[j-2]+1)
+			}
+		}
+		before, prev, cur = prev, cur, before
+	}
+	return prev[len(b)]
+}
+
+// names lists the names of a kind's objects in a namespace, for didYouMean.
+func (c *compiler) names(group, kind, namespace string) []string {
+	var out []string
+	for _, o := range c.set.Kind(group, kind) {
+		if o.Key.Namespace == namespace {
+			out = append(out, o.Key.Name)
+		}
+	}
+	return out
+}
+
+// elsewhere says in which other namespace an object of that name is, if in one.
+func (c *compiler) elsewhere(group, kind, namespace, name string) string {
+	for _, o := range c.set.Kind(group, kind) {
+		if o.Key.Name == name && o.Key.Namespace != namespace {
+			return fmt.Sprintf("there is one in namespace %q", o.Key.Namespace)
+		}
+	}
+	return ""
+}
+
+// missing is the remedy for a reference to an object that does not exist.
+func (c *compiler) missing(group, kind, namespace, name string) string {
+	return cmp.Or(didYouMean(name, c.names(group, kind, namespace)), c.elsewhere(group, kind, namespace, name),
+		"add it, or correct the reference")
+}

@@ -1,0 +1,181 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/internal/config/status"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// section is one listener of a Gateway or a ListenerSet.
+type section struct {
+	index   int // in compiler.sections
+	gateway *gateway
+	owner   *store.Object // the Gateway or ListenerSet
+	field   string        // "spec.listeners[2]"
+	spec    gwv1.Listener
+
+	hostname string
+	allowed  namespaces
+	kinds    []gwv1.RouteGroupKind
+	context  *policyContext
+
+	accepted, resolved, conflicted status.Condition
+	overlapping                    bool
+	refused                        bool // nothing is programmed for it
+	tls                            *ir.ServerTLS
+	attachments                    []ir.Attachment
+	attached                       int
+	unserved                       string // why a socket cannot be shared with what is on it
+}
+
+// name is the section's name in the IR.
+func (s *section) name() string { return s.owner.Key.String() + "/" + string(s.spec.Name) }
+
+// newSection judges what can be judged of a listener by itself.
+func (c *compiler) newSection(gw *gateway, owner *store.Object, i int, spec gwv1.Listener) *section {
+	s := &section{
+		gateway: gw, owner: owner, spec: spec,
+		field: fmt.Sprintf("spec.listeners[%d]", i),
+	}
+	if spec.Hostname != nil {
+		s.hostname = string(*spec.Hostname)
+	}
+	generation := meta(owner).GetGeneration()
+	s.accepted = status.Condition{
+		Type: string(gwv1.ListenerConditionAccepted), Status: status.True,
+		Reason: string(gwv1.ListenerReasonAccepted), Generation: generation,
+	}
+	s.resolved = status.Condition{
+		Type: string(gwv1.ListenerConditionResolvedRefs), Status: status.True,
+		Reason: string(gwv1.ListenerReasonResolvedRefs), Generation: generation,
+	}
+	s.conflicted = status.Condition{
+		Type: string(gwv1.ListenerConditionConflicted), Status: status.False,
+		Reason: string(gwv1.ListenerReasonNoConflicts), Generation: generation,
+	}
+	if a := spec.AllowedRoutes; a != nil && a.Namespaces != nil {
+		s.allowed, _ = selectNamespaces(a.Namespaces.From, gwv1.NamespacesFromSame, a.Namespaces.Selector, owner.Key.Namespace)
+	} else {
+		s.allowed = namespaces{from: gwv1.NamespacesFromSame, own: owner.Key.Namespace}
+	}
+	c.judgeProtocol(s)
+	c.judgeKinds(s)
+	return s
+}
+
+// refuse marks the section as one that is not programmed, and reports why.
+func (c *compiler) refuse(s *section, field, reason, message, remedy string) {
+	s.refused = true
+	s.accepted.Status, s.accepted.Reason, s.accepted.Message = status.False, reason, message
+	c.report(problemAt(s.owner, s.field+field, store.Error, reason, message, remedy))
+}
+
+// unresolved sets ResolvedRefs to False, and reports why. The first reason stays.
+func (c *compiler) unresolved(s *section, field, reason, message, remedy string) {
+	if s.resolved.Status == status.True {
+		s.resolved.Status, s.resolved.Reason, s.resolved.Message = status.False, reason, message
+	}
+	c.report(problemAt(s.owner, s.field+field, store.Error, reason, message, remedy))
+}
+
+func (c *compiler) judgeProtocol(s *section) {
+	switch s.spec.Protocol {
+	case gwv1.HTTPProtocolType, gwv1.HTTPSProtocolType:
+	case gwv1.TLSProtocolType, gwv1.TCPProtocolType, gwv1.UDPProtocolType:
+		s.refused = true
+		s.accepted.Status = status.False
+		s.accepted.Reason = string(gwv1.ListenerReasonUnsupportedProtocol)
+		s.accepted.Message = fmt.Sprintf("protocol %s is not built yet", s.spec.Protocol)
+		c.report(problemAt(s.owner, s.field+".protocol", store.Warning, "NotBuiltYet", s.accepted.Message,
+			"use HTTP or HTTPS; other listeners of this object are served"))
+	default:
+		c.refuse(s, ".protocol", string(gwv1.ListenerReasonUnsupportedProtocol),
+			fmt.Sprintf("protocol %q is not known", s.spec.Protocol), "use HTTP or HTTPS")
+	}
+}
+
+// judgeKinds finds the route kinds that may attach.
+func (c *compiler) judgeKinds(s *section) {
+	supported := supportedKinds(s.spec.Protocol)
+	if s.spec.AllowedRoutes == nil || len(s.spec.AllowedRoutes.Kinds) == 0 {
+		s.kinds = supported
+		return
+	}
+	for i, k := range s.spec.AllowedRoutes.Kinds {
+		k.Group = ptr(deref(k.Group, gatewayGroup))
+		field := fmt.Sprintf(".allowedRoutes.kinds[%d]", i)
+		known := slices.ContainsFunc(supported, func(x gwv1.RouteGroupKind) bool {
+			return *x.Group == *k.Group && x.Kind == k.Kind
+		})
+		switch {
+		case known:
+			s.kinds = append(s.kinds, k)
+		case *k.Group == gatewayGroup && notBuiltYet(string(k.Kind)):
+			c.unresolvedWarning(s, field, fmt.Sprintf("kind %s is not built yet", k.Kind))
+		default:
+			c.unresolved(s, field, string(gwv1.ListenerReasonInvalidRouteKinds),
+				fmt.Sprintf("kind %s of group %q cannot attach to a listener with protocol %s", k.Kind, *k.Group, s.spec.Protocol),
+				"use HTTPRoute")
+		}
+	}
+}
+
+func (c *compiler) unresolvedWarning(s *section, field, message string) {
+	if s.resolved.Status == status.True {
+		s.resolved.Status, s.resolved.Reason, s.resolved.Message = status.False, string(gwv1.ListenerReasonInvalidRouteKinds), message
+	}
+	c.report(problemAt(s.owner, s.field+field, store.Warning, "NotBuiltYet", message, "HTTPRoute works"))
+}
+
+func supportedKinds(p gwv1.ProtocolType) []gwv1.RouteGroupKind {
+	if p == gwv1.HTTPProtocolType || p == gwv1.HTTPSProtocolType {
+		return []gwv1.RouteGroupKind{{Group: ptr(gwv1.Group(gatewayGroup)), Kind: "HTTPRoute"}}
+	}
+	return nil
+}
+
+// admits tells whether routes of a kind and a namespace may attach.
+func (c *compiler) admits(s *section, route store.Key) bool {
+	for _, k := range s.kinds {
+		if string(*k.Group) == route.Group && string(k.Kind) == route.Kind {
+			return c.inNamespaces(s.allowed, route.Namespace)
+		}
+	}
+	return false
+}
+
+// conditions are what the status says of the listener before it is programmed.
+func (s *section) conditions() []status.Condition {
+	programmed := status.Condition{
+		Type: string(gwv1.ListenerConditionProgrammed), Status: status.Unknown,
+		Reason: string(gwv1.ListenerReasonPending), Generation: s.accepted.Generation,
+	}
+	if s.refused {
+		programmed.Status, programmed.Reason = status.False, string(gwv1.ListenerReasonInvalid)
+	}
+	list := []status.Condition{s.accepted, s.resolved, s.conflicted, programmed}
+	if s.overlapping {
+		list = append(list, status.Condition{
+			Type: string(gwv1.ListenerConditionOverlappingTLSConfig), Status: status.True,
+			Reason:     string(gwv1.ListenerReasonOverlappingHostnames),
+			Message:    "another HTTPS listener on this port has a hostname that overlaps with this one's",
+			Generation: s.accepted.Generation,
+		})
+	}
+	return list
+}
+
+func (s *section) status() status.Listener {
+	l := status.Listener{Name: string(s.spec.Name), AttachedRoutes: s.attached, Conditions: s.conditions()}
+	for _, k := range s.kinds {
+		l.SupportedKinds = append(l.SupportedKinds, string(*k.Group)+"/"+string(k.Kind))
+	}
+	return l
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,144 @@
+package compile
+
+import (
+	"cmp"
+
+	"github.com/gridway/gridway/internal/config/store"
+)
+
+// state is what a run leaves to the next one. It is never changed afterwards.
+type state struct {
+	set *store.Set
+	// fallback holds the last good version of objects that are now invalid.
+	fallback map[store.Key]*store.Object
+	// routes are parallel to set.Kind of HTTPRoute.
+	routes   []*routeState
+	clusters map[string]*clusterState
+	ordered  []*clusterState // by name
+	// certs and bundles remember what was read from Secrets and ConfigMaps.
+	certs   map[*store.Object]*certificate
+	bundles map[*store.Object]*bundle
+	// contexts are the keys of the sections' policy contexts, in order.
+	contexts []string
+}
+
+func newState(set *store.Set) *state {
+	return &state{
+		set:      set,
+		fallback: map[store.Key]*store.Object{},
+		clusters: map[string]*clusterState{},
+		certs:    map[*store.Object]*certificate{},
+		bundles:  map[*store.Object]*bundle{},
+	}
+}
+
+// changes says how one Set differs from the one before.
+type changes struct {
+	// stale are objects of the old set that were replaced or removed, or whose
+	// policies changed. What was compiled from one must be compiled again.
+	stale map[*store.Object]bool
+	// endpoints are Services of the old set whose EndpointSlices changed.
+	endpoints map[*store.Object]bool
+	// structure: something changed that any route may depend on.
+	structure bool
+	// added: an object other than a route appeared, which may resolve a
+	// reference that was open.
+	added bool
+	any   bool
+}
+
+// compare walks both sets, which are ordered alike, side by side.
+func compare(before, after *store.Set) changes {
+	ch := changes{stale: map[*store.Object]bool{}, endpoints: map[*store.Object]bool{}}
+	kinds := after.Kinds()
+	for _, gk := range before.Kinds() {
+		if len(after.Kind(gk.Group, gk.Kind)) == 0 {
+			kinds = append(kinds, gk)
+		}
+	}
+	for _, gk := range kinds {
+		a, b := before.Kind(gk.Group, gk.Kind), after.Kind(gk.Group, gk.Kind)
+		for len(a) > 0 || len(b) > 0 {
+			if len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+				a, b = a[1:], b[1:]
+				continue
+			}
+			switch order := compareHeads(a, b); {
+			case order < 0:
+				ch.note(before, after, a[0], nil)
+				a = a[1:]
+			case order > 0:
+				ch.note(before, after, nil, b[0])
+				b = b[1:]
+			default:
+				ch.note(before, after, a[0], b[0])
+				a, b = a[1:], b[1:]
+			}
+		}
+	}
+	return ch
+}
+
+func compareHeads(a, b []*store.Object) int {
+	switch {
+	case len(a) == 0:
+		return 1
+	case len(b) == 0:
+		return -1
+	}
+	return cmp.Or(cmp.Compare(a[0].Key.Namespace, b[0].Key.Namespace), cmp.Compare(a[0].Key.Name, b[0].Key.Name))
+}
+
+// note records that an object was removed (is nil), added (was nil) or replaced.
+func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
+	ch.any = true
+	if was != nil {
+		ch.stale[was] = true
+	}
+	o := is
+	if o == nil {
+		o = was
+	}
+	if was == nil && o.Key.Kind != "HTTPRoute" {
+		ch.added = true
+	}
+	switch o.Key.Group + "/" + o.Key.Kind {
+	case gatewayGroup + "/Gateway", gatewayGroup + "/GatewayClass", gatewayGroup + "/ListenerSet",
+		gatewayGroup + "/ReferenceGrant", "/Namespace":
+		ch.structure = true
+	case "discovery.k8s.io/EndpointSlice":
+		for _, v := range []*store.Object{was, is} {
+			if svc := before.Get(serviceOfSlice(v)); svc != nil {
+				ch.endpoints[svc] = true
+			}
+		}
+	case ownGroup + "/TrafficPolicy", gatewayGroup + "/BackendTLSPolicy":
+		ch.notePolicy(before, was)
+		ch.notePolicy(before, is)
+	}
+}
+
+// notePolicy marks the targets of a policy as stale.
+func (ch *changes) notePolicy(before *store.Set, o *store.Object) {
+	if o == nil {
+		return
+	}
+	for _, t := range policyTargets(o) {
+		if t.key.Kind == "Gateway" || t.key.Kind == "ListenerSet" {
+			ch.structure = true
+		}
+		if target := before.Get(t.key); target != nil {
+			ch.stale[target] = true
+		}
+	}
+}
+
+// fresh tells whether nothing that something was compiled from has changed.
+func (ch *changes) fresh(deps []*store.Object) bool {
+	for _, d := range deps {
+		if ch.stale[d] {
+			return false
+		}
+	}
+	return true
+}

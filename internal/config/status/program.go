@@ -1,0 +1,86 @@
+package status
+
+import (
+	"fmt"
+	"slices"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// Progress is how far a revision has got on its way into the proxies.
+type Progress struct {
+	Revision uint64
+	// Serving of Total proxies serve Revision. Total is at least one.
+	Serving, Total int
+	// Failed has an entry for each section that a proxy could not open, by the
+	// section's name in the IR ("Gateway/namespace/name/section"), with the cause.
+	Failed map[string]string
+}
+
+// Program returns a copy of the objects with the Programmed condition of each
+// Gateway, ListenerSet and listener set for that progress. Listeners that
+// compile refused stay Programmed=False with reason Invalid.
+func Program(objects []Object, p Progress) []Object {
+	out := slices.Clone(objects)
+	for i := range out {
+		if k := out[i].Key.Kind; k == "Gateway" || k == "ListenerSet" {
+			out[i] = program(out[i], p)
+		}
+	}
+	return out
+}
+
+func program(o Object, p Progress) Object {
+	o.Conditions = slices.Clone(o.Conditions)
+	o.Listeners = slices.Clone(o.Listeners)
+	serving := 0
+	failed := ""
+	for i := range o.Listeners {
+		l := &o.Listeners[i]
+		l.Conditions = slices.Clone(l.Conditions)
+		if refused(l.Conditions) {
+			continue
+		}
+		c := p.condition(o.Generation)
+		if why := p.Failed[o.Key.String()+"/"+l.Name]; why != "" {
+			failed = fmt.Sprintf("listener %s: %s", l.Name, why)
+			c.Status, c.Reason, c.Message = False, string(gwv1.ListenerReasonPortUnavailable), why
+		} else {
+			serving++
+		}
+		l.Conditions = Set(l.Conditions, c)
+	}
+	if refused(o.Conditions) {
+		return o
+	}
+	c := p.condition(o.Generation)
+	switch {
+	case failed != "" && serving == 0:
+		c.Status, c.Reason, c.Message = False, string(gwv1.GatewayReasonAddressNotUsable), failed
+	case failed != "":
+		c.Message += "; " + failed
+	}
+	o.Conditions = Set(o.Conditions, c)
+	return o
+}
+
+// refused tells whether compile has already decided that nothing will be programmed.
+func refused(list []Condition) bool {
+	c, ok := Find(list, string(gwv1.GatewayConditionProgrammed))
+	return ok && c.Status == False && c.Reason != string(gwv1.ListenerReasonPortUnavailable) &&
+		c.Reason != string(gwv1.GatewayReasonAddressNotUsable)
+}
+
+func (p Progress) condition(generation int64) Condition {
+	c := Condition{
+		Type:       string(gwv1.GatewayConditionProgrammed),
+		Status:     True,
+		Reason:     string(gwv1.GatewayReasonProgrammed),
+		Message:    fmt.Sprintf("%d of %d proxies serve revision %d", p.Serving, p.Total, p.Revision),
+		Generation: generation,
+	}
+	if p.Serving == 0 {
+		c.Status, c.Reason = Unknown, string(gwv1.GatewayReasonPending)
+	}
+	return c
+}
