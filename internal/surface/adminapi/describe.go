@@ -1,0 +1,62 @@
+package adminapi
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// pathTypes are the names that the Gateway API gives to types of path matches.
+var pathTypes = map[ir.MatchType]string{ir.Exact: "Exact", ir.Prefix: "PathPrefix", ir.Regex: "RegularExpression"}
+
+// describe puts a match in one line.
+func describe(m *ir.Match) string {
+	var b strings.Builder
+	if m.Method != "" {
+		b.WriteString(m.Method + " ")
+	}
+	b.WriteString(pathTypes[m.Path.Type] + " " + m.Path.Value)
+	values := func(what string, list []ir.ValueMatch) {
+		for _, v := range list {
+			op, value := "=", v.Value
+			if v.Type == ir.Regex {
+				op = "~"
+			}
+			if what == "header" && ir.SecretHeader(v.Name) {
+				value = hidden
+			}
+			b.WriteString(", " + what + " " + v.Name + op + value)
+		}
+	}
+	values("header", m.Headers)
+	values("query", m.Query)
+	return b.String()
+}
+
+// destinations says where a rule leads.
+func destinations(r *ir.Rule) []string {
+	switch {
+	case r.Filters.Redirect != nil:
+		return []string{fmt.Sprintf("redirect %d", r.Filters.Redirect.Status)}
+	case r.Policy.Direct != nil:
+		return []string{fmt.Sprintf("reply %d", r.Policy.Direct.Status)}
+	}
+	total := uint64(0)
+	for _, b := range r.Backends {
+		total += uint64(b.Weight)
+	}
+	out := []string{}
+	for _, b := range r.Backends {
+		name := b.Cluster
+		if name == "" {
+			name = b.Ref.String() + " (" + b.Problem + ")"
+		}
+		if len(r.Backends) > 1 && total > 0 {
+			name += " " + strconv.FormatFloat(float64(b.Weight)*100/float64(total), 'f', -1, 64) + " %"
+		}
+		out = append(out, name)
+	}
+	return out
+}

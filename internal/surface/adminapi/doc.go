@@ -1,0 +1,79 @@
+// Package adminapi is the HTTP API for the people and tools that run a Gridway
+// process: health, metrics, status, configuration dumps, explain, top, log
+// level and profiles. It listens on loopback unless told otherwise, and then
+// asks for a token.
+//
+// The package owns the goroutines of its HTTP server, which Server.Run waits
+// for. It sees the process through the small interfaces below; only
+// internal/app wires them, and the CLI uses the package through its client.
+package adminapi
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/dryrun"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+)
+
+// DefaultAddress is where the API listens and where the CLI looks for it.
+const DefaultAddress = "127.0.0.1:9901"
+
+// Process says how a process is.
+type Process interface {
+	// State is cheap: health checks call it.
+	State() State
+	Status() Status
+}
+
+// Configuration is what the process serves.
+type Configuration interface {
+	// Config is the configuration in service, nil before the first. Secrets are
+	// hidden here, not there.
+	Config() *ir.Config
+	// Objects lists what the user wrote, with values if asked. Secrets are
+	// hidden here, not there.
+	Objects(values bool) []Object
+	// Clusters is their live state.
+	Clusters() []Cluster
+}
+
+// Explainer answers what would become of a request.
+type Explainer interface {
+	Explain(ctx context.Context, r dryrun.Request) (*dryrun.Decision, error)
+}
+
+// Sampler gives the rates of the last seconds; metric.Registry is one.
+type Sampler interface {
+	Snapshot() metric.Snapshot
+}
+
+// Options of a Server. Process is compulsory; without one of the other
+// interfaces its paths answer 404.
+type Options struct {
+	// Address is "HOST:PORT" or "unix:PATH"; empty means DefaultAddress. A HOST
+	// that is not loopback needs a Token.
+	Address string
+	// Token that requests must present, except for /healthz and /readyz. Empty
+	// means that whoever reaches the address may use the API.
+	Token Token
+	// TLS serves HTTPS.
+	TLS *tls.Config
+	// Hosts are names, without port, that requests may use in Host besides
+	// "localhost" and IP addresses. Others are refused: they are what a web page
+	// uses that had its own name resolve to this machine (DNS rebinding).
+	Hosts []string
+
+	Process       Process
+	Configuration Configuration
+	Explainer     Explainer
+	Sampler       Sampler
+	// Metrics serves /metrics.
+	Metrics http.Handler
+	// Level is what /v1/log/level shows and changes.
+	Level *slog.LevelVar
+	Log   *slog.Logger
+}

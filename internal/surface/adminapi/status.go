@@ -1,0 +1,178 @@
+package adminapi
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// State is where a process is in its life.
+type State string
+
+const (
+	Starting State = "starting" // no revision serves yet
+	Serving  State = "serving"
+	Draining State = "draining" // no new connections; what is under way ends
+)
+
+// Status is what `gridway status` shows.
+type Status struct {
+	State   State  `json:"state"`
+	Ready   bool   `json:"ready"`
+	Version string `json:"version"`
+	// Started is when the process started.
+	Started  time.Time `json:"started"`
+	Revision Revision  `json:"revision"`
+	// LastFailure is the last configuration that could not be put in service, if
+	// it is newer than Revision.
+	LastFailure *Failure `json:"lastFailure,omitempty"`
+	// Objects counts objects by kind.
+	Objects   map[string]int   `json:"objects"`
+	Problems  []Problem        `json:"problems"`
+	Refused   []Refused        `json:"refused"`
+	Listeners []ListenerStatus `json:"listeners"`
+	Statuses  []ObjectStatus   `json:"statuses"`
+}
+
+// Revision is the configuration in service.
+type Revision struct {
+	// Number is zero while none serves.
+	Number uint64    `json:"number"`
+	At     time.Time `json:"at,omitzero"`
+	// Took is how long it took to compile it and put it in service.
+	Took    time.Duration `json:"took,omitzero"`
+	Sources []string      `json:"sources,omitempty"`
+}
+
+// Failure is a configuration that was refused as a whole.
+type Failure struct {
+	At    time.Time `json:"at"`
+	Error string    `json:"error"`
+}
+
+// Place is where something is written. Line and Column start at 1.
+type Place struct {
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+}
+
+// Problem is something the user should know about one place of one object.
+type Problem struct {
+	Severity string `json:"severity"` // error, warning or note
+	Code     string `json:"code"`
+	Object   string `json:"object,omitempty"` // "Kind/namespace/name"
+	Field    string `json:"field,omitempty"`
+	Place    Place  `json:"place,omitzero"`
+	Message  string `json:"message"`
+	Remedy   string `json:"remedy,omitempty"`
+}
+
+// Refused is an object whose present version is not in service.
+type Refused struct {
+	Object string `json:"object"`
+	Place  Place  `json:"place,omitzero"`
+	// Since is when the present version was refused.
+	Since time.Time `json:"since"`
+	// LastGood is the revision that brought the version that goes on serving;
+	// zero means that no version of the object serves.
+	LastGood uint64 `json:"lastGood,omitempty"`
+	// Why are the errors that it was refused for.
+	Why []string `json:"why"`
+}
+
+// ListenerStatus is one socket.
+type ListenerStatus struct {
+	Name     string `json:"name"`
+	Protocol string `json:"protocol"`
+	// State is listening, failed or draining; Error says why it failed.
+	State    string   `json:"state"`
+	Error    string   `json:"error,omitempty"`
+	Sections []string `json:"sections"`
+	// Connections open now.
+	Connections int `json:"connections"`
+}
+
+// ObjectStatus is what became of one object.
+type ObjectStatus struct {
+	Object     string      `json:"object"`
+	Place      Place       `json:"place,omitzero"`
+	Conditions []Condition `json:"conditions"`
+}
+
+// Condition is one aspect of an object's state, with the types and reasons of
+// the Gateway API.
+type Condition struct {
+	// Of is empty for the object itself, or the listener, parent or ancestor
+	// that the condition is about: "listener http", "Gateway/default/edge".
+	Of      string `json:"of,omitempty"`
+	Type    string `json:"type"`
+	Status  string `json:"status"` // True, False or Unknown
+	Reason  string `json:"reason"`
+	Message string `json:"message,omitempty"`
+}
+
+// Object is one object of the configuration as the user wrote it.
+type Object struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Namespace  string `json:"namespace,omitempty"`
+	Name       string `json:"name"`
+	// Source is where it came from: "file", "api", "kubernetes".
+	Source string `json:"source,omitempty"`
+	Place  Place  `json:"place,omitzero"`
+	// Hash is a digest of the content, in hexadecimal. Secrets have none.
+	Hash string `json:"hash,omitempty"`
+	// Value is the object itself with its secrets hidden. It is left out of
+	// lists unless they are asked for with values=true.
+	Value json.RawMessage `json:"value,omitempty"`
+}
+
+// Cluster is the live state of one cluster.
+type Cluster struct {
+	Name      string `json:"name"`
+	Algorithm string `json:"algorithm"`
+	Protocol  string `json:"protocol,omitempty"`
+	// Breaker is closed, half-open or open.
+	Breaker string `json:"breaker"`
+	// Requests under way, retries among them, and tries waiting for a connection.
+	Requests int `json:"requests"`
+	Retries  int `json:"retries"`
+	Pending  int `json:"pending"`
+	// RetryBudget is how many retries are left; -1 without a budget.
+	RetryBudget int `json:"retryBudget"`
+	// Connections in use or idle, and idle.
+	Connections int        `json:"connections"`
+	Idle        int        `json:"idle"`
+	Endpoints   []Endpoint `json:"endpoints"`
+}
+
+// Endpoint is the live state of one endpoint.
+type Endpoint struct {
+	Address  string `json:"address"`
+	Hostname string `json:"hostname,omitempty"`
+	Zone     string `json:"zone,omitempty"`
+	Weight   uint32 `json:"weight"`
+	Priority int    `json:"priority,omitempty"`
+	// State is healthy, unhealthy, ejected or draining.
+	State  string `json:"state"`
+	Active int    `json:"active"`
+	Idle   int    `json:"idle"`
+	// Latency is a peak-sensitive moving average.
+	Latency  time.Duration `json:"latency"`
+	Tries    uint64        `json:"tries"`
+	Failures uint64        `json:"failures"`
+	// EjectedFor is what is left of an ejection.
+	EjectedFor time.Duration `json:"ejectedFor,omitempty"`
+	SlowStart  bool          `json:"slowStart,omitempty"`
+}
+
+// LogLevel is the least severe level that is logged: debug, info, warn or error.
+type LogLevel struct {
+	Level string `json:"level"`
+}
+
+// Health is the answer of /healthz and /readyz.
+type Health struct {
+	Status string `json:"status"`
+	State  State  `json:"state"`
+}
