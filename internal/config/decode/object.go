@@ -69,6 +69,9 @@ func (w *walker) oneObject(n *yaml.Node, r *Result) {
 		r.Unidentified = true
 		return
 	}
+	if isRouteTest(apiVersion.Value, kind.Value) {
+		return
+	}
 	entry, s, problem := allKinds().lookup(apiVersion.Value, kind.Value)
 	if problem != nil {
 		at := kind
@@ -203,4 +206,10 @@ func (w *walker) typed(n *yaml.Node, e *kindEntry, s *schema.Kind, v map[string]
 		Key: w.key, Version: s.Version, Value: value, Source: "file", Hash: hashOf(w.key, v),
 		Locator: &locator{file: w.doc.File, offset: w.doc.Line - 1, places: w.places},
 	}
+}
+
+// isRouteTest tells route tests apart, which stand beside the configuration
+// and are no part of it: "gridway test" reads them.
+func isRouteTest(apiVersion, kind string) bool {
+	return kind == "RouteTest" && strings.HasPrefix(apiVersion, "gridway.dev/")
 }
