@@ -68,8 +68,27 @@ type Exchange struct {
 	// (client gone, deadline) before d was over. Set by the pipeline.
 	Wait func(d time.Duration) bool
 
+	// Kept is what filters remember from the request for the response.
+	Kept Kept
+
 	requestBody, responseBody []BodyFunc
 	after                     []func(*Exchange)
+}
+
+// Kept is per-exchange state of filters. Its slices live as long as the exchange.
+type Kept struct {
+	// Origin is the Origin header of a request whose origin CORS allows, as the
+	// client sent it; header modifiers may have changed it since.
+	Origin []byte
+	// Coding is the content coding that the response may be given, as the
+	// compress filter numbers them; zero is none. IdentityRefused says that the
+	// client wants no response without one.
+	Coding          uint8
+	IdentityRefused bool
+	// Session is the endpoint that a valid session token named, or empty, and
+	// SessionBegan when that session began, in Unix seconds.
+	Session      string
+	SessionBegan int64
 }
 
 // BodyFunc wraps a body with one that reads from it. The pipeline closes what
@@ -91,7 +110,8 @@ type LocalReply struct {
 	ContentType string
 }
 
-// Answer sets a configured reply.
+// Answer sets a configured reply. Headers that a request filter adds to
+// Resp.Header before it answers are part of it.
 func (x *Exchange) Answer(status int, contentType string, body []byte) Verdict {
 	x.Local = LocalReply{Status: status, ContentType: contentType, Body: body}
 	return Reply
@@ -133,6 +153,7 @@ func (x *Exchange) Reset() {
 	x.RequestID = nil
 	x.Flags = 0
 	x.Local = LocalReply{}
+	x.Kept = Kept{}
 	clear(x.requestBody)
 	clear(x.responseBody)
 	x.requestBody, x.responseBody = x.requestBody[:0], x.responseBody[:0]

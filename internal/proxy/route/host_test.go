@@ -128,7 +128,7 @@ func TestMisdirected(t *testing.T) {
 		m, ok := table.Match(r, c.sni)
 		got := m.Value
 		switch {
-		case m.Misdirected && !ok:
+		case m.Misdirected && m.Rule == nil:
 			got = "421"
 		case !ok:
 			got = "404"
@@ -136,7 +136,7 @@ func TestMisdirected(t *testing.T) {
 		if got != c.want {
 			t.Errorf("server name %q, host %q: %s, want %s", c.sni, c.host, got, c.want)
 		}
-		if e := table.Explain(r, c.sni); e.Misdirected != m.Misdirected || (e.Winner >= 0) != ok {
+		if e := table.Explain(r, c.sni); e.Misdirected != m.Misdirected || (e.Winner >= 0) != (m.Rule != nil) {
 			t.Errorf("server name %q, host %q: explained as %+v", c.sni, c.host, e)
 		}
 	}

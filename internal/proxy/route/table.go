@@ -20,8 +20,8 @@ type Attached[T any] struct {
 	Values    []T
 }
 
-// Match is what serves a request. All but Section and Misdirected are set only
-// if a rule matched.
+// Match is what serves a request. Route, Rule, Match and Value are set only if a
+// rule matched and the request is not misdirected.
 type Match[T any] struct {
 	// Section is set whenever one matches the host, with or without a rule.
 	Section *ir.Section
@@ -74,10 +74,10 @@ type target[T any] struct {
 
 // Match finds what serves a request that came over a connection with this
 // server name; sni is empty on plain connections, and on TLS when the client
-// sent none. ok is false when no rule matches (404), no section does (404), or
-// the request is misdirected (421). It allocates nothing, but for the values of
-// repeated headers and escaped query parameters that a regular expression
-// looks at: those take room in the request's arena.
+// sent none. ok is false when no section or no rule matches (404). Look at
+// Misdirected before anything else: such a request (421) has no rule, and ok.
+// It allocates nothing; the values of repeated headers and of escaped query
+// parameters that a regular expression looks at take room in the request's arena.
 func (t *Table[T]) Match(r *httpmsg.Request, sni string) (m Match[T], ok bool) {
 	name := withoutPort(r.Host)
 	g, ok := t.sections.best(name)
@@ -87,7 +87,7 @@ func (t *Table[T]) Match(r *httpmsg.Request, sni string) (m Match[T], ok bool) {
 	m.Section = g.sections[0]
 	if r.Scheme == schemeTLS && t.misdirected(g, sni) {
 		m.Misdirected = true
-		return m, false
+		return m, true
 	}
 	var at cursor
 	for at.stage != stageDone {

@@ -1,0 +1,13 @@
+package filter
+
+import "errors"
+
+// Errors that body functions return from Read, possibly wrapped.
+var (
+	// ErrDecompressionLimit: a compressed body grew beyond what is allowed. For
+	// a request the reply is 413 with reason DecompressionLimit.
+	ErrDecompressionLimit = errors.New("the body decompresses to more than is allowed")
+	// ErrContentCoding: a body is not what its Content-Encoding says. For a
+	// request the reply is 400 with reason BadRequest.
+	ErrContentCoding = errors.New("the body does not decompress")
+)
