@@ -48,13 +48,25 @@ func find(paths []string) found {
 		case err != nil:
 			f.errs = append(f.errs, pathError{path, err})
 		case info.IsDir():
+			if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
+				f.addDir(filepath.Dir(path)) // the link itself may be changed
+			}
 			f.walk(path, seen, nil)
 		default:
 			f.add(seen, path)
 			f.addDir(filepath.Dir(path))
+			f.addTarget(path)
 		}
 	}
 	return f
+}
+
+// addTarget adds the folder that a link leads to: writing there is no change
+// of the folder that the link is in.
+func (f *found) addTarget(path string) {
+	if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
+		f.addDir(filepath.Dir(target))
+	}
 }
 
 func (f *found) add(seen map[string]bool, file string) {
@@ -103,6 +115,9 @@ func (f *found) walk(dir string, seen map[string]bool, ancestors []fs.FileInfo) 
 				continue // a dangling link is a file that is not there
 			}
 			isDir = target.IsDir()
+			if !isDir && isConfigName(e.Name()) {
+				f.addTarget(path)
+			}
 		}
 		switch {
 		case isDir:

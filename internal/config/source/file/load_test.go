@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/config/store"
 )
@@ -183,4 +185,8 @@ func TestDuplicateObject(t *testing.T) {
 	if p.Code != "DuplicateObject" || p.Position.String() != b+":4:18" || !strings.Contains(p.Message, a+":3:18") {
 		t.Errorf("problem: %v", p)
 	}
+}
+
+func portOf(o *store.Object) int {
+	return int(o.Value.(*gatewayv1.Gateway).Spec.Listeners[0].Port)
 }

@@ -211,8 +211,8 @@ func decodeAll(todo []job) {
 	wait.Wait()
 }
 
-// gone lists the keys that g has lost, and whether it has errors that the
-// present generation has not.
+// worse reports whether a generation lacks objects that the present one has,
+// or has more errors.
 func (r *reader) worse(g *generation) bool {
 	if r.now == nil {
 		return false
