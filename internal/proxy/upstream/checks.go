@@ -1,8 +1,81 @@
 package upstream
 
-// checker is filled in by active health checks.
-type checker struct{}
+import (
+	"context"
+	"log/slog"
 
-func (*checker) set([]*Endpoint) func() { return func() {} }
-func (*checker) close()                 {}
-func (c *Cluster) startChecks()         {}
+	"github.com/gridway/gridway/internal/proxy/upstream/health"
+	"github.com/gridway/gridway/internal/proxy/upstream/lb"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// checkTarget is an endpoint as package health sees it.
+type checkTarget Endpoint
+
+func (t *checkTarget) Address() string { return t.address }
+
+func (t *checkTarget) Host() string {
+	e := (*Endpoint)(t)
+	if host := e.cluster.cfg.Load().Host; host != "" {
+		return host
+	}
+	if host := e.Hostname(); host != "" {
+		return host
+	}
+	return t.address
+}
+
+// Dial connects outside the pool: checks do not count against its limits.
+func (t *checkTarget) Dial(ctx context.Context, address string, by int64) (*netx.Conn, error) {
+	return (*Endpoint)(t).dialTo(ctx, address, &Ask{By: by}, by)
+}
+
+// Report takes in a verdict.
+func (t *checkTarget) Report(healthy bool, cause error) {
+	e := (*Endpoint)(t)
+	c := e.cluster
+	first := !e.checked.Swap(true)
+	if !e.node.SetState(lb.Unhealthy, !healthy) {
+		return
+	}
+	now := netx.Monotonic()
+	if healthy {
+		c.metrics.Count(EventHealthy)
+		c.set.logEndpoint(slog.LevelInfo, "endpoint healthy", e)
+		c.mu.Lock()
+		c.recovered(e, now)
+		c.mu.Unlock()
+	} else {
+		c.metrics.Count(EventUnhealthy)
+		c.set.logEndpoint(slog.LevelWarn, "endpoint unhealthy", e, "first", first, "error", cause)
+		for _, conn := range e.idle.Take() {
+			e.Drop(conn)
+		}
+	}
+	c.rearrangeSoon(now)
+}
+
+// startChecks begins active health checks if the cluster has them.
+func (c *Cluster) startChecks() {
+	if cfg := c.cfg.Load().Health; cfg != nil {
+		c.checker = health.Start(*cfg)
+	}
+}
+
+// checkTargets gives the checker the endpoints of an arrangement.
+func (c *Cluster) checkTargets(a *arrangement) {
+	if c.checker == nil {
+		return
+	}
+	targets := make([]health.Target, len(a.endpoints))
+	for i, e := range a.endpoints {
+		targets[i] = (*checkTarget)(e)
+	}
+	c.checker.Set(targets)
+}
+
+func (c *Cluster) stopChecks() {
+	if c.checker != nil {
+		c.checker.Close()
+	}
+}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/upstream/breaker"
 	"github.com/gridway/gridway/internal/proxy/upstream/budget"
+	"github.com/gridway/gridway/internal/proxy/upstream/health"
 	"github.com/gridway/gridway/internal/proxy/upstream/lb"
 	"github.com/gridway/gridway/internal/proxy/upstream/outlier"
 	"github.com/gridway/gridway/internal/proxy/upstream/pool"
@@ -50,8 +52,8 @@ type Cluster struct {
 	retired    bool
 	rebuildAt  int64 // not before, so that flapping in a huge cluster stays cheap
 	lastReap   int64
-	checker    checker
 
+	checker *health.Checker // nil without active health checks
 	keeperItem
 }
 
@@ -231,7 +233,7 @@ func (c *Cluster) Done(e *Endpoint, o Outcome) {
 	e.node.Observe(now, latency, c.lbConfig.Balance.Decay)
 	if c.detector != nil && c.detector.Record(&e.host, class, now) {
 		c.metrics.Count(EventEjected)
-		c.set.logEndpoint("endpoint ejected", e, "after", o.Kind.String(), "status", o.Status)
+		c.set.logEndpoint(slog.LevelWarn, "endpoint ejected", e, "after", o.Kind.String(), "status", o.Status)
 		c.rearrangeSoon(now)
 	}
 	if c.failure.Record(now, now-int64(o.Latency), class != outlier.Success) {

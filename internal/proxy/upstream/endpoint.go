@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream/outlier"
 	"github.com/gridway/gridway/internal/proxy/upstream/pool"
 	"github.com/gridway/gridway/internal/wire/netx"
+	"github.com/gridway/gridway/internal/wire/proxyproto"
 )
 
 // Endpoint is one address of a running cluster.
@@ -141,9 +141,13 @@ func (c *Cluster) connectTimeout() time.Duration {
 	return 10 * time.Second
 }
 
-// dial makes a connection: TCP, then the PROXY header, then TLS, all within the
-// connect timeout.
 func (e *Endpoint) dial(a *Ask, by int64) (*netx.Conn, error) {
+	return e.dialTo(context.Background(), e.address, a, by)
+}
+
+// dialTo makes a connection: TCP, then the PROXY header, then TLS, all within
+// the connect timeout.
+func (e *Endpoint) dialTo(ctx context.Context, address string, a *Ask, by int64) (*netx.Conn, error) {
 	c := e.cluster
 	limit := by
 	by = min(by, netx.Monotonic()+int64(c.connectTimeout()))
@@ -151,28 +155,43 @@ func (e *Endpoint) dial(a *Ask, by int64) (*netx.Conn, error) {
 		if by == limit && netx.IsTimeout(err) {
 			kind = Timeout
 		}
-		return &ConnectError{Address: e.address, Kind: kind, Err: err}
+		return &ConnectError{Address: address, Kind: kind, Err: err}
 	}
-	conn, err := netx.Dial(context.Background(), e.address, netx.DialOptions{By: by, KeepAlive: c.rules.KeepAlive})
+	conn, err := netx.Dial(ctx, address, netx.DialOptions{By: by, KeepAlive: c.rules.KeepAlive})
 	if err != nil {
 		return nil, fail(ConnectFailure, err)
 	}
-	if c.cfg.Load().ProxyProtocol != 0 {
-		if err := e.sendProxyHeader(conn, a, by); err != nil {
+	if version := c.cfg.Load().ProxyProtocol; version != 0 {
+		if err := sendProxyHeader(conn, version, a, by); err != nil {
 			_ = conn.Abort()
 			return nil, fail(ConnectFailure, err)
 		}
 	}
-	if c.tls != nil {
-		if err := conn.HandshakeClient(e.tlsConfig(), by); err != nil {
-			_ = conn.Abort()
-			if netx.IsRefused(err) {
-				return nil, fail(ConnectFailure, err)
-			}
-			return nil, fail(TLSFailure, err)
-		}
+	if c.tls == nil {
+		return conn, nil
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Abort() })
+	err = conn.HandshakeClient(e.tlsConfig(), by)
+	if stop(); err != nil {
+		_ = conn.Abort()
+		return nil, fail(TLSFailure, err)
 	}
 	return conn, nil
+}
+
+// sendProxyHeader names the client; without one (a health check) the header
+// says that the proxy speaks for itself.
+func sendProxyHeader(conn *netx.Conn, version int, a *Ask, by int64) error {
+	var header []byte
+	if version == 1 {
+		header = proxyproto.AppendV1(nil, a.Source, a.Destination)
+	} else {
+		header = proxyproto.AppendV2(nil, a.Source, a.Destination)
+	}
+	conn.SetWriteBy(by)
+	defer conn.SetWriteBy(0)
+	_, err := conn.Write(header)
+	return err
 }
 
 // tlsConfig names the endpoint's own host when the cluster names none.
@@ -183,10 +202,6 @@ func (e *Endpoint) tlsConfig() *tls.Config {
 		t.ServerName = host
 	}
 	return t
-}
-
-func (e *Endpoint) sendProxyHeader(_ *netx.Conn, _ *Ask, _ int64) error {
-	return errors.ErrUnsupported
 }
 
 // Put gives a connection back for the next exchange. The response on it was

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -41,9 +42,8 @@ func (c *Cluster) setEndpoints(list []ir.Endpoint, first bool) {
 		c.detector.SetHosts(next.hosts())
 		c.set.keeper.schedule(c, now)
 	}
-	targets := c.checker.set(next.endpoints)
 	c.mu.Unlock()
-	targets()
+	c.checkTargets(next)
 	for _, e := range removed {
 		e.closeIdle()
 	}
@@ -187,11 +187,11 @@ func (c *Cluster) ejectionChanged(e *Endpoint, ejected bool, now int64) {
 	c.dirty.Store(true)
 	if ejected {
 		c.metrics.Count(EventEjected)
-		c.set.logEndpoint("endpoint ejected", e, "after", "success rate")
+		c.set.logEndpoint(slog.LevelWarn, "endpoint ejected", e, "after", "success rate")
 		return
 	}
 	c.metrics.Count(EventReturned)
-	c.set.logEndpoint("endpoint returned", e)
+	c.set.logEndpoint(slog.LevelInfo, "endpoint returned", e)
 	c.recovered(e, now)
 }
 

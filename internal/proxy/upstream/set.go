@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
@@ -187,7 +188,7 @@ func (c *Cluster) retire(next *Cluster) {
 	c.retired = true
 	endpoints := c.view.Load().endpoints
 	c.mu.Unlock()
-	c.checker.close()
+	c.stopChecks()
 	c.set.keeper.forget(c)
 	var heirs map[string]*Endpoint
 	if next != nil && sameTransport(c.cfg.Load(), next.cfg.Load()) {
@@ -218,6 +219,7 @@ func (c *Cluster) specs() []ir.Endpoint {
 	return out
 }
 
-func (s *Set) logEndpoint(message string, e *Endpoint, args ...any) {
-	s.log.Warn(message, append([]any{"cluster", e.cluster.Name(), "endpoint", e.address}, args...)...)
+func (s *Set) logEndpoint(level slog.Level, message string, e *Endpoint, args ...any) {
+	s.log.Log(context.Background(), level, message,
+		append([]any{"cluster", e.cluster.Name(), "endpoint", e.address}, args...)...)
 }

@@ -103,22 +103,20 @@ func (s *Stack) Reap(r *Rules, now int64, dst []*netx.Conn) (expired []*netx.Con
 
 // Close empties the stack and refuses what comes later. It returns the
 // connections for the caller to close or to keep elsewhere.
-func (s *Stack) Close() []*netx.Conn {
+func (s *Stack) Close() []*netx.Conn { return s.take(true) }
+
+// Take empties the stack for the caller to close the connections.
+func (s *Stack) Take() []*netx.Conn { return s.take(false) }
+
+func (s *Stack) take(end bool) []*netx.Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]*netx.Conn, len(s.idle))
 	for i, e := range s.idle {
 		out[i] = e.conn
 	}
-	s.idle, s.closed = nil, true
+	s.idle, s.closed = nil, s.closed || end
 	return out
-}
-
-// Open takes back what Close did, for an endpoint that has returned.
-func (s *Stack) Open() {
-	s.mu.Lock()
-	s.closed = false
-	s.mu.Unlock()
 }
 
 // Len is the number of idle connections.
