@@ -22,6 +22,9 @@ type weighted struct {
 	stride uint64
 	div    uint64 // what weights were divided by
 	mean   float64
+	// start is random, so that views that follow each other quickly do not
+	// favour the members that a regular sequence happens to meet.
+	start uint64
 }
 
 // newWeighted takes ownership of its arguments. Weights of zero get nothing.
@@ -48,6 +51,7 @@ func newWeighted(members []int32, weights []uint64) *weighted {
 	w.div = div
 	w.mean = float64(w.total) / float64(n)
 	w.stride = goldenStride(w.total)
+	w.start = below(rand.Uint64(), w.total)
 	if !equal {
 		w.index()
 	}
@@ -106,7 +110,7 @@ func (w *weighted) at(p uint64) int {
 
 // turn returns the position whose turn it is in step seq.
 func (w *weighted) turn(seq uint64) int {
-	s := seq % w.total
+	s := (seq + w.start) % w.total
 	if w.total <= math.MaxUint32 {
 		return w.at(s * w.stride % w.total)
 	}
@@ -145,20 +149,40 @@ func below(r, n uint64) uint64 {
 	return hi
 }
 
+// goldenStride looks near total/φ for a stride that is coprime to total and
+// whose ratio to it has a continued fraction of small terms: the smaller they
+// are, the more evenly the steps are spread.
 func goldenStride(total uint64) uint64 {
 	if total <= 2 {
 		return 1
 	}
 	mid := uint64(float64(total) / math.Phi)
-	for d := uint64(0); d < total; d++ {
-		if s := mid + d; s < total && gcd(s, total) == 1 {
-			return s
-		}
-		if d < mid && gcd(mid-d, total) == 1 {
-			return mid - d
+	best, least := uint64(1), uint64(math.MaxUint64)
+	for d := uint64(0); d < min(total, 512) && least > 3; d++ {
+		for _, s := range [2]uint64{mid + d, mid - d} {
+			if s == 0 || s >= total {
+				continue
+			}
+			if g, term := euclid(total, s); g == 1 && term < least {
+				best, least = s, term
+			}
 		}
 	}
-	return 1
+	return best
+}
+
+// euclid returns the greatest common divisor and the greatest term of the
+// continued fraction of b/a. The last term is taken one less, as in [… n-1, 1].
+func euclid(a, b uint64) (g, term uint64) {
+	for b != 0 {
+		q, r := a/b, a%b
+		if r == 0 {
+			q--
+		}
+		term = max(term, q)
+		a, b = b, r
+	}
+	return a, term
 }
 
 func gcd(a, b uint64) uint64 {
