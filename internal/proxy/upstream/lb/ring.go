@@ -16,7 +16,7 @@ type ring struct {
 
 const (
 	minRing = 1024
-	maxRing = 1 << 20 // by default
+	maxRing = 1 << 19 // by default
 	// maxPoints bounds what configuration may ask for.
 	maxPoints = 1 << 23
 	// pointsEach is how many points a member has by default; the load then
@@ -47,41 +47,73 @@ func newRing(v *View, all []int32) *ring {
 	return placePoints(v, all, counts, total)
 }
 
-// placePoints sorts by the top bits in one pass, which leaves about one point
-// per bucket, and then within buckets.
+// placePoints sorts in two steps by the top bits, each within what the cache
+// holds, which leaves about one point per bucket of the guide, and then within
+// buckets.
 func placePoints(v *View, all []int32, counts []int, total int) *ring {
-	b := uint(bits.Len(uint(max(total, 2) - 1)))
+	b := uint(max(bits.Len(uint(max(total, 2)-1)), partBits))
 	r := &ring{points: make([]uint64, total), owners: make([]int32, total), shift: 64 - b}
 	r.guide = make([]int32, 1<<b+1)
+	var start [1<<partBits + 1]int
 	for i, m := range all {
 		for j := range counts[i] {
-			r.guide[pointOf(v.members[m].Hash, j)>>r.shift+1]++
+			start[pointOf(v.members[m].Hash, j)>>(64-partBits)+1]++
 		}
 	}
-	for k := 1; k < len(r.guide); k++ {
-		r.guide[k] += r.guide[k-1]
+	for p := range 1 << partBits {
+		start[p+1] += start[p]
 	}
+	points, owners := make([]uint64, total), make([]int32, total)
+	fill := start
 	for i, m := range all {
 		for j := range counts[i] {
-			p := pointOf(v.members[m].Hash, j)
-			bucket := p >> r.shift
-			at := r.guide[bucket]
-			r.guide[bucket]++
-			r.points[at], r.owners[at] = p, int32(i)
+			x := pointOf(v.members[m].Hash, j)
+			at := &fill[x>>(64-partBits)]
+			points[*at], owners[*at] = x, int32(i)
+			*at++
 		}
 	}
-	// Each guide entry now holds its bucket's end, which is the next one's start.
-	copy(r.guide[1:], r.guide)
-	r.guide[0] = 0
-	for i := 1; i < total; i++ {
-		p, o := r.points[i], r.owners[i]
+	for p := range 1 << partBits {
+		lo, hi := start[p], start[p+1]
+		r.sortPart(points[lo:hi], owners[lo:hi], lo, p<<(b-partBits), (p+1)<<(b-partBits))
+	}
+	r.guide[1<<b] = int32(total)
+	return r
+}
+
+const partBits = 8
+
+// sortPart puts the points whose buckets are from first to last, last not
+// included, in order from place on, and fills in that part of the guide.
+func (r *ring) sortPart(points []uint64, owners []int32, place, first, last int) {
+	guide := r.guide[first:last]
+	for _, x := range points {
+		guide[int(x>>r.shift)-first]++
+	}
+	at := int32(place)
+	for k, n := range guide {
+		guide[k] = at
+		at += n
+	}
+	for i, x := range points {
+		g := &guide[int(x>>r.shift)-first]
+		r.points[*g], r.owners[*g] = x, owners[i]
+		*g++
+	}
+	// Each entry now is its bucket's end: move them up to be starts again.
+	copy(guide[1:], guide)
+	if len(guide) > 0 {
+		guide[0] = int32(place)
+	}
+	end := place + len(points)
+	for i := place + 1; i < end; i++ {
+		x, o := r.points[i], r.owners[i]
 		j := i
-		for ; j > 0 && r.points[j-1] > p; j-- {
+		for ; j > place && r.points[j-1] > x; j-- {
 			r.points[j], r.owners[j] = r.points[j-1], r.owners[j-1]
 		}
-		r.points[j], r.owners[j] = p, o
+		r.points[j], r.owners[j] = x, o
 	}
-	return r
 }
 
 func pointOf(hash uint64, j int) uint64 { return mix64(hash + uint64(j+1)*0x9E3779B97F4A7C15) }

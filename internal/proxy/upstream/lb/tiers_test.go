@@ -194,7 +194,7 @@ func TestSlowStart(t *testing.T) {
 			w.now = int64(time.Second + c.age)
 			w.build()
 			const n = 40000
-			near(t, fmt.Sprint(alg, " after ", c.age), float64(w.pick(n)[0]), n*c.factor/(3+c.factor), 0.06)
+			near(t, fmt.Sprint(alg, " after ", c.age), float64(w.pick(n)[0]), n*c.factor/(3+c.factor), 0.15)
 			if _, ramping := w.view.Ramping(); ramping != (c.factor < 1) {
 				t.Error("ramping", ramping, "after", c.age)
 			}
