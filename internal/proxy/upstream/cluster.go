@@ -49,6 +49,7 @@ type Cluster struct {
 
 	mu         sync.Mutex // guards the making of arrangements and what follows
 	discovered bool       // endpoints came by Update
+	round      uint64     // counts lists of endpoints
 	retired    bool
 	rebuildAt  int64 // not before, so that flapping in a huge cluster stays cheap
 	lastReap   int64

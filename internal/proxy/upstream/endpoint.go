@@ -34,6 +34,7 @@ type Endpoint struct {
 	spec   ir.Endpoint
 	since  int64 // start of slow start
 	listed int   // place in the list that the cluster was given last
+	round  uint64
 }
 
 // idleConn keeps the signature of findIdle short.

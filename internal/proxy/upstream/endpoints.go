@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -36,7 +37,7 @@ func (c *Cluster) setEndpoints(list []ir.Endpoint, first bool) {
 		c.mu.Unlock()
 		return
 	}
-	removed := c.removed(old, next)
+	removed := c.removed(old)
 	c.install(next, old, now)
 	if c.detector != nil {
 		c.detector.SetHosts(next.hosts())
@@ -62,30 +63,48 @@ func sameAddresses(endpoints []*Endpoint, list []ir.Endpoint) bool {
 }
 
 // match finds or makes the endpoint of each address; the first entry of an
-// address counts.
+// address counts. Lists change little from one to the next, so it follows the
+// old one in step, looks up only what is out of step, and edits a copy of the map.
 func (c *Cluster) match(old *arrangement, list []ir.Endpoint, now int64, first bool) ([]*Endpoint, map[string]*Endpoint) {
+	c.round++
 	endpoints := make([]*Endpoint, 0, len(list))
-	byAddress := make(map[string]*Endpoint, len(list))
+	byAddress := maps.Clone(old.byAddress)
+	if byAddress == nil {
+		byAddress = make(map[string]*Endpoint, len(list))
+	}
+	at := 0
 	for i := range list {
 		address := list[i].Address
-		if _, twice := byAddress[address]; twice {
-			continue
-		}
 		var e *Endpoint
-		if i < len(old.endpoints) && old.endpoints[i].address == address {
-			e = old.endpoints[i]
-		} else {
-			e = old.byAddress[address]
-		}
-		if e == nil {
-			e = c.newEndpoint(address)
-			if !first && c.lbConfig.Balance.SlowStart > 0 {
-				e.since = now
+		switch {
+		case at < len(old.endpoints) && old.endpoints[at].address == address:
+			e = old.endpoints[at]
+			at++
+		case at+1 < len(old.endpoints) && old.endpoints[at+1].address == address:
+			e = old.endpoints[at+1]
+			at += 2
+		default:
+			if e = byAddress[address]; e == nil {
+				e = c.newEndpoint(address)
+				if !first && c.lbConfig.Balance.SlowStart > 0 {
+					e.since = now
+				}
+				byAddress[address] = e
+				if at < len(old.endpoints) && len(list) == len(old.endpoints) {
+					at++ // it probably stands for the one that was here
+				}
 			}
 		}
-		byAddress[address] = e
-		e.listed = i
+		if e.round == c.round {
+			continue // named twice
+		}
+		e.round, e.listed = c.round, i
 		endpoints = append(endpoints, e)
+	}
+	for _, e := range old.endpoints {
+		if e.round != c.round {
+			delete(byAddress, e.address)
+		}
 	}
 	return endpoints, byAddress
 }
@@ -96,15 +115,14 @@ func (c *Cluster) newEndpoint(address string) *Endpoint {
 	return e
 }
 
-// removed marks and returns the endpoints of old that next has not.
-func (c *Cluster) removed(old, next *arrangement) []*Endpoint {
+// removed marks and returns the endpoints of old that match did not find.
+func (c *Cluster) removed(old *arrangement) []*Endpoint {
 	var gone []*Endpoint
-	for i, e := range old.endpoints {
-		if i < len(next.endpoints) && next.endpoints[i] == e || next.byAddress[e.address] == e {
-			continue
+	for _, e := range old.endpoints {
+		if e.round != c.round {
+			e.node.SetState(lb.Removed, true)
+			gone = append(gone, e)
 		}
-		e.node.SetState(lb.Removed, true)
-		gone = append(gone, e)
 	}
 	return gone
 }

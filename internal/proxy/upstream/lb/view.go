@@ -10,6 +10,7 @@ package lb
 
 import (
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -170,40 +171,38 @@ func Build(cfg *Config, members []Member, prev *View, now int64) *View {
 // split returns the members that take new work by priority, best first.
 // Priorities that nobody has do not count.
 func (v *View) split() [][]int32 {
-	var order []int // distinct priorities, ascending
-	index := make(map[int]int)
-	counts := make(map[int]int)
+	var order, counts []int // distinct priorities, ascending, and their members
+	last := -1              // place of the previous member's priority
+	find := func(p int) int {
+		if last >= 0 && order[last] == p {
+			return last
+		}
+		at, ok := slices.BinarySearch(order, p)
+		if !ok {
+			order = slices.Insert(order, at, p)
+			counts = slices.Insert(counts, at, 0)
+		}
+		last = at
+		return at
+	}
+	takesNew := func(m *Member) bool { return m.Node.State()&(Draining|Removed) == 0 }
 	for i := range v.members {
-		m := &v.members[i]
-		if m.Node.State()&(Draining|Removed) != 0 {
-			continue
+		if m := &v.members[i]; takesNew(m) {
+			counts[find(m.Priority)]++
 		}
-		if counts[m.Priority] == 0 {
-			at := len(order)
-			for at > 0 && order[at-1] > m.Priority {
-				at--
-			}
-			order = append(order, 0)
-			copy(order[at+1:], order[at:])
-			order[at] = m.Priority
-		}
-		counts[m.Priority]++
 	}
 	out := make([][]int32, len(order))
-	for i, p := range order {
-		index[p] = i
-		out[i] = make([]int32, 0, counts[p])
+	for i := range out {
+		out[i] = make([]int32, 0, counts[i])
 	}
 	for i := range v.members {
+		// States may have changed since: a priority that is new by that is left out.
 		m := &v.members[i]
-		if m.Node.State()&(Draining|Removed) == 0 {
-			at, ok := index[m.Priority]
-			if ok {
-				out[at] = append(out[at], int32(i))
-			}
+		if at, ok := slices.BinarySearch(order, m.Priority); ok && takesNew(m) {
+			out[at] = append(out[at], int32(i))
 		}
 	}
-	return out
+	return slices.DeleteFunc(out, func(t []int32) bool { return len(t) == 0 })
 }
 
 // weightScale lets fractions of weights (slow start, zone shares) be integers.
