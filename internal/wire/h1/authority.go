@@ -68,6 +68,9 @@ func parseAuthority(b []byte, a *httpmsg.Arena) (authority []byte, port bool, e 
 	if len(b) > 0 && b[0] == '[' {
 		return parseIPLiteral(b, a)
 	}
+	if rest := portAtEnd(b); plainHost(b[:len(b)-len(rest)]) {
+		return b, len(rest) > 0, nil
+	}
 	upper := false
 	i := 0
 	last := byte(hostDot) // an empty label is one dot after another
@@ -104,6 +107,40 @@ func parseAuthority(b []byte, a *httpmsg.Arena) (authority []byte, port bool, e 
 		authority = a.Lower(authority)
 	}
 	return authority, len(rest) > 0, nil
+}
+
+// portAtEnd returns what a valid port with its colon b ends with, or nothing.
+func portAtEnd(b []byte) []byte {
+	i := len(b)
+	for i > 0 && '0' <= b[i-1] && b[i-1] <= '9' {
+		i--
+	}
+	if i == len(b) || i == 0 || b[i-1] != ':' {
+		return nil
+	}
+	rest, _ := parsePort(b[i-1:])
+	return rest
+}
+
+// plainHost tells whether a host is one of the usual: at least eight lower-case
+// letters, digits, '-' and single dots between them.
+func plainHost(b []byte) bool {
+	if len(b) < 8 || len(b) > maxHostLen || b[0] == '.' || b[len(b)-1] == '.' {
+		return false
+	}
+	for i := 0; ; {
+		x := load(b, i)
+		letters := atLeast(x, 'a') &^ atLeast(x, 'z'+1)
+		others := atLeast(x, '-') &^ atLeast(x, '9'+1) &^ equal(x, '/')
+		dots := equal(x, '.') & topBits
+		if (^(letters|others)|x)&topBits != 0 || dots&(dots<<8) != 0 {
+			return false
+		}
+		if i == len(b)-8 {
+			return true
+		}
+		i = min(i+7, len(b)-8) // overlapping, for pairs of dots
+	}
 }
 
 // parsePort checks what follows a host: nothing, or ':' and a port number,

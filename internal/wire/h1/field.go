@@ -9,19 +9,15 @@ import "github.com/gridway/gridway/internal/wire/httpmsg"
 // nil the Host field goes there instead of into h.
 func parseFields(b []byte, i int, h *httpmsg.Header, maxCount int, host *[]byte) (int, *Error) {
 	for count := 0; ; count++ {
-		// Names are short: a byte at a time through a table beats words.
-		j := i
-		for j < len(b) && isToken[b[j]] {
-			j++
+		j := endOfName(b, i)
+		if j == i || j == len(b) {
+			return notName(b, i, count == 0)
 		}
-		if j == len(b) {
-			return 0, nil
-		}
-		if b[j] != ':' || j == i {
-			return notName(b, i, j, count == 0)
-		}
-		name := b[i:j]
+		name := b[i:j:j]
 		id := httpmsg.LookupName(name)
+		if id == httpmsg.NameOther && !token(name) {
+			return notName(b, i, count == 0)
+		}
 
 		j++
 		for j < len(b) && (b[j] == ' ' || b[j] == '\t') {
@@ -63,9 +59,35 @@ func parseFields(b []byte, i int, h *httpmsg.Header, maxCount int, host *[]byte)
 	}
 }
 
-// notName tells what stands at b[j] where a field name, which started at i,
-// should have gone on or ended: the blank line, or a mistake.
-func notName(b []byte, i, j int, first bool) (int, *Error) {
+// endOfName returns the index of the first colon at or after i, i itself if an
+// end of line is there, and len(b) if neither is. What is before it may be no
+// name at all.
+func endOfName(b []byte, i int) int {
+	if i < len(b) && b[i] == '\r' {
+		return i
+	}
+	for ; i+8 <= len(b); i += 8 {
+		x := load(b, i) ^ ':'*eachByte
+		if m := (x - eachByte) &^ x & topBits; m != 0 {
+			return i + firstMark(m)
+		}
+	}
+	for i < len(b) && b[i] != ':' {
+		i++
+	}
+	return i
+}
+
+// notName tells what stands at b[i] where a field name should have been: the
+// blank line, a mistake, or too little yet to say.
+func notName(b []byte, i int, first bool) (int, *Error) {
+	j := i
+	for j < len(b) && isToken[b[j]] {
+		j++
+	}
+	if j == len(b) {
+		return 0, nil
+	}
 	switch c := b[j]; {
 	case c == '\r':
 		switch {

@@ -107,40 +107,51 @@ func parseRequestLine(b []byte, i int, r *httpmsg.Request, l *Limits) (int, targ
 	if t.end == len(b) {
 		return 0, 0, nil
 	}
+	if t.end == i && b[i] == ' ' {
+		return 0, 0, errRequestLine
+	}
 	if b[t.end] != ' ' {
 		return 0, 0, notTarget(b, i, t.end)
+	}
+	// The version comes first: what is not HTTP/1 has other rules for targets.
+	next, v, e := parseVersionLine(b, t.end+1)
+	if next == 0 || e != nil {
+		return 0, 0, e
 	}
 	r.Target = b[i:t.end:t.end]
 	form, e := parseTarget(r, t, i, l)
 	if e != nil {
 		return 0, 0, e
 	}
-	i = t.end + 1
+	r.Version = v
+	return next, form, nil
+}
 
-	const size = len("HTTP/1.1\r\n")
-	if i+size <= len(b) && string(b[i:i+size]) == "HTTP/1.1\r\n" {
-		r.Version = httpmsg.HTTP11
-		return i + size, form, nil
+// parseVersionLine parses HTTP-version CRLF at b[i:] and returns the index after
+// it, 0 if it is not complete.
+func parseVersionLine(b []byte, i int) (int, httpmsg.Version, *Error) {
+	const line = "HTTP/1.1\r\n"
+	if i+len(line) <= len(b) && string(b[i:i+len(line)]) == line {
+		return i + len(line), httpmsg.HTTP11, nil
 	}
 	v, e := parseVersion(b[i:])
 	if v == 0 || e != nil {
 		return 0, 0, e
 	}
-	j = i + len("HTTP/1.1")
+	i += len("HTTP/1.1")
 	switch {
-	case j == len(b):
+	case i == len(b):
 		return 0, 0, nil
-	case b[j] == '\n':
+	case b[i] == '\n':
 		return 0, 0, errBareLF
-	case b[j] != '\r':
+	case b[i] != '\r':
 		return 0, 0, errVersion
-	case j+1 == len(b):
+	case i+1 == len(b):
 		return 0, 0, nil
-	case b[j+1] != '\n':
+	case b[i+1] != '\n':
 		return 0, 0, errBareCR
 	}
-	r.Version = v
-	return j + 2, form, nil
+	return i + 2, v, nil
 }
 
 func notMethod(b []byte, i, j int) *Error {

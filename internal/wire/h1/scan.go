@@ -1,10 +1,6 @@
 package h1
 
-import (
-	"bytes"
-	"encoding/binary"
-	"math/bits"
-)
+import "bytes"
 
 // SkipBlank returns how many bytes of empty lines (CRLF) stand at the start of
 // buf; a server ignores them before a request line (RFC 9112 §2.2).
@@ -57,38 +53,6 @@ func (s *Scanner) HeadEnd(buf []byte) int {
 		}
 		s.pos = lf + 1
 	}
-}
-
-const (
-	eachByte = 0x0101010101010101
-	highBits = 0x8080808080808080
-)
-
-// endOfText returns the index of the first byte at or after i that cannot be
-// part of a field value (RFC 9110 §5.5: controls but for HTAB, and DEL), or
-// len(b). Bytes from 0x80 (obs-text) are allowed.
-func endOfText(b []byte, i int) int {
-	for i+8 <= len(b) {
-		x := binary.LittleEndian.Uint64(b[i:])
-		// In each byte the top bit is set if it is below 0x20 or is 0x7f. Borrows
-		// make false marks only above a true one, and the lowest is what counts.
-		m := ((x - 0x20*eachByte) | ((x ^ 0x7f*eachByte) - eachByte)) &^ x & highBits
-		if m == 0 {
-			i += 8
-			continue
-		}
-		i += bits.TrailingZeros64(m) >> 3
-		if b[i] != '\t' {
-			return i
-		}
-		i++
-	}
-	for ; i < len(b); i++ {
-		if c := b[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return i
-		}
-	}
-	return i
 }
 
 // isToken marks the characters of tokens (RFC 9110 §5.6.2).

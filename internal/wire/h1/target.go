@@ -16,8 +16,7 @@ const (
 	asteriskForm
 )
 
-// Classes of bytes in targets. A pair of adjacent bytes is found by shifting
-// the class of the first over that of the second.
+// Classes of bytes in targets.
 const (
 	classSlash  = 1 << iota // in target.seen: "//"
 	classDot                // in target.seen: "/."
@@ -48,19 +47,54 @@ type target struct {
 }
 
 func scanTarget(b []byte, i int) (t target) {
-	var before byte
+	const slashMark = 0x80
+	var before uint64 // slashMark if a '/' stands before i
 	for i < len(b) {
+		if i+8 <= len(b) {
+			x := load(b, i)
+			special := notPlain(x)
+			slashes, dots := equal(x, '/')&topBits, equal(x, '.')&topBits
+			n := 8
+			if special != 0 {
+				n = firstMark(special)
+				before8 := special&-special - 1
+				slashes &= before8
+				dots &= before8
+			}
+			after := slashes<<8 | before
+			if after&(slashes|dots) != 0 {
+				if after&slashes != 0 {
+					t.seen |= classSlash
+				}
+				if after&dots != 0 {
+					t.seen |= classDot
+				}
+			}
+			if n > 0 {
+				before = slashes >> (8*n - 8) & slashMark
+				i += n
+			}
+			if n == 8 {
+				continue
+			}
+		}
 		k := targetClass[b[i]]
 		if k >= classQuery {
 			break
 		}
-		t.seen |= k&(classEscape|classUnsafe) | k&(before<<1|before&classSlash)
-		before = k
+		t.seen |= k & (classEscape | classUnsafe)
+		if before != 0 {
+			t.seen |= k & (classSlash | classDot)
+		}
+		before = 0
+		if k == classSlash {
+			before = slashMark
+		}
 		i++
 	}
 	t.query = i
-	for i < len(b) && targetClass[b[i]] < classStop {
-		i++
+	if i < len(b) && b[i] == '?' {
+		i = endOfQuery(b, i)
 	}
 	t.end = i
 	return t
@@ -81,9 +115,6 @@ func notTarget(b []byte, start, i int) *Error {
 // parseTarget fills Path, Query and, but for the origin form, Host as it stands
 // in the target. The target starts at start and has ended.
 func parseTarget(r *httpmsg.Request, t target, start int, l *Limits) (targetForm, *Error) {
-	if len(r.Target) == 0 {
-		return 0, errRequestLine
-	}
 	hierarchy := r.Target[:t.query-start]
 	if t.query < t.end {
 		r.Query, r.HasQuery = r.Target[t.query-start+1:], true
@@ -95,7 +126,7 @@ func parseTarget(r *httpmsg.Request, t target, start int, l *Limits) (targetForm
 		r.Host, r.Path = hierarchy, slash
 		return authorityForm, nil
 	}
-	if t.seen&classUnsafe != 0 {
+	if t.seen&classUnsafe != 0 || len(hierarchy) == 0 {
 		return 0, errTarget
 	}
 	if hierarchy[0] == '/' {

@@ -5,22 +5,30 @@ import "encoding/binary"
 // maxNameLen is the length of the longest well-known name.
 const maxNameLen = 32
 
-// nameEntry holds a well-known name in lower case as words, so that a name is
-// compared eight bytes at a time. fold has 0x20 at letters only: 'X'|0x20 is
-// 'x', while every other byte must be equal as it is.
+// nameEntry holds a well-known name in lower case as up to four words: its first
+// and last eight bytes, which may overlap, and the sixteen in the middle if there
+// are as many. fold has 0x20 at letters only: 'X'|0x20 is 'x', while every other
+// byte must be equal as it is.
 type nameEntry struct {
-	word, fold [maxNameLen / 8]uint64
 	length     int
-	id         Name
+	word, fold [4]uint64
 }
 
-const nameSlots = 512
+const (
+	nameSlots = 512
+	// foldAll makes letters lower-case, and mixes up some other bytes, which is
+	// good enough for a hash.
+	foldAll = 0x2020202020202020
+	// These multipliers give each well-known name a slot of its own
+	// (TestNameTableIsPerfect).
+	nameMix0 = 0x170b2b236ed23b9
+	nameMix1 = 0x9e3779b97f4a7c15
+)
 
-// nameTable is a hash table with open addressing; the multipliers of nameSlot
-// give each well-known name a slot of its own (TestNameTableIsPerfect).
+// nameTable is indexed by Name; nameIndex is a hash table with open addressing.
 var nameTable, nameIndex = buildNameTable()
 
-func buildNameTable() (table [nameCount]nameEntry, index [nameSlots]Name) {
+func buildNameTable() (table [128]nameEntry, index [nameSlots]Name) {
 	for id := NameOther + 1; id < nameCount; id++ {
 		lower := []byte(spellings[id])
 		fold := make([]byte, len(lower))
@@ -29,12 +37,15 @@ func buildNameTable() (table [nameCount]nameEntry, index [nameSlots]Name) {
 				lower[i], fold[i] = c|0x20, 0x20
 			}
 		}
-		e := nameEntry{length: len(lower), id: id}
-		for w := 0; w < words(len(lower)); w++ {
-			e.word[w], e.fold[w] = nameWord(lower, w), nameWord(fold, w)
+		e := &table[id]
+		e.length = len(lower)
+		e.word[0], e.word[1] = nameEnds(lower)
+		e.fold[0], e.fold[1] = nameEnds(fold)
+		if len(lower) > 16 {
+			e.word[2], e.word[3] = nameMiddle(lower)
+			e.fold[2], e.fold[3] = nameMiddle(fold)
 		}
-		table[id] = e
-		slot := nameSlot(lower)
+		slot := nameSlot(e.word[0], e.word[1], len(lower))
 		for index[slot] != NameOther {
 			slot = (slot + 1) % nameSlots
 		}
@@ -43,58 +54,55 @@ func buildNameTable() (table [nameCount]nameEntry, index [nameSlots]Name) {
 	return table, index
 }
 
-func words(n int) int { return (n + 7) / 8 }
-
-// nameWord is the w-th word of b. The last word of a name overlaps the one
-// before it, so that no load reaches outside of b.
-func nameWord(b []byte, w int) uint64 {
+// nameEnds returns the first and the last bytes of a name of at least two.
+func nameEnds(b []byte) (first, last uint64) {
 	n := len(b)
 	switch {
 	case n >= 8:
-		return binary.LittleEndian.Uint64(b[min(8*w, n-8):])
+		return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
 	case n >= 4:
-		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32
+		return uint64(binary.LittleEndian.Uint32(b)), uint64(binary.LittleEndian.Uint32(b[n-4:]))
 	default:
-		return uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
+		return uint64(binary.LittleEndian.Uint16(b)), uint64(b[n-1])
 	}
 }
 
-func nameSlot(b []byte) uint32 {
-	n := uint32(len(b))
-	h := n*60907 + uint32(b[0]|0x20)*63058 + uint32(b[n-1]|0x20)*32064 +
-		uint32(b[n/2]|0x20)*26670 + uint32(b[n*3/4]|0x20)*2779
-	return h >> 7 % nameSlots
+// nameMiddle returns what nameEnds leaves out of 17 to 32 bytes.
+func nameMiddle(b []byte) (second, third uint64) {
+	return binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[len(b)-16:])
+}
+
+func nameSlot(first, last uint64, n int) uint64 {
+	h := ((first|foldAll)+uint64(n))*nameMix0 ^ (last | foldAll)
+	return h * nameMix1 >> (64 - 9)
 }
 
 // LookupName returns the number of a well-known name, whatever its case, and
 // NameOther for any other.
 func LookupName(b []byte) Name {
-	if len(b) == 0 || len(b) > maxNameLen {
+	n := len(b)
+	if n < 2 || n > maxNameLen {
 		return NameOther
 	}
-	slot := nameSlot(b)
+	first, last := nameEnds(b)
+	slot := nameSlot(first, last, n)
 	for {
-		id := nameIndex[slot]
+		id := nameIndex[slot%nameSlots]
 		if id == NameOther {
 			return NameOther
 		}
-		if nameTable[id].is(b) {
-			return id
+		e := &nameTable[id%128]
+		if e.length == n && first|e.fold[0] == e.word[0] && last|e.fold[1] == e.word[1] {
+			if n <= 16 {
+				return id
+			}
+			second, third := nameMiddle(b)
+			if second|e.fold[2] == e.word[2] && third|e.fold[3] == e.word[3] {
+				return id
+			}
 		}
-		slot = (slot + 1) % nameSlots
+		slot++
 	}
-}
-
-func (e *nameEntry) is(b []byte) bool {
-	if len(b) != e.length {
-		return false
-	}
-	for w := 0; w < words(len(b)); w++ {
-		if nameWord(b, w)|e.fold[w] != e.word[w] {
-			return false
-		}
-	}
-	return true
 }
 
 // String returns the name as the proxy writes it, and "" for NameOther.
