@@ -129,9 +129,8 @@ func (d *describer) schema(t reflect.Type) map[string]any {
 // component refers to a struct's schema and makes it at its first mention.
 // Names of packages tell equal names apart.
 func (d *describer) component(t reflect.Type) map[string]any {
-	pkg := t.PkgPath()[strings.LastIndexByte(t.PkgPath(), '/')+1:]
 	name := t.Name()
-	if pkg != "adminapi" {
+	if pkg := packageName(t); pkg != "adminapi" {
 		name = pkg + "." + name
 	}
 	ref := map[string]any{"$ref": "#/components/schemas/" + name}
@@ -148,6 +147,10 @@ func (d *describer) component(t reflect.Type) map[string]any {
 	return ref
 }
 
+func packageName(t reflect.Type) string {
+	return t.PkgPath()[strings.LastIndexByte(t.PkgPath(), '/')+1:]
+}
+
 func (d *describer) fields(t reflect.Type, properties map[string]any, required *[]string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -161,9 +164,16 @@ func (d *describer) fields(t reflect.Type, properties map[string]any, required *
 		case tag == "":
 			tag = f.Name
 		}
-		properties[tag] = d.schema(f.Type)
-		if !strings.Contains(options, "omit") {
-			*required = append(*required, tag)
+		p := d.schema(f.Type)
+		properties[tag] = p
+		if strings.Contains(options, "omit") {
+			continue
+		}
+		*required = append(*required, tag)
+		// Lists of this package are never nil when they are sent; those of
+		// dumps are as they are in memory.
+		if p["type"] == "array" && packageName(t) != "adminapi" {
+			p["type"] = []string{"array", "null"}
 		}
 	}
 }
