@@ -1,0 +1,176 @@
+// Package ocspstaple fetches OCSP responses (RFC 6960) for the certificates
+// that a tlsx.Server must staple one to, and keeps them fresh: a response is
+// asked for again when half of its time is over, a failure is tried again after
+// a minute, then less and less often up to an hour, and the last good response
+// is served until it ends.
+//
+// A Stapler owns one goroutine, which Close ends and waits for. This package is
+// apart from tlsx because it needs golang.org/x/crypto/ocsp; only app imports it.
+package ocspstaple
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	fetchTimeout = 10 * time.Second
+	retryFirst   = time.Minute
+	retryMax     = time.Hour
+	// openEnded is how long a response without nextUpdate is served.
+	openEnded = 24 * time.Hour
+	// forget ends the refreshing of certificates that nobody asked for.
+	forget = 7 * 24 * time.Hour
+)
+
+// Options of a Stapler; the zero value works.
+type Options struct {
+	// Client does the requests; nil is one of http.DefaultTransport.
+	Client *http.Client
+	// Log is told about failures; nil discards.
+	Log *slog.Logger
+}
+
+// Stapler implements tlsx.Stapler.
+type Stapler struct {
+	client *http.Client
+	log    *slog.Logger
+	wake   chan struct{}
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu      sync.Mutex // guards entries and what is in them
+	entries map[[sha256.Size]byte]*entry
+}
+
+type entry struct {
+	leaf, issuer *x509.Certificate
+	response     []byte // nil until the first good one
+	until        time.Time
+	next         time.Time // of the next attempt
+	failures     int
+	asked        time.Time
+}
+
+// New starts a Stapler.
+func New(o Options) *Stapler {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Stapler{
+		client: o.Client, log: o.Log,
+		wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
+		entries: map[[sha256.Size]byte]*entry{},
+	}
+	if s.client == nil {
+		s.client = &http.Client{}
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	go s.run(ctx)
+	return s
+}
+
+// Close ends the refreshing. Staple goes on answering with what there is.
+func (s *Stapler) Close() {
+	s.cancel()
+	<-s.done
+}
+
+// Staple returns the last good response for leaf while it is valid, or nil. The
+// first call makes the Stapler fetch one.
+func (s *Stapler) Staple(leaf, issuer *x509.Certificate) []byte {
+	now := time.Now()
+	key := sha256.Sum256(leaf.Raw)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key]
+	if e == nil {
+		e = &entry{leaf: leaf, issuer: issuer, next: now}
+		s.entries[key] = e
+		select {
+		case s.wake <- struct{}{}:
+		default: // it will look anyway
+		}
+	}
+	e.asked = now
+	if now.After(e.until) {
+		return nil
+	}
+	return e.response
+}
+
+func (s *Stapler) run(ctx context.Context) {
+	defer close(s.done)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		case <-timer.C:
+		}
+		timer.Reset(s.refresh(ctx))
+	}
+}
+
+// refresh fetches what is due and returns the wait until there is more to do.
+func (s *Stapler) refresh(ctx context.Context) time.Duration {
+	for ctx.Err() == nil {
+		e, wait := s.due()
+		if e == nil {
+			return wait
+		}
+		r, err := s.fetch(ctx, e.leaf, e.issuer)
+		s.settle(e, r, err)
+	}
+	return forget
+}
+
+// due returns an entry whose time has come, or the wait for the next one.
+func (s *Stapler) due() (*entry, time.Duration) {
+	now := time.Now()
+	wait := forget
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, e := range s.entries {
+		if now.Sub(e.asked) > forget || now.After(e.leaf.NotAfter) {
+			delete(s.entries, key)
+			continue
+		}
+		d := e.next.Sub(now)
+		if d <= 0 {
+			return e, 0
+		}
+		wait = min(wait, d)
+	}
+	return nil, wait
+}
+
+// settle notes the outcome of an attempt and when the next one is.
+func (s *Stapler) settle(e *entry, r *response, err error) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		wait := min(retryMax, retryFirst<<min(e.failures, 10))
+		e.failures++
+		e.next = now.Add(wait - time.Duration(rand.Int64N(int64(wait)/5)))
+		s.log.Warn("no OCSP response to staple", "serial", e.leaf.SerialNumber, "names", e.leaf.DNSNames,
+			"error", err, "retry", e.next, "lastGoodUntil", e.until)
+		return
+	}
+	e.failures = 0
+	e.response, e.until = r.der, r.nextUpdate
+	half := r.thisUpdate.Add(r.nextUpdate.Sub(r.thisUpdate) / 2)
+	if half.Before(now) { // the responder hands out old ones
+		half = now.Add(r.nextUpdate.Sub(now) / 2)
+	}
+	e.next = now.Add(max(retryFirst, half.Sub(now)))
+}

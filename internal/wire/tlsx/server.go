@@ -1,0 +1,207 @@
+package tlsx
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// Server is the TLS side of one listener.
+type Server struct {
+	opts   Options
+	base   *tls.Config
+	refuse *tls.Config // has no certificate: crypto/tls answers unrecognized_name
+
+	exact    map[string]*section
+	wildcard map[string]*section // keyed by what follows the "*", as in ".example.com"
+	any      *section
+
+	// certs holds what was parsed, by content, so that a rebuild parses only
+	// what changed.
+	certs   map[[sha256.Size]byte]*certificate
+	tickets *tickets
+}
+
+// section is what serves one ir.Section.
+type section struct {
+	config *tls.Config // nil if nothing of it can be served
+	certs  []*certificate
+	keys   sealer
+}
+
+// NewServer builds the TLS side of a listener. Its error is a join of *Error
+// (see Errors), one for each certificate or setting that is at fault; the
+// Server is never nil and serves the rest. A section without any sound
+// certificate, or whose client verification is broken, refuses its handshakes:
+// no other section takes its names over. Prev, which may be nil, hands its
+// options, ticket keys and parsed certificates on; it goes on working.
+func NewServer(sections []*ir.Section, prev *Server) (*Server, error) {
+	var opts Options
+	if prev != nil {
+		opts = prev.opts
+	}
+	return NewServerWith(opts, sections, prev)
+}
+
+// NewServerWith is NewServer with options of its own.
+func NewServerWith(opts Options, sections []*ir.Section, prev *Server) (*Server, error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	s := &Server{
+		opts:     opts,
+		refuse:   &tls.Config{MinVersion: tls.VersionTLS12},
+		exact:    map[string]*section{},
+		wildcard: map[string]*section{},
+		certs:    map[[sha256.Size]byte]*certificate{},
+	}
+	if prev != nil {
+		s.tickets = prev.tickets
+	} else {
+		s.tickets = newTickets(opts.Now)
+	}
+	var errs []error
+	for _, in := range sections {
+		if in.TLS == nil {
+			continue
+		}
+		sec, problems := s.build(in, prev)
+		errs = append(errs, problems...)
+		s.place(in.Hostname, sec)
+	}
+	// The floor holds here already, so that an old client learns protocol_version.
+	s.base = &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		NextProtos:         alpn,
+		GetConfigForClient: s.configFor,
+		Time:               opts.Now,
+	}
+	return s, errors.Join(errs...)
+}
+
+// Config is what the listener hands to crypto/tls. It is the same value for the
+// life of the Server and must not be changed.
+func (s *Server) Config() *tls.Config { return s.base }
+
+// place files a section under its hostname; the first of equals stays, as in
+// the order of the listener.
+func (s *Server) place(hostname string, sec *section) {
+	hostname = strings.ToLower(hostname)
+	suffix, wild := strings.CutPrefix(hostname, "*")
+	switch {
+	case hostname == "" || hostname == "*":
+		if s.any == nil {
+			s.any = sec
+		}
+	case wild:
+		if s.wildcard[suffix] == nil {
+			s.wildcard[suffix] = sec
+		}
+	default:
+		if s.exact[hostname] == nil {
+			s.exact[hostname] = sec
+		}
+	}
+}
+
+// sectionFor finds the section with the most specific hostname. A wildcard
+// stands for one or more labels, as in the Gateway API.
+func (s *Server) sectionFor(name string) *section {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if sec := s.exact[name]; sec != nil {
+		return sec
+	}
+	for i := strings.IndexByte(name, '.'); i >= 0; {
+		if sec := s.wildcard[name[i:]]; sec != nil {
+			return sec
+		}
+		next := strings.IndexByte(name[i+1:], '.')
+		if next < 0 {
+			break
+		}
+		i += 1 + next
+	}
+	return s.any
+}
+
+func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	sec := s.sectionFor(hello.ServerName)
+	if sec == nil || sec.config == nil {
+		return s.refuse, nil
+	}
+	s.tickets.seal(sec)
+	return sec.config, nil
+}
+
+// build makes what serves one section.
+func (s *Server) build(in *ir.Section, prev *Server) (*section, []error) {
+	var errs []error
+	report := func(cert string, err error) {
+		if err != nil {
+			errs = append(errs, &Error{Section: in.Name, Certificate: cert, Err: err})
+		}
+	}
+	sec := &section{}
+	for _, c := range in.TLS.Certificates {
+		cert, err := s.certificate(c, prev)
+		if err != nil {
+			report(c.Name, err)
+			continue
+		}
+		sec.certs = append(sec.certs, cert)
+	}
+	if len(in.TLS.Certificates) == 0 {
+		report("", errors.New("no certificate"))
+	}
+	config := &tls.Config{
+		NextProtos:     alpn,
+		GetCertificate: sec.choose,
+		Time:           s.opts.Now,
+		// Small records first would be a system call each.
+		DynamicRecordSizingDisabled: true,
+	}
+	var err error
+	config.MinVersion, config.MaxVersion, err = parseVersions(in.TLS.MinVersion, in.TLS.MaxVersion)
+	sound := err == nil
+	report("", err)
+	config.CipherSuites, err = parseSuites(in.TLS.CipherSuites)
+	report("", err)
+	if len(in.TLS.CipherSuites) > 0 && len(config.CipherSuites) == 0 {
+		sound = false // nil would allow all of them
+	}
+	err = authenticate(config, in.TLS.ClientAuth)
+	if err != nil && in.TLS.ClientAuth.Mode != ir.ClientAuthRequestInsecure {
+		sound = false
+	}
+	report("", err)
+
+	sec.keys.context = sealContext(in)
+	if sound && len(sec.certs) > 0 {
+		sec.config = config
+	}
+	return sec, errs
+}
+
+// authenticate sets how clients are asked for certificates.
+func authenticate(config *tls.Config, auth *ir.ClientAuth) error {
+	if auth == nil {
+		return nil
+	}
+	switch auth.Mode {
+	case ir.ClientAuthRequire:
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+	case ir.ClientAuthOptional:
+		config.ClientAuth = tls.VerifyClientCertIfGiven
+	case ir.ClientAuthRequestInsecure:
+		config.ClientAuth = tls.RequestClientCert
+	default:
+		return errors.New("unknown client validation mode " + string(auth.Mode))
+	}
+	config.ClientCAs = x509.NewCertPool()
+	return parsePool(config.ClientCAs, auth.CA)
+}
