@@ -72,10 +72,10 @@ func parseRequest(b []byte, r *httpmsg.Request, l *Limits) (int, *Error) {
 	if e != nil {
 		return 0, e
 	}
-	if r.Version == httpmsg.HTTP11 {
-		if upgrade {
-			r.Upgrade = requestedUpgrade(&r.Header)
-		}
+	if upgrade && r.Version == httpmsg.HTTP11 {
+		r.Upgrade = requestedUpgrade(&r.Header)
+	}
+	if r.Header.Has(httpmsg.NameExpect) {
 		if e := expectation(r); e != nil {
 			return 0, e
 		}
@@ -194,22 +194,23 @@ func parseVersion(b []byte) (httpmsg.Version, *Error) {
 	return httpmsg.HTTP11, nil
 }
 
-// expectation reads Expect (RFC 9110 §10.1.1). Without content there is nothing
-// to wait for.
+// expectation reads Expect (RFC 9110 §10.1.1). HTTP/1.0 has none, and without
+// content there is nothing to wait for: the field is removed then, lest it be
+// taken seriously in the HTTP/1.1 request that goes upstream.
 func expectation(r *httpmsg.Request) *Error {
-	if !r.Header.Has(httpmsg.NameExpect) {
-		return nil
-	}
-	for i := range r.Header.Len() {
-		f := r.Header.At(i)
-		if f.ID != httpmsg.NameExpect {
-			continue
+	if r.Version == httpmsg.HTTP11 {
+		for i := range r.Header.Len() {
+			f := r.Header.At(i)
+			if f.ID == httpmsg.NameExpect && !httpmsg.EqualFold(f.Value, "100-continue") {
+				return errExpectation
+			}
 		}
-		if !httpmsg.EqualFold(f.Value, "100-continue") {
-			return errExpectation
+		if r.Body == httpmsg.BodyChunked || r.Length > 0 {
+			r.ExpectContinue = true
+			return nil
 		}
 	}
-	r.ExpectContinue = r.Body == httpmsg.BodyChunked || r.Length > 0
+	r.Header.Del(httpmsg.NameExpect)
 	return nil
 }
 
