@@ -1,0 +1,160 @@
+package breaker_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/upstream/breaker"
+)
+
+const second = int64(time.Second)
+
+func newFailure() *breaker.Failure {
+	return breaker.NewFailure(&ir.FailureRate{Percent: 50, MinRequests: 10, Window: 10 * time.Second, OpenFor: 5 * time.Second, HalfOpen: 3})
+}
+
+func state(f *breaker.Failure) breaker.State { s, _ := f.State(); return s }
+
+// record takes in n tries of which bad fail, at now.
+func record(f *breaker.Failure, now int64, n, bad int) {
+	for i := range n {
+		f.Record(now, now, i < bad)
+	}
+}
+
+func TestOpensByRate(t *testing.T) {
+	for _, c := range []struct {
+		n, bad int
+		want   breaker.State
+	}{{9, 9, breaker.Closed}, {100, 4, breaker.Closed}, {10, 10, breaker.Open}, {1000, 400, breaker.Open}} {
+		f := newFailure()
+		record(f, second, c.n, c.bad)
+		if got := state(f); got != c.want {
+			t.Errorf("%d of %d failed (failures first): %v, want %v", c.bad, c.n, got, c.want)
+		}
+	}
+	// Failures that are older than the window do not count.
+	f := newFailure()
+	record(f, second, 9, 9)
+	record(f, 13*second, 9, 1)
+	if state(f) != breaker.Closed {
+		t.Error("opened by failures of long ago")
+	}
+}
+
+func open(t *testing.T) *breaker.Failure {
+	t.Helper()
+	f := newFailure()
+	record(f, second, 10, 10)
+	if state(f) != breaker.Open {
+		t.Fatal("not open")
+	}
+	return f
+}
+
+func TestHalfOpenClosesAfterSuccesses(t *testing.T) {
+	f := open(t)
+	if f.Allow(5 * second) {
+		t.Error("passed while open")
+	}
+	for i := range 5 {
+		if got := f.Allow(6*second + 1); got != (i < 3) {
+			t.Errorf("half-open request %d: %v", i, got)
+		}
+	}
+	for i := range 3 {
+		if state(f) != breaker.HalfOpen {
+			t.Fatal("closed after", i, "successes")
+		}
+		f.Record(7*second, 6*second+2, false)
+	}
+	if state(f) != breaker.Closed || !f.Allow(7*second) {
+		t.Error("not closed after three successes")
+	}
+	if f.Record(7*second, 7*second, true) {
+		t.Error("what failed before it opened still counts")
+	}
+}
+
+func TestHalfOpenOpensAfterOneFailure(t *testing.T) {
+	f := open(t)
+	f.Allow(6*second + 1)
+	f.Record(7*second, 6*second+2, false)
+	if !f.Record(7*second, 6*second+2, true) || state(f) != breaker.Open || f.Allow(11*second) {
+		t.Error("a failed probe must open again")
+	}
+	if !f.Allow(12*second + 1) {
+		t.Error("no new probes after another five seconds")
+	}
+	if _, n := f.State(); n != 2 {
+		t.Error("opened", n, "times")
+	}
+}
+
+// A try that hung since before the breaker opened says nothing about now.
+func TestOldTriesDoNotJudge(t *testing.T) {
+	f := open(t)
+	f.Allow(6*second + 1)
+	if f.Record(7*second, second/2, true) || state(f) != breaker.HalfOpen {
+		t.Error("an old failure opened the breaker again")
+	}
+	for range 5 {
+		f.Record(7*second, second/2, false)
+	}
+	if state(f) != breaker.HalfOpen {
+		t.Error("old successes closed the breaker")
+	}
+}
+
+// Probes that end without a verdict do not leave the breaker stuck.
+func TestLostProbesAreGrantedAgain(t *testing.T) {
+	f := open(t)
+	for range 3 {
+		f.Allow(6*second + 1)
+	}
+	if f.Allow(7*second) || !f.Allow(12*second) {
+		t.Error("new probes are due after another OpenFor")
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	f := newFailure()
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 2000 {
+				now := int64(i) * second / 50
+				if f.Allow(now) {
+					f.Record(now, now, (i+g)%3 == 0 || i/200%2 == 0)
+				}
+				f.State()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestGauge(t *testing.T) {
+	g := breaker.NewGauge(2)
+	if !g.Enter() || !g.Enter() || g.Enter() || g.Value() != 2 {
+		t.Error("limit of two")
+	}
+	if g.Leave(); !g.Enter() {
+		t.Error("a place that was left is free")
+	}
+	free := breaker.NewGauge(0)
+	for range 1000 {
+		if !free.Enter() {
+			t.Fatal("zero is no limit")
+		}
+	}
+}
+
+func TestNil(t *testing.T) {
+	f := breaker.NewFailure(nil)
+	if !f.Allow(0) || f.Record(0, 0, true) || state(f) != breaker.Closed {
+		t.Error("no breaker is a closed breaker")
+	}
+}
