@@ -16,7 +16,6 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream/lb"
 	"github.com/gridway/gridway/internal/proxy/upstream/outlier"
 	"github.com/gridway/gridway/internal/proxy/upstream/pool"
-	"github.com/gridway/gridway/internal/wire/tlsx"
 )
 
 // Cluster is the running form of one ir.Cluster. It lives while configurations
@@ -93,7 +92,7 @@ func newCluster(s *Set, cfg *ir.Cluster, now int64) (*Cluster, error) {
 		c.detector = outlier.New(*cfg.Outlier, now)
 	}
 	if cfg.TLS != nil {
-		t, err := tlsx.ClientConfig(cfg.TLS)
+		t, err := s.opts.ClientTLS(cfg.TLS)
 		if err != nil {
 			return nil, fmt.Errorf("cluster %s: %w", cfg.Name, err)
 		}

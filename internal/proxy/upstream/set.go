@@ -12,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/upstream/lb"
 	"github.com/gridway/gridway/internal/wire/netx"
+	"github.com/gridway/gridway/internal/wire/tlsx"
 )
 
 // Set is all clusters of a proxy.
@@ -30,6 +31,9 @@ func New(opts Options) *Set {
 	s := &Set{opts: opts, log: opts.Log, keeper: newKeeper()}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.opts.ClientTLS == nil {
+		s.opts.ClientTLS = tlsx.ClientConfig
 	}
 	s.clusters.Store(&map[string]*Cluster{})
 	go s.keeper.run()

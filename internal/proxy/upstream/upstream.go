@@ -18,12 +18,14 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
 
+	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -46,6 +48,9 @@ type Options struct {
 	Log *slog.Logger
 	// Metrics may be nil.
 	Metrics Metrics
+	// ClientTLS makes the TLS settings of clusters that have TLS; nil is
+	// tlsx.ClientConfig.
+	ClientTLS func(*ir.UpstreamTLS) (*tls.Config, error)
 }
 
 // Metrics gives each cluster its counters.
