@@ -1,0 +1,105 @@
+// Package filters lists the filters of a rule and of a backend ref in the order
+// in which they act, which is fixed here and not up to the user. It owns no
+// goroutines; the snapshot imports it.
+package filters
+
+import (
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/filters/compress"
+	"github.com/gridway/gridway/internal/proxy/filters/cors"
+	"github.com/gridway/gridway/internal/proxy/filters/decompress"
+	"github.com/gridway/gridway/internal/proxy/filters/direct"
+	"github.com/gridway/gridway/internal/proxy/filters/fault"
+	"github.com/gridway/gridway/internal/proxy/filters/headers"
+	"github.com/gridway/gridway/internal/proxy/filters/redirect"
+	"github.com/gridway/gridway/internal/proxy/filters/rewrite"
+)
+
+// Chain is what acts on an exchange, each list in the order in which it is
+// called. Session persistence, buffering, mirrors and admission are the
+// pipeline's own.
+type Chain struct {
+	Request  []filter.RequestFilter
+	Response []filter.ResponseFilter
+}
+
+// ForRule returns the filters of a rule.
+func ForRule(r *ir.Rule) Chain {
+	f, p := &r.Filters, &r.Policy
+	var c Chain
+	var crossOrigin *cors.CORS
+	var coding *compress.Compress
+
+	// A preflight carries no credentials and meets no fault: CORS is first.
+	if f.CORS != nil {
+		crossOrigin = cors.New(f.CORS)
+		c.Request = append(c.Request, crossOrigin)
+	}
+	// What the client accepts is read before anything changes it.
+	if p.Compression != nil && len(p.Compression.Algorithms) > 0 {
+		coding = compress.New(p.Compression)
+		c.Request = append(c.Request, coding)
+	}
+	if p.Fault != nil {
+		c.Request = append(c.Request, fault.New(p.Fault, nil))
+	}
+	if f.Redirect != nil {
+		c.Request = append(c.Request, redirect.New(f.Redirect))
+	}
+	if p.Direct != nil {
+		c.Request = append(c.Request, direct.New(p.Direct))
+	}
+	// The coding is undone by what the client said, before headers are modified.
+	if p.Compression != nil && p.Compression.DecompressRequests {
+		c.Request = append(c.Request, decompress.NewRequest(p.Compression))
+	}
+	c.modifyRequest(f)
+
+	// Responses go the other way: what the client gets is decided last.
+	if p.Compression != nil && p.Compression.DecompressResponses {
+		c.Response = append(c.Response, decompress.NewResponse(p.Compression))
+	}
+	if f.ResponseHeaders != nil {
+		c.Response = append(c.Response, headers.NewResponse(f.ResponseHeaders))
+	}
+	if crossOrigin != nil {
+		c.Response = append(c.Response, crossOrigin)
+	}
+	if coding != nil {
+		c.Response = append(c.Response, coding)
+	}
+	return c
+}
+
+// ForBackend returns the filters of a backend ref, which act on requests after
+// the rule's and on responses before them.
+func ForBackend(f *ir.Filters) Chain {
+	var c Chain
+	var crossOrigin *cors.CORS
+	if f.CORS != nil {
+		crossOrigin = cors.New(f.CORS)
+		c.Request = append(c.Request, crossOrigin)
+	}
+	if f.Redirect != nil {
+		c.Request = append(c.Request, redirect.New(f.Redirect))
+	}
+	c.modifyRequest(f)
+	if f.ResponseHeaders != nil {
+		c.Response = append(c.Response, headers.NewResponse(f.ResponseHeaders))
+	}
+	if crossOrigin != nil {
+		c.Response = append(c.Response, crossOrigin)
+	}
+	return c
+}
+
+// modifyRequest adds the header modifier, then the rewrite, whose host wins.
+func (c *Chain) modifyRequest(f *ir.Filters) {
+	if f.RequestHeaders != nil {
+		c.Request = append(c.Request, headers.NewRequest(f.RequestHeaders))
+	}
+	if f.Rewrite != nil {
+		c.Request = append(c.Request, rewrite.New(f.Rewrite))
+	}
+}
