@@ -1,11 +1,11 @@
 package accesslog
 
 import (
+	"bytes"
 	"crypto/tls"
 	"net/netip"
 	"strconv"
 	"time"
-	"unicode/utf8"
 )
 
 // encoder appends entries. It remembers the second it formatted last.
@@ -52,20 +52,20 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	b = append(b, '"')
 	b = text(b, `,"request_id":"`, e.RequestID, c.maxField)
 	b = text(b, `,"method":"`, e.Method, c.maxField)
-	b = text(b, `,"scheme":"`, e.Scheme, c.maxField)
+	b = text(b, `,"scheme":"`, raw(e.Scheme), c.maxField)
 	b = text(b, `,"host":"`, e.Host, c.maxField)
 	b = text(b, `,"path":"`, e.Path, c.maxField)
 	b = c.queryString(b, e.Query)
-	b = text(b, `,"protocol":"`, e.Protocol, c.maxField)
+	b = text(b, `,"protocol":"`, raw(e.Protocol), c.maxField)
 	b = append(b, `,"status":`...)
 	b = strconv.AppendInt(b, int64(e.Status), 10)
 	b = text(b, `,"flags":"`, e.Flags, c.maxField)
-	b = text(b, `,"reason":"`, e.Reason, c.maxField)
-	b = text(b, `,"listener":"`, e.Listener, c.maxField)
-	b = text(b, `,"route":"`, e.Route, c.maxField)
-	b = text(b, `,"rule":"`, e.Rule, c.maxField)
-	b = text(b, `,"cluster":"`, e.Cluster, c.maxField)
-	b = text(b, `,"endpoint":"`, e.Endpoint, c.maxField)
+	b = text(b, `,"reason":"`, raw(e.Reason), c.maxField)
+	b = text(b, `,"listener":"`, raw(e.Listener), c.maxField)
+	b = text(b, `,"route":"`, raw(e.Route), c.maxField)
+	b = text(b, `,"rule":"`, raw(e.Rule), c.maxField)
+	b = text(b, `,"cluster":"`, raw(e.Cluster), c.maxField)
+	b = text(b, `,"endpoint":"`, raw(e.Endpoint), c.maxField)
 	if e.Attempts != 0 {
 		b = append(b, `,"attempts":`...)
 		b = strconv.AppendInt(b, int64(e.Attempts), 10)
@@ -110,7 +110,7 @@ func tlsState(b []byte, e *Entry, limit int) []byte {
 		b = append(b, cipherName(e.TLSCipher)...)
 		b = append(b, '"')
 	}
-	return text(b, `,"tls_server_name":"`, e.TLSServerName, limit)
+	return text(b, `,"tls_server_name":"`, raw(e.TLSServerName), limit)
 }
 
 // cipherName avoids crypto/tls's answer for unknown numbers, which allocates.
@@ -175,7 +175,7 @@ func (c *encoder) queryString(b []byte, q []byte) []byte {
 	limit := len(b) + c.maxField - 4
 	for len(q) > 0 {
 		pair := q
-		if i := indexByte(q, '&'); i >= 0 {
+		if i := bytes.IndexByte(q, '&'); i >= 0 {
 			pair, q = q[:i], q[i+1:]
 		} else {
 			q = nil
@@ -185,7 +185,7 @@ func (c *encoder) queryString(b []byte, q []byte) []byte {
 			break
 		}
 		// A part without '=' may be a bare token: that is a value.
-		if i := indexByte(pair, '='); i >= 0 {
+		if i := bytes.IndexByte(pair, '='); i >= 0 {
 			var whole bool
 			if b, whole = escape(b, pair[:i], limit); !whole {
 				break
@@ -207,97 +207,12 @@ func (c *encoder) refererURL(b []byte, r []byte) []byte {
 	case RefererOmit:
 		return b
 	case RefererNoQuery:
-		for i, ch := range r {
-			if ch == '?' || ch == '#' {
-				r = r[:i]
-				break
-			}
+		if i := bytes.IndexByte(r, '?'); i >= 0 {
+			r = r[:i]
+		}
+		if i := bytes.IndexByte(r, '#'); i >= 0 {
+			r = r[:i]
 		}
 	}
 	return text(b, `,"referer":"`, r, c.maxField)
-}
-
-func indexByte(b []byte, ch byte) int {
-	for i, x := range b {
-		if x == ch {
-			return i
-		}
-	}
-	return -1
-}
-
-// text appends a member whose name comes with its punctuation, unless s is empty.
-func text[T []byte | string](b []byte, name string, s T, limit int) []byte {
-	if len(s) == 0 {
-		return b
-	}
-	b = append(b, name...)
-	b, _ = escape(b, s, len(b)+limit)
-	return append(b, '"')
-}
-
-const hexDigits = "0123456789abcdef"
-
-// plain are the bytes that stand for themselves in a JSON string. DEL is not
-// among them: it is legal in JSON, but terminals act on it.
-var plain = func() (t [256]bool) {
-	for c := 0x20; c < 0x7f; c++ {
-		t[c] = c != '"' && c != '\\'
-	}
-	return t
-}()
-
-// escape appends s as the inside of a JSON string (RFC 8259 §7) until b is
-// limit bytes long; then it appends "…" and answers false. Nothing a client
-// sends can end the string or the line: control characters, C1 controls and
-// line separators are escaped, and each byte of invalid UTF-8 becomes U+FFFD.
-func escape[T []byte | string](b []byte, s T, limit int) ([]byte, bool) {
-	for i := 0; i < len(s); {
-		start := i
-		for i < len(s) && plain[s[i]] {
-			i++
-		}
-		if room := limit - len(b); i-start > room {
-			b = append(b, s[start:start+max(room, 0)]...)
-			return append(b, "…"...), false
-		}
-		b = append(b, s[start:i]...)
-		if i == len(s) {
-			break
-		}
-		if len(b) >= limit {
-			return append(b, "…"...), false
-		}
-		if c := s[i]; c < utf8.RuneSelf {
-			b = escapeASCII(b, c)
-			i++
-			continue
-		}
-		// A rune is at most four bytes: no allocation for so small a string.
-		r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
-		switch {
-		case r == utf8.RuneError && size <= 1:
-			b = append(b, `\ufffd`...)
-		case r <= 0x9f, r == '\u2028', r == '\u2029':
-			b = append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
-		default:
-			b = append(b, s[i:i+size]...)
-		}
-		i += size
-	}
-	return b, true
-}
-
-func escapeASCII(b []byte, c byte) []byte {
-	switch c {
-	case '"', '\\':
-		return append(b, '\\', c)
-	case '\n':
-		return append(b, `\n`...)
-	case '\r':
-		return append(b, `\r`...)
-	case '\t':
-		return append(b, `\t`...)
-	}
-	return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }

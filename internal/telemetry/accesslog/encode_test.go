@@ -205,13 +205,3 @@ func oracle(t *testing.T, text []byte) string {
 	}
 	return s
 }
-
-func BenchmarkEncode(b *testing.B) {
-	c, e := &encoder{maxField: defaultMaxField}, full()
-	buf := make([]byte, 0, 64<<10)
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = c.append(buf[:0], e)
-	}
-	b.SetBytes(int64(len(buf)))
-}

@@ -305,19 +305,3 @@ func TestDocumentationListsEveryField(t *testing.T) {
 		t.Errorf("only %d fields were found", len(written))
 	}
 }
-
-func BenchmarkLog(b *testing.B) {
-	l := accesslog.New(discard{}, accesslog.Options{})
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		e := entry("/catalog/items/42")
-		for pb.Next() {
-			l.Log(e)
-		}
-	})
-	s := l.Stats()
-	b.ReportMetric(float64(s.Dropped)/float64(b.N), "dropped/op")
-	if err := l.Close(context.Background()); err != nil {
-		b.Fatal(err)
-	}
-}
