@@ -100,6 +100,14 @@ Exit codes: ` + exitCodes,
 // commands are listed here and nowhere else.
 func commands(t *term.Terminal) []*cobra.Command {
 	return []*cobra.Command{
+		newCheck(t),
+		newExplain(t),
+		newTest(t),
+		newDiff(t),
+		newStatus(t),
+		newRoutes(t),
+		newGet(t),
+		newTop(t),
 		newVersion(t),
 	}
 }

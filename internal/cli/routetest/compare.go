@@ -18,6 +18,8 @@ type Mismatch struct {
 	Field string `json:"field"`
 	Want  string `json:"want"`
 	Got   string `json:"got"`
+	// Position of the expectation, "file:line:column".
+	Position string `json:"position,omitempty"`
 }
 
 // Compare returns every expectation that the decision does not meet.
@@ -59,7 +61,7 @@ func (c *comparison) add(field, want, got string) {
 	if got == "" {
 		got = nothing
 	}
-	c.list = append(c.list, Mismatch{field, want, got})
+	c.list = append(c.list, Mismatch{Field: field, Want: want, Got: got})
 }
 
 func (c *comparison) text(field string, want *string, got string) {

@@ -59,8 +59,14 @@ type Decision struct {
 	Policy   ir.RoutePolicy `json:"policy,omitzero"`
 	Policies []ir.Ref       `json:"policies,omitempty"`
 
-	// Others are rules that were considered and lost.
-	Others []Candidate `json:"others,omitempty"`
+	// SectionWhy says why the request belongs to the section, OtherSections why
+	// it does not belong to the others of the listener.
+	SectionWhy    string      `json:"sectionWhy,omitempty"`
+	OtherSections []Candidate `json:"otherSections,omitempty"`
+	// Others are matches that were considered and lost, the nearest first;
+	// Omitted counts those that are left out.
+	Others  []Candidate `json:"others,omitempty"`
+	Omitted int         `json:"omitted,omitempty"`
 	// Notes say what was assumed about the request.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -114,11 +120,13 @@ type Mirror struct {
 	Percent float64 `json:"percent"`
 }
 
-// Candidate is a rule that was considered.
+// Candidate is a match of a rule, or a section, that was considered.
 type Candidate struct {
 	Rule  string `json:"rule"`
 	Name  string `json:"name,omitempty"`
-	Match string `json:"match"`
+	Match string `json:"match,omitempty"`
 	Ref   ir.Ref `json:"ref,omitzero"`
-	Why   string `json:"why"`
+	// Outcome is host, path, method, header, query or precedence: what it lost by.
+	Outcome string `json:"outcome,omitempty"`
+	Why     string `json:"why"`
 }

@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gridway/gridway/internal/cli/routetest"
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// short leaves out the kind, and the namespace "default".
+func short(name string) string { return routetest.Short(name) }
+
+// filterTexts describes filters, one line each.
+func filterTexts(f ir.Filters) []string {
+	var s []string
+	if m := f.RequestHeaders; m != nil {
+		s = append(s, "request headers: "+headerMods(m))
+	}
+	if m := f.ResponseHeaders; m != nil {
+		s = append(s, "response headers: "+headerMods(m))
+	}
+	if r := f.Redirect; r != nil {
+		s = append(s, fmt.Sprintf("redirect with %d%s", r.Status, redirectParts(r)))
+	}
+	if r := f.Rewrite; r != nil {
+		var parts []string
+		if r.Hostname != "" {
+			parts = append(parts, "host to "+r.Hostname)
+		}
+		if r.Path != nil {
+			parts = append(parts, pathModifier(r.Path))
+		}
+		s = append(s, "rewrite "+strings.Join(parts, ", "))
+	}
+	for _, m := range f.Mirrors {
+		s = append(s, fmt.Sprintf("mirror %d of %d to %s", m.Numerator, m.Denominator, short(m.Cluster)))
+	}
+	if c := f.CORS; c != nil {
+		s = append(s, "CORS for "+strings.Join(c.AllowOrigins, ", "))
+	}
+	return s
+}
+
+func headerMods(m *ir.HeaderMods) string {
+	var s []string
+	for _, h := range m.Set {
+		s = append(s, "set "+h.Name+"="+h.Value)
+	}
+	for _, h := range m.Add {
+		s = append(s, "add "+h.Name+"="+h.Value)
+	}
+	for _, n := range m.Remove {
+		s = append(s, "remove "+n)
+	}
+	return strings.Join(s, ", ")
+}
+
+func pathModifier(p *ir.PathModifier) string {
+	if p.Type == ir.Prefix {
+		return fmt.Sprintf("path prefix to %q", p.Value)
+	}
+	return fmt.Sprintf("path to %q", p.Value)
+}
+
+func redirectParts(r *ir.Redirect) string {
+	var s []string
+	if r.Scheme != "" {
+		s = append(s, "scheme "+r.Scheme)
+	}
+	if r.Hostname != "" {
+		s = append(s, "host "+r.Hostname)
+	}
+	if r.Port != 0 {
+		s = append(s, fmt.Sprintf("port %d", r.Port))
+	}
+	if r.Path != nil {
+		s = append(s, pathModifier(r.Path))
+	}
+	if len(s) == 0 {
+		return ""
+	}
+	return " to " + strings.Join(s, ", ")
+}
+
+// policyTexts describes what is in force for an exchange, one line each.
+func policyTexts(p ir.RoutePolicy) []string {
+	var s []string
+	if line := timeoutsText(p.Timeouts); line != "" {
+		s = append(s, "timeouts "+line)
+	}
+	if p.Retry != nil && p.Retry.Attempts > 0 {
+		s = append(s, retryText(p.Retry))
+	}
+	if h := p.Hedge; h != nil {
+		s = append(s, fmt.Sprintf("hedging: up to %d more tries, each after %s", h.MaxExtra, h.Delay))
+	}
+	if x := p.Session; x != nil {
+		kind := "cookie"
+		if x.Header {
+			kind = "header"
+		}
+		s = append(s, fmt.Sprintf("session kept by %s %s", kind, x.Name))
+	}
+	if f := p.Fault; f != nil {
+		s = append(s, faultText(f))
+	}
+	if c := p.Compression; c != nil && len(c.Algorithms) > 0 {
+		s = append(s, fmt.Sprintf("compression %s from %d bytes", strings.Join(c.Algorithms, ", "), c.MinBytes))
+	}
+	if b := p.Buffer; b != nil {
+		s = append(s, fmt.Sprintf("buffering up to %d bytes of requests, %d of responses", b.RequestBytes, b.ResponseBytes))
+	}
+	if a := p.Admission; a != nil {
+		s = append(s, fmt.Sprintf("admission: %d to %d concurrent requests, %d may wait %s", a.MinConcurrency, a.MaxConcurrency, a.MaxQueue, a.QueueTimeout))
+	}
+	if p.MaxBodyBytes > 0 {
+		s = append(s, fmt.Sprintf("request bodies up to %d bytes", p.MaxBodyBytes))
+	}
+	return s
+}
+
+func timeoutsText(t ir.Timeouts) string {
+	var s []string
+	for _, p := range []struct {
+		name string
+		d    time.Duration
+	}{{"request", t.Request}, {"each try", t.PerTry}, {"idle", t.Idle}, {"stream", t.MaxStream}} {
+		if p.d > 0 {
+			s = append(s, p.name+" "+p.d.String())
+		}
+	}
+	return strings.Join(s, ", ")
+}
+
+func retryText(r *ir.Retry) string {
+	var on []string
+	if r.ConnectFailure {
+		on = append(on, "connect failure")
+	}
+	if r.Reset {
+		on = append(on, "reset")
+	}
+	if r.Timeout {
+		on = append(on, "timeout of a try")
+	}
+	on = append(on, statusRanges(r.Statuses)...)
+	s := fmt.Sprintf("up to %d retries on %s", r.Attempts, strings.Join(on, ", "))
+	if r.Attempts == 1 {
+		s = "one retry on " + strings.Join(on, ", ")
+	}
+	if len(r.Methods) > 0 {
+		return s + " of " + strings.Join(r.Methods, ", ")
+	}
+	return s + " of idempotent methods"
+}
+
+// statusRanges is "500-599, 429" for a list of statuses.
+func statusRanges(statuses []int) []string {
+	list := slices.Sorted(slices.Values(statuses))
+	var out []string
+	for i := 0; i < len(list); {
+		j := i
+		for j+1 < len(list) && list[j+1] == list[j]+1 {
+			j++
+		}
+		if j > i+1 {
+			out = append(out, fmt.Sprintf("%d-%d", list[i], list[j]))
+		} else {
+			for _, s := range list[i : j+1] {
+				out = append(out, fmt.Sprint(s))
+			}
+		}
+		i = j + 1
+	}
+	return out
+}
+
+func faultText(f *ir.Fault) string {
+	var s []string
+	if f.DelayPercent > 0 {
+		s = append(s, fmt.Sprintf("%g%% delayed by %s", float64(f.DelayPercent)/100, f.Delay))
+	}
+	if f.AbortPercent > 0 {
+		s = append(s, fmt.Sprintf("%g%% answered %d", float64(f.AbortPercent)/100, f.AbortStatus))
+	}
+	return "faults: " + strings.Join(s, ", ")
+}

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+
+	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/surface/adminapi"
+	"github.com/gridway/gridway/internal/surface/adminapi/client"
+)
+
+func newGet(t *term.Terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "get [KIND [NAME]]",
+		GroupID: groupLive,
+		Short:   "Show the objects that a running gateway has read",
+		Long: `Lists objects with the place they were written at, or prints them with -o yaml or
+-o json. Values of Secrets, and of headers that carry credentials, are hidden.
+KIND is not case-sensitive and may be plural ("httproutes"). "get cluster" shows
+the endpoints behind backends with their present state.
+
+` + adminHelp,
+		Example: lines("gridway get", "gridway get httproutes", "gridway get httproute catalog -o yaml", "gridway get clusters"),
+		Args:    cobra.MaximumNArgs(2),
+	}
+	out := outputFlag(cmd)
+	a := adminFlag(cmd)
+	namespace := cmd.Flags().StringP("namespace", "n", "", "only objects of this namespace")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		kind, name := "", ""
+		if len(args) > 0 {
+			kind = strings.ToLower(args[0])
+		}
+		if len(args) > 1 {
+			name = args[1]
+		}
+		if kind == "cluster" || kind == "clusters" {
+			return getClusters(cmd.Context(), t, a, out, name)
+		}
+		values := *out != term.TableFormat
+		list, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) ([]adminapi.Object, error) {
+			return c.Objects(ctx, "", values)
+		})
+		if err != nil {
+			return err
+		}
+		found := selectObjects(list, kind, *namespace, name)
+		if len(found) == 0 && (kind != "" || *namespace != "") {
+			return notFound(list, kind, *namespace, name)
+		}
+		if values {
+			return writeObjects(t, *out, found, name != "" && len(found) == 1)
+		}
+		table := term.NewTable("kind", "namespace", "name", "source", "written at")
+		for _, o := range found {
+			table.Row(o.Kind, o.Namespace, o.Name, o.Source, term.Paint(placeText(o.Place), term.Place))
+		}
+		t.Printf("%s", table)
+		return nil
+	}
+	return cmd
+}
+
+func selectObjects(list []adminapi.Object, kind, namespace, name string) []adminapi.Object {
+	found := []adminapi.Object{}
+	for _, o := range list {
+		if kindIs(o.Kind, kind) && (namespace == "" || o.Namespace == namespace) && (name == "" || o.Name == name) {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+// kindIs accepts the kind and its English plural, in any case.
+func kindIs(kind, asked string) bool {
+	k := strings.ToLower(kind)
+	return asked == "" || asked == k || asked == k+"s" || asked == k+"es" || asked == strings.TrimSuffix(k, "y")+"ies"
+}
+
+func notFound(list []adminapi.Object, kind, namespace, name string) error {
+	var kinds, names []string
+	for _, o := range list {
+		kinds = append(kinds, strings.ToLower(o.Kind))
+		if kindIs(o.Kind, kind) {
+			names = append(names, o.Name)
+		}
+	}
+	what := "object"
+	if kind != "" {
+		what = kind
+	}
+	if name != "" {
+		what += " " + name
+	}
+	if namespace != "" {
+		what += " in namespace " + namespace
+	}
+	hint := `"gridway get" lists what there is`
+	if near := nearest(name, names); name != "" && near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	} else if near := nearest(kind, kinds); len(names) == 0 && near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return hintError{err: fmt.Errorf("the gateway has no %s", what), hint: hint}
+}
+
+// writeObjects prints the objects themselves: one document each in YAML.
+func writeObjects(t *term.Terminal, f term.Format, list []adminapi.Object, single bool) error {
+	if f == term.JSON {
+		values := []json.RawMessage{}
+		for _, o := range list {
+			values = append(values, o.Value)
+		}
+		if single {
+			return f.Write(t.Out, values[0])
+		}
+		return f.Write(t.Out, values)
+	}
+	for i, o := range list {
+		text, err := yaml.JSONToYAML(o.Value)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			t.Printf("---\n")
+		}
+		t.Printf("# %s\n%s\n", placeText(o.Place), strings.TrimRight(string(text), "\n"))
+	}
+	return nil
+}
+
+func getClusters(ctx context.Context, t *term.Terminal, a *admin, out *term.Format, name string) error {
+	list, err := ask(ctx, a, func(ctx context.Context, c *client.Client) ([]adminapi.Cluster, error) { return c.Clusters(ctx) })
+	if err != nil {
+		return err
+	}
+	found := []adminapi.Cluster{}
+	for _, c := range list {
+		if name == "" || c.Name == name || strings.HasSuffix(c.Name, "/"+name) {
+			found = append(found, c)
+		}
+	}
+	if *out != term.TableFormat {
+		return out.Write(t.Out, found)
+	}
+	table := term.NewTable("cluster", "balancing", "breaker", "endpoint", "state", "active", "latency", "tries", "failures").Right(5, 6, 7, 8)
+	for _, c := range found {
+		table.Row(short(c.Name), c.Algorithm, c.Breaker)
+		for _, e := range c.Endpoints {
+			state := term.Paint(e.State, term.Good)
+			if e.State != "healthy" {
+				state = term.Paint(e.State, term.Bad)
+				if e.EjectedFor > 0 {
+					state += fmt.Sprintf(" for %s", top3(e.EjectedFor))
+				}
+			}
+			table.Row("", "", "", e.Address, state, fmt.Sprint(e.Active), top3(e.Latency), fmt.Sprint(e.Tries), fmt.Sprint(e.Failures))
+		}
+	}
+	t.Printf("%s", table)
+	return nil
+}

@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridway/gridway/internal/cli/excerpt"
+	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/surface/adminapi"
+	"github.com/gridway/gridway/internal/surface/adminapi/client"
+)
+
+func newStatus(t *term.Terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "status",
+		GroupID: groupLive,
+		Short:   "Tell which revision serves, and what was refused",
+		Long: `Tells which revision of the configuration a running gateway serves, which sockets
+are open, which objects were refused and whether their last good version goes on
+serving, and every problem with its place. --conditions adds the Gateway API
+conditions of each object.
+
+Exits with 1 if the gateway is not serving, or something was refused.
+
+` + adminHelp,
+		Example: lines("gridway status", "gridway status --conditions", "gridway status -o json | jq .revision.number"),
+		Args:    noArgs,
+	}
+	out := outputFlag(cmd)
+	a := adminFlag(cmd)
+	conditions := cmd.Flags().Bool("conditions", false, "show the conditions of every object")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*adminapi.Status, error) { return c.Status(ctx) })
+		if err != nil {
+			return err
+		}
+		if *out != term.TableFormat {
+			err = out.Write(t.Out, s)
+		} else {
+			printStatus(t, s, *conditions, time.Now())
+		}
+		if err == nil && (!s.Ready || len(s.Refused) > 0 || s.LastFailure != nil) {
+			return errProblems
+		}
+		return err
+	}
+	return cmd
+}
+
+func printStatus(t *term.Terminal, s *adminapi.Status, conditions bool, now time.Time) {
+	style := term.Good
+	if !s.Ready {
+		style = term.Bad
+	}
+	head := term.Paint(string(s.State), style)
+	if s.Revision.Number > 0 {
+		head += fmt.Sprintf(" revision %d, live for %s (took %s)", s.Revision.Number, age(now.Sub(s.Revision.At)), top3(s.Revision.Took))
+	}
+	t.Printf("%s\n", head)
+	t.Printf("gridway %s, up for %s, reads %s\n", s.Version, age(now.Sub(s.Started)), strings.Join(s.Revision.Sources, ", "))
+	if line := kinds(s.Objects); line != "" {
+		t.Printf("%s\n", line)
+	}
+	if f := s.LastFailure; f != nil {
+		t.Printf("%s %s ago: %s\n", term.Paint("could not be put in service", term.Bad), age(now.Sub(f.At)), f.Error)
+	}
+	listeners := term.NewTable("listener", "protocol", "state", "connections", "sections").Right(3)
+	for _, l := range s.Listeners {
+		state := term.Paint(l.State, term.Good)
+		if l.State != "listening" {
+			state = term.Paint(l.State, term.Bad)
+		}
+		if l.Error != "" {
+			state += ": " + l.Error
+		}
+		var names []string
+		for _, n := range l.Sections {
+			names = append(names, short(n))
+		}
+		listeners.Row(l.Name, l.Protocol, state, fmt.Sprint(l.Connections), strings.Join(names, ", "))
+	}
+	if listeners.Len() > 0 {
+		t.Printf("\n%s", listeners)
+	}
+	printRefused(t, s.Refused, now)
+	if len(s.Problems) > 0 {
+		t.Printf("\n")
+		p := excerpt.Printer{Width: t.Width()}
+		for _, problem := range s.Problems {
+			p.Print(t.Out, problemFrom(problem))
+			t.Printf("\n")
+		}
+	}
+	if conditions {
+		printConditions(t, s.Statuses)
+	}
+}
+
+func printRefused(t *term.Terminal, list []adminapi.Refused, now time.Time) {
+	if len(list) == 0 {
+		return
+	}
+	table := term.NewTable("refused", "since", "what serves instead", "written at", "why")
+	for _, r := range list {
+		instead := term.Paint("nothing", term.Bad)
+		if r.LastGood > 0 {
+			instead = fmt.Sprintf("the version of revision %d", r.LastGood)
+		}
+		table.Row(r.Object, age(now.Sub(r.Since))+" ago", instead, placeText(r.Place), strings.Join(r.Why, "; "))
+	}
+	t.Printf("\n%s", table)
+}
+
+func printConditions(t *term.Terminal, list []adminapi.ObjectStatus) {
+	table := term.NewTable("object", "of", "condition", "status", "reason", "message")
+	for _, o := range list {
+		for _, c := range o.Conditions {
+			status := term.Paint(c.Status, term.Good)
+			if c.Status != "True" {
+				status = term.Paint(c.Status, term.Warn)
+			}
+			table.Row(o.Object, c.Of, c.Type, status, c.Reason, c.Message)
+		}
+	}
+	t.Printf("\n%s", table)
+}
+
+// problemFrom is the way back from the API's form.
+func problemFrom(p adminapi.Problem) store.Problem {
+	out := store.Problem{
+		Severity: store.Severity(p.Severity), Code: p.Code, Field: p.Field, Message: p.Message, Remedy: p.Remedy,
+		Position: store.Position{File: p.Place.File, Line: p.Place.Line, Column: p.Place.Column},
+	}
+	switch parts := strings.Split(p.Object, "/"); len(parts) {
+	case 2:
+		out.Object = store.Key{Kind: parts[0], Name: parts[1]}
+	case 3:
+		out.Object = store.Key{Kind: parts[0], Namespace: parts[1], Name: parts[2]}
+	}
+	return out
+}
+
+func placeText(p adminapi.Place) string {
+	return store.Position{File: p.File, Line: p.Line, Column: p.Column}.String()
+}
+
+func kinds(objects map[string]int) string {
+	names := make([]string, 0, len(objects))
+	for k := range objects {
+		names = append(names, k)
+	}
+	slices.Sort(names)
+	for i, k := range names {
+		names[i] = excerpt.Count(objects[k], k)
+	}
+	return strings.Join(names, ", ")
+}
+
+// age is a duration in its two largest units.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "less than a second"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d d %d h", int(d.Hours())/24, int(d.Hours())%24)
+}
+
+// top3 rounds to three digits.
+func top3(d time.Duration) string {
+	for unit := time.Duration(1); ; unit *= 10 {
+		if d/unit < 1000 {
+			return d.Round(unit).String()
+		}
+	}
+}

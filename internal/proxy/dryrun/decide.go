@@ -1,0 +1,263 @@
+package dryrun
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/filters"
+	"github.com/gridway/gridway/internal/proxy/route"
+	"github.com/gridway/gridway/internal/wire/h1"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// Decide tells what the proxy would do. The error is about a request that
+// cannot be made or that no listener would get; a request that the proxy would
+// refuse is a Decision with a reply.
+func (t *Table) Decide(req Request) (*Decision, error) {
+	if req.Method == "" {
+		req.Method = "GET"
+	}
+	to, err := parseTarget(req.URL)
+	if err != nil {
+		return nil, err
+	}
+	head, err := requestHead(req, to)
+	if err != nil {
+		return nil, err
+	}
+	candidates, note, err := t.listenersFor(req, to)
+	if err != nil {
+		return nil, err
+	}
+	var first *Decision
+	for _, l := range candidates {
+		d := t.decideAt(l, req, to, head)
+		if note != "" {
+			d.Notes = append(d.Notes, note)
+		}
+		if d.Rule != nil {
+			return d, nil
+		}
+		if first == nil {
+			first = d
+		}
+	}
+	return first, nil
+}
+
+// requestHead is the request as a client would send it.
+func requestHead(req Request, to target) ([]byte, error) {
+	host := to.authority
+	var fields strings.Builder
+	for _, h := range req.Headers {
+		if strings.ContainsAny(h.Name, "\r\n:") || h.Name == "" {
+			return nil, fmt.Errorf("%q is not a header name", h.Name)
+		}
+		if strings.ContainsAny(h.Value, "\r\n") {
+			return nil, fmt.Errorf("the value of header %s has a line break", h.Name)
+		}
+		if strings.EqualFold(h.Name, "Host") {
+			host = h.Value
+			continue
+		}
+		fmt.Fprintf(&fields, "%s: %s\r\n", h.Name, h.Value)
+	}
+	if strings.ContainsAny(req.Method+to.path, " \r\n") {
+		return nil, errors.New("method and URL must not hold blanks; write %20")
+	}
+	return fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", req.Method, to.path, host, fields.String()), nil
+}
+
+// newExchange parses head anew: filters change what they are given.
+func (l *listener) newExchange(head []byte) (*filter.Exchange, error) {
+	x := &filter.Exchange{
+		PeerAddr:  netip.MustParseAddrPort("127.0.0.1:40000"),
+		LocalAddr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), l.ir.Port),
+		Client:    netip.MustParseAddr("127.0.0.1"),
+		Wait:      func(time.Duration) bool { return true },
+	}
+	x.Req.Scheme = strings.ToLower(string(l.ir.Protocol))
+	lim := &h1.Limits{HeaderBytes: l.ir.Client.MaxHeaderBytes, HeaderCount: l.ir.Client.MaxHeaderCount, MergeSlashes: l.ir.Client.MergeSlashes}
+	return x, h1.ParseRequest(append([]byte(nil), head...), &x.Req, lim)
+}
+
+func (l *listener) sni(to target) string {
+	if l.ir.Protocol != ir.HTTPS {
+		return ""
+	}
+	if _, err := netip.ParseAddr(to.host()); err == nil {
+		return "" // RFC 6066 §3: literal addresses are not server names
+	}
+	return to.host()
+}
+
+func (t *Table) decideAt(l *listener, req Request, to target, head []byte) *Decision {
+	d := &Decision{Request: req, Listener: l.ir.Name, Action: Reply}
+	x, err := l.newExchange(head)
+	if err != nil {
+		d.Local = &Local{Status: 400, Reason: filter.BadRequest.String(), Detail: err.Error()}
+		var e *h1.Error
+		if errors.As(err, &e) {
+			d.Local.Status = e.Status
+		}
+		return d
+	}
+	m, ok := l.table.Match(&x.Req, l.sni(to))
+	if m.Section != nil {
+		d.Section = &Place{Name: m.Section.Name, Ref: m.Section.Ref}
+	}
+	explain(d, l.table.Explain(&x.Req, l.sni(to)))
+	switch {
+	case m.Misdirected:
+		d.Local = &Local{Status: 421, Reason: filter.MisdirectedRequest.String(), Detail: "this connection's TLS server name does not serve the requested host"}
+		return d
+	case !ok:
+		d.Local = &Local{Status: 404, Reason: filter.RouteNotFound.String(), Detail: "no route matches this host, path and method"}
+		return d
+	}
+	d.fill(m)
+	t.run(d, l, m, x, head)
+	return d
+}
+
+func (d *Decision) fill(m route.Match[*rule]) {
+	name := m.Rule.Name
+	if name == "" {
+		name = m.Rule.ID
+	}
+	d.Route = &Place{Name: m.Route.Name, Ref: m.Route.Ref}
+	d.Rule = &Place{Name: name, Ref: m.Rule.Ref}
+	d.RuleIndex = m.Value.index
+	d.Match = m.Match
+	d.Filters, d.Policy, d.Policies = m.Rule.Filters, m.Rule.Policy, m.Rule.Policies
+	if d.Policy.Session != nil {
+		hidden := *d.Policy.Session
+		hidden.Key = nil
+		d.Policy.Session = &hidden
+	}
+}
+
+// run goes through the phases of the pipeline that need no upstream.
+func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Exchange, head []byte) {
+	if d.refused(x, m, m.Value.filters.Request) {
+		d.Local = local(x, m.Value.filters)
+		return
+	}
+	if len(m.Rule.Backends) == 0 {
+		d.Local = &Local{Status: 500, Reason: filter.BackendInvalid.String(), Detail: "the rule has no backend"}
+		return
+	}
+	d.Action = Forward
+	d.Mirrors = t.mirrors(m.Rule.Filters.Mirrors)
+	total := 0.0
+	for i := range m.Rule.Backends {
+		total += float64(m.Rule.Backends[i].Weight)
+	}
+	for i := range m.Rule.Backends {
+		ref := &m.Rule.Backends[i]
+		b := Backend{Name: ref.Ref.String(), Ref: ref.Ref, Cluster: ref.Cluster, Weight: ref.Weight, Problem: ref.Problem, Filters: ref.Filters}
+		if total > 0 {
+			b.Percent = float64(ref.Weight) / total * 100
+		}
+		t.upstream(&b, l, m, head, m.Value.backends[i])
+		d.Backends = append(d.Backends, b)
+	}
+	if total == 0 {
+		d.Action = Reply
+		d.Local = &Local{Status: 500, Reason: filter.BackendInvalid.String(), Detail: "every backend of the rule has weight 0"}
+	}
+}
+
+// refused runs request filters until one replies.
+func (d *Decision) refused(x *filter.Exchange, m route.Match[*rule], chain []filter.RequestFilter) bool {
+	x.Section, x.Route, x.Rule, x.Match = m.Section, m.Route, m.Rule, m.Match
+	for _, f := range chain {
+		if f.OnRequest(x) == filter.Reply {
+			return true
+		}
+	}
+	return false
+}
+
+func local(x *filter.Exchange, chains ...filters.Chain) *Local {
+	out := &Local{Status: x.Local.Status, Reason: x.Local.Reason.String(), Detail: x.Local.Detail, Body: string(x.Local.Body)}
+	x.Resp.Status = x.Local.Status
+	if x.Local.ContentType != "" {
+		x.Resp.Header.Set(httpmsg.NameContentType, []byte(x.Local.ContentType))
+	}
+	respond(x, chains...)
+	out.Headers = headers(&x.Resp.Header)
+	return out
+}
+
+func respond(x *filter.Exchange, chains ...filters.Chain) {
+	for _, c := range chains {
+		for _, f := range c.Response {
+			f.OnResponse(x)
+		}
+	}
+}
+
+// upstream fills in the request as the backend would get it.
+func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], head []byte, chain filters.Chain) {
+	c := t.clusters[b.Cluster]
+	if c == nil {
+		if b.Problem == "" {
+			b.Problem = "it could not be resolved"
+		}
+		return
+	}
+	b.Balance, b.Endpoints, b.ConnectTimeout = string(c.Balance.Algorithm), c.Endpoints, c.ConnectTimeout
+	x, err := l.newExchange(head)
+	if err != nil {
+		return // it parsed before
+	}
+	d := &Decision{}
+	if d.refused(x, m, m.Value.filters.Request) || d.refused(x, m, chain.Request) {
+		b.Problem = fmt.Sprintf("a filter of this backend replies with %d", x.Local.Status)
+		return
+	}
+	h1.StripHopByHop(&x.Req.Header)
+	u := &Upstream{Method: string(x.Req.Method), Scheme: strings.ToLower(string(c.Protocol)), Host: string(x.Req.Host), Path: string(x.Req.Path), Query: string(x.Req.Query)}
+	// As the pipeline does: a hostname that a URLRewrite set wins over the cluster's.
+	if c.Host != "" && !rewritesHost(m.Rule.Filters) && !rewritesHost(b.Filters) {
+		u.Host = c.Host
+	}
+	u.Headers = headers(&x.Req.Header)
+	b.Upstream = u
+	x.Resp.Status = 200
+	respond(x, chain, m.Value.filters)
+	b.ResponseHeaders = headers(&x.Resp.Header)
+}
+
+func rewritesHost(f ir.Filters) bool { return f.Rewrite != nil && f.Rewrite.Hostname != "" }
+
+func (t *Table) mirrors(list []ir.Mirror) []Mirror {
+	var out []Mirror
+	for _, m := range list {
+		name := m.Cluster
+		if c := t.clusters[m.Cluster]; c != nil {
+			name = c.Ref.String()
+		}
+		percent := 100.0
+		if m.Denominator > 0 {
+			percent = float64(m.Numerator) / float64(m.Denominator) * 100
+		}
+		out = append(out, Mirror{Name: name, Cluster: m.Cluster, Percent: percent})
+	}
+	return out
+}
+
+func headers(h *httpmsg.Header) []ir.Header {
+	var out []ir.Header
+	for i := range h.Len() {
+		f := h.At(i)
+		out = append(out, ir.Header{Name: string(f.Name), Value: string(f.Value)})
+	}
+	return out
+}

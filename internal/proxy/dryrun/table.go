@@ -1,0 +1,186 @@
+// Package dryrun answers what a proxy would do with a request without sending
+// anything: it parses the request with the same codec, finds its rule in the
+// same route table and runs the same filters as the request path. It owns no
+// goroutines and opens nothing. The CLI and app import it.
+package dryrun
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filters"
+	"github.com/gridway/gridway/internal/proxy/route"
+)
+
+// Table decides requests for one configuration. It is immutable; any number of
+// goroutines may use it.
+type Table struct {
+	config    *ir.Config
+	listeners []*listener
+	clusters  map[string]*ir.Cluster
+}
+
+type listener struct {
+	ir    *ir.Listener
+	table *route.Table[*rule]
+}
+
+// rule is what the snapshot holds for one, as far as nothing is sent.
+type rule struct {
+	ir       *ir.Rule
+	index    int
+	filters  filters.Chain
+	backends []filters.Chain
+}
+
+// New builds the tables of all listeners.
+func New(cfg *ir.Config) (*Table, error) {
+	t := &Table{config: cfg, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters))}
+	for _, c := range cfg.Clusters {
+		t.clusters[c.Name] = c
+	}
+	type built struct {
+		route *ir.Route
+		rules []*rule
+	}
+	routes := make(map[string]built, len(cfg.Routes))
+	for _, r := range cfg.Routes {
+		b := built{route: r}
+		for i, ru := range r.Rules {
+			b.rules = append(b.rules, newRule(ru, i))
+		}
+		routes[r.Name] = b
+	}
+	for _, l := range cfg.Listeners {
+		sections := make([]route.Section[*rule], len(l.Sections))
+		for i, s := range l.Sections {
+			sections[i].Section = s
+			for _, a := range s.Routes {
+				b, ok := routes[a.Route]
+				if !ok {
+					return nil, fmt.Errorf("section %s names route %s, which is not in the configuration", s.Name, a.Route)
+				}
+				sections[i].Routes = append(sections[i].Routes, route.Attached[*rule]{Route: b.route, Hostnames: a.Hostnames, Values: b.rules})
+			}
+		}
+		table, err := route.Build(sections, nil)
+		if err != nil {
+			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+		t.listeners = append(t.listeners, &listener{ir: l, table: table})
+	}
+	return t, nil
+}
+
+// newRule leaves out what is drawn by lot (faults), so that equal requests are
+// decided alike; the Decision shows it as policy.
+func newRule(r *ir.Rule, index int) *rule {
+	certain := *r
+	certain.Policy.Fault = nil
+	out := &rule{ir: r, index: index, filters: filters.ForRule(&certain)}
+	for i := range r.Backends {
+		out.backends = append(out.backends, filters.ForBackend(&r.Backends[i].Filters))
+	}
+	return out
+}
+
+// Config is what the table was built from.
+func (t *Table) Config() *ir.Config { return t.config }
+
+// target is a request's URL taken apart without changing a byte of it.
+type target struct {
+	scheme, authority, path string
+	port                    string
+}
+
+func parseTarget(raw string) (target, error) {
+	raw, _, _ = strings.Cut(raw, "#")
+	scheme, rest, ok := strings.Cut(raw, "://")
+	switch {
+	case !ok && strings.HasPrefix(raw, "/"):
+		return target{authority: "localhost", path: raw}, nil
+	case !ok:
+		scheme, rest = "http", raw
+	}
+	t := target{scheme: strings.ToLower(scheme)}
+	if t.scheme != "http" && t.scheme != "https" {
+		return t, fmt.Errorf("the URL's scheme must be http or https, not %q", scheme)
+	}
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		t.authority, t.path = rest[:i], rest[i:]
+	} else {
+		t.authority = rest
+	}
+	if !strings.HasPrefix(t.path, "/") {
+		t.path = "/" + t.path
+	}
+	if t.authority == "" {
+		return t, fmt.Errorf("the URL %q has no host", raw)
+	}
+	if i := strings.LastIndexByte(t.authority, ':'); i > strings.LastIndexByte(t.authority, ']') {
+		t.port = t.authority[i+1:]
+	}
+	return t, nil
+}
+
+// host is the authority without a port.
+func (t target) host() string {
+	return strings.Trim(strings.TrimSuffix(t.authority, ":"+t.port), "[]")
+}
+
+// listenersFor picks the listeners that the request may be meant for.
+func (t *Table) listenersFor(req Request, to target) ([]*listener, string, error) {
+	if len(t.listeners) == 0 {
+		return nil, "", fmt.Errorf("the configuration has no listeners")
+	}
+	if req.Listener != "" {
+		for _, l := range t.listeners {
+			if l.named(req.Listener) {
+				return []*listener{l}, "", nil
+			}
+		}
+		return nil, "", fmt.Errorf("there is no listener %q; there are %s", req.Listener, t.names())
+	}
+	var fit, exact []*listener
+	for _, l := range t.listeners {
+		if to.scheme != "" && !strings.EqualFold(string(l.ir.Protocol), to.scheme) {
+			continue
+		}
+		fit = append(fit, l)
+		if p := fmt.Sprint(l.ir.Port); to.port == p || to.port == "" && (p == "80" && to.scheme != "https" || p == "443" && to.scheme == "https") {
+			exact = append(exact, l)
+		}
+	}
+	switch {
+	case len(exact) > 0:
+		return exact, "", nil
+	case to.port != "":
+		return nil, "", fmt.Errorf("no %s listener has port %s; there are %s", strings.ToUpper(to.scheme), to.port, t.names())
+	case len(fit) == 0:
+		return nil, "", fmt.Errorf("no listener speaks %s; there are %s", strings.ToUpper(to.scheme), t.names())
+	case len(fit) == 1:
+		return fit, "", nil
+	}
+	return fit, "the URL names no port: of several listeners the first with a matching rule was taken", nil
+}
+
+func (l *listener) named(name string) bool {
+	if l.ir.Name == name || strings.HasSuffix(l.ir.Name, ":"+strings.TrimPrefix(name, ":")) {
+		return true
+	}
+	for _, s := range l.ir.Sections {
+		if s.Name == name || strings.HasSuffix(s.Name, "/"+name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Table) names() string {
+	var s []string
+	for _, l := range t.listeners {
+		s = append(s, fmt.Sprintf("%s (%s)", l.ir.Name, l.ir.Protocol))
+	}
+	return strings.Join(s, ", ")
+}
