@@ -171,9 +171,11 @@ func compareLists(path string, a, b []any, out *[]Field) {
 			one(fmt.Sprintf("%s[%s]", path, k), x, y, k, out)
 		}
 	}
-	same := len(orderX) == len(orderY)
-	if same && !slices.Equal(orderX, orderY) && len(x) == len(y) {
-		*out = append(*out, Field{Op: Changed, Path: path + " (order)", Old: strings.Join(orderX, ", "), New: strings.Join(orderY, ", ")})
+	// Order counts among the items that both have: rules are tried in it.
+	commonX := slices.DeleteFunc(slices.Clone(orderX), func(k string) bool { _, ok := y[k]; return !ok })
+	commonY := slices.DeleteFunc(slices.Clone(orderY), func(k string) bool { _, ok := x[k]; return !ok })
+	if !slices.Equal(commonX, commonY) {
+		*out = append(*out, Field{Op: Changed, Path: path + " (order)", Old: strings.Join(commonX, ", "), New: strings.Join(commonY, ", ")})
 	}
 }
 
