@@ -24,7 +24,7 @@ func jsonSchema(kinds []*kind) ([]byte, error) {
 		properties["apiVersion"] = object{"const": apiVersion}
 		properties["kind"] = object{"const": k.name}
 		required, _ := s["required"].([]any)
-		s["required"] = append([]any{"apiVersion", "kind", "metadata"}, required...)
+		s["required"] = append([]any{"apiVersion", "kind"}, required...)
 		name := strings.ToLower(k.name) + "." + k.version
 		c.defs[name] = s
 		branches = append(branches, object{
