@@ -1,6 +1,7 @@
 package adminapi_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -318,6 +319,13 @@ func TestConnectionsAreBounded(t *testing.T) {
 		_, err := io.ReadFull(late, make([]byte, 12))
 		answered <- err
 	}()
+	// The server had all the time it needed to serve others.
+	for range 20 {
+		ask(conns[1])
+		if _, err := bufio.NewReader(conns[1]).ReadString('}'); err != nil {
+			t.Fatal(err)
+		}
+	}
 	select {
 	case <-answered:
 		t.Fatal("one connection too many was served")

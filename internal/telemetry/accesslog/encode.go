@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -63,7 +64,7 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	b = text(b, `,"reason":"`, raw(e.Reason), c.maxField)
 	b = text(b, `,"listener":"`, raw(e.Listener), c.maxField)
 	b = text(b, `,"route":"`, raw(e.Route), c.maxField)
-	b = text(b, `,"rule":"`, raw(e.Rule), c.maxField)
+	b = text(b, `,"rule":"`, raw(e.Rule[strings.LastIndexByte(e.Rule, '/')+1:]), c.maxField)
 	b = text(b, `,"cluster":"`, raw(e.Cluster), c.maxField)
 	b = text(b, `,"endpoint":"`, raw(e.Endpoint), c.maxField)
 	if e.Attempts != 0 {

@@ -19,7 +19,7 @@ func full() *Entry {
 		RequestID: []byte("0190-abc"), Method: []byte("GET"), Scheme: "https", Host: []byte("shop.example"),
 		Path: []byte("/cart/1"), Query: []byte("a=1&b&c=&token=x"), Protocol: "HTTP/1.1",
 		Status: 503, Flags: []byte("UpstreamReset,RetryLimit"), Reason: "UpstreamReset",
-		Listener: "0.0.0.0:8443", Route: "HTTPRoute/default/cart", Rule: "0", Cluster: "Backend/default/cart", Endpoint: "10.0.0.1:80",
+		Listener: "0.0.0.0:8443", Route: "HTTPRoute/default/cart", Rule: "HTTPRoute/default/cart/rules/0", Cluster: "Backend/default/cart", Endpoint: "10.0.0.1:80",
 		Attempts: 3, RequestBytes: 10, ResponseBytes: 1 << 40,
 		Client: netip.MustParseAddr("192.0.2.1"), Peer: netip.MustParseAddrPort("[2001:db8::1]:4711"),
 		UserAgent: []byte("curl/8"), Referer: []byte("https://a.example/p?secret=1#f"), TraceID: []byte("0af7651916cd43dd8448eb211c80319c"),

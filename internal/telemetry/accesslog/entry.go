@@ -35,6 +35,7 @@ type Entry struct {
 	// Reason is that of the reply if Gridway made it itself.
 	Reason string
 
+	// Rule is the rule's index, or its ID, of which the index is logged.
 	Listener, Route, Rule, Cluster, Endpoint string
 	// Attempts is the number of tries; 0 if there was no upstream.
 	Attempts int
