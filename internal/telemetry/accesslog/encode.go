@@ -5,16 +5,16 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 )
 
-// encoder appends entries. It remembers the second it formatted last.
+// encoder appends entries. It remembers the second and the places it wrote last.
 type encoder struct {
 	query    QueryMode
 	referer  RefererMode
 	maxField int
 
+	places places
 	second int64
 	stamp  [20]byte // "2006-01-02T15:04:05."
 }
@@ -29,12 +29,12 @@ const (
 // bound returns how many bytes the line of e can take at most.
 func (c *encoder) bound(e *Entry) int {
 	n := fixedBytes
-	for _, s := range [...]int{
+	for _, size := range [...]int{
 		len(e.RequestID), len(e.Method), len(e.Scheme), len(e.Host), len(e.Path), len(e.Query), len(e.Protocol),
 		len(e.Flags), len(e.Reason), len(e.Listener), len(e.Route), len(e.Rule), len(e.Cluster), len(e.Endpoint),
 		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName),
 	} {
-		n += min(6*s, c.maxField) + fieldExtra
+		n += min(6*size, c.maxField) + fieldExtra
 	}
 	return n
 }
@@ -53,23 +53,27 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	b = append(b, '"')
 	b = text(b, `,"request_id":"`, e.RequestID, c.maxField)
 	b = text(b, `,"method":"`, e.Method, c.maxField)
-	b = text(b, `,"scheme":"`, raw(e.Scheme), c.maxField)
+	if e.Scheme == "http" {
+		b = append(b, `,"scheme":"http"`...)
+	} else {
+		b = text(b, `,"scheme":"`, raw(e.Scheme), c.maxField)
+	}
 	b = text(b, `,"host":"`, e.Host, c.maxField)
 	b = text(b, `,"path":"`, e.Path, c.maxField)
 	b = c.queryString(b, e.Query)
-	b = text(b, `,"protocol":"`, raw(e.Protocol), c.maxField)
+	if e.Protocol == "HTTP/1.1" {
+		b = append(b, `,"protocol":"HTTP/1.1"`...)
+	} else {
+		b = text(b, `,"protocol":"`, raw(e.Protocol), c.maxField)
+	}
 	b = append(b, `,"status":`...)
-	b = strconv.AppendInt(b, int64(e.Status), 10)
+	b = digits(b, int64(e.Status))
 	b = text(b, `,"flags":"`, e.Flags, c.maxField)
 	b = text(b, `,"reason":"`, raw(e.Reason), c.maxField)
-	b = text(b, `,"listener":"`, raw(e.Listener), c.maxField)
-	b = text(b, `,"route":"`, raw(e.Route), c.maxField)
-	b = text(b, `,"rule":"`, raw(e.Rule[strings.LastIndexByte(e.Rule, '/')+1:]), c.maxField)
-	b = text(b, `,"cluster":"`, raw(e.Cluster), c.maxField)
-	b = text(b, `,"endpoint":"`, raw(e.Endpoint), c.maxField)
+	b = c.places.append(b, place{e.Listener, e.Route, e.Rule, e.Cluster, e.Endpoint}, c.maxField)
 	if e.Attempts != 0 {
 		b = append(b, `,"attempts":`...)
-		b = strconv.AppendInt(b, int64(e.Attempts), 10)
+		b = digits(b, int64(e.Attempts))
 	}
 	b = append(b, `,"duration_ms":`...)
 	b = millis(b, e.Duration)
@@ -78,9 +82,9 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 		b = millis(b, e.Upstream)
 	}
 	b = append(b, `,"request_bytes":`...)
-	b = strconv.AppendInt(b, e.RequestBytes, 10)
+	b = digits(b, e.RequestBytes)
 	b = append(b, `,"response_bytes":`...)
-	b = strconv.AppendInt(b, e.ResponseBytes, 10)
+	b = digits(b, e.ResponseBytes)
 	b = caller(b, e.Client, e.Peer)
 	b = text(b, `,"user_agent":"`, e.UserAgent, c.maxField)
 	b = c.refererURL(b, e.Referer)
@@ -129,15 +133,24 @@ var cipherSuites = append(tls.CipherSuites(), tls.InsecureCipherSuites()...)
 func caller(b []byte, client netip.Addr, peer netip.AddrPort) []byte {
 	if client.IsValid() {
 		b = append(b, `,"client":"`...)
-		b = client.WithZone("").Unmap().AppendTo(b)
+		b = plainAddr(client).AppendTo(b)
 		b = append(b, '"')
 	}
-	if peer.IsValid() && peer.Addr().Unmap() != client.Unmap() {
+	if p := peer.Addr(); p != client && peer.IsValid() && plainAddr(p) != plainAddr(client) {
 		b = append(b, `,"peer":"`...)
-		b = netip.AddrPortFrom(peer.Addr().WithZone("").Unmap(), peer.Port()).AppendTo(b)
+		b = netip.AddrPortFrom(plainAddr(p), peer.Port()).AppendTo(b)
 		b = append(b, '"')
 	}
 	return b
+}
+
+// plainAddr is a without a zone, which is this machine's matter, and without
+// the IPv6 form of an IPv4 address.
+func plainAddr(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return a
+	}
+	return a.WithZone("").Unmap()
 }
 
 // time appends RFC 3339 in UTC with exactly nine digits of a second.
@@ -155,13 +168,6 @@ func (c *encoder) time(b []byte, t time.Time) []byte {
 	}
 	b = append(b, digits[:]...)
 	return append(b, 'Z')
-}
-
-// millis appends milliseconds with three decimals: microseconds.
-func millis(b []byte, d time.Duration) []byte {
-	us := max(d, 0).Microseconds()
-	b = strconv.AppendInt(b, us/1000, 10)
-	return append(b, '.', byte('0'+us/100%10), byte('0'+us/10%10), byte('0'+us%10))
 }
 
 // queryString appends the query as far as the mode allows.
@@ -204,6 +210,9 @@ func (c *encoder) queryString(b []byte, q []byte) []byte {
 }
 
 func (c *encoder) refererURL(b []byte, r []byte) []byte {
+	if len(r) == 0 {
+		return b
+	}
 	switch c.referer {
 	case RefererOmit:
 		return b

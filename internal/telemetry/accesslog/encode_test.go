@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +126,40 @@ func TestLongTextsAreCut(t *testing.T) {
 	}
 	if got := member(t, line(&encoder{maxField: 100}, &Entry{Path: bytes.Repeat([]byte{'a'}, 100)}), "path"); len(got) != 100 {
 		t.Errorf("a text of just the bound became %q", got)
+	}
+}
+
+// An encoder that has seen other places writes what a new one would.
+func TestPlacesAreNotMixedUp(t *testing.T) {
+	old := &encoder{maxField: defaultMaxField}
+	rng := rand.New(rand.NewPCG(1, 1))
+	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
+	for range 5000 {
+		n := fmt.Sprint(rng.IntN(30))
+		e := &Entry{
+			Listener: pick("", "0.0.0.0:80", "0.0.0.0:81"), Route: pick("", "HTTPRoute/a/"+n), Rule: pick("", "0", "1", "HTTPRoute/a/b/rules/1"+n),
+			Cluster: pick("", "Backend/a/b", "Backend/a/"+n), Endpoint: pick("", "10.0.0.1:80", "10.0.0.2:80", "10.0.0."+n+":80"),
+		}
+		want := line(&encoder{}, e)
+		if got := line(old, e); got != want {
+			t.Fatalf("got  %swant %s", got, want)
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for _, n := range []int64{-1, 0, 9, 10, 99, 100, 999, 1000, math.MaxInt64, math.MinInt64} {
+		if got := string(digits(nil, n)); got != strconv.FormatInt(n, 10) {
+			t.Errorf("digits(%d) = %s", n, got)
+		}
+	}
+	for d, want := range map[time.Duration]string{
+		-1: "0.000", 0: "0.000", 999: "0.000", time.Microsecond: "0.001", 1234567: "1.234", time.Second: "1000.000", time.Hour: "3600000.000",
+		time.Hour + 1005*time.Microsecond: "3600001.005", math.MaxInt64: "9223372036854.775",
+	} {
+		if got := string(millis(nil, d)); got != want {
+			t.Errorf("millis(%d) = %s, want %s", d, got, want)
+		}
 	}
 }
 

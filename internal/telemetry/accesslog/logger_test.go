@@ -283,9 +283,13 @@ func TestDocumentationListsEveryField(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllSubmatch(doc, -1) {
 		documented[string(m[1])] = true
 	}
-	source, err := os.ReadFile("encode.go")
-	if err != nil {
-		t.Fatal(err)
+	var source []byte
+	for _, file := range []string{"encode.go", "place.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, text...)
 	}
 	written := map[string]bool{}
 	for _, m := range regexp.MustCompile(`[{,]"([a-z_]+)":`).FindAllSubmatch(source, -1) {
