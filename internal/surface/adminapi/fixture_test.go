@@ -229,6 +229,6 @@ func golden(t *testing.T, file, got string) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s differs (-want +got):\n%s", file, d)
+		t.Errorf("%s differs; if that is meant, run go test ./internal/surface/adminapi -update (-want +got):\n%s", file, d)
 	}
 }
