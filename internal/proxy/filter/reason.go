@@ -79,3 +79,6 @@ func (f Flags) AppendTo(dst []byte) []byte {
 	}
 	return dst
 }
+
+// ReasonNames lists the codes by number; the first, for none, is empty.
+func ReasonNames() []string { return reasonNames[:] }

@@ -33,7 +33,7 @@ func StripHopByHop(h *httpmsg.Header) {
 	if h.Has(httpmsg.NameConnection) {
 		stripNamed(h)
 	}
-	h.DelSet(&hopByHop)
+	h.DelFunc(func(f *httpmsg.Field) bool { return hopByHop.Has(f.ID) })
 }
 
 var trailers = []byte("trailers")
