@@ -157,8 +157,6 @@ type Ask struct {
 	Source, Destination netip.AddrPort
 	// Gone is asked every 100 ms while the caller waits in line for a connection.
 	Gone func() bool
-	// Now is netx.Monotonic if the caller has it at hand.
-	Now int64
 }
 
 // ConnectError says why there is no connection. Kind is ConnectFailure,

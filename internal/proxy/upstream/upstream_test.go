@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -308,5 +307,3 @@ func BenchmarkPick(b *testing.B) {
 		}
 	}
 }
-
-func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }

@@ -1,0 +1,168 @@
+// Package http1 drives HTTP/1 connections of clients: it reads requests, hands
+// each to the pipeline, and writes what the pipeline answers. One goroutine
+// serves a connection; the pipeline may read a request's body from a second
+// one. An idle connection holds no buffers and no exchange. Package listen
+// imports it and owns the goroutines.
+package http1
+
+import (
+	"sync/atomic"
+
+	"github.com/gridway/gridway/internal/proxy/pipeline"
+	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/wire/bufpool"
+	"github.com/gridway/gridway/internal/wire/h1"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+const (
+	firstRead   = 4 << 10
+	bodyRead    = 16 << 10
+	largeRead   = 64 << 10
+	smallWrite  = 4 << 10
+	mediumWrite = 16 << 10
+	largeWrite  = 64 << 10
+	// drainLimit is how much of an unread request body is read and thrown away
+	// so that the connection can go on.
+	drainLimit = 64 << 10
+)
+
+// How far the reading of a request's body has come.
+const (
+	bodyUnread int32 = iota
+	bodyBegun
+	bodyEnded
+	bodyBroken
+)
+
+// Host is the listener that a connection belongs to.
+type Host interface {
+	// Current is the listener's present configuration.
+	Current() *snapshot.Listener
+	// Draining tells connections to end after their present exchange.
+	Draining() bool
+}
+
+// Conn is one connection of a client.
+type Conn struct {
+	nc   *netx.Conn
+	host Host
+	p    *pipeline.Pipeline
+
+	x        *pipeline.Exchange
+	lst      *snapshot.Listener
+	requests int
+	opened   int64
+
+	// What was read: buf[r:w] is still to be used. head keeps the request's head
+	// alive once the body has moved on to a buffer of its own.
+	head *bufpool.Buf
+	buf  *bufpool.Buf
+	r, w int
+	scan h1.Scanner
+
+	// The request's body.
+	kind     httpmsg.BodyKind
+	left     int64
+	chunks   h1.ChunkReader
+	early    []byte // decoded already, for the first ReadBody
+	bodyDone bool
+	// progress is what the response's writer may know of the body.
+	progress atomic.Int32
+	stop     atomic.Bool
+	bodyBy   int64 // when the whole request must have come; 0: no limit
+
+	// The response.
+	out      *bufpool.Buf
+	pending  []byte
+	framing  httpmsg.BodyKind
+	keep     bool
+	upgraded bool
+	failed   bool
+}
+
+// New makes the driver of a connection.
+func New(nc *netx.Conn, host Host, p *pipeline.Pipeline) *Conn {
+	return &Conn{nc: nc, host: host, p: p, opened: netx.Monotonic()}
+}
+
+// Serve runs the connection until it ends, and closes it.
+func (c *Conn) Serve() {
+	defer c.close()
+	for c.next() {
+		c.p.Serve(c.x)
+		if !c.finish() {
+			return
+		}
+	}
+}
+
+// EndIdle ends the connection as soon as it waits for a request of which no
+// byte has come.
+func (c *Conn) EndIdle() { c.nc.Interrupt() }
+
+// Kill closes the connection whatever it does.
+func (c *Conn) Kill() { c.nc.Close() }
+
+func (c *Conn) close() {
+	c.nc.Close()
+	c.releaseExchange()
+	c.releaseBuffers()
+}
+
+func (c *Conn) releaseExchange() {
+	if c.x != nil {
+		c.x.Release()
+		c.x = nil
+	}
+}
+
+func (c *Conn) releaseBuffers() {
+	for _, b := range []**bufpool.Buf{&c.head, &c.buf, &c.out} {
+		if *b != nil {
+			(*b).Release()
+			*b = nil
+		}
+	}
+	c.r, c.w, c.pending = 0, 0, nil
+}
+
+// finish makes the connection ready for the next request, or is false if it
+// cannot have one.
+func (c *Conn) finish() bool {
+	x := c.x
+	if x.Broken() || c.upgraded || c.failed {
+		return false
+	}
+	if !c.keep {
+		c.linger()
+		return false
+	}
+	if !c.bodyDone && !c.drain() {
+		c.linger()
+		return false
+	}
+	c.releaseExchange()
+	if c.head != nil {
+		c.head.Release()
+		c.head = nil
+	}
+	return true
+}
+
+// Gone tells whether the client has closed or reset its side.
+func (c *Conn) Gone() bool { return c.nc.Gone() }
+
+// Conn is the connection itself.
+func (c *Conn) Conn() *netx.Conn { return c.nc }
+
+// Upgraded ends HTTP on the connection and returns what was read too far.
+func (c *Conn) Upgraded() []byte {
+	c.upgraded = true
+	early := c.buf.B[c.r:c.w]
+	c.r = c.w
+	return early
+}
+
+var _ pipeline.Downstream = (*Conn)(nil)

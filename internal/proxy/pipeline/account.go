@@ -1,0 +1,121 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// account records the exchange once it is over: metrics of the listener and the
+// rule, and the access log.
+func (x *Exchange) account() {
+	d := since(x.started)
+	flags := uint64(x.Flags)
+	if x.rule != nil {
+		x.rule.Metrics.Observe(x.status, d, x.bodyRead.Load(), x.sent, flags)
+	} else {
+		x.Listener.Metrics.Observe(x.status, d, x.bodyRead.Load(), x.sent, flags)
+	}
+	if x.p.AccessLog != nil {
+		x.log(d)
+	}
+}
+
+func (x *Exchange) log(d time.Duration) {
+	e := &x.entry
+	h := &x.Req.Header
+	*e = accesslog.Entry{
+		Start: x.Start, Duration: d,
+		RequestID: x.RequestID, Method: x.Req.Method, Scheme: x.Req.Scheme, Host: x.host,
+		Path: x.path, Query: x.Req.Query, Protocol: protocolName(x.Req.Version),
+		Status: x.status, Reason: x.Local.Reason.String(),
+		Listener: x.Listener.IR.Name, Attempts: x.attempts,
+		RequestBytes: x.bodyRead.Load(), ResponseBytes: x.sent,
+		Client: x.Client, Peer: x.PeerAddr,
+		UserAgent: h.Get(httpmsg.NameUserAgent), Referer: h.Get(httpmsg.NameReferer),
+		TraceID: x.trace.TraceID, Revision: x.Listener.Revision,
+	}
+	if x.Flags != 0 {
+		x.scratch = x.Flags.AppendTo(x.scratch[:0])
+		e.Flags = x.scratch
+	}
+	if x.headAt > 0 {
+		e.Upstream = time.Duration(x.headAt - x.upstreamAt)
+	}
+	if x.rule != nil {
+		e.Route, e.Rule = x.Route.Name, x.Rule.ID
+	}
+	if x.backend != nil {
+		e.Cluster = x.backend.IR.Cluster
+	}
+	if x.endpoint != nil {
+		e.Endpoint = x.endpoint.Address()
+	}
+	if x.TLS != nil {
+		e.TLSVersion, e.TLSCipher, e.TLSServerName = x.TLS.Version, x.TLS.CipherSuite, x.TLS.ServerName
+	}
+	x.p.AccessLog.Log(e)
+}
+
+// done ends a try: for the cluster's own state and for its metrics.
+func (x *Exchange) done(c *upstream.Cluster, o upstream.Outcome, reason filter.Reason) {
+	c.Done(x.endpoint, o)
+	if m := x.backend.Metrics; m != nil {
+		m.Observe(o.Status, since(x.upstreamAt), x.bodyRead.Load(), x.sent, uint64(reason.Flag()))
+	}
+}
+
+func protocolName(v httpmsg.Version) string {
+	switch v {
+	case httpmsg.HTTP10:
+		return "HTTP/1.0"
+	case httpmsg.HTTP2:
+		return "HTTP/2"
+	case httpmsg.HTTP3:
+		return "HTTP/3"
+	}
+	return "HTTP/1.1"
+}
+
+// Refuse answers an exchange whose head could not be accepted, and accounts for it.
+func (p *Pipeline) Refuse(x *Exchange, status int, reason filter.Reason, detail string) {
+	x.p = p
+	x.Start, x.started = time.Now(), now()
+	x.clear()
+	x.host, x.path = x.Req.Host, x.Req.Path
+	x.Client = x.PeerAddr.Addr()
+	if x.Req.Version == 0 {
+		x.Req.Version = httpmsg.HTTP11
+	}
+	x.Fail(status, reason, detail)
+	x.replyLocal()
+	x.finish()
+	x.account()
+}
+
+// logFailure tells operators, who see no more of it than a status otherwise,
+// why an upstream could not answer.
+func (x *Exchange) logFailure(f failure) {
+	address := ""
+	if x.endpoint != nil {
+		address = x.endpoint.Address()
+	}
+	x.p.Log.Debug("no answer from upstream", "route", x.Rule.ID, "cluster", x.backend.IR.Cluster,
+		"endpoint", address, "reason", f.reason.String(), "attempts", x.attempts, "error", f.err)
+}
+
+// reasonOf is what a try that had a response ended with.
+func reasonOf(kind upstream.OutcomeKind) filter.Reason {
+	switch kind {
+	case upstream.Timeout:
+		return filter.UpstreamTimeout
+	case upstream.Reset:
+		return filter.UpstreamReset
+	case upstream.Cancelled:
+		return filter.ClientGone
+	}
+	return filter.ReasonNone
+}

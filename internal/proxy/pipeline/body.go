@@ -1,0 +1,177 @@
+package pipeline
+
+import (
+	"errors"
+	"io"
+
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// errBodyTooLarge reports a request body over its limit.
+var errBodyTooLarge = errors.New("pipeline: the request's body is over the limit")
+
+// requestBody is the request's body on its way upstream. While keeping, it
+// retains what was read, up to a bound, so that another try can replay it.
+type requestBody struct {
+	x     *Exchange
+	limit int64 // 0: none
+	ended bool
+	err   error
+
+	// whole: all of the body is in first, which needs no copy to be replayed.
+	whole bool
+	first []byte
+
+	kept     []byte
+	keepMax  int64
+	overflow bool
+
+	// wrapped is what request body filters made of the body, or nil.
+	wrapped io.Reader
+	piece   []byte
+	rest    []byte
+}
+
+func (b *requestBody) begin(x *Exchange, keepMax int64) {
+	*b = requestBody{x: x, kept: b.kept[:0], piece: b.piece, keepMax: keepMax, limit: x.maxBody()}
+	if x.Req.Body == httpmsg.BodyNone {
+		b.whole, b.ended = true, true
+		return
+	}
+	if funcs := x.RequestBodyFuncs(); len(funcs) > 0 {
+		var r io.Reader = rawBody{b}
+		for _, f := range funcs {
+			r = f(r)
+		}
+		b.wrapped = r
+		return
+	}
+	first, ok, err := x.Down.Whole()
+	b.err = err
+	if ok {
+		b.first, b.whole, b.ended = first, true, true
+		if read := x.bodyRead.Add(int64(len(first))); b.limit > 0 && read > b.limit {
+			b.err = errBodyTooLarge
+		}
+	}
+}
+
+// replayable tells whether everything read so far can be sent again.
+func (b *requestBody) replayable() bool {
+	return b.whole || !b.overflow && (b.keepMax > 0 || b.x.bodyRead.Load() == 0)
+}
+
+// next returns the next piece, valid until the next call, and io.EOF with or
+// after the last one.
+func (b *requestBody) next() ([]byte, error) {
+	if b.ended || b.err != nil {
+		return nil, b.endError()
+	}
+	var piece []byte
+	var err error
+	if b.wrapped != nil {
+		piece, err = b.readWrapped()
+	} else {
+		piece, err = b.readRaw()
+	}
+	switch {
+	case err == io.EOF:
+		b.ended = true
+	case err != nil:
+		b.err = err
+	}
+	return piece, err
+}
+
+func (b *requestBody) endError() error {
+	if b.err != nil {
+		return b.err
+	}
+	return io.EOF
+}
+
+func (b *requestBody) readRaw() ([]byte, error) {
+	piece, err := b.x.Down.ReadBody()
+	if read := b.x.bodyRead.Add(int64(len(piece))); b.limit > 0 && read > b.limit {
+		return nil, errBodyTooLarge
+	}
+	return piece, err
+}
+
+func (b *requestBody) readWrapped() ([]byte, error) {
+	if b.piece == nil {
+		b.piece = make([]byte, 16<<10)
+	}
+	for {
+		n, err := b.wrapped.Read(b.piece)
+		if n > 0 || err != nil {
+			return b.piece[:n], err
+		}
+	}
+}
+
+func (b *requestBody) keep(piece []byte) {
+	if b.keepMax == 0 || b.overflow {
+		return
+	}
+	if int64(len(b.kept)+len(piece)) > b.keepMax {
+		b.overflow = true
+		b.kept = b.kept[:0]
+		return
+	}
+	b.kept = append(b.kept, piece...)
+}
+
+// buffer reads the whole body, at most max bytes, before anything is sent.
+func (b *requestBody) buffer(max int64) error {
+	if b.whole {
+		return b.err
+	}
+	b.keepMax = max
+	for {
+		piece, err := b.next()
+		b.keep(piece)
+		switch {
+		case b.overflow:
+			b.err = errBodyTooLarge
+			return b.err
+		case err == io.EOF:
+			b.first, b.whole = b.kept, true
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// rawBody reads the body as it came, for body filters.
+type rawBody struct{ b *requestBody }
+
+func (r rawBody) Read(p []byte) (int, error) {
+	b := r.b
+	if len(b.rest) == 0 {
+		piece, err := b.readRaw()
+		if len(piece) == 0 {
+			return 0, err
+		}
+		b.rest = piece
+		if err != nil && err != io.EOF {
+			return 0, err
+		}
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// release forgets what was kept, and its memory if that was much.
+func (b *requestBody) release() {
+	if c, ok := b.wrapped.(io.Closer); ok {
+		c.Close()
+	}
+	kept := b.kept[:0]
+	if cap(kept) > 64<<10 {
+		kept = nil
+	}
+	*b = requestBody{kept: kept, piece: b.piece}
+}

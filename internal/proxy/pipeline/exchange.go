@@ -1,0 +1,154 @@
+package pipeline
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/proxy/upstream/http1"
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/trace"
+	"github.com/gridway/gridway/internal/wire/h1"
+)
+
+// Exchange is one exchange with what the pipeline keeps beside the part that
+// filters see. Exchanges are pooled: a driver takes one when a request begins
+// and returns it when the response has ended.
+type Exchange struct {
+	filter.Exchange
+
+	// Set by the driver.
+	Down     Downstream
+	Listener *snapshot.Listener
+	sni      string
+
+	p       *Pipeline
+	rule    *snapshot.Rule
+	backend *snapshot.Backend
+
+	// As the client asked for them, before filters changed them.
+	host, path []byte
+
+	// Monotonic times; deadline is zero when the exchange may take for ever.
+	started    int64
+	deadline   int64
+	headAt     int64 // when the upstream's head had arrived
+	upstreamAt int64 // when the last try began
+
+	hash     uint64
+	hasHash  bool
+	session  string // address of the session's endpoint
+	attempts int
+	retried  bool
+	avoid    []*upstream.Endpoint
+
+	endpoint *upstream.Endpoint
+	up       http1.Stream
+	body     requestBody
+	bodyRead atomic.Int64 // bytes of the request's body as they came
+	pump     pump
+	mirrors  mirrors
+	limiter  limiterState
+	// picked is endpoint for other legs of a hedged exchange to read.
+	picked atomic.Pointer[upstream.Endpoint]
+
+	ask  upstream.Ask
+	gone func() bool // Down.Gone, made once
+
+	headSent bool
+	status   int   // as the client saw it
+	sent     int64 // body bytes to the client
+	// broken: the client's connection cannot be used again.
+	broken bool
+
+	trace   trace.Context
+	entry   accesslog.Entry
+	scratch []byte
+	timer   *time.Timer
+}
+
+var pool = sync.Pool{New: func() any {
+	x := &Exchange{}
+	x.Exchange.Wait = x.wait
+	x.gone = func() bool { return x.Down.Gone() }
+	return x
+}}
+
+// Get takes an exchange from the pool.
+func Get() *Exchange { return pool.Get().(*Exchange) }
+
+// Release returns the exchange to the pool. Nothing of it may be used any more.
+func (x *Exchange) Release() {
+	x.Exchange.Reset()
+	x.Req.Reset()
+	x.Resp.Reset()
+	x.Down, x.Listener, x.p, x.rule, x.backend = nil, nil, nil, nil, nil
+	x.TLS = nil
+	x.sni = ""
+	pool.Put(x)
+}
+
+// begin starts the clock and resets what an earlier exchange has left.
+func (x *Exchange) begin() {
+	x.Start = time.Now()
+	x.started = now()
+	x.clear()
+	if x.TLS != nil {
+		x.sni = x.TLS.ServerName
+	}
+	x.host, x.path = x.Req.Host, x.Req.Path
+	h1.StripHopByHop(&x.Req.Header)
+}
+
+func (x *Exchange) clear() {
+	x.deadline, x.headAt, x.upstreamAt = 0, 0, 0
+	x.hash, x.hasHash, x.session, x.attempts, x.retried = 0, false, "", 0, false
+	x.avoid = x.avoid[:0]
+	x.endpoint = nil
+	x.picked.Store(nil)
+	x.headSent, x.broken = false, false
+	x.status, x.sent = 0, 0
+	x.bodyRead.Store(0)
+	x.trace = trace.Context{}
+	x.Resp.Reset()
+}
+
+// Broken tells the driver that the connection cannot go on after this exchange.
+func (x *Exchange) Broken() bool { return x.broken }
+
+// finish gives back what the exchange holds.
+func (x *Exchange) finish() {
+	x.pump.stop()
+	x.mirrors.close()
+	x.body.release()
+	x.release()
+	x.Exchange.End()
+}
+
+// wait blocks for d; it is false when the client went away or the deadline
+// passed before. It looks for the client about every 100 ms.
+func (x *Exchange) wait(d time.Duration) bool {
+	const look = 100 * time.Millisecond
+	end := now() + int64(d)
+	if x.deadline > 0 && end > x.deadline {
+		end = x.deadline
+	}
+	for {
+		left := time.Duration(end - now())
+		if left <= 0 {
+			return x.deadline == 0 || end < x.deadline
+		}
+		if x.timer == nil {
+			x.timer = time.NewTimer(min(left, look))
+		} else {
+			x.timer.Reset(min(left, look))
+		}
+		<-x.timer.C
+		if x.Down.Gone() {
+			return false
+		}
+	}
+}

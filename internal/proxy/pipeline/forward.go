@@ -1,0 +1,295 @@
+package pipeline
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// failure says why a try gave no response. Its zero value is success.
+type failure struct {
+	reason filter.Reason
+	kind   upstream.OutcomeKind
+	// sent: part of the request may have reached the upstream.
+	sent bool
+	err  error
+}
+
+func (f failure) failed() bool { return f.reason != filter.ReasonNone }
+
+// forward sends the exchange to its backend and passes the response on.
+func (x *Exchange) forward() {
+	c := x.backend.Cluster
+	if err := c.Begin(); err != nil {
+		x.refuse(err)
+		return
+	}
+	defer c.End()
+	x.body.begin(x, x.replayBytes())
+	if !x.bufferRequest() {
+		return
+	}
+	x.startMirrors()
+	f := x.tries(c)
+	if f.failed() {
+		x.failUpstream(f)
+		return
+	}
+	x.respond(c)
+}
+
+// refuse answers for a cluster that takes no more work.
+func (x *Exchange) refuse(err error) {
+	switch {
+	case errors.Is(err, upstream.ErrBreakerOpen):
+		x.Fail(503, filter.BreakerOpen, "the backend fails too often; its circuit breaker is open")
+	default:
+		x.Fail(503, filter.Overload, "the backend has as many requests as its circuit breaker allows")
+	}
+}
+
+// bufferRequest reads the whole body first where the policy asks for it.
+func (x *Exchange) bufferRequest() bool {
+	b := x.Rule.Policy.Buffer
+	hedged := x.Rule.Policy.Hedge != nil
+	if x.body.whole || (b == nil || b.RequestBytes == 0) && !hedged {
+		return x.bodyAccepted(x.body.err)
+	}
+	if x.Req.ExpectContinue {
+		x.Req.Header.Del(httpmsg.NameExpect)
+		if x.sendContinue() != nil {
+			x.broken = true
+			return false
+		}
+	}
+	limit := int64(defaultHedgeBody)
+	if b != nil && b.RequestBytes > 0 {
+		limit = b.RequestBytes
+	}
+	if !x.bodyAccepted(x.body.buffer(limit)) {
+		return false
+	}
+	if x.Req.Body == httpmsg.BodyChunked && x.Req.Trailer.Len() == 0 {
+		x.Req.Body, x.Req.Length = httpmsg.BodyLength, int64(len(x.body.first))
+	}
+	return true
+}
+
+// defaultHedgeBody bounds the body of a request that may be sent twice at once.
+const defaultHedgeBody = 64 << 10
+
+// bodyAccepted answers for a body that cannot be read.
+func (x *Exchange) bodyAccepted(err error) bool {
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, errBodyTooLarge):
+		x.Fail(413, filter.BodyTooLarge, "the request's body is over the limit")
+	case netx.IsTimeout(err):
+		x.Fail(408, filter.RequestTimeout, "the request's body did not arrive in time")
+	case isFraming(err):
+		x.Fail(400, filter.BadRequest, "the request's body is not framed as HTTP/1.1 says")
+	default:
+		x.Flags |= filter.ClientGone.Flag()
+		x.broken = true
+		return false
+	}
+	return false
+}
+
+// try sends the request once and reads the head of the response. On success
+// the response's body is still to be read; on failure the try is over.
+func (x *Exchange) try(c *upstream.Cluster) failure {
+	x.upstreamAt = now()
+	by := x.tryDeadline()
+	e, err := c.Pick(&upstream.Query{Hash: x.hash, HasHash: x.hasHash, Sticky: x.session, Avoid: x.avoid})
+	if err != nil {
+		return failure{reason: filter.NoHealthyEndpoint, kind: upstream.ConnectFailure, err: err}
+	}
+	x.endpoint = e
+	x.picked.Store(e)
+	for {
+		conn, reused, err := x.connect(e, by)
+		if err != nil {
+			return x.endTry(c, connectFailure(err))
+		}
+		f := x.roundTrip(conn, by)
+		if f.failed() && reused && f.kind == upstream.Reset && x.staleRetry() {
+			x.dropConn()
+			continue
+		}
+		if f.failed() {
+			x.dropConn()
+			return x.endTry(c, f)
+		}
+		return failure{}
+	}
+}
+
+// tryDeadline is when this try must have its response's head.
+func (x *Exchange) tryDeadline() int64 {
+	by := x.deadline
+	if d := x.Rule.Policy.Timeouts.PerTry; d > 0 {
+		if t := x.upstreamAt + int64(d); by == 0 || t < by {
+			by = t
+		}
+	}
+	return by
+}
+
+// connect takes a connection. A request that must not be sent twice gets one
+// that was looked at, or a new one.
+func (x *Exchange) connect(e *upstream.Endpoint, by int64) (*netx.Conn, bool, error) {
+	x.ask = upstream.Ask{
+		By: by, Checked: !x.Req.MethodID.Idempotent() || !x.body.replayable(),
+		Source: x.PeerAddr, Destination: x.LocalAddr, Gone: x.gone,
+	}
+	return e.ConnectWith(&x.ask)
+}
+
+// staleRetry tells whether a pooled connection that the upstream had closed may
+// be replaced without that being a retry: nothing of a response was received,
+// and sending the request again does no harm (RFC 9112 §9.3.1).
+func (x *Exchange) staleRetry() bool {
+	return !x.up.Received() && x.Req.MethodID.Idempotent() && x.body.replayable() && !x.Down.Gone()
+}
+
+// roundTrip sends the request on conn and reads the response's head.
+func (x *Exchange) roundTrip(conn *netx.Conn, by int64) failure {
+	cfg := x.backend.Cluster.Config()
+	x.up.Begin(conn, max(cfg.Pool.HeaderBytes, defaultResponseHeaderBytes), maxResponseHeaders)
+	conn.SetWriteBy(by)
+	conn.SetReadBy(by)
+	conn.SetWatch(x.Down)
+	if err := x.send(); err != nil && !x.mayHaveAnswer(err) {
+		return x.exchangeFailure(err)
+	}
+	for {
+		if err := x.up.ReadHead(&x.Resp); err != nil {
+			return x.exchangeFailure(err)
+		}
+		if x.Resp.Status >= 200 || x.Resp.Status == 101 {
+			x.headAt = now()
+			return failure{}
+		}
+		if err := x.inform(); err != nil {
+			return failure{reason: filter.ClientGone, kind: upstream.Cancelled, sent: true, err: err}
+		}
+	}
+}
+
+// send writes the head and what is there of the body; the pump sends the rest.
+func (x *Exchange) send() error {
+	b := &x.body
+	if b.whole {
+		return x.up.Send(&x.Req, b.first, true)
+	}
+	if err := x.up.Send(&x.Req, nil, false); err != nil {
+		return err
+	}
+	return x.pump.start(x, &x.up)
+}
+
+// mayHaveAnswer tells whether a failed write may hide a response: a server that
+// refuses a request early answers and closes.
+func (x *Exchange) mayHaveAnswer(err error) bool {
+	return !netx.IsTimeout(err) && x.Req.Body != httpmsg.BodyNone
+}
+
+// exchangeFailure says what an error on the upstream connection means.
+func (x *Exchange) exchangeFailure(err error) failure {
+	f := failure{sent: true, err: err}
+	var netErr net.Error
+	switch {
+	case errors.Is(err, netx.ErrWatchGone):
+		f.reason, f.kind = filter.ClientGone, upstream.Cancelled
+	case netx.IsTimeout(err), errors.As(err, &netErr) && netErr.Timeout():
+		f.reason, f.kind = filter.UpstreamTimeout, upstream.Timeout
+	case isFraming(err):
+		f.reason, f.kind = filter.UpstreamProtocolError, upstream.Reset
+	default:
+		f.reason, f.kind = filter.UpstreamReset, upstream.Reset
+	}
+	return f
+}
+
+func connectFailure(err error) failure {
+	if errors.Is(err, upstream.ErrOverload) {
+		return failure{reason: filter.Overload, kind: upstream.Cancelled, err: err}
+	}
+	var c *upstream.ConnectError
+	if errors.As(err, &c) {
+		switch c.Kind {
+		case upstream.TLSFailure:
+			return failure{reason: filter.UpstreamTLSFailure, kind: c.Kind, err: err}
+		case upstream.Timeout:
+			return failure{reason: filter.UpstreamTimeout, kind: c.Kind, err: err}
+		case upstream.Cancelled:
+			return failure{reason: filter.ClientGone, kind: c.Kind, err: err}
+		}
+	}
+	return failure{reason: filter.UpstreamConnectFailure, kind: upstream.ConnectFailure, err: err}
+}
+
+// dropConn closes the try's connection and takes the body away from it.
+func (x *Exchange) dropConn() {
+	conn := x.up.Conn()
+	if conn == nil {
+		return
+	}
+	x.endpoint.Drop(conn)
+	x.pump.detach()
+	x.up.End()
+}
+
+// endTry reports a failed try. The body's own failure explains it better.
+func (x *Exchange) endTry(c *upstream.Cluster, f failure) failure {
+	if !x.body.whole && f.reason != filter.ClientGone {
+		if err := x.pump.failure(); err != nil && err != io.EOF {
+			f.kind, f.err = upstream.Cancelled, err
+			if x.bodyAccepted(err) || x.Local.Status == 0 {
+				f.reason = filter.ClientGone
+			} else {
+				f.reason = x.Local.Reason
+			}
+		}
+	}
+	x.done(c, upstream.Outcome{Kind: f.kind, Latency: time.Duration(now() - x.upstreamAt)}, f.reason)
+	return f
+}
+
+// failUpstream answers for a request that no try could have answered.
+func (x *Exchange) failUpstream(f failure) {
+	x.Resp.Reset()
+	if x.Local.Status != 0 {
+		return
+	}
+	switch f.reason {
+	case filter.ClientGone:
+		x.Flags |= filter.ClientGone.Flag()
+		x.broken = true
+	case filter.NoHealthyEndpoint:
+		x.Fail(503, f.reason, "the backend has no endpoint that can take requests")
+	case filter.Overload:
+		x.Fail(503, f.reason, "the backend has as many connections as its circuit breaker allows")
+	case filter.UpstreamConnectFailure:
+		x.Fail(502, f.reason, "no connection to the backend")
+	case filter.UpstreamTLSFailure:
+		x.Fail(502, f.reason, "the TLS handshake with the backend failed")
+	case filter.UpstreamTimeout:
+		x.Fail(504, f.reason, "the backend did not answer in time")
+	case filter.UpstreamProtocolError:
+		x.Fail(502, f.reason, "the backend's answer is not valid HTTP")
+	default:
+		x.Fail(502, f.reason, "the backend closed the connection before it had answered")
+	}
+	if x.p.Log != nil && x.Local.Status != 0 {
+		x.logFailure(f)
+	}
+}

@@ -1,0 +1,15 @@
+package pipeline
+
+import (
+	"errors"
+
+	"github.com/gridway/gridway/internal/proxy/upstream/http1"
+	"github.com/gridway/gridway/internal/wire/h1"
+)
+
+// isFraming tells errors of what was said on a connection from errors of the
+// connection itself.
+func isFraming(err error) bool {
+	var bad *h1.Error
+	return errors.As(err, &bad) || errors.Is(err, http1.ErrResponseHeadTooLarge)
+}

@@ -1,0 +1,146 @@
+package pipeline
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// leg is one of the tries that a hedged exchange runs side by side. It has an
+// exchange of its own with a copy of the request, because a loser may outlive
+// the exchange by the time that it takes to notice.
+type leg struct {
+	x      *Exchange
+	down   *legDown
+	result failure
+}
+
+// legDown is the client as a leg sees it: it cannot be written to, and it is
+// gone once the leg has lost.
+type legDown struct {
+	Downstream
+	lost atomic.Bool
+}
+
+func (d *legDown) Gone() bool                     { return d.lost.Load() || d.Downstream.Gone() }
+func (d *legDown) Inform(*httpmsg.Response) error { return nil }
+func (d *legDown) Conn() *netx.Conn               { return nil }
+
+// hedge sends the request, sends it again each time the delay has passed
+// without an answer, and keeps the first response. Further tries count against
+// the retry budget.
+func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
+	var (
+		results = make(chan *leg, h.MaxExtra+1)
+		legs    []*leg
+		running int
+		retries int
+		last    failure
+	)
+	defer func() {
+		for range retries {
+			c.RetryDone()
+		}
+	}()
+	start := func() {
+		l := x.newLeg(legs)
+		legs = append(legs, l)
+		running++
+		x.attempts++
+		x.p.Background.Go(func() {
+			l.result = l.x.try(c)
+			results <- l
+		})
+	}
+	start()
+	timer := time.NewTimer(h.Delay)
+	defer timer.Stop()
+	for running > 0 {
+		select {
+		case l := <-results:
+			running--
+			last = l.result
+			if !last.failed() {
+				x.adopt(l)
+				x.reap(c, legs, l, running, results)
+				return failure{}
+			}
+			l.x.Release()
+			if last.reason != filter.ClientGone {
+				timer.Reset(0) // a try that failed is replaced at once
+			}
+		case <-timer.C:
+			if len(legs) > h.MaxExtra || !x.Req.MethodID.Idempotent() {
+				continue
+			}
+			if !c.AllowRetry() {
+				x.Flags |= filter.RetryLimit.Flag()
+				continue
+			}
+			retries++
+			start()
+			timer.Reset(h.Delay)
+		}
+	}
+	return last
+}
+
+// newLeg makes an exchange that can run one try of x.
+func (x *Exchange) newLeg(others []*leg) *leg {
+	l := &leg{x: Get(), down: &legDown{Downstream: x.Down}}
+	y := l.x
+	y.begin()
+	y.p, y.Listener, y.rule, y.backend = x.p, x.Listener, x.rule, x.backend
+	y.Section, y.Route, y.Rule, y.Match = x.Section, x.Route, x.Rule, x.Match
+	y.Client, y.Start, y.started, y.deadline = x.Client, x.Start, x.started, x.deadline
+	y.hash, y.hasHash, y.session = x.hash, x.hasHash, x.session
+	y.Down = l.down
+	y.Req.CopyFrom(&x.Req)
+	y.body.whole, y.body.ended = true, true
+	y.body.first = append([]byte(nil), x.body.first...)
+	y.avoid = append(y.avoid[:0], x.avoid...)
+	for _, o := range others {
+		if e := o.x.picked.Load(); e != nil {
+			y.avoid = append(y.avoid, e)
+		}
+	}
+	return l
+}
+
+// adopt makes the winner's response the exchange's own.
+func (x *Exchange) adopt(l *leg) {
+	x.Resp, l.x.Resp = l.x.Resp, x.Resp
+	x.up, l.x.up = l.x.up, x.up
+	x.up.Rebind(&x.Resp)
+	x.up.Conn().SetWatch(x.Down)
+	x.endpoint = l.x.endpoint
+	x.headAt, x.upstreamAt = l.x.headAt, l.x.upstreamAt
+	l.x.Release()
+}
+
+// reap tells the losers and cleans up behind them in the background.
+func (x *Exchange) reap(c *upstream.Cluster, legs []*leg, winner *leg, running int, results chan *leg) {
+	for _, l := range legs {
+		if l != winner {
+			l.down.lost.Store(true)
+		}
+	}
+	if running == 0 {
+		return
+	}
+	x.p.Background.Go(func() {
+		for range running {
+			l := <-results
+			if !l.result.failed() {
+				l.x.dropConn()
+				c.Done(l.x.endpoint, upstream.Outcome{Kind: upstream.Cancelled})
+			}
+			l.x.Release()
+		}
+	})
+}

@@ -1,0 +1,240 @@
+package pipeline
+
+import (
+	"encoding/hex"
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/telemetry/trace"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// identify finds out who calls and marks the request for the upstream: client
+// address, forwarding headers, request ID, trace context.
+func (x *Exchange) identify() bool {
+	client := &x.Listener.IR.Client
+	if !x.refuseMethod() {
+		return false
+	}
+	trusted := x.resolveClient(client)
+	if client.XForwarded {
+		x.setXForwarded(trusted)
+	}
+	if client.Forwarded {
+		x.setForwarded(trusted)
+	}
+	if client.Via != "" {
+		x.setVia(client.Via)
+	}
+	if client.RequestIDHeader != "" {
+		x.setRequestID(client, trusted)
+	}
+	x.trace = trace.Propagate(&x.Req.Header, &x.Req.Arena, x.p.Trace)
+	return true
+}
+
+// refuseMethod answers what a gateway does not pass on.
+func (x *Exchange) refuseMethod() bool {
+	switch x.Req.MethodID {
+	case httpmsg.MethodConnect:
+		x.Fail(405, filter.BadRequest, "CONNECT is for forward proxies; this is a gateway")
+		return false
+	case httpmsg.MethodTrace, httpmsg.MethodOptions:
+		return x.countForward()
+	}
+	return true
+}
+
+// countForward handles Max-Forwards, RFC 9110 §7.6.2.
+func (x *Exchange) countForward() bool {
+	v := x.Req.Header.Get(httpmsg.NameMaxForwards)
+	if v == nil {
+		return true
+	}
+	n, err := strconv.ParseUint(string(v), 10, 16)
+	switch {
+	case err != nil:
+		x.Fail(400, filter.BadRequest, "Max-Forwards is not a number")
+	case n > 0:
+		x.Req.Header.Set(httpmsg.NameMaxForwards, strconv.AppendUint(x.Req.Arena.Alloc(8)[:0], n-1, 10))
+		return true
+	case x.Req.MethodID == httpmsg.MethodTrace:
+		x.Fail(405, filter.BadRequest, "TRACE is not answered here")
+	default:
+		x.Answer(204, "", nil)
+	}
+	return false
+}
+
+// resolveClient sets Client and tells whether the peer's forwarding headers are trusted.
+func (x *Exchange) resolveClient(c *ir.ClientPolicy) bool {
+	x.Client = x.PeerAddr.Addr().Unmap()
+	switch {
+	case len(c.TrustedProxies) > 0:
+		if !contains(c.TrustedProxies, x.Client) {
+			return false
+		}
+		x.eachForwardedFor(func(addr netip.Addr) bool {
+			x.Client = addr
+			return contains(c.TrustedProxies, addr)
+		})
+		return true
+	case c.TrustedHops > 0:
+		left := c.TrustedHops
+		x.eachForwardedFor(func(addr netip.Addr) bool {
+			x.Client = addr
+			left--
+			return left > 0
+		})
+		return true
+	}
+	return false
+}
+
+// eachForwardedFor calls f for the addresses of X-Forwarded-For, the nearest
+// hop first, until f is false or an entry is not an address.
+func (x *Exchange) eachForwardedFor(f func(netip.Addr) bool) {
+	h := &x.Req.Header
+	for i := h.Len() - 1; i >= 0; i-- {
+		field := h.At(i)
+		if field.ID != httpmsg.NameXForwardedFor {
+			continue
+		}
+		v := field.Value
+		for end := len(v); end >= 0; {
+			start := end
+			for start > 0 && v[start-1] != ',' {
+				start--
+			}
+			addr, err := parseHop(v[start:end])
+			if err != nil || !f(addr) {
+				return
+			}
+			end = start - 1
+		}
+	}
+}
+
+// parseHop reads "IP", "IP:port" or "[IPv6]:port".
+func parseHop(b []byte) (netip.Addr, error) {
+	s := string(httpmsg.TrimOWS(b))
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().Unmap(), nil
+	}
+	addr, err := netip.ParseAddr(s)
+	return addr.Unmap(), err
+}
+
+func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *Exchange) setXForwarded(trusted bool) {
+	h, arena := &x.Req.Header, &x.Req.Arena
+	peer := x.PeerAddr.Addr().Unmap().AppendTo(x.scratch[:0])
+	x.scratch = peer[:0]
+	if trusted && h.Has(httpmsg.NameXForwardedFor) {
+		joined := h.AppendJoined(peer, httpmsg.NameXForwardedFor)
+		x.scratch = joined[:0]
+		h.Set(httpmsg.NameXForwardedFor, arena.Concat(joined[len(peer):], []byte(", "), peer))
+	} else {
+		h.Set(httpmsg.NameXForwardedFor, arena.Copy(peer))
+	}
+	if !trusted || !h.Has(httpmsg.NameXForwardedProto) {
+		h.Set(httpmsg.NameXForwardedProto, arena.CopyString(x.Req.Scheme))
+	}
+	if !trusted || !h.Has(httpmsg.NameXForwardedHost) {
+		h.Set(httpmsg.NameXForwardedHost, x.Req.Host)
+	}
+	if !trusted || !h.Has(httpmsg.NameXForwardedPort) {
+		h.Set(httpmsg.NameXForwardedPort, strconv.AppendUint(arena.Alloc(5)[:0], uint64(x.LocalAddr.Port()), 10))
+	}
+}
+
+// setForwarded writes the standard header, RFC 7239.
+func (x *Exchange) setForwarded(trusted bool) {
+	h := &x.Req.Header
+	b := x.scratch[:0]
+	if trusted && h.Has(httpmsg.NameForwarded) {
+		b = append(h.AppendJoined(b, httpmsg.NameForwarded), ", "...)
+	}
+	peer := x.PeerAddr.Addr().Unmap()
+	b = append(b, "for="...)
+	if peer.Is6() {
+		b = append(peer.AppendTo(append(b, '"', '[')), ']', '"')
+	} else {
+		b = peer.AppendTo(b)
+	}
+	b = append(append(append(b, `;host="`...), x.Req.Host...), `";proto=`...)
+	b = append(b, x.Req.Scheme...)
+	x.scratch = b[:0]
+	h.Set(httpmsg.NameForwarded, x.Req.Arena.Copy(b))
+}
+
+// setVia appends this hop, RFC 9110 §7.6.3.
+func (x *Exchange) setVia(pseudonym string) {
+	h := &x.Req.Header
+	b := x.scratch[:0]
+	if h.Has(httpmsg.NameVia) {
+		b = append(h.AppendJoined(b, httpmsg.NameVia), ", "...)
+	}
+	b = append(b, byte('0'+x.Req.Version/10), '.', byte('0'+x.Req.Version%10), ' ')
+	b = append(b, pseudonym...)
+	x.scratch = b[:0]
+	h.Set(httpmsg.NameVia, x.Req.Arena.Copy(b))
+}
+
+// setRequestID keeps the client's ID where the policy or trust allows it, and
+// makes one otherwise: a random UUID (RFC 9562 version 4).
+func (x *Exchange) setRequestID(c *ir.ClientPolicy, trusted bool) {
+	h := &x.Req.Header
+	name := x.Listener.RequestIDHeader
+	if c.KeepRequestID || trusted {
+		if v := h.GetName(name); validRequestID(v) {
+			x.RequestID = v
+			return
+		}
+	}
+	id := x.Req.Arena.Alloc(36)[:36]
+	appendUUID(id)
+	x.RequestID = id
+	h.SetName(name, id)
+}
+
+// validRequestID bounds what a client may put into our logs.
+func validRequestID(v []byte) bool {
+	if len(v) == 0 || len(v) > 128 {
+		return false
+	}
+	for _, c := range v {
+		if c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func appendUUID(dst []byte) {
+	var b [16]byte
+	hi, lo := rand.Uint64(), rand.Uint64()
+	for i := range 8 {
+		b[i] = byte(hi >> (8 * i))
+		b[8+i] = byte(lo >> (8 * i))
+	}
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	hex.Encode(dst[0:8], b[0:4])
+	hex.Encode(dst[9:13], b[4:6])
+	hex.Encode(dst[14:18], b[6:8])
+	hex.Encode(dst[19:23], b[8:10])
+	hex.Encode(dst[24:36], b[10:16])
+	dst[8], dst[13], dst[18], dst[23] = '-', '-', '-', '-'
+}

@@ -1,0 +1,204 @@
+package pipeline
+
+import (
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/proxy/upstream/http1"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+const (
+	// mirrorQueue bounds what waits for a slow mirror; over it the copy is dropped.
+	mirrorQueue   = 1 << 20
+	mirrorTimeout = 15 * time.Second
+	// maxMirrors bounds the copies in flight in the whole proxy.
+	maxMirrors = 1024
+)
+
+// mirrors are the copies of one exchange's request that are being sent.
+type mirrors struct{ active []*mirror }
+
+// mirror sends one copy on a goroutine that the Mirroring group waits for. The
+// answer is read and forgotten.
+type mirror struct {
+	cluster *upstream.Cluster
+	req     httpmsg.Request
+
+	mu      sync.Mutex
+	changed sync.Cond
+	queue   []byte // guarded by mu
+	ended   bool
+	dropped bool
+}
+
+// Mirroring counts and awaits the copies in flight. Its zero value is ready.
+type Mirroring struct {
+	mu     sync.Mutex
+	active int
+	wg     sync.WaitGroup
+}
+
+// Wait blocks until no copy is in flight; each ends within its time limit.
+func (m *Mirroring) Wait() { m.wg.Wait() }
+
+func (m *Mirroring) enter() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.active >= maxMirrors {
+		return false
+	}
+	m.active++
+	m.wg.Add(1)
+	return true
+}
+
+func (m *Mirroring) leave() {
+	m.mu.Lock()
+	m.active--
+	m.mu.Unlock()
+	m.wg.Done()
+}
+
+// startMirrors begins the copies that the rule asks for. They get the request
+// as it will be sent to the backend.
+func (x *Exchange) startMirrors() {
+	for i := range x.rule.Mirrors {
+		x.startMirror(&x.rule.Mirrors[i])
+	}
+	for i := range x.backend.Mirrors {
+		x.startMirror(&x.backend.Mirrors[i])
+	}
+}
+
+func (x *Exchange) startMirror(m *snapshot.Mirror) {
+	if m.Cluster == nil || !sampled(m.IR) || !x.p.Mirrors.enter() {
+		return
+	}
+	copied := &mirror{cluster: m.Cluster}
+	copied.changed.L = &copied.mu
+	copied.req.CopyFrom(&x.Req)
+	copied.req.Header.Del(httpmsg.NameExpect)
+	if x.body.whole {
+		copied.queue = append(copied.queue, x.body.first...)
+		copied.ended = true
+	} else {
+		x.mirrors.active = append(x.mirrors.active, copied)
+	}
+	go func() {
+		defer x.p.Mirrors.leave()
+		copied.run()
+	}()
+}
+
+func sampled(m *ir.Mirror) bool {
+	return m.Numerator >= m.Denominator || rand.IntN(m.Denominator) < m.Numerator
+}
+
+// feed gives a piece of the body to the copies.
+func (m *mirrors) feed(piece []byte, end bool) {
+	for _, c := range m.active {
+		c.mu.Lock()
+		if len(c.queue)+len(piece) > mirrorQueue {
+			c.dropped = true
+		}
+		if !c.dropped {
+			c.queue = append(c.queue, piece...)
+		}
+		c.ended = c.ended || end
+		c.changed.Signal()
+		c.mu.Unlock()
+	}
+}
+
+// close ends copies whose body will not come to its end.
+func (m *mirrors) close() {
+	for i, c := range m.active {
+		c.mu.Lock()
+		if !c.ended {
+			c.dropped = true
+			c.changed.Signal()
+		}
+		c.mu.Unlock()
+		m.active[i] = nil
+	}
+	m.active = m.active[:0]
+}
+
+// take returns what has been queued, waiting for more if there is nothing.
+func (c *mirror) take() (piece []byte, end, dropped bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.queue) == 0 && !c.ended && !c.dropped {
+		c.changed.Wait()
+	}
+	piece, c.queue = c.queue, nil
+	return piece, c.ended, c.dropped
+}
+
+func (c *mirror) run() {
+	if c.cluster.Begin() != nil {
+		return
+	}
+	defer c.cluster.End()
+	e, err := c.cluster.Pick(&upstream.Query{})
+	if err != nil {
+		return
+	}
+	by := now() + int64(mirrorTimeout)
+	conn, _, err := e.ConnectChecked(by)
+	if err != nil {
+		c.cluster.Done(e, upstream.Outcome{Kind: upstream.ConnectFailure})
+		return
+	}
+	conn.SetReadBy(by)
+	conn.SetWriteBy(by)
+	var s http1.Stream
+	var resp httpmsg.Response
+	s.Begin(conn, defaultResponseHeaderBytes, maxResponseHeaders)
+	err = c.exchange(&s, &resp)
+	if err == nil && s.Reusable() {
+		e.Put(conn)
+	} else {
+		e.Drop(conn)
+	}
+	s.End()
+	kind := upstream.OK
+	if err != nil {
+		kind = upstream.Cancelled
+	}
+	c.cluster.Done(e, upstream.Outcome{Kind: kind, Status: resp.Status})
+}
+
+func (c *mirror) exchange(s *http1.Stream, resp *httpmsg.Response) error {
+	piece, end, dropped := c.take()
+	if err := s.Send(&c.req, piece, end); err != nil {
+		return err
+	}
+	for !end {
+		if dropped {
+			return io.ErrShortWrite
+		}
+		piece, end, dropped = c.take()
+		if err := s.SendBody(piece, end && !dropped, nil); err != nil {
+			return err
+		}
+	}
+	for resp.Status < 200 {
+		if err := s.ReadHead(resp); err != nil {
+			return err
+		}
+	}
+	for {
+		if _, err := s.ReadBody(); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}

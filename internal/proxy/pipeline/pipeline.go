@@ -1,0 +1,118 @@
+// Package pipeline is the request path: what happens to an exchange, in which
+// order, whatever protocol brought it. The phases are fixed here; users choose
+// what happens in a phase, never the order. An exchange runs on one goroutine,
+// which may block; a request body that has not arrived whole has a second one
+// (see pump). Drivers of protocols import the package and call Serve.
+package pipeline
+
+import (
+	"log/slog"
+	"sync"
+
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/trace"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// Pipeline is what all exchanges of a proxy share.
+type Pipeline struct {
+	Metrics *metric.Registry
+	// AccessLog may be nil.
+	AccessLog *accesslog.Logger
+	Log       *slog.Logger
+	Trace     trace.Options
+	// Mirrors counts the copies of requests in flight; Background are the losers
+	// of hedged exchanges. Whoever stops the proxy waits for both.
+	Mirrors    Mirroring
+	Background sync.WaitGroup
+}
+
+// Serve carries the exchange from its parsed head to the end of its response.
+// The driver has set Down, Listener and the parsed request.
+func (p *Pipeline) Serve(x *Exchange) {
+	x.p = p
+	x.begin()
+	if x.identify() && x.match() && x.limitBody() && x.admit() && x.filterRequest() && x.choose() {
+		x.forward()
+	}
+	if x.Local.Status != 0 && !x.headSent {
+		x.replyLocal()
+	}
+	x.finish()
+	x.account()
+}
+
+// match pins the rule that the exchange belongs to.
+func (x *Exchange) match() bool {
+	m, ok := x.Listener.Table.Match(&x.Req, x.sni)
+	x.Section = m.Section
+	if m.Misdirected {
+		x.Fail(421, filter.MisdirectedRequest, "this connection's TLS server name does not serve the requested host")
+		return false
+	}
+	if !ok {
+		x.Fail(404, filter.RouteNotFound, "no route matches this host, path and method")
+		return false
+	}
+	x.rule = m.Value
+	x.Route, x.Rule, x.Match = m.Route, m.Rule, m.Match
+	if d := x.Rule.Policy.Timeouts.Request; d > 0 {
+		x.deadline = x.started + int64(d)
+	}
+	return true
+}
+
+// limitBody refuses a body that is announced to be over the limit.
+func (x *Exchange) limitBody() bool {
+	if max := x.maxBody(); max > 0 && x.Req.Length > max {
+		x.Fail(413, filter.BodyTooLarge, "the request's body is over the limit")
+		return false
+	}
+	return true
+}
+
+// maxBody is the limit of the request's body in bytes; zero is none.
+func (x *Exchange) maxBody() int64 {
+	if x.Rule != nil && x.Rule.Policy.MaxBodyBytes > 0 {
+		return x.Rule.Policy.MaxBodyBytes
+	}
+	return x.Listener.IR.Client.MaxBodyBytes
+}
+
+// filterRequest runs the rule's request filters in their fixed order.
+func (x *Exchange) filterRequest() bool {
+	for _, f := range x.rule.Filters.Request {
+		if f.OnRequest(&x.Exchange) == filter.Reply {
+			return false
+		}
+	}
+	return true
+}
+
+// choose picks the backend by weight, or by the client's session.
+func (x *Exchange) choose() bool {
+	x.backend = x.chooseBackend()
+	if x.backend == nil || x.backend.Cluster == nil {
+		detail := "the rule has no backend"
+		if x.backend != nil {
+			detail = "the rule's backend could not be resolved"
+		}
+		x.Fail(500, filter.BackendInvalid, detail)
+		return false
+	}
+	for _, f := range x.backend.Filters.Request {
+		if f.OnRequest(&x.Exchange) == filter.Reply {
+			return false
+		}
+	}
+	if host := x.backend.Cluster.Config().Host; host != "" {
+		x.Req.SetHost(x.Req.Arena.CopyString(host))
+	}
+	x.hash, x.hasHash = x.backend.Cluster.HashOf(&x.Req, x.Client)
+	return true
+}
+
+// now is the monotonic clock of deadlines.
+func now() int64 { return netx.Monotonic() }

@@ -1,0 +1,148 @@
+package pipeline
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gridway/gridway/internal/proxy/upstream/http1"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// pump sends a request body that has not arrived whole, beside the goroutine
+// that waits for the response. It belongs to the exchange and outlives its
+// tries: each try gets what was kept so far and then what comes. Only the pump
+// reads the body while it runs.
+type pump struct {
+	x *Exchange
+
+	mu      sync.Mutex
+	changed sync.Cond
+	// target is the try that gets the body; nil between tries and after a
+	// failed write. Guarded by mu, as are the body's kept bytes.
+	target  *http1.Stream
+	stopped bool
+	running bool
+	// ended: the last piece was sent, or tried to be.
+	ended atomic.Bool
+}
+
+// start hands the body to a try whose head was sent, and starts the goroutine
+// on the first call. It replays what earlier tries have sent.
+func (p *pump) start(x *Exchange, s *http1.Stream) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changed.L == nil {
+		p.changed.L = &p.mu
+	}
+	b := &x.body
+	if ended := p.ended.Load(); len(b.kept) > 0 || ended {
+		if err := s.SendBody(b.kept, ended, b.trailer(x)); err != nil || ended {
+			return err
+		}
+	}
+	p.target = s
+	if !p.running {
+		p.x, p.running, p.stopped = x, true, false
+		go p.run()
+		return nil
+	}
+	p.changed.Broadcast()
+	return nil
+}
+
+func (p *pump) run() {
+	b := &p.x.body
+	for {
+		piece, err := b.next()
+		p.mu.Lock()
+		if err != nil && err != io.EOF {
+			p.fail()
+			return
+		}
+		for p.target == nil && !p.stopped {
+			p.changed.Wait()
+		}
+		if p.stopped {
+			p.finish()
+			return
+		}
+		b.keep(piece)
+		ended := err == io.EOF
+		p.x.mirrors.feed(piece, ended)
+		p.target.Conn().SetWriteBy(p.x.streamDeadline())
+		if p.target.SendBody(piece, ended, b.trailer(p.x)) != nil {
+			// The goroutine that reads the response sees why.
+			p.target = nil
+		}
+		if ended {
+			p.ended.Store(true)
+			p.finish()
+			return
+		}
+		p.mu.Unlock()
+	}
+}
+
+// fail ends the try: without its body the request cannot be answered well.
+func (p *pump) fail() {
+	if p.target != nil {
+		p.target.Conn().Close()
+	}
+	p.finish()
+}
+
+// finish is called with mu held, and releases it.
+func (p *pump) finish() {
+	p.running = false
+	p.target = nil
+	p.changed.Broadcast()
+	p.mu.Unlock()
+}
+
+// detach takes the body away from a try whose connection was closed.
+func (p *pump) detach() {
+	p.mu.Lock()
+	p.target = nil
+	p.mu.Unlock()
+}
+
+// stop ends the goroutine and waits for it; the rest of the body stays unread.
+// Unless the body was complete, the caller has closed the try's connection, so
+// that no write can hold the pump.
+func (p *pump) stop() {
+	if p.x == nil {
+		return
+	}
+	p.mu.Lock()
+	if p.running {
+		p.stopped = true
+		p.changed.Broadcast()
+		p.x.Down.StopBody()
+		for p.running {
+			p.changed.Wait()
+		}
+	}
+	p.x, p.target, p.stopped = nil, nil, false
+	p.ended.Store(false)
+	p.mu.Unlock()
+}
+
+// complete tells whether all of the body was sent. It never waits.
+func (p *pump) complete() bool { return p.x == nil || p.ended.Load() }
+
+// failure is why the body could not be read, if that happened. The caller has
+// closed the try's connection.
+func (p *pump) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.x.body.err
+}
+
+// trailer is what follows a chunked body; body filters drop it.
+func (b *requestBody) trailer(x *Exchange) *httpmsg.Header {
+	if b.wrapped != nil || x.Req.Trailer.Len() == 0 {
+		return nil
+	}
+	return &x.Req.Trailer
+}

@@ -1,0 +1,76 @@
+package pipeline
+
+import (
+	"strconv"
+
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+var (
+	serverName  = []byte("gridway")
+	problemType = []byte("application/problem+json")
+)
+
+// replyLocal sends the reply that a filter or a failure has set.
+func (x *Exchange) replyLocal() {
+	r := &x.Resp
+	local := &x.Local
+	r.Status, r.Reason, r.Version = local.Status, nil, httpmsg.HTTP11
+	body := local.Body
+	h := &r.Header
+	if body == nil && local.Reason != filter.ReasonNone {
+		x.scratch = appendProblem(x.scratch[:0], local, x.RequestID)
+		body = x.scratch
+		h.Set(httpmsg.NameContentType, problemType)
+	} else if local.ContentType != "" {
+		h.Set(httpmsg.NameContentType, x.Req.Arena.CopyString(local.ContentType))
+	}
+	h.Set(httpmsg.NameServer, serverName)
+	h.Set(httpmsg.NameDate, x.Listener.Clock.Date())
+	if local.Reason != filter.ReasonNone {
+		h.Set(httpmsg.NameXGridwayReason, x.Req.Arena.CopyString(local.Reason.String()))
+	}
+	if x.RequestID != nil {
+		h.SetName(x.Listener.RequestIDHeader, x.RequestID)
+	}
+	r.Body, r.Length = httpmsg.BodyLength, int64(len(body))
+	if noBody(local.Status) {
+		r.Body, r.Length, body = httpmsg.BodyNone, 0, nil
+	}
+	x.filterResponse()
+	if x.Req.MethodID == httpmsg.MethodHead {
+		body = nil
+	}
+	if x.writeHead() != nil {
+		return
+	}
+	if len(body) > 0 && x.writeBody(body) != nil {
+		return
+	}
+	x.endResponse(nil)
+}
+
+// noBody tells whether a final status never has a body (RFC 9110 §6.4.1).
+func noBody(status int) bool { return status == 204 || status == 304 }
+
+// appendProblem appends a problem document, RFC 9457, with "reason" and
+// "request_id" as extension members.
+func appendProblem(dst []byte, l *filter.LocalReply, id []byte) []byte {
+	dst = append(dst, `{"type":"about:blank","title":`...)
+	dst = strconv.AppendQuote(dst, httpmsg.StatusText(l.Status))
+	dst = append(dst, `,"status":`...)
+	dst = strconv.AppendInt(dst, int64(l.Status), 10)
+	if l.Detail != "" {
+		dst = append(dst, `,"detail":`...)
+		dst = strconv.AppendQuote(dst, l.Detail)
+	}
+	dst = append(dst, `,"reason":"`...)
+	dst = append(dst, l.Reason.String()...)
+	dst = append(dst, '"')
+	if id != nil {
+		dst = append(dst, `,"request_id":"`...)
+		dst = append(append(dst, id...), '"')
+	}
+	return append(dst, '}', '\n')
+}

@@ -1,0 +1,279 @@
+package pipeline
+
+import (
+	"io"
+	"time"
+
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/wire/h1"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+const (
+	defaultResponseHeaderBytes = 64 << 10
+	maxResponseHeaders         = 512
+	// spliceFrom is the body size from which moving it inside the kernel pays.
+	spliceFrom = 64 << 10
+	spliceStep = 256 << 10
+)
+
+// respond passes the response of the last try on.
+func (x *Exchange) respond(c *upstream.Cluster) {
+	o := upstream.Outcome{Kind: upstream.OK, Status: x.Resp.Status, Latency: time.Duration(x.headAt - x.upstreamAt)}
+	if x.Resp.Status == 101 {
+		x.tunnel(c, o)
+		return
+	}
+	x.up.Conn().SetReadBy(x.streamDeadline())
+	h1.StripHopByHop(&x.Resp.Header)
+	x.keepSession()
+	x.filterResponse()
+	err := x.relay()
+	switch {
+	case err == nil:
+	case x.broken:
+		x.Flags |= filter.ClientGone.Flag()
+		o.Kind = upstream.Cancelled
+	default:
+		o.Kind = x.cutShort(err)
+	}
+	x.returnConn(c, o)
+}
+
+// cutShort ends a response whose upstream failed in the middle, so that the
+// client can tell.
+func (x *Exchange) cutShort(err error) upstream.OutcomeKind {
+	x.broken = true
+	x.Down.Abort()
+	if netx.IsTimeout(err) {
+		x.Flags |= filter.UpstreamTimeout.Flag()
+		return upstream.Timeout
+	}
+	if err == netx.ErrWatchGone {
+		x.Flags |= filter.ClientGone.Flag()
+		return upstream.Cancelled
+	}
+	x.Flags |= filter.UpstreamReset.Flag()
+	return upstream.Reset
+}
+
+// filterResponse runs the response filters: the backend's, then the rule's.
+func (x *Exchange) filterResponse() {
+	if x.backend != nil {
+		for _, f := range x.backend.Filters.Response {
+			f.OnResponse(&x.Exchange)
+		}
+	}
+	if x.rule != nil {
+		for _, f := range x.rule.Filters.Response {
+			f.OnResponse(&x.Exchange)
+		}
+	}
+}
+
+// streamDeadline is when the next piece of the response must have come.
+func (x *Exchange) streamDeadline() int64 {
+	t := &x.Rule.Policy.Timeouts
+	by := x.deadline
+	if t.MaxStream > 0 {
+		if m := x.started + int64(t.MaxStream); by == 0 || m < by {
+			by = m
+		}
+	}
+	if t.Idle > 0 {
+		if m := now() + int64(t.Idle); by == 0 || m < by {
+			by = m
+		}
+	}
+	return by
+}
+
+// relay copies head and body to the client.
+func (x *Exchange) relay() error {
+	if err := x.writeHead(); err != nil {
+		return err
+	}
+	if x.Req.MethodID == httpmsg.MethodHead || x.Resp.Body == httpmsg.BodyNone {
+		return x.endResponse(nil)
+	}
+	if funcs := x.ResponseBodyFuncs(); len(funcs) > 0 {
+		return x.relayFiltered(funcs)
+	}
+	if x.Resp.Body == httpmsg.BodyLength && x.Resp.Length >= spliceFrom && !x.up.Buffered() {
+		if done, err := x.relaySpliced(); done || err != nil {
+			return err
+		}
+	}
+	if !x.up.Buffered() { // the body may be long in coming
+		if err := x.flush(); err != nil {
+			return err
+		}
+	}
+	for {
+		piece, err := x.up.ReadBody()
+		if len(piece) > 0 {
+			if werr := x.writeBody(piece); werr != nil {
+				return werr
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return x.endResponse(&x.Resp.Trailer)
+		case err != nil:
+			return err
+		}
+		if !x.up.Buffered() {
+			if err := x.flush(); err != nil {
+				return err
+			}
+			if x.Resp.Length >= spliceFrom {
+				if done, err := x.relaySpliced(); done || err != nil {
+					return err
+				}
+			}
+			x.up.Conn().SetReadBy(x.streamDeadline())
+		}
+	}
+}
+
+// relaySpliced moves the rest of a long body inside the kernel where both sides
+// are plain TCP. It goes in steps, so that the stream's timeouts hold for each.
+func (x *Exchange) relaySpliced() (done bool, err error) {
+	down, up := x.Down.Conn(), x.up.Conn()
+	if down == nil || down.IsTLS() || up.IsTLS() {
+		return false, nil
+	}
+	if err := x.flush(); err != nil {
+		return false, err
+	}
+	for {
+		up.SetReadBy(x.streamDeadline())
+		down.SetWriteBy(x.clientDeadline())
+		n, err := x.up.Splice(down, spliceStep)
+		x.sent += n
+		switch {
+		case err != nil:
+			x.broken = x.broken || down.Gone()
+			return false, err
+		case n == 0:
+			return done, nil
+		case x.up.Ended():
+			return true, x.endResponse(nil)
+		}
+	}
+}
+
+// clientDeadline is when the client must have taken the next piece.
+func (x *Exchange) clientDeadline() int64 {
+	if d := x.Listener.IR.Client.BodyIdleTimeout; d > 0 {
+		return now() + int64(d)
+	}
+	return 0
+}
+
+// relayFiltered copies a body through the filters that asked for it.
+func (x *Exchange) relayFiltered(funcs []filter.BodyFunc) (err error) {
+	src := &upstreamBody{x: x}
+	var r io.Reader = src
+	for _, f := range funcs {
+		r = f(r)
+	}
+	if c, ok := r.(io.Closer); ok {
+		defer c.Close()
+	}
+	buf := x.bodyBuffer()
+	if !x.up.Buffered() {
+		if err := x.flush(); err != nil {
+			return err
+		}
+	}
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			if werr := x.writeBody(buf[:n]); werr != nil {
+				return werr
+			}
+			if werr := x.flush(); werr != nil {
+				return werr
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return x.endResponse(nil)
+		case err != nil:
+			return err
+		}
+		x.up.Conn().SetReadBy(x.streamDeadline())
+	}
+}
+
+func (x *Exchange) bodyBuffer() []byte {
+	if x.body.piece == nil {
+		x.body.piece = make([]byte, 16<<10)
+	}
+	return x.body.piece
+}
+
+// upstreamBody is the response's body as a reader.
+type upstreamBody struct {
+	x    *Exchange
+	rest []byte
+}
+
+func (u *upstreamBody) Read(p []byte) (int, error) {
+	if len(u.rest) == 0 {
+		piece, err := u.x.up.ReadBody()
+		if len(piece) == 0 {
+			return 0, err
+		}
+		u.rest = piece
+	}
+	n := copy(p, u.rest)
+	u.rest = u.rest[n:]
+	return n, nil
+}
+
+func (x *Exchange) writeHead() error {
+	x.headSent = true
+	x.status = x.Resp.Status
+	return x.client(x.Down.WriteHead(&x.Resp))
+}
+
+func (x *Exchange) writeBody(p []byte) error {
+	x.sent += int64(len(p))
+	return x.client(x.Down.WriteBody(p))
+}
+
+func (x *Exchange) flush() error { return x.client(x.Down.Flush()) }
+
+func (x *Exchange) endResponse(trailer *httpmsg.Header) error {
+	return x.client(x.Down.End(trailer))
+}
+
+// client marks errors of the client's side.
+func (x *Exchange) client(err error) error {
+	if err != nil {
+		x.broken = true
+	}
+	return err
+}
+
+// inform passes an interim response on (RFC 9110 §15.2). HTTP/1.0 has none.
+func (x *Exchange) inform() error {
+	if x.Req.Version < httpmsg.HTTP11 {
+		return nil
+	}
+	h1.StripHopByHop(&x.Resp.Header)
+	return x.client(x.Down.Inform(&x.Resp))
+}
+
+// sendContinue asks for a body that is read here before it goes upstream.
+func (x *Exchange) sendContinue() error {
+	x.Resp.Reset()
+	x.Resp.Status = 100
+	err := x.inform()
+	x.Resp.Reset()
+	return err
+}

@@ -1,0 +1,139 @@
+package pipeline
+
+import (
+	"slices"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/proxy/upstream/retry"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// tries sends the request until there is a response to pass on, or no further
+// try is allowed.
+func (x *Exchange) tries(c *upstream.Cluster) failure {
+	if h := x.Rule.Policy.Hedge; h != nil && x.body.whole {
+		return x.hedge(c, h)
+	}
+	r := x.Rule.Policy.Retry
+	for {
+		x.attempts++
+		f := x.try(c)
+		if x.retried {
+			c.RetryDone()
+			x.retried = false
+		}
+		if r == nil || !x.wantsRetry(r, f) {
+			return f
+		}
+		if !c.AllowRetry() {
+			x.Flags |= filter.RetryLimit.Flag()
+			return f
+		}
+		x.retried = true
+		pause := x.pause(r, f)
+		if !f.failed() {
+			x.discardResponse(c)
+		}
+		if x.endpoint != nil {
+			x.avoid = append(x.avoid, x.endpoint)
+		}
+		if pause > 0 && !x.wait(pause) {
+			c.RetryDone()
+			x.retried = false
+			return x.interrupted()
+		}
+	}
+}
+
+// interrupted says why a wait between tries did not end well.
+func (x *Exchange) interrupted() failure {
+	if x.Down.Gone() {
+		return failure{reason: filter.ClientGone, kind: upstream.Cancelled}
+	}
+	return failure{reason: filter.UpstreamTimeout, kind: upstream.Timeout}
+}
+
+// wantsRetry applies the route's conditions to how a try ended.
+func (x *Exchange) wantsRetry(r *ir.Retry, f failure) bool {
+	if x.attempts > r.Attempts || !x.body.replayable() || x.deadline > 0 && now() >= x.deadline {
+		return false
+	}
+	if !f.failed() {
+		return slices.Contains(r.Statuses, x.Resp.Status) && x.mayResend(r)
+	}
+	switch f.reason {
+	case filter.UpstreamConnectFailure, filter.UpstreamTLSFailure:
+		return r.ConnectFailure
+	case filter.UpstreamTimeout:
+		if !f.sent {
+			return r.ConnectFailure || r.Timeout
+		}
+		return r.Timeout && x.mayResend(r)
+	case filter.UpstreamReset, filter.UpstreamProtocolError:
+		return r.Reset && x.mayResend(r)
+	}
+	return false
+}
+
+// mayResend tells whether the method may be sent again after it was sent once.
+func (x *Exchange) mayResend(r *ir.Retry) bool {
+	if len(r.Methods) == 0 {
+		return x.Req.MethodID.Idempotent()
+	}
+	return slices.Contains(r.Methods, string(x.Req.Method))
+}
+
+// pause is the wait before the next try: what the upstream asks for, within the
+// bound, or an exponential back-off with full jitter.
+func (x *Exchange) pause(r *ir.Retry, f failure) time.Duration {
+	if r.RetryAfter && !f.failed() {
+		if v := x.Resp.Header.Get(httpmsg.NameRetryAfter); v != nil {
+			if d, ok := retry.After(v, x.Start); ok && (r.RetryAfterMax == 0 || d <= r.RetryAfterMax) {
+				return d
+			}
+		}
+	}
+	return retry.Backoff(r.BackoffBase, r.BackoffMax, x.attempts)
+}
+
+// discardResponse ends a try whose response is not passed on.
+func (x *Exchange) discardResponse(c *upstream.Cluster) {
+	status := x.Resp.Status
+	const drainPieces = 4
+	for range drainPieces {
+		if _, err := x.up.ReadBody(); err != nil || !x.up.Buffered() {
+			break
+		}
+	}
+	x.returnConn(c, upstream.Outcome{Kind: upstream.OK, Status: status, Latency: time.Duration(x.headAt - x.upstreamAt)})
+	x.Resp.Reset()
+}
+
+// returnConn ends a try: the connection goes back to the pool when both sides
+// have said all they had to.
+func (x *Exchange) returnConn(c *upstream.Cluster, o upstream.Outcome) {
+	conn := x.up.Conn()
+	if conn == nil {
+		return
+	}
+	conn.SetWatch(nil)
+	if x.pump.complete() && x.up.Reusable() {
+		x.endpoint.Put(conn)
+	} else {
+		x.endpoint.Drop(conn)
+		x.pump.detach()
+	}
+	x.up.End()
+	x.done(c, o, reasonOf(o.Kind))
+}
+
+// replayBytes is how much of a request body is kept for another try.
+func (x *Exchange) replayBytes() int64 {
+	if r := x.Rule.Policy.Retry; r != nil {
+		return r.MaxReplayBytes
+	}
+	return 0
+}

@@ -1,0 +1,211 @@
+// Package proxy is the data plane: it turns an ir.Config into listening
+// sockets, route tables and clusters, and swaps one configuration for the next
+// without dropping work. It owns the listeners, the clusters and their
+// goroutines; Shutdown waits for all of them. It knows nothing of where a
+// configuration comes from. Package app imports it.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/admission"
+	"github.com/gridway/gridway/internal/proxy/listen"
+	"github.com/gridway/gridway/internal/proxy/pipeline"
+	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/wire/tlsx"
+	"github.com/gridway/gridway/internal/wire/tlsx/ocspstaple"
+)
+
+// Options of a data plane.
+type Options struct {
+	Log     *slog.Logger
+	Metrics *metric.Registry
+	// AccessLog may be nil: no access log.
+	AccessLog *accesslog.Logger
+	// Zone is where this proxy runs; clusters may prefer endpoints there.
+	Zone string
+	// DrainTimeout is how long the connections of a removed listener may take to end.
+	DrainTimeout time.Duration
+	// IdleGrace is how long idle connections may still bring a request once a
+	// drain has begun; zero means a second.
+	IdleGrace time.Duration
+}
+
+// Proxy is a running data plane.
+type Proxy struct {
+	opts     Options
+	set      *upstream.Set
+	stapler  *ocspstaple.Stapler
+	pipeline *pipeline.Pipeline
+	deps     snapshot.Deps
+
+	snap atomic.Pointer[snapshot.Snapshot]
+
+	mu        sync.Mutex
+	listeners map[string]*listen.Listener // guarded by mu
+	stopped   bool                        // guarded by mu
+	draining  sync.WaitGroup
+	drainCtx  context.Context
+	drainStop context.CancelFunc
+}
+
+// New makes a data plane that serves nothing yet.
+func New(o Options) *Proxy {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(metric.Build{})
+	}
+	if o.DrainTimeout == 0 {
+		o.DrainTimeout = 30 * time.Second
+	}
+	if o.IdleGrace == 0 {
+		o.IdleGrace = time.Second
+	}
+	set := upstream.New(upstream.Options{Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
+	p := &Proxy{
+		opts: o, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
+		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log},
+		deps: snapshot.Deps{
+			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
+		},
+		listeners: map[string]*listen.Listener{},
+	}
+	p.drainCtx, p.drainStop = context.WithCancel(context.Background())
+	return p
+}
+
+// Apply makes cfg the configuration of every request from now on: new sockets
+// are open before old ones are closed, and connections with work keep it. An
+// error names what could not be applied (a port that is taken, a certificate
+// that cannot be used); the rest of cfg serves all the same.
+func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return errors.New("proxy: the data plane was shut down")
+	}
+	var errs []error
+	if err := p.set.Apply(cfg.Clusters); err != nil {
+		errs = append(errs, err)
+	}
+	snap, err := snapshot.Build(cfg, p.snap.Load(), p.deps)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	for _, l := range cfg.Listeners {
+		built := snap.Listeners[l.Name]
+		if built == nil {
+			continue
+		}
+		if err := p.applyListener(ctx, l, built); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	p.snap.Store(snap)
+	for name, l := range p.listeners {
+		if snap.Listeners[name] == nil && !named(cfg, name) {
+			delete(p.listeners, name)
+			p.drain(l)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// applyListener opens or updates one socket.
+func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapshot.Listener) error {
+	if open := p.listeners[l.Name]; open != nil {
+		return open.Set(built)
+	}
+	open, err := listen.Open(ctx, l, listen.Options{Pipeline: p.pipeline, Log: p.opts.Log, Stapler: p.stapler, IdleGrace: p.opts.IdleGrace})
+	if err != nil {
+		return err
+	}
+	err = open.Set(built)
+	open.Start()
+	p.listeners[l.Name] = open
+	p.opts.Log.Info("listening", "listener", l.Name, "protocol", l.Protocol)
+	return err
+}
+
+// named tells whether cfg has a listener of that name, even one that failed to build.
+func named(cfg *ir.Config, name string) bool {
+	for _, l := range cfg.Listeners {
+		if l.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// drain ends a listener that is no longer configured, in the background.
+func (p *Proxy) drain(l *listen.Listener) {
+	p.draining.Go(func() {
+		ctx, cancel := context.WithTimeout(p.drainCtx, p.opts.DrainTimeout)
+		defer cancel()
+		if err := l.Drain(ctx); err != nil {
+			p.opts.Log.Warn("drain", "error", err)
+		}
+	})
+}
+
+// Update replaces the endpoints of one cluster; it is false for a cluster that is not in use.
+func (p *Proxy) Update(u ir.EndpointUpdate) bool { return p.set.Update(u) }
+
+// Upstreams is the set of clusters, for status and explain.
+func (p *Proxy) Upstreams() *upstream.Set { return p.set }
+
+// Snapshot is what serves now; nil before the first Apply.
+func (p *Proxy) Snapshot() *snapshot.Snapshot { return p.snap.Load() }
+
+// Listening lists the open sockets by listener name.
+func (p *Proxy) Listening() map[string]netip.AddrPort {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	open := make(map[string]netip.AddrPort, len(p.listeners))
+	for name, l := range p.listeners {
+		open[name] = l.Addr()
+	}
+	return open
+}
+
+// Shutdown stops accepting, lets exchanges end until ctx is done, then cuts
+// them off, and returns when everything has stopped.
+func (p *Proxy) Shutdown(ctx context.Context) error {
+	p.mu.Lock()
+	p.stopped = true
+	listeners := p.listeners
+	p.listeners = map[string]*listen.Listener{}
+	p.mu.Unlock()
+
+	errs := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { errs <- l.Drain(ctx) }()
+	}
+	var err error
+	for range listeners {
+		err = errors.Join(err, <-errs)
+	}
+	p.drainStop()
+	p.draining.Wait()
+	p.pipeline.Background.Wait()
+	p.pipeline.Mirrors.Wait()
+	p.set.Close()
+	p.stapler.Close()
+	if err != nil {
+		return fmt.Errorf("shutdown: %w", err)
+	}
+	return nil
+}

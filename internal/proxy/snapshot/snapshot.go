@@ -1,0 +1,217 @@
+// Package snapshot is the running form of one IR: route tables whose rules hold
+// their filters, clusters, limiters and metrics. A snapshot is built whole, is
+// immutable, and is swapped by one atomic pointer; an exchange pins the
+// listener it arrived on. Rules of unchanged routes are shared between
+// snapshots. It owns no goroutines. The pipeline and listen import it.
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/admission"
+	"github.com/gridway/gridway/internal/proxy/filters"
+	"github.com/gridway/gridway/internal/proxy/filters/session"
+	"github.com/gridway/gridway/internal/proxy/route"
+	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+)
+
+// Snapshot is one running configuration.
+type Snapshot struct {
+	Config    *ir.Config
+	Listeners map[string]*Listener // by ir.Listener.Name
+	rules     map[string]*builtRoute
+}
+
+// Listener is what serves the connections of one socket.
+type Listener struct {
+	IR    *ir.Listener
+	Table *route.Table[*Rule]
+	// RequestIDHeader is the name as bytes, "X-Request-Id" if none is configured.
+	RequestIDHeader []byte
+	Metrics         *metric.Listener
+	Clock           *Clock
+	Revision        uint64
+}
+
+// Rule is a rule with everything that it needs at run time.
+type Rule struct {
+	IR          *ir.Rule
+	Filters     filters.Chain
+	Backends    []Backend
+	TotalWeight uint32
+	Mirrors     []Mirror
+	Limiter     *admission.Limiter
+	Session     *session.Session
+	Metrics     *metric.Route
+}
+
+// Backend is a share of a rule's traffic. Cluster is nil for a backend that
+// could not be resolved.
+type Backend struct {
+	IR      *ir.BackendRef
+	Cluster *upstream.Cluster
+	Filters filters.Chain
+	Mirrors []Mirror
+	Metrics *metric.Cluster
+}
+
+// Mirror is a copy's target.
+type Mirror struct {
+	IR      *ir.Mirror
+	Cluster *upstream.Cluster
+}
+
+// builtRoute remembers what was built for a route, for the next snapshot.
+type builtRoute struct {
+	route *ir.Route
+	rules []*Rule
+}
+
+// Deps is what outlives snapshots.
+type Deps struct {
+	Upstreams *upstream.Set
+	Admission *admission.Set
+	Metrics   *metric.Registry
+	Clock     *Clock
+}
+
+// Build makes the running form of cfg. The clusters were applied to
+// d.Upstreams before. prev may be nil.
+func Build(cfg *ir.Config, prev *Snapshot, d Deps) (*Snapshot, error) {
+	s := &Snapshot{
+		Config:    cfg,
+		Listeners: make(map[string]*Listener, len(cfg.Listeners)),
+		rules:     make(map[string]*builtRoute, len(cfg.Routes)),
+	}
+	for _, r := range cfg.Routes {
+		if prev != nil {
+			if b := prev.rules[r.Name]; b != nil && b.reusable(r, d.Upstreams) {
+				s.rules[r.Name] = b
+				continue
+			}
+		}
+		s.rules[r.Name] = buildRoute(r, d)
+	}
+	var errs []error
+	for _, l := range cfg.Listeners {
+		built, err := s.buildListener(l, prev, d)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("listener %s: %w", l.Name, err))
+			continue
+		}
+		s.Listeners[l.Name] = built
+	}
+	return s, errors.Join(errs...)
+}
+
+// reusable tells whether r is what b was built from and its clusters still run.
+func (b *builtRoute) reusable(r *ir.Route, set *upstream.Set) bool {
+	if b.route != r && (b.route.Hash != r.Hash || r.Hash == 0) {
+		return false
+	}
+	for _, rule := range b.rules {
+		for i := range rule.Backends {
+			if be := &rule.Backends[i]; !sameCluster(be.Cluster, be.IR.Cluster, set) || !sameMirrors(be.Mirrors, set) {
+				return false
+			}
+		}
+		if !sameMirrors(rule.Mirrors, set) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameCluster(c *upstream.Cluster, name string, set *upstream.Set) bool {
+	return name == "" || set.Cluster(name) == c
+}
+
+func sameMirrors(ms []Mirror, set *upstream.Set) bool {
+	for i := range ms {
+		if !sameCluster(ms[i].Cluster, ms[i].IR.Cluster, set) {
+			return false
+		}
+	}
+	return true
+}
+
+func buildRoute(r *ir.Route, d Deps) *builtRoute {
+	b := &builtRoute{route: r, rules: make([]*Rule, len(r.Rules))}
+	for i, rule := range r.Rules {
+		b.rules[i] = buildRule(rule, d)
+	}
+	return b
+}
+
+func buildRule(rule *ir.Rule, d Deps) *Rule {
+	built := &Rule{
+		IR:      rule,
+		Filters: filters.ForRule(rule),
+		Mirrors: buildMirrors(rule.Filters.Mirrors, d),
+		Metrics: d.Metrics.Route(rule.ID),
+	}
+	if rule.Policy.Admission != nil {
+		built.Limiter = d.Admission.Get(rule.Policy.Admission)
+	}
+	if rule.Policy.Session != nil {
+		built.Session = session.New(rule.Policy.Session)
+	}
+	built.Backends = make([]Backend, len(rule.Backends))
+	for i := range rule.Backends {
+		ref := &rule.Backends[i]
+		built.TotalWeight += ref.Weight
+		be := Backend{IR: ref, Filters: filters.ForBackend(&ref.Filters), Mirrors: buildMirrors(ref.Filters.Mirrors, d)}
+		if ref.Cluster != "" {
+			be.Cluster = d.Upstreams.Cluster(ref.Cluster)
+			be.Metrics = d.Metrics.Cluster(ref.Cluster)
+		}
+		built.Backends[i] = be
+	}
+	return built
+}
+
+func buildMirrors(ms []ir.Mirror, d Deps) []Mirror {
+	if len(ms) == 0 {
+		return nil
+	}
+	built := make([]Mirror, len(ms))
+	for i := range ms {
+		built[i] = Mirror{IR: &ms[i], Cluster: d.Upstreams.Cluster(ms[i].Cluster)}
+	}
+	return built
+}
+
+func (s *Snapshot) buildListener(l *ir.Listener, prev *Snapshot, d Deps) (*Listener, error) {
+	var prevTable *route.Table[*Rule]
+	if prev != nil {
+		if p := prev.Listeners[l.Name]; p != nil {
+			prevTable = p.Table
+		}
+	}
+	sections := make([]route.Section[*Rule], len(l.Sections))
+	for i, sec := range l.Sections {
+		sections[i].Section = sec
+		for _, a := range sec.Routes {
+			b := s.rules[a.Route]
+			if b == nil {
+				return nil, fmt.Errorf("section %s names route %s, which is not in the configuration", sec.Name, a.Route)
+			}
+			sections[i].Routes = append(sections[i].Routes, route.Attached[*Rule]{Route: b.route, Hostnames: a.Hostnames, Values: b.rules})
+		}
+	}
+	table, err := route.Build(sections, prevTable)
+	if err != nil {
+		return nil, err
+	}
+	header := l.Client.RequestIDHeader
+	if header == "" {
+		header = "X-Request-Id"
+	}
+	return &Listener{
+		IR: l, Table: table, RequestIDHeader: []byte(header),
+		Metrics: d.Metrics.Listener(l.Name), Clock: d.Clock, Revision: s.Config.Revision,
+	}, nil
+}
