@@ -110,9 +110,6 @@ func (s *routeScope) choose(p *parent, candidates []*section) {
 	})
 	if len(named) == 0 {
 		what, remedy := fmt.Sprintf("no listener %q", p.ref.SectionName), didYouMean(p.ref.SectionName, names)
-		if p.ref.SectionName == "" {
-			what = "no listener"
-		}
 		if p.ref.Port != 0 {
 			what = fmt.Sprintf("no listener on port %d", p.ref.Port)
 			if p.ref.SectionName != "" {

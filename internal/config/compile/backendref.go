@@ -91,7 +91,9 @@ func (s *routeScope) depend(b *backend) {
 		}
 	}
 	s.state.missing = s.state.missing || b.missing
-	s.state.shared = append(s.state.shared, b.problems...)
+	for _, p := range b.problems {
+		s.compiler.reportOnce(p)
+	}
 }
 
 // agreedPolicies are the policies on the backends of a rule as far as they can
@@ -144,9 +146,6 @@ func speaksOfExchange(spec *v1alpha1.TrafficPolicySpec) bool {
 
 // clusterName compiles the cluster of a backend for this rule and returns its name.
 func (s *filterScope) clusterName(b *backend) string {
-	if s.unserved {
-		return b.base.Name
-	}
 	full := append(append(slices.Clip(s.chain), b.policies...), s.ctx.chain...)
 	merged := s.merge(full)
 	s.note(merged)
@@ -163,6 +162,7 @@ func (s *filterScope) backends(field string, rule *gwv1.HTTPRouteRule, fields []
 		x := ir.BackendRef{Weight: r.weight, Problem: r.problem, Ref: ir.Ref{Kind: r.key.Kind, Namespace: r.key.Namespace, Name: r.key.Name}}
 		if r.backend != nil {
 			x.Ref = r.backend.base.Ref
+			x.Cluster = s.clusterName(r.backend)
 			for _, p := range policyRefs(s.merge(r.backend.policies).winners) {
 				if !slices.Contains(out.Policies, p) {
 					out.Policies = append(out.Policies, p)
@@ -171,9 +171,7 @@ func (s *filterScope) backends(field string, rule *gwv1.HTTPRouteRule, fields []
 			var broken string
 			x.Filters, broken = s.filters(fields[j]+".filters", rule.BackendRefs[j].Filters, out.Matches)
 			if broken != "" {
-				x.Filters, x.Problem = ir.Filters{}, broken
-			} else {
-				x.Cluster = s.clusterName(r.backend)
+				x.Cluster, x.Filters, x.Problem = "", ir.Filters{}, broken
 			}
 		}
 		total += x.Weight

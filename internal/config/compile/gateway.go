@@ -100,7 +100,6 @@ func (c *compiler) newGateway(o *store.Object, spec gwv1.GatewaySpec) *gateway {
 			s.accepted.Message = firstFault(gw.faults, s.field)
 		}
 		names[l.Name] = true
-		s.refused = s.refused || gw.accepted.Status == status.False
 		gw.sections = append(gw.sections, s)
 	}
 	return gw
@@ -128,9 +127,6 @@ func (c *compiler) bindAddresses(gw *gateway) {
 	}
 	if len(gw.spec.Addresses) == 0 {
 		gw.addresses = []string{""}
-	}
-	if gw.used == gw.object && faulty(gw.faults, "spec.listeners") && len(gw.spec.Listeners) == 0 {
-		gw.accepted.Status, gw.accepted.Reason, gw.accepted.Message = status.False, string(gwv1.GatewayReasonInvalid), gw.faults[0].message
 	}
 }
 
@@ -187,7 +183,7 @@ func (c *compiler) finishGateways() {
 			o.Addresses = gw.addresses
 		}
 		o.Conditions = gw.conditions()
-		c.say(o)
+		c.statuses = append(c.statuses, o)
 	}
 }
 

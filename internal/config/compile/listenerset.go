@@ -78,7 +78,6 @@ func (c *compiler) newListenerSet(gw *gateway, o *store.Object, v *gwv1.Listener
 			s.accepted.Status, s.accepted.Reason = status.False, string(gwv1.ListenerReasonInvalid)
 			s.accepted.Message = firstFault(set.faults, s.field)
 		}
-		s.refused = s.refused || gw.accepted.Status == status.False
 		set.sections = append(set.sections, s)
 	}
 	gw.sets = append(gw.sets, set)
@@ -138,6 +137,6 @@ func (c *compiler) finishListenerSets() {
 			programmed.Status, programmed.Reason = status.False, string(gwv1.ListenerSetReasonInvalid)
 		}
 		st.Conditions = []status.Condition{set.accepted, programmed}
-		c.say(st)
+		c.statuses = append(c.statuses, st)
 	}
 }

@@ -46,7 +46,7 @@ func (c *compiler) refuseUnbuilt() {
 					Reason: "UnsupportedKind", Message: message, Generation: st.Generation,
 				}}
 			}
-			c.say(st)
+			c.statuses = append(c.statuses, st)
 		}
 	}
 }

@@ -49,9 +49,8 @@ func expectation(shownValue, pattern string) (message, remedy string) {
 	return fmt.Sprintf("%s is not %s", shownValue, what), remedy
 }
 
-// unknownField reports a field that the schema does not have, and returns the
-// one that was probably meant.
-func (w *walker) unknownField(name *yaml.Node, s *schema.Node) string {
+// unknownField reports a field that the schema does not have.
+func (w *walker) unknownField(name *yaml.Node, s *schema.Node) {
 	p := store.Problem{
 		Code: "UnknownField", Position: w.position(name),
 		Message: fmt.Sprintf("unknown field %q", name.Value),
@@ -67,5 +66,4 @@ func (w *walker) unknownField(name *yaml.Node, s *schema.Node) string {
 		p.Remedy = "the fields here are " + strings.Join(fields, ", ")
 	}
 	w.report(p)
-	return near
 }

@@ -1,0 +1,73 @@
+# The same targets serve a person and CI.
+SHELL := /bin/bash
+BIN := $(CURDIR)/bin
+GO ?= go
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show the targets.
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Run the tour: a shop of services behind a Gridway edge.
+	$(GO) run ./cmd/gridway demo
+
+.PHONY: build
+build: ## Build bin/gridway.
+	$(GO) build -trimpath -o $(BIN)/gridway ./cmd/gridway
+
+.PHONY: setup
+setup: ## Install what the tests need and is missing (Debian packages, tools).
+	./scripts/setup test
+
+.PHONY: lint
+lint: setup ## Vet, format and lint.
+	golangci-lint run ./...
+	$(GO) mod tidy -diff
+
+.PHONY: generate
+generate: ## Write generated files anew: CRDs, schema, reference pages.
+	$(GO) generate ./...
+
+.PHONY: generate-check
+generate-check: ## Fail if a generated file is not current.
+	./scripts/generate-check
+
+.PHONY: docs
+docs: ## Write the generated pages of docs/ anew.
+	$(GO) generate ./...
+
+.PHONY: test
+test: setup lint generate-check fuzz-short unit ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+
+.PHONY: unit
+unit: ## All tests with -race, shuffled, and the runner's summary.
+	gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg -- -race -shuffle=on -timeout 15m ./...
+
+.PHONY: fuzz-short
+fuzz-short: ## Run each fuzz target for a few seconds.
+	./scripts/fuzz 3s
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for a minute (FUZZTIME=1m).
+	./scripts/fuzz $(or $(FUZZTIME),1m)
+
+.PHONY: soak
+soak: ## Ten minutes of load with reloads, upstream kills and slow clients (SOAK=10m).
+	./scripts/setup test
+	SOAK=$(or $(SOAK),10m) $(GO) test -run TestSoak -count=1 -timeout 1h -v ./test/soak
+
+.PHONY: bench
+bench: ## Measure beside NGINX, HAProxy and net/http; writes docs/performance.
+	./scripts/setup bench
+	$(GO) run ./bench $(BENCHFLAGS)
+
+.PHONY: bench-go
+bench-go: ## Go benchmarks of the hot packages, for benchstat.
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./internal/wire/... ./internal/proxy/... ./internal/telemetry/...
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf $(BIN) bench/out

@@ -1,0 +1,195 @@
+// Package arch proves the layer rules: who may import whom. A rule that fails
+// here is changed only together with docs/architecture.md.
+package arch
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/gridway/gridway/"
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+	Standard   bool
+}
+
+// rule bounds what packages below a folder may import.
+type rule struct {
+	name string
+	// of is a folder prefix; except are folders inside it with rules of their own.
+	of     string
+	except []string
+	// allow lists module folders that may be imported directly; nil allows all.
+	allow []string
+	// external lists the only packages from outside the module and the standard
+	// library that may be imported directly; nil allows all.
+	external []string
+	// never lists what must not even be reached indirectly: a module folder, or
+	// an import path from elsewhere.
+	never []string
+}
+
+var rules = []rule{
+	{
+		name: "ir is plain data: standard library only",
+		of:   "internal/ir", allow: []string{}, external: []string{},
+	},
+	{
+		name: "wire knows bytes, never routes", of: "internal/wire",
+		except:   []string{"internal/wire/tlsx"},
+		allow:    []string{"internal/wire"},
+		external: []string{"golang.org/x/sys"},
+		never:    []string{"internal/ir", "internal/proxy", "internal/config", "api", "k8s.io"},
+	},
+	{
+		name: "tlsx takes its settings from ir", of: "internal/wire/tlsx",
+		allow: []string{"internal/wire", "internal/ir"}, external: []string{"golang.org/x/crypto/ocsp", "golang.org/x/sys"},
+		never: []string{"internal/proxy", "internal/config", "api", "k8s.io"},
+	},
+	{
+		name: "the data plane is free of the control plane", of: "internal/proxy",
+		except: []string{"internal/proxy/filters", "internal/proxy/filter"},
+		allow:  []string{"internal/ir", "internal/wire", "internal/proxy", "internal/telemetry", "internal/mesh/identity"},
+		never:  []string{"internal/config", "internal/surface", "internal/cli", "internal/app", "api", "k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc"},
+	},
+	{
+		name: "filters see the exchange and nothing behind it", of: "internal/proxy/filters",
+		allow: []string{"internal/ir", "internal/wire/httpmsg", "internal/proxy/filter", "internal/proxy/filters"},
+		never: []string{"internal/proxy/pipeline", "internal/proxy/upstream", "internal/config", "api", "k8s.io"},
+	},
+	{
+		name: "compile is a pure function of objects", of: "internal/config/compile",
+		allow: []string{"api", "internal/ir", "internal/config"},
+		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "k8s.io/client-go", "net/http/httptest"},
+	},
+	{
+		name: "sources fill the store", of: "internal/config/source",
+		allow: []string{"api", "internal/ir", "internal/config"},
+		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "k8s.io/client-go"},
+	},
+	{
+		name: "telemetry does not know the control plane", of: "internal/telemetry",
+		never: []string{"internal/config", "internal/surface", "internal/cli", "internal/app", "api", "k8s.io"},
+	},
+}
+
+func TestLayers(t *testing.T) {
+	pkgs := load(t)
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) {
+			for _, p := range pkgs {
+				if r.covers(p.ImportPath) {
+					r.check(t, p)
+				}
+			}
+		})
+	}
+}
+
+// Engines know their own protocol; the drivers choose among them.
+func TestEnginesAreIndependent(t *testing.T) {
+	engines := []string{"h1", "hpack", "h2", "h3", "ws", "l4"}
+	for _, p := range load(t) {
+		from := engineOf(p.ImportPath, engines)
+		for _, imp := range p.Imports {
+			to := engineOf(imp, engines)
+			if from == "" || to == "" || from == to || from == "h2" && to == "hpack" {
+				continue
+			}
+			t.Errorf("%s imports %s: engines never import each other, except h2 its hpack", p.ImportPath, imp)
+		}
+	}
+}
+
+func TestPackageNames(t *testing.T) {
+	for _, p := range load(t) {
+		name := p.ImportPath[strings.LastIndexByte(p.ImportPath, '/')+1:]
+		if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "base", "types", "misc"}, name) {
+			t.Errorf("%s: the name says nothing about what is inside", p.ImportPath)
+		}
+	}
+}
+
+func (r *rule) covers(path string) bool {
+	for _, e := range r.except {
+		if under(path, e) {
+			return false
+		}
+	}
+	return under(path, r.of)
+}
+
+func (r *rule) check(t *testing.T, p pkg) {
+	t.Helper()
+	for _, imp := range p.Imports {
+		switch {
+		case strings.HasPrefix(imp, module):
+			if r.allow != nil && !slices.ContainsFunc(r.allow, func(f string) bool { return under(imp, f) }) && !under(imp, r.of) {
+				t.Errorf("%s imports %s", p.ImportPath, imp)
+			}
+		case strings.Contains(strings.SplitN(imp, "/", 2)[0], "."):
+			if r.external != nil && !slices.ContainsFunc(r.external, func(f string) bool { return within(imp, f) }) {
+				t.Errorf("%s imports %s", p.ImportPath, imp)
+			}
+		}
+	}
+	for _, dep := range p.Deps {
+		for _, n := range r.never {
+			if under(dep, n) || within(dep, n) {
+				t.Errorf("%s reaches %s", p.ImportPath, dep)
+			}
+		}
+	}
+}
+
+// under tells whether a path of this module is the folder or inside it.
+func under(path, folder string) bool {
+	rel, ok := strings.CutPrefix(path, module)
+	return ok && within(rel, folder)
+}
+
+func within(path, folder string) bool {
+	return path == folder || strings.HasPrefix(path, folder+"/")
+}
+
+func engineOf(path string, engines []string) string {
+	for _, e := range engines {
+		if under(path, "internal/wire/"+e) {
+			return e
+		}
+	}
+	return ""
+}
+
+func load(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps,Standard", "./...")
+	cmd.Dir = "../.."
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.String())
+	}
+	var pkgs []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); dec.More(); {
+		var p pkg
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(p.ImportPath, module) {
+			pkgs = append(pkgs, p)
+		}
+	}
+	if len(pkgs) < 5 {
+		t.Fatalf("go list found %d packages of the module; the rules would prove nothing", len(pkgs))
+	}
+	return pkgs
+}

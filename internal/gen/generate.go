@@ -1,3 +1,0 @@
-package main
-
-//go:generate sh -c "cd ../.. && go run ./internal/gen"
