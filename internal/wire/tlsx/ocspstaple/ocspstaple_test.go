@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,11 +27,12 @@ type responder struct {
 	t            *testing.T
 	leaf, issuer *x509.Certificate
 	key          *ecdsa.PrivateKey
-	asked        int
-	fail         bool
 	status       int
 	body         []byte // sent instead of a response when set
 	lifetime     time.Duration
+
+	asked atomic.Int32
+	fail  atomic.Bool
 }
 
 func newResponder(t *testing.T) *responder {
@@ -63,8 +65,8 @@ func (r *responder) certificate(parent, template *x509.Certificate) *x509.Certif
 }
 
 func (r *responder) RoundTrip(req *http.Request) (*http.Response, error) {
-	r.asked++
-	if r.fail {
+	r.asked.Add(1)
+	if r.fail.Load() {
 		return nil, errors.New("the responder is down")
 	}
 	in, err := io.ReadAll(req.Body)
@@ -98,33 +100,33 @@ func TestRefreshAndOutage(t *testing.T) {
 		}
 		synctest.Wait()
 		first := staple()
-		if first == nil || r.asked != 1 {
-			t.Fatalf("no response; asked %d times", r.asked)
+		if first == nil || r.asked.Load() != 1 {
+			t.Fatalf("no response; asked %d times", r.asked.Load())
 		}
 		// Nothing happens before half of its life is over; then it is replaced.
 		advance(4*time.Hour - time.Minute)
-		if r.asked != 1 {
-			t.Errorf("asked %d times", r.asked)
+		if r.asked.Load() != 1 {
+			t.Errorf("asked %d times", r.asked.Load())
 		}
 		advance(2 * time.Minute)
 		second := staple()
-		if r.asked != 2 || bytes.Equal(first, second) {
-			t.Errorf("asked %d times", r.asked)
+		if r.asked.Load() != 2 || bytes.Equal(first, second) {
+			t.Errorf("asked %d times", r.asked.Load())
 		}
 		// An outage: the last good one stays until it ends, and no longer.
-		r.fail = true
+		r.fail.Store(true)
 		advance(7 * time.Hour)
 		if !bytes.Equal(staple(), second) {
 			t.Error("the last good response is gone while it is valid")
 		}
-		if r.asked < 6 || r.asked > 15 {
-			t.Errorf("asked %d times during the outage", r.asked)
+		if r.asked.Load() < 6 || r.asked.Load() > 15 {
+			t.Errorf("asked %d times during the outage", r.asked.Load())
 		}
 		advance(2 * time.Hour)
 		if staple() != nil {
 			t.Error("an expired response is stapled")
 		}
-		r.fail = false
+		r.fail.Store(false)
 		advance(time.Hour)
 		if staple() == nil {
 			t.Error("not asked again after the outage")
@@ -167,8 +169,8 @@ func TestRefused(t *testing.T) {
 				defer s.Close()
 				s.Staple(r.leaf, r.issuer)
 				synctest.Wait()
-				if s.Staple(r.leaf, r.issuer) != nil || r.asked != 1 {
-					t.Errorf("stapled; asked %d times", r.asked)
+				if s.Staple(r.leaf, r.issuer) != nil || r.asked.Load() != 1 {
+					t.Errorf("stapled; asked %d times", r.asked.Load())
 				}
 			})
 		})
@@ -182,10 +184,10 @@ func TestForgotten(t *testing.T) {
 		defer s.Close()
 		s.Staple(r.leaf, r.issuer)
 		advance(8 * 24 * time.Hour)
-		asked := r.asked
+		asked := r.asked.Load()
 		advance(8 * 24 * time.Hour)
-		if r.asked != asked {
-			t.Errorf("asked %d times more for a certificate that nobody uses", r.asked-asked)
+		if r.asked.Load() != asked {
+			t.Errorf("asked %d times more for a certificate that nobody uses", r.asked.Load()-asked)
 		}
 	})
 }
