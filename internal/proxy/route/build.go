@@ -8,15 +8,17 @@ import (
 )
 
 // Build makes a table. What prev, which may be nil, has built for a hostname is
-// kept if the same routes are attached under it in the same order; routes are
-// the same if they are one *ir.Route, or have equal names and non-zero hashes.
+// kept if routes with the same matches are attached under it in the same order.
+// Those of one *ir.Route are the same, those of two with equal names and non-zero
+// hashes are too, and others are compared: so a change of backends, filters or
+// policies costs next to nothing.
 //
 // It fails only on a regular expression that does not compile, and on a number
 // of values that differs from the number of rules; compile rules both out.
 func Build[T any](sections []Section[T], prev *Table[T]) (*Table[T], error) {
 	t := &Table[T]{}
 	for i := range sections {
-		if err := t.add(&sections[i]); err != nil {
+		if err := t.add(&sections[i], prev); err != nil {
 			return nil, err
 		}
 	}
@@ -38,11 +40,19 @@ func Build[T any](sections []Section[T], prev *Table[T]) (*Table[T], error) {
 	return t, nil
 }
 
-func (t *Table[T]) add(s *Section[T]) error {
+func (t *Table[T]) add(s *Section[T], prev *Table[T]) error {
 	name := normalHost(s.Section.Hostname)
+	var before *group[T] // its sizes are a good guess at what comes
+	if prev != nil {
+		before, _ = prev.sections.get(name)
+	}
 	g, ok := t.sections.get(name)
 	if !ok {
 		g = &group[T]{hostname: name}
+		if before != nil {
+			g.hosts.sizeLike(&before.hosts)
+			g.ordered = make([]*host[T], 0, len(before.ordered))
+		}
 		t.sections.set(name, g)
 		t.ordered = append(t.ordered, g)
 	}
@@ -54,19 +64,24 @@ func (t *Table[T]) add(s *Section[T]) error {
 		}
 		x := hosted[T]{section: s.Section, route: a.Route, values: a.Values}
 		if len(a.Hostnames) == 0 {
-			g.attach("", x)
+			g.attach("", x, before)
 		}
 		for _, hostname := range a.Hostnames {
-			g.attach(normalHost(hostname), x)
+			g.attach(normalHost(hostname), x, before)
 		}
 	}
 	return nil
 }
 
-func (g *group[T]) attach(hostname string, x hosted[T]) {
+func (g *group[T]) attach(hostname string, x hosted[T], before *group[T]) {
 	h, ok := g.hosts.get(hostname)
 	if !ok {
 		h = &host[T]{name: hostname}
+		if before != nil {
+			if old, ok := before.hosts.get(hostname); ok {
+				h.routes = make([]hosted[T], 0, len(old.routes))
+			}
+		}
 		g.hosts.set(hostname, h)
 		g.ordered = append(g.ordered, h)
 	}
@@ -108,6 +123,23 @@ func (h *host[T]) build(old *host[T]) error {
 	return nil
 }
 
+// sameRoute tells whether both routes make the same tree.
 func sameRoute[T any](a, b hosted[T]) bool {
-	return a.route == b.route || a.route.Hash != 0 && a.route.Hash == b.route.Hash && a.route.Name == b.route.Name
+	x, y := a.route, b.route
+	if x == y {
+		return true
+	}
+	if x.Name != y.Name {
+		return false
+	}
+	if x.Hash != 0 && x.Hash == y.Hash {
+		return true
+	}
+	return compareAge(x, y) == 0 && slices.EqualFunc(x.Rules, y.Rules, func(a, b *ir.Rule) bool {
+		return a == b || slices.EqualFunc(a.Matches, b.Matches, sameMatch)
+	})
+}
+
+func sameMatch(a, b ir.Match) bool {
+	return a.Path == b.Path && a.Method == b.Method && slices.Equal(a.Headers, b.Headers) && slices.Equal(a.Query, b.Query)
 }

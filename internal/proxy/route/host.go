@@ -35,6 +35,16 @@ func (h *hostIndex[V]) set(hostname string, v V) {
 	}
 }
 
+// sizeLike makes room for as much as other holds.
+func (h *hostIndex[V]) sizeLike(other *hostIndex[V]) {
+	if n := len(other.exact); n > 0 {
+		h.exact = make(map[string]V, n)
+	}
+	if n := len(other.wild); n > 0 {
+		h.wild = make(map[string]V, n)
+	}
+}
+
 // get returns what was set for just this hostname.
 func (h *hostIndex[V]) get(hostname string) (v V, ok bool) {
 	switch {

@@ -3,11 +3,11 @@ package route
 import (
 	"bytes"
 	"hash/maphash"
-	"strings"
 )
 
 // node is a place in the tree of path segments. Chains of nodes with one child
-// and no routes are one node with a label of several segments.
+// and no routes are one node with a label of several segments. It fills a cache
+// line of 64 bytes: with many routes, memory is what a lookup waits for.
 type node struct {
 	// label is the segments from the parent to here, without the slash in front.
 	label string
@@ -26,139 +26,22 @@ type span struct{ start, end int32 }
 
 func (s span) empty() bool { return s.start == s.end }
 
-// kids finds children by the hash of the first segment of their labels. It is
-// open addressing over a power of two, at most half full; the slots hold no
-// pointers, so that the collector does not scan large tables.
+// kids are the children of a node: one, or a hash table by the first segment of
+// their labels, with open addressing over a power of two.
 type kids struct {
-	slots []slot
-	count int32
+	start, mask int32 // of the tree's slots
+	only        int32 // the child, if there is just one
+	count       int32
 }
 
+// slot holds no pointers, so that the collector does not scan large tables.
 type slot struct {
 	hash uint32
 	node int32 // index + 1; zero is a free slot
 }
 
-func (k *kids) find(nodes []node, hash uint32, segment []byte) int32 {
-	if len(k.slots) == 0 {
-		return noNode
-	}
-	mask := uint32(len(k.slots) - 1)
-	for i := hash & mask; ; i = (i + 1) & mask {
-		s := k.slots[i]
-		if s.node == 0 {
-			return noNode
-		}
-		if s.hash == hash && startsWithSegment(nodes[s.node-1].label, segment) {
-			return s.node - 1
-		}
-	}
-}
-
-func startsWithSegment(label string, segment []byte) bool {
-	return len(label) >= len(segment) && label[:len(segment)] == string(segment) &&
-		(len(label) == len(segment) || label[len(segment)] == '/')
-}
-
-func (k *kids) add(hash uint32, n int32) {
-	if int(k.count+1)*2 > len(k.slots) {
-		old := k.slots
-		k.slots = make([]slot, max(2, 2*len(old)))
-		for _, s := range old {
-			if s.node != 0 {
-				k.put(s)
-			}
-		}
-	}
-	k.put(slot{hash, n + 1})
-	k.count++
-}
-
-func (k *kids) put(s slot) {
-	mask := uint32(len(k.slots) - 1)
-	i := s.hash & mask
-	for k.slots[i].node != 0 {
-		i = (i + 1) & mask
-	}
-	k.slots[i] = s
-}
-
-// replace makes the slot of child old name child n, which begins with the same segment.
-func (k *kids) replace(hash uint32, old, n int32) {
-	mask := uint32(len(k.slots) - 1)
-	i := hash & mask
-	for k.slots[i].node != old+1 {
-		i = (i + 1) & mask
-	}
-	k.slots[i].node = n + 1
-}
-
 func (t *tree) hash(segment []byte) uint32 {
 	return uint32(maphash.Bytes(t.seed, segment))
-}
-
-func firstSegment(s string) string {
-	if i := strings.IndexByte(s, '/'); i >= 0 {
-		return s[:i]
-	}
-	return s
-}
-
-// insert returns the node for the segments of key, which is a path without the
-// slash in front. ok is false for the root, which has no segments at all;
-// the key "" with ok is the one empty segment of the path "/".
-func (t *tree) insert(key string, ok bool) int32 {
-	at := int32(0)
-	for ok {
-		first := []byte(firstSegment(key))
-		hash := t.hash(first)
-		child := t.nodes[at].kids.find(t.nodes, hash, first)
-		if child == noNode {
-			child = t.newNode(key)
-			t.nodes[at].kids.add(hash, child)
-			return child
-		}
-		label := t.nodes[child].label
-		common := commonSegments(label, key)
-		if common < len(label) {
-			child = t.split(at, child, hash, common)
-		}
-		at = child
-		if ok = common < len(key); ok {
-			key = key[common+1:]
-		}
-	}
-	return at
-}
-
-// split puts a node between at and its child, for the first n bytes of the label.
-func (t *tree) split(at, child int32, hash uint32, n int) int32 {
-	label := t.nodes[child].label
-	middle := t.newNode(label[:n])
-	t.nodes[at].kids.replace(hash, child, middle)
-	rest := label[n+1:]
-	t.nodes[child].label = rest
-	t.nodes[middle].kids.add(t.hash([]byte(firstSegment(rest))), child)
-	return middle
-}
-
-func (t *tree) newNode(label string) int32 {
-	t.nodes = append(t.nodes, node{label: label, upPrefix: noNode, upRegex: noNode})
-	return int32(len(t.nodes) - 1)
-}
-
-// commonSegments returns how many bytes of whole segments both texts start with.
-func commonSegments(a, b string) int {
-	n, last := min(len(a), len(b)), 0
-	for i := 0; i < n && a[i] == b[i]; i++ {
-		if a[i] == '/' {
-			last = i
-		}
-		if i == n-1 && (len(a) == n || a[n] == '/') && (len(b) == n || b[n] == '/') {
-			last = n
-		}
-	}
-	return last
 }
 
 // walk goes down as far as the path leads. exact is the node for the whole path
@@ -180,24 +63,47 @@ func (t *tree) walk(path []byte) (exact, prefix, regex int32) {
 			}
 			return noNode, prefix, regex
 		}
-		rest := path[pos+1:]
-		segment := rest
-		if i := bytes.IndexByte(rest, '/'); i >= 0 {
-			segment = rest[:i]
-		}
-		next := n.kids.find(t.nodes, t.hash(segment), segment)
+		next, length := t.child(&n.kids, path[pos+1:])
 		if next == noNode {
 			return noNode, prefix, regex
 		}
-		label := t.nodes[next].label
-		if len(label) > len(segment) && !startsWithLabel(rest, label) {
-			return noNode, prefix, regex
-		}
-		at, pos = next, pos+1+len(label)
+		at, pos = next, pos+1+length
 	}
 }
 
-func startsWithLabel(rest []byte, label string) bool {
-	return len(rest) >= len(label) && string(rest[:len(label)]) == label &&
-		(len(rest) == len(label) || rest[len(label)] == '/')
+// child returns the child whose label the rest of a path starts with, and the
+// length of the label.
+func (t *tree) child(k *kids, rest []byte) (next int32, length int) {
+	if k.count <= 1 {
+		if k.count == 0 || !startsWith(rest, t.nodes[k.only].label) {
+			return noNode, 0
+		}
+		return k.only, len(t.nodes[k.only].label)
+	}
+	segment := rest
+	if i := bytes.IndexByte(rest, '/'); i >= 0 {
+		segment = rest[:i]
+	}
+	hash := t.hash(segment)
+	slots := t.slots[k.start : k.start+k.mask+1]
+	for i := int32(hash) & k.mask; ; i = (i + 1) & k.mask {
+		s := slots[i]
+		if s.node == 0 {
+			return noNode, 0
+		}
+		if s.hash != hash {
+			continue
+		}
+		label := t.nodes[s.node-1].label
+		if startsWith(rest, label) {
+			return s.node - 1, len(label)
+		}
+		// Another segment may have the same hash.
+	}
+}
+
+// startsWith compares whole segments.
+func startsWith(path []byte, label string) bool {
+	return len(path) >= len(label) && string(path[:len(label)]) == label &&
+		(len(path) == len(label) || path[len(label)] == '/')
 }

@@ -15,6 +15,7 @@ import (
 type tree struct {
 	seed    maphash.Seed
 	nodes   []node
+	slots   []slot
 	entries []entry
 }
 
@@ -33,13 +34,15 @@ func newTree(routes []*ir.Route) (*tree, error) {
 		return nil, err
 	}
 	t := &tree{seed: maphash.MakeSeed()}
+	b := builder{tree: t}
 	t.nodes = make([]node, 0, len(candidates)+1)
-	t.newNode("")
+	b.tables = make([]table, 0, len(candidates)+1)
+	b.newNode("")
 	for i := range candidates {
-		candidates[i].node = t.place(&candidates[i])
+		candidates[i].node = b.place(&candidates[i])
 	}
 	t.fill(candidates)
-	t.link(0, noNode, noNode)
+	b.finish()
 	return t, nil
 }
 
@@ -71,7 +74,9 @@ func ages(routes []*ir.Route) (age []int32, matches int) {
 			matches += len(rule.Matches)
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int32) int { return compareAge(routes[a], routes[b]) })
+	if !slices.IsSortedFunc(routes, compareAge) {
+		slices.SortStableFunc(order, func(a, b int32) int { return compareAge(routes[a], routes[b]) })
+	}
 	age = make([]int32, len(routes))
 	for place, i := range order {
 		age[i] = int32(place)
@@ -110,7 +115,7 @@ func normalPath(p string) string {
 
 // place returns the node that holds a candidate. A regular expression stays at
 // the whole segments that all of its matches start with.
-func (t *tree) place(c *candidate) int32 {
+func (b *builder) place(c *candidate) int32 {
 	path := c.path
 	if c.class == classRegex {
 		literal := string(c.pattern.literal)
@@ -122,7 +127,7 @@ func (t *tree) place(c *candidate) int32 {
 	if !strings.HasPrefix(path, "/") {
 		return 0
 	}
-	return t.insert(path[1:], true)
+	return b.insert(path[1:])
 }
 
 // fill puts the candidates into entries, those of a span side by side and in
@@ -178,23 +183,6 @@ func (t *tree) spanOf(c *candidate) *span {
 		return &n.regex
 	default:
 		return &n.prefix
-	}
-}
-
-// link lets each node know its nearest ancestors with something to fall back to.
-func (t *tree) link(at, prefix, regex int32) {
-	n := &t.nodes[at]
-	n.upPrefix, n.upRegex = prefix, regex
-	if !n.prefix.empty() {
-		prefix = at
-	}
-	if !n.regex.empty() {
-		regex = at
-	}
-	for _, s := range n.kids.slots {
-		if s.node != 0 {
-			t.link(s.node-1, prefix, regex)
-		}
 	}
 }
 
