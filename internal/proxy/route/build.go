@@ -103,7 +103,11 @@ func (h *host[T]) build(old *host[T]) error {
 			routes[i] = h.routes[i].route
 		}
 		var err error
-		if h.tree, err = newTree(routes); err != nil {
+		var before *tree
+		if old != nil {
+			before = old.tree
+		}
+		if h.tree, err = newTree(routes, before); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -98,5 +99,27 @@ func TestMatchAllocatesNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { table.Match(x, "A.example.com") }); n != 0 {
 			t.Errorf("%s: %v allocations", c.want, n)
 		}
+	}
+}
+
+// A change beside regular expressions does not compile them again.
+func TestPatternsAreKept(t *testing.T) {
+	rules := []*ir.Rule{}
+	for i := range 200 {
+		rules = append(rules, rule(fmt.Sprint(i), path(ir.Regex, fmt.Sprintf("/r%d/[0-9a-f]+/(x|y)*", i))))
+	}
+	sections := []route.Section[string]{section("", attach("regexes", nil, rules...), attach("changing", nil, rule("c", prefix("/c"))))}
+	table := build(t, sections...)
+	changed := *sections[0].Routes[1].Route
+	changed.Rules = []*ir.Rule{rule("c", prefix("/d"))}
+	sections[0].Routes[1].Route = &changed
+	fresh := testing.AllocsPerRun(1, func() { build(t, sections...) })
+	kept := testing.AllocsPerRun(1, func() {
+		if _, err := route.Build(sections, table); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if kept*10 > fresh {
+		t.Errorf("%v allocations, a fresh table takes %v", kept, fresh)
 	}
 }

@@ -40,11 +40,11 @@ const (
 	failureQuery
 )
 
-func compileConditions(m *ir.Match) (*conditions, error) {
+func compileConditions(m *ir.Match, c *compiler) (*conditions, error) {
 	if m.Method == "" && len(m.Headers) == 0 && len(m.Query) == 0 {
 		return nil, nil
 	}
-	c := &conditions{method: m.Method}
+	out := &conditions{method: m.Method}
 	for i := range m.Headers {
 		v := &m.Headers[i]
 		if repeated(m.Headers[:i], v.Name, true) {
@@ -57,23 +57,23 @@ func compileConditions(m *ir.Match) (*conditions, error) {
 			value: v.Value,
 		}
 		var err error
-		if h.pattern, err = valuePattern(v); err != nil {
+		if h.pattern, err = c.value(v); err != nil {
 			return nil, err
 		}
-		c.headers = append(c.headers, h)
+		out.headers = append(out.headers, h)
 	}
 	for i := range m.Query {
 		v := &m.Query[i]
 		if repeated(m.Query[:i], v.Name, false) {
 			continue
 		}
-		p, err := valuePattern(v)
+		p, err := c.value(v)
 		if err != nil {
 			return nil, err
 		}
-		c.query = append(c.query, queryCondition{name: v.Name, value: v.Value, pattern: p})
+		out.query = append(out.query, queryCondition{name: v.Name, value: v.Value, pattern: p})
 	}
-	return c, nil
+	return out, nil
 }
 
 // repeated tells whether an earlier entry has the name: the API has only the
@@ -85,13 +85,6 @@ func repeated(earlier []ir.ValueMatch, name string, fold bool) bool {
 		}
 	}
 	return false
-}
-
-func valuePattern(v *ir.ValueMatch) (*pattern, error) {
-	if v.Type != ir.Regex {
-		return nil, nil
-	}
-	return compilePattern(v.Value)
 }
 
 func (c *conditions) hold(r *httpmsg.Request) bool {

@@ -18,6 +18,26 @@ type pattern struct {
 	any bool
 }
 
+// patterns are the compiled expressions of a tree. Compiling is by far the most
+// expensive part of building one, so the next tree takes them over.
+type patterns map[string]*pattern
+
+// get returns the pattern from here, from before, or compiled.
+func (p patterns) get(expr string, before patterns) (*pattern, error) {
+	if known, ok := p[expr]; ok {
+		return known, nil
+	}
+	known, ok := before[expr]
+	if !ok {
+		var err error
+		if known, err = compilePattern(expr); err != nil {
+			return nil, err
+		}
+	}
+	p[expr] = known
+	return known, nil
+}
+
 func compilePattern(expr string) (*pattern, error) {
 	// The expression by itself comes first, so that one with an unbalanced
 	// parenthesis cannot become valid by the group around it.

@@ -17,6 +17,8 @@ type tree struct {
 	nodes   []node
 	slots   []slot
 	entries []entry
+	// patterns are for the next tree.
+	patterns patterns
 }
 
 // entry is one match of one rule. Entries of a span are in order of precedence.
@@ -28,12 +30,17 @@ type entry struct {
 	route, rule, match int32 // indices into the routes that the tree was built from
 }
 
-func newTree(routes []*ir.Route) (*tree, error) {
-	candidates, err := collect(routes)
+// newTree takes over from old, which may be nil, what is expensive to make.
+func newTree(routes []*ir.Route, old *tree) (*tree, error) {
+	c := compiler{patterns: make(patterns)}
+	if old != nil {
+		c.before = old.patterns
+	}
+	candidates, err := c.collect(routes)
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{seed: maphash.MakeSeed()}
+	t := &tree{seed: maphash.MakeSeed(), patterns: c.patterns}
 	b := builder{tree: t}
 	t.nodes = make([]node, 0, len(candidates)+1)
 	b.tables = make([]table, 0, len(candidates)+1)
@@ -46,19 +53,30 @@ func newTree(routes []*ir.Route) (*tree, error) {
 	return t, nil
 }
 
+// compiler turns matches into candidates.
+type compiler struct{ patterns, before patterns }
+
+// value returns the pattern of a regular expression, and nil for an exact value.
+func (c *compiler) value(v *ir.ValueMatch) (*pattern, error) {
+	if v.Type != ir.Regex {
+		return nil, nil
+	}
+	return c.patterns.get(v.Value, c.before)
+}
+
 // collect lists the matches of all rules with what precedence needs.
-func collect(routes []*ir.Route) ([]candidate, error) {
+func (c *compiler) collect(routes []*ir.Route) ([]candidate, error) {
 	age, total := ages(routes)
 	out := make([]candidate, 0, total)
 	for i, r := range routes {
 		for j, rule := range r.Rules {
 			for k := range rule.Matches {
-				c, err := newCandidate(&rule.Matches[k])
+				x, err := c.candidate(&rule.Matches[k])
 				if err != nil {
 					return nil, fmt.Errorf("%s, match %d: %w", rule.ID, k, err)
 				}
-				c.age, c.route, c.rule, c.match = age[i], int32(i), int32(j), int32(k)
-				out = append(out, c)
+				x.age, x.route, x.rule, x.match = age[i], int32(i), int32(j), int32(k)
+				out = append(out, x)
 			}
 		}
 	}
@@ -84,25 +102,25 @@ func ages(routes []*ir.Route) (age []int32, matches int) {
 	return age, matches
 }
 
-func newCandidate(m *ir.Match) (candidate, error) {
-	c := candidate{class: classOf(m.Path.Type), method: m.Method != "", path: m.Path.Value}
+func (c *compiler) candidate(m *ir.Match) (candidate, error) {
+	x := candidate{class: classOf(m.Path.Type), method: m.Method != "", path: m.Path.Value}
 	var err error
-	if c.cond, err = compileConditions(m); err != nil {
-		return c, err
+	if x.cond, err = compileConditions(m, c); err != nil {
+		return x, err
 	}
-	if c.cond != nil {
-		c.headers, c.query = int32(len(c.cond.headers)), int32(len(c.cond.query))
+	if x.cond != nil {
+		x.headers, x.query = int32(len(x.cond.headers)), int32(len(x.cond.query))
 	}
-	switch c.class {
+	switch x.class {
 	case classRegex:
-		c.pattern, err = compilePattern(c.path)
+		x.pattern, err = c.patterns.get(x.path, c.before)
 	case classPrefix:
-		c.path = strings.TrimRight(normalPath(c.path), "/")
+		x.path = strings.TrimRight(normalPath(x.path), "/")
 	default:
-		c.path = normalPath(c.path)
+		x.path = normalPath(x.path)
 	}
-	c.length = int32(len(c.path))
-	return c, err
+	x.length = int32(len(x.path))
+	return x, err
 }
 
 // normalPath gives a configured path the form in which request paths come.

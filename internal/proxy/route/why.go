@@ -67,8 +67,9 @@ func precedenceText(winner, loser *Candidate) string {
 
 // matchText compares what is asked for; it is empty when that is equal in precedence.
 func matchText(winner, loser *Candidate) string {
-	w, err1 := newCandidate(&winner.Rule.Matches[winner.Match])
-	l, err2 := newCandidate(&loser.Rule.Matches[loser.Match])
+	c := compiler{patterns: make(patterns)}
+	w, err1 := c.candidate(&winner.Rule.Matches[winner.Match])
+	l, err2 := c.candidate(&loser.Rule.Matches[loser.Match])
 	if err1 != nil || err2 != nil {
 		return "" // Build has refused such a rule
 	}
