@@ -134,7 +134,10 @@ func (p *process) Explain(_ context.Context, r dryrun.Request) (*dryrun.Decision
 	}
 	return &dryrun.Decision{
 		Request: r, Listener: "0.0.0.0:8080", Action: dryrun.Forward,
+		Match:    &ir.Match{Headers: []ir.ValueMatch{{Name: "X-Api-Key", Value: secret}}},
 		Filters:  ir.Filters{RequestHeaders: &ir.HeaderMods{Set: []ir.Header{{Name: "Authorization", Value: secret}}}},
+		Policy:   ir.RoutePolicy{Session: &ir.SessionPersistence{Name: "s", Key: []byte(secret)}},
+		Local:    &dryrun.Local{Status: 200, Headers: []ir.Header{{Name: "Set-Cookie", Value: secret}}},
 		Backends: []dryrun.Backend{{Name: "cart", Upstream: &dryrun.Upstream{Headers: []ir.Header{{Name: "Authorization", Value: secret}, {Name: "X-Token", Value: "sent by the caller"}}}}},
 	}, nil
 }

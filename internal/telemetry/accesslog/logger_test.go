@@ -309,3 +309,25 @@ func TestDocumentationListsEveryField(t *testing.T) {
 		t.Errorf("only %d fields were found", len(written))
 	}
 }
+
+func TestOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	for _, target := range []string{"stdout", "stderr", "-", path} {
+		w, err := accesslog.Open(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := w.(interface{ Reopen() error }); ok != (target == path) {
+			t.Errorf("%s can be reopened: %v", target, ok)
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stdout.Stat(); err != nil {
+		t.Errorf("stdout was closed: %v", err)
+	}
+	if _, err := accesslog.Open(filepath.Join(path, "below")); err == nil {
+		t.Error("a file below a file was opened")
+	}
+}
