@@ -42,20 +42,23 @@ func bundle(kinds []*kind) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// known words of OpenAPI; any other is an error, so that none is dropped unseen.
-
-var known = map[string]bool{
-	"additionalProperties": true, "default": true, "description": true, "enum": true, "format": true,
-	"items": true, "maximum": true, "maxItems": true, "maxLength": true, "maxProperties": true,
-	"minimum": true, "minItems": true, "minLength": true, "minProperties": true, "pattern": true,
-	"properties": true, "required": true, "type": true, "x-kubernetes-int-or-string": true,
-	"x-kubernetes-list-map-keys": true, "x-kubernetes-list-type": true, "x-kubernetes-map-type": true,
-	"x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-validations": true,
+// isKnown lists the words of OpenAPI that are understood here; any other is an
+// error, so that none is dropped unseen.
+func isKnown(word string) bool {
+	switch word {
+	case "additionalProperties", "default", "description", "enum", "format", "items",
+		"maximum", "maxItems", "maxLength", "maxProperties", "minimum", "minItems", "minLength", "minProperties",
+		"pattern", "properties", "required", "type",
+		"x-kubernetes-int-or-string", "x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-map-type",
+		"x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations":
+		return true
+	}
+	return false
 }
 
 func toNode(s object) (*schema.Node, error) {
 	for word := range s {
-		if !known[word] {
+		if !isKnown(word) {
 			return nil, fmt.Errorf("unknown word %q in a schema", word)
 		}
 	}

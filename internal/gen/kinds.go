@@ -66,6 +66,8 @@ func loadKinds(root string) ([]*kind, error) {
 	for _, k := range kinds {
 		properties := k.schema["properties"].(object)
 		properties["metadata"] = metadataSchema()
+		required, _ := k.schema["required"].([]any)
+		k.schema["required"] = append([]any{"metadata"}, required...)
 		if _, ok := properties["status"]; ok {
 			properties["status"] = object{
 				"type": "object", "x-kubernetes-preserve-unknown-fields": true,

@@ -49,8 +49,9 @@ func expectation(shownValue, pattern string) (message, remedy string) {
 	return fmt.Sprintf("%s is not %s", shownValue, what), remedy
 }
 
-// unknownField reports a field that the schema does not have.
-func (w *walker) unknownField(name *yaml.Node, s *schema.Node) {
+// unknownField reports a field that the schema does not have, and returns the
+// one that was probably meant.
+func (w *walker) unknownField(name *yaml.Node, s *schema.Node) string {
 	p := store.Problem{
 		Code: "UnknownField", Position: w.position(name),
 		Message: fmt.Sprintf("unknown field %q", name.Value),
@@ -66,4 +67,5 @@ func (w *walker) unknownField(name *yaml.Node, s *schema.Node) {
 		p.Remedy = "the fields here are " + strings.Join(fields, ", ")
 	}
 	w.report(p)
+	return near
 }

@@ -176,6 +176,9 @@ func apiVersions(e *kindEntry) []string {
 
 func (k *kinds) unknown(apiVersion, group, kind string) *store.Problem {
 	p := &store.Problem{Severity: store.Error, Code: "UnknownKind", Field: "kind"}
+	if group == "gateway.networking.x-k8s.io" { // experiments of the Gateway API, no misspelling
+		return ignored(apiVersion, kind)
+	}
 	if !slices.Contains(k.groups, group) {
 		// The right kind under a wrong group, or a group that is nearly one of ours.
 		near := schema.Nearest(group, k.groups)
@@ -228,7 +231,8 @@ func ignored(apiVersion, kind string) *store.Problem {
 func isForeign(kind string) bool {
 	switch kind {
 	case "Pod", "PodList", "Node", "Event", "Endpoints", "ServiceAccount", "ReplicationController", "PersistentVolume",
-		"PersistentVolumeClaim", "LimitRange", "ResourceQuota", "PodTemplate", "Binding", "ComponentStatus":
+		"PersistentVolumeClaim", "LimitRange", "ResourceQuota", "PodTemplate", "Binding", "ComponentStatus",
+		"ConformanceReport":
 		return true
 	}
 	return false

@@ -48,7 +48,7 @@ func (w *walker) documentRoot(n *yaml.Node, r *Result) {
 // listItem reads an object of a list; its paths and places are its own.
 func (w *walker) listItem(n *yaml.Node, r *Result) {
 	path := w.path
-	w.path = nil
+	w.path, w.key, w.kind = nil, store.Key{}, ""
 	defer func() { w.path = path }()
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -63,7 +63,7 @@ func (w *walker) listItem(n *yaml.Node, r *Result) {
 
 // oneObject reads one object.
 func (w *walker) oneObject(n *yaml.Node, r *Result) {
-	w.key, w.places = store.Key{}, nil
+	w.key, w.kind, w.places = store.Key{}, "", nil
 	apiVersion, kind := w.required(n, "apiVersion"), w.required(n, "kind")
 	if apiVersion == nil || kind == nil {
 		r.Unidentified = true
@@ -88,7 +88,7 @@ func (w *walker) oneObject(n *yaml.Node, r *Result) {
 			return
 		}
 	}
-	w.key = identify(n, entry)
+	w.key, w.kind = identify(n, entry), entry.kind
 	before := w.errors
 	place := w.enter("", nil, n)
 	v, ok := w.value(n, s.Root)
@@ -163,6 +163,9 @@ func identify(n *yaml.Node, e *kindEntry) store.Key {
 	}
 	if ns := fieldNode(metadata, "namespace"); ns != nil && ns.Kind == yaml.ScalarNode && ns.Value != "" && e.namespaced {
 		k.Namespace = ns.Value
+	}
+	if k.Name == "" {
+		return store.Key{}
 	}
 	return k
 }

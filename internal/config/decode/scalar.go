@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,61 +35,85 @@ func typeName(t schema.Type) string {
 }
 
 // wrongType reports a node of another type than the schema has.
-func (w *walker) wrongType(n *yaml.Node, want string) (any, bool) {
+func (w *walker) wrongType(n *yaml.Node, s *schema.Node) (any, bool) {
 	p := store.Problem{Code: "WrongType", Position: w.position(n)}
-	found := w.shown(n.Value)
-	switch {
-	case n.Kind == yaml.MappingNode:
-		found = "an object"
-	case n.Kind == yaml.SequenceNode:
-		found = "a list"
-	case n.Tag == "!!null":
-		found = "nothing"
-	case n.Tag == "!!int", n.Tag == "!!float":
-		found = "a number"
-		if !w.secret {
-			found = "the number " + n.Value
-		}
-	case n.Tag == "!!bool":
-		found = "a truth value"
-		if !w.secret {
-			found = "the truth value " + n.Value
-		}
-	default:
-		found = "the string " + found
-	}
-	p.Message = fmt.Sprintf("expected %s, found %s", want, found)
-	switch {
-	case want == "a string" && n.Kind == yaml.ScalarNode && n.Tag != "!!null":
-		p.Remedy = "write it in quotes"
-		if !w.secret {
-			p.Remedy = fmt.Sprintf("write it in quotes: %q", n.Value)
-		}
-	case want == "a list" && n.Kind != yaml.SequenceNode:
-		p.Remedy = `begin each item with "- "`
-	case want == "an object" && n.Kind == yaml.SequenceNode:
-		p.Remedy = `leave out the "- "`
-	case want == "a whole number" && n.Tag == "!!str":
-		if _, err := strconv.ParseInt(n.Value, 10, 64); err == nil {
-			p.Remedy = "leave out the quotes"
-		}
-	case want == "true or false" && n.Tag == "!!str":
-		switch strings.ToLower(n.Value) {
-		case "yes", "on", "y", "true":
-			p.Remedy = "write true"
-		case "no", "off", "n", "false":
-			p.Remedy = "write false"
-		}
-	}
+	p.Message = fmt.Sprintf("expected %s, found %s", typeName(s.Type), w.kindOf(n))
+	p.Remedy = w.typeRemedy(n, s)
 	w.report(p)
 	return nil, false
+}
+
+// kindOf says what a node is, with its value unless that is secret.
+func (w *walker) kindOf(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "an object"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Tag == "!!null":
+		return "nothing"
+	}
+	what, value := "the string", shown(n.Value)
+	switch n.Tag {
+	case "!!int", "!!float":
+		what, value = "the number", n.Value
+	case "!!bool":
+		what, value = "the truth value", n.Value
+	}
+	if w.secret {
+		return "a" + strings.TrimPrefix(what, "the")
+	}
+	return what + " " + value
+}
+
+// typeRemedy says how to write a value of the type that is wanted.
+func (w *walker) typeRemedy(n *yaml.Node, s *schema.Node) string {
+	scalar := n.Kind == yaml.ScalarNode && n.Tag != "!!null"
+	flow := n.Style&yaml.FlowStyle != 0
+	switch {
+	case w.secret && scalar && s.Type == schema.String:
+		return "write it in quotes"
+	case w.secret:
+		return ""
+	case scalar && s.Type == schema.String && s.Pattern != nil && !s.Pattern.Match(n.Value):
+		_, remedy := expectation("", s.Pattern.Source)
+		return remedy
+	case scalar && s.Type == schema.String:
+		return fmt.Sprintf("write it in quotes: %q", n.Value)
+	case scalar && s.Type == schema.Array:
+		return fmt.Sprintf("write it as a list: [%s]", n.Value)
+	case s.Type == schema.Array && n.Kind == yaml.MappingNode && flow:
+		return "put it in brackets: [{...}]"
+	case s.Type == schema.Array && n.Kind == yaml.MappingNode:
+		return `begin each item with "- "`
+	case s.Type == schema.Object && n.Kind == yaml.SequenceNode && !flow:
+		return `leave out the "- "`
+	case scalar && s.Type == schema.Object && len(s.Required) == 1:
+		return fmt.Sprintf("write {%s: %q}", s.Required[0], n.Value)
+	case s.Type == schema.IntOrString && n.Tag == "!!float" && strings.HasSuffix(string(w.path), "ercent"):
+		return fmt.Sprintf("write %s%%", n.Value)
+	case s.Type == schema.Integer && n.Tag == "!!str" && isDigits(n.Value):
+		return "leave out the quotes"
+	case s.Type == schema.Boolean && n.Tag == "!!str":
+		switch strings.ToLower(n.Value) {
+		case "yes", "on", "y", "true":
+			return "write true"
+		case "no", "off", "n", "false":
+			return "write false"
+		}
+	}
+	return ""
+}
+
+func isDigits(s string) bool {
+	return s != "" && strings.Trim(strings.TrimPrefix(s, "-"), "0123456789") == ""
 }
 
 func (w *walker) scalar(n *yaml.Node, s *schema.Node) (any, bool) {
 	switch s.Type {
 	case schema.Boolean:
 		if n.Tag != "!!bool" {
-			return w.wrongType(n, typeName(s.Type))
+			return w.wrongType(n, s)
 		}
 		return strings.EqualFold(n.Value, "true"), true
 	case schema.Integer:
@@ -96,7 +121,7 @@ func (w *walker) scalar(n *yaml.Node, s *schema.Node) (any, bool) {
 	case schema.Number:
 		f, err := strconv.ParseFloat(n.Value, 64)
 		if n.Tag != "!!int" && n.Tag != "!!float" || err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
-			return w.wrongType(n, typeName(s.Type))
+			return w.wrongType(n, s)
 		}
 		return f, true
 	case schema.IntOrString:
@@ -104,12 +129,15 @@ func (w *walker) scalar(n *yaml.Node, s *schema.Node) (any, bool) {
 			return w.integer(n, s)
 		}
 		if !isText(n) {
-			return w.wrongType(n, typeName(s.Type))
+			return w.wrongType(n, s)
 		}
 		return w.text(n, s)
 	}
 	if !isText(n) {
-		return w.wrongType(n, typeName(schema.String))
+		if n.Tag != "!!null" && len(s.Enum) > 0 && !slices.Contains(s.Enum, n.Value) {
+			return nil, w.oneOf(n, s)
+		}
+		return w.wrongType(n, s)
 	}
 	return w.text(n, s)
 }
@@ -122,8 +150,8 @@ func isText(n *yaml.Node) bool {
 
 func (w *walker) integer(n *yaml.Node, s *schema.Node) (any, bool) {
 	var i int64
-	if n.Tag != "!!int" {
-		return w.wrongType(n, typeName(schema.Integer))
+	if n.Tag != "!!int" && !isDigits(n.Value) || n.Tag == "!!str" {
+		return w.wrongType(n, s)
 	}
 	if err := n.Decode(&i); err != nil {
 		w.report(store.Problem{Code: "OutOfRange", Position: w.position(n), Message: n.Value + " is too large"})
@@ -199,9 +227,13 @@ func (w *walker) oneOf(n *yaml.Node, s *schema.Node) bool {
 		}
 	}
 	p := store.Problem{Code: "InvalidValue", Position: w.position(n)}
-	p.Message = fmt.Sprintf("%s is not one of %s", w.shown(n.Value), strings.Join(s.Enum, ", "))
+	found := w.shown(n.Value)
+	if s.Type == schema.Integer {
+		found = n.Value
+	}
+	p.Message = fmt.Sprintf("%s is not one of %s", found, strings.Join(s.Enum, ", "))
 	if len(s.Enum) == 1 {
-		p.Message = fmt.Sprintf("%s is not %s, the only value here", w.shown(n.Value), s.Enum[0])
+		p.Message = fmt.Sprintf("%s is not %s, the only value here", found, s.Enum[0])
 	}
 	if near := schema.Nearest(n.Value, s.Enum); near != "" && s.Type == schema.String {
 		p.Remedy = fmt.Sprintf("did you mean %q?", near)

@@ -16,7 +16,8 @@ import (
 // places and problems.
 type walker struct {
 	doc      Document
-	key      store.Key
+	key      store.Key // of the object, once its name is known
+	kind     string
 	path     []byte
 	places   []place
 	problems []store.Problem
@@ -86,17 +87,17 @@ func (w *walker) value(n *yaml.Node, s *schema.Node) (v any, ok bool) {
 		return nil, false
 	case schema.Object:
 		if n.Kind != yaml.MappingNode {
-			return w.wrongType(n, "an object")
+			return w.wrongType(n, s)
 		}
 		v = w.object(n, s)
 	case schema.Array:
 		if n.Kind != yaml.SequenceNode {
-			return w.wrongType(n, "a list")
+			return w.wrongType(n, s)
 		}
 		v = w.list(n, s)
 	default:
 		if n.Kind != yaml.ScalarNode {
-			return w.wrongType(n, typeName(s.Type))
+			return w.wrongType(n, s)
 		}
 		if v, ok = w.scalar(n, s); !ok {
 			return nil, false
@@ -123,7 +124,7 @@ func (w *walker) object(n *yaml.Node, s *schema.Node) map[string]any {
 			continue
 		}
 		mark := w.push(name.Value)
-		if first, twice := seen[name.Value]; twice {
+		if first, twice := seen[name.Value]; twice && first.Value == name.Value {
 			w.report(store.Problem{
 				Code: "DuplicateKey", Position: w.position(name),
 				Message: fmt.Sprintf("field %q is given twice, first at %v", name.Value, w.position(first)), Remedy: "take one of them out",
@@ -132,12 +133,14 @@ func (w *walker) object(n *yaml.Node, s *schema.Node) map[string]any {
 			continue
 		}
 		seen[name.Value] = name
-		w.field(name, value, s, out)
+		if meant := w.field(name, value, s, out); meant != "" && seen[meant] == nil {
+			seen[meant] = name // a misspelt field is not missing as well
+		}
 		w.pop(mark)
 	}
 	if s.Properties != nil {
 		for _, r := range s.Required {
-			if _, present := out[r]; present || given(seen, r) {
+			if _, present := out[r]; present || seen[r] != nil {
 				continue
 			}
 			if p := s.Properties[r]; p != nil && p.Default != nil {
@@ -153,18 +156,16 @@ func (w *walker) object(n *yaml.Node, s *schema.Node) map[string]any {
 	return out
 }
 
-func given(seen map[string]*yaml.Node, name string) bool { return seen[name] != nil }
-
 // field reads one field of an object into out. A null counts as left out, as
-// it does in Kubernetes.
-func (w *walker) field(name, value *yaml.Node, s *schema.Node, out map[string]any) {
+// it does in Kubernetes. For an unknown field it returns the one that was
+// probably meant.
+func (w *walker) field(name, value *yaml.Node, s *schema.Node, out map[string]any) (meant string) {
 	child := s.Properties[name.Value]
 	if child == nil {
 		child = s.Additional
 	}
 	if child == nil {
-		w.unknownField(name, s)
-		return
+		return w.unknownField(name, s)
 	}
 	place := w.enter(name.Value, name, value)
 	defer w.leave(place)
@@ -172,15 +173,16 @@ func (w *walker) field(name, value *yaml.Node, s *schema.Node, out map[string]an
 		if slices.Contains(s.Required, name.Value) && child.Default == nil {
 			w.report(store.Problem{Code: "MissingField", Position: w.position(value), Message: fmt.Sprintf("required field %q has no value", name.Value)})
 		}
-		return
+		return ""
 	}
-	if w.key.Kind == "Secret" && (name.Value == "data" || name.Value == "stringData") {
+	if w.kind == "Secret" && (name.Value == "data" || name.Value == "stringData") {
 		w.secret = true
 		defer func() { w.secret = false }()
 	}
 	if v, ok := w.value(value, child); ok {
 		out[name.Value] = v
 	}
+	return ""
 }
 
 func isNull(n *yaml.Node) bool {
@@ -276,14 +278,17 @@ func (w *walker) count(n *yaml.Node, s *schema.Node, have int, one, many string)
 // rules checks the conditions over a value that is fine by itself.
 func (w *walker) rules(n *yaml.Node, s *schema.Node, v any) {
 	for _, r := range s.Rules {
+		// A rule that names a field which is not there does not hold, as in
+		// Kubernetes.
 		ok, err := r.Check(v)
 		if ok && err == nil {
 			continue
 		}
 		p := store.Problem{Code: "InvalidCombination", Position: w.position(n), Message: r.Message}
-		if err != nil {
+		switch {
+		case p.Message == "" && err != nil:
 			p.Message = fmt.Sprintf("cannot be checked: %v", err)
-		} else if p.Message == "" {
+		case p.Message == "":
 			p.Message = "breaks the rule " + r.Source
 		}
 		if n.Kind == yaml.ScalarNode {

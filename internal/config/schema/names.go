@@ -4,29 +4,33 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // Nearest returns the candidate that name is most likely a misspelling of, or
 // "" when none is near: by the Damerau-Levenshtein distance without regard to
-// case, at most a third of the name's length.
+// case, at most a third of the name's length, or else because one candidate
+// alone begins with the name or has it as one of its words, as "mirror" is one
+// of requestMirror.
 func Nearest(name string, candidates []string) string {
 	lower := strings.ToLower(name)
-	best, bestDistance := "", 1+max(1, min(4, len(name)/3))
+	limit := 1 + max(1, min(4, len(name)/3))
+	if len(name) < 3 || !strings.ContainsFunc(name, unicode.IsLetter) {
+		limit = 1 // the case may differ, nothing else
+	}
+	best, bestDistance := "", limit
 	for _, c := range candidates {
-		d := distance(lower, strings.ToLower(c), bestDistance)
-		if d < bestDistance {
+		if d := distance(lower, strings.ToLower(c), bestDistance); d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}
-	if best != "" || len(name) < 3 {
+	if best != "" || len(name) < 2 {
 		return best
 	}
-	// A word of the right name, as in "mirror" for "requestMirror".
 	for _, c := range candidates {
-		lc := strings.ToLower(c)
-		if len(lc) > len(lower) && (strings.HasSuffix(lc, lower) || strings.HasPrefix(lc, lower)) {
+		if strings.HasPrefix(strings.ToLower(c), lower) || hasWord(c, lower) {
 			if best != "" {
 				return ""
 			}
@@ -34,6 +38,20 @@ func Nearest(name string, candidates []string) string {
 		}
 	}
 	return best
+}
+
+// hasWord reports whether a camelCase name begins or ends with a word, give or
+// take a letter.
+func hasWord(camel, word string) bool {
+	near := func(s string) bool {
+		return s == word || len(word) > 3 && distance(word, s, 2) < 2
+	}
+	for i, r := range camel {
+		if i > 0 && unicode.IsUpper(r) && (near(strings.ToLower(camel[i:])) || near(strings.ToLower(camel[:i]))) {
+			return true
+		}
+	}
+	return false
 }
 
 // distance counts insertions, deletions, substitutions and swaps of

@@ -31,15 +31,20 @@ type Rule struct {
 // int64, float64 and bool. An error means that the rule itself could not be
 // evaluated.
 func (r *Rule) Check(self any) (bool, error) {
-	r.once.Do(r.compile)
-	if r.err != nil {
-		return false, r.err
+	if err := r.Compile(); err != nil {
+		return false, err
 	}
 	out, _, err := r.program.Eval(map[string]any{"self": self})
 	if err != nil {
 		return false, fmt.Errorf("rule %q: %w", r.Source, err)
 	}
 	return out == types.True, nil
+}
+
+// Compile reports whether the rule is valid CEL. Check does it by itself.
+func (r *Rule) Compile() error {
+	r.once.Do(r.compile)
+	return r.err
 }
 
 func (r *Rule) compile() {

@@ -37,8 +37,10 @@ func (s *Set) With(put []*Object, removed []Key) *Set {
 	}
 	// Replace first, while the kinds are in order; then add, and sort once.
 	grown := map[GroupKind]bool{}
+	was := make(map[Key]bool, len(put))
 	for _, o := range put {
 		if old := out.byKey[o.Key]; old != nil {
+			was[o.Key] = true
 			gk := GroupKind{o.Key.Group, o.Key.Kind}
 			own(gk)
 			if i, found := position(out.byKind[gk], o.Key); found {
@@ -48,13 +50,18 @@ func (s *Set) With(put []*Object, removed []Key) *Set {
 		}
 	}
 	for _, o := range put {
-		if out.byKey[o.Key] == nil {
-			gk := GroupKind{o.Key.Group, o.Key.Kind}
+		gk := GroupKind{o.Key.Group, o.Key.Kind}
+		switch old := out.byKey[o.Key]; {
+		case old == nil:
 			own(gk)
 			out.byKind[gk] = append(out.byKind[gk], o)
-			out.byKey[o.Key] = o
 			grown[gk] = true
+		case old != o && !was[o.Key]:
+			out.byKind[gk][slices.Index(out.byKind[gk], old)] = o // given twice: the last wins
+		default:
+			continue
 		}
+		out.byKey[o.Key] = o
 	}
 	for gk := range grown {
 		slices.SortFunc(out.byKind[gk], compareObjects)

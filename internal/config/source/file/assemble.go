@@ -44,6 +44,7 @@ func (r *reader) assemble(g *generation, f found) {
 		})
 	}
 	a.finish()
+	g.plain = len(g.snapshot.Problems) == 0
 }
 
 type assembler struct {
@@ -183,6 +184,7 @@ func (a *assembler) finish() {
 		for _, o := range a.order {
 			s.Changed = append(s.Changed, o.Key)
 		}
+		slices.SortFunc(s.Changed, compareKeys)
 		return
 	}
 	var put []*store.Object
@@ -204,9 +206,13 @@ func (a *assembler) finish() {
 			}
 		}
 	}
-	slices.SortFunc(removed, func(x, y store.Key) int { return cmp.Compare(x.String(), y.String()) })
 	s.Changed = append(s.Changed, removed...)
+	slices.SortFunc(s.Changed, compareKeys)
 	s.Set = a.before.With(put, removed)
+}
+
+func compareKeys(x, y store.Key) int {
+	return cmp.Or(cmp.Compare(x.Group, y.Group), cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Name, y.Name))
 }
 
 func added(put []*store.Object, before *store.Set) int {

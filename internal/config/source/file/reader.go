@@ -43,6 +43,8 @@ type generation struct {
 	snapshot Snapshot
 	owner    map[store.Key]string // the file of each object
 	errors   int
+	// plain: every object of every document is in the set, and nothing else is.
+	plain bool
 }
 
 // fileState is what one file held.
@@ -96,6 +98,7 @@ func (r *reader) first() (Snapshot, error) {
 func (r *reader) read(f found, touched map[string]bool) *generation {
 	g := &generation{files: make(map[string]*fileState, len(f.files)), dirs: f.dirs}
 	var todo []job
+	patchable := r.now != nil && r.now.plain && len(f.files) == len(r.now.files) && len(f.errs)+len(f.missing) == 0
 	for _, path := range f.files {
 		old := r.old(path)
 		stamp, err := stampOf(path)
@@ -111,13 +114,17 @@ func (r *reader) read(f found, touched map[string]bool) *generation {
 			if old != nil {
 				s.docs = old.docs
 			}
+			patchable = false
 			continue
 		}
 		todo = append(todo, s.fill(path, data, old)...)
+		patchable = patchable && old != nil && len(s.docs) == len(old.docs)
 	}
 	decodeAll(todo)
 	g.snapshot.Files, g.snapshot.Documents = len(f.files), len(todo)
-	r.assemble(g, f)
+	if !patchable || !r.patch(g) {
+		r.assemble(g, f)
+	}
 	return g
 }
 

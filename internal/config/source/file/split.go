@@ -15,36 +15,50 @@ type chunk struct {
 func split(data []byte) []chunk {
 	var out []chunk
 	start, startLine := 0, 1
-	pos, line := 0, 1
 	directives := false
 	flush := func(end int) {
-		text := data[start:end]
-		if !isBlank(text) {
+		if text := data[start:end]; !isBlank(text) {
 			out = append(out, chunk{text: text, line: startLine})
 		}
 	}
-	for pos < len(data) {
-		if isMarker(data[pos:], '-') {
+	for pos, line := 0, 1; pos < len(data); {
+		switch {
+		case isMarker(data[pos:], '-'):
 			if !directives {
 				flush(pos)
 				start, startLine = pos, line
 			}
 			directives = false
-		} else if isMarker(data[pos:], '.') {
+		case isMarker(data[pos:], '.'):
 			flush(pos)
-			next, n := nextLine(data, pos)
-			start, startLine = next, line+n
+			start = nextLine(data, pos)
+			startLine = line + 1
 			directives = false
-		} else if data[pos] == '%' && isBlank(data[start:pos]) {
+		case data[pos] == '%' && isBlank(data[start:pos]):
 			directives = true
 		}
-		// Jump to the next line that can be a marker or a directive.
-		next, n := nextCandidate(data, pos)
-		line += n
-		pos = next
+		passed := 0
+		pos, passed = nextCandidate(data, pos)
+		line += passed
 	}
 	flush(len(data))
 	return out
+}
+
+// nextCandidate returns the start of the next line that begins like a marker
+// or a directive, and how many lines were passed.
+func nextCandidate(data []byte, pos int) (next, lines int) {
+	for {
+		i := bytes.IndexByte(data[pos:], '\n')
+		if i < 0 || pos+i+1 == len(data) {
+			return len(data), lines
+		}
+		pos += i + 1
+		lines++
+		if c := data[pos]; c == '-' || c == '.' || c == '%' {
+			return pos, lines
+		}
+	}
 }
 
 // isMarker reports whether a line begins with three of c and then ends or goes
@@ -56,31 +70,12 @@ func isMarker(line []byte, c byte) bool {
 	return len(line) == 3 || line[3] == ' ' || line[3] == '\t' || line[3] == '\n' || line[3] == '\r'
 }
 
-func nextLine(data []byte, pos int) (next, lines int) {
-	i := bytes.IndexByte(data[pos:], '\n')
-	if i < 0 {
-		return len(data), 0
+// nextLine returns the start of the line after pos.
+func nextLine(data []byte, pos int) int {
+	if i := bytes.IndexByte(data[pos:], '\n'); i >= 0 {
+		return pos + i + 1
 	}
-	return pos + i + 1, 1
-}
-
-// nextCandidate returns the start of the next line that begins with '-', '.'
-// or '%', and how many lines were passed.
-func nextCandidate(data []byte, pos int) (next, lines int) {
-	for {
-		i := bytes.IndexByte(data[pos:], '\n')
-		if i < 0 {
-			return len(data), lines
-		}
-		pos += i + 1
-		lines++
-		if pos == len(data) {
-			return pos, lines
-		}
-		if c := data[pos]; c == '-' || c == '.' || c == '%' {
-			return pos, lines
-		}
-	}
+	return len(data)
 }
 
 // isBlank reports whether a document has nothing in it: blank lines, comments
