@@ -5,7 +5,7 @@
 //
 // One goroutine reads a Conn and one (often the same) writes it; only Close,
 // Abort, Interrupt and Gone may be called from others. The package starts no
-// goroutines. It imports the standard library and bufpool, and any package of
+// goroutines but the one that Relay waits for. It imports the standard library and bufpool, and any package of
 // wire or proxy may import it.
 package netx
 
