@@ -52,6 +52,7 @@ func (t *Table[T]) add(s *Section[T], prev *Table[T]) error {
 		if before != nil {
 			g.hosts.sizeLike(&before.hosts)
 			g.ordered = make([]*host[T], 0, len(before.ordered))
+			g.spare = make([]host[T], len(before.ordered))
 		}
 		t.sections.set(name, g)
 		t.ordered = append(t.ordered, g)
@@ -62,7 +63,7 @@ func (t *Table[T]) add(s *Section[T], prev *Table[T]) error {
 		if len(a.Values) != len(a.Route.Rules) {
 			return fmt.Errorf("%s has %d rules and %d values", a.Route.Name, len(a.Route.Rules), len(a.Values))
 		}
-		x := hosted[T]{section: s.Section, route: a.Route, values: a.Values}
+		x := hosted[T]{section: len(g.sections) - 1, route: a.Route, values: a.Values}
 		if len(a.Hostnames) == 0 {
 			g.attach("", x, before)
 		}
@@ -76,9 +77,10 @@ func (t *Table[T]) add(s *Section[T], prev *Table[T]) error {
 func (g *group[T]) attach(hostname string, x hosted[T], before *group[T]) {
 	h, ok := g.hosts.get(hostname)
 	if !ok {
-		h = &host[T]{name: hostname}
+		h = g.newHost()
+		h.name, h.routes = hostname, h.first[:0]
 		if before != nil {
-			if old, ok := before.hosts.get(hostname); ok {
+			if old, ok := before.hosts.get(hostname); ok && len(old.routes) > 1 {
 				h.routes = make([]hosted[T], 0, len(old.routes))
 			}
 		}
@@ -90,6 +92,15 @@ func (g *group[T]) attach(hostname string, x hosted[T], before *group[T]) {
 		return
 	}
 	h.routes = append(h.routes, x)
+}
+
+func (g *group[T]) newHost() *host[T] {
+	if len(g.spare) == 0 {
+		return new(host[T])
+	}
+	h := &g.spare[0]
+	g.spare = g.spare[1:]
+	return h
 }
 
 // build makes the tree, or takes the one of old, and points its entries at the
@@ -111,6 +122,10 @@ func (h *host[T]) build(old *host[T]) error {
 			return err
 		}
 	}
+	if old != nil && slices.EqualFunc(h.routes, old.routes, identical) {
+		h.targets = old.targets
+		return nil
+	}
 	h.targets = make([]target[T], len(h.tree.entries))
 	for i := range h.tree.entries {
 		e := &h.tree.entries[i]
@@ -125,6 +140,12 @@ func (h *host[T]) build(old *host[T]) error {
 		}
 	}
 	return nil
+}
+
+// identical tells whether targets of a are targets of b.
+func identical[T any](a, b hosted[T]) bool {
+	return a.route == b.route && a.section == b.section && len(a.values) == len(b.values) &&
+		(len(a.values) == 0 || &a.values[0] == &b.values[0])
 }
 
 // sameRoute tells whether both routes make the same tree.

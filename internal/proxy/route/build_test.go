@@ -123,3 +123,21 @@ func TestPatternsAreKept(t *testing.T) {
 		t.Errorf("%v allocations, a fresh table takes %v", kept, fresh)
 	}
 }
+
+// A route that is kept belongs to the section of the new configuration.
+func TestSectionIsTheNewOne(t *testing.T) {
+	sections := shop(3, true)
+	first, err := route.Build(sections, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections[0].Section = &ir.Section{Name: "new"}
+	second, err := route.Build(sections, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, ok := second.Match(request("GET", "h1.example.com", "/api/service-1", ""), "")
+	if !ok || m.Section.Name != "new" || m.Value != 1 {
+		t.Errorf("matched %+v", m)
+	}
+}

@@ -81,7 +81,7 @@ func (t *Table[T]) Explain(r *httpmsg.Request, sni string) Explanation {
 		}
 		return e
 	}
-	x := explainer[T]{e: &e, r: r, listed: make(map[*host[T]]map[int32]bool)}
+	x := explainer[T]{e: &e, g: g, r: r, listed: make(map[*host[T]]map[int32]bool)}
 	var at cursor
 	for at.stage != stageDone {
 		if h, ok := g.hosts.next(name, &at); ok {
@@ -120,6 +120,7 @@ func (t *Table[T]) explainSections(e *Explanation, chosen *group[T], name []byte
 
 type explainer[T any] struct {
 	e *Explanation
+	g *group[T]
 	r *httpmsg.Request
 	// listed are the entries whose path matches, by host.
 	listed map[*host[T]]map[int32]bool
@@ -183,7 +184,7 @@ func (x *explainer[T]) room() bool {
 
 func (x *explainer[T]) candidate(h *host[T], i int32) Candidate {
 	t := &h.targets[i]
-	return Candidate{Section: t.section, Hostname: h.name, Route: t.route, Rule: t.rule, Match: int(h.tree.entries[i].match)}
+	return Candidate{Section: x.g.sections[t.section], Hostname: h.name, Route: t.route, Rule: t.rule, Match: int(h.tree.entries[i].match)}
 }
 
 // matching calls yield with the entries whose paths match, in order of precedence.

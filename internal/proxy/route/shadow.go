@@ -42,10 +42,10 @@ func (t *Table[T]) Shadowed() []Shadow {
 	for _, g := range t.ordered {
 		for _, h := range g.ordered {
 			if owner := t.owner(g, h.name); owner != g {
-				out = h.isolated(out, owner.sections[0])
+				out = h.isolated(out, g, owner.sections[0])
 				continue
 			}
-			out = h.shadowed(out, live)
+			out = h.shadowed(out, g, live)
 		}
 	}
 	for i := range out {
@@ -69,9 +69,9 @@ func (t *Table[T]) owner(g *group[T], hostname string) *group[T] {
 	return g
 }
 
-func (h *host[T]) isolated(out []Shadow, owner *ir.Section) []Shadow {
+func (h *host[T]) isolated(out []Shadow, g *group[T], owner *ir.Section) []Shadow {
 	for i := range h.targets {
-		s := h.shadow(int32(i))
+		s := h.shadow(g, int32(i))
 		s.BySection = owner
 		s.Why = fmt.Sprintf("requests for %s belong to %s, whose hostname %q is more specific", hostText(h.name), owner.Name, owner.Hostname)
 		out = append(out, s)
@@ -79,12 +79,12 @@ func (h *host[T]) isolated(out []Shadow, owner *ir.Section) []Shadow {
 	return out
 }
 
-func (h *host[T]) shadow(i int32) Shadow {
+func (h *host[T]) shadow(g *group[T], i int32) Shadow {
 	x := &h.targets[i]
-	return Shadow{Section: x.section, Hostname: h.name, Route: x.route, Rule: x.rule, Match: int(h.tree.entries[i].match)}
+	return Shadow{Section: g.sections[x.section], Hostname: h.name, Route: x.route, Rule: x.rule, Match: int(h.tree.entries[i].match)}
 }
 
-func (h *host[T]) shadowed(out []Shadow, live map[*ir.Rule]bool) []Shadow {
+func (h *host[T]) shadowed(out []Shadow, g *group[T], live map[*ir.Rule]bool) []Shadow {
 	first := make(map[string]int32)
 	wide := h.wideRegexes()
 	for i := range h.targets {
@@ -104,7 +104,7 @@ func (h *host[T]) shadowed(out []Shadow, live map[*ir.Rule]bool) []Shadow {
 		if h.targets[by].rule == h.targets[i].rule {
 			continue // a match that is given twice is no mistake worth a warning
 		}
-		s := h.shadow(i)
+		s := h.shadow(g, i)
 		winner := Candidate{Hostname: h.name, Route: h.targets[by].route, Rule: h.targets[by].rule, Match: int(h.tree.entries[by].match)}
 		loser := Candidate{Hostname: h.name, Route: s.Route, Rule: s.Rule, Match: s.Match}
 		s.ByRoute, s.ByRule, s.ByMatch = winner.Route, winner.Rule, winner.Match

@@ -48,24 +48,26 @@ type group[T any] struct {
 	sections []*ir.Section
 	hosts    hostIndex[*host[T]]
 	ordered  []*host[T]
+	spare    []host[T] // allocated together
 }
 
 // host is one hostname of a group with the routes attached under it.
 type host[T any] struct {
 	name    string
 	routes  []hosted[T]
+	first   [1]hosted[T] // room for the usual number of routes
 	tree    *tree
 	targets []target[T] // one for each entry of the tree
 }
 
 type hosted[T any] struct {
-	section *ir.Section
+	section int // of the group; a section's pointer is new with each configuration
 	route   *ir.Route
 	values  []T
 }
 
 type target[T any] struct {
-	section *ir.Section
+	section int
 	route   *ir.Route
 	rule    *ir.Rule
 	match   *ir.Match
@@ -97,7 +99,7 @@ func (t *Table[T]) Match(r *httpmsg.Request, sni string) (m Match[T], ok bool) {
 		}
 		if i := h.tree.find(r); i >= 0 {
 			x := &h.targets[i]
-			return Match[T]{Section: x.section, Route: x.route, Rule: x.rule, Match: x.match, Value: x.value}, true
+			return Match[T]{Section: g.sections[x.section], Route: x.route, Rule: x.rule, Match: x.match, Value: x.value}, true
 		}
 	}
 	return m, false

@@ -42,8 +42,9 @@ func newTree(routes []*ir.Route, old *tree) (*tree, error) {
 	}
 	t := &tree{seed: maphash.MakeSeed(), patterns: c.patterns}
 	b := builder{tree: t}
-	t.nodes = make([]node, 0, len(candidates)+1)
-	b.tables = make([]table, 0, len(candidates)+1)
+	room := len(candidates) + len(candidates)/8 + 8 // some nodes only divide a label
+	t.nodes = make([]node, 0, room)
+	b.tables = make([]table, 0, room)
 	b.newNode("")
 	for i := range candidates {
 		candidates[i].node = b.place(&candidates[i])
