@@ -1,0 +1,183 @@
+package dns
+
+import (
+	"cmp"
+	"container/heap"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// settle notes what a lookup brought and when the next one is.
+func (s *Source) settle(r result) {
+	now := time.Now()
+	n := r.n
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n.dropped {
+		return
+	}
+	was := n.err
+	n.err = r.err
+	var wait time.Duration
+	switch {
+	case r.err == nil:
+		n.failures, n.denials = 0, 0
+		wait = jitter(min(max(r.answer.ttl, n.key.minTTL), n.key.maxTTL))
+		n.resolved = now
+		s.accept(n, r.answer)
+	case errors.Is(r.err, errPartial):
+		n.denials = 0
+		wait = n.backoff()
+		n.resolved = now
+		s.accept(n, r.answer)
+	case errors.Is(r.err, errDenied):
+		n.failures = 0
+		wait = s.deny(n, r.answer.ttl, now)
+	default:
+		n.denials = 0
+		wait = n.backoff()
+	}
+	s.queue.add(n, now.Add(wait))
+	switch {
+	case was == nil && r.err != nil:
+		s.opts.Log.Warn("name cannot be resolved", "name", n.key.name, "error", r.err,
+			"keeps", len(n.answer.hosts), "retry", wait)
+	case was != nil && r.err == nil:
+		s.opts.Log.Info("name is resolved again", "name", n.key.name, "hosts", len(n.answer.hosts))
+	}
+}
+
+// accept makes a the answer of n.
+func (s *Source) accept(n *name, a answer) {
+	if !slices.Equal(n.answer.hosts, a.hosts) {
+		for _, c := range n.clusters {
+			s.changed[c] = true
+		}
+	}
+	n.answer = a
+}
+
+// deny counts a negative answer, and empties the name after the grace.
+func (s *Source) deny(n *name, ttl time.Duration, now time.Time) time.Duration {
+	if n.denials == 0 {
+		n.denied = now
+	}
+	n.denials++
+	if len(n.answer.hosts) > 0 {
+		if n.denials < graceAnswers || now.Sub(n.denied) < s.opts.Grace {
+			return jitter(min(n.key.minTTL, s.opts.Grace/graceAnswers))
+		}
+		s.opts.Log.Warn("name lost its endpoints", "name", n.key.name, "error", n.err, "denials", n.denials)
+		s.accept(n, answer{})
+	}
+	return jitter(min(max(ttl, n.key.minTTL), n.key.maxTTL))
+}
+
+// backoff counts a failure and returns the wait until the next attempt.
+func (n *name) backoff() time.Duration {
+	wait := min(backoffMax, backoffFirst<<min(n.failures, 10))
+	n.failures++
+	return jitter(wait)
+}
+
+// jitter adds up to a tenth, so that names that came together part, and a
+// resolver's cache has let go of its answer.
+func jitter(d time.Duration) time.Duration {
+	return d + time.Duration(rand.Int64N(int64(d)/10+1))
+}
+
+// deliver tells about the clusters whose endpoints changed.
+func (s *Source) deliver() {
+	for _, u := range s.updates() {
+		s.opts.Update(u)
+	}
+}
+
+func (s *Source) updates() []ir.EndpointUpdate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []ir.EndpointUpdate
+	for name := range s.changed {
+		c := s.clusters[name]
+		if c == nil {
+			continue
+		}
+		endpoints, known := s.merge(c)
+		// Nothing known is no reason to take away what the cluster may have.
+		if !known && c.delivered == nil || c.delivered != nil && slices.Equal(c.delivered, endpoints) {
+			continue
+		}
+		c.delivered = endpoints
+		list = append(list, ir.EndpointUpdate{Cluster: name, Endpoints: slices.Clone(endpoints)})
+	}
+	clear(s.changed)
+	slices.SortFunc(list, func(a, b ir.EndpointUpdate) int { return cmp.Compare(a.Cluster, b.Cluster) })
+	return list
+}
+
+// merge lists the endpoints of a cluster: the static ones, then those of each
+// name in the order of the configuration. The first of equal addresses stays.
+// Known is false as long as none of the names was ever resolved.
+func (s *Source) merge(c *cluster) (endpoints []ir.Endpoint, known bool) {
+	endpoints = make([]ir.Endpoint, 0, len(c.config.Endpoints)+len(c.keys))
+	seen := make(map[string]bool)
+	add := func(e ir.Endpoint) {
+		if !seen[e.Address] {
+			seen[e.Address] = true
+			endpoints = append(endpoints, e)
+		}
+	}
+	for _, e := range c.config.Endpoints {
+		add(e)
+	}
+	for i, k := range c.keys {
+		n := s.names[k]
+		known = known || !n.resolved.IsZero()
+		for _, h := range n.answer.hosts {
+			add(h.endpoint(c.config.Discovery.DNS[i]))
+		}
+	}
+	return endpoints, known
+}
+
+// queue is a heap of names by the time of their next lookup.
+type queue []*name
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].next.Before(q[j].next) }
+func (q queue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].index, q[j].index = i, j
+}
+
+// Push and Pop are for container/heap.
+func (q *queue) Push(x any) {
+	n := x.(*name)
+	n.index = len(*q)
+	*q = append(*q, n)
+}
+
+// Pop removes the last.
+func (q *queue) Pop() any {
+	last := len(*q) - 1
+	n := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	n.index = -1
+	return n
+}
+
+func (q *queue) add(n *name, next time.Time) {
+	n.next = next
+	heap.Push(q, n)
+}
+
+func (q *queue) remove(n *name) {
+	if n.index >= 0 {
+		heap.Remove(q, n.index)
+	}
+}
