@@ -60,12 +60,12 @@ func TestRelayPassesResetsOn(t *testing.T) {
 
 // One busy direction keeps the quiet one alive; silence in both ends them.
 func TestRelayIdle(t *testing.T) {
-	const idle = 100 * time.Millisecond
+	const idle = 500 * time.Millisecond
 	client, server, done := relay(t, netx.RelayOptions{Idle: idle})
 	tick := time.NewTicker(idle / 5)
 	defer tick.Stop()
 	begin := time.Now()
-	for time.Since(begin) < 4*idle {
+	for time.Since(begin) < 2*idle {
 		<-tick.C
 		write(t, client, "x")
 		read(t, server, 1)
