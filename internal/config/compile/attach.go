@@ -49,7 +49,7 @@ func (s *routeScope) attach() []*parent {
 func (s *routeScope) parent(i int, r gwv1.ParentReference) *parent {
 	key := resolveKey(s.object, r.Group, gatewayGroup, r.Kind, "Gateway", r.Namespace, r.Name)
 	p := &parent{
-		field: fmt.Sprintf("spec.parentRefs[%d]", i), severity: store.Error,
+		field: fmt.Sprintf("spec.parentRefs[%d]", i), severity: store.Warning,
 		ref: status.Reference{
 			Group: key.Group, Kind: key.Kind, Namespace: key.Namespace, Name: key.Name,
 			SectionName: string(deref(r.SectionName, "")), Port: deref(r.Port, 0),
@@ -110,6 +110,9 @@ func (s *routeScope) choose(p *parent, candidates []*section) {
 	})
 	if len(named) == 0 {
 		what, remedy := fmt.Sprintf("no listener %q", p.ref.SectionName), didYouMean(p.ref.SectionName, names)
+		if p.ref.SectionName == "" {
+			what = "no listener"
+		}
 		if p.ref.Port != 0 {
 			what = fmt.Sprintf("no listener on port %d", p.ref.Port)
 			if p.ref.SectionName != "" {

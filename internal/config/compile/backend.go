@@ -226,35 +226,66 @@ func judgeBackendTLS(spec *v1alpha1.BackendSpec) []fault {
 	return faults
 }
 
+// backendState is what became of a Backend.
+type backendState struct {
+	object *store.Object
+	faults []fault
+	status status.Object
+}
+
 // finishBackends writes the statuses of Backends, and reports what is wrong
 // with each whether or not a route uses it.
 func (c *compiler) finishBackends() {
-	for _, o := range c.set.Kind(ownGroup, v1alpha1.KindBackend) {
+	var old []*backendState
+	if c.prev != nil {
+		old = c.prev.backends
+	}
+	objects := c.set.Kind(ownGroup, v1alpha1.KindBackend)
+	c.next.backends = make([]*backendState, 0, len(objects))
+	for _, o := range objects {
 		v, ok := o.Value.(*v1alpha1.Backend)
 		if !ok {
 			continue
 		}
-		generation := meta(o).GetGeneration()
-		accepted := status.Condition{Type: "Accepted", Status: status.True, Reason: "Accepted", Generation: generation}
-		resolved := status.Condition{Type: "ResolvedRefs", Status: status.True, Reason: "ResolvedRefs", Generation: generation}
-		faults := judgeBackend(&v.Spec)
-		for _, f := range faults {
-			c.report(f.problem(o))
+		for len(old) > 0 && old[0].object != o && compareKeys(old[0].object.Key, o.Key) < 0 {
+			old = old[1:]
 		}
-		if len(faults) > 0 {
-			accepted.Status, accepted.Reason, accepted.Message = status.False, "Invalid", faults[0].message
-			if c.next.fallback[o.Key] != nil {
-				accepted.Message = "the last good version serves, because this one is invalid: " + accepted.Message
-				c.report(keepsServing(o))
-			}
-		} else if v.Spec.TLS != nil {
-			if b := c.backendOf(backendKey{key: o.Key}); b.message != "" {
-				resolved.Status, resolved.Reason, resolved.Message = status.False, cmp.Or(b.reason, "InvalidReference"), b.message
-			}
+		var x *backendState
+		if len(old) > 0 && old[0].object == o && v.Spec.TLS == nil && len(old[0].faults) == 0 {
+			x = old[0] // a valid Backend without references is what it was
+		} else {
+			x = c.judgeBackendObject(o, v)
 		}
-		c.statuses = append(c.statuses, status.Object{
-			Key: o.Key, Generation: generation, Position: o.Locate(""),
-			Conditions: []status.Condition{accepted, resolved},
-		})
+		c.next.backends = append(c.next.backends, x)
 	}
+}
+
+func (c *compiler) judgeBackendObject(o *store.Object, v *v1alpha1.Backend) *backendState {
+	x := &backendState{object: o, faults: judgeBackend(&v.Spec)}
+	generation := meta(o).GetGeneration()
+	accepted := status.Condition{Type: "Accepted", Status: status.True, Reason: "Accepted", Generation: generation}
+	resolved := status.Condition{Type: "ResolvedRefs", Status: status.True, Reason: "ResolvedRefs", Generation: generation}
+	for _, f := range x.faults {
+		c.report(f.problem(o))
+	}
+	if len(x.faults) > 0 {
+		accepted.Status, accepted.Reason, accepted.Message = status.False, "Invalid", x.faults[0].message
+		if good, _ := c.goodBackend(o); good != nil {
+			accepted.Message = "the last good version serves, because this one is invalid: " + accepted.Message
+			c.report(keepsServing(o))
+		}
+	} else if v.Spec.TLS != nil {
+		b := c.backendOf(backendKey{key: o.Key})
+		if b.message != "" {
+			resolved.Status, resolved.Reason, resolved.Message = status.False, cmp.Or(b.reason, "InvalidReference"), b.message
+		}
+		for _, p := range b.problems {
+			c.reportOnce(p)
+		}
+	}
+	x.status = status.Object{
+		Key: o.Key, Generation: generation, Position: o.Locate(""),
+		Conditions: []status.Condition{accepted, resolved},
+	}
+	return x
 }

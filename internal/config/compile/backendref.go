@@ -70,6 +70,9 @@ func (s *routeScope) resolveBackend(field string, r gwv1.BackendObjectReference)
 }
 
 func backendKindRemedy(key store.Key) string {
+	if key.Kind == "ServiceImport" {
+		return "kind ServiceImport is not built yet"
+	}
 	if key.Kind == v1alpha1.KindBackend {
 		return "a Backend is of group " + ownGroup
 	}
@@ -91,9 +94,7 @@ func (s *routeScope) depend(b *backend) {
 		}
 	}
 	s.state.missing = s.state.missing || b.missing
-	for _, p := range b.problems {
-		s.compiler.reportOnce(p)
-	}
+	s.state.shared = append(s.state.shared, b.problems...)
 }
 
 // agreedPolicies are the policies on the backends of a rule as far as they can
@@ -146,6 +147,9 @@ func speaksOfExchange(spec *v1alpha1.TrafficPolicySpec) bool {
 
 // clusterName compiles the cluster of a backend for this rule and returns its name.
 func (s *filterScope) clusterName(b *backend) string {
+	if s.unserved {
+		return b.base.Name
+	}
 	full := append(append(slices.Clip(s.chain), b.policies...), s.ctx.chain...)
 	merged := s.merge(full)
 	s.note(merged)
@@ -162,7 +166,6 @@ func (s *filterScope) backends(field string, rule *gwv1.HTTPRouteRule, fields []
 		x := ir.BackendRef{Weight: r.weight, Problem: r.problem, Ref: ir.Ref{Kind: r.key.Kind, Namespace: r.key.Namespace, Name: r.key.Name}}
 		if r.backend != nil {
 			x.Ref = r.backend.base.Ref
-			x.Cluster = s.clusterName(r.backend)
 			for _, p := range policyRefs(s.merge(r.backend.policies).winners) {
 				if !slices.Contains(out.Policies, p) {
 					out.Policies = append(out.Policies, p)
@@ -171,7 +174,9 @@ func (s *filterScope) backends(field string, rule *gwv1.HTTPRouteRule, fields []
 			var broken string
 			x.Filters, broken = s.filters(fields[j]+".filters", rule.BackendRefs[j].Filters, out.Matches)
 			if broken != "" {
-				x.Cluster, x.Filters, x.Problem = "", ir.Filters{}, broken
+				x.Filters, x.Problem = ir.Filters{}, broken
+			} else {
+				x.Cluster = s.clusterName(r.backend)
 			}
 		}
 		total += x.Weight

@@ -41,7 +41,7 @@ func (c *compiler) clientPolicy(k *socket) ir.ClientPolicy {
 	for _, other := range k.sections[1:] {
 		for _, b := range clientChain(other) {
 			if !slices.ContainsFunc(first, func(x bound) bool { return x.policy == b.policy }) {
-				b.policy.lose(b.target, loss{path: "client", winner: k.first.name() + ", which opened port", equal: true})
+				b.policy.lose(b.target, loss{path: "client", winner: k.first.name() + ", which shares the port and comes first", equal: true})
 			}
 		}
 	}

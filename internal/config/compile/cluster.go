@@ -47,12 +47,12 @@ func (c *compiler) cluster(b *backend, s *settings, certificate *ir.Certificate)
 			cl.Name = fmt.Sprintf("%s~%08x", cl.Name, uint32(cl.Hash^cl.Hash>>32))
 		}
 	}
-	if cs := c.next.clusters[cl.Name]; cs != nil {
+	if cs := c.fresh[cl.Name]; cs != nil {
 		return cs
 	}
 	if c.prev != nil {
-		if cs := c.prev.clusters[cl.Name]; cs != nil && cs.reusable(&c.changes) && cs.ir.Hash == cl.Hash {
-			c.keepCluster(cs)
+		if cs := c.prev.clusters[cl.Name]; cs != nil && (c.used[cs] || cs.reusable(&c.changes) && cs.ir.Hash == cl.Hash) {
+			c.used[cs] = true
 			return cs
 		}
 	}
@@ -63,13 +63,8 @@ func (c *compiler) cluster(b *backend, s *settings, certificate *ir.Certificate)
 		cs.problems = append(cs.problems[:len(cs.problems):len(cs.problems)], problems...)
 	}
 	cs.ir = &cl
-	c.keepCluster(c.sameAsBefore(cs))
-	return c.next.clusters[cl.Name]
-}
-
-func (c *compiler) keepCluster(cs *clusterState) {
-	c.next.clusters[cs.ir.Name] = cs
-	c.used[cs] = true
+	c.fresh[cl.Name] = c.sameAsBefore(cs)
+	return cs
 }
 
 // sameAsBefore takes over the previous pointer of an equal cluster.
@@ -84,15 +79,15 @@ func (c *compiler) sameAsBefore(cs *clusterState) *clusterState {
 	return cs
 }
 
-// takeOver keeps a cluster that a reused route points to, with new endpoints if
-// these changed.
-func (c *compiler) takeOver(old *clusterState) {
-	if c.used[old] || c.next.clusters[old.ir.Name] != nil {
-		return
+// takeOver keeps a cluster that a reused route points to, or returns the one
+// in its place if its endpoints changed.
+func (c *compiler) takeOver(old *clusterState) *clusterState {
+	if len(c.changes.endpoints) == 0 || !old.endpointsChanged(&c.changes) {
+		c.used[old] = true
+		return old
 	}
-	if !old.endpointsChanged(&c.changes) {
-		c.keepCluster(old)
-		return
+	if cs := c.fresh[old.ir.Name]; cs != nil {
+		return cs
 	}
 	cl := *old.ir
 	cs := &clusterState{deps: old.deps, missing: old.missing, service: old.service}
@@ -105,29 +100,35 @@ func (c *compiler) takeOver(old *clusterState) {
 	}
 	cs.problems = append(cs.problems, problems...)
 	cs.ir = &cl
-	c.keepCluster(c.sameAsBefore(cs))
+	c.fresh[cl.Name] = c.sameAsBefore(cs)
+	return cs
 }
 
 // collectClusters returns the clusters in use, by name, and their problems.
 func (c *compiler) collectClusters() []*ir.Cluster {
-	ordered := make([]*clusterState, 0, len(c.next.clusters))
-	taken := make(map[*clusterState]bool)
+	ordered := make([]*clusterState, 0, len(c.used)+len(c.fresh))
+	unchanged := len(c.fresh) == 0
 	if c.prev != nil {
 		// Most are where they were: keep their order and sort the rest in.
 		for _, cs := range c.prev.ordered {
 			if c.used[cs] {
 				ordered = append(ordered, cs)
-				taken[cs] = true
+			} else {
+				unchanged = false
 			}
 		}
 	}
-	if len(ordered) < len(c.next.clusters) {
-		for _, cs := range c.next.clusters {
-			if !taken[cs] {
-				ordered = append(ordered, cs)
-			}
+	if c.prev != nil && unchanged {
+		c.next.clusters = c.prev.clusters
+	} else {
+		for _, cs := range c.fresh {
+			ordered = append(ordered, cs)
 		}
 		slices.SortFunc(ordered, func(a, b *clusterState) int { return cmp.Compare(a.ir.Name, b.ir.Name) })
+		c.next.clusters = make(map[string]*clusterState, len(ordered))
+		for _, cs := range ordered {
+			c.next.clusters[cs.ir.Name] = cs
+		}
 	}
 	c.next.ordered = ordered
 	out := make([]*ir.Cluster, len(ordered))

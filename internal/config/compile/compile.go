@@ -66,14 +66,12 @@ func Compile(in Input, prev *Output) *Output {
 	c.finishPolicies()
 	c.finishBackends()
 
-	out := &Output{
+	return &Output{
 		Config:   c.revise(listeners, routes, clusters),
+		Statuses: c.collectStatuses(),
 		Problems: sortProblems(c.problems),
 		state:    c.next,
 	}
-	out.Statuses = c.statuses
-	slices.SortStableFunc(out.Statuses, func(a, b status.Object) int { return compareKeys(a.Key, b.Key) })
-	return out
 }
 
 // revise returns the previous Config if nothing differs, or the next revision.

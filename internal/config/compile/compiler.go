@@ -2,10 +2,12 @@ package compile
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
@@ -25,7 +27,7 @@ type compiler struct {
 	next       *state
 	changes    changes
 
-	statuses []status.Object
+	statuses map[string][]status.Object // by kind, each in the order of keys
 	problems []store.Problem
 
 	grants   grants
@@ -41,7 +43,8 @@ type compiler struct {
 	backends   map[backendKey]*backend
 	slicesOf   map[store.Key][]*store.Object // Service → EndpointSlices, built when first needed
 	used       map[*clusterState]bool
-	seen       map[string]bool // problems already told, for those found from many places
+	fresh      map[string]*clusterState // clusters that were compiled in this run
+	seen       map[string]bool          // problems already told, for those found from many places
 }
 
 func newCompiler(in Input, prev *Output) *compiler {
@@ -54,14 +57,18 @@ func newCompiler(in Input, prev *Output) *compiler {
 		byKey:    map[store.Key]*gateway{},
 		sets:     map[store.Key]*listenerSet{},
 		backends: map[backendKey]*backend{},
-		used:     map[*clusterState]bool{},
+		statuses: map[string][]status.Object{},
 		seen:     map[string]bool{},
 		next:     newState(in.Set),
 	}
+	size := 0
 	if prev != nil && prev.state != nil {
 		c.prev, c.prevConfig = prev.state, prev.Config
+		size = len(prev.state.ordered)
 		c.changes = compare(c.prev.set, in.Set)
 	}
+	c.used = make(map[*clusterState]bool, size)
+	c.fresh = map[string]*clusterState{}
 	c.grants = indexGrants(in.Set)
 	return c
 }
@@ -98,22 +105,71 @@ func (c *compiler) lastGood(o *store.Object) *store.Object {
 	return nil
 }
 
+// say adds the status of an object.
+func (c *compiler) say(o status.Object) {
+	c.statuses[o.Key.Kind] = append(c.statuses[o.Key.Kind], o)
+}
+
+// collectStatuses joins the statuses of all kinds, ordered by key. Those of
+// routes and Backends, of which there can be many, are where they were made and
+// are in order already.
+func (c *compiler) collectStatuses() []status.Object {
+	kinds := map[string]int{"HTTPRoute": len(c.next.routes), v1alpha1.KindBackend: len(c.next.backends)}
+	total := len(c.next.routes) + len(c.next.backends)
+	for kind, list := range c.statuses {
+		slices.SortStableFunc(list, func(a, b status.Object) int { return compareKeys(a.Key, b.Key) })
+		kinds[kind] = len(list)
+		total += len(list)
+	}
+	out := make([]status.Object, 0, total)
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		switch kind {
+		case "HTTPRoute":
+			for _, rs := range c.next.routes {
+				out = append(out, *rs.status)
+			}
+		case v1alpha1.KindBackend:
+			for _, x := range c.next.backends {
+				out = append(out, x.status)
+			}
+		default:
+			out = append(out, c.statuses[kind]...)
+		}
+	}
+	return out
+}
+
 // byAge orders objects as the Gateway API resolves conflicts: oldest first,
 // then by "namespace/name".
 func byAge(a, b *store.Object) int {
 	ta, tb := meta(a).GetCreationTimestamp(), meta(b).GetCreationTimestamp()
-	return cmp.Or(ta.Time.Compare(tb.Time), compareKeys(a.Key, b.Key))
+	if order := ta.Time.Compare(tb.Time); order != 0 {
+		return order
+	}
+	return compareKeys(a.Key, b.Key)
 }
 
 func compareKeys(a, b store.Key) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Group, b.Group),
-		cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	// Written out, since cmp.Or would compare all four each time.
+	if a.Kind != b.Kind {
+		return cmp.Compare(a.Kind, b.Kind)
+	}
+	if a.Group != b.Group {
+		return cmp.Compare(a.Group, b.Group)
+	}
+	if a.Namespace != b.Namespace {
+		return cmp.Compare(a.Namespace, b.Namespace)
+	}
+	return cmp.Compare(a.Name, b.Name)
 }
 
 // aged returns the objects of a kind, oldest first.
 func (c *compiler) aged(group, kind string) []*store.Object {
-	list := slices.Clone(c.set.Kind(group, kind))
-	slices.SortStableFunc(list, byAge)
+	list := c.set.Kind(group, kind)
+	if !slices.IsSortedFunc(list, byAge) {
+		list = slices.Clone(list)
+		slices.SortStableFunc(list, byAge)
+	}
 	return list
 }
 

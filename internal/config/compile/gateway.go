@@ -100,6 +100,7 @@ func (c *compiler) newGateway(o *store.Object, spec gwv1.GatewaySpec) *gateway {
 			s.accepted.Message = firstFault(gw.faults, s.field)
 		}
 		names[l.Name] = true
+		s.refused = s.refused || gw.accepted.Status == status.False
 		gw.sections = append(gw.sections, s)
 	}
 	return gw
@@ -122,11 +123,14 @@ func (c *compiler) bindAddresses(gw *gateway) {
 		}
 		message := fmt.Sprintf("address %q of type %s cannot be bound", a.Value, kind)
 		gw.accepted.Status, gw.accepted.Reason, gw.accepted.Message = status.False, string(gwv1.GatewayReasonUnsupportedAddress), message
-		c.report(problemAt(gw.used, field, store.Error, string(gwv1.GatewayReasonUnsupportedAddress), message,
+		c.report(problemAt(gw.used, field, store.Warning, string(gwv1.GatewayReasonUnsupportedAddress), message,
 			"use type IPAddress with an address of this machine, or leave addresses out"))
 	}
 	if len(gw.spec.Addresses) == 0 {
 		gw.addresses = []string{""}
+	}
+	if gw.used == gw.object && faulty(gw.faults, "spec.listeners") && len(gw.spec.Listeners) == 0 {
+		gw.accepted.Status, gw.accepted.Reason, gw.accepted.Message = status.False, string(gwv1.GatewayReasonInvalid), gw.faults[0].message
 	}
 }
 
@@ -183,7 +187,7 @@ func (c *compiler) finishGateways() {
 			o.Addresses = gw.addresses
 		}
 		o.Conditions = gw.conditions()
-		c.statuses = append(c.statuses, o)
+		c.say(o)
 	}
 }
 

@@ -43,7 +43,7 @@ func (c *compiler) acceptClass(o *store.Object, spec gwv1.GatewayClassSpec) bool
 		c.report(problemAt(o, "spec.parametersRef", store.Error, "InvalidParameters", cond.Message,
 			"remove it, and set what you need by a TrafficPolicy on the Gateway"))
 	}
-	c.statuses = append(c.statuses, status.Object{
+	c.say(status.Object{
 		Key: o.Key, Generation: cond.Generation, Position: o.Locate(""),
 		Conditions: []status.Condition{cond},
 	})

@@ -110,7 +110,7 @@ func (c *compiler) compileClientAuth(gw *gateway, s *section) {
 			if s.resolved.Status == status.True {
 				s.resolved.Status, s.resolved.Reason, s.resolved.Message = status.False, reason, message
 			}
-			c.reportOnce(problemAt(gw.used, fmt.Sprintf("%s.caCertificateRefs[%d]", field, i), store.Error, reason, message, remedy))
+			c.reportOnce(problemAt(gw.used, fmt.Sprintf("%s.caCertificateRefs[%d]", field, i), store.Warning, reason, message, remedy))
 		}
 		auth.CA = joinPEM(auth.CA, pem)
 	}
@@ -119,7 +119,7 @@ func (c *compiler) compileClientAuth(gw *gateway, s *section) {
 		s.refused = true
 		s.accepted.Status, s.accepted.Reason = status.False, string(gwv1.ListenerReasonNoValidCACertificate)
 		s.accepted.Message = "none of the caCertificateRefs is valid"
-		c.reportOnce(problemAt(gw.used, field, store.Error, s.accepted.Reason, s.accepted.Message, "clients could not be verified, so the listener is closed"))
+		c.reportOnce(problemAt(gw.used, field, store.Warning, s.accepted.Reason, s.accepted.Message, "clients could not be verified, so the listener is closed"))
 		return
 	}
 	s.tls.ClientAuth = auth
@@ -168,7 +168,7 @@ func (c *compiler) compileBackendCertificate(gw *gateway) {
 			reason = string(gwv1.GatewayReasonInvalidClientCertificateRef)
 		}
 		gw.resolved.Status, gw.resolved.Reason, gw.resolved.Message = status.False, reason, message
-		c.report(problemAt(gw.used, "spec.tls.backend.clientCertificateRef", store.Error, reason, message, remedy))
+		c.report(problemAt(gw.used, "spec.tls.backend.clientCertificateRef", store.Warning, reason, message, remedy))
 	}
 	if cert != nil {
 		gw.backend = cert.ir

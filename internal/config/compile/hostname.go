@@ -58,6 +58,9 @@ func checkHostname(h string, wildcard bool) string {
 	}
 	for label := range strings.SplitSeq(rest, ".") {
 		if !validLabel(label) {
+			if validLabel(strings.ToLower(label)) {
+				return "must be in lower case"
+			}
 			return fmt.Sprintf("has the invalid label %q", label)
 		}
 	}

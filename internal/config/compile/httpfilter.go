@@ -55,7 +55,7 @@ func (s *filterScope) filters(field string, list []gwv1.HTTPRouteFilter, match [
 // fail reports a reference that does not resolve.
 func (s *routeScope) fail(field string, reason gwv1.RouteConditionReason, message, remedy string) {
 	s.unresolve(string(reason), message)
-	p := problemAt(s.object, field, store.Error, string(reason), message, remedy)
+	p := problemAt(s.object, field, store.Warning, string(reason), message, remedy)
 	for _, q := range s.state.problems {
 		if q == p {
 			return

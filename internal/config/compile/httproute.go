@@ -22,9 +22,11 @@ type routeState struct {
 	attachments []attachment
 	clusters    []*clusterState
 	settings    []*settings
+	losses      []boundLoss // of policies to the route's own fields
 	status      *status.Object
 	problems    []store.Problem
-	accepted    []int // sections by which the route counts as attached
+	shared      []store.Problem // of other objects, told once however many routes find them
+	accepted    []int           // sections by which the route counts as attached
 }
 
 type attachment struct {
@@ -42,6 +44,7 @@ type routeScope struct {
 	unresolved status.Condition // ResolvedRefs
 	dropped    map[int]fault    // rules left out
 	count      map[*clusterState]bool
+	unserved   bool // no listener serves it, so it needs no clusters
 }
 
 func routeSpec(o *store.Object) (*gwv1.HTTPRouteSpec, bool) {
@@ -61,11 +64,11 @@ func (c *compiler) compileRoutes() {
 	objects := c.set.Kind(gatewayGroup, "HTTPRoute")
 	c.next.routes = make([]*routeState, 0, len(objects))
 	for _, o := range objects {
-		for len(old) > 0 && compareKeys(old[0].object.Key, o.Key) < 0 {
+		for len(old) > 0 && old[0].object != o && compareKeys(old[0].object.Key, o.Key) < 0 {
 			old = old[1:]
 		}
 		var before *routeState
-		if len(old) > 0 && old[0].object.Key == o.Key {
+		if len(old) > 0 && (old[0].object == o || old[0].object.Key == o.Key) {
 			before = old[0]
 		}
 		rs := before
@@ -74,15 +77,29 @@ func (c *compiler) compileRoutes() {
 				continue
 			}
 		} else {
-			for _, cs := range rs.clusters {
-				c.takeOver(cs)
-			}
+			rs = c.takeOverRoute(rs)
 		}
 		c.next.routes = append(c.next.routes, rs)
 		if rs.fallback != nil {
 			c.next.fallback[o.Key] = rs.fallback
 		}
 	}
+}
+
+// takeOverRoute keeps a route and its clusters.
+func (c *compiler) takeOverRoute(rs *routeState) *routeState {
+	out := rs
+	for i, cs := range rs.clusters {
+		if now := c.takeOver(cs); now != cs {
+			if out == rs {
+				copied := *rs
+				copied.clusters = slices.Clone(rs.clusters)
+				out = &copied
+			}
+			out.clusters[i] = now
+		}
+	}
+	return out
 }
 
 func (c *compiler) reusable(rs *routeState) bool {
@@ -160,12 +177,12 @@ func (s *routeScope) compile(faults []fault) {
 	}
 	parents := s.attach()
 	served := len(s.spec.Rules) == 0 || len(s.dropped) < len(s.spec.Rules)
-	forms := map[*policyContext]string{}
+	forms := map[string]string{} // by the key of the context
 	order := []*policyContext{}
 	for _, p := range parents {
 		for _, at := range p.sections {
-			if _, known := forms[at.section.context]; !known && served && !at.section.refused {
-				forms[at.section.context] = ""
+			if _, known := forms[at.section.context.key]; !known && served && !at.section.refused {
+				forms[at.section.context.key] = ""
 				order = append(order, at.section.context)
 			}
 		}
@@ -175,16 +192,16 @@ func (s *routeScope) compile(faults []fault) {
 		if i > 0 {
 			r.Name = fmt.Sprintf("%s~%08x", r.Name, uint32(hashOf(ctx.key)))
 		}
-		forms[ctx] = r.Name
+		forms[ctx.key] = r.Name
 		s.state.forms = append(s.state.forms, r)
 	}
 	if len(order) == 0 && served && len(parents) > 0 {
+		s.unserved = true
 		s.form(&policyContext{}) // for what it refers to, and its problems
-		s.state.clusters = nil
 	}
 	for _, p := range parents {
 		for _, at := range p.sections {
-			if name := forms[at.section.context]; name != "" && !s.attachedTo(at) {
+			if name := forms[at.section.context.key]; name != "" && !s.attachedTo(at) {
 				s.state.attachments = append(s.state.attachments, attachment{at.section.index, ir.Attachment{Route: name, Hostnames: at.hostnames}})
 			}
 			if served && !slices.Contains(s.state.accepted, at.section.index) {
@@ -245,6 +262,7 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 	s.note(merged)
 	out.Policy = s.rulePolicy(merged, rule, id)
 	out.Policies = policyRefs(merged.winners)
+	s.noteOwnFields(merged, rule, id)
 
 	scope := filterScope{routeScope: s, ctx: ctx, chain: chain}
 	var broken string
@@ -277,6 +295,31 @@ func (s *routeScope) note(m *settings) {
 	}
 }
 
+// noteOwnFields records what policies lose to the rule's own fields, and names
+// policies that ask for something incomplete.
+func (s *routeScope) noteOwnFields(m *settings, rule *gwv1.HTTPRouteRule, id string) {
+	own := map[string]bool{"sessionPersistence": rule.SessionPersistence != nil}
+	if t := rule.Timeouts; t != nil {
+		own["timeouts.request"], own["timeouts.backendRequest"] = t.Request != nil, t.BackendRequest != nil
+	}
+	if r := rule.Retry; r != nil {
+		own["retry.statuses"], own["retry.attempts"] = r.Codes != nil, r.Attempts != nil
+	}
+	for path, set := range own {
+		if b, ok := m.origin[path]; ok && set {
+			s.state.losses = append(s.state.losses, boundLoss{b, loss{path: path, winner: id + " itself"}})
+		}
+	}
+	if h := m.spec.Hedge; h != nil && h.Delay == nil && deref(h.MaxExtra, defaultHedgeExtra) > 0 {
+		for _, b := range m.winners {
+			if b.policy.spec.Hedge != nil {
+				s.state.shared = append(s.state.shared, problemAt(b.policy.used, "spec.hedge.delay", store.Warning, "IncompleteHedge",
+					"hedging needs a delay, and no policy gives one: nothing is hedged", "about the p95 latency of the backend is a good value"))
+			}
+		}
+	}
+}
+
 func policyRefs(list []bound) []ir.Ref {
 	var out []ir.Ref
 	for _, b := range list {
@@ -302,6 +345,18 @@ func (s *routeScope) dropMessage() string {
 // collectRoutes gathers what the routes came to.
 func (c *compiler) collectRoutes() []*ir.Route {
 	out := make([]*ir.Route, 0, len(c.next.routes))
+	var last *settings
+	counts := make([]int, len(c.sections))
+	for _, rs := range c.next.routes {
+		for _, at := range rs.attachments {
+			counts[at.section]++
+		}
+	}
+	for i, n := range counts {
+		if n > 0 {
+			c.sections[i].attachments = make([]ir.Attachment, 0, n)
+		}
+	}
 	for _, rs := range c.next.routes {
 		out = append(out, rs.forms...)
 		for _, at := range rs.attachments {
@@ -312,12 +367,18 @@ func (c *compiler) collectRoutes() []*ir.Route {
 			c.sections[i].attached++
 		}
 		for _, m := range rs.settings {
-			c.settle(m)
+			if m != last {
+				c.settle(m)
+			}
+			last = m
 		}
-		if rs.status != nil {
-			c.statuses = append(c.statuses, *rs.status)
+		for _, l := range rs.losses {
+			c.loseTo(l)
 		}
 		c.problems = append(c.problems, rs.problems...)
+		for _, p := range rs.shared {
+			c.reportOnce(p)
+		}
 	}
 	return out
 }

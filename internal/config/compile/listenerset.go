@@ -37,7 +37,7 @@ func (c *compiler) compileListenerSets() {
 				c.report(problemAt(o, "spec.parentRef", store.Note, "OtherClass",
 					fmt.Sprintf("ignored: %s is not a Gateway that Gridway serves", key), ""))
 			} else {
-				c.report(problemAt(o, "spec.parentRef.name", store.Error, "ParentNotFound",
+				c.report(problemAt(o, "spec.parentRef.name", store.Warning, "ParentNotFound",
 					key.String()+" not found", c.missing(gatewayGroup, "Gateway", key.Namespace, key.Name)))
 			}
 			continue
@@ -67,7 +67,7 @@ func (c *compiler) newListenerSet(gw *gateway, o *store.Object, v *gwv1.Listener
 	if !c.allowsSet(gw, o) {
 		set.accepted.Status, set.accepted.Reason = status.False, string(gwv1.ListenerSetReasonNotAllowed)
 		set.accepted.Message = fmt.Sprintf("%s does not allow ListenerSets from namespace %q", gw.object.Key, o.Key.Namespace)
-		c.report(problemAt(o, "spec.parentRef", store.Error, string(gwv1.ListenerSetReasonNotAllowed),
+		c.report(problemAt(o, "spec.parentRef", store.Warning, string(gwv1.ListenerSetReasonNotAllowed),
 			set.accepted.Message, "set spec.allowedListeners.namespaces.from of the Gateway"))
 		return set
 	}
@@ -78,6 +78,7 @@ func (c *compiler) newListenerSet(gw *gateway, o *store.Object, v *gwv1.Listener
 			s.accepted.Status, s.accepted.Reason = status.False, string(gwv1.ListenerReasonInvalid)
 			s.accepted.Message = firstFault(set.faults, s.field)
 		}
+		s.refused = s.refused || gw.accepted.Status == status.False
 		set.sections = append(set.sections, s)
 	}
 	gw.sets = append(gw.sets, set)
@@ -137,6 +138,6 @@ func (c *compiler) finishListenerSets() {
 			programmed.Status, programmed.Reason = status.False, string(gwv1.ListenerSetReasonInvalid)
 		}
 		st.Conditions = []status.Condition{set.accepted, programmed}
-		c.statuses = append(c.statuses, st)
+		c.say(st)
 	}
 }

@@ -63,20 +63,30 @@ func (c *compiler) settle(s *settings) {
 	c.traffic.settled[s] = true
 	for _, b := range s.winners {
 		if p := c.traffic.byKey[b.policy.object.Key]; p != nil {
-			p.matters[b.target] = true
+			if !slices.Contains(p.matters, b.target) {
+				p.matters = append(p.matters, b.target)
+			}
 		}
 	}
 	for _, l := range s.losses {
-		if p := c.traffic.byKey[l.policy.object.Key]; p != nil {
-			p.lose(l.target, l.loss)
-		}
+		c.loseTo(l)
+	}
+}
+
+func (c *compiler) loseTo(l boundLoss) {
+	if p := c.traffic.byKey[l.policy.object.Key]; p != nil {
+		p.lose(l.target, l.loss)
 	}
 }
 
 func (p *trafficPolicy) lose(t target, l loss) {
-	if !slices.Contains(p.lost[t], l) {
-		p.lost[t] = append(p.lost[t], l)
+	if p.lost == nil {
+		p.lost = map[target]map[loss]bool{}
 	}
+	if p.lost[t] == nil {
+		p.lost[t] = map[loss]bool{}
+	}
+	p.lost[t][l] = true
 }
 
 // merger copies the leaves of one policy that are not set yet.

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,7 +22,7 @@ func (c *compiler) finishPolicies() {
 		for i, t := range p.targets {
 			st.Ancestors = append(st.Ancestors, status.Relation{Ref: t.reference(), Conditions: c.trafficConditions(p, i, t, st.Generation)})
 		}
-		c.statuses = append(c.statuses, st)
+		c.say(st)
 	}
 	c.finishBackendTLS()
 }
@@ -31,7 +32,7 @@ func (c *compiler) trafficConditions(p *trafficPolicy, i int, t target, generati
 		Type: string(gwv1.PolicyConditionAccepted), Status: status.True,
 		Reason: string(gwv1.PolicyReasonAccepted), Generation: generation,
 	}
-	lost := p.lost[t]
+	lost := slices.Collect(maps.Keys(p.lost[t]))
 	switch {
 	case len(p.faults) > 0:
 		accepted.Status, accepted.Reason = status.False, string(gwv1.PolicyReasonInvalid)
@@ -41,7 +42,7 @@ func (c *compiler) trafficConditions(p *trafficPolicy, i int, t target, generati
 		}
 	case p.refused[t] != "":
 		accepted.Status, accepted.Reason, accepted.Message = status.False, string(gwv1.PolicyReasonTargetNotFound), p.refused[t]
-	case len(lost) > 0 && !p.matters[t] && !slices.ContainsFunc(lost, func(l loss) bool { return !l.equal }):
+	case len(lost) > 0 && !slices.Contains(p.matters, t) && !slices.ContainsFunc(lost, func(l loss) bool { return !l.equal }):
 		accepted.Status, accepted.Reason = status.False, string(gwv1.PolicyReasonConflicted)
 		accepted.Message = "every field is set by an older policy on the same target: " + lossList(lost)
 		c.report(problemAt(p.object, fmt.Sprintf("spec.targetRefs[%d]", i), store.Warning, accepted.Reason, accepted.Message, "merge the policies"))
@@ -64,7 +65,10 @@ func lossList(lost []loss) string {
 	const most = 8
 	list := slices.Clone(lost)
 	slices.SortFunc(list, func(a, b loss) int {
-		return strings.Compare(a.path+a.winner, b.path+b.winner)
+		if a.path != b.path {
+			return strings.Compare(a.path, b.path)
+		}
+		return strings.Compare(a.winner, b.winner)
 	})
 	var out []string
 	for _, l := range list[:min(len(list), most)] {
@@ -93,7 +97,7 @@ func (c *compiler) finishBackendTLS() {
 				}
 			}
 		}
-		c.statuses = append(c.statuses, st)
+		c.say(st)
 	}
 }
 
@@ -115,7 +119,7 @@ func (c *compiler) backendTLSConditions(p *backendTLSPolicy, t target, generatio
 			valid++
 		}
 		if message != "" {
-			c.reportOnce(problemAt(owner, fmt.Sprintf("spec.validation.caCertificateRefs[%d]", i), store.Error, reason, message, remedy))
+			c.reportOnce(problemAt(owner, fmt.Sprintf("spec.validation.caCertificateRefs[%d]", i), store.Warning, reason, message, remedy))
 		}
 		if message != "" && resolved.Status == status.True {
 			if reason == string(gwv1.ListenerReasonInvalidCACertificateKind) {

@@ -8,6 +8,10 @@ import (
 	"github.com/gridway/gridway/internal/config/store"
 )
 
+// What compile finds is an Error if the object itself is invalid, or cannot be
+// served beside another one. A reference that does not resolve is a Warning:
+// the object is valid and in force, and what it names may come later.
+
 // fault is a semantic error of one field, found while an object is judged.
 type fault struct {
 	field   string

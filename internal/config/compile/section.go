@@ -75,12 +75,13 @@ func (c *compiler) refuse(s *section, field, reason, message, remedy string) {
 	c.report(problemAt(s.owner, s.field+field, store.Error, reason, message, remedy))
 }
 
-// unresolved sets ResolvedRefs to False, and reports why. The first reason stays.
+// unresolved sets ResolvedRefs to False, and reports why: as a warning, since
+// the object itself is valid. The first reason stays.
 func (c *compiler) unresolved(s *section, field, reason, message, remedy string) {
 	if s.resolved.Status == status.True {
 		s.resolved.Status, s.resolved.Reason, s.resolved.Message = status.False, reason, message
 	}
-	c.report(problemAt(s.owner, s.field+field, store.Error, reason, message, remedy))
+	c.report(problemAt(s.owner, s.field+field, store.Warning, reason, message, remedy))
 }
 
 func (c *compiler) judgeProtocol(s *section) {
@@ -94,8 +95,11 @@ func (c *compiler) judgeProtocol(s *section) {
 		c.report(problemAt(s.owner, s.field+".protocol", store.Warning, "NotBuiltYet", s.accepted.Message,
 			"use HTTP or HTTPS; other listeners of this object are served"))
 	default:
-		c.refuse(s, ".protocol", string(gwv1.ListenerReasonUnsupportedProtocol),
-			fmt.Sprintf("protocol %q is not known", s.spec.Protocol), "use HTTP or HTTPS")
+		s.refused = true
+		s.accepted.Status = status.False
+		s.accepted.Reason = string(gwv1.ListenerReasonUnsupportedProtocol)
+		s.accepted.Message = fmt.Sprintf("protocol %q is not known", s.spec.Protocol)
+		c.report(problemAt(s.owner, s.field+".protocol", store.Warning, s.accepted.Reason, s.accepted.Message, "use HTTP or HTTPS"))
 	}
 }
 

@@ -1,8 +1,6 @@
 package compile
 
 import (
-	"cmp"
-
 	"github.com/gridway/gridway/internal/config/store"
 )
 
@@ -13,11 +11,14 @@ type state struct {
 	fallback map[store.Key]*store.Object
 	// routes are parallel to set.Kind of HTTPRoute.
 	routes   []*routeState
+	backends []*backendState
 	clusters map[string]*clusterState
 	ordered  []*clusterState // by name
 	// certs and bundles remember what was read from Secrets and ConfigMaps.
 	certs   map[*store.Object]*certificate
 	bundles map[*store.Object]*bundle
+	// traffic remembers the faults of TrafficPolicies.
+	traffic map[*store.Object][]fault
 	// contexts are the keys of the sections' policy contexts, in order.
 	contexts []string
 }
@@ -26,9 +27,9 @@ func newState(set *store.Set) *state {
 	return &state{
 		set:      set,
 		fallback: map[store.Key]*store.Object{},
-		clusters: map[string]*clusterState{},
 		certs:    map[*store.Object]*certificate{},
 		bundles:  map[*store.Object]*bundle{},
+		traffic:  map[*store.Object][]fault{},
 	}
 }
 
@@ -58,6 +59,9 @@ func compare(before, after *store.Set) changes {
 	}
 	for _, gk := range kinds {
 		a, b := before.Kind(gk.Group, gk.Kind), after.Kind(gk.Group, gk.Kind)
+		if len(a) > 0 && len(a) == len(b) && &a[0] == &b[0] {
+			continue
+		}
 		for len(a) > 0 || len(b) > 0 {
 			if len(a) > 0 && len(b) > 0 && a[0] == b[0] {
 				a, b = a[1:], b[1:]
@@ -86,7 +90,7 @@ func compareHeads(a, b []*store.Object) int {
 	case len(b) == 0:
 		return -1
 	}
-	return cmp.Or(cmp.Compare(a[0].Key.Namespace, b[0].Key.Namespace), cmp.Compare(a[0].Key.Name, b[0].Key.Name))
+	return compareKeys(a[0].Key, b[0].Key)
 }
 
 // note records that an object was removed (is nil), added (was nil) or replaced.

@@ -90,9 +90,6 @@ func (j *trafficJudge) exchange(spec *v1alpha1.TrafficPolicySpec) {
 			j.add("timeouts.backendRequest", fmt.Sprintf("%s is longer than timeouts.request, %s", b, r), "make it shorter")
 		}
 	}
-	if h := spec.Hedge; h != nil && h.Delay == nil {
-		j.add("hedge.delay", "hedging needs a delay", "about the p95 latency of the backend is a good value")
-	}
 	if r := spec.Retry; r != nil && r.Backoff != nil {
 		d := defaultRetry()
 		if b, m := duration(r.Backoff.Base, d.BackoffBase), duration(r.Backoff.Max, max(d.BackoffMax, duration(r.Backoff.Base, 0))); b > m {

@@ -20,9 +20,9 @@ type trafficPolicy struct {
 	targets []target
 	refused map[target]string
 	// lost has the fields that did not come into force, by the target.
-	lost map[target][]loss
-	// matters is set for targets through which at least one field is in force.
-	matters map[target]bool
+	lost map[target]map[loss]bool
+	// matters are the targets through which at least one field is in force.
+	matters []target
 }
 
 // loss says that a field lost to another object's.
@@ -59,9 +59,8 @@ func (c *compiler) indexPolicies() {
 
 func (c *compiler) newTrafficPolicy(o *store.Object, v *v1alpha1.TrafficPolicy) *trafficPolicy {
 	p := &trafficPolicy{
-		object: o, used: o, spec: &v.Spec, faults: judgeTraffic(&v.Spec),
+		object: o, used: o, spec: &v.Spec, faults: c.judgeTrafficOnce(o, v),
 		targets: targetsOf(o, v.Spec.TargetRefs),
-		refused: map[target]string{}, lost: map[target][]loss{}, matters: map[target]bool{},
 	}
 	attach := p.targets
 	if len(p.faults) > 0 {
@@ -79,6 +78,9 @@ func (c *compiler) newTrafficPolicy(o *store.Object, v *v1alpha1.TrafficPolicy) 
 	}
 	for i, t := range attach {
 		if message, remedy := c.findTarget(t); message != "" {
+			if p.refused == nil {
+				p.refused = map[target]string{}
+			}
 			p.refused[t] = message
 			c.report(problemAt(p.used, fmt.Sprintf("spec.targetRefs[%d]", i), store.Warning, "TargetNotFound", message, remedy))
 			continue
@@ -86,6 +88,20 @@ func (c *compiler) newTrafficPolicy(o *store.Object, v *v1alpha1.TrafficPolicy) 
 		c.traffic.byTarget[t] = append(c.traffic.byTarget[t], p)
 	}
 	return p
+}
+
+// judgeTrafficOnce remembers the judgement for later runs.
+func (c *compiler) judgeTrafficOnce(o *store.Object, v *v1alpha1.TrafficPolicy) []fault {
+	var faults []fault
+	known := false
+	if c.prev != nil {
+		faults, known = c.prev.traffic[o]
+	}
+	if !known {
+		faults = judgeTraffic(&v.Spec)
+	}
+	c.next.traffic[o] = faults
+	return faults
 }
 
 // bound is a policy together with the target through which it was reached.
@@ -107,7 +123,8 @@ func (x *trafficIndex) at(t target) []bound {
 	return out
 }
 
-// policyContext is what a listener gives to the routes attached to it.
+// policyContext is what a listener gives to the routes attached to it. Routes
+// see no difference between listeners whose contexts have equal keys.
 type policyContext struct {
 	key         string
 	chain       []bound // most specific first, without those that speak of clients only
@@ -117,7 +134,6 @@ type policyContext struct {
 
 // bindContexts gives each section the policies of its Gateway, ListenerSet and listener.
 func (c *compiler) bindContexts() {
-	known := map[string]*policyContext{}
 	for _, s := range c.sections {
 		var chain []bound
 		chain = append(chain, c.traffic.at(target{s.owner.Key, string(s.spec.Name)})...)
@@ -129,12 +145,6 @@ func (c *compiler) bindContexts() {
 		s.context.key = chainKey(s.context.chain)
 		if s.gateway.backend != nil {
 			s.context.key += fmt.Sprintf("|%x", hashOf(s.gateway.backend))
-		}
-		// Routes see no difference between sections whose contexts are equal.
-		if same := known[s.context.key]; same != nil && slices.Equal(same.full, chain) {
-			s.context = same
-		} else if same == nil {
-			known[s.context.key] = s.context
 		}
 		c.next.contexts = append(c.next.contexts, s.name()+"="+s.context.key)
 	}

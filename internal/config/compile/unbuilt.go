@@ -46,7 +46,7 @@ func (c *compiler) refuseUnbuilt() {
 					Reason: "UnsupportedKind", Message: message, Generation: st.Generation,
 				}}
 			}
-			c.statuses = append(c.statuses, st)
+			c.say(st)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (c *compiler) backendKindTLS(b *backend, t *v1alpha1.BackendTLS, used *stor
 		c.depend(b, key)
 		cert, reason, message, remedy := c.secretRef(used, *r)
 		if message != "" {
-			b.problems = append(b.problems, problemAt(used, "spec.tls.clientCertificateRef", store.Error, reason, message, remedy))
+			b.problems = append(b.problems, problemAt(used, "spec.tls.clientCertificateRef", store.Warning, reason, message, remedy))
 		}
 		if cert == nil {
 			b.unusable("InvalidClientCertificateRef", message, remedy)
@@ -69,7 +69,7 @@ func (c *compiler) upstreamCA(b *backend, owner *store.Object, field string, ref
 		c.depend(b, key)
 		pem, reason, message, remedy := c.caRef(owner, key)
 		if message != "" {
-			b.problems = append(b.problems, problemAt(owner, fmt.Sprintf("%s[%d]", field, i), store.Error, reason, message, remedy))
+			b.problems = append(b.problems, problemAt(owner, fmt.Sprintf("%s[%d]", field, i), store.Warning, reason, message, remedy))
 		}
 		all = joinPEM(all, pem)
 	}
