@@ -61,11 +61,15 @@ func TestTokenGuardsEverythingButHealth(t *testing.T) {
 	opt.Token = token(t)
 	base := start(t, opt)
 	bearer := func(s string) http.Header { return http.Header{"Authorization": {s}} }
-	paths := []string{"/metrics", "/openapi.json", "/v1/status", "/v1/config", "/v1/objects", "/v1/routes", "/v1/clusters",
-		"/v1/top", "/v1/log/level", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/nonsense"}
+	paths := []string{
+		"/metrics", "/openapi.json", "/v1/status", "/v1/config", "/v1/objects", "/v1/routes", "/v1/clusters",
+		"/v1/top", "/v1/log/level", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/nonsense",
+	}
 	for _, path := range paths {
-		for _, auth := range []string{"", "Bearer", "Bearer ", "Bearer wrong", "Basic " + tokenText, tokenText,
-			"Bearer " + tokenText[:31], "Bearer " + tokenText + "0", "Bearer " + strings.ToUpper(tokenText)} {
+		for _, auth := range []string{
+			"", "Bearer", "Bearer ", "Bearer wrong", "Basic " + tokenText, tokenText,
+			"Bearer " + tokenText[:31], "Bearer " + tokenText + "0", "Bearer " + strings.ToUpper(tokenText),
+		} {
 			h := bearer(auth)
 			if auth == "" {
 				h = nil
@@ -187,7 +191,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestHeadersAreBounded(t *testing.T) {
-	req, err := http.NewRequestWithContext(t.Context(), "GET", start(t, newProcess().options()), nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, start(t, newProcess().options()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,29 +13,43 @@ import (
 // endpoints is the whole API.
 func (s *Server) endpoints() []*endpoint {
 	list := []*endpoint{
-		{method: "GET", path: "/healthz", open: true, gives: Health{}, serve: s.healthz,
-			summary: "Whether the process is alive."},
-		{method: "GET", path: "/readyz", open: true, gives: Health{}, serve: s.readyz,
-			summary: "Whether the process takes traffic: 200 from the first revision in service until it drains, else 503."},
-		{method: "GET", path: "/openapi.json", gives: map[string]any{}, serve: s.openAPI,
-			summary: "This API as an OpenAPI 3.1 document."},
-		{method: "GET", path: "/v1/status", gives: Status{}, serve: s.status,
-			summary: "Revision in service, problems, what was refused and what serves in its place, listeners, statuses of objects."},
+		{
+			method: "GET", path: "/healthz", open: true, gives: Health{}, serve: s.healthz,
+			summary: "Whether the process is alive.",
+		},
+		{
+			method: "GET", path: "/readyz", open: true, gives: Health{}, serve: s.readyz,
+			summary: "Whether the process takes traffic: 200 from the first revision in service until it drains, else 503.",
+		},
+		{
+			method: "GET", path: "/openapi.json", gives: map[string]any{}, serve: s.openAPI,
+			summary: "This API as an OpenAPI 3.1 document.",
+		},
+		{
+			method: "GET", path: "/v1/status", gives: Status{}, serve: s.status,
+			summary: "Revision in service, problems, what was refused and what serves in its place, listeners, statuses of objects.",
+		},
 	}
 	if s.opt.Metrics != nil {
-		list = append(list, &endpoint{method: "GET", path: "/metrics", media: "text/plain", serve: s.metrics,
-			summary: "Metrics in the formats of Prometheus."})
+		list = append(list, &endpoint{
+			method: "GET", path: "/metrics", media: "text/plain", serve: s.metrics,
+			summary: "Metrics in the formats of Prometheus.",
+		})
 	}
 	if s.opt.Configuration != nil {
 		list = append(list, s.configuration()...)
 	}
 	if s.opt.Explainer != nil {
-		list = append(list, &endpoint{method: "POST", path: "/v1/explain", takes: dryrun.Request{}, gives: dryrun.Decision{}, serve: s.explain,
-			summary: "What would become of a request, and why."})
+		list = append(list, &endpoint{
+			method: "POST", path: "/v1/explain", takes: dryrun.Request{}, gives: dryrun.Decision{}, serve: s.explain,
+			summary: "What would become of a request, and why.",
+		})
 	}
 	if s.opt.Sampler != nil {
-		list = append(list, &endpoint{method: "GET", path: "/v1/top", gives: metric.Snapshot{}, serve: s.top,
-			summary: "Rates, errors and latencies per rule and cluster over the last seconds."})
+		list = append(list, &endpoint{
+			method: "GET", path: "/v1/top", gives: metric.Snapshot{}, serve: s.top,
+			summary: "Rates, errors and latencies per rule and cluster over the last seconds.",
+		})
 	}
 	if s.opt.Level != nil {
 		list = append(list,
@@ -48,18 +62,30 @@ func (s *Server) endpoints() []*endpoint {
 func (s *Server) configuration() []*endpoint {
 	values := map[string]string{"values": "true adds the objects themselves"}
 	return []*endpoint{
-		{method: "GET", path: "/v1/config", gives: ir.Config{}, serve: s.config,
-			summary: "The compiled configuration in service, with secrets hidden."},
-		{method: "GET", path: "/v1/objects", query: values, gives: []Object{}, serve: s.objects,
-			summary: "Objects of the configuration, by kind, namespace and name."},
-		{method: "GET", path: "/v1/objects/{kind}", query: values, gives: []Object{}, serve: s.objects,
-			summary: "Objects of one kind."},
-		{method: "GET", path: "/v1/objects/{kind}/{namespace}/{name}", gives: Object{}, serve: s.object,
-			summary: "One object with its value, secrets hidden. The namespace of a cluster-scoped object is \"-\"."},
-		{method: "GET", path: "/v1/routes", gives: []RouteRow{}, serve: s.routes,
-			summary: "Every match of every rule with where it is served and where it leads."},
-		{method: "GET", path: "/v1/clusters", gives: []Cluster{}, serve: s.clusters,
-			summary: "Live state of clusters and their endpoints."},
+		{
+			method: "GET", path: "/v1/config", gives: ir.Config{}, serve: s.config,
+			summary: "The compiled configuration in service, with secrets hidden.",
+		},
+		{
+			method: "GET", path: "/v1/objects", query: values, gives: []Object{}, serve: s.objects,
+			summary: "Objects of the configuration, by kind, namespace and name.",
+		},
+		{
+			method: "GET", path: "/v1/objects/{kind}", query: values, gives: []Object{}, serve: s.objects,
+			summary: "Objects of one kind.",
+		},
+		{
+			method: "GET", path: "/v1/objects/{kind}/{namespace}/{name}", gives: Object{}, serve: s.object,
+			summary: "One object with its value, secrets hidden. The namespace of a cluster-scoped object is \"-\".",
+		},
+		{
+			method: "GET", path: "/v1/routes", gives: []RouteRow{}, serve: s.routes,
+			summary: "Every match of every rule with where it is served and where it leads.",
+		},
+		{
+			method: "GET", path: "/v1/clusters", gives: []Cluster{}, serve: s.clusters,
+			summary: "Live state of clusters and their endpoints.",
+		},
 	}
 }
 

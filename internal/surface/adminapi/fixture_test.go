@@ -112,11 +112,15 @@ func (p *process) Objects(values bool) []adminapi.Object {
 		return json.RawMessage(text)
 	}
 	return []adminapi.Object{
-		{APIVersion: "v1", Kind: "Secret", Namespace: "default", Name: "tls", Source: "file", Hash: "deadbeef",
-			Value: value(`{"kind":"Secret","metadata":{"name":"tls","annotations":{"kubectl.kubernetes.io/last-applied-configuration":"` + secret + `"}},"data":{"tls.key":"` + secret + `"},"stringData":{"a":"` + secret + `"}}`)},
-		{APIVersion: "gateway.networking.k8s.io/v1", Kind: "HTTPRoute", Namespace: "default", Name: "cart", Source: "file", Hash: "0123",
+		{
+			APIVersion: "v1", Kind: "Secret", Namespace: "default", Name: "tls", Source: "file", Hash: "deadbeef",
+			Value: value(`{"kind":"Secret","metadata":{"name":"tls","annotations":{"kubectl.kubernetes.io/last-applied-configuration":"` + secret + `"}},"data":{"tls.key":"` + secret + `"},"stringData":{"a":"` + secret + `"}}`),
+		},
+		{
+			APIVersion: "gateway.networking.k8s.io/v1", Kind: "HTTPRoute", Namespace: "default", Name: "cart", Source: "file", Hash: "0123",
 			Place: adminapi.Place{File: "shop.yaml", Line: 10, Column: 1},
-			Value: value(`{"kind":"HTTPRoute","spec":{"rules":[{"filters":[{"requestHeaderModifier":{"set":[{"name":"Authorization","value":"` + secret + `"},{"name":"x-color","value":"blue"}]}}]}]}}`)},
+			Value: value(`{"kind":"HTTPRoute","spec":{"rules":[{"filters":[{"requestHeaderModifier":{"set":[{"name":"Authorization","value":"` + secret + `"},{"name":"x-color","value":"blue"}]}}]}]}}`),
+		},
 		{APIVersion: "gateway.networking.k8s.io/v1", Kind: "GatewayClass", Name: "gridway", Value: value(`{"kind":"GatewayClass"}`)},
 	}
 }

@@ -42,8 +42,10 @@ func TestOutputs(t *testing.T) {
 		{"routes", request{path: "/v1/routes"}},
 		{"clusters", request{path: "/v1/clusters"}},
 		{"top", request{path: "/v1/top"}},
-		{"explain", request{method: "POST", path: "/v1/explain", header: jsonType,
-			body: `{"method":"GET","url":"/cart","headers":[{"name":"X-Token","value":"sent by the caller"}]}`}},
+		{"explain", request{
+			method: "POST", path: "/v1/explain", header: jsonType,
+			body: `{"method":"GET","url":"/cart","headers":[{"name":"X-Token","value":"sent by the caller"}]}`,
+		}},
 		{"log-level", request{path: "/v1/log/level"}},
 	} {
 		t.Run(c.file, func(t *testing.T) {
@@ -191,7 +193,7 @@ func conforms(t *testing.T, schemas, schema map[string]any, v any, at string) {
 			return
 		}
 	}
-	ok := true
+	var ok bool
 	switch v := v.(type) {
 	case map[string]any:
 		ok = kind == "object"

@@ -29,8 +29,10 @@ func (s *Server) profiles() []*endpoint {
 		{method: "GET", path: "/debug/pprof/trace", query: seconds, media: binary, serve: plain(pprof.Trace), summary: "Execution trace."},
 	}
 	for _, name := range []string{"allocs", "block", "goroutine", "heap", "mutex", "threadcreate"} {
-		list = append(list, &endpoint{method: "GET", path: "/debug/pprof/" + name, query: seconds, media: binary,
-			serve: plain(pprof.Handler(name).ServeHTTP), summary: "Profile: " + name + "."})
+		list = append(list, &endpoint{
+			method: "GET", path: "/debug/pprof/" + name, query: seconds, media: binary,
+			serve: plain(pprof.Handler(name).ServeHTTP), summary: "Profile: " + name + ".",
+		})
 	}
 	return list
 }

@@ -24,9 +24,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func entry(path string) *accesslog.Entry {
-	return &accesslog.Entry{Start: time.Unix(1, 0), Method: []byte("GET"), Host: []byte("shop.example"), Path: []byte(path), Protocol: "HTTP/1.1",
+	return &accesslog.Entry{
+		Start: time.Unix(1, 0), Method: []byte("GET"), Host: []byte("shop.example"), Path: []byte(path), Protocol: "HTTP/1.1",
 		Status: 200, Route: "HTTPRoute/default/cart", Rule: "0", Cluster: "Backend/default/cart", Endpoint: "10.0.0.1:8080",
-		Duration: 1234 * time.Microsecond, UserAgent: []byte("Mozilla/5.0 (X11; Linux x86_64)"), RequestID: []byte("0af7651916cd43dd")}
+		Duration: 1234 * time.Microsecond, UserAgent: []byte("Mozilla/5.0 (X11; Linux x86_64)"), RequestID: []byte("0af7651916cd43dd"),
+	}
 }
 
 func lines(text string) []string {

@@ -142,10 +142,14 @@ func TestPropagate(t *testing.T) {
 		in         *httpmsg.Header
 	}{
 		{"nothing", "", header()},
-		{"valid", "traceparent: " + good + "\ntracestate: a=1\ntracestate: b=2\n",
-			header("traceparent", good, "tracestate", "a=1", "tracestate", "b=2")},
-		{"state is one list over all fields", "traceparent: " + good + "\n",
-			header("traceparent", good, "tracestate", "a=1", "tracestate", "a=2")},
+		{
+			"valid", "traceparent: " + good + "\ntracestate: a=1\ntracestate: b=2\n",
+			header("traceparent", good, "tracestate", "a=1", "tracestate", "b=2"),
+		},
+		{
+			"state is one list over all fields", "traceparent: " + good + "\n",
+			header("traceparent", good, "tracestate", "a=1", "tracestate", "a=2"),
+		},
 		{"two parents", "", header("traceparent", good, "traceparent", good)},
 		{"invalid takes the state along", "x: y\n", header("traceparent", "00-", "x", "y", "tracestate", "a=1")},
 		{"state alone", "", header("tracestate", "a=1")},

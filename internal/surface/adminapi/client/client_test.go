@@ -71,7 +71,7 @@ func TestFaultsAreErrors(t *testing.T) {
 		if r.Header.Get("Authorization") != "Bearer the-token" {
 			t.Errorf("presented %q", r.Header.Get("Authorization"))
 		}
-		w.WriteHeader(404)
+		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte(`{"title":"Not Found","status":404,"detail":"no such thing"}`))
 	})
 	_, err := c.Object(t.Context(), "HTTPRoute", "", "a/b")
@@ -83,7 +83,7 @@ func TestFaultsAreErrors(t *testing.T) {
 
 func TestSomethingElseAnswers(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(502)
+		w.WriteHeader(http.StatusBadGateway)
 		_, _ = w.Write([]byte("<html>bad gateway"))
 	})
 	_, err := c.Status(t.Context())
