@@ -63,17 +63,19 @@ func Load(paths []string, opts Options) (*store.Set, []store.Problem, error) {
 	return snap.Set, snap.Problems, nil
 }
 
-// readFile reads a file, within the bound.
+// readFile reads a file, within the bound. What can be read only once, standard
+// input and pipes, is kept.
 func (r *reader) readFile(path string) ([]byte, error) {
+	if data, ok := r.once[path]; ok {
+		return data, nil
+	}
 	if path == Stdin {
-		if r.stdin == nil {
-			data, err := io.ReadAll(io.LimitReader(r.opts.Stdin, r.opts.MaxFileBytes+1))
-			if err != nil {
-				return nil, err
-			}
-			r.stdin = data
+		data, err := io.ReadAll(io.LimitReader(r.opts.Stdin, r.opts.MaxFileBytes+1))
+		if err != nil {
+			return nil, err
 		}
-		return r.stdin, r.checkSize(int64(len(r.stdin)))
+		r.once[path] = data
+		return data, r.checkSize(int64(len(data)))
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -84,6 +86,14 @@ func (r *reader) readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	data, err := r.readAll(f, info, path)
+	if err == nil && !info.Mode().IsRegular() {
+		r.once[path] = data
+	}
+	return data, err
+}
+
+func (r *reader) readAll(f *os.File, info fs.FileInfo, path string) ([]byte, error) {
 	if info.IsDir() {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("is a folder")}
 	}

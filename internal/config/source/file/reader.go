@@ -32,7 +32,7 @@ type Snapshot struct {
 type reader struct {
 	paths []string
 	opts  Options
-	stdin []byte
+	once  map[string][]byte // what can be read only once, by path
 	now   *generation
 }
 
@@ -64,7 +64,7 @@ type document struct {
 }
 
 func newReader(paths []string, opts Options) *reader {
-	return &reader{paths: paths, opts: opts}
+	return &reader{paths: paths, opts: opts, once: map[string][]byte{}}
 }
 
 // first reads everything; a path that cannot be read is an error.

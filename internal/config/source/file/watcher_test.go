@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/config/store"
@@ -359,4 +360,23 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestWatchPipe: a pipe, as the shell makes it for <(command), is read once.
+func TestWatchPipe(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe.yaml")
+	must(t, unix.Mkfifo(pipe, 0o600))
+	go func() {
+		if f, err := os.OpenFile(pipe, os.O_WRONLY, 0); err == nil {
+			_, _ = f.WriteString(named("piped"))
+			_ = f.Close()
+		}
+	}()
+	write(t, filepath.Join(dir, "sub/a.yaml"), named("a"))
+	_, snapshots := watch(t, file.Options{Poll: 5 * time.Millisecond}, pipe, filepath.Join(dir, "sub"))
+	write(t, filepath.Join(dir, "sub/a.yaml"), withPort("a", 2))
+	await(t, snapshots, "the change beside the pipe", func(s file.Snapshot) bool {
+		return has("a", "piped")(s) && port("a", 2)(s)
+	})
 }
