@@ -12,8 +12,11 @@ import (
 func TestDirect(t *testing.T) {
 	var x filter.Exchange
 	r := direct.New(&ir.DirectResponse{Status: 418, Body: []byte("short"), Headers: []ir.Header{
-		{Name: "X-A", Value: "1"}, {Name: "x-a", Value: "2"}, {Name: "Content-Length", Value: "99"},
-		{Name: "Transfer-Encoding", Value: "chunked"}, {Name: "X-B", Value: "a\r\nX-C: d"},
+		{Name: "X-A", Value: "1"},
+		{Name: "x-a", Value: "2"},
+		{Name: "Content-Length", Value: "99"},
+		{Name: "Transfer-Encoding", Value: "chunked"},
+		{Name: "X-B", Value: "a\r\nX-C: d"},
 	}})
 	if v := r.OnRequest(&x); v != filter.Reply {
 		t.Fatalf("verdict %v", v)

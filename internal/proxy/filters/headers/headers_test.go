@@ -48,8 +48,11 @@ func TestModify(t *testing.T) {
 			Add:    hd("Keep-Alive", "1", "TE", "trailers", "Trailer", "x", "Expect", "100-continue"),
 			Remove: []string{"Content-Length"},
 		}, "X-A=1 accept=a X-B=2 x-a=3"},
-		{"no splitting", ir.HeaderMods{Set: hd("X-C", "a\r\nX-D: b", "X-E", "a\x00", "X F", "a", "X-G:", "a", "", "a"), Remove: []string{"a b"}},
-			"X-A=1 accept=a X-B=2 x-a=3"},
+		{
+			"no splitting",
+			ir.HeaderMods{Set: hd("X-C", "a\r\nX-D: b", "X-E", "a\x00", "X F", "a", "X-G:", "a", "", "a"), Remove: []string{"a b"}},
+			"X-A=1 accept=a X-B=2 x-a=3",
+		},
 		{"tab is fine", ir.HeaderMods{Set: hd("X-B", "a\tb")}, "X-A=1 accept=a X-B=a\tb x-a=3"},
 	} {
 		var x filter.Exchange

@@ -124,8 +124,13 @@ func TestTimeouts(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{
-		{9 * time.Minute, true}, {18 * time.Minute, true}, {27 * time.Minute, true}, {36 * time.Minute, true},
-		{45 * time.Minute, true}, {54 * time.Minute, true}, {60 * time.Minute, false},
+		{9 * time.Minute, true},
+		{18 * time.Minute, true},
+		{27 * time.Minute, true},
+		{36 * time.Minute, true},
+		{45 * time.Minute, true},
+		{54 * time.Minute, true},
+		{60 * time.Minute, false},
 	} {
 		x := exchange(c.after, "Cookie", "sid="+token)
 		if _, ok := s.Lookup(x); ok != c.want {
