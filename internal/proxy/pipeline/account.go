@@ -12,7 +12,7 @@ import (
 // account records the exchange once it is over: metrics of the listener and the
 // rule, and the access log.
 func (x *Exchange) account() {
-	d := since(x.started)
+	d := time.Duration(x.ended() - x.started)
 	flags := uint64(x.Flags)
 	if x.rule != nil {
 		x.rule.Metrics.Observe(x.status, d, x.bodyRead.Load(), x.sent, flags)
@@ -62,9 +62,11 @@ func (x *Exchange) log(d time.Duration) {
 
 // done ends a try: for the cluster's own state and for its metrics.
 func (x *Exchange) done(c *upstream.Cluster, o upstream.Outcome, reason filter.Reason) {
+	o.Now = x.tick()
 	c.Done(x.endpoint, o)
+	x.endedAt = x.clock
 	if m := x.backend.Metrics; m != nil {
-		m.Observe(o.Status, since(x.upstreamAt), x.bodyRead.Load(), x.sent, uint64(reason.Flag()))
+		m.Observe(o.Status, time.Duration(x.clock-x.upstreamAt), x.bodyRead.Load(), x.sent, uint64(reason.Flag()))
 	}
 }
 
@@ -83,7 +85,7 @@ func protocolName(v httpmsg.Version) string {
 // Refuse answers an exchange whose head could not be accepted, and accounts for it.
 func (p *Pipeline) Refuse(x *Exchange, status int, reason filter.Reason, detail string) {
 	x.p = p
-	x.Start, x.started = time.Now(), now()
+	x.begun()
 	x.clear()
 	x.host, x.path = x.Req.Host, x.Req.Path
 	x.Client = x.PeerAddr.Addr()

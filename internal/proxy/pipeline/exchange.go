@@ -12,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/h1"
+	"github.com/gridway/gridway/internal/wire/netx"
 )
 
 // Exchange is one exchange with what the pipeline keeps beside the part that
@@ -35,6 +36,8 @@ type Exchange struct {
 	// Monotonic times; deadline is zero when the exchange may take for ever.
 	started    int64
 	deadline   int64
+	clock      int64 // the last reading
+	endedAt    int64 // when the last try was over
 	headAt     int64 // when the upstream's head had arrived
 	upstreamAt int64 // when the last try began
 
@@ -93,8 +96,7 @@ func (x *Exchange) Release() {
 
 // begin starts the clock and resets what an earlier exchange has left.
 func (x *Exchange) begin() {
-	x.Start = time.Now()
-	x.started = now()
+	x.begun()
 	x.clear()
 	if x.TLS != nil {
 		x.sni = x.TLS.ServerName
@@ -103,8 +105,32 @@ func (x *Exchange) begin() {
 	h1.StripHopByHop(&x.Req.Header)
 }
 
+func (x *Exchange) begun() {
+	x.Start = time.Now()
+	x.started = netx.MonotonicOf(x.Start)
+	x.clock = x.started
+}
+
+// tick reads the monotonic clock. Between two events that take time the last
+// reading is as good: reading costs as much as parsing a header field.
+func (x *Exchange) tick() int64 {
+	x.clock = now()
+	return x.clock
+}
+
+// Clock is the last reading.
+func (x *Exchange) Clock() int64 { return x.clock }
+
+// ended is when the last byte was passed on.
+func (x *Exchange) ended() int64 {
+	if x.endedAt != 0 {
+		return x.endedAt
+	}
+	return x.tick()
+}
+
 func (x *Exchange) clear() {
-	x.deadline, x.headAt, x.upstreamAt = 0, 0, 0
+	x.deadline, x.headAt, x.upstreamAt, x.endedAt = 0, 0, 0, 0
 	x.hash, x.hasHash, x.session, x.attempts, x.retried = 0, false, "", 0, false
 	x.avoid = x.avoid[:0]
 	x.endpoint = nil
@@ -147,6 +173,7 @@ func (x *Exchange) wait(d time.Duration) bool {
 			x.timer.Reset(min(left, look))
 		}
 		<-x.timer.C
+		x.tick()
 		if x.Down.Gone() {
 			return false
 		}

@@ -106,9 +106,9 @@ func (x *Exchange) bodyAccepted(err error) bool {
 // try sends the request once and reads the head of the response. On success
 // the response's body is still to be read; on failure the try is over.
 func (x *Exchange) try(c *upstream.Cluster) failure {
-	x.upstreamAt = now()
+	x.upstreamAt = x.clock
 	by := x.tryDeadline()
-	e, err := c.Pick(&upstream.Query{Hash: x.hash, HasHash: x.hasHash, Sticky: x.session, Avoid: x.avoid})
+	e, err := c.Pick(&upstream.Query{Hash: x.hash, HasHash: x.hasHash, Sticky: x.session, Avoid: x.avoid, Now: x.clock})
 	if err != nil {
 		return failure{reason: filter.NoHealthyEndpoint, kind: upstream.ConnectFailure, err: err}
 	}
@@ -147,7 +147,7 @@ func (x *Exchange) tryDeadline() int64 {
 // that was looked at, or a new one.
 func (x *Exchange) connect(e *upstream.Endpoint, by int64) (*netx.Conn, bool, error) {
 	x.ask = upstream.Ask{
-		By: by, Checked: !x.Req.MethodID.Idempotent() || !x.body.replayable(),
+		By: by, Now: x.clock, Checked: !x.Req.MethodID.Idempotent() || !x.body.replayable(),
 		Source: x.PeerAddr, Destination: x.LocalAddr, Gone: x.gone,
 	}
 	return e.ConnectWith(&x.ask)
@@ -175,7 +175,7 @@ func (x *Exchange) roundTrip(conn *netx.Conn, by int64) failure {
 			return x.exchangeFailure(err)
 		}
 		if x.Resp.Status >= 200 || x.Resp.Status == 101 {
-			x.headAt = now()
+			x.headAt = x.tick()
 			return failure{}
 		}
 		if err := x.inform(); err != nil {
@@ -260,7 +260,7 @@ func (x *Exchange) endTry(c *upstream.Cluster, f failure) failure {
 			}
 		}
 	}
-	x.done(c, upstream.Outcome{Kind: f.kind, Latency: time.Duration(now() - x.upstreamAt)}, f.reason)
+	x.done(c, upstream.Outcome{Kind: f.kind, Latency: time.Duration(x.tick() - x.upstreamAt)}, f.reason)
 	return f
 }
 

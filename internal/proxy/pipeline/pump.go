@@ -70,7 +70,7 @@ func (p *pump) run() {
 		b.keep(piece)
 		ended := err == io.EOF
 		p.x.mirrors.feed(piece, ended)
-		p.target.Conn().SetWriteBy(p.x.streamDeadline())
+		p.target.Conn().SetWriteBy(p.x.streamDeadline(now()))
 		if p.target.SendBody(piece, ended, b.trailer(p.x)) != nil {
 			// The goroutine that reads the response sees why.
 			p.target = nil

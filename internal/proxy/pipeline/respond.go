@@ -26,7 +26,7 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 		x.tunnel(c, o)
 		return
 	}
-	x.up.Conn().SetReadBy(x.streamDeadline())
+	x.up.Conn().SetReadBy(x.streamDeadline(x.clock))
 	h1.StripHopByHop(&x.Resp.Header)
 	x.keepSession()
 	x.filterResponse()
@@ -73,8 +73,8 @@ func (x *Exchange) filterResponse() {
 	}
 }
 
-// streamDeadline is when the next piece of the response must have come.
-func (x *Exchange) streamDeadline() int64 {
+// streamDeadline is when the next piece of a stream must have come, seen from the time at.
+func (x *Exchange) streamDeadline(at int64) int64 {
 	t := &x.Rule.Policy.Timeouts
 	by := x.deadline
 	if t.MaxStream > 0 {
@@ -83,7 +83,7 @@ func (x *Exchange) streamDeadline() int64 {
 		}
 	}
 	if t.Idle > 0 {
-		if m := now() + int64(t.Idle); by == 0 || m < by {
+		if m := at + int64(t.Idle); by == 0 || m < by {
 			by = m
 		}
 	}
@@ -133,7 +133,7 @@ func (x *Exchange) relay() error {
 					return err
 				}
 			}
-			x.up.Conn().SetReadBy(x.streamDeadline())
+			x.up.Conn().SetReadBy(x.streamDeadline(x.tick()))
 		}
 	}
 }
@@ -149,7 +149,7 @@ func (x *Exchange) relaySpliced() (done bool, err error) {
 		return false, err
 	}
 	for {
-		up.SetReadBy(x.streamDeadline())
+		up.SetReadBy(x.streamDeadline(x.tick()))
 		down.SetWriteBy(x.clientDeadline())
 		n, err := x.up.Splice(down, spliceStep)
 		x.sent += n
@@ -168,7 +168,7 @@ func (x *Exchange) relaySpliced() (done bool, err error) {
 // clientDeadline is when the client must have taken the next piece.
 func (x *Exchange) clientDeadline() int64 {
 	if d := x.Listener.IR.Client.BodyIdleTimeout; d > 0 {
-		return now() + int64(d)
+		return x.clock + int64(d)
 	}
 	return 0
 }
@@ -205,7 +205,7 @@ func (x *Exchange) relayFiltered(funcs []filter.BodyFunc) (err error) {
 		case err != nil:
 			return err
 		}
-		x.up.Conn().SetReadBy(x.streamDeadline())
+		x.up.Conn().SetReadBy(x.streamDeadline(x.tick()))
 	}
 }
 

@@ -58,7 +58,7 @@ func (x *Exchange) interrupted() failure {
 
 // wantsRetry applies the route's conditions to how a try ended.
 func (x *Exchange) wantsRetry(r *ir.Retry, f failure) bool {
-	if x.attempts > r.Attempts || !x.body.replayable() || x.deadline > 0 && now() >= x.deadline {
+	if x.attempts > r.Attempts || !x.body.replayable() || x.deadline > 0 && x.clock >= x.deadline {
 		return false
 	}
 	if !f.failed() {
@@ -121,7 +121,7 @@ func (x *Exchange) returnConn(c *upstream.Cluster, o upstream.Outcome) {
 	}
 	conn.SetWatch(nil)
 	if x.pump.complete() && x.up.Reusable() {
-		x.endpoint.Put(conn)
+		x.endpoint.PutAt(conn, x.tick())
 	} else {
 		x.endpoint.Drop(conn)
 		x.pump.detach()

@@ -73,7 +73,7 @@ func (e *Endpoint) ConnectFresh(by int64) (*netx.Conn, error) {
 // ConnectWith is Connect with everything that can be asked for.
 func (e *Endpoint) ConnectWith(a *Ask) (conn *netx.Conn, reused bool, err error) {
 	c := e.cluster
-	now := netx.Monotonic()
+	now := orNow(a.Now)
 	if !a.Fresh {
 		if conn := e.pop(now, a.Checked); conn != nil {
 			c.metrics.Reused()
@@ -207,9 +207,11 @@ func (e *Endpoint) tlsConfig() *tls.Config {
 
 // Put gives a connection back for the next exchange. The response on it was
 // read to its end.
-func (e *Endpoint) Put(conn *netx.Conn) {
+func (e *Endpoint) Put(conn *netx.Conn) { e.PutAt(conn, netx.Monotonic()) }
+
+// PutAt is Put for a caller that has the monotonic time at hand.
+func (e *Endpoint) PutAt(conn *netx.Conn, now int64) {
 	c := e.cluster
-	now := netx.Monotonic()
 	if next := e.successor.Load(); next != nil {
 		if next.adopt(conn) {
 			c.slots.Release()

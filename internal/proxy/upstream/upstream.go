@@ -155,6 +155,8 @@ type Ask struct {
 	Fresh bool
 	// Source and Destination are the client's connection, for the PROXY protocol.
 	Source, Destination netip.AddrPort
+	// Now is netx.Monotonic if the caller has it at hand.
+	Now int64
 	// Gone is asked every 100 ms while the caller waits in line for a connection.
 	Gone func() bool
 }

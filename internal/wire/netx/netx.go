@@ -25,6 +25,9 @@ var start = time.Now()
 // never goes back, and is what SetReadBy and SetWriteBy take.
 func Monotonic() int64 { return int64(time.Since(start)) + 1 }
 
+// MonotonicOf is the monotonic time at which time.Now returned t.
+func MonotonicOf(t time.Time) int64 { return int64(t.Sub(start)) + 1 }
+
 // After returns the monotonic time d from now, or 0 (no deadline) if d is not positive.
 func After(d time.Duration) int64 {
 	if d <= 0 {

@@ -36,6 +36,7 @@ const (
 type reader struct {
 	by    int64 // when reads shall fail, monotonic, 0 = never
 	armed int64 // when the runtime's timer fires, 0 = it is off
+	near  bool  // armed was set for the Watcher: it is at most watchEvery away
 
 	ready  func(fd uintptr) bool // Conn.readReady, made once
 	mode   readMode
@@ -166,7 +167,7 @@ func (c *Conn) readExpired() error {
 	if c.watch != nil && c.watch.Gone() {
 		return ErrWatchGone
 	}
-	c.in.armed = c.readTarget(now)
+	c.in.armed, c.in.near = c.readTarget(now), c.watch != nil
 	return c.setReadTimer(c.in.armed)
 }
 
@@ -184,14 +185,15 @@ func (c *Conn) armRead() {
 	if c.in.by == 0 && c.watch == nil {
 		return
 	}
-	if c.watch == nil && c.in.armed != 0 && c.in.armed <= c.in.by {
+	// A timer that is armed soon enough needs no look at the clock.
+	if c.in.armed != 0 && (c.in.by == 0 || c.in.armed <= c.in.by) && (c.watch == nil || c.in.near) {
 		return
 	}
 	t := c.readTarget(Monotonic())
 	if c.in.armed != 0 && c.in.armed <= t {
 		return
 	}
-	c.in.armed = t
+	c.in.armed, c.in.near = t, c.watch != nil
 	_ = c.setReadTimer(t) // fails only on closed connections, as the wait will
 }
 

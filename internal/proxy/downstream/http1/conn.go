@@ -54,6 +54,7 @@ type Conn struct {
 	lst      *snapshot.Listener
 	requests int
 	opened   int64
+	last     int64 // when the last exchange ended
 
 	// What was read: buf[r:w] is still to be used. head keeps the request's head
 	// alive once the body has moved on to a buffer of its own.
@@ -61,6 +62,7 @@ type Conn struct {
 	buf  *bufpool.Buf
 	r, w int
 	scan h1.Scanner
+	lim  h1.Limits
 
 	// The request's body.
 	kind     httpmsg.BodyKind
@@ -84,7 +86,8 @@ type Conn struct {
 
 // New makes the driver of a connection.
 func New(nc *netx.Conn, host Host, p *pipeline.Pipeline) *Conn {
-	return &Conn{nc: nc, host: host, p: p, opened: netx.Monotonic()}
+	now := netx.Monotonic()
+	return &Conn{nc: nc, host: host, p: p, opened: now, last: now}
 }
 
 // Serve runs the connection until it ends, and closes it.
@@ -143,6 +146,7 @@ func (c *Conn) finish() bool {
 		c.linger()
 		return false
 	}
+	c.last = x.Clock()
 	c.releaseExchange()
 	if c.head != nil {
 		c.head.Release()

@@ -23,12 +23,7 @@ func (c *Conn) next() bool {
 	c.lst = c.host.Current()
 	client := &c.lst.IR.Client
 	c.begin()
-	head, err := c.readHead(client)
-	if err == nil {
-		lim := h1.Limits{HeaderBytes: client.MaxHeaderBytes, HeaderCount: client.MaxHeaderCount, MergeSlashes: client.MergeSlashes}
-		err = h1.ParseRequest(head, &c.x.Req, &lim)
-	}
-	if err != nil {
+	if err := c.readHead(client); err != nil {
 		c.refuse(err)
 		return false
 	}
@@ -47,7 +42,6 @@ func (c *Conn) begin() {
 		x.Req.Scheme = "https"
 	}
 	c.requests++
-	c.scan.Reset()
 	c.stop.Store(false)
 	c.bodyDone, c.keep = true, false
 	c.progress.Store(bodyEnded)
@@ -65,7 +59,11 @@ func (c *Conn) awaitBytes() bool {
 	}
 	client := &c.host.Current().IR.Client
 	c.nc.SetWatch(nil)
-	c.nc.SetReadBy(earliest(deadline(client.IdleTimeout), c.endOfLife(client)))
+	by := c.endOfLife(client)
+	if client.IdleTimeout > 0 {
+		by = earliest(by, c.last+int64(client.IdleTimeout))
+	}
+	c.nc.SetReadBy(by)
 	buf, n, err := c.nc.ReadIdle(firstRead)
 	if err != nil {
 		return false
@@ -82,31 +80,34 @@ func (c *Conn) endOfLife(client *ir.ClientPolicy) int64 {
 	return c.opened + int64(client.MaxConnectionDuration)
 }
 
-// readHead returns the request's head once it is complete.
-func (c *Conn) readHead(client *ir.ClientPolicy) ([]byte, error) {
-	var by int64
-	for {
-		if c.r < c.w {
-			if n := c.scan.HeadEnd(c.buf.B[c.r:c.w]); n >= 0 {
-				head := c.buf.B[c.r : c.r+n]
-				c.r += n
-				return head, nil
-			}
-			if c.w-c.r > client.MaxHeaderBytes {
-				return nil, &h1.Error{Status: 431, Code: "HeaderTooLarge", Message: "the request's header is over the limit"}
-			}
+// readHead parses the request's head, waiting for what is missing of it. The
+// usual head has come with the first read; for one that comes in pieces the end
+// is looked for before it is parsed again.
+func (c *Conn) readHead(client *ir.ClientPolicy) error {
+	c.lim = h1.Limits{HeaderBytes: client.MaxHeaderBytes, HeaderCount: client.MaxHeaderCount, MergeSlashes: client.MergeSlashes}
+	n, err := h1.ParseRequestHead(c.buf.B[c.r:c.w], &c.x.Req, &c.lim)
+	if n == 0 && err == nil {
+		if err = c.awaitHead(client); err == nil {
+			n, err = h1.ParseRequestHead(c.buf.B[c.r:c.w], &c.x.Req, &c.lim)
 		}
-		if by == 0 {
-			by = deadline(client.HeaderTimeout)
-			c.nc.SetReadBy(by)
-		}
+	}
+	c.r += n
+	return err
+}
+
+// awaitHead reads until the head is complete, or as long as one may be.
+func (c *Conn) awaitHead(client *ir.ClientPolicy) error {
+	c.scan.Reset()
+	c.nc.SetReadBy(deadline(client.HeaderTimeout))
+	for c.scan.HeadEnd(c.buf.B[c.r:c.w]) < 0 && c.w-c.r < client.MaxHeaderBytes {
 		c.makeRoom(client.MaxHeaderBytes)
 		n, err := c.nc.Read(c.buf.B[c.w:])
 		c.w += n
 		if n == 0 && err != nil {
-			return nil, err
+			return err
 		}
 	}
+	return nil
 }
 
 // makeRoom lets the next read append behind buf[r:w].

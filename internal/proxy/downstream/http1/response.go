@@ -154,7 +154,11 @@ func (c *Conn) write(p []byte) error {
 
 // limitWrite cuts off a client that does not read.
 func (c *Conn) limitWrite() {
-	c.nc.SetWriteBy(deadline(c.lst.IR.Client.BodyIdleTimeout))
+	if d := c.lst.IR.Client.BodyIdleTimeout; d > 0 {
+		c.nc.SetWriteBy(c.x.Clock() + int64(d))
+	} else {
+		c.nc.SetWriteBy(0)
+	}
 }
 
 func (c *Conn) note(err error) error {

@@ -15,24 +15,52 @@ func (s *Stream) ReadHead(resp *httpmsg.Response) error {
 	if s.in == nil {
 		s.in = bufpool.Get(readBuffer)
 	}
-	s.scan.Reset()
-	for {
-		if s.r < s.w {
-			if n := s.scan.HeadEnd(s.in.B[s.r:s.w]); n >= 0 {
-				head := s.in.B[s.r : s.r+n]
-				s.r += n
-				return s.parse(head, resp)
-			}
+	if s.r == s.w {
+		if err := s.readHeadBytes(); err != nil {
+			return err
 		}
+	}
+	n, err := h1.ParseResponseHead(s.in.B[s.r:s.w], resp, s.method, &s.lim)
+	if n == 0 && err == nil {
+		if err = s.awaitHead(); err == nil {
+			n, err = h1.ParseResponseHead(s.in.B[s.r:s.w], resp, s.method, &s.lim)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.r += n
+	if resp.Status >= 200 || resp.Status == 101 {
+		s.kind, s.left, s.keep = resp.Body, resp.Length, resp.KeepAlive
+		s.trailer = &resp.Trailer
+		s.chunks.Reset()
+		s.complete = s.kind == httpmsg.BodyNone || s.kind == httpmsg.BodyLength && s.left == 0
+	}
+	return nil
+}
+
+// awaitHead reads until the head is complete, or as long as one may be.
+func (s *Stream) awaitHead() error {
+	s.scan.Reset()
+	for s.scan.HeadEnd(s.in.B[s.r:s.w]) < 0 {
 		if s.w-s.r >= s.lim.HeaderBytes {
 			return ErrResponseHeadTooLarge
 		}
-		s.makeRoom()
+		if err := s.readHeadBytes(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stream) readHeadBytes() error {
+	s.makeRoom()
+	for {
 		n, err := s.conn.Read(s.in.B[s.w:])
 		if n > 0 {
 			s.received = true
 			s.w += n
-			continue
+			return nil
 		}
 		if err == io.EOF && s.received {
 			return io.ErrUnexpectedEOF
@@ -41,19 +69,6 @@ func (s *Stream) ReadHead(resp *httpmsg.Response) error {
 			return err
 		}
 	}
-}
-
-func (s *Stream) parse(head []byte, resp *httpmsg.Response) error {
-	if err := h1.ParseResponse(head, resp, s.method, &s.lim); err != nil {
-		return err
-	}
-	if resp.Status >= 200 || resp.Status == 101 {
-		s.kind, s.left, s.keep = resp.Body, resp.Length, resp.KeepAlive
-		s.trailer = &resp.Trailer
-		s.chunks = h1.ChunkReader{}
-		s.complete = s.kind == httpmsg.BodyNone || s.kind == httpmsg.BodyLength && s.left == 0
-	}
-	return nil
 }
 
 // makeRoom lets the next read append at least one byte behind what is buffered.
