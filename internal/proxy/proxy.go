@@ -209,3 +209,14 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Connections counts the open connections of each listener, by its name.
+func (p *Proxy) Connections() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	open := make(map[string]int, len(p.listeners))
+	for name, l := range p.listeners {
+		open[name] = int(l.Active())
+	}
+	return open
+}
