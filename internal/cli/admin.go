@@ -18,13 +18,15 @@ type admin struct {
 	address, token string
 }
 
+const defaultAdmin = adminapi.DefaultAddress
+
 const adminHelp = `The gateway is asked through its admin API, at --admin or $GRIDWAY_ADMIN
-(` + adminapi.DefaultAddress + ` unless it was started with another). $GRIDWAY_TOKEN is presented
+(` + defaultAdmin + ` unless it was started with another). $GRIDWAY_TOKEN is presented
 where the API asks for a token.`
 
 func adminFlag(cmd *cobra.Command) *admin {
 	a := &admin{}
-	cmd.Flags().StringVar(&a.address, "admin", "", "address of the admin API: HOST:PORT, unix:PATH or a URL (default $GRIDWAY_ADMIN or "+adminapi.DefaultAddress+")")
+	cmd.Flags().StringVar(&a.address, "admin", "", "address of the admin API: HOST:PORT, unix:PATH or a URL (default $GRIDWAY_ADMIN or "+defaultAdmin+")")
 	return a
 }
 

@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -100,6 +98,9 @@ Exit codes: ` + exitCodes,
 // commands are listed here and nowhere else.
 func commands(t *term.Terminal) []*cobra.Command {
 	return []*cobra.Command{
+		newRun(t),
+		newProxy(t),
+		newDemo(t),
 		newCheck(t),
 		newExplain(t),
 		newTest(t),
@@ -126,11 +127,6 @@ func outputFlag(cmd *cobra.Command) *term.Format {
 	cmd.Flags().VarP(&f, "output", "o", "output format")
 	complete(cmd, "output", "table", "json", "yaml")
 	return &f
-}
-
-// untilSignal returns a context that SIGINT and SIGTERM end.
-func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }
 
 // lines joins help examples.

@@ -188,3 +188,25 @@ func faultText(f *ir.Fault) string {
 	}
 	return "faults: " + strings.Join(s, ", ")
 }
+
+// clusterNames shortens the names of clusters: the hash that tells apart
+// clusters of one backend with different settings is left out where there is
+// but one.
+func clusterNames(names []string) map[string]string {
+	base := func(n string) string {
+		b, _, _ := strings.Cut(n, "~")
+		return b
+	}
+	n := map[string]int{}
+	for _, name := range names {
+		n[base(name)]++
+	}
+	out := make(map[string]string, len(names))
+	for _, name := range names {
+		out[name] = short(name)
+		if n[base(name)] == 1 {
+			out[name] = short(base(name))
+		}
+	}
+	return out
+}

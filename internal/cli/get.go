@@ -141,16 +141,21 @@ func getClusters(ctx context.Context, t *term.Terminal, a *admin, out *term.Form
 	}
 	found := []adminapi.Cluster{}
 	for _, c := range list {
-		if name == "" || c.Name == name || strings.HasSuffix(c.Name, "/"+name) {
+		if base, _, _ := strings.Cut(c.Name, "~"); name == "" || c.Name == name || base == name || strings.HasSuffix(base, "/"+name) {
 			found = append(found, c)
 		}
 	}
 	if *out != term.TableFormat {
 		return out.Write(t.Out, found)
 	}
+	var all []string
+	for _, c := range list {
+		all = append(all, c.Name)
+	}
+	shown := clusterNames(all)
 	table := term.NewTable("cluster", "balancing", "breaker", "endpoint", "state", "active", "latency", "tries", "failures").Right(5, 6, 7, 8)
 	for _, c := range found {
-		table.Row(short(c.Name), c.Algorithm, c.Breaker)
+		table.Row(shown[c.Name], c.Algorithm, breakerText(c.Breaker))
 		for _, e := range c.Endpoints {
 			state := term.Paint(e.State, term.Good)
 			if e.State != "healthy" {
@@ -164,4 +169,11 @@ func getClusters(ctx context.Context, t *term.Terminal, a *admin, out *term.Form
 	}
 	t.Printf("%s", table)
 	return nil
+}
+
+func breakerText(s string) string {
+	if s == "closed" {
+		return s
+	}
+	return term.Paint(s, term.Bad)
 }

@@ -106,8 +106,13 @@ func (w *watch) sample(ctx context.Context) (top.Sample, error) {
 		}
 		s.Routes = append(s.Routes, row(ruleName(r.Route, name), r.Stats))
 	}
+	var all []string
 	for _, c := range snap.Clusters {
-		s.Clusters = append(s.Clusters, row(short(c.Cluster), c.Stats))
+		all = append(all, c.Cluster)
+	}
+	shown := clusterNames(all)
+	for _, c := range snap.Clusters {
+		s.Clusters = append(s.Clusters, row(shown[c.Cluster], c.Stats))
 	}
 	return s, nil
 }

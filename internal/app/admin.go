@@ -1,0 +1,226 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"github.com/gridway/gridway/internal/config/status"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/dryrun"
+	"github.com/gridway/gridway/internal/surface/adminapi"
+)
+
+// ErrAdminTaken: another program has the admin address.
+var ErrAdminTaken = errors.New("the admin API's address is taken")
+
+func (g *Gateway) openAdmin(ctx context.Context) error {
+	if g.opt.Admin == "off" {
+		return nil
+	}
+	api := &runtime{g: g}
+	var err error
+	g.admin, err = adminapi.New(ctx, adminapi.Options{
+		Address: g.opt.Admin, Token: g.opt.AdminToken, Process: api, Configuration: api, Explainer: api,
+		Sampler: g.metrics, Metrics: g.metrics.Handler(), Level: g.opt.Level, Log: g.log,
+	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: %w", ErrAdminTaken, err)
+	}
+	return err
+}
+
+// runtime is the gateway as the admin API sees it.
+type runtime struct {
+	g     *Gateway
+	table tableCache
+}
+
+// State is cheap.
+func (r *runtime) State() adminapi.State {
+	r.g.mu.Lock()
+	defer r.g.mu.Unlock()
+	return r.g.state.phase
+}
+
+// Status gathers everything that status shows.
+func (r *runtime) Status() adminapi.Status {
+	g := r.g
+	g.mu.Lock()
+	s := g.state
+	g.mu.Unlock()
+	out := adminapi.Status{
+		State: s.phase, Version: g.opt.Build.Version, Started: g.started, LastFailure: s.failure,
+		Revision: adminapi.Revision{At: s.at, Took: s.took, Sources: g.opt.Source.Names()},
+		Objects:  map[string]int{},
+	}
+	if s.config == nil {
+		return out
+	}
+	out.Revision.Number = s.config.Revision
+	for _, gk := range s.set.Kinds() {
+		out.Objects[gk.Kind] += len(s.set.Kind(gk.Group, gk.Kind))
+	}
+	for _, p := range s.problems {
+		out.Problems = append(out.Problems, problem(p))
+	}
+	for _, key := range sortedKeys(s.refused) {
+		f := s.refused[key]
+		out.Refused = append(out.Refused, adminapi.Refused{
+			Object: key.String(), Place: placeOf(f.at), Since: f.since, LastGood: s.versions[key].revision, Why: f.why,
+		})
+	}
+	connections := g.plane.Connections()
+	for _, l := range s.config.Listeners {
+		ls := adminapi.ListenerStatus{Name: l.Name, Protocol: string(l.Protocol), State: "listening", Connections: connections[l.Name]}
+		if why, bad := s.unopened[l.Name]; bad {
+			ls.State, ls.Error = "failed", why
+		}
+		for _, sec := range l.Sections {
+			ls.Sections = append(ls.Sections, sec.Name)
+		}
+		out.Listeners = append(out.Listeners, ls)
+	}
+	for _, o := range s.statuses {
+		out.Statuses = append(out.Statuses, objectStatus(o))
+	}
+	return out
+}
+
+func problem(p store.Problem) adminapi.Problem {
+	out := adminapi.Problem{
+		Severity: string(p.Severity), Code: p.Code, Field: p.Field, Place: placeOf(p.Position), Message: p.Message, Remedy: p.Remedy,
+	}
+	if p.Object != (store.Key{}) {
+		out.Object = p.Object.String()
+	}
+	return out
+}
+
+func placeOf(p store.Position) adminapi.Place {
+	return adminapi.Place{File: p.File, Line: p.Line, Column: p.Column}
+}
+
+func sortedKeys[V any](m map[store.Key]V) []store.Key {
+	keys := make([]store.Key, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b store.Key) int { return cmp.Compare(a.String(), b.String()) })
+	return keys
+}
+
+func objectStatus(o status.Object) adminapi.ObjectStatus {
+	out := adminapi.ObjectStatus{Object: o.Key.String(), Place: placeOf(o.Position), Conditions: []adminapi.Condition{}}
+	add := func(of string, list []status.Condition) {
+		for _, c := range list {
+			out.Conditions = append(out.Conditions, adminapi.Condition{Of: of, Type: c.Type, Status: string(c.Status), Reason: c.Reason, Message: c.Message})
+		}
+	}
+	add("", o.Conditions)
+	for _, l := range o.Listeners {
+		add("listener "+l.Name, l.Conditions)
+	}
+	for _, list := range [][]status.Relation{o.Parents, o.Ancestors} {
+		for _, rel := range list {
+			add(rel.Ref.String(), rel.Conditions)
+		}
+	}
+	return out
+}
+
+// Config is the configuration in service.
+func (r *runtime) Config() *ir.Config {
+	r.g.mu.Lock()
+	defer r.g.mu.Unlock()
+	return r.g.state.config
+}
+
+// Objects lists what the user wrote.
+func (r *runtime) Objects(values bool) []adminapi.Object {
+	r.g.mu.Lock()
+	set := r.g.state.set
+	r.g.mu.Unlock()
+	if set == nil {
+		return nil
+	}
+	var out []adminapi.Object
+	for _, gk := range set.Kinds() {
+		for _, o := range set.Kind(gk.Group, gk.Kind) {
+			x := adminapi.Object{
+				APIVersion: o.Version, Kind: o.Key.Kind, Namespace: o.Key.Namespace, Name: o.Key.Name,
+				Source: o.Source, Place: placeOf(o.Locate("")), Hash: strconv.FormatUint(o.Hash, 16),
+			}
+			if o.Key.Group != "" {
+				x.APIVersion = o.Key.Group + "/" + o.Version
+			}
+			if values {
+				if v, err := json.Marshal(o.Value); err == nil { // API types always marshal
+					x.Value = v
+				}
+			}
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// Clusters is their live state.
+func (r *runtime) Clusters() []adminapi.Cluster {
+	cfg := r.Config()
+	if cfg == nil {
+		return nil
+	}
+	var out []adminapi.Cluster
+	for _, c := range cfg.Clusters {
+		s, ok := r.g.cluster(c.Name)
+		if !ok {
+			continue
+		}
+		x := adminapi.Cluster{
+			Name: s.Name, Algorithm: s.Algorithm, Protocol: string(c.Protocol), Breaker: s.Breaker, Requests: s.Requests, Retries: s.Retries,
+			Pending: s.Pending, RetryBudget: s.RetryBudget, Connections: s.Connections, Idle: s.Idle,
+		}
+		for _, e := range s.Endpoints {
+			x.Endpoints = append(x.Endpoints, adminapi.Endpoint{
+				Address: e.Address, Hostname: e.Hostname, Zone: e.Zone, Weight: e.Weight, Priority: e.Priority, State: e.State,
+				Active: e.Active, Idle: e.Idle, Latency: e.Latency, Tries: e.Tries, Failures: e.Failures, EjectedFor: e.EjectedFor, SlowStart: e.SlowStart,
+			})
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// Explain decides an imagined request with the configuration in service and
+// the endpoints that are known now.
+func (r *runtime) Explain(_ context.Context, req dryrun.Request) (*dryrun.Decision, error) {
+	table, err := r.table.of(r.Config())
+	if err != nil {
+		return nil, err
+	}
+	d, err := table.Decide(req)
+	if err != nil {
+		return nil, err
+	}
+	for i := range d.Backends {
+		b := &d.Backends[i]
+		s, ok := r.g.cluster(b.Cluster)
+		if !ok {
+			continue
+		}
+		b.Endpoints = nil
+		for _, e := range s.Endpoints {
+			b.Endpoints = append(b.Endpoints, ir.Endpoint{
+				Address: e.Address, Weight: e.Weight, Zone: e.Zone, Priority: e.Priority, Hostname: e.Hostname, Draining: e.State == "draining",
+			})
+		}
+	}
+	return d, nil
+}

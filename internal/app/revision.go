@@ -1,0 +1,202 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gridway/gridway/internal/config/compile"
+	"github.com/gridway/gridway/internal/config/source/file"
+	"github.com/gridway/gridway/internal/config/status"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/surface/adminapi"
+)
+
+// state is what the admin API tells.
+type state struct {
+	phase    adminapi.State
+	set      *store.Set
+	config   *ir.Config
+	statuses []status.Object
+	problems []store.Problem
+	at       time.Time
+	took     time.Duration
+	failure  *adminapi.Failure
+	// unopened are listeners without a socket, and why.
+	unopened map[string]string
+	// versions are the accepted versions of objects.
+	versions map[store.Key]version
+	refused  map[store.Key]refusal
+}
+
+// version is a version of an object that serves, and the revision it came with.
+type version struct {
+	hash     uint64
+	revision uint64
+}
+
+type refusal struct {
+	since time.Time
+	at    store.Position
+	why   []string
+}
+
+// apply compiles a snapshot and puts it in service. An error means that a part
+// of it could not be; at a start that is fatal, later it is told and the rest
+// serves.
+func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) error {
+	began := time.Now()
+	before := g.out
+	if !first {
+		g.out = compile.Compile(g.input(snap.Set), g.out)
+	}
+	cfg := g.out.Config
+	var err error
+	if first || cfg != before.Config {
+		err = g.plane.Apply(ctx, cfg)
+		g.dns.Set(cfg.Clusters)
+	}
+	if err != nil && first {
+		return err
+	}
+	took := time.Since(began)
+	problems := append(slices.Clone(snap.Problems), g.out.Problems...)
+	changed := first || cfg != before.Config
+	g.record(snap, problems, began, took, changed, err)
+	g.report(snap, problems, took, changed, err)
+	return err
+}
+
+// record remembers what became of a snapshot.
+func (g *Gateway) record(snap file.Snapshot, problems []store.Problem, began time.Time, took time.Duration, changed bool, err error) {
+	cfg := g.out.Config
+	open := g.plane.Listening()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := &g.state
+	if s.phase == adminapi.Starting {
+		s.phase = adminapi.Serving
+	}
+	s.set, s.config, s.problems = snap.Set, cfg, problems
+	if changed {
+		s.at, s.took = began.Add(took), took
+		s.failure = nil
+		if err != nil {
+			s.failure = &adminapi.Failure{At: s.at, Error: err.Error()}
+		}
+	}
+	s.unopened = unopened(cfg, open, err)
+	s.statuses = status.Program(g.out.Statuses, status.Progress{Revision: cfg.Revision, Serving: 1, Total: 1, Failed: failedSections(cfg, s.unopened)})
+	s.judgeVersions(snap.Set, problems, cfg.Revision, began)
+}
+
+// unopened lists listeners that have no socket.
+func unopened(cfg *ir.Config, open map[string]netip.AddrPort, err error) map[string]string {
+	out := map[string]string{}
+	for _, l := range cfg.Listeners {
+		if _, ok := open[l.Name]; ok {
+			continue
+		}
+		why := "it could not be opened"
+		if err != nil {
+			why = err.Error()
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				if strings.Contains(line, l.Name) || strings.Contains(line, fmt.Sprintf(":%d", l.Port)) {
+					why = line
+					break
+				}
+			}
+		}
+		out[l.Name] = why
+	}
+	return out
+}
+
+func failedSections(cfg *ir.Config, unopened map[string]string) map[string]string {
+	failed := map[string]string{}
+	for _, l := range cfg.Listeners {
+		if why, bad := unopened[l.Name]; bad {
+			for _, s := range l.Sections {
+				failed[s.Name] = why
+			}
+		}
+	}
+	return failed
+}
+
+// judgeVersions finds out which objects are refused, since when, and which
+// revision brought the version that serves in their place.
+func (s *state) judgeVersions(set *store.Set, problems []store.Problem, revision uint64, now time.Time) {
+	refused := map[store.Key]refusal{}
+	for _, p := range problems {
+		if p.Severity != store.Error || p.Object == (store.Key{}) {
+			continue
+		}
+		r, ok := refused[p.Object]
+		if !ok {
+			r.since, r.at = now, p.Position
+			if old, was := s.refused[p.Object]; was {
+				r.since = old.since
+			}
+		}
+		r.why = append(r.why, p.Message)
+		refused[p.Object] = r
+	}
+	versions := make(map[store.Key]version, set.Len())
+	for _, gk := range set.Kinds() {
+		for _, o := range set.Kind(gk.Group, gk.Kind) {
+			v, known := s.versions[o.Key]
+			if _, bad := refused[o.Key]; !bad && (!known || v.hash != o.Hash) {
+				v, known = version{hash: o.Hash, revision: revision}, true
+			}
+			if known {
+				versions[o.Key] = v
+			}
+		}
+	}
+	s.versions, s.refused = versions, refused
+}
+
+// report tells the log and the metrics.
+func (g *Gateway) report(snap file.Snapshot, problems []store.Problem, took time.Duration, changed bool, err error) {
+	severities := map[string]int{string(store.Error): 0, string(store.Warning): 0, string(store.Note): 0}
+	for _, p := range problems {
+		severities[string(p.Severity)]++
+		switch p.Severity {
+		case store.Error:
+			g.log.Error("configuration", "problem", p.String())
+		case store.Warning:
+			g.log.Warn("configuration", "problem", p.String())
+		}
+	}
+	kinds := map[string]int{}
+	for _, gk := range snap.Set.Kinds() {
+		kinds[gk.Kind] += len(snap.Set.Kind(gk.Group, gk.Kind))
+	}
+	g.metrics.SetProblems(severities)
+	g.metrics.SetObjects(kinds)
+	g.metrics.SetReady(true)
+	cfg := g.out.Config
+	switch {
+	case err != nil:
+		g.metrics.ReloadFailed()
+		g.log.Error("a part of the configuration could not be put in service; the rest serves", "revision", cfg.Revision, "error", err)
+	case changed:
+		g.metrics.Reloaded(cfg.Revision, took)
+		g.log.Info("configuration in service", "revision", cfg.Revision, "objects", snap.Set.Len(), "changed", len(snap.Changed), "took", took.Round(time.Microsecond))
+	}
+	if changed {
+		g.metrics.Keep(cfg)
+	}
+}
+
+func (g *Gateway) setPhase(p adminapi.State) {
+	g.mu.Lock()
+	g.state.phase = p
+	g.mu.Unlock()
+	g.metrics.SetReady(p == adminapi.Serving)
+}

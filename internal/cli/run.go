@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/gridway/gridway/internal/app"
+	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/config/source/file"
+)
+
+func newRun(t *term.Terminal) *cobra.Command {
+	var s serving
+	cmd := &cobra.Command{
+		Use:     "run FILE|DIR...",
+		GroupID: groupRun,
+		Short:   "Run a gateway from configuration files",
+		Long: `Runs a gateway that is configured by Kubernetes Gateway API objects and Gridway's
+own kinds (Backend, TrafficPolicy) in YAML or JSON files; folders are read with
+everything in them, "-" is standard input.
+
+A mistake in the files stops the start, with its file and line. Once the gateway
+runs, files are watched: what changed is live within milliseconds and drops no
+request. A mistake made then keeps the last good version of the object that it is
+in; the log and "gridway status" say so.
+
+SIGTERM and SIGINT stop accepting, let requests finish for --drain-timeout and
+end; a second one ends at once. SIGHUP opens the access log's file anew.`,
+		Example: lines("gridway run gateway.yaml", "gridway run /etc/gridway --access-log /var/log/gridway/access.json", "gridway run config/ --admin 127.0.0.1:9902 --log-level debug"),
+		Args:    minArgs(1, "at least one file or folder"),
+	}
+	s.flags(cmd, "stdout", "info")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o, err := s.options(t)
+		if err != nil {
+			return err
+		}
+		o.Source = app.Files(args, file.Options{Stdin: t.In})
+		return serve(cmd.Context(), t, o, hooks{started: func(g *app.Gateway) {
+			if a := g.AdminAddr(); a != nil {
+				o.Log.Info("serving", "listeners", len(g.Listening()), "admin", a.String())
+			}
+		}})
+	}
+	return cmd
+}

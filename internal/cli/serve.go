@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridway/gridway/internal/app"
+	"github.com/gridway/gridway/internal/cli/excerpt"
+	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/surface/adminapi"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+)
+
+// serving are the flags of every command that runs a gateway.
+type serving struct {
+	admin, adminTokenFile string
+	accessLog             string
+	logLevel, logFormat   string
+	drain                 time.Duration
+	zone                  string
+	sessionKeyFile        string
+}
+
+func (s *serving) flags(cmd *cobra.Command, accessLog, logLevel string) {
+	f := cmd.Flags()
+	f.StringVar(&s.admin, "admin", adminapi.DefaultAddress, "address of the admin API: HOST:PORT, unix:PATH or off")
+	f.StringVar(&s.adminTokenFile, "admin-token-file", "", "file with the token that the admin API asks for (needed beyond loopback)")
+	f.StringVar(&s.accessLog, "access-log", accessLog, "where the JSON access log goes: stdout, stderr, off or a file (SIGHUP opens it anew)")
+	f.StringVar(&s.logLevel, "log-level", logLevel, "least severe level that is logged: debug, info, warn or error")
+	f.StringVar(&s.logFormat, "log-format", "text", "form of the log on stderr: text or json")
+	f.DurationVar(&s.drain, "drain-timeout", 30*time.Second, "how long requests may go on after SIGTERM or SIGINT; a second signal ends them at once")
+	f.StringVar(&s.zone, "zone", os.Getenv("GRIDWAY_ZONE"), "zone of this proxy, for zone-aware load balancing (default $GRIDWAY_ZONE)")
+	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
+	complete(cmd, "log-level", "debug", "info", "warn", "error")
+	complete(cmd, "log-format", "text", "json")
+}
+
+// options checks the flags.
+func (s *serving) options(t *term.Terminal) (app.Options, error) {
+	o := app.Options{
+		Admin: s.admin, AccessLog: s.accessLog, Stdout: t.Out, Stderr: t.Err, DrainTimeout: s.drain, Zone: s.zone, Level: &slog.LevelVar{},
+	}
+	if err := o.Level.UnmarshalText([]byte(s.logLevel)); err != nil {
+		return o, usagef("", "--log-level must be debug, info, warn or error, not %q", s.logLevel)
+	}
+	handler := &slog.HandlerOptions{Level: o.Level}
+	switch s.logFormat {
+	case "text":
+		o.Log = slog.New(slog.NewTextHandler(t.Err, handler))
+	case "json":
+		o.Log = slog.New(slog.NewJSONHandler(t.Err, handler))
+	default:
+		return o, usagef("", "--log-format must be text or json, not %q", s.logFormat)
+	}
+	if s.drain <= 0 {
+		return o, usagef("", "--drain-timeout must be more than 0")
+	}
+	if s.adminTokenFile != "" {
+		token, err := adminapi.ReadToken(s.adminTokenFile)
+		if err != nil {
+			return o, err
+		}
+		o.AdminToken = token
+	}
+	if s.sessionKeyFile != "" {
+		key, err := os.ReadFile(s.sessionKeyFile)
+		if err != nil {
+			return o, fmt.Errorf("session key: %w", err)
+		}
+		if key = []byte(strings.TrimSpace(string(key))); len(key) < 32 {
+			return o, hintError{err: fmt.Errorf("%s: a session key needs at least 32 characters", s.sessionKeyFile), hint: "make one with: head -c 32 /dev/urandom | base64"}
+		}
+		o.SessionKey = key
+	}
+	b := readBuild()
+	o.Build = metric.Build{Version: b.Version, Commit: b.Commit, GoVersion: b.Go}
+	return o, nil
+}
+
+// hooks are called around the life of a gateway; each may be nil.
+type hooks struct {
+	started func(*app.Gateway)
+	// stopping is called before the gateway drains.
+	stopping func()
+}
+
+// serve runs a gateway until a signal or ctx ends it.
+func serve(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	g, err := app.Start(ctx, o)
+	if err != nil {
+		return startError(t, err, o.Admin)
+	}
+	if h.started != nil {
+		h.started(g)
+	}
+	running, drain := context.WithCancel(context.WithoutCancel(ctx))
+	defer drain()
+	cut, cutNow := context.WithCancel(context.Background())
+	defer cutNow()
+	done := make(chan error, 1)
+	go func() { done <- g.Run(running, cut) }()
+	ended := ctx.Done()
+	stop := func() {
+		if running.Err() != nil {
+			cutNow()
+			return
+		}
+		if h.stopping != nil {
+			h.stopping()
+		}
+		drain()
+	}
+	for {
+		select {
+		case err := <-done:
+			if cut.Err() != nil {
+				return errors.New("requests were cut off by a second signal")
+			}
+			return err
+		case <-ended:
+			ended = nil
+			stop()
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				stop()
+			} else if err := g.ReopenLogs(ctx); err != nil {
+				o.Log.Error("cannot reopen the access log", "error", err)
+			}
+		}
+	}
+}
+
+// startError says what to do about a gateway that does not start.
+func startError(t *term.Terminal, err error, admin string) error {
+	var bad *app.StartError
+	switch {
+	case errors.As(err, &bad):
+		printProblems(t, bad.Problems, nil)
+		return hintError{err: fmt.Errorf("the gateway does not start: %s in its configuration", excerpt.Count(len(bad.Problems), "error")), hint: `"gridway check" finds the same without starting anything`}
+	case errors.Is(err, app.ErrNoListener):
+		return hintError{err: err, hint: `a Gateway with gatewayClassName "gridway" opens listeners; "gridway check" says what became of each object`}
+	case errors.Is(err, app.ErrAdminTaken):
+		return hintError{err: err, hint: fmt.Sprintf("another gateway may be running (\"gridway status --admin %s\"); choose another address with --admin, or --admin off", admin)}
+	case errors.Is(err, syscall.EADDRINUSE):
+		return hintError{err: err, hint: "another program has the port: stop it (\"ss -ltnp\" names it) or change the listener's port"}
+	case errors.Is(err, syscall.EACCES):
+		return hintError{err: err, hint: "ports below 1024 need the capability CAP_NET_BIND_SERVICE: setcap cap_net_bind_service=+ep $(command -v gridway)"}
+	case errors.Is(err, fs.ErrNotExist):
+		return hintError{err: err, hint: "give files or folders that exist"}
+	}
+	return err
+}
