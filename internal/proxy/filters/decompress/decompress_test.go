@@ -141,7 +141,7 @@ func TestResponseHead(t *testing.T) {
 }
 
 func TestBombs(t *testing.T) {
-	zeros := make([]byte, 20<<20)
+	zeros := make([]byte, 4<<20)
 	for _, coding := range all {
 		bomb := encode(coding, zeros)
 		got, err := read(t, &ir.Compression{MaxRatio: 50}, coding, bytes.NewReader(bomb))
