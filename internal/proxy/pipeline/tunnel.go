@@ -30,64 +30,32 @@ func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 	c.Done(x.endpoint, o)
 }
 
-// join copies until both directions have ended. The second direction has a
-// goroutine of its own, which ends before join returns.
+// join passes on what both sides said too early and then everything, until both
+// directions have ended.
 func (x *Exchange) join(down, up *netx.Conn) {
 	up.SetWatch(nil)
-	end := x.tunnelDeadline()
-	for _, c := range []*netx.Conn{down, up} {
-		c.SetReadBy(end)
-		c.SetWriteBy(end)
+	down.SetWatch(nil)
+	t := &x.Rule.Policy.Timeouts
+	o := netx.RelayOptions{Idle: t.Idle}
+	if t.MaxStream > 0 {
+		o.By = x.started + int64(t.MaxStream)
 	}
+	down.SetWriteBy(o.By)
+	up.SetWriteBy(o.By)
 	early := x.Down.Upgraded()
-	done := make(chan int64, 1)
-	go func() {
-		n := int64(0)
-		if len(early) > 0 {
-			if _, err := up.Write(early); err != nil {
-				down.Close()
-				done <- n
-				return
-			}
-		}
-		n, err := down.SpliceTo(up, -1)
-		if err != nil {
-			up.Close()
-		} else {
-			up.CloseWrite()
-		}
-		done <- n + int64(len(early))
-	}()
-	n, err := x.drainTunnel(down, up)
-	if err != nil {
-		down.Close()
-	} else {
-		down.CloseWrite()
+	if _, err := up.Write(early); err != nil {
+		return
 	}
-	x.sent += n
-	x.bodyRead.Add(<-done)
-}
-
-// drainTunnel sends what came with the 101, then the rest.
-func (x *Exchange) drainTunnel(down, up *netx.Conn) (int64, error) {
-	var n int64
-	if early := x.up.Rest(); len(early) > 0 {
-		w, err := down.Write(early)
-		n += int64(w)
-		if err != nil {
-			return n, err
-		}
+	rest := x.up.Rest()
+	if _, err := down.Write(rest); err != nil {
+		return
 	}
-	m, err := up.SpliceTo(down, -1)
-	return n + m, err
-}
-
-// tunnelDeadline is when an upgraded connection ends at the latest.
-func (x *Exchange) tunnelDeadline() int64 {
-	if d := x.Rule.Policy.Timeouts.MaxStream; d > 0 {
-		return x.started + int64(d)
+	in, out, err := netx.Relay(down, up, o)
+	x.bodyRead.Add(in + int64(len(early)))
+	x.sent += out + int64(len(rest))
+	if netx.IsTimeout(err) {
+		x.Flags |= filter.UpstreamTimeout.Flag()
 	}
-	return 0
 }
 
 // since is the time from a monotonic moment, in time.Duration.
