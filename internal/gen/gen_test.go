@@ -11,7 +11,7 @@ import (
 // TestGeneratedFilesAreCurrent compares what is committed with what gen writes.
 func TestGeneratedFilesAreCurrent(t *testing.T) {
 	root := filepath.Join("..", "..")
-	files, err := outputs(root)
+	files, err := outputs(t.Context(), root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 
 // TestJSONSchemaReferences: every $ref of the JSON Schema leads somewhere.
 func TestJSONSchemaReferences(t *testing.T) {
-	kinds, err := loadKinds(filepath.Join("..", ".."))
+	kinds, err := loadKinds(t.Context(), filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
 	}

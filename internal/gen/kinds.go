@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,8 +37,8 @@ func (k *kind) apiVersion() string {
 }
 
 // loadKinds reads the CRDs and adds the core kinds, in a fixed order.
-func loadKinds(root string) ([]*kind, error) {
-	cmd := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api")
+func loadKinds(ctx context.Context, root string) ([]*kind, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api")
 	cmd.Dir = root
 	out, err := cmd.Output()
 	if err != nil {

@@ -10,6 +10,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -18,14 +19,14 @@ import (
 )
 
 func main() {
-	if err := run("."); err != nil {
+	if err := run(context.Background(), "."); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(root string) error {
-	files, err := outputs(root)
+func run(ctx context.Context, root string) error {
+	files, err := outputs(ctx, root)
 	if err != nil {
 		return err
 	}
@@ -42,8 +43,8 @@ func run(root string) error {
 }
 
 // outputs makes every generated file, by its path from the root.
-func outputs(root string) (map[string][]byte, error) {
-	kinds, err := loadKinds(root)
+func outputs(ctx context.Context, root string) (map[string][]byte, error) {
+	kinds, err := loadKinds(ctx, root)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 func expectation(shownValue, pattern string) (message, remedy string) {
 	const name = `[a-z0-9]([-a-z0-9]*[a-z0-9])?`
 	const names = name + `(\.` + name + `)*`
-	what := ""
+	var what string
 	switch pattern {
 	case `^([0-9]{1,5}(h|m|s|ms)){1,4}$`:
 		what, remedy = "a duration", "write whole numbers with units h, m, s or ms, as in 500ms, 10s or 1m30s"

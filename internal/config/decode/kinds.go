@@ -119,14 +119,6 @@ func (k *kinds) names(group string) []string {
 	return out
 }
 
-func (e *kindEntry) versionNames() []string {
-	var out []string
-	for _, v := range e.versions {
-		out = append(out, v.Version)
-	}
-	return out
-}
-
 // find returns the schema for a version; retired says that it is one that is
 // no longer served.
 func (e *kindEntry) find(version string) (s *schema.Kind, retired bool) {
@@ -151,15 +143,19 @@ func (k *kinds) lookup(apiVersion, kind string) (*kindEntry, *schema.Kind, *stor
 	if e := k.byKind[store.GroupKind{Group: group, Kind: kind}]; e != nil {
 		s, retired := e.find(version)
 		if s == nil {
-			p := &store.Problem{Severity: store.Error, Code: "UnknownVersion", Field: "apiVersion",
-				Message: fmt.Sprintf("%s has no version %q", kind, version)}
+			p := &store.Problem{
+				Severity: store.Error, Code: "UnknownVersion", Field: "apiVersion",
+				Message: fmt.Sprintf("%s has no version %q", kind, version),
+			}
 			p.Remedy = "write " + strings.Join(apiVersions(e), " or ")
 			return nil, nil, p
 		}
 		if retired || s.Deprecated {
-			return e, s, &store.Problem{Severity: store.Warning, Code: "OldVersion", Field: "apiVersion",
+			return e, s, &store.Problem{
+				Severity: store.Warning, Code: "OldVersion", Field: "apiVersion",
 				Message: fmt.Sprintf("version %s of %s is no longer served by the Gateway API", version, kind),
-				Remedy:  "write " + e.versions[0].APIVersion()}
+				Remedy:  "write " + e.versions[0].APIVersion(),
+			}
 		}
 		return e, s, nil
 	}
@@ -222,8 +218,10 @@ func (k *kinds) unknown(apiVersion, group, kind string) *store.Problem {
 }
 
 func ignored(apiVersion, kind string) *store.Problem {
-	return &store.Problem{Severity: store.Note, Code: "IgnoredKind", Field: "kind",
-		Message: fmt.Sprintf("%s %s is not a kind that Gridway reads; it is ignored", apiVersion, kind)}
+	return &store.Problem{
+		Severity: store.Note, Code: "IgnoredKind", Field: "kind",
+		Message: fmt.Sprintf("%s %s is not a kind that Gridway reads; it is ignored", apiVersion, kind),
+	}
 }
 
 // isForeign lists kinds of groups we read that are real, and not for us; they

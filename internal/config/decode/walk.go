@@ -260,18 +260,15 @@ func quoted(v any) string {
 
 // count checks how many fields or items there are.
 func (w *walker) count(n *yaml.Node, s *schema.Node, have int, one, many string) {
-	noun := many
 	switch {
 	case s.MinLength != nil && int64(have) < *s.MinLength:
+		noun := many
 		if *s.MinLength == 1 {
 			noun = one
 		}
 		w.report(store.Problem{Code: "TooFew", Position: w.position(n), Message: fmt.Sprintf("needs at least %d %s, has %d", *s.MinLength, noun, have)})
 	case s.MaxLength != nil && int64(have) > *s.MaxLength:
-		if *s.MaxLength == 1 {
-			noun = one
-		}
-		w.report(store.Problem{Code: "TooMany", Position: w.position(n), Message: fmt.Sprintf("has %d %s, at most %d are allowed", have, many, *s.MaxLength)})
+		w.report(store.Problem{Code: "TooMany", Position: w.position(n), Message: fmt.Sprintf("has %d %s, the most is %d", have, many, *s.MaxLength)})
 	}
 }
 

@@ -37,9 +37,8 @@ func split(data []byte) []chunk {
 		case data[pos] == '%' && isBlank(data[start:pos]):
 			directives = true
 		}
-		passed := 0
-		pos, passed = nextCandidate(data, pos)
-		line += passed
+		next, lines := nextCandidate(data, pos)
+		pos, line = next, line+lines
 	}
 	flush(len(data))
 	return out

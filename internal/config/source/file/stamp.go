@@ -28,6 +28,6 @@ func (s stamp) same(o stamp) bool {
 
 // racy reports whether the file was written so shortly before it was read that
 // another write may have left the same time on it.
-func (f *fileState) racy() bool {
-	return f.stamp.info != nil && f.read.Sub(f.stamp.info.ModTime()) < 2*time.Second
+func (s *fileState) racy() bool {
+	return s.stamp.info != nil && s.read.Sub(s.stamp.info.ModTime()) < 2*time.Second
 }
