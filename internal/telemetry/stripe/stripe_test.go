@@ -3,7 +3,9 @@ package stripe_test
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gridway/gridway/internal/telemetry/stripe"
 )
@@ -38,9 +40,36 @@ func TestChooseDoesNotAllocate(t *testing.T) {
 	if n != 0 {
 		t.Errorf("Choose allocates %v times", n)
 	}
-	runtime.GC()
-	runtime.GC()
-	c.Choose()
+}
+
+// Goroutines that run at the same time are told different stripes: each is
+// pinned to its processor by never giving it up.
+func TestProcessorsHaveStripesOfTheirOwn(t *testing.T) {
+	const n = 2
+	if runtime.GOMAXPROCS(0) < n {
+		t.Skip("one processor")
+	}
+	c := stripe.NewN(64)
+	deadline := time.Now().Add(10 * time.Second)
+	for { // what shares a processor with others may have to try again
+		var ready atomic.Int32
+		var got [n]int
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				for ready.Add(1); ready.Load() < n && time.Now().Before(deadline); {
+				}
+				got[i] = c.Choose()
+			})
+		}
+		wg.Wait()
+		if got[0] != got[1] {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("both processors have stripe %d", got[0])
+		}
+	}
 }
 
 func BenchmarkChoose(b *testing.B) {

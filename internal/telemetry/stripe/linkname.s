@@ -1,0 +1,1 @@
+// A package needs an assembly file to declare functions without a body.
