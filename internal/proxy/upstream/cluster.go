@@ -125,6 +125,7 @@ func (c *Cluster) Begin() error {
 	now := orNow(0)
 	if !c.failure.Allow(now) {
 		c.requests.Leave()
+		c.metrics.Count(EventBreakerRejected)
 		return ErrBreakerOpen
 	}
 	c.budget.Request(now)

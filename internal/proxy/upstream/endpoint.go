@@ -24,6 +24,7 @@ type Endpoint struct {
 	host    outlier.Host
 	idle    pool.Stack
 
+	hostname        atomic.Pointer[string] // nil for none
 	tries, failures atomic.Uint64
 	checked         atomic.Bool // by an active health check
 	// successor is the endpoint that took over from this one when its cluster
@@ -45,9 +46,10 @@ func (e *Endpoint) Address() string { return e.address }
 
 // Hostname is the DNS name that the address came from, or empty.
 func (e *Endpoint) Hostname() string {
-	e.cluster.mu.Lock()
-	defer e.cluster.mu.Unlock()
-	return e.spec.Hostname
+	if name := e.hostname.Load(); name != nil {
+		return *name
+	}
+	return ""
 }
 
 // Cluster is the cluster that the endpoint belongs to.

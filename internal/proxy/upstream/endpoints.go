@@ -28,8 +28,7 @@ func (c *Cluster) setEndpoints(list []ir.Endpoint, first bool) {
 	changed := !same
 	for _, e := range next.endpoints {
 		if spec := &list[e.listed]; e.spec != *spec {
-			e.spec = *spec
-			e.node.SetState(lb.Draining, spec.Draining)
+			e.respec(spec)
 			changed = true
 		}
 	}
@@ -47,6 +46,15 @@ func (c *Cluster) setEndpoints(list []ir.Endpoint, first bool) {
 	c.checkTargets(next)
 	for _, e := range removed {
 		e.closeIdle()
+	}
+}
+
+// respec is called with the cluster's mu held.
+func (e *Endpoint) respec(spec *ir.Endpoint) {
+	e.spec = *spec
+	e.node.SetState(lb.Draining, spec.Draining)
+	if name := spec.Hostname; name != e.Hostname() {
+		e.hostname.Store(&name)
 	}
 }
 
@@ -172,15 +180,26 @@ func (c *Cluster) recovered(e *Endpoint, now int64) {
 
 // tick does the cluster's timed work and returns when there is more.
 func (c *Cluster) tick(now int64) (next int64) {
+	next, expired := c.timedWork(now)
+	for _, conn := range expired {
+		_ = conn.Close()
+		c.slots.Release()
+	}
+	return next
+}
+
+func (c *Cluster) timedWork(now int64) (next int64, expired []*netx.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.retired {
-		return never
+		return never, nil
 	}
 	next = never
 	old := c.view.Load()
 	if c.detector != nil {
 		next = c.detector.Tick(now, func(i int, ejected bool) { c.ejectionChanged(old.endpoints[i], ejected, now) })
+		// Clusters that are due at about the same time share a wake-up.
+		next = (next/shared + 1) * shared
 	}
 	step, ramping := old.lb.Ramping()
 	switch {
@@ -195,10 +214,14 @@ func (c *Cluster) tick(now int64) (next int64) {
 		}
 	}
 	if c.reaping.Load() {
-		next = min(next, c.reap(old.endpoints, now))
+		var at int64
+		expired, at = c.reap(old.endpoints, now)
+		next = min(next, at)
 	}
-	return next
+	return next, expired
 }
+
+const shared = int64(50 * time.Millisecond)
 
 // ejectionChanged is called with mu held.
 func (c *Cluster) ejectionChanged(e *Endpoint, ejected bool, now int64) {
@@ -219,13 +242,12 @@ func (c *Cluster) reapEvery() time.Duration {
 	return min(max(c.rules.IdleTimeout/4, 10*time.Millisecond), 15*time.Second)
 }
 
-// reap closes idle connections whose time is over.
-func (c *Cluster) reap(endpoints []*Endpoint, now int64) (next int64) {
+// reap takes out idle connections whose time is over.
+func (c *Cluster) reap(endpoints []*Endpoint, now int64) (expired []*netx.Conn, next int64) {
 	if due := c.lastReap + int64(c.reapEvery()); now < due {
-		return due
+		return nil, due
 	}
 	c.lastReap = now
-	var expired []*netx.Conn
 	left := 0
 	// A connection that goes idle from here on sets the flag again.
 	c.reaping.Store(false)
@@ -234,15 +256,11 @@ func (c *Cluster) reap(endpoints []*Endpoint, now int64) (next int64) {
 		expired, n = e.idle.Reap(&c.rules, now, expired)
 		left += n
 	}
-	for _, conn := range expired {
-		_ = conn.Close()
-		c.slots.Release()
-	}
 	if left == 0 {
-		return never
+		return expired, never
 	}
 	c.reaping.Store(true)
-	return now + int64(c.reapEvery())
+	return expired, now + int64(c.reapEvery())
 }
 
 // closeIdle ends the idle connections of an endpoint that left.

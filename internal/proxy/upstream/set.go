@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"reflect"
@@ -66,6 +67,10 @@ func (s *Set) Apply(clusters []*ir.Cluster) error {
 	replaced := make(map[*Cluster]*Cluster)
 	var errs []error
 	for _, cfg := range clusters {
+		if next[cfg.Name] != nil {
+			errs = append(errs, fmt.Errorf("cluster %s: named twice", cfg.Name))
+			continue
+		}
 		was := old[cfg.Name]
 		if was != nil && was.cfg.Load().Hash == cfg.Hash {
 			s.keep(was, cfg)

@@ -80,7 +80,7 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 
 func TestRoundRobinIsExactPerCycle(t *testing.T) {
 	for _, ws := range [][]uint32{{1}, {1, 1}, {5, 1, 1}, {1, 2, 3, 4}, {100, 200, 300}, {7, 0, 3},
-		{1 << 20, 1, 3}, {1000, 999, 998, 1}, {0, 0, 0}} {
+		{1 << 16, 1, 3}, {1000, 999, 998, 1}, {0, 0, 0}} {
 		w := newWorld(ir.Balance{}, "", weights(ws...)...)
 		want := make([]int, len(ws))
 		div, sum := 0, 0
@@ -122,7 +122,7 @@ func TestRoundRobinIsSmooth(t *testing.T) {
 		w := newWorld(ir.Balance{}, "", weights(ws...)...)
 		counts := make([]float64, len(ws))
 		worst := 0.0
-		for n := 1.0; n <= 5000; n++ {
+		for n := 1.0; n <= 3000; n++ {
 			i := w.view.Pick(w.b, &lb.Query{})
 			counts[i]++
 			for k := range counts {
@@ -143,7 +143,7 @@ func TestRoundRobinHugeWeights(t *testing.T) {
 		sum += float64(members[i].Weight)
 	}
 	w := newWorld(ir.Balance{}, "", members...)
-	const n = 500000
+	const n = 200000
 	var chi2 float64
 	for i, got := range w.pick(n) {
 		want := n * float64(members[i].Weight) / sum
@@ -157,9 +157,9 @@ func TestRoundRobinHugeWeights(t *testing.T) {
 func TestWeightsOfAnIdleCluster(t *testing.T) {
 	for _, alg := range []ir.BalanceAlgorithm{ir.LeastRequest, ir.Random} {
 		w := newWorld(ir.Balance{Algorithm: alg}, "", weights(1, 2, 3, 10, 84)...)
-		const n = 200000
+		const n = 100000
 		for i, got := range w.pick(n) {
-			near(t, fmt.Sprint(alg, " member ", i), float64(got), n*float64(w.members[i].Weight)/100, 0.12)
+			near(t, fmt.Sprint(alg, " member ", i), float64(got), n*float64(w.members[i].Weight)/100, 0.16)
 		}
 	}
 }

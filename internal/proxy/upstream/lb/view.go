@@ -4,6 +4,9 @@
 // slow-start weights change; the tables of the hashing algorithms depend on the
 // members alone and are kept when only health changed.
 //
+// Hashing algorithms take no part in zone preference and slow start: both would
+// move keys.
+//
 // The package owns no goroutines and reads no clock: time is passed in as
 // nanoseconds of a monotonic clock. Package upstream imports it, no other.
 package lb
