@@ -12,13 +12,10 @@ import (
 // of one of the rule's backends.
 func (x *Exchange) chooseBackend() *snapshot.Backend {
 	backends := x.rule.Backends
-	if x.rule.Session != nil {
-		if address, ok := x.rule.Session.Lookup(&x.Exchange); ok {
-			for i := range backends {
-				if c := backends[i].Cluster; c != nil && c.Has(address) {
-					x.session = address
-					return &backends[i]
-				}
+	if x.session != "" {
+		for i := range backends {
+			if c := backends[i].Cluster; c != nil && c.Has(x.session) {
+				return &backends[i]
 			}
 		}
 	}

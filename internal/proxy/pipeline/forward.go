@@ -91,6 +91,10 @@ func (x *Exchange) bodyAccepted(err error) bool {
 		return true
 	case errors.Is(err, errBodyTooLarge):
 		x.Fail(413, filter.BodyTooLarge, "the request's body is over the limit")
+	case errors.Is(err, filter.ErrDecompressionLimit):
+		x.Fail(413, filter.DecompressionLimit, "the request's body is over the limit once it is decoded")
+	case errors.Is(err, filter.ErrContentCoding):
+		x.Fail(400, filter.BadRequest, "the request's body is not in the coding that Content-Encoding names")
 	case netx.IsTimeout(err):
 		x.Fail(408, filter.RequestTimeout, "the request's body did not arrive in time")
 	case isFraming(err):

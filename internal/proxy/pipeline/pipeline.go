@@ -58,6 +58,10 @@ func (x *Exchange) match() bool {
 	}
 	x.rule = m.Value
 	x.Route, x.Rule, x.Match = m.Route, m.Rule, m.Match
+	// Before filters, which may take the cookie out of the request.
+	if x.rule.Session != nil {
+		x.session, _ = x.rule.Session.Lookup(&x.Exchange)
+	}
 	if d := x.Rule.Policy.Timeouts.Request; d > 0 {
 		x.deadline = x.started + int64(d)
 	}

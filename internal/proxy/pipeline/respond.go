@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -51,7 +52,11 @@ func (x *Exchange) cutShort(err error) upstream.OutcomeKind {
 		x.Flags |= filter.UpstreamTimeout.Flag()
 		return upstream.Timeout
 	}
-	if err == netx.ErrWatchGone {
+	if errors.Is(err, filter.ErrDecompressionLimit) {
+		x.Flags |= filter.DecompressionLimit.Flag()
+		return upstream.OK
+	}
+	if errors.Is(err, netx.ErrWatchGone) {
 		x.Flags |= filter.ClientGone.Flag()
 		return upstream.Cancelled
 	}

@@ -111,7 +111,9 @@ const schemeTLS = "https"
 // section than g, which the host asks for. Without a server name it chose the
 // section without a hostname.
 func (t *Table[T]) misdirected(g *group[T], sni string) bool {
-	if len(t.ordered) == 1 && g.hostname == "" {
+	// With one hostname there is one set of certificates and of rules for
+	// clients, whatever the handshake named.
+	if len(t.ordered) == 1 && (g.hostname == "" || sni == "") {
 		return false
 	}
 	chosen, ok := t.bySNI(sni)
