@@ -235,7 +235,11 @@ func (c *Cluster) Done(e *Endpoint, o Outcome) {
 		c.set.logEndpoint(slog.LevelWarn, "endpoint ejected", e, "after", o.Kind.String(), "status", o.Status)
 		c.rearrangeSoon(now)
 	}
-	if c.failure.Record(now, now-int64(o.Latency), class != outlier.Success) {
+	started := o.Started
+	if started == 0 {
+		started = now - int64(o.Latency)
+	}
+	if c.failure.Record(now, started, class != outlier.Success) {
 		if state, _ := c.failure.State(); state == breaker.Open {
 			c.metrics.Count(EventBreakerOpened)
 		} else {

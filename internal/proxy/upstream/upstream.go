@@ -140,6 +140,10 @@ type Outcome struct {
 	Status int
 	// Latency runs from Pick to the response's header, or to the failure.
 	Latency time.Duration
+	// Started is the monotonic time of Pick. A half-open breaker is not judged
+	// by tries that began before it opened; without Started, it takes a try to
+	// have begun Latency before Done, which is too late for long bodies.
+	Started int64
 	// Now is netx.Monotonic if the caller has it at hand.
 	Now int64
 }
