@@ -252,7 +252,7 @@ func (c *compiler) finishBackends() {
 		}
 		var x *backendState
 		if len(old) > 0 && old[0].object == o && v.Spec.TLS == nil && len(old[0].faults) == 0 {
-			x = old[0] // a valid Backend without references is what it was
+			x, old = old[0], old[1:] // a valid Backend without references is what it was
 		} else {
 			x = c.judgeBackendObject(o, v)
 		}

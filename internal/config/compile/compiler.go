@@ -125,18 +125,63 @@ func (c *compiler) collectStatuses() []status.Object {
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		switch kind {
 		case "HTTPRoute":
-			for _, rs := range c.next.routes {
-				out = append(out, *rs.status)
-			}
+			c.next.routesFrom = len(out)
+			out = c.routeStatuses(out)
 		case v1alpha1.KindBackend:
-			for _, x := range c.next.backends {
-				out = append(out, x.status)
-			}
+			c.next.backendsFrom = len(out)
+			out = c.backendStatuses(out)
 		default:
 			out = append(out, c.statuses[kind]...)
 		}
 	}
+	c.next.statuses = out
 	return out
+}
+
+func (c *compiler) routeStatuses(out []status.Object) []status.Object {
+	list := c.next.routes
+	for i := 0; i < len(list); {
+		n := 0
+		if c.prev != nil {
+			n = sameRun(list[i:], c.prev.routes, i)
+		}
+		if n > 0 {
+			from := c.prev.routesFrom + i
+			out = append(out, c.prev.statuses[from:from+n]...)
+		} else {
+			n, out = 1, append(out, *list[i].status)
+		}
+		i += n
+	}
+	return out
+}
+
+func (c *compiler) backendStatuses(out []status.Object) []status.Object {
+	list := c.next.backends
+	for i := 0; i < len(list); {
+		n := 0
+		if c.prev != nil {
+			n = sameRun(list[i:], c.prev.backends, i)
+		}
+		if n > 0 {
+			from := c.prev.backendsFrom + i
+			out = append(out, c.prev.statuses[from:from+n]...)
+		} else {
+			n, out = 1, append(out, list[i].status)
+		}
+		i += n
+	}
+	return out
+}
+
+// sameRun counts how many of the list are what stood in the same places
+// before: what belongs to these can be copied in one go.
+func sameRun[T comparable](list, before []T, at int) int {
+	n := 0
+	for n < len(list) && at+n < len(before) && list[n] == before[at+n] {
+		n++
+	}
+	return n
 }
 
 // byAge orders objects as the Gateway API resolves conflicts: oldest first,

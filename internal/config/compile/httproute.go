@@ -69,7 +69,7 @@ func (c *compiler) compileRoutes() {
 		}
 		var before *routeState
 		if len(old) > 0 && (old[0].object == o || old[0].object.Key == o.Key) {
-			before = old[0]
+			before, old = old[0], old[1:]
 		}
 		rs := before
 		if before == nil || before.object != o || !c.reusable(before) {
@@ -346,15 +346,9 @@ func (s *routeScope) dropMessage() string {
 func (c *compiler) collectRoutes() []*ir.Route {
 	out := make([]*ir.Route, 0, len(c.next.routes))
 	var last *settings
-	counts := make([]int, len(c.sections))
-	for _, rs := range c.next.routes {
-		for _, at := range rs.attachments {
-			counts[at.section]++
-		}
-	}
-	for i, n := range counts {
-		if n > 0 {
-			c.sections[i].attachments = make([]ir.Attachment, 0, n)
+	for i, x := range c.sections {
+		if c.prev != nil && i < len(c.prev.attached) {
+			x.attachments = make([]ir.Attachment, 0, c.prev.attached[i]+1)
 		}
 	}
 	for _, rs := range c.next.routes {
@@ -379,6 +373,9 @@ func (c *compiler) collectRoutes() []*ir.Route {
 		for _, p := range rs.shared {
 			c.reportOnce(p)
 		}
+	}
+	for _, x := range c.sections {
+		c.next.attached = append(c.next.attached, len(x.attachments))
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 )
 
@@ -19,6 +20,11 @@ type state struct {
 	bundles map[*store.Object]*bundle
 	// traffic remembers the faults of TrafficPolicies.
 	traffic map[*store.Object][]fault
+	// attached is the number of attachments of each section.
+	attached []int
+	// statuses are the output's; those of routes and Backends begin at these places.
+	statuses                 []status.Object
+	routesFrom, backendsFrom int
 	// contexts are the keys of the sections' policy contexts, in order.
 	contexts []string
 }
