@@ -39,6 +39,10 @@ func (s *routeScope) attach() []*parent {
 				problemAt(s.object, p.field, p.severity, p.accepted.Reason, p.accepted.Message, p.remedy))
 		}
 	}
+	if scope := s.spec.UseDefaultGateways; scope != "" && scope != gwv1.GatewayDefaultScopeNone {
+		s.state.problems = append(s.state.problems, problemAt(s.object, "spec.useDefaultGateways", store.Warning, "NotBuiltYet",
+			"default Gateways are not built yet: useDefaultGateways has no effect", "name the Gateway by a parentRef"))
+	}
 	if len(s.spec.ParentRefs) == 0 {
 		s.state.problems = append(s.state.problems, problemAt(s.object, "spec", store.Warning, "NoParent",
 			"the route has no parentRefs, so nothing serves it", "add a parentRef to a Gateway"))

@@ -2,6 +2,8 @@ package compile
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -48,6 +50,10 @@ func (c *compiler) indexBackendTLS() {
 			refs: targetsOf(o, spec.TargetRefs), refused: map[target]status.Condition{},
 		}
 		c.backendTLS.all = append(c.backendTLS.all, p)
+		for _, name := range slices.Sorted(maps.Keys(spec.Options)) {
+			c.report(problemAt(o, "spec.options", store.Warning, "UnknownOption",
+				fmt.Sprintf("option %q is not known and has no effect", name), ""))
+		}
 		attach := p.refs
 		if len(p.faults) > 0 {
 			attach = c.lastGoodBackendTLS(p)

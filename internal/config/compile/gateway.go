@@ -91,6 +91,10 @@ func (c *compiler) newGateway(o *store.Object, spec gwv1.GatewaySpec) *gateway {
 		Reason: string(gwv1.GatewayReasonResolvedRefs), Generation: generation,
 	}
 	c.bindAddresses(gw)
+	if scope := gw.spec.DefaultScope; scope != "" && scope != gwv1.GatewayDefaultScopeNone {
+		c.report(problemAt(gw.used, "spec.defaultScope", store.Warning, "NotBuiltYet",
+			"default Gateways are not built yet: defaultScope has no effect", "name the Gateway by a parentRef of each route"))
+	}
 	names := map[gwv1.SectionName]bool{}
 	for i, l := range gw.spec.Listeners {
 		s := c.newSection(gw, gw.used, i, l)

@@ -2,6 +2,8 @@ package compile
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -24,7 +26,7 @@ func (c *compiler) compileTLS(gw *gateway) {
 				s.tls.Certificates = append(s.tls.Certificates, cert.ir)
 			}
 		}
-		for name := range s.spec.TLS.Options {
+		for _, name := range slices.Sorted(maps.Keys(s.spec.TLS.Options)) {
 			c.report(problemAt(s.owner, s.field+".tls.options", store.Warning, "UnknownOption",
 				fmt.Sprintf("TLS option %q is not known and has no effect", name),
 				"set TLS versions and cipher suites by a TrafficPolicy on the Gateway (client.tls)"))
