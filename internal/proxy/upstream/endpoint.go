@@ -152,10 +152,9 @@ func (e *Endpoint) dial(a *Ask, by int64) (*netx.Conn, error) {
 // the connect timeout.
 func (e *Endpoint) dialTo(ctx context.Context, address string, a *Ask, by int64) (*netx.Conn, error) {
 	c := e.cluster
-	limit := by
 	by = min(by, netx.Monotonic()+int64(c.connectTimeout()))
 	fail := func(kind OutcomeKind, err error) error {
-		if by == limit && netx.IsTimeout(err) {
+		if by == a.By && netx.IsTimeout(err) {
 			kind = Timeout
 		}
 		return &ConnectError{Address: address, Kind: kind, Err: err}
