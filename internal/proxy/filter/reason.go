@@ -32,6 +32,7 @@ const (
 	ExpectationFailed
 	InternalError
 	DecompressionLimit
+	ResponseTooLarge // over the limit of response buffering
 	reasonCount
 )
 
@@ -40,7 +41,7 @@ var reasonNames = [reasonCount]string{
 	"RouteNotFound", "BackendInvalid", "NoHealthyEndpoint", "UpstreamConnectFailure", "UpstreamTLSFailure",
 	"UpstreamReset", "UpstreamTimeout", "UpstreamProtocolError", "Overload", "BreakerOpen", "AdmissionDenied",
 	"RetryLimit", "FaultInjected", "ConnectionLimit", "Draining", "MisdirectedRequest", "ExpectationFailed",
-	"InternalError", "DecompressionLimit",
+	"InternalError", "DecompressionLimit", "ResponseTooLarge",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

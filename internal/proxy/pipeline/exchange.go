@@ -54,6 +54,7 @@ type Exchange struct {
 	bodyRead atomic.Int64 // bytes of the request's body as they came
 	pump     pump
 	mirrors  mirrors
+	held     heldResponse
 	limiter  limiterState
 	// picked is endpoint for other legs of a hedged exchange to read.
 	picked atomic.Pointer[upstream.Endpoint]
@@ -150,6 +151,7 @@ func (x *Exchange) finish() {
 	x.pump.stop()
 	x.mirrors.close()
 	x.body.release()
+	x.held.release()
 	x.release()
 	x.Exchange.End()
 }

@@ -124,15 +124,17 @@ func (x *Exchange) try(c *upstream.Cluster) failure {
 			return x.endTry(c, connectFailure(err))
 		}
 		f := x.roundTrip(conn, by)
-		if f.failed() && reused && f.kind == upstream.Reset && x.staleRetry() {
-			x.dropConn()
+		if !f.failed() {
+			return failure{}
+		}
+		x.dropConn()
+		if reused && f.kind == upstream.Reset && x.staleRetry() {
+			if m := x.backend.Metrics; m != nil {
+				m.PoolStale()
+			}
 			continue
 		}
-		if f.failed() {
-			x.dropConn()
-			return x.endTry(c, f)
-		}
-		return failure{}
+		return x.endTry(c, f)
 	}
 }
 
@@ -159,9 +161,11 @@ func (x *Exchange) connect(e *upstream.Endpoint, by int64) (*netx.Conn, bool, er
 
 // staleRetry tells whether a pooled connection that the upstream had closed may
 // be replaced without that being a retry: nothing of a response was received,
-// and sending the request again does no harm (RFC 9112 §9.3.1).
+// and sending the request again does no harm (RFC 9112 §9.3.1). The connection
+// was dropped, so that the pump is still.
 func (x *Exchange) staleRetry() bool {
-	return !x.up.Received() && x.Req.MethodID.Idempotent() && x.body.replayable() && !x.Down.Gone()
+	return !x.up.Received() && x.Req.MethodID.Idempotent() && x.pump.failure(x) == nil &&
+		x.body.replayable() && !x.Down.Gone()
 }
 
 // roundTrip sends the request on conn and reads the response's head.
@@ -255,7 +259,7 @@ func (x *Exchange) dropConn() {
 // endTry reports a failed try. The body's own failure explains it better.
 func (x *Exchange) endTry(c *upstream.Cluster, f failure) failure {
 	if !x.body.whole && f.reason != filter.ClientGone {
-		if err := x.pump.failure(); err != nil && err != io.EOF {
+		if err := x.pump.failure(x); err != nil && err != io.EOF {
 			f.kind, f.err = upstream.Cancelled, err
 			if x.bodyAccepted(err) || x.Local.Status == 0 {
 				f.reason = filter.ClientGone

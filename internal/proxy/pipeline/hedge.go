@@ -66,11 +66,17 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 			running--
 			last = l.result
 			if !last.failed() {
+				if m := x.backend.Metrics; m != nil && l != legs[0] {
+					m.HedgeWon()
+				}
 				x.adopt(l)
 				x.reap(c, legs, l, running, results)
 				return failure{}
 			}
-			l.x.Release()
+			if x.endpoint = l.x.endpoint; x.endpoint != nil {
+				x.avoid = append(x.avoid, x.endpoint)
+			}
+			l.release()
 			if last.reason != filter.ClientGone {
 				timer.Reset(0) // a try that failed is replaced at once
 			}
@@ -83,6 +89,9 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 				continue
 			}
 			retries++
+			if m := x.backend.Metrics; m != nil {
+				m.Hedge()
+			}
 			start()
 			timer.Reset(h.Delay)
 		}
@@ -97,6 +106,7 @@ func (x *Exchange) newLeg(others []*leg) *leg {
 	y.begin()
 	y.p, y.Listener, y.rule, y.backend = x.p, x.Listener, x.rule, x.backend
 	y.Section, y.Route, y.Rule, y.Match = x.Section, x.Route, x.Rule, x.Match
+	y.PeerAddr, y.LocalAddr = x.PeerAddr, x.LocalAddr
 	y.Client, y.Start, y.started, y.deadline = x.Client, x.Start, x.started, x.deadline
 	y.hash, y.hasHash, y.session = x.hash, x.hasHash, x.session
 	y.Down = l.down
@@ -105,6 +115,9 @@ func (x *Exchange) newLeg(others []*leg) *leg {
 	y.body.first = append([]byte(nil), x.body.first...)
 	y.avoid = append(y.avoid[:0], x.avoid...)
 	for _, o := range others {
+		if o.x == nil { // it failed; its endpoint is in avoid
+			continue
+		}
 		if e := o.x.picked.Load(); e != nil {
 			y.avoid = append(y.avoid, e)
 		}
@@ -120,7 +133,14 @@ func (x *Exchange) adopt(l *leg) {
 	x.up.Conn().SetWatch(x.Down)
 	x.endpoint = l.x.endpoint
 	x.headAt, x.upstreamAt = l.x.headAt, l.x.upstreamAt
+	x.tick()
+	l.release()
+}
+
+// release gives the leg's exchange back.
+func (l *leg) release() {
 	l.x.Release()
+	l.x = nil
 }
 
 // reap tells the losers and cleans up behind them in the background.
@@ -140,7 +160,7 @@ func (x *Exchange) reap(c *upstream.Cluster, legs []*leg, winner *leg, running i
 				l.x.dropConn()
 				c.Done(l.x.endpoint, upstream.Outcome{Kind: upstream.Cancelled})
 			}
-			l.x.Release()
+			l.release()
 		}
 	})
 }

@@ -133,10 +133,10 @@ func (p *pump) complete() bool { return p.x == nil || p.ended.Load() }
 
 // failure is why the body could not be read, if that happened. The caller has
 // closed the try's connection.
-func (p *pump) failure() error {
+func (p *pump) failure(x *Exchange) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.x.body.err
+	return x.body.err
 }
 
 // trailer is what follows a chunked body; body filters drop it.

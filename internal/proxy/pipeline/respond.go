@@ -7,6 +7,7 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/wire/bufpool"
 	"github.com/gridway/gridway/internal/wire/h1"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -18,6 +19,8 @@ const (
 	// spliceFrom is the body size from which moving it inside the kernel pays.
 	spliceFrom = 64 << 10
 	spliceStep = 256 << 10
+	// filteredPiece is how much of a body filters are asked for at a time.
+	filteredPiece = 16 << 10
 )
 
 // respond passes the response of the last try on.
@@ -29,6 +32,9 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 	}
 	x.up.Conn().SetReadBy(x.streamDeadline(x.clock))
 	h1.StripHopByHop(&x.Resp.Header)
+	if !x.bufferResponse(c, o) {
+		return
+	}
 	x.keepSession()
 	x.filterResponse()
 	err := x.relay()
@@ -37,6 +43,9 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 	case x.broken:
 		x.Flags |= filter.ClientGone.Flag()
 		o.Kind = upstream.Cancelled
+		if netx.IsTimeout(err) { // it was there, but did not take its response
+			x.Down.Abort()
+		}
 	default:
 		o.Kind = x.cutShort(err)
 	}
@@ -106,6 +115,12 @@ func (x *Exchange) relay() error {
 	if funcs := x.ResponseBodyFuncs(); len(funcs) > 0 {
 		return x.relayFiltered(funcs)
 	}
+	if x.held.active {
+		if err := x.writeBody(x.held.body); err != nil {
+			return err
+		}
+		return x.endResponse(&x.Resp.Trailer)
+	}
 	if x.Resp.Body == httpmsg.BodyLength && x.Resp.Length >= spliceFrom && !x.up.Buffered() {
 		if done, err := x.relaySpliced(); done || err != nil {
 			return err
@@ -160,7 +175,8 @@ func (x *Exchange) relaySpliced() (done bool, err error) {
 		x.sent += n
 		switch {
 		case err != nil:
-			x.broken = x.broken || down.Gone()
+			var toClient *netx.WriteError
+			x.broken = x.broken || errors.As(err, &toClient)
 			return false, err
 		case n == 0:
 			return done, nil
@@ -180,7 +196,7 @@ func (x *Exchange) clientDeadline() int64 {
 
 // relayFiltered copies a body through the filters that asked for it.
 func (x *Exchange) relayFiltered(funcs []filter.BodyFunc) (err error) {
-	src := &upstreamBody{x: x}
+	src := &upstreamBody{x: x, rest: x.held.body}
 	var r io.Reader = src
 	for _, f := range funcs {
 		r = f(r)
@@ -188,8 +204,10 @@ func (x *Exchange) relayFiltered(funcs []filter.BodyFunc) (err error) {
 	if c, ok := r.(io.Closer); ok {
 		defer c.Close()
 	}
-	buf := x.bodyBuffer()
-	if !x.up.Buffered() {
+	piece := bufpool.Get(filteredPiece)
+	defer piece.Release()
+	buf := piece.B
+	if !x.held.active && !x.up.Buffered() {
 		if err := x.flush(); err != nil {
 			return err
 		}
@@ -210,15 +228,10 @@ func (x *Exchange) relayFiltered(funcs []filter.BodyFunc) (err error) {
 		case err != nil:
 			return err
 		}
-		x.up.Conn().SetReadBy(x.streamDeadline(x.tick()))
+		if conn := x.up.Conn(); conn != nil {
+			conn.SetReadBy(x.streamDeadline(x.tick()))
+		}
 	}
-}
-
-func (x *Exchange) bodyBuffer() []byte {
-	if x.body.piece == nil {
-		x.body.piece = make([]byte, 16<<10)
-	}
-	return x.body.piece
 }
 
 // upstreamBody is the response's body as a reader.

@@ -14,18 +14,18 @@ import (
 // tries sends the request until there is a response to pass on, or no further
 // try is allowed.
 func (x *Exchange) tries(c *upstream.Cluster) failure {
-	if h := x.Rule.Policy.Hedge; h != nil && x.body.whole {
-		return x.hedge(c, h)
-	}
 	r := x.Rule.Policy.Retry
-	for {
-		x.attempts++
-		f := x.try(c)
+	for retries := 0; ; retries++ {
+		f := x.tryOrHedge(c)
 		if x.retried {
 			c.RetryDone()
 			x.retried = false
 		}
-		if r == nil || !x.wantsRetry(r, f) {
+		if r == nil || retries >= r.Attempts || !x.wantsRetry(r, f) {
+			return f
+		}
+		pause, ok := x.pause(r, f, retries+1)
+		if !ok {
 			return f
 		}
 		if !c.AllowRetry() {
@@ -33,7 +33,9 @@ func (x *Exchange) tries(c *upstream.Cluster) failure {
 			return f
 		}
 		x.retried = true
-		pause := x.pause(r, f)
+		if m := x.backend.Metrics; m != nil {
+			m.Retry()
+		}
 		if !f.failed() {
 			x.discardResponse(c)
 		}
@@ -48,6 +50,15 @@ func (x *Exchange) tries(c *upstream.Cluster) failure {
 	}
 }
 
+// tryOrHedge sends the request once, or as often as hedging does.
+func (x *Exchange) tryOrHedge(c *upstream.Cluster) failure {
+	if h := x.Rule.Policy.Hedge; h != nil && x.body.whole {
+		return x.hedge(c, h)
+	}
+	x.attempts++
+	return x.try(c)
+}
+
 // interrupted says why a wait between tries did not end well.
 func (x *Exchange) interrupted() failure {
 	if x.Down.Gone() {
@@ -58,7 +69,7 @@ func (x *Exchange) interrupted() failure {
 
 // wantsRetry applies the route's conditions to how a try ended.
 func (x *Exchange) wantsRetry(r *ir.Retry, f failure) bool {
-	if x.attempts > r.Attempts || !x.body.replayable() || x.deadline > 0 && x.clock >= x.deadline {
+	if !x.body.replayable() || x.deadline > 0 && x.clock >= x.deadline {
 		return false
 	}
 	if !f.failed() {
@@ -86,17 +97,22 @@ func (x *Exchange) mayResend(r *ir.Retry) bool {
 	return slices.Contains(r.Methods, string(x.Req.Method))
 }
 
-// pause is the wait before the next try: what the upstream asks for, within the
-// bound, or an exponential back-off with full jitter.
-func (x *Exchange) pause(r *ir.Retry, f failure) time.Duration {
+// pause is the wait before the nth retry: what the upstream asks for, or an
+// exponential back-off with full jitter. It is not ok if the upstream asks for
+// more than the policy's bound, or if the exchange would end while it waits.
+func (x *Exchange) pause(r *ir.Retry, f failure, n int) (d time.Duration, ok bool) {
+	d = retry.Backoff(r.BackoffBase, r.BackoffMax, n)
 	if r.RetryAfter && !f.failed() {
 		if v := x.Resp.Header.Get(httpmsg.NameRetryAfter); v != nil {
-			if d, ok := retry.After(v, x.Start); ok && (r.RetryAfterMax == 0 || d <= r.RetryAfterMax) {
-				return d
+			if after, ok := retry.After(v, time.Now()); ok {
+				if r.RetryAfterMax > 0 && after > r.RetryAfterMax {
+					return 0, false
+				}
+				d = after
 			}
 		}
 	}
-	return retry.Backoff(r.BackoffBase, r.BackoffMax, x.attempts)
+	return d, x.deadline == 0 || x.tick()+int64(d) < x.deadline
 }
 
 // discardResponse ends a try whose response is not passed on.

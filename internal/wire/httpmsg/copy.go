@@ -18,6 +18,25 @@ func (r *Request) CopyFrom(src *Request) {
 	r.Trailer.copyFrom(&src.Trailer, &r.Arena)
 }
 
+// Own copies what r refers to into arena, so that the buffer that it was parsed
+// from can be used again.
+func (r *Response) Own(arena *Arena) {
+	for _, b := range []*[]byte{&r.Reason, &r.Upgrade} {
+		if *b != nil {
+			*b = arena.Copy(*b)
+		}
+	}
+	r.Header.Own(arena)
+}
+
+// Own copies the names and values into arena.
+func (h *Header) Own(arena *Arena) {
+	for i := range h.Len() {
+		f := h.At(i)
+		f.Name, f.Value = arena.Copy(f.Name), arena.Copy(f.Value)
+	}
+}
+
 func (h *Header) copyFrom(src *Header, arena *Arena) {
 	h.Reset()
 	for i := range src.Len() {

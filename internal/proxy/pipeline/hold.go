@@ -1,0 +1,82 @@
+package pipeline
+
+import (
+	"errors"
+	"io"
+
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// heldResponse is the body of a response that is read whole before any of it
+// is passed on.
+type heldResponse struct {
+	active bool
+	body   []byte
+}
+
+var errResponseTooLarge = errors.New("pipeline: the response's body is over the limit")
+
+// bufferResponse reads the whole response first where the policy asks for it,
+// and gives the connection back before the client begins to take the response.
+// It is false if the answer is an error now.
+func (x *Exchange) bufferResponse(c *upstream.Cluster, o upstream.Outcome) bool {
+	b := x.Rule.Policy.Buffer
+	if b == nil || b.ResponseBytes == 0 || x.Req.MethodID == httpmsg.MethodHead || x.Resp.Body == httpmsg.BodyNone {
+		return true
+	}
+	// Reading on moves what the head's slices point to.
+	x.Resp.Own(&x.Req.Arena)
+	x.held.active = true
+	err := x.holdBody(b.ResponseBytes)
+	switch {
+	case err == nil:
+		x.Resp.Trailer.Own(&x.Req.Arena)
+	case errors.Is(err, errResponseTooLarge):
+		x.Fail(502, filter.ResponseTooLarge, "the backend's response is longer than is buffered")
+	default:
+		f := x.exchangeFailure(err)
+		o.Kind = f.kind
+		x.failUpstream(f)
+	}
+	x.returnConn(c, o)
+	if err != nil {
+		x.Resp.Reset()
+		x.held.active = false
+		return false
+	}
+	if x.Resp.Trailer.Len() == 0 {
+		x.Resp.Body, x.Resp.Length = httpmsg.BodyLength, int64(len(x.held.body))
+	}
+	return true
+}
+
+func (x *Exchange) holdBody(limit int64) error {
+	if x.Resp.Body == httpmsg.BodyLength && x.Resp.Length > limit {
+		return errResponseTooLarge
+	}
+	for {
+		piece, err := x.up.ReadBody()
+		if int64(len(x.held.body)+len(piece)) > limit {
+			return errResponseTooLarge
+		}
+		x.held.body = append(x.held.body, piece...)
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+		x.up.Conn().SetReadBy(x.streamDeadline(x.tick()))
+	}
+}
+
+// release forgets what was held, and its memory if that was much.
+func (h *heldResponse) release() {
+	const keep = 64 << 10
+	if cap(h.body) > keep {
+		h.body = nil
+	}
+	*h = heldResponse{body: h.body[:0]}
+}
