@@ -102,7 +102,10 @@ func (r *reader) readAll(f *os.File, info fs.FileInfo, path string) ([]byte, err
 	}
 	// One byte of room lets the read that finds the end fit; a file that grows
 	// meanwhile is read on.
-	data := make([]byte, 0, info.Size()+1)
+	data := r.spare[:0]
+	if r.spare = nil; int64(cap(data)) <= info.Size() {
+		data = make([]byte, 0, info.Size()+info.Size()/16+1)
+	}
 	for {
 		if len(data) == cap(data) {
 			data = append(data, 0)[:len(data)]

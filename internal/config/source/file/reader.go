@@ -34,7 +34,11 @@ type reader struct {
 	opts  Options
 	once  map[string][]byte // what can be read only once, by path
 	now   *generation
+	spare []byte // memory for the next file to be read; decoding keeps nothing of the text
 }
+
+// maxSpare is how much memory is kept for the next reading.
+const maxSpare = 16 << 20
 
 // generation is the outcome of one reading.
 type generation struct {
@@ -98,6 +102,8 @@ func (r *reader) first() (Snapshot, error) {
 func (r *reader) read(f found, touched map[string]bool) *generation {
 	g := &generation{files: make(map[string]*fileState, len(f.files)), dirs: f.dirs}
 	var todo []job
+	var last []byte
+	var lastPath string
 	patchable := r.now != nil && r.now.plain && len(f.files) == len(r.now.files) && len(f.errs)+len(f.missing) == 0
 	for _, path := range f.files {
 		old := r.old(path)
@@ -117,10 +123,14 @@ func (r *reader) read(f found, touched map[string]bool) *generation {
 			patchable = false
 			continue
 		}
+		last, lastPath = data, path
 		todo = append(todo, s.fill(path, data, old)...)
 		patchable = patchable && old != nil && len(s.docs) == len(old.docs)
 	}
 	decodeAll(todo)
+	if r.now != nil && cap(last) <= maxSpare && r.once[lastPath] == nil {
+		r.spare = last
+	}
 	g.snapshot.Files, g.snapshot.Documents = len(f.files), len(todo)
 	if !patchable || !r.patch(g) {
 		r.assemble(g, f)
@@ -144,7 +154,11 @@ type job struct {
 // fill cuts a file into documents, takes those that are known from the old
 // state, and returns the others.
 func (s *fileState) fill(path string, data []byte, old *fileState) []job {
-	chunks := split(data)
+	expected := 0
+	if old != nil {
+		expected = len(old.docs) + 1
+	}
+	chunks := split(data, expected)
 	s.docs = make([]document, len(chunks))
 	var known map[uint64]*document // the old documents by hash, made when order alone does not help
 	var todo []job

@@ -12,8 +12,9 @@ type chunk struct {
 // begins with --- starts a new one and ... ends one wherever it stands, block
 // scalars included (YAML 1.2 §9.1.2). Documents with nothing but blank lines
 // and comments are left out; directives stay with the document they precede.
-func split(data []byte) []chunk {
-	var out []chunk
+// Expected is about how many documents there are.
+func split(data []byte, expected int) []chunk {
+	out := make([]chunk, 0, expected)
 	start, startLine := 0, 1
 	directives := false
 	flush := func(end int) {

@@ -30,7 +30,7 @@ func TestSplit(t *testing.T) {
 		{"\xef\xbb\xbf---\na: 1\n", "1:\xef\xbb\xbf---\na: 1\n"},
 	} {
 		var got []string
-		for _, c := range split([]byte(tc.in)) {
+		for _, c := range split([]byte(tc.in), 0) {
 			got = append(got, fmt.Sprintf("%d:%s", c.line, c.text))
 		}
 		if strings.Join(got, "|") != tc.want {
@@ -46,7 +46,7 @@ func FuzzSplit(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rest, line := string(data), 1
-		for _, c := range split(data) {
+		for _, c := range split(data, 1) {
 			at := strings.Index(rest, string(c.text))
 			if at < 0 {
 				t.Fatalf("document %q is not in the rest %q", c.text, rest)
