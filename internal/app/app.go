@@ -92,9 +92,9 @@ var ErrNoListener = errors.New("the configuration opens no listener")
 
 // Start reads the configuration, opens every socket and serves. What is wrong
 // is fatal here, and only a warning once the gateway runs.
-func Start(ctx context.Context, o Options) (g *Gateway, err error) {
+func Start(ctx context.Context, o Options) (*Gateway, error) {
 	o = o.withDefaults()
-	g = &Gateway{opt: o, log: o.Log, started: time.Now()}
+	g := &Gateway{opt: o, log: o.Log, started: time.Now()}
 	g.state.phase = adminapi.Starting
 	snap, err := o.Source.Load()
 	if err != nil {
@@ -103,25 +103,27 @@ func Start(ctx context.Context, o Options) (g *Gateway, err error) {
 	if err := g.judge(snap); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			g.abandon()
-		}
-	}()
-	if g.access, err = openAccessLog(o); err != nil {
+	if err := g.open(ctx, snap); err != nil {
+		g.abandon()
 		return nil, err
+	}
+	return g, nil
+}
+
+// open builds the parts and puts the first configuration in service.
+func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
+	o := g.opt
+	if g.access, err = openAccessLog(o); err != nil {
+		return err
 	}
 	g.metrics = proxy.NewMetrics(o.Build)
 	g.plane = proxy.New(proxy.Options{Log: o.Log, Metrics: g.metrics, AccessLog: g.access.logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout})
 	g.observe()
 	g.dns = dns.New(dns.Options{Log: o.Log, Update: func(u ir.EndpointUpdate) { g.plane.Update(u) }})
-	if err = g.openAdmin(ctx); err != nil {
-		return nil, err
+	if err := g.openAdmin(ctx); err != nil {
+		return err
 	}
-	if err = g.apply(ctx, snap, true); err != nil {
-		return nil, err
-	}
-	return g, nil
+	return g.apply(ctx, snap, true)
 }
 
 func (o Options) withDefaults() Options {

@@ -4,18 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
 )
 
 // admin is how a command reaches a running gateway.
 type admin struct {
-	address, token string
+	t       *term.Terminal
+	address string
 }
 
 const defaultAdmin = adminapi.DefaultAddress
@@ -24,8 +25,8 @@ const adminHelp = `The gateway is asked through its admin API, at --admin or $GR
 (` + defaultAdmin + ` unless it was started with another). $GRIDWAY_TOKEN is presented
 where the API asks for a token.`
 
-func adminFlag(cmd *cobra.Command) *admin {
-	a := &admin{}
+func adminFlag(t *term.Terminal, cmd *cobra.Command) *admin {
+	a := &admin{t: t}
 	cmd.Flags().StringVar(&a.address, "admin", "", "address of the admin API: HOST:PORT, unix:PATH or a URL (default $GRIDWAY_ADMIN or "+defaultAdmin+")")
 	return a
 }
@@ -33,9 +34,9 @@ func adminFlag(cmd *cobra.Command) *admin {
 func (a *admin) client() (*client.Client, error) {
 	address := a.address
 	if address == "" {
-		address = os.Getenv("GRIDWAY_ADMIN")
+		address = a.t.Getenv("GRIDWAY_ADMIN")
 	}
-	c, err := client.New(client.Options{Address: address, Token: os.Getenv("GRIDWAY_TOKEN"), Timeout: 10 * time.Second})
+	c, err := client.New(client.Options{Address: address, Token: a.t.Getenv("GRIDWAY_TOKEN"), Timeout: 10 * time.Second})
 	if err != nil {
 		return nil, usageError{err: err}
 	}

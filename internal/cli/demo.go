@@ -48,7 +48,7 @@ The gateway's configuration is written to a file that you can edit while it runs
 	fl.IntVar(&f.rate, "rate", 40, fmt.Sprintf("requests per second of all customers, 1 to %d", demo.MaxRate))
 	fl.StringVar(&f.dir, "dir", "", "folder for the configuration, which is kept (default: a temporary one)")
 	fl.BoolVar(&f.anyPort, "any-port", false, "take free ports everywhere, also where the usual ones are free")
-	f.serving.flags(cmd, "off", "error")
+	f.serving.flags(t, cmd, "off", "error")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if f.rate < 1 || f.rate > demo.MaxRate {
 			return usagef("", "--rate must be between 1 and %d", demo.MaxRate)

@@ -36,7 +36,7 @@ Exits with 0 if nothing differs and 1 if something does.
 		Args:    minArgs(1, "at least one file or folder"),
 	}
 	out := outputFlag(cmd)
-	a := adminFlag(cmd)
+	a := adminFlag(t, cmd)
 	var from []string
 	cmd.Flags().StringArrayVar(&from, "from", nil, "files or folders to compare with, instead of a running gateway (repeatable)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -41,7 +41,7 @@ choose the listener; without a port the one that fits.`,
 		at      string
 		all     bool
 	)
-	admin := adminFlag(cmd)
+	admin := adminFlag(t, cmd)
 	cmd.Flags().StringArrayVarP(&headers, "header", "H", nil, `request header "Name: value" (repeatable)`)
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "file or folder with configuration, instead of a running gateway (repeatable)")
 	cmd.Flags().StringVar(&at, "listener", "", "listener or section that gets the request, whatever the URL's port")

@@ -29,7 +29,7 @@ the endpoints behind backends with their present state.
 		Args:    cobra.MaximumNArgs(2),
 	}
 	out := outputFlag(cmd)
-	a := adminFlag(cmd)
+	a := adminFlag(t, cmd)
 	namespace := cmd.Flags().StringP("namespace", "n", "", "only objects of this namespace")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		kind, name := "", ""

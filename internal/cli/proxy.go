@@ -33,7 +33,7 @@ to start a file from.`,
 	cmd.Flags().StringVar(&listen, "listen", ":8080", "address to listen on: PORT, :PORT or IP:PORT")
 	cmd.Flags().StringArrayVar(&to, "to", nil, "where requests go: http:// or https://, host and optional port (repeatable)")
 	cmd.Flags().BoolVar(&show, "print", false, "print the configuration instead of running it")
-	s.flags(cmd, "off", "warn")
+	s.flags(t, cmd, "off", "warn")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		text, err := proxyConfig(listen, to)
 		if err != nil {

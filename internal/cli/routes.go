@@ -29,7 +29,7 @@ wins.
 		Args:    noArgs,
 	}
 	out := outputFlag(cmd)
-	a := adminFlag(cmd)
+	a := adminFlag(t, cmd)
 	var files []string
 	var host string
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "file or folder with configuration, instead of a running gateway (repeatable)")

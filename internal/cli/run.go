@@ -28,7 +28,7 @@ end; a second one ends at once. SIGHUP opens the access log's file anew.`,
 		Example: lines("gridway run gateway.yaml", "gridway run /etc/gridway --access-log /var/log/gridway/access.json", "gridway run config/ --admin 127.0.0.1:9902 --log-level debug"),
 		Args:    minArgs(1, "at least one file or folder"),
 	}
-	s.flags(cmd, "stdout", "info")
+	s.flags(t, cmd, "stdout", "info")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o, err := s.options(t)
 		if err != nil {

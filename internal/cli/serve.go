@@ -31,7 +31,7 @@ type serving struct {
 	sessionKeyFile        string
 }
 
-func (s *serving) flags(cmd *cobra.Command, accessLog, logLevel string) {
+func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLevel string) {
 	f := cmd.Flags()
 	f.StringVar(&s.admin, "admin", adminapi.DefaultAddress, "address of the admin API: HOST:PORT, unix:PATH or off")
 	f.StringVar(&s.adminTokenFile, "admin-token-file", "", "file with the token that the admin API asks for (needed beyond loopback)")
@@ -39,7 +39,7 @@ func (s *serving) flags(cmd *cobra.Command, accessLog, logLevel string) {
 	f.StringVar(&s.logLevel, "log-level", logLevel, "least severe level that is logged: debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "form of the log on stderr: text or json")
 	f.DurationVar(&s.drain, "drain-timeout", 30*time.Second, "how long requests may go on after SIGTERM or SIGINT; a second signal ends them at once")
-	f.StringVar(&s.zone, "zone", os.Getenv("GRIDWAY_ZONE"), "zone of this proxy, for zone-aware load balancing (default $GRIDWAY_ZONE)")
+	f.StringVar(&s.zone, "zone", t.Getenv("GRIDWAY_ZONE"), "zone of this proxy, for zone-aware load balancing (default $GRIDWAY_ZONE)")
 	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
 	complete(cmd, "log-level", "debug", "info", "warn", "error")
 	complete(cmd, "log-format", "text", "json")

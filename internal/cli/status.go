@@ -33,7 +33,7 @@ Exits with 1 if the gateway is not serving, or something was refused.
 		Args:    noArgs,
 	}
 	out := outputFlag(cmd)
-	a := adminFlag(cmd)
+	a := adminFlag(t, cmd)
 	conditions := cmd.Flags().Bool("conditions", false, "show the conditions of every object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*adminapi.Status, error) { return c.Status(ctx) })

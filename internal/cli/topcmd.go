@@ -30,7 +30,7 @@ func newTop(t *term.Terminal) *cobra.Command {
 		Args:    noArgs,
 	}
 	out := outputFlag(cmd)
-	a := adminFlag(cmd)
+	a := adminFlag(t, cmd)
 	board := &top.Board{}
 	var sortBy string
 	once := cmd.Flags().Bool("once", false, "print one table and end")

@@ -82,7 +82,16 @@ func aspects(t *dryrun.Table, r dryrun.Request, describe func(ir.RoutePolicy) []
 		mirrors = append(mirrors, fmt.Sprintf("%s %g%%", m.Name, m.Percent))
 	}
 	out = append(out, [2]string{"mirrors", strings.Join(mirrors, ", ")})
-	return append(out, [2]string{"policy", strings.Join(describe(d.Policy), "; ")})
+	return append(out, [2]string{policyAspect, strings.Join(describe(d.Policy), "\n")})
+}
+
+const policyAspect = "policy"
+
+// onlyIn returns the lines of a that b does not have, as one.
+func onlyIn(a, b string) string {
+	have := strings.Split(b, "\n")
+	lines := slices.DeleteFunc(strings.Split(a, "\n"), func(l string) bool { return slices.Contains(have, l) })
+	return strings.Join(lines, "; ")
 }
 
 func result(d *dryrun.Decision) string {
@@ -154,6 +163,9 @@ func difference(a, b [][2]string) []Aspect {
 	}
 	for _, x := range a {
 		if y := later[x[0]]; y != x[1] && !strings.Contains(y+x[1], Hidden) {
+			if x[0] == policyAspect {
+				x[1], y = onlyIn(x[1], y), onlyIn(y, x[1])
+			}
 			out = append(out, Aspect{Name: x[0], Old: x[1], New: y})
 		}
 	}

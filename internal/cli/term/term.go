@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/colorprofile"
@@ -23,11 +24,23 @@ type Terminal struct {
 	// Interactive: Out is a terminal, so a live view makes sense.
 	Interactive bool
 	outFile     *os.File
+	env         []string
+}
+
+// Getenv is a variable of the environment, empty if it is not set.
+func (t *Terminal) Getenv(name string) string {
+	value := ""
+	for _, e := range t.env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			value = v
+		}
+	}
+	return value
 }
 
 // New wraps the three streams of a process. Env is as os.Environ gives it.
 func New(in io.Reader, out, errw io.Writer, env []string) *Terminal {
-	t := &Terminal{In: in, Out: colorprofile.NewWriter(out, env), Err: colorprofile.NewWriter(errw, env)}
+	t := &Terminal{In: in, Out: colorprofile.NewWriter(out, env), Err: colorprofile.NewWriter(errw, env), env: env}
 	if f, ok := out.(*os.File); ok {
 		t.outFile = f
 		t.Interactive = xterm.IsTerminal(f.Fd())
