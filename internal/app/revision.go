@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/config/compile"
+	"github.com/gridway/gridway/internal/config/lint"
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
@@ -65,9 +66,18 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 	}
 	took := time.Since(began)
 	problems := append(slices.Clone(snap.Problems), g.out.Problems...)
+	if findings, lintErr := lint.Check(cfg, snap.Set); lintErr != nil {
+		g.log.Warn("the configuration could not be looked through", "error", lintErr)
+	} else {
+		problems = append(problems, findings...)
+	}
 	changed := first || cfg != before.Config
+	known := map[string]bool{}
+	for _, p := range g.Problems() {
+		known[p.String()] = true
+	}
 	g.record(snap, problems, began, took, changed, err)
-	g.report(snap, problems, took, changed, err)
+	g.report(snap, problems, known, took, changed, err)
 	return err
 }
 
@@ -161,11 +171,15 @@ func (s *state) judgeVersions(set *store.Set, problems []store.Problem, revision
 	s.versions, s.refused = versions, refused
 }
 
-// report tells the log and the metrics.
-func (g *Gateway) report(snap file.Snapshot, problems []store.Problem, took time.Duration, changed bool, err error) {
+// report tells the log and the metrics. Problems that are known are not logged
+// again with each change of something else.
+func (g *Gateway) report(snap file.Snapshot, problems []store.Problem, known map[string]bool, took time.Duration, changed bool, err error) {
 	severities := map[string]int{string(store.Error): 0, string(store.Warning): 0, string(store.Note): 0}
 	for _, p := range problems {
 		severities[string(p.Severity)]++
+		if known[p.String()] {
+			continue
+		}
 		switch p.Severity {
 		case store.Error:
 			g.log.Error("configuration", "problem", p.String())

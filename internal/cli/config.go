@@ -10,6 +10,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/config/compile"
+	"github.com/gridway/gridway/internal/config/lint"
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
@@ -34,6 +35,11 @@ func readConfig(t *term.Terminal, paths []string) (*offline, error) {
 	}
 	out := compile.Compile(compile.Input{Set: set, Now: time.Now()}, nil)
 	problems = append(slices.Clone(problems), out.Problems...)
+	findings, err := lint.Check(out.Config, set)
+	if err != nil {
+		return nil, err
+	}
+	problems = append(problems, findings...)
 	sortProblems(problems)
 	return &offline{set: set, out: out, problems: problems}, nil
 }
