@@ -35,7 +35,7 @@ func TestMutations(t *testing.T) {
 			t.Fatal(err)
 		}
 		good := compile.Compile(compile.Input{Set: store.NewSet(original), Now: now}, nil)
-		for seed := range uint64(25) {
+		for seed := range uint64(12) {
 			m := &mutator{rng: rand.New(rand.NewPCG(uint64(i), seed))}
 			changed := make([]string, len(docs))
 			copy(changed, docs)
@@ -56,7 +56,7 @@ func TestMutations(t *testing.T) {
 			}
 		}
 	}
-	if compiled < 1000 {
+	if compiled < 500 {
 		t.Errorf("only %d mutations could be compiled", compiled)
 	}
 }

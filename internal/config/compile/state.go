@@ -25,7 +25,8 @@ type state struct {
 	// statuses are the output's; those of routes and Backends begin at these places.
 	statuses                 []status.Object
 	routesFrom, backendsFrom int
-	// contexts are the keys of the sections' policy contexts, in order.
+	// contexts say what routes can see of each section, in order: whether it is
+	// served, and the key of its policy context.
 	contexts []string
 }
 

@@ -146,7 +146,7 @@ func (c *compiler) bindContexts() {
 		if s.gateway.backend != nil {
 			s.context.key += fmt.Sprintf("|%x", hashOf(s.gateway.backend))
 		}
-		c.next.contexts = append(c.next.contexts, s.name()+"="+s.context.key)
+		c.next.contexts = append(c.next.contexts, fmt.Sprintf("%s=%t %s", s.name(), s.refused, s.context.key))
 	}
 	if c.prev != nil && !slices.Equal(c.prev.contexts, c.next.contexts) {
 		c.changes.structure = true
