@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"errors"
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/wire/netx"
 )
 
 // NewMetrics makes a registry that knows the data plane's reasons.
@@ -22,11 +24,17 @@ func (m clusterMetrics) Cluster(name string) upstream.ClusterMetrics {
 
 type clusterCounter struct{ c *metric.Cluster }
 
-func (m clusterCounter) Connected(d time.Duration, ok bool) {
+func (m clusterCounter) Connected(d time.Duration, err error) {
 	m.c.PoolMiss()
-	if ok {
+	var failed *upstream.ConnectError
+	switch {
+	case err == nil:
 		m.c.Connected(d)
-	} else {
+	case errors.As(err, &failed) && failed.Kind == upstream.TLSFailure:
+		m.c.ConnectFailed(metric.ConnectTLS)
+	case netx.IsTimeout(err):
+		m.c.ConnectFailed(metric.ConnectTimeout)
+	default:
 		m.c.ConnectFailed(metric.ConnectRefused)
 	}
 }
@@ -36,13 +44,19 @@ func (m clusterCounter) Reused() { m.c.PoolHit() }
 func (m clusterCounter) Count(e upstream.Event) {
 	switch e {
 	case upstream.EventEjected:
-		m.c.Ejected(metric.EjectConsecutive5xx)
+		m.c.Ejected(metric.EjectOther)
 	case upstream.EventReturned:
 		m.c.Returned()
 	case upstream.EventUnhealthy:
-		m.c.HealthChecked(false)
+		m.c.HealthChanged(false)
 	case upstream.EventHealthy:
-		m.c.HealthChecked(true)
+		m.c.HealthChanged(true)
+	case upstream.EventBreakerOpened:
+		m.c.BreakerChanged(metric.BreakerOpen)
+	case upstream.EventBreakerClosed:
+		m.c.BreakerChanged(metric.BreakerClosed)
+	case upstream.EventBreakerRejected:
+		m.c.BreakerRejected(metric.BreakerFailureRate)
 	case upstream.EventOverloadRequests:
 		m.c.BreakerRejected(metric.BreakerRequests)
 	case upstream.EventOverloadPending:

@@ -157,7 +157,6 @@ func (c *client) ended() {
 	}
 }
 
-func rule(cfg *ir.Config) *ir.Rule                 { return cfg.Routes[0].Rules[0] }
 func clientPolicy(cfg *ir.Config) *ir.ClientPolicy { return &cfg.Listeners[0].Client }
 
 func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {

@@ -90,7 +90,7 @@ func (e *Endpoint) ConnectWith(a *Ask) (conn *netx.Conn, reused bool, err error)
 		return conn, conn != nil, err
 	}
 	conn, err = e.dial(a, by)
-	c.metrics.Connected(time.Duration(netx.Monotonic()-now), err == nil)
+	c.metrics.Connected(time.Duration(netx.Monotonic()-now), err)
 	if err != nil {
 		c.slots.Release()
 		return nil, false, err

@@ -61,8 +61,9 @@ type Metrics interface {
 // ClusterMetrics counts what happens to a cluster. Methods are called from many
 // goroutines and must not block.
 type ClusterMetrics interface {
-	// Connected is told of each new connection, or attempt at one.
-	Connected(d time.Duration, ok bool)
+	// Connected is told of each attempt at a new connection; err is nil, or says
+	// why there is none.
+	Connected(d time.Duration, err error)
 	// Reused is told of each pooled connection that was handed out.
 	Reused()
 	// Count is told of what else happens.
@@ -94,7 +95,7 @@ func (e Event) String() string { return eventNames[e] }
 
 type noMetrics struct{}
 
-func (noMetrics) Connected(time.Duration, bool) {}
+func (noMetrics) Connected(time.Duration, error) {}
 func (noMetrics) Reused()                       {}
 func (noMetrics) Count(Event)                   {}
 
