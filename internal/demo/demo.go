@@ -140,9 +140,11 @@ func (s *Shop) Close() {
 
 // Listen binds port on the loopback address, or a free one when it is taken.
 func Listen(port int) (net.Listener, error) {
-	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	var lc net.ListenConfig
+	ctx := context.Background() // binding does not wait
+	ln, err := lc.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil && port != 0 {
-		ln, err = net.Listen("tcp", "127.0.0.1:0")
+		ln, err = lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	return ln, err
 }

@@ -137,6 +137,8 @@ type State struct {
 func (l *Limiter) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return State{Scope: l.cfg.Scope, Limit: l.law.limit(), InFlight: l.inflight, Queued: l.queue.len,
-		Baseline: time.Duration(l.law.base()), Recent: time.Duration(l.law.recent), Counts: l.counts}
+	return State{
+		Scope: l.cfg.Scope, Limit: l.law.limit(), InFlight: l.inflight, Queued: l.queue.len,
+		Baseline: time.Duration(l.law.base()), Recent: time.Duration(l.law.recent), Counts: l.counts,
+	}
 }

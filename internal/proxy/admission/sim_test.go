@@ -111,8 +111,10 @@ func simulate(lim *admission.Limiter, s *service, d time.Duration, loads ...*loa
 }
 
 func config() *ir.Admission {
-	return &ir.Admission{Scope: "test", MinConcurrency: 2, MaxConcurrency: 500, Initial: 5,
-		MaxQueue: 20, QueueTimeout: 200 * time.Millisecond, DefaultPriority: 5}
+	return &ir.Admission{
+		Scope: "test", MinConcurrency: 2, MaxConcurrency: 500, Initial: 5,
+		MaxQueue: 20, QueueTimeout: 200 * time.Millisecond, DefaultPriority: 5,
+	}
 }
 
 // Capacity 10 × 20 ms is 500 a second. Twice that arrives.

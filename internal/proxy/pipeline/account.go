@@ -62,7 +62,7 @@ func (x *Exchange) log(d time.Duration) {
 
 // done ends a try: for the cluster's own state and for its metrics.
 func (x *Exchange) done(c *upstream.Cluster, o upstream.Outcome, reason filter.Reason) {
-	o.Now = x.tick()
+	o.Now, o.Started = x.tick(), x.upstreamAt
 	c.Done(x.endpoint, o)
 	x.endedAt = x.clock
 	if m := x.backend.Metrics; m != nil {

@@ -96,8 +96,8 @@ func (e Event) String() string { return eventNames[e] }
 type noMetrics struct{}
 
 func (noMetrics) Connected(time.Duration, error) {}
-func (noMetrics) Reused()                       {}
-func (noMetrics) Count(Event)                   {}
+func (noMetrics) Reused()                        {}
+func (noMetrics) Count(Event)                    {}
 
 // Query is what a pick depends on.
 type Query struct {

@@ -19,7 +19,7 @@ func readChunks(in []byte, step int, trailer *httpmsg.Header) (data []byte, n in
 	for have := min(step, len(in)); ; {
 		part, used, done, err := c.Next(in[n:have:have], trailer)
 		if err != nil {
-			return data, n, err.(*h1.Error).Code
+			return data, n, codeOf(err)
 		}
 		data = append(data, part...)
 		n += used

@@ -50,10 +50,10 @@ func (s extState) step(b byte) (next extState, ok bool) {
 	blank := b == ' ' || b == '\t'
 	switch s {
 	case extQuoted:
-		switch {
-		case b == '"':
+		switch b {
+		case '"':
 			return extQuotedEnd, true
-		case b == '\\':
+		case '\\':
 			return extEscaped, true
 		}
 		return extQuoted, blank || b > ' ' && b != 0x7f

@@ -25,7 +25,7 @@ func FuzzParseRequest(f *testing.F) {
 		n, err := h1.ParseRequestHead(in, &r, nil)
 		code := ""
 		if err != nil {
-			code = err.(*h1.Error).Code
+			code = codeOf(err)
 		}
 		if stepN, stepCode := feedRequest(in); stepN != n || stepCode != code {
 			t.Fatalf("%q: at once %d %s, byte by byte %d %s", in, n, code, stepN, stepCode)
@@ -103,7 +103,7 @@ func FuzzParseResponse(f *testing.F) {
 			if stepN == 0 && stepErr == nil && i < len(in) {
 				continue
 			}
-			if stepN != n || (err == nil) != (stepErr == nil) || err != nil && err.(*h1.Error).Code != stepErr.(*h1.Error).Code {
+			if stepN != n || (err == nil) != (stepErr == nil) || err != nil && codeOf(err) != stepErr.(*h1.Error).Code {
 				t.Fatalf("%q: at once %d %v, byte by byte %d %v", in, n, err, stepN, stepErr)
 			}
 			break

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"io"
 	"net"
@@ -146,7 +145,8 @@ func parseHosts(text []byte, name string) []netip.Addr {
 // routed asks the kernel for a route, which connecting a datagram socket does
 // without sending anything.
 func routed(a netip.Addr) bool {
-	conn, err := net.Dial("udp", net.JoinHostPort(a.String(), strconv.Itoa(9)))
+	var d net.Dialer
+	conn, err := d.DialContext(context.Background(), "udp", net.JoinHostPort(a.String(), strconv.Itoa(9)))
 	if err != nil {
 		return false
 	}

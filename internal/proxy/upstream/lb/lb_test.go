@@ -79,8 +79,17 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 }
 
 func TestRoundRobinIsExactPerCycle(t *testing.T) {
-	for _, ws := range [][]uint32{{1}, {1, 1}, {5, 1, 1}, {1, 2, 3, 4}, {100, 200, 300}, {7, 0, 3},
-		{1 << 16, 1, 3}, {1000, 999, 998, 1}, {0, 0, 0}} {
+	for _, ws := range [][]uint32{
+		{1},
+		{1, 1},
+		{5, 1, 1},
+		{1, 2, 3, 4},
+		{100, 200, 300},
+		{7, 0, 3},
+		{1 << 16, 1, 3},
+		{1000, 999, 998, 1},
+		{0, 0, 0},
+	} {
 		w := newWorld(ir.Balance{}, "", weights(ws...)...)
 		want := make([]int, len(ws))
 		div, sum := 0, 0

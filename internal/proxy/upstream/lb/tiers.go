@@ -157,8 +157,10 @@ func (v *View) Tiers() []TierState {
 	out := make([]TierState, len(v.tiers))
 	for i := range v.tiers {
 		t := &v.tiers[i]
-		out[i] = TierState{Priority: v.members[t.all[0]].Priority, Endpoints: len(t.all),
-			Usable: len(t.usable.members), Load: t.load, Panic: t.panic, LocalShare: 1}
+		out[i] = TierState{
+			Priority: v.members[t.all[0]].Priority, Endpoints: len(t.all),
+			Usable: len(t.usable.members), Load: t.load, Panic: t.panic, LocalShare: 1,
+		}
 		if t.local != nil {
 			out[i].LocalShare = float64(t.localShare) / shareOne
 		}

@@ -129,10 +129,20 @@ func TestZonePreference(t *testing.T) {
 		// a has 2/8 of what is due 1/2: half stays, half goes to b.
 		{"local is smaller", map[string]int{"a": 2, "b": 6}, nil, map[string]float64{"a": 0.5, "b": 0.5}, "a"},
 		// 1 of 9 healthy is local; due is 1/3: a third stays; b and c have equal surplus.
-		{"local fails", map[string]int{"a": 4, "b": 4, "c": 4}, map[string]int{"a": 3},
-			map[string]float64{"a": 1 / 3.0, "b": 1 / 3.0, "c": 1 / 3.0}, "a"},
-		{"local is gone", map[string]int{"a": 4, "b": 4, "c": 4}, map[string]int{"a": 4},
-			map[string]float64{"b": 0.5, "c": 0.5}, "a"},
+		{
+			"local fails",
+			map[string]int{"a": 4, "b": 4, "c": 4},
+			map[string]int{"a": 3},
+			map[string]float64{"a": 1 / 3.0, "b": 1 / 3.0, "c": 1 / 3.0},
+			"a",
+		},
+		{
+			"local is gone",
+			map[string]int{"a": 4, "b": 4, "c": 4},
+			map[string]int{"a": 4},
+			map[string]float64{"b": 0.5, "c": 0.5},
+			"a",
+		},
 		// Of 8 healthy, a has 2 (1/4 of due 1/3), b 5 (surplus .29), c 1 (none).
 		{"spill by surplus", map[string]int{"a": 2, "b": 5, "c": 1}, nil, map[string]float64{"a": 0.75, "b": 0.25}, "a"},
 		{"a zone without endpoints", map[string]int{"b": 4, "c": 4}, nil, map[string]float64{"b": 0.5, "c": 0.5}, "a"},
@@ -188,8 +198,13 @@ func TestSlowStart(t *testing.T) {
 			age    time.Duration
 			factor float64
 		}{
-			{0, 0.1}, {5 * time.Second, 0.1}, {25 * time.Second, 0.25}, {50 * time.Second, 0.5},
-			{90 * time.Second, 0.9}, {window, 1}, {2 * window, 1},
+			{0, 0.1},
+			{5 * time.Second, 0.1},
+			{25 * time.Second, 0.25},
+			{50 * time.Second, 0.5},
+			{90 * time.Second, 0.9},
+			{window, 1},
+			{2 * window, 1},
 		} {
 			w.now = int64(time.Second + c.age)
 			w.build()
