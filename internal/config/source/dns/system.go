@@ -2,6 +2,7 @@ package dns
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net"
