@@ -52,7 +52,7 @@ func parseFields(b []byte, i int, h *httpmsg.Header, maxCount int, host *[]byte)
 			*host = value
 			continue
 		}
-		if singleton.Has(id) && h.Has(id) {
+		if (id == httpmsg.NameContentLength || id == httpmsg.NameTransferEncoding) && h.Has(id) {
 			return 0, repeated(id)
 		}
 		h.AddField(name, value, id)
@@ -119,9 +119,6 @@ func notValue(c byte) *Error {
 	}
 	return errControl
 }
-
-// singleton are the fields that two parsers must never choose between, besides Host.
-var singleton = httpmsg.MakeNameSet(httpmsg.NameContentLength, httpmsg.NameTransferEncoding)
 
 func repeated(id httpmsg.Name) *Error {
 	if id == httpmsg.NameContentLength {

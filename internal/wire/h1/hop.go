@@ -33,7 +33,7 @@ func StripHopByHop(h *httpmsg.Header) {
 	if h.Has(httpmsg.NameConnection) {
 		stripNamed(h)
 	}
-	h.DelFunc(func(f *httpmsg.Field) bool { return hopByHop.Has(f.ID) })
+	h.DelSet(&hopByHop)
 }
 
 var trailers = []byte("trailers")

@@ -87,17 +87,22 @@ func parseRequest(b []byte, r *httpmsg.Request, l *Limits) (int, *Error) {
 // b[i:] and returns the index after it, 0 if it is not complete.
 func parseRequestLine(b []byte, i int, r *httpmsg.Request, l *Limits) (int, targetForm, *Error) {
 	j := i
-	for j < len(b) && isToken[b[j]] {
-		j++
-	}
-	if j == len(b) {
-		return 0, 0, nil
-	}
-	if b[j] != ' ' || j == i {
-		return 0, 0, notMethod(b, i, j)
+	if i+4 <= len(b) && string(b[i:i+4]) == "GET " {
+		j += 3
+		r.MethodID = httpmsg.MethodGet
+	} else {
+		for j < len(b) && isToken[b[j]] {
+			j++
+		}
+		if j == len(b) {
+			return 0, 0, nil
+		}
+		if b[j] != ' ' || j == i {
+			return 0, 0, notMethod(b, i, j)
+		}
+		r.MethodID = httpmsg.LookupMethod(b[i:j])
 	}
 	r.Method = b[i:j:j]
-	r.MethodID = httpmsg.LookupMethod(r.Method)
 	i = j + 1
 
 	t := scanTarget(b, i)

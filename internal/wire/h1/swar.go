@@ -38,27 +38,32 @@ func notPlain(x uint64) uint64 {
 // part of a field value (RFC 9110 §5.5: controls but for HTAB, and DEL), or
 // len(b). Bytes from 0x80 (obs-text) are allowed.
 func endOfText(b []byte, i int) int {
-	for i+8 <= len(b) {
-		x := load(b, i)
-		// Marks below 0x20 and 0x7f. Borrows make false marks only above a true
-		// one, and the lowest is what counts.
-		m := ((x - 0x20*eachByte) | ((x ^ 0x7f*eachByte) - eachByte)) &^ x & topBits
+	p := b[i:]
+	for len(p) >= 8 {
+		m := notText(binary.LittleEndian.Uint64(p))
 		if m == 0 {
-			i += 8
+			p = p[8:]
 			continue
 		}
-		i += firstMark(m)
-		if b[i] != '\t' {
-			return i
+		p = p[firstMark(m):]
+		if p[0] != '\t' {
+			return len(b) - len(p)
 		}
-		i++
+		p = p[1:]
 	}
-	for ; i < len(b); i++ {
-		if c := b[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return i
+	for len(p) > 0 {
+		if c := p[0]; c < ' ' && c != '\t' || c == 0x7f {
+			break
 		}
+		p = p[1:]
 	}
-	return i
+	return len(b) - len(p)
+}
+
+// notText marks bytes below 0x20 and 0x7f. Borrows make false marks only above a
+// true one, and the lowest is what counts.
+func notText(x uint64) uint64 {
+	return ((x - 0x20*eachByte) | ((x ^ 0x7f*eachByte) - eachByte)) &^ x & topBits
 }
 
 // endOfQuery returns the index of the first byte at or after i that cannot be

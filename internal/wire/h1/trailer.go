@@ -56,7 +56,7 @@ func (c *ChunkReader) readTrailer(in []byte, trailer *httpmsg.Header) (int, *Err
 	if n != end {
 		return 0, errTrailerSyntax
 	}
-	trailer.DelFunc(func(f *httpmsg.Field) bool { return forbiddenTrailer.Has(f.ID) })
+	trailer.DelSet(&forbiddenTrailer)
 	c.state = chunkDone
 	return end, nil
 }

@@ -51,7 +51,13 @@ func (h *Header) AddID(id Name, value []byte) {
 
 // AddField appends a field whose name was looked up already: id must be LookupName(name).
 func (h *Header) AddField(name, value []byte, id Name) {
-	h.fields = append(h.fields, Field{Name: name, Value: value, ID: id})
+	if n := len(h.fields); n < cap(h.fields) {
+		h.fields = h.fields[:n+1]
+		f := &h.fields[n]
+		f.Name, f.Value, f.ID = name, value, id
+	} else {
+		h.fields = append(h.fields, Field{Name: name, Value: value, ID: id})
+	}
 	h.present[id>>6&1] |= 1 << (id & 63)
 }
 
@@ -203,19 +209,42 @@ func (h *Header) deleteFrom(i int, name []byte, id Name) {
 	h.fields = kept
 }
 
-// DelFunc removes the fields for which drop is true, and keeps the order of the others.
-func (h *Header) DelFunc(drop func(*Field) bool) {
-	kept := h.fields[:0]
-	h.present = [2]uint64{}
+// DelSet removes all fields whose names are in the set.
+func (h *Header) DelSet(s *NameSet) {
+	if !h.HasAny(s) {
+		return
+	}
+	kept := 0
 	for i := range h.fields {
-		f := h.fields[i]
-		if drop(&f) {
+		if s.Has(h.fields[i].ID) {
 			continue
 		}
-		kept = append(kept, f)
-		h.present[f.ID>>6&1] |= 1 << (f.ID & 63)
+		if kept != i {
+			h.fields[kept] = h.fields[i]
+		}
+		kept++
 	}
-	h.fields = kept
+	h.fields = h.fields[:kept]
+	h.present[0] &^= s[0]
+	h.present[1] &^= s[1]
+}
+
+// DelFunc removes the fields for which drop is true, and keeps the order of the others.
+func (h *Header) DelFunc(drop func(*Field) bool) {
+	kept := 0
+	h.present = [2]uint64{}
+	for i := range h.fields {
+		f := &h.fields[i]
+		if drop(f) {
+			continue
+		}
+		h.present[f.ID>>6&1] |= 1 << (f.ID & 63)
+		if kept != i {
+			h.fields[kept] = *f
+		}
+		kept++
+	}
+	h.fields = h.fields[:kept]
 }
 
 // AppendJoined appends the values of all fields of a well-known name, with ", "

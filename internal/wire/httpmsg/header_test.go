@@ -94,6 +94,13 @@ func TestHeaderEdits(t *testing.T) {
 	if h.Has(httpmsg.NameServer) || h.Len() != 1 {
 		t.Errorf("after DelFunc: %s", dump(&h))
 	}
+	h.AddID(httpmsg.NameVary, nil)
+	h.AddID(httpmsg.NameDate, nil)
+	h.AddID(httpmsg.NameVary, nil)
+	vary := httpmsg.MakeNameSet(httpmsg.NameVary, httpmsg.NameETag)
+	if h.DelSet(&vary); dump(&h) != "X-New=n Date= " || h.Has(httpmsg.NameVary) || !h.Has(httpmsg.NameDate) || h.HasAny(&vary) {
+		t.Errorf("after DelSet: %s", dump(&h))
+	}
 	h.Reset()
 	if h.Len() != 0 || h.Has(httpmsg.NameOther) {
 		t.Error("reset")

@@ -49,7 +49,8 @@ type Request struct {
 	Version  Version
 	Header   Header
 	Body     BodyKind
-	Length   int64
+	// Length is the number of bytes of a BodyLength, 0 for BodyNone and -1 for BodyChunked.
+	Length int64
 	// KeepAlive: the client lets the connection go on after this exchange.
 	KeepAlive bool
 	// ExpectContinue: the client waits for 100 (Continue) before it sends the body.
@@ -69,7 +70,9 @@ type Response struct {
 	Version Version
 	Header  Header
 	Body    BodyKind
-	Length  int64
+	// Length is the number of bytes of a BodyLength. For BodyNone it is what
+	// Content-Length announced (HEAD, 304), and -1 if that is not known.
+	Length int64
 	// KeepAlive: the upstream connection can be used again after this response.
 	KeepAlive bool
 	// Upgrade is the protocol that a 101 switched to.
