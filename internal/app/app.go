@@ -186,8 +186,13 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 			}
 		})
 	}
-	part("source", func(ctx context.Context) error {
-		return g.opt.Source.Run(ctx, func(s file.Snapshot) { _ = g.apply(ctx, s, false) }) // it reports what fails
+	// The source ends before the drain begins: what is changed then is not for us.
+	sourceCtx, stopSource := context.WithCancel(parts)
+	defer stopSource()
+	sourceEnded := make(chan struct{})
+	part("source", func(context.Context) error {
+		defer close(sourceEnded)
+		return g.opt.Source.Run(sourceCtx, func(s file.Snapshot) { _ = g.apply(sourceCtx, s, false) }) // it reports what fails
 	})
 	part("discovery", func(ctx context.Context) error { g.dns.Run(ctx); return nil })
 	part("metrics", func(ctx context.Context) error { g.metrics.Run(ctx); return nil })
@@ -200,6 +205,8 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 	case err = <-failed:
 		g.log.Error("a part of the gateway failed; shutting down", "error", err)
 	}
+	stopSource()
+	<-sourceEnded
 	g.setPhase(adminapi.Draining)
 	err = errors.Join(err, g.drain(cut))
 	stop()
