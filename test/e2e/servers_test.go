@@ -251,3 +251,5 @@ func (f *flapping) off() {
 		f.srv = nil
 	}
 }
+
+func readerOf(s string) io.Reader { return strings.NewReader(s) }

@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"math"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// share fails if got of n is not within five standard deviations of p: a test
+// that is wrong once in a million runs.
+func share(t *testing.T, what string, got, n int, p float64) {
+	t.Helper()
+	slack := 5 * math.Sqrt(float64(n)*p*(1-p))
+	if d := math.Abs(float64(got) - float64(n)*p); d > slack+1 {
+		t.Errorf("%s: %d of %d, want %.0f ± %.0f", what, got, n, float64(n)*p, slack)
+	}
+}
+
+func TestFaultAbort(t *testing.T) {
+	t.Parallel()
+	for percent, p := range map[string]float64{"0": 0, "10": .1, "50": .5, "100": 1, `"2.5%"`: .025} {
+		t.Run(percent, func(t *testing.T) {
+			t.Parallel()
+			app := named(t, "ok")
+			g := serveYAML(t, edge(`fault: {abort: {status: 418, percent: `+percent+`}}`, app.addr))
+			const n = 1000
+			got := g.tally(n, 4, "/")
+			share(t, "aborted", got["418 FaultInjected"], n, p)
+			if got["ok"]+got["418 FaultInjected"] != n || app.requests.Load() != int64(got["ok"]) {
+				t.Errorf("%v, %d reached the endpoint", got, app.requests.Load())
+			}
+			if p > 0 {
+				g.logged(`"flags":"FaultInjected"`)
+			}
+		})
+	}
+}
+
+func TestFaultDelay(t *testing.T) {
+	t.Parallel()
+	app := named(t, "ok")
+	g := serveYAML(t, edge(`fault: {delay: {duration: 100ms, percent: 30}}`, app.addr))
+	const n = 200
+	var delayed atomic.Int64
+	g.parallel(n, 16, func(int) {
+		begun := time.Now()
+		if resp, _, err := g.do(g.request("GET", "/", nil)); err != nil || resp.StatusCode != 200 {
+			t.Errorf("%v %v", resp, err)
+		}
+		if time.Since(begun) >= 100*time.Millisecond {
+			delayed.Add(1)
+		}
+	})
+	share(t, "delayed", int(delayed.Load()), n, .3)
+}
+
+// The delay is part of the request's time.
+func TestFaultDelayAndTimeout(t *testing.T) {
+	t.Parallel()
+	g := serveYAML(t, edge("timeouts: {request: 100ms}\nfault: {delay: {duration: 10s}}", named(t, "ok").addr))
+	within(t, 90*time.Millisecond, 2*time.Second, func() {
+		resp, _ := g.get("/")
+		if resp.StatusCode != 504 {
+			t.Errorf("status %d %s", resp.StatusCode, resp.Header.Get("X-Gridway-Reason"))
+		}
+	})
+}

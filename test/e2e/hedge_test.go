@@ -1,0 +1,172 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// latencies sends n GETs, a few at a time, and returns how long each took, sorted.
+func (g *gateway) latencies(n, workers int) []time.Duration {
+	g.t.Helper()
+	var mu sync.Mutex
+	var all []time.Duration
+	g.parallel(n, workers, func(int) {
+		begun := time.Now()
+		resp, _, err := g.do(g.request("GET", "/", nil))
+		d := time.Since(begun)
+		if err != nil || resp.StatusCode != 200 {
+			g.t.Errorf("%v %v", resp, err)
+		}
+		mu.Lock()
+		all = append(all, d)
+		mu.Unlock()
+	})
+	slices.Sort(all)
+	return all
+}
+
+func TestHedgingCutsTheTail(t *testing.T) {
+	t.Parallel()
+	const stall = 600 * time.Millisecond
+	var n atomic.Int64
+	var cancelled atomic.Int64
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		if n.Add(1)%20 == 0 { // one in twenty is slow
+			hold(r, stall)
+			if r.Context().Err() != nil {
+				cancelled.Add(1)
+			}
+		}
+		io.WriteString(w, "ok")
+	}
+	a, b := serve(t, handler), serve(t, handler)
+	g := serveYAML(t, edge("hedge: {delay: 40ms}\nloadBalancer: {algorithm: RoundRobin}", a.addr, b.addr))
+	all := g.latencies(300, 8)
+	if p99 := all[len(all)*99/100]; p99 > stall*3/4 {
+		t.Errorf("p99 is %v, as if nothing was hedged", p99)
+	}
+	hedges, won := g.metric("gridway_cluster_hedges_total"), g.metric("gridway_cluster_hedges_won_total")
+	if hedges < 10 || won < 10 || won > hedges {
+		t.Errorf("%v hedges, %v won", hedges, won)
+	}
+	eventually(t, "the slow tries that lost are cancelled", func() bool { return cancelled.Load() >= 10 })
+}
+
+func TestWithoutHedgingTheTailStays(t *testing.T) {
+	t.Parallel()
+	app := slow(t, "slow", 100*time.Millisecond)
+	g := serveYAML(t, edge("", app.addr))
+	if all := g.latencies(3, 3); all[0] < 100*time.Millisecond {
+		t.Errorf("fastest %v", all[0])
+	}
+}
+
+// Hedges are retries of a kind: they spend the same budget.
+func TestHedgesSpendTheRetryBudget(t *testing.T) {
+	t.Parallel()
+	app := slow(t, "slow", 40*time.Millisecond)
+	g := serveYAML(t, edge(`
+hedge: {delay: 5ms, maxExtra: 2}
+retry: {attempts: 0, budget: {percent: 10, minPerSecond: 0}}
+`, app.addr))
+	const n = 300
+	g.tally(n, 32, "/")
+	if tries := app.requests.Load(); tries < n || float64(tries) > 1.2*n {
+		t.Errorf("%d tries for %d requests, want at most a tenth more", tries, n)
+	}
+	if g.metric("gridway_cluster_retries_denied_total") == 0 {
+		t.Error("no hedge was denied")
+	}
+}
+
+func TestHedgingSendsBodiesOnlyWhereThatIsSafe(t *testing.T) {
+	t.Parallel()
+	for method, most := range map[string]int64{"PUT": 2, "POST": 1} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			var bodies sync.Map
+			app := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				b, _ := io.ReadAll(r.Body)
+				bodies.Store(string(b), true)
+				hold(r, 150*time.Millisecond)
+				w.Write(b)
+			})
+			g := serveYAML(t, edge("hedge: {delay: 30ms}", app.addr))
+			resp, body, err := g.do(g.request(method, "/", io.MultiReader(readerOf("the body, in chunks"))))
+			if err != nil || resp.StatusCode != 200 || body != "the body, in chunks" {
+				t.Fatalf("%v %q %v", resp, body, err)
+			}
+			if n := app.requests.Load(); n != most {
+				t.Errorf("%d tries, want %d", n, most)
+			}
+			bodies.Range(func(k, _ any) bool {
+				if k != "the body, in chunks" {
+					t.Errorf("a try got the body %q", k)
+				}
+				return true
+			})
+		})
+	}
+}
+
+func TestHedgingReplacesAFailedTryAtOnce(t *testing.T) {
+	t.Parallel()
+	good := named(t, "good")
+	g := serveYAML(t, edge("hedge: {delay: 3s}\nloadBalancer: {algorithm: RoundRobin}", refused(t), good.addr))
+	for range 4 {
+		within(t, 0, time.Second, func() {
+			resp, _ := g.get("/")
+			want(t, resp, 200, "")
+		})
+	}
+}
+
+// What a hedged exchange comes to may be retried like any other.
+func TestHedgedRequestsAreRetried(t *testing.T) {
+	t.Parallel()
+	app := failing(t, 2, status(503))
+	g := serveYAML(t, edge(`
+hedge: {delay: 500ms}
+retry: {attempts: 2, retryOn: [ServerError], backoff: {base: 1ms}}
+`, app.addr))
+	resp, body := g.get("/")
+	want(t, resp, 200, "")
+	if body != "good" || app.requests.Load() != 3 {
+		t.Errorf("%q after %d tries", body, app.requests.Load())
+	}
+}
+
+func TestHedgingWhenEverythingHangs(t *testing.T) {
+	t.Parallel()
+	hung := startPeer(t, hangs)
+	g := serveYAML(t, edge("timeouts: {request: 300ms}\nhedge: {delay: 20ms, maxExtra: 3}", hung.addr))
+	within(t, 290*time.Millisecond, 2*time.Second, func() {
+		resp, _ := g.get("/")
+		want(t, resp, 504, "UpstreamTimeout")
+	})
+	if n := hung.conns.Load(); n != 4 {
+		t.Errorf("%d tries, want 4", n)
+	}
+}
+
+// A stream that follows a long wait has its own idle time.
+func TestHedgedStreamKeepsItsIdleTime(t *testing.T) {
+	t.Parallel()
+	app := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		hold(r, 300*time.Millisecond)
+		w.(http.Flusher).Flush()
+		hold(r, 100*time.Millisecond)
+		io.WriteString(w, "late")
+	})
+	g := serveYAML(t, edge("timeouts: {idle: 250ms}\nhedge: {delay: 1s}", app.addr))
+	resp, body := g.get("/")
+	want(t, resp, 200, "")
+	if body != "late" {
+		t.Errorf("%q", body)
+	}
+}

@@ -1,0 +1,196 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// burst is a server that fails while it is told to.
+type burst struct {
+	*server
+	failing atomic.Bool
+}
+
+func startBurst(t *testing.T, name string, code int) *burst {
+	b := &burst{}
+	b.server = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if b.failing.Load() {
+			w.WriteHeader(code)
+			return
+		}
+		io.WriteString(w, name)
+	})
+	return b
+}
+
+func TestOutlierConsecutive5xx(t *testing.T) {
+	t.Parallel()
+	bad, good := startBurst(t, "bad", 500), named(t, "good")
+	bad.failing.Store(true)
+	g := serveYAML(t, edge(`
+loadBalancer: {algorithm: RoundRobin, panicThreshold: 0}
+outlierDetection: {consecutive5xx: 3, interval: 50ms, baseEjection: 300ms}
+`, bad.addr, good.addr))
+	eventually(t, "the failing endpoint is ejected", func() bool {
+		g.get("/")
+		return g.metric("gridway_cluster_outlier_ejections_total") == 1
+	})
+	if got := g.tally(50, 4, "/"); got["good"] != 50 {
+		t.Errorf("after the ejection: %v", got)
+	}
+	if n := bad.requests.Load(); n > 4 {
+		t.Errorf("%d requests went to it before it was ejected", n)
+	}
+	bad.failing.Store(false)
+	eventually(t, "it comes back", func() bool {
+		_, body := g.get("/")
+		return body == "bad"
+	})
+	if g.metric("gridway_cluster_outlier_returns_total") != 1 {
+		t.Error("no metric of its return")
+	}
+}
+
+// 500 is not a gateway error.
+func TestOutlierGatewayErrors(t *testing.T) {
+	t.Parallel()
+	for code, ejected := range map[int]float64{500: 0, 502: 1, 504: 1} {
+		t.Run(http.StatusText(code), func(t *testing.T) {
+			t.Parallel()
+			bad, good := startBurst(t, "bad", code), named(t, "good")
+			bad.failing.Store(true)
+			g := serveYAML(t, edge(`
+loadBalancer: {algorithm: RoundRobin}
+outlierDetection: {consecutive5xx: 0, consecutiveGatewayErrors: 3, baseEjection: 1h}
+`, bad.addr, good.addr))
+			g.tally(30, 1, "/")
+			if n := g.metric("gridway_cluster_outlier_ejections_total"); n != ejected {
+				t.Errorf("%v ejections, want %v", n, ejected)
+			}
+		})
+	}
+}
+
+// Resets and refused connections eject as much as statuses do; with a retry
+// the client notices nothing of it.
+func TestOutlierConnectionFailures(t *testing.T) {
+	t.Parallel()
+	for name, bad := range map[string]func(*testing.T) string{
+		"refused": refused,
+		"reset":   func(t *testing.T) string { return startPeer(t, resets).addr },
+		"hung":    func(t *testing.T) string { return startPeer(t, hangs).addr },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			good := named(t, "good")
+			g := serveYAML(t, edge(`
+timeouts: {backendRequest: 50ms}
+loadBalancer: {algorithm: RoundRobin}
+retry: {attempts: 1, retryOn: [ConnectFailure, Reset, Timeout]}
+outlierDetection: {consecutive5xx: 3, baseEjection: 1h}
+`, bad(t), good.addr))
+			if got := g.tally(40, 2, "/"); got["good"] != 40 {
+				t.Errorf("clients saw %v", got)
+			}
+			if n := g.metric("gridway_cluster_outlier_ejections_total"); n != 1 {
+				t.Errorf("%v ejections", n)
+			}
+		})
+	}
+}
+
+func TestOutlierMaxPercent(t *testing.T) {
+	t.Parallel()
+	var addrs []string
+	for range 4 {
+		b := startBurst(t, "", 500)
+		b.failing.Store(true)
+		addrs = append(addrs, b.addr)
+	}
+	g := serveYAML(t, edge(`
+loadBalancer: {algorithm: RoundRobin}
+outlierDetection: {consecutive5xx: 2, maxPercent: 50, baseEjection: 1h}
+`, addrs...))
+	g.tally(100, 2, "/")
+	if n := g.metric("gridway_cluster_outlier_ejections_total"); n != 2 {
+		t.Errorf("%v of 4 ejected, want 2", n)
+	}
+}
+
+// An endpoint that fails a third of its requests never fails three in a row
+// for long, but does worse than its peers.
+func TestOutlierSuccessRate(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	flaky := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1)%3 == 0 {
+			w.WriteHeader(500)
+			return
+		}
+		io.WriteString(w, "flaky")
+	})
+	_, addrs := several(t, 5)
+	g := serveYAML(t, edge(`
+loadBalancer: {algorithm: RoundRobin}
+outlierDetection:
+  consecutive5xx: 0
+  interval: 50ms
+  baseEjection: 1h
+  successRate: {minHosts: 3, minRequests: 5, stdevFactor: 150}
+`, append(addrs, flaky.addr)...))
+	eventually(t, "the flaky endpoint is ejected", func() bool {
+		g.tally(60, 4, "/")
+		return g.metric("gridway_cluster_outlier_ejections_total") == 1
+	})
+	if got := g.tally(60, 4, "/"); got["flaky"] != 0 || got["500 "] != 0 {
+		t.Errorf("after the ejection: %v", got)
+	}
+}
+
+// An endpoint that goes up and down costs some requests, never the others'.
+func TestFlappingEndpoint(t *testing.T) {
+	t.Parallel()
+	flap := startFlapping(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "flap") })
+	good := named(t, "good")
+	g := serveYAML(t, edge(`
+loadBalancer: {algorithm: RoundRobin, panicThreshold: 0}
+retry: {attempts: 2}
+outlierDetection: {consecutive5xx: 2, interval: 20ms, baseEjection: 30ms, maxEjection: 60ms}
+`, flap.addr, good.addr))
+	for range 5 {
+		flap.off()
+		if got := g.tally(30, 3, "/"); got["good"] != 30 {
+			t.Errorf("while off: %v", got)
+		}
+		flap.on()
+		eventually(t, "it is used again", func() bool {
+			resp, body := g.get("/")
+			want(t, resp, 200, "")
+			return body == "flap"
+		})
+	}
+}
+
+func TestEjectionLastsLonger(t *testing.T) {
+	t.Parallel()
+	bad, good := startBurst(t, "bad", 503), named(t, "good")
+	bad.failing.Store(true)
+	g := serveYAML(t, edge(`
+loadBalancer: {algorithm: RoundRobin, panicThreshold: 0}
+outlierDetection: {consecutive5xx: 1, interval: 60ms, baseEjection: 100ms, maxEjection: 10s}
+`, bad.addr, good.addr))
+	var gaps []time.Duration
+	last := time.Now()
+	for range 3 {
+		before := bad.requests.Load()
+		eventually(t, "it is tried again", func() bool { g.get("/"); return bad.requests.Load() > before })
+		gaps = append(gaps, time.Since(last))
+		last = time.Now()
+	}
+	if gaps[1] < 95*time.Millisecond || gaps[2] < 190*time.Millisecond {
+		t.Errorf("tried again after %v", gaps[1:])
+	}
+}
