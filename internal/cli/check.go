@@ -2,12 +2,14 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/config/store"
 )
 
@@ -19,7 +21,8 @@ func newCheck(t *term.Terminal) *cobra.Command {
 		Long: `Reads configuration as "gridway run" would, without opening a port, and lists
 everything that is wrong (errors: the object would not serve) or suspicious
 (warnings: shadowed routes, rules that no request can reach, backends without
-endpoints, certificates that have expired). "-" reads standard input.
+endpoints, certificates that have expired). Route tests among the files are read
+too, and not run. "-" reads standard input.
 
 Exits with 1 if there are errors, and with --strict also if there are warnings.`,
 		Example: lines("gridway check shop.yaml", "gridway check --strict config/", "kustomize build . | gridway check -", "gridway check config/ -o json | jq '.problems[].message'"),
@@ -33,6 +36,12 @@ Exits with 1 if there are errors, and with --strict also if there are warnings.`
 		if err != nil {
 			return err
 		}
+		_, mistakes, err := findSuites(slices.DeleteFunc(slices.Clone(args), func(p string) bool { return p == file.Stdin }))
+		if err != nil {
+			return err
+		}
+		cfg.problems = append(cfg.problems, mistakes...)
+		sortProblems(cfg.problems)
 		problems := cfg.problems
 		errorsFound, warnings := count(problems, store.Error), count(problems, store.Warning)
 		failed := errorsFound > 0 || *strict && warnings > 0

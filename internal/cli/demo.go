@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -174,9 +175,10 @@ func printTour(t *term.Terminal, shop *demo.Shop, base, path string, g *app.Gate
 	} else {
 		t.Printf("Customers send %d requests per second. In another terminal, try:\n\n", f.rate)
 	}
+	self := ownName()
 	try := func(command, about string) {
 		t.Printf("  %s\n", term.Paint("# "+about, term.Faint))
-		t.Printf("  %s\n", command)
+		t.Printf("  %s\n", strings.ReplaceAll(command, "gridway ", self+" "))
 	}
 	try("gridway top"+admin, "rate, errors and latency of each route, live")
 	try("curl -i "+base+"/api/products/lamp-01", "a product, with its stock from the inventory")
@@ -199,4 +201,16 @@ func stopHint(f *demoFlags) string {
 		return fmt.Sprintf("The demo ends after %s.", f.duration)
 	}
 	return "Ctrl-C ends the demo."
+}
+
+// ownName is how this program can be called again: by its name if it is in the
+// PATH, else by its file.
+func ownName() string {
+	if _, err := exec.LookPath("gridway"); err == nil {
+		return "gridway"
+	}
+	if file, err := os.Executable(); err == nil {
+		return file
+	}
+	return "gridway"
 }

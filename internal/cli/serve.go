@@ -48,7 +48,7 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 // options checks the flags.
 func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	o := app.Options{
-		Admin: s.admin, AccessLog: s.accessLog, Stdout: t.Out, Stderr: t.Err, DrainTimeout: s.drain, Zone: s.zone, Level: &slog.LevelVar{},
+		Admin: s.admin, AccessLog: s.accessLog, Stdout: t.RawOut, Stderr: t.RawErr, DrainTimeout: s.drain, Zone: s.zone, Level: &slog.LevelVar{},
 	}
 	if err := o.Level.UnmarshalText([]byte(s.logLevel)); err != nil {
 		return o, usagef("", "--log-level must be debug, info, warn or error, not %q", s.logLevel)
@@ -56,9 +56,9 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	handler := &slog.HandlerOptions{Level: o.Level}
 	switch s.logFormat {
 	case "text":
-		o.Log = slog.New(slog.NewTextHandler(t.Err, handler))
+		o.Log = slog.New(slog.NewTextHandler(t.RawErr, handler))
 	case "json":
-		o.Log = slog.New(slog.NewJSONHandler(t.Err, handler))
+		o.Log = slog.New(slog.NewJSONHandler(t.RawErr, handler))
 	default:
 		return o, usagef("", "--log-format must be text or json, not %q", s.logFormat)
 	}

@@ -21,6 +21,8 @@ type Terminal struct {
 	In  io.Reader
 	Out io.Writer
 	Err io.Writer
+	// RawOut and RawErr pass on what they get, for logs.
+	RawOut, RawErr io.Writer
 	// Interactive: Out is a terminal, so a live view makes sense.
 	Interactive bool
 	outFile     *os.File
@@ -40,7 +42,7 @@ func (t *Terminal) Getenv(name string) string {
 
 // New wraps the three streams of a process. Env is as os.Environ gives it.
 func New(in io.Reader, out, errw io.Writer, env []string) *Terminal {
-	t := &Terminal{In: in, Out: colorprofile.NewWriter(out, env), Err: colorprofile.NewWriter(errw, env), env: env}
+	t := &Terminal{In: in, Out: colorprofile.NewWriter(out, env), Err: colorprofile.NewWriter(errw, env), RawOut: out, RawErr: errw, env: env}
 	if f, ok := out.(*os.File); ok {
 		t.outFile = f
 		t.Interactive = xterm.IsTerminal(f.Fd())

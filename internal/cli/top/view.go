@@ -32,10 +32,10 @@ func Run(ctx context.Context, b *Board, o Options) error {
 		opts = append(opts, tea.WithEnvironment(o.Env))
 	}
 	_, err := tea.NewProgram(v, opts...).Run()
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil // the end that was asked for
 }
 
 type view struct {
