@@ -140,6 +140,10 @@ func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapsh
 	return err
 }
 
+// mirrorGrace is how long copies of requests may take to end after the last
+// exchange has.
+const mirrorGrace = time.Second
+
 // named tells whether cfg has a listener of that name, even one that failed to build.
 func named(cfg *ir.Config, name string) bool {
 	for _, l := range cfg.Listeners {
@@ -201,7 +205,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.drainStop()
 	p.draining.Wait()
 	p.pipeline.Background.Wait()
-	p.pipeline.Mirrors.Wait()
+	p.pipeline.Mirrors.Stop(mirrorGrace)
 	p.set.Close()
 	p.stapler.Close()
 	if err != nil {

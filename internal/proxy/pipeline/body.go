@@ -144,6 +144,26 @@ func (b *requestBody) buffer(max int64) error {
 	}
 }
 
+// peek reads the body until it ends or is longer than max. What was read is
+// kept; the rest streams behind it.
+func (b *requestBody) peek(max int64) error {
+	if b.whole {
+		return b.err
+	}
+	for int64(len(b.kept)) <= max {
+		piece, err := b.next()
+		b.kept = append(b.kept, piece...)
+		if err == io.EOF {
+			b.first, b.whole = b.kept, true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // rawBody reads the body as it came, for body filters.
 type rawBody struct{ b *requestBody }
 

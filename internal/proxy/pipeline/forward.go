@@ -54,11 +54,18 @@ func (x *Exchange) refuse(err error) {
 	}
 }
 
-// bufferRequest reads the whole body first where the policy asks for it.
+// bufferRequest reads the whole body first where the policy asks for it, and
+// what there is of it, up to a bound, for a request that may be hedged.
 func (x *Exchange) bufferRequest() bool {
-	b := x.Rule.Policy.Buffer
-	hedged := x.Rule.Policy.Hedge != nil
-	if x.body.whole || (b == nil || b.RequestBytes == 0) && !hedged {
+	limit := int64(0)
+	if b := x.Rule.Policy.Buffer; b != nil {
+		limit = b.RequestBytes
+	}
+	if limit > 0 && max(x.Req.Length, int64(len(x.body.first))) > limit {
+		return x.bodyAccepted(errBodyTooLarge)
+	}
+	hedged := limit == 0 && x.mayHedge() && x.Req.Length <= maxHedgedBody
+	if x.body.whole || limit == 0 && !hedged {
 		return x.bodyAccepted(x.body.err)
 	}
 	if x.Req.ExpectContinue {
@@ -68,21 +75,23 @@ func (x *Exchange) bufferRequest() bool {
 			return false
 		}
 	}
-	limit := int64(defaultHedgeBody)
-	if b != nil && b.RequestBytes > 0 {
-		limit = b.RequestBytes
+	var err error
+	if hedged {
+		err = x.body.peek(maxHedgedBody)
+	} else {
+		err = x.body.buffer(limit)
 	}
-	if !x.bodyAccepted(x.body.buffer(limit)) {
+	if !x.bodyAccepted(err) {
 		return false
 	}
-	if x.Req.Body == httpmsg.BodyChunked && x.Req.Trailer.Len() == 0 {
+	if x.body.whole && x.Req.Body == httpmsg.BodyChunked && x.Req.Trailer.Len() == 0 {
 		x.Req.Body, x.Req.Length = httpmsg.BodyLength, int64(len(x.body.first))
 	}
 	return true
 }
 
-// defaultHedgeBody bounds the body of a request that may be sent twice at once.
-const defaultHedgeBody = 64 << 10
+// maxHedgedBody bounds the body of a request that may be sent twice at once.
+const maxHedgedBody = 64 << 10
 
 // bodyAccepted answers for a body that cannot be read.
 func (x *Exchange) bodyAccepted(err error) bool {

@@ -81,7 +81,7 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 				timer.Reset(0) // a try that failed is replaced at once
 			}
 		case <-timer.C:
-			if len(legs) > h.MaxExtra || !x.Req.MethodID.Idempotent() {
+			if len(legs) > h.MaxExtra {
 				continue
 			}
 			if !c.AllowRetry() {
@@ -97,6 +97,13 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 		}
 	}
 	return last
+}
+
+// mayHedge tells whether the policy and the method let the request be sent
+// twice at once.
+func (x *Exchange) mayHedge() bool {
+	h := x.Rule.Policy.Hedge
+	return h != nil && h.MaxExtra > 0 && x.Req.MethodID.Idempotent()
 }
 
 // newLeg makes an exchange that can run one try of x.

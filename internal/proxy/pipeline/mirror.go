@@ -11,6 +11,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/netx"
 )
 
 const (
@@ -39,18 +40,51 @@ type mirror struct {
 
 // Mirroring counts and awaits the copies in flight. Its zero value is ready.
 type Mirroring struct {
-	mu     sync.Mutex
-	active int
-	wg     sync.WaitGroup
+	mu      sync.Mutex
+	active  int                     // guarded by mu
+	stopped bool                    // guarded by mu
+	conns   map[*netx.Conn]struct{} // guarded by mu
+	wg      sync.WaitGroup
 }
 
-// Wait blocks until no copy is in flight; each ends within its time limit.
-func (m *Mirroring) Wait() { m.wg.Wait() }
+// Stop gives copies a moment to end, then cuts them off, and returns when none
+// is left.
+func (m *Mirroring) Stop(grace time.Duration) {
+	cut := time.AfterFunc(grace, m.cut)
+	m.wg.Wait()
+	cut.Stop()
+}
+
+func (m *Mirroring) cut() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stopped = true
+	for c := range m.conns {
+		c.Close()
+	}
+}
+
+// use notes the connection of a copy, so that it can be cut off.
+func (m *Mirroring) use(c *netx.Conn) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conns == nil {
+		m.conns = map[*netx.Conn]struct{}{}
+	}
+	m.conns[c] = struct{}{}
+	return !m.stopped
+}
+
+func (m *Mirroring) forget(c *netx.Conn) {
+	m.mu.Lock()
+	delete(m.conns, c)
+	m.mu.Unlock()
+}
 
 func (m *Mirroring) enter() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.active >= maxMirrors {
+	if m.active >= maxMirrors || m.stopped {
 		return false
 	}
 	m.active++
@@ -84,15 +118,20 @@ func (x *Exchange) startMirror(m *snapshot.Mirror) {
 	copied.changed.L = &copied.mu
 	copied.req.CopyFrom(&x.Req)
 	copied.req.Header.Del(httpmsg.NameExpect)
+	if host := m.Cluster.Config().Host; host != "" {
+		copied.req.SetHost([]byte(host))
+	}
 	if x.body.whole {
 		copied.queue = append(copied.queue, x.body.first...)
 		copied.ended = true
 	} else {
+		copied.queue = append(copied.queue, x.body.kept...) // what was read ahead
 		x.mirrors.active = append(x.mirrors.active, copied)
 	}
+	mirroring := &x.p.Mirrors // the exchange may be over before the copy begins
 	go func() {
-		defer x.p.Mirrors.leave()
-		copied.run()
+		defer mirroring.leave()
+		copied.run(mirroring)
 	}()
 }
 
@@ -141,7 +180,7 @@ func (c *mirror) take() (piece []byte, end, dropped bool) {
 	return piece, c.ended, c.dropped
 }
 
-func (c *mirror) run() {
+func (c *mirror) run(all *Mirroring) {
 	if c.cluster.Begin() != nil {
 		return
 	}
@@ -161,7 +200,12 @@ func (c *mirror) run() {
 	var s http1.Stream
 	var resp httpmsg.Response
 	s.Begin(conn, defaultResponseHeaderBytes, maxResponseHeaders)
-	err = c.exchange(&s, &resp)
+	if all.use(conn) {
+		err = c.exchange(&s, &resp)
+	} else {
+		err = io.ErrClosedPipe
+	}
+	all.forget(conn)
 	if err == nil && s.Reusable() {
 		e.Put(conn)
 	} else {

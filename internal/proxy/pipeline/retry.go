@@ -52,8 +52,8 @@ func (x *Exchange) tries(c *upstream.Cluster) failure {
 
 // tryOrHedge sends the request once, or as often as hedging does.
 func (x *Exchange) tryOrHedge(c *upstream.Cluster) failure {
-	if h := x.Rule.Policy.Hedge; h != nil && x.body.whole {
-		return x.hedge(c, h)
+	if x.mayHedge() && x.body.whole {
+		return x.hedge(c, x.Rule.Policy.Hedge)
 	}
 	x.attempts++
 	return x.try(c)
