@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -123,6 +126,35 @@ func TestHedgingReplacesAFailedTryAtOnce(t *testing.T) {
 			resp, _ := g.get("/")
 			want(t, resp, 200, "")
 		})
+	}
+}
+
+// A body that is too long to be sent twice at once is sent once, and streams.
+func TestHedgingLetsLongBodiesThrough(t *testing.T) {
+	t.Parallel()
+	app := bodySum(t, 0)
+	mirror := startMirror(t)
+	g := serveYAML(t, documents(gatewayDoc, backendDoc("app", app.addr), backendDoc("mirror", mirror.addr), ruleDoc(`
+- backendRefs: [{group: gridway.dev, kind: Backend, name: app}]
+  filters:
+  - {type: RequestMirror, requestMirror: {backendRef: {group: gridway.dev, kind: Backend, name: mirror}}}
+`), policyDoc("app", "HTTPRoute", "app", "hedge: {delay: 1ms}")))
+	for _, method := range []string{"PUT", "POST"} {
+		for _, size := range []int{64 << 10, 65<<10 + 1, 300_000} {
+			for _, chunked := range []bool{true, false} {
+				content := strings.Repeat("0123456789abcdef", size/16+1)[:size]
+				body := readerOf(content)
+				if chunked {
+					body = io.MultiReader(body)
+				}
+				resp, got, err := g.do(g.request(method, fmt.Sprintf("/%v", chunked), body))
+				if sum := fmt.Sprintf("%d %x", size, sha256.Sum256([]byte(content))); err != nil || got != sum {
+					t.Errorf("%s of %d, chunked %v: %v %q %v", method, size, chunked, resp, got, err)
+				}
+				copied := fmt.Sprintf("%s /%v %s", method, chunked, content)
+				eventually(t, "the mirror has the whole body", func() bool { return mirror.got(copied) == 1 })
+			}
+		}
 	}
 }
 
