@@ -1,0 +1,138 @@
+package tour
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	root = "../.."
+	// patience bounds the wait for one command: a program that was started in
+	// the background, or compiled, or a change that is not live yet.
+	patience = time.Minute
+	again    = 50 * time.Millisecond
+)
+
+func TestTour(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := steps(string(readme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) < 15 {
+		t.Fatalf("the tour has %d steps", len(list))
+	}
+	ports := freePorts(t, "8080", "9001", "9002", "9901")
+	dir := t.TempDir()
+	s := startShell(t, dir, filepath.Join(dir, "stderr"), append(os.Environ(), "PATH="+programs(t, ports)))
+	for _, st := range list {
+		if err := st.take(s, dir, ports); err != nil {
+			t.Fatalf("README.md:%d: %v\nstandard error:\n%s", st.line, err, s.complaints())
+		}
+	}
+}
+
+// take does a step. A command is repeated until it does as the README says:
+// people are slower than what happens in the background.
+func (st *step) take(s *shell, dir string, ports *strings.Replacer) error {
+	if st.file != "" {
+		return os.WriteFile(filepath.Join(dir, st.file), []byte(ports.Replace(st.text)), 0o644)
+	}
+	want := strings.Split(ports.Replace(strings.Join(st.want, "\n")), "\n")
+	if st.want == nil {
+		want = nil
+	}
+	deadline := time.After(patience)
+	tick := time.NewTicker(again)
+	defer tick.Stop()
+	var wrong error
+	for {
+		code, out, err := s.run(ports.Replace(st.command), deadline)
+		lacks, differs := missing(want, out)
+		switch {
+		case err != nil && wrong == nil:
+			return fmt.Errorf("%s: %w\nit printed:\n%s", st.command, err, out)
+		case err != nil:
+			return wrong
+		case code != st.exit:
+			wrong = fmt.Errorf("%s: exit code %d, not %d\nit printed:\n%s", st.command, code, st.exit, out)
+		case differs:
+			wrong = fmt.Errorf("%s: no line %q where it should be in\n%s", st.command, lacks, out)
+		default:
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			return wrong
+		}
+	}
+}
+
+// programs is a PATH with gridway as it is now, and the go command working in
+// the repository. The admin API gets a port that is free.
+func programs(t *testing.T, ports *strings.Replacer) string {
+	t.Helper()
+	dir := t.TempDir()
+	top, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "bin", "gridway")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/gridway")
+	build.Dir = top
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script(t, filepath.Join(dir, "go"), fmt.Sprintf("cd %q && exec %q \"$@\"", top, goTool))
+	script(t, filepath.Join(dir, "gridway"), fmt.Sprintf(`export GRIDWAY_ADMIN=%[2]s
+case $1 in
+run|proxy) exec %[1]q "$@" --admin %[2]s ;;
+esac
+exec %[1]q "$@"`, binary, ports.Replace("127.0.0.1:9901")))
+	return dir + string(os.PathListSeparator) + os.Getenv("PATH")
+}
+
+func script(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte("#!/usr/bin/env bash\n"+text+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freePorts replaces the ports of the tour by ports that nobody uses, in the
+// same order, as some output is sorted.
+func freePorts(t *testing.T, documented ...string) *strings.Replacer {
+	t.Helper()
+	var free []int
+	for range documented {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		free = append(free, l.Addr().(*net.TCPAddr).Port)
+	}
+	slices.Sort(free)
+	slices.Sort(documented)
+	var pairs []string
+	for i, p := range documented {
+		pairs = append(pairs, p, strconv.Itoa(free[i]))
+	}
+	return strings.NewReplacer(pairs...)
+}
