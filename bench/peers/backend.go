@@ -1,0 +1,85 @@
+package peers
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gridway/gridway/bench/load"
+)
+
+// StartBackend starts the NGINX that answers downloads: 1 KiB on any path,
+// files of 64 KiB and 10 MiB under /files/.
+func (l *Lab) StartBackend(ctx context.Context) (*Process, error) {
+	www := filepath.Join(l.Dir, "www", "files")
+	if err := os.MkdirAll(www, 0o755); err != nil {
+		return nil, err
+	}
+	for name, size := range map[string]int{"64k": 64 << 10, "10m": 10 << 20} {
+		body := make([]byte, size)
+		if _, err := rand.Read(body); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(www, name), body, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	port, err := l.Ports()
+	if err != nil {
+		return nil, err
+	}
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	p := params{Dir: l.Dir, Addr: addr, KiB: strings.Repeat("0123456789abcdef", 64), Root: os.Geteuid() == 0}
+	file, err := l.render("backend.conf.tmpl", "backend.conf", p)
+	if err != nil {
+		return nil, err
+	}
+	argv := []string{find("nginx"), "-c", file, "-p", l.Dir, "-e", filepath.Join(l.Dir, "backend-start.log")}
+	return l.Launch(ctx, "backend", argv, load.Target{Addr: addr, Path: "/1k"}, -1)
+}
+
+// Sink is a server that swallows uploads and answers when it has all of one.
+type Sink struct {
+	Addr string
+	srv  *http.Server
+	done chan struct{}
+}
+
+// StartSink starts it inside this process.
+func StartSink(ctx context.Context) (*Sink, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &Sink{Addr: ln.Addr().String(), done: make(chan struct{}), srv: &http.Server{
+		ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n, err := io.Copy(io.Discard, r.Body)
+			if err != nil || n != r.ContentLength && r.ContentLength >= 0 {
+				http.Error(w, "cut off", http.StatusBadRequest)
+				return
+			}
+			w.Header().Set("Content-Length", "2")
+			_, _ = io.WriteString(w, "ok") // a client that is gone is counted there
+		}),
+	}}
+	go func() {
+		defer close(s.done)
+		_ = s.srv.Serve(ln) // returns when closed
+	}()
+	return s, nil
+}
+
+// Stop closes it.
+func (s *Sink) Stop() {
+	_ = s.srv.Close()
+	<-s.done
+}

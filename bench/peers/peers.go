@@ -1,0 +1,303 @@
+// Package peers starts what is measured, each proxy pinned to one core, and the
+// backend behind it. The templates beside it are the whole configuration of
+// each. A Process is owned by who started it, and stopped by Stop. Only bench
+// imports it.
+package peers
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+
+	"github.com/gridway/gridway/bench/load"
+)
+
+//go:embed *.tmpl
+var templates embed.FS
+
+// Kind is a program.
+type Kind string
+
+// The proxies.
+const (
+	Gridway      Kind = "gridway"
+	NGINX        Kind = "nginx"
+	HAProxy      Kind = "haproxy"
+	ReverseProxy Kind = "reverseproxy"
+)
+
+// Spec says what a proxy is to do.
+type Spec struct {
+	Kind    Kind
+	Label   string // names it among the proxies of a case
+	Backend string // IP:PORT
+	TLS     *Certificate
+	Routes  int  // 0 is one route for everything, else /r0/ to /r(Routes-1)/
+	Full    bool // access log, forwarding headers, request ID, timeouts, retries
+}
+
+// Lab is where processes are started.
+type Lab struct {
+	Core  int             // of the proxies
+	Dir   string          // scratch
+	Tools map[Kind]string // paths of the programs that are built here
+	Ports func() (int, error)
+}
+
+// Process is a running program.
+type Process struct {
+	Label string
+	Addr  string
+	cmd   *exec.Cmd
+	log   string
+	done  chan struct{} // closed when it has ended
+}
+
+// PID of the program.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// params are what the templates see.
+type params struct {
+	Spec
+	Dir, Addr, Cert, Key, Pem, CertBase64, KeyBase64, KiB string
+	Port                                                  int
+	Root                                                  bool
+}
+
+// RouteNumbers counts the routes of a template.
+func (p params) RouteNumbers() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range p.Routes {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// Start configures and starts a proxy, and returns when it answers.
+func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
+	port, err := l.Ports()
+	if err != nil {
+		return nil, err
+	}
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	p := params{Spec: s, Dir: l.Dir, Addr: addr, Port: port, Root: os.Geteuid() == 0}
+	if s.TLS != nil {
+		p.Cert, p.Key, p.Pem = s.TLS.CertFile, s.TLS.KeyFile, s.TLS.PemFile
+		p.CertBase64 = base64.StdEncoding.EncodeToString(s.TLS.CertPEM)
+		p.KeyBase64 = base64.StdEncoding.EncodeToString(s.TLS.KeyPEM)
+	}
+	var argv []string
+	switch s.Kind {
+	case Gridway:
+		file, err := l.render("gridway.yaml.tmpl", s.Label+".yaml", p)
+		if err != nil {
+			return nil, err
+		}
+		argv = l.gridway(s.Full, s.Label, file)
+	case NGINX:
+		file, err := l.render("nginx.conf.tmpl", s.Label+".conf", p)
+		if err != nil {
+			return nil, err
+		}
+		argv = []string{find("nginx"), "-c", file, "-p", l.Dir, "-e", filepath.Join(l.Dir, "nginx-start.log")}
+	case HAProxy:
+		file, err := l.render("haproxy.cfg.tmpl", s.Label+".cfg", p)
+		if err != nil {
+			return nil, err
+		}
+		if err := l.routeMap(p); err != nil {
+			return nil, err
+		}
+		argv = []string{find("haproxy"), "-db", "-f", file}
+	case ReverseProxy:
+		argv = []string{l.Tools[ReverseProxy], "-listen", addr, "-backend", s.Backend}
+		if s.TLS != nil {
+			argv = append(argv, "-cert", p.Cert, "-key", p.Key)
+		}
+	}
+	path := "/1k"
+	if s.Routes > 0 {
+		path = fmt.Sprintf("/r%d/x", s.Routes-1)
+	}
+	target := load.Target{Addr: addr, Path: path}
+	if s.TLS != nil {
+		target.TLS = s.TLS.Client()
+	}
+	return l.Launch(ctx, s.Label, argv, target, l.Core)
+}
+
+// gridway is the command line that every case uses.
+func (l *Lab) gridway(full bool, label, path string) []string {
+	log := "off"
+	if full {
+		log = filepath.Join(l.Dir, label+"-access.log")
+	}
+	return []string{l.Tools[Gridway], "run", path, "--admin", "unix:" + filepath.Join(l.Dir, label+".sock"), "--access-log", log, "--log-level", "warn", "--drain-timeout", "1s"}
+}
+
+// StartGridway starts Gridway with files of the caller's own.
+func (l *Lab) StartGridway(ctx context.Context, label, path string, ready load.Target) (*Process, error) {
+	return l.Launch(ctx, label, l.gridway(false, label, path), ready, l.Core)
+}
+
+// routeMap writes the map file that HAProxy looks paths up in.
+func (l *Lab) routeMap(p params) error {
+	if p.Routes == 0 {
+		return nil
+	}
+	var b bytes.Buffer
+	for i := range p.RouteNumbers() {
+		fmt.Fprintf(&b, "/r%d/ backend\n", i)
+	}
+	return os.WriteFile(filepath.Join(l.Dir, "haproxy-"+p.Label+".map"), b.Bytes(), 0o644)
+}
+
+func (l *Lab) render(name, file string, p params) (string, error) {
+	t, err := template.ParseFS(templates, name, "nginx-temp.tmpl")
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	if err := t.ExecuteTemplate(&b, name, p); err != nil {
+		return "", err
+	}
+	path := filepath.Join(l.Dir, file)
+	return path, os.WriteFile(path, b.Bytes(), 0o600)
+}
+
+// find looks where Debian puts servers, too.
+func find(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	return filepath.Join("/usr/sbin", name)
+}
+
+// startTimeout is long enough for 100,000 routes on a busy machine.
+const startTimeout = 150 * time.Second
+
+// Launch runs argv on one core (any of ours if core is negative) and returns
+// when ready is answered with 200. Its output goes to a file of the scratch folder.
+func (l *Lab) Launch(ctx context.Context, label string, argv []string, ready load.Target, core int) (*Process, error) {
+	out, err := os.Create(filepath.Join(l.Dir, label+".out"))
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	if core >= 0 {
+		argv = append([]string{"taskset", "-c", strconv.Itoa(core)}, argv...)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // Stop ends it, gently first
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", label, err)
+	}
+	p := &Process{Label: label, Addr: ready.Addr, cmd: cmd, log: out.Name(), done: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait() // it is stopped by signals; how it ended says nothing
+		close(p.done)
+	}()
+	if err := p.await(ctx, ready); err != nil {
+		p.Stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// await asks until the answer is 200.
+func (p *Process) await(ctx context.Context, ready load.Target) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	c := load.NewClient(ready)
+	defer c.Close()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := c.Do(ctx, 0)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("%s ended at its start: %s", p.Label, p.Output())
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer: %w: %s", p.Label, err, p.Output())
+		case <-tick.C:
+		}
+	}
+}
+
+// Output is the end of what the program printed.
+func (p *Process) Output() string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(text[max(0, len(text)-2000):]))
+}
+
+// Stop asks the program to end, and ends it and its children if it has not
+// after three seconds.
+func (p *Process) Stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	t := time.NewTimer(3 * time.Second)
+	defer t.Stop()
+	select {
+	case <-p.done:
+	case <-t.C:
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		<-p.done
+	}
+}
+
+// PortsBelow hands out free ports below the range that the kernel takes for
+// outgoing connections, so that none is taken by one of those before its proxy listens.
+func PortsBelow(top int) func() (int, error) {
+	next := top
+	return func() (int, error) {
+		for range 2000 {
+			next--
+			ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(next))) //nolint:noctx // ends at once
+			if err == nil {
+				return next, ln.Close()
+			}
+		}
+		return 0, errors.New("no free port")
+	}
+}
+
+// Reachable says whether the programs that are not built here are installed.
+func Reachable() error {
+	var missing []string
+	for _, name := range []string{"nginx", "haproxy", "wrk", "taskset"} {
+		if _, err := exec.LookPath(find(name)); err != nil {
+			if _, err := exec.LookPath(name); err != nil {
+				missing = append(missing, name)
+			}
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("not installed: %s; run scripts/setup bench", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// Path of a program that is not built here.
+func Path(name string) string { return find(name) }

@@ -1,0 +1,77 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/gridway/gridway/bench/stats"
+)
+
+// Verdict on an aim.
+type Verdict string
+
+// The verdicts.
+const (
+	Met         Verdict = "met"
+	Missed      Verdict = "MISSED"
+	NotMeasured Verdict = "not measured"
+)
+
+// Aim is a bound on a figure and what was found.
+type Aim struct {
+	What    string
+	Bound   string
+	Got     stats.Spread
+	Unit    string
+	Verdict Verdict
+}
+
+// peers that the aims compare with.
+var peers = []string{"nginx", "haproxy"}
+
+// Aims compares results with what the project wants of its speed.
+func Aims(r *Results) []Aim {
+	var aims []Aim
+	atMost := func(what string, limit float64, unit string, got stats.Spread) {
+		a := Aim{What: what, Bound: fmt.Sprintf("≤ %g %s", limit, unit), Got: got, Unit: unit, Verdict: NotMeasured}
+		if got.N > 0 {
+			a.Verdict = Missed
+			if got.Median <= limit {
+				a.Verdict = Met
+			}
+		}
+		aims = append(aims, a)
+	}
+	of := func(name, a string, b ...string) stats.Spread {
+		c := r.Case(name)
+		return Ratio(c.Proxy(a), c.Best(b...))
+	}
+	measured := func(name string) stats.Spread {
+		if m := r.Measure(name); m != nil {
+			return m.Value
+		}
+		return stats.Spread{}
+	}
+	for _, n := range []string{"1", "64", "512"} {
+		atMost("plain HTTP/1.1, "+n+" connections, against the better of NGINX and HAProxy", 0.9, "×", of("plain-"+n, "gridway", peers...))
+	}
+	atMost("TLS 1.3, against the better of NGINX and HAProxy", 0.8, "×", of("tls-64", "gridway", peers...))
+	atMost("everything on, against bare NGINX", 1, "×", of("everything", "gridway", "nginx-bare"))
+	atMost("against net/http's ReverseProxy", 0.25, "×", of("plain-64", "gridway", "reverseproxy"))
+	atMost("100,000 routes against 10", 1.3, "×", of("routes", "gridway", "gridway-10"))
+	atMost("one changed route among 10,000 serves, one file", 30, "ms", measured("change-file"))
+	atMost("one changed route among 10,000 serves, folder", 30, "ms", measured("change-folder"))
+	atMost("one changed endpoint among 100,000 serves", 100, "ms", measured("change-endpoint"))
+	atMost("failed requests over the reloads under load", 0, "", measured("reload-failures"))
+	atMost("idle keep-alive connection", 6, "KiB", measured("idle-gridway"))
+	return aims
+}
+
+// AnyMissed tells that an aim was measured and not reached.
+func AnyMissed(aims []Aim) bool {
+	for _, a := range aims {
+		if a.Verdict == Missed {
+			return true
+		}
+	}
+	return false
+}

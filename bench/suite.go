@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/gridway/gridway/bench/load"
+	"github.com/gridway/gridway/bench/peers"
+)
+
+// workload is one case: traffic of one kind through several proxies.
+type workload struct {
+	name, title string
+	conns       int
+	target      load.Target // Addr and TLS are each proxy's own
+	tls         bool
+	rate        float64 // of the latency measurement; 0 is none
+	rateConns   int
+	proxies     []peers.Spec
+	long        bool // left out of a quick run
+}
+
+// manyRoutes of the case that compares them with few. A quick run has fewer,
+// since so many take long to load.
+func manyRoutes(quick bool) int {
+	if quick {
+		return 10_000
+	}
+	return 100_000
+}
+
+// all four, with the same wishes.
+func everyone(s peers.Spec) []peers.Spec {
+	var specs []peers.Spec
+	for _, k := range []peers.Kind{peers.Gridway, peers.NGINX, peers.HAProxy, peers.ReverseProxy} {
+		s.Kind, s.Label = k, string(k)
+		specs = append(specs, s)
+	}
+	return specs
+}
+
+// suite lists the cases in the order in which they run.
+func suite(quick bool) []workload {
+	plain := everyone(peers.Spec{})
+	get := func(path string) load.Target { return load.Target{Path: path} }
+	put := func(n int) load.Target { return load.Target{Path: "/upload", Upload: n} }
+	many := manyRoutes(quick)
+	return []workload{
+		{name: "plain-1", title: "GET 1 KiB, 1 connection", conns: 1, target: get("/1k"), rate: 1000, rateConns: 1, proxies: plain},
+		{name: "plain-64", title: "GET 1 KiB, 64 connections", conns: 64, target: get("/1k"), rate: 2000, rateConns: 64, proxies: plain},
+		{name: "plain-512", title: "GET 1 KiB, 512 connections", conns: 512, target: get("/1k"), rate: 2000, rateConns: 512, proxies: plain},
+		{name: "down-64k", title: "GET 64 KiB", conns: 32, target: get("/files/64k"), rate: 500, rateConns: 32, proxies: plain},
+		{name: "down-10m", title: "GET 10 MiB", conns: 4, target: get("/files/10m"), rate: 10, rateConns: 4, proxies: plain},
+		{name: "up-1k", title: "POST 1 KiB", conns: 32, target: put(1 << 10), rate: 2000, rateConns: 32, proxies: plain, long: true},
+		{name: "up-64k", title: "POST 64 KiB", conns: 32, target: put(64 << 10), rate: 500, rateConns: 32, proxies: plain},
+		{name: "up-10m", title: "POST 10 MiB", conns: 4, target: put(10 << 20), rate: 10, rateConns: 4, proxies: plain},
+		{name: "tls-64", title: "TLS 1.3, GET 1 KiB", conns: 64, target: get("/1k"), tls: true, rate: 2000, rateConns: 64, proxies: plain},
+		{name: "close", title: "New connection per request", conns: 64, target: load.Target{Path: "/1k", Close: true}, rate: 500, rateConns: 64, proxies: plain},
+		{name: "tls-close", title: "New TLS 1.3 connection per request", conns: 32, target: load.Target{Path: "/1k", Close: true}, tls: true, rate: 100, rateConns: 32, proxies: plain, long: true},
+		{
+			name: "routes", title: fmt.Sprintf("%d routes", many), conns: 64, target: load.Target{}, rate: 2000, rateConns: 64,
+			proxies: []peers.Spec{
+				{Kind: peers.Gridway, Label: "gridway", Routes: many},
+				{Kind: peers.Gridway, Label: "gridway-10", Routes: 10},
+				{Kind: peers.HAProxy, Label: "haproxy", Routes: many},
+				{Kind: peers.HAProxy, Label: "haproxy-10", Routes: 10},
+				{Kind: peers.NGINX, Label: "nginx-10", Routes: 10},
+			},
+		},
+		{
+			name: "everything", title: "Everything on", conns: 64, rate: 2000, rateConns: 64,
+			target: load.Target{Path: "/1k", Headers: []string{
+				"User-Agent: Mozilla/5.0 (X11; Linux x86_64) bench", "Accept: */*",
+				"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+			}},
+			proxies: []peers.Spec{
+				{Kind: peers.Gridway, Label: "gridway", Full: true},
+				{Kind: peers.NGINX, Label: "nginx", Full: true},
+				{Kind: peers.HAProxy, Label: "haproxy", Full: true},
+				{Kind: peers.NGINX, Label: "nginx-bare"},
+			},
+		},
+	}
+}
