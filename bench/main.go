@@ -225,7 +225,7 @@ func build(ctx context.Context, dir string) (map[peers.Kind]string, error) {
 	tools := map[peers.Kind]string{}
 	for kind, pkg := range map[peers.Kind]string{peers.Gridway: "./cmd/gridway", peers.ReverseProxy: "./bench/reverseproxy"} {
 		tools[kind] = filepath.Join(dir, "bin-"+string(kind))
-		out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", tools[kind], pkg).CombinedOutput()
+		out, err := exec.CommandContext(ctx, "go", "build", "-o", tools[kind], pkg).CombinedOutput()
 		if err != nil {
 			return nil, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 		}

@@ -77,6 +77,16 @@ type params struct {
 	Root                                                  bool
 }
 
+// Files is how many descriptors the servers may ask for: what the kernel
+// grants, at most 65,536.
+func (params) Files() (uint64, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, err
+	}
+	return min(limit.Max, 1<<16), nil
+}
+
 // RouteNumbers counts the routes of a template.
 func (p params) RouteNumbers() iter.Seq[int] {
 	return func(yield func(int) bool) {

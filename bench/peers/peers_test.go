@@ -1,0 +1,85 @@
+package peers
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestTemplates(t *testing.T) {
+	l := &Lab{Dir: t.TempDir()}
+	for name, c := range map[string]struct {
+		spec      Spec
+		has, lack []string
+	}{
+		"nginx.conf.tmpl": {
+			Spec{Backend: "127.0.0.1:9", Routes: 2},
+			[]string{"location /r0/ {", "location /r1/ {", "access_log off;", "server 127.0.0.1:9;"},
+			[]string{"/r2/", "ssl", "request_id"},
+		},
+		"haproxy.cfg.tmpl":  {Spec{Backend: "127.0.0.1:9", Full: true}, []string{"log stdout", "retry-on", "default_backend"}, []string{"ssl", "map_beg"}},
+		"gridway.yaml.tmpl": {Spec{Backend: "127.0.0.1:9", Routes: 3, Full: true}, []string{"name: r2}", "retry:"}, []string{"name: r3}", "name: all", "Secret"}},
+		"backend.conf.tmpl": {Spec{}, []string{"return 200"}, []string{"<no value>"}},
+	} {
+		path, err := l.render(name, "out", params{Spec: c.spec, Dir: "/scratch", Addr: "127.0.0.1:8", Port: 8})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range c.has {
+			if !strings.Contains(string(text), s) {
+				t.Errorf("%s: no %q", name, s)
+			}
+		}
+		for _, s := range c.lack {
+			if strings.Contains(string(text), s) {
+				t.Errorf("%s: has %q", name, s)
+			}
+		}
+	}
+}
+
+func TestRouteMap(t *testing.T) {
+	l := &Lab{Dir: t.TempDir()}
+	if err := l.routeMap(params{Spec: Spec{Label: "haproxy", Routes: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(l.Dir, "haproxy-haproxy.map"))
+	if want := "/r0/ backend\n/r1/ backend\n"; err != nil || string(text) != want {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+func TestPortsAreFreeAndDiffer(t *testing.T) {
+	ports := PortsBelow(31000)
+	a, err := ports()
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(a-1)))
+	if err == nil {
+		defer taken.Close()
+	}
+	b, err := ports()
+	if err != nil || b >= a-1 {
+		t.Errorf("got %d after %d with %d taken: %v", b, a, a-1, err)
+	}
+}
+
+func TestCertificateIsTrusted(t *testing.T) {
+	c, err := NewCertificate(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := os.ReadFile(c.PemFile)
+	if err != nil || string(both) != string(c.CertPEM)+string(c.KeyPEM) {
+		t.Errorf("the file for HAProxy does not hold both: %v", err)
+	}
+}
