@@ -76,29 +76,46 @@ func (s *site) change(ctx context.Context, tmp string, c *load.Client, rev int) 
 	}
 }
 
-// changes starts Gridway on a site and changes it times times.
-func (b *bench) changes(ctx context.Context, label string, s *site, times int) ([]float64, error) {
+// changes starts Gridway on a site and changes it times times: milliseconds
+// until each change served, and milliseconds of CPU that it took meanwhile (the
+// probes' requests included), which other load on the machine hardly moves.
+func (b *bench) changes(ctx context.Context, label string, s *site, times int) (ms, cpu []float64, err error) {
 	p, err := b.lab.StartGridway(ctx, label, s.path, s.probe)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer p.Stop()
 	c := load.NewClient(s.probe)
 	defer c.Close()
-	var ms []float64
 	for rev := 1; rev <= times; rev++ {
 		b.say.step("%s: change %d of %d", label, rev, times)
+		before, err := proc.CPU(p.PID())
+		if err != nil {
+			return ms, cpu, err
+		}
 		took, err := s.change(ctx, b.lab.Dir, c, rev)
 		if err != nil {
-			return ms, fmt.Errorf("%w: %s", err, p.Output())
+			return ms, cpu, fmt.Errorf("%w: %s", err, p.Output())
 		}
-		ms = append(ms, float64(took)/1e6)
+		after, err := proc.CPU(p.PID())
+		if err != nil {
+			return ms, cpu, err
+		}
+		ms, cpu = append(ms, float64(took)/1e6), append(cpu, float64(after-before)/1e6)
 		// The next change is one of its own, not part of a burst.
 		if err := wait(ctx, 300*time.Millisecond); err != nil {
-			return ms, err
+			return ms, cpu, err
 		}
 	}
-	return ms, nil
+	return ms, cpu, nil
+}
+
+// changeMeasures are the two figures of changes.
+func changeMeasures(name, title string, ms, cpu []float64) []report.Measure {
+	return []report.Measure{
+		{Name: name, Title: title, Unit: "ms", Value: stats.Of(ms)},
+		{Name: name + "-cpu", Title: title + ": CPU until then", Unit: "ms", Value: stats.Of(cpu)},
+	}
 }
 
 const mark = "X-Rev"
@@ -201,52 +218,62 @@ func (b *bench) routeChanges(ctx context.Context, times int) ([]report.Measure, 
 		if err != nil {
 			return out, err
 		}
-		ms, err := b.changes(ctx, c.name, s, times)
+		ms, cpu, err := b.changes(ctx, c.name, s, times)
 		if err != nil {
 			return out, fmt.Errorf("%s: %w", c.name, err)
 		}
-		out = append(out, report.Measure{Name: c.name, Title: c.title, Unit: "ms", Value: stats.Of(ms)})
+		out = append(out, changeMeasures(c.name, c.title, ms, cpu)...)
 	}
 	return out, nil
 }
 
 // loading measures the start with 10,000 routes beside the start with ten.
 func (b *bench) loading(ctx context.Context, times int) ([]report.Measure, error) {
-	var took, more []float64
+	var took, cpu, more []float64
 	for i := range times {
 		b.say.step("load %d routes, %d of %d", liveRoutes, i+1, times)
-		few, _, err := b.loadOnce(ctx, fmt.Sprintf("load-few-%d", i), 10)
+		few, err := b.loadOnce(ctx, fmt.Sprintf("load-few-%d", i), 10)
 		if err != nil {
 			return nil, err
 		}
-		many, d, err := b.loadOnce(ctx, fmt.Sprintf("load-many-%d", i), liveRoutes)
+		many, err := b.loadOnce(ctx, fmt.Sprintf("load-many-%d", i), liveRoutes)
 		if err != nil {
 			return nil, err
 		}
-		took = append(took, float64(d)/1e6)
-		more = append(more, float64(many-few)/(1<<20))
+		took, cpu = append(took, float64(many.took)/1e6), append(cpu, float64(many.cpu)/1e6)
+		more = append(more, float64(many.rss-few.rss)/(1<<20))
 	}
 	return []report.Measure{
 		{Name: "load-time", Title: "From start to serving 10,000 routes", Unit: "ms", Value: stats.Of(took)},
+		{Name: "load-cpu", Title: "From start to serving 10,000 routes: CPU until then", Unit: "ms", Value: stats.Of(cpu)},
 		{Name: "load-memory", Title: "Memory of 10,000 routes, above that of ten", Unit: "MiB", Value: stats.Of(more)},
 	}, nil
 }
 
-func (b *bench) loadOnce(ctx context.Context, name string, routes int) (rss int64, took time.Duration, err error) {
+// loaded is what a start cost.
+type loaded struct {
+	took, cpu time.Duration
+	rss       int64
+}
+
+func (b *bench) loadOnce(ctx context.Context, name string, routes int) (l loaded, err error) {
 	s, err := b.oneFile(name, routes)
 	if err != nil {
-		return 0, 0, err
+		return l, err
 	}
 	start := time.Now()
 	p, err := b.lab.StartGridway(ctx, name, s.path, s.probe)
 	if err != nil {
-		return 0, 0, err
+		return l, err
 	}
 	defer p.Stop()
-	took = time.Since(start)
-	if err := wait(ctx, time.Second); err != nil {
-		return 0, 0, err
+	l.took = time.Since(start)
+	if l.cpu, err = proc.CPU(p.PID()); err != nil {
+		return l, err
 	}
-	rss, err = proc.RSS(p.PID())
-	return rss, took, err
+	if err := wait(ctx, time.Second); err != nil {
+		return l, err
+	}
+	l.rss, err = proc.RSS(p.PID())
+	return l, err
 }

@@ -137,9 +137,9 @@ func plan(o options) []part {
 			return nil
 		}})
 	}
-	times, reloads := 11, 1000
+	times, loads, reloads := 11, 3, 1000
 	if o.quick {
-		times, reloads = 5, 100
+		times, loads, reloads = 5, 1, 100
 	}
 	figures := func(name, title string, measure func(*bench, context.Context) ([]report.Measure, error)) {
 		add(part{name, title, func(ctx context.Context, b *bench, r *report.Results) error {
@@ -152,7 +152,7 @@ func plan(o options) []part {
 		}})
 	}
 	figures("idle", "Memory of 10,000 idle keep-alive connections", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.idle(ctx) })
-	figures("load", "Time and memory to load 10,000 routes", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.loading(ctx, min(times, 3)) })
+	figures("load", "Time and memory to load 10,000 routes", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.loading(ctx, loads) })
 	figures("change-route", "Time until one changed route among 10,000 serves", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.routeChanges(ctx, times) })
 	figures("change-endpoint", "Time until one changed endpoint among 100,000 serves", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.endpointChange(ctx, times) })
 	figures("reloads", "Failed requests over reloads under load", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.reloads(ctx, reloads) })

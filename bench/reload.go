@@ -122,11 +122,11 @@ func (b *bench) endpointChange(ctx context.Context, times int) ([]report.Measure
 	s.file = filepath.Join(s.path, fmt.Sprintf("slice-%03d.yaml", changed))
 	s.text = func(rev int) []byte { return slice(changed, backend.port, rev) }
 	s.mark, s.want = "X-Endpoint", func(rev int) string { return address(changed, 0, rev) }
-	ms, err := b.changes(ctx, "change-endpoint", s, times)
+	ms, cpu, err := b.changes(ctx, "change-endpoint", s, times)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint change: %w", err)
 	}
-	return []report.Measure{{Name: "change-endpoint", Title: "One changed endpoint among 100,000 serves, in 100 EndpointSlices", Unit: "ms", Value: stats.Of(ms)}}, nil
+	return changeMeasures("change-endpoint", "One changed endpoint among 100,000 serves, in 100 EndpointSlices", ms, cpu), nil
 }
 
 // address of an endpoint: all of 127.0.0.0/8 is this machine.

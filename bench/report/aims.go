@@ -57,7 +57,11 @@ func Aims(r *Results) []Aim {
 	atMost("TLS 1.3, against the better of NGINX and HAProxy", 0.8, "×", of("tls-64", "gridway", peers...))
 	atMost("everything on, against bare NGINX", 1, "×", of("everything", "gridway", "nginx-bare"))
 	atMost("against net/http's ReverseProxy", 0.25, "×", of("plain-64", "gridway", "reverseproxy"))
-	atMost("100,000 routes against 10", 1.3, "×", of("routes", "gridway", "gridway-10"))
+	many := "100,000 routes"
+	if c := r.Case("routes"); c != nil {
+		many = c.Title // a quick run has fewer
+	}
+	atMost(many+" against 10", 1.3, "×", of("routes", "gridway", "gridway-10"))
 	atMost("one changed route among 10,000 serves, one file", 30, "ms", measured("change-file"))
 	atMost("one changed route among 10,000 serves, folder", 30, "ms", measured("change-folder"))
 	atMost("one changed endpoint among 100,000 serves", 100, "ms", measured("change-endpoint"))
