@@ -40,11 +40,19 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short unit ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: setup lint generate-check fuzz-short unit integration ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+
+# A test that fails is run once more, and reported: tests of time on a machine
+# that is short of it must not stop a change. One that fails twice fails.
+GOTESTSUM := gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --rerun-fails=1 --rerun-fails-max-failures=5
 
 .PHONY: unit
-unit: ## All tests with -race, shuffled, and the runner's summary.
-	gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg -- -race -shuffle=on -timeout 15m ./...
+unit: ## The tests of the packages, with -race, shuffled.
+	$(GOTESTSUM) --packages="$$($(GO) list ./... | grep -v /test/)" -- -race -shuffle=on -timeout 10m
+
+.PHONY: integration
+integration: ## End-to-end tests with real clients and servers, one package at a time, with -race.
+	$(GOTESTSUM) --packages="./test/..." -- -race -p 1 -timeout 10m
 
 .PHONY: fuzz-short
 fuzz-short: ## Run each fuzz target for a few seconds.
