@@ -36,17 +36,20 @@ func TestProgram(t *testing.T) {
 		listener map[string]status.Condition
 	}{
 		{
-			"served", status.Progress{Revision: 7, Serving: 1, Total: 2},
+			"served",
+			status.Progress{Revision: 7, Serving: 1, Total: 2},
 			cond("Programmed", status.True, "Programmed", served),
 			map[string]status.Condition{"http": cond("Programmed", status.True, "Programmed", served)},
 		},
 		{
-			"nobody serves it yet", status.Progress{Revision: 7, Total: 2},
+			"nobody serves it yet",
+			status.Progress{Revision: 7, Total: 2},
 			cond("Programmed", status.Unknown, "Pending", "0 of 2 proxies serve revision 7"),
 			map[string]status.Condition{"http": cond("Programmed", status.Unknown, "Pending", "0 of 2 proxies serve revision 7")},
 		},
 		{
-			"one port is taken", status.Progress{Revision: 7, Serving: 1, Total: 2, Failed: map[string]string{"Gateway/default/edge/alt": busy}},
+			"one port is taken",
+			status.Progress{Revision: 7, Serving: 1, Total: 2, Failed: map[string]string{"Gateway/default/edge/alt": busy}},
 			cond("Programmed", status.True, "Programmed", served+"; listener alt: "+busy),
 			map[string]status.Condition{
 				"http": cond("Programmed", status.True, "Programmed", served),
@@ -54,7 +57,8 @@ func TestProgram(t *testing.T) {
 			},
 		},
 		{
-			"every port is taken", status.Progress{Revision: 7, Serving: 1, Total: 2, Failed: map[string]string{
+			"every port is taken",
+			status.Progress{Revision: 7, Serving: 1, Total: 2, Failed: map[string]string{
 				"Gateway/default/edge/http": busy, "Gateway/default/edge/alt": busy,
 			}},
 			cond("Programmed", status.False, "AddressNotUsable", "listener alt: "+busy),

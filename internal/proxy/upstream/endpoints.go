@@ -149,8 +149,10 @@ func (c *Cluster) install(next, old *arrangement, now int64) {
 	began := netx.Monotonic()
 	members := make([]lb.Member, len(next.endpoints))
 	for i, e := range next.endpoints {
-		members[i] = lb.Member{Node: &e.node, Hash: e.hash, Weight: e.spec.Weight,
-			Zone: e.spec.Zone, Priority: e.spec.Priority, Since: e.since}
+		members[i] = lb.Member{
+			Node: &e.node, Hash: e.hash, Weight: e.spec.Weight,
+			Zone: e.spec.Zone, Priority: e.spec.Priority, Since: e.since,
+		}
 	}
 	next.lb = lb.Build(c.lbConfig, members, old.lb, now)
 	c.view.Store(next)

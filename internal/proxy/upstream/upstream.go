@@ -87,8 +87,10 @@ const (
 	eventCount
 )
 
-var eventNames = [eventCount]string{"ejected", "returned", "unhealthy", "healthy", "breaker_opened",
-	"breaker_closed", "overload_requests", "overload_pending", "retry_denied", "breaker_rejected"}
+var eventNames = [eventCount]string{
+	"ejected", "returned", "unhealthy", "healthy", "breaker_opened",
+	"breaker_closed", "overload_requests", "overload_pending", "retry_denied", "breaker_rejected",
+}
 
 // String is a metric label.
 func (e Event) String() string { return eventNames[e] }

@@ -55,7 +55,7 @@ func feedRequest(in []byte) (int, string) {
 	for i := 0; ; i = min(i+step, len(in)) {
 		n, err := h1.ParseRequestHead(in[:i:i], &r, nil)
 		if err != nil {
-			return 0, err.(*h1.Error).Code
+			return 0, codeOf(err)
 		}
 		if n > 0 || i == len(in) {
 			return n, ""
@@ -160,11 +160,11 @@ func TestAcceptedRequests(t *testing.T) {
 			if n, err := h1.ParseRequestHead([]byte(c.in[:i]), &again, nil); n != 0 || err != nil {
 				t.Errorf("%s, cut at %d: n=%d, %v", c.name, i, n, err)
 			}
-			if err := h1.ParseRequest([]byte(c.in[:i]), &again, nil); err == nil || err.(*h1.Error).Code != "Incomplete" {
+			if err := h1.ParseRequest([]byte(c.in[:i]), &again, nil); err == nil || codeOf(err) != "Incomplete" {
 				t.Errorf("%s, cut at %d: %v, want Incomplete", c.name, i, err)
 			}
 		}
-		if err := h1.ParseRequest([]byte(c.in+"x"), &again, nil); err == nil || err.(*h1.Error).Code != "TrailingData" {
+		if err := h1.ParseRequest([]byte(c.in+"x"), &again, nil); err == nil || codeOf(err) != "TrailingData" {
 			t.Errorf("%s, with a byte more: %v", c.name, err)
 		}
 	}
@@ -208,7 +208,7 @@ func TestRequestLimits(t *testing.T) {
 		var r httpmsg.Request
 		code := ""
 		if err := h1.ParseRequest(head, &r, &c.lim); err != nil {
-			code = fmt.Sprint(err.(*h1.Error).Status, " ", err.(*h1.Error).Code)
+			code = fmt.Sprint(err.(*h1.Error).Status, " ", codeOf(err))
 		}
 		if code != c.code {
 			t.Errorf("%+v: %q, want %q", c.lim, code, c.code)
