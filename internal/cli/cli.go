@@ -92,7 +92,35 @@ Exit codes: ` + exitCodes,
 	root.AddCommand(commands(t)...)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("completion")
+	refuseUnknown(root)
+	root.Version = readBuild().String()
+	root.SetVersionTemplate("{{.Version}}\n")
 	return root
+}
+
+// refuseUnknown lets cobra's own commands fail where they would only print help.
+func refuseUnknown(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			show := c.Run
+			c.Run, c.RunE = nil, func(cmd *cobra.Command, args []string) error {
+				if found, _, err := root.Find(args); len(args) > 0 && (err != nil || found == root) {
+					return unknownCommand(root, args[0])
+				}
+				show(cmd, args)
+				return nil
+			}
+		case "completion":
+			c.Args = cobra.ArbitraryArgs
+			c.RunE = func(cmd *cobra.Command, args []string) error {
+				if len(args) > 0 {
+					return usagef("gridway completion bash, zsh, fish or powershell", "there is no completion for %q", args[0])
+				}
+				return cmd.Help()
+			}
+		}
+	}
 }
 
 // commands are listed here and nowhere else.

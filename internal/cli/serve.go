@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -145,7 +146,11 @@ func serve(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error 
 
 // startError says what to do about a gateway that does not start.
 func startError(t *term.Terminal, err error, admin string) error {
-	var bad *app.StartError
+	var (
+		bad    *app.StartError
+		file   *fs.PathError
+		socket *net.OpError
+	)
 	switch {
 	case errors.As(err, &bad):
 		printProblems(t, bad.Problems, nil)
@@ -154,12 +159,14 @@ func startError(t *term.Terminal, err error, admin string) error {
 		return hintError{err: err, hint: `a Gateway with gatewayClassName "gridway" opens listeners; "gridway check" says what became of each object`}
 	case errors.Is(err, app.ErrAdminTaken):
 		return hintError{err: err, hint: fmt.Sprintf("another gateway may be running (\"gridway status --admin %s\"); choose another address with --admin, or --admin off", admin)}
+	case errors.Is(err, adminapi.ErrTokenNeeded):
+		return hintError{err: err, hint: "put a token of 16 characters or more into a file, and name it with --admin-token-file"}
+	case errors.As(err, &file) && !errors.As(err, &socket):
+		return hintError{err: err, hint: "give files in folders that exist and that this user may use"}
 	case errors.Is(err, syscall.EADDRINUSE):
 		return hintError{err: err, hint: "another program has the port: stop it (\"ss -ltnp\" names it) or change the listener's port"}
 	case errors.Is(err, syscall.EACCES):
 		return hintError{err: err, hint: "ports below 1024 need the capability CAP_NET_BIND_SERVICE: setcap cap_net_bind_service=+ep $(command -v gridway)"}
-	case errors.Is(err, fs.ErrNotExist):
-		return hintError{err: err, hint: "give files or folders that exist"}
 	}
 	return err
 }

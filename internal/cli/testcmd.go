@@ -116,7 +116,7 @@ func findSuites(paths []string) (suites []*routetest.Suite, problems []store.Pro
 		})
 		if walkErr != nil {
 			if errors.Is(walkErr, fs.ErrNotExist) {
-				walkErr = hintError{err: walkErr, hint: "give files or folders that exist"}
+				walkErr = hintError{err: fmt.Errorf("%s: there is no such file or folder", root), hint: "give files or folders that exist"}
 			}
 			return nil, nil, walkErr
 		}
