@@ -12,7 +12,6 @@ import (
 // ended or one fails (RFC 9110 §7.8).
 func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 	down, up := x.Down.Conn(), x.up.Conn()
-	x.broken = true
 	x.Resp.Upgrade = x.Req.Arena.Copy(x.Resp.Upgrade)
 	if down == nil || x.Req.Upgrade == nil {
 		x.dropConn()
@@ -21,6 +20,7 @@ func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 		x.Fail(502, filter.UpstreamProtocolError, "the backend switched protocols without being asked")
 		return
 	}
+	x.broken = true
 	x.filterResponse()
 	if x.writeHead() == nil && x.Down.End(nil) == nil {
 		x.join(down, up)
