@@ -96,7 +96,9 @@ func (m *target) on() {
 			pause(context.Background(), 5*time.Millisecond)
 			continue
 		}
-		m.addr = l.Addr().String()
+		if m.srv == nil && m.addr == "127.0.0.1:0" { // never changes again: it is read without the lock
+			m.addr = l.Addr().String()
+		}
 		m.srv = &http.Server{Handler: http.HandlerFunc(answer)}
 		go func(srv *http.Server) {
 			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
