@@ -36,12 +36,14 @@ func TestWeightsOfEndpoints(t *testing.T) {
 			if got["d"] != 0 || got["a"]+got["b"]+got["c"] != n {
 				t.Errorf("%v", got)
 			}
-			slack := 0.05 * n
-			if algorithm == "PeakEWMA" { // prefers by latency too
-				slack = 0.25 * n
+			if algorithm == "PeakEWMA" { // latency counts as much as weight
+				if got["a"] == 0 || got["b"] == 0 || got["c"] < got["a"] {
+					t.Errorf("%v", got)
+				}
+				return
 			}
 			for i, name := range []string{"a", "b", "c"} {
-				if want := float64(n*weights[i]) / 8; math.Abs(float64(got[name])-want) > slack {
+				if want := float64(n*weights[i]) / 8; math.Abs(float64(got[name])-want) > 0.05*n {
 					t.Errorf("%s got %d, want about %.0f", name, got[name], want)
 				}
 			}
