@@ -66,11 +66,7 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 	}
 	took := time.Since(began)
 	problems := append(slices.Clone(snap.Problems), g.out.Problems...)
-	if findings, lintErr := lint.Check(cfg, snap.Set); lintErr != nil {
-		g.log.Warn("the configuration could not be looked through", "error", lintErr)
-	} else {
-		problems = append(problems, findings...)
-	}
+	problems = append(problems, g.lint(cfg, snap.Set)...)
 	changed := first || cfg != before.Config
 	known := map[string]bool{}
 	for _, p := range g.Problems() {
@@ -79,6 +75,17 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 	g.record(snap, problems, began, took, changed, err)
 	g.report(snap, problems, known, took, changed, err)
 	return err
+}
+
+// lint looks through a configuration that was applied, in the proxy's own tables.
+func (g *Gateway) lint(cfg *ir.Config, set *store.Set) []store.Problem {
+	built := g.plane.Snapshot()
+	return lint.CheckTables(cfg, set, func(name string) lint.Table {
+		if l := built.Listeners[name]; l != nil {
+			return l.Table
+		}
+		return nil
+	})
 }
 
 // record remembers what became of a snapshot.
@@ -101,7 +108,7 @@ func (g *Gateway) record(snap file.Snapshot, problems []store.Problem, began tim
 	}
 	s.unopened = unopened(cfg, open, err)
 	s.statuses = status.Program(g.out.Statuses, status.Progress{Revision: cfg.Revision, Serving: 1, Total: 1, Failed: failedSections(cfg, s.unopened)})
-	s.judgeVersions(snap.Set, problems, cfg.Revision, began)
+	s.judgeVersions(snap, problems, cfg.Revision, began)
 }
 
 // unopened lists listeners that have no socket.
@@ -140,7 +147,8 @@ func failedSections(cfg *ir.Config, unopened map[string]string) map[string]strin
 
 // judgeVersions finds out which objects are refused, since when, and which
 // revision brought the version that serves in their place.
-func (s *state) judgeVersions(set *store.Set, problems []store.Problem, revision uint64, now time.Time) {
+func (s *state) judgeVersions(snap file.Snapshot, problems []store.Problem, revision uint64, now time.Time) {
+	set := snap.Set
 	refused := map[store.Key]refusal{}
 	for _, p := range problems {
 		if p.Severity != store.Error || p.Object == (store.Key{}) {
@@ -155,6 +163,17 @@ func (s *state) judgeVersions(set *store.Set, problems []store.Problem, revision
 		}
 		r.why = append(r.why, p.Message)
 		refused[p.Object] = r
+	}
+	if s.versions != nil && len(refused)+len(s.refused) == 0 {
+		// Only what changed needs a look.
+		for _, k := range snap.Changed {
+			if o := set.Get(k); o == nil {
+				delete(s.versions, k)
+			} else if s.versions[k].hash != o.Hash {
+				s.versions[k] = version{hash: o.Hash, revision: revision}
+			}
+		}
+		return
 	}
 	versions := make(map[store.Key]version, set.Len())
 	for _, gk := range set.Kinds() {

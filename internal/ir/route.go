@@ -12,8 +12,9 @@ type Route struct {
 	// Created breaks ties between matches of equal precedence: the older route wins.
 	Created time.Time `json:"created,omitzero"`
 	Rules   []*Rule   `json:"rules"`
-	// Hash is a digest of everything in the route. Two routes with equal names
-	// and hashes are interchangeable, so a snapshot keeps what it built for one.
+	// Hash is a digest of everything in the route but the places in files. Two
+	// routes with equal names and hashes serve alike, so a snapshot keeps what it
+	// built for one.
 	Hash uint64 `json:"hash"`
 }
 

@@ -142,6 +142,20 @@ func TestRetryBackoffIsBounded(t *testing.T) {
 	}
 }
 
+// The back-off of an HTTPRoute is the least wait before a further try.
+func TestRetryBackoffOfRouteIsALeastWait(t *testing.T) {
+	t.Parallel()
+	app := failing(t, 2, status(503))
+	g := serveYAML(t, strings.Replace(edge("timeouts: {request: 10s}", app.addr), "  - backendRefs:", "  - retry: {attempts: 2, codes: [503], backoff: 150ms}\n    backendRefs:", 1))
+	within(t, 300*time.Millisecond, 5*time.Second, func() {
+		resp, _ := g.get("/")
+		want(t, resp, 200, "")
+	})
+	if n := app.requests.Load(); n != 3 {
+		t.Errorf("%d tries", n)
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	busy := func(w http.ResponseWriter, _ *http.Request) {

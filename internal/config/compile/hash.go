@@ -2,6 +2,7 @@ package compile
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -19,10 +20,39 @@ func hashOf(v any) uint64 {
 	return xxhash.Sum64(b)
 }
 
+// hashRoute leaves out the places in files, which say nothing about behaviour.
 func hashRoute(r *ir.Route) uint64 {
 	v := *r
-	v.Hash = 0
+	v.Hash, v.Ref = 0, unplaced(r.Ref)
+	v.Rules = make([]*ir.Rule, len(r.Rules))
+	for i, rule := range r.Rules {
+		u := *rule
+		u.Ref = unplaced(u.Ref)
+		u.Backends = slices.Clone(u.Backends)
+		for j := range u.Backends {
+			u.Backends[j].Ref = unplaced(u.Backends[j].Ref)
+		}
+		u.Policies = slices.Clone(u.Policies)
+		for j := range u.Policies {
+			u.Policies[j] = unplaced(u.Policies[j])
+		}
+		v.Rules[i] = &u
+	}
 	return hashOf(v)
+}
+
+func unplaced(r ir.Ref) ir.Ref {
+	r.File, r.Line, r.Column = "", 0, 0
+	return r
+}
+
+// samePlaces tells whether two routes of equal hash are also written at the
+// same places.
+func samePlaces(a, b *ir.Route) bool {
+	return a.Ref == b.Ref && slices.EqualFunc(a.Rules, b.Rules, func(x, y *ir.Rule) bool {
+		return x.Ref == y.Ref && slices.Equal(x.Policies, y.Policies) &&
+			slices.EqualFunc(x.Backends, y.Backends, func(m, n ir.BackendRef) bool { return m.Ref == n.Ref })
+	})
 }
 
 // hashCluster leaves out the endpoints, which change without a new cluster, and

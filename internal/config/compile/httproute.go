@@ -132,7 +132,7 @@ func (c *compiler) compileRoute(o *store.Object, before *routeState) *routeState
 		r.Hash = hashRoute(r)
 		if before != nil {
 			for _, old := range before.forms {
-				if old.Name == r.Name && old.Hash == r.Hash {
+				if old.Name == r.Name && old.Hash == r.Hash && samePlaces(old, r) {
 					rs.forms[i] = old
 				}
 			}

@@ -68,6 +68,11 @@ func Decode(doc Document) Result {
 // unmarshal parses the text. The parser is known to panic on some malformed
 // input; such input is then a syntax error like any other.
 func unmarshal(text []byte, root *yaml.Node) (err error) {
+	// The parser would take UTF-16, but files are cut into documents as UTF-8:
+	// all but the first document would be lost.
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		return errUTF16
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			err = errNotYAML

@@ -6,12 +6,15 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/gridway/gridway/internal/config/store"
 )
+
+var errUTF16 = errors.New("yaml: this is UTF-16; save the file as UTF-8")
 
 var errNotYAML = errors.New("yaml: this is not YAML")
 
@@ -33,6 +36,10 @@ func syntaxProblem(doc Document, err error) store.Problem {
 			p.Position.Line = doc.Line + line - 1
 		}
 	}
+	if errors.Is(err, errUTF16) {
+		p.Message, p.Remedy = strings.TrimPrefix(message, "yaml: "), ""
+		return p
+	}
 	if better := secondOpinion(doc.Text); better != nil {
 		message = better.GetMessage()
 		if t := better.GetToken(); t != nil && t.Position != nil {
@@ -41,9 +48,12 @@ func syntaxProblem(doc Document, err error) store.Problem {
 		}
 	}
 	p.Message = "not valid YAML: " + strings.TrimSpace(message)
-	if strings.Contains(string(doc.Text), "{{") {
+	switch {
+	case !utf8.Valid(doc.Text):
+		p.Remedy = "configuration is text in UTF-8; is this another kind of file?"
+	case strings.Contains(string(doc.Text), "{{"):
 		p.Remedy = "this looks like a template: render it first"
-	} else if strings.Contains(message, "'\t'") || strings.Contains(message, "cannot start any token") && strings.Contains(string(doc.Text), "\t") {
+	case strings.Contains(message, "'\t'") || strings.Contains(message, "cannot start any token") && strings.Contains(string(doc.Text), "\t"):
 		p.Remedy = "indent with spaces; YAML does not allow tabs there"
 	}
 	return p

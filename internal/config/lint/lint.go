@@ -22,18 +22,40 @@ import (
 // Check returns what is suspicious about a compiled configuration. The objects
 // it was compiled from are asked for positions.
 func Check(cfg *ir.Config, set *store.Set) ([]store.Problem, error) {
-	l := &linter{cfg: cfg, set: set}
-	if err := l.unreachable(); err != nil {
-		return nil, err
+	routes := make(map[string]*ir.Route, len(cfg.Routes))
+	for _, r := range cfg.Routes {
+		routes[r.Name] = r
 	}
+	tables := map[string]Table{}
+	for _, l := range cfg.Listeners {
+		t, err := build(l, routes)
+		if err != nil {
+			return nil, err
+		}
+		tables[l.Name] = t
+	}
+	return CheckTables(cfg, set, func(name string) Table { return tables[name] }), nil
+}
+
+// Table is the route table of a listener.
+type Table interface {
+	Shadowed() []route.Shadow
+}
+
+// CheckTables is Check for who has the tables of the configuration already. A
+// listener whose table is nil is left out.
+func CheckTables(cfg *ir.Config, set *store.Set, table func(listener string) Table) []store.Problem {
+	l := &linter{cfg: cfg, set: set, table: table}
+	l.unreachable()
 	l.unusedBackends()
 	l.weightless()
-	return l.problems, nil
+	return l.problems
 }
 
 type linter struct {
 	cfg      *ir.Config
 	set      *store.Set
+	table    func(listener string) Table
 	problems []store.Problem
 }
 
@@ -51,16 +73,27 @@ func (l *linter) problem(ref ir.Ref, group, field string, severity store.Severit
 }
 
 // unreachable names rules and matches that no request can reach.
-func (l *linter) unreachable() error {
-	live := map[*ir.Rule]bool{}
+func (l *linter) unreachable() {
 	var shadows []route.Shadow
-	for _, listener := range l.cfg.Listeners {
-		found, err := l.shadowed(listener, live)
-		if err != nil {
-			return err
+	deadIn := make([]map[*ir.Rule]bool, len(l.cfg.Listeners))
+	for i, listener := range l.cfg.Listeners {
+		deadIn[i] = map[*ir.Rule]bool{}
+		t := l.table(listener.Name)
+		if t == nil {
+			continue
+		}
+		found := t.Shadowed()
+		for _, s := range found {
+			if s.Dead {
+				deadIn[i][s.Rule] = true
+			}
 		}
 		shadows = append(shadows, found...)
 	}
+	if len(shadows) == 0 {
+		return
+	}
+	live := l.live(deadIn)
 	told := map[string]bool{}
 	for _, s := range shadows {
 		// A route may serve through several listeners: its rule is dead only if
@@ -81,29 +114,41 @@ func (l *linter) unreachable() error {
 				what+": "+s.Why, "make it more specific, or remove it")
 		}
 	}
-	return nil
 }
 
-// shadowed builds the table of a listener, and marks the rules that are live in it.
-func (l *linter) shadowed(listener *ir.Listener, live map[*ir.Rule]bool) ([]route.Shadow, error) {
+// live lists the rules that are attached to some listener and not dead in it.
+func (l *linter) live(deadIn []map[*ir.Rule]bool) map[*ir.Rule]bool {
 	routes := make(map[string]*ir.Route, len(l.cfg.Routes))
 	for _, r := range l.cfg.Routes {
 		routes[r.Name] = r
 	}
+	live := map[*ir.Rule]bool{}
+	for i, listener := range l.cfg.Listeners {
+		for _, s := range listener.Sections {
+			for _, a := range s.Routes {
+				if r := routes[a.Route]; r != nil {
+					for _, rule := range r.Rules {
+						if !deadIn[i][rule] {
+							live[rule] = true
+						}
+					}
+				}
+			}
+		}
+	}
+	return live
+}
+
+// build makes the table of a listener.
+func build(listener *ir.Listener, routes map[string]*ir.Route) (Table, error) {
 	var sections []route.Section[struct{}]
-	attached := map[*ir.Rule]bool{}
 	for _, s := range listener.Sections {
 		x := route.Section[struct{}]{Section: s}
 		for _, a := range s.Routes {
-			r := routes[a.Route]
-			if r == nil {
-				continue
-			}
-			x.Routes = append(x.Routes, route.Attached[struct{}]{
-				Route: r, Hostnames: a.Hostnames, Values: make([]struct{}, len(r.Rules)),
-			})
-			for _, rule := range r.Rules {
-				attached[rule] = true
+			if r := routes[a.Route]; r != nil {
+				x.Routes = append(x.Routes, route.Attached[struct{}]{
+					Route: r, Hostnames: a.Hostnames, Values: make([]struct{}, len(r.Rules)),
+				})
 			}
 		}
 		sections = append(sections, x)
@@ -112,16 +157,7 @@ func (l *linter) shadowed(listener *ir.Listener, live map[*ir.Rule]bool) ([]rout
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", listener.Name, err)
 	}
-	found := table.Shadowed()
-	for _, s := range found {
-		if s.Dead {
-			delete(attached, s.Rule)
-		}
-	}
-	for rule := range attached {
-		live[rule] = true
-	}
-	return found, nil
+	return table, nil
 }
 
 // ruleField is the field of a rule, from its ID "HTTPRoute/namespace/name/rules/INDEX".
@@ -136,20 +172,27 @@ func ruleField(r *ir.Rule) string {
 // unusedBackends names Backends that no route leads to. Services are left
 // alone: a cluster is full of those that are none of a gateway's business.
 func (l *linter) unusedBackends() {
-	used := map[string]bool{}
+	type name struct{ namespace, name string }
+	all := l.set.Kind("gridway.dev", "Backend")
+	used := make(map[name]bool, len(all))
+	use := func(r *ir.Ref) {
+		if r.Kind == "Backend" {
+			used[name{r.Namespace, r.Name}] = true
+		}
+	}
 	for _, c := range l.cfg.Clusters {
-		used[c.Ref.String()] = true
+		use(&c.Ref)
 	}
 	for _, r := range l.cfg.Routes {
 		for _, rule := range r.Rules {
-			for _, b := range rule.Backends {
-				used[b.Ref.String()] = true
+			for i := range rule.Backends {
+				use(&rule.Backends[i].Ref)
 			}
 		}
 	}
-	for _, o := range l.set.Kind("gridway.dev", "Backend") {
-		ref := ir.Ref{Kind: o.Key.Kind, Namespace: o.Key.Namespace, Name: o.Key.Name}
-		if !used[ref.String()] {
+	for _, o := range all {
+		if !used[name{o.Key.Namespace, o.Key.Name}] {
+			ref := ir.Ref{Kind: o.Key.Kind, Namespace: o.Key.Namespace, Name: o.Key.Name}
 			l.problem(ref, "gridway.dev", "", store.Note, "UnusedBackend", "no route leads to this Backend", "")
 		}
 	}

@@ -98,17 +98,18 @@ func (x *Exchange) mayResend(r *ir.Retry) bool {
 }
 
 // pause is the wait before the nth retry: what the upstream asks for, or an
-// exponential back-off with full jitter. It is not ok if the upstream asks for
-// more than the policy's bound, or if the exchange would end while it waits.
+// exponential back-off with full jitter, and never less than BackoffMin. It is
+// not ok if the upstream asks for more than the policy's bound, or if the
+// exchange would end while it waits.
 func (x *Exchange) pause(r *ir.Retry, f failure, n int) (d time.Duration, ok bool) {
-	d = retry.Backoff(r.BackoffBase, r.BackoffMax, n)
+	d = r.BackoffMin + retry.Backoff(r.BackoffBase, r.BackoffMax, n)
 	if r.RetryAfter && !f.failed() {
 		if v := x.Resp.Header.Get(httpmsg.NameRetryAfter); v != nil {
 			if after, ok := retry.After(v, time.Now()); ok {
 				if r.RetryAfterMax > 0 && after > r.RetryAfterMax {
 					return 0, false
 				}
-				d = after
+				d = max(after, r.BackoffMin)
 			}
 		}
 	}

@@ -39,13 +39,31 @@ type Shadow struct {
 func (t *Table[T]) Shadowed() []Shadow {
 	var out []Shadow
 	live := make(map[*ir.Rule]bool)
+	var clean []*host[T] // in which every target is live
 	for _, g := range t.ordered {
 		for _, h := range g.ordered {
 			if owner := t.owner(g, h.name); owner != g {
 				out = h.isolated(out, g, owner.sections[0])
 				continue
 			}
-			out = h.shadowed(out, g, live)
+			// Whether there is anything depends on the tree alone, which
+			// tables share while matches stay.
+			if h.tree.clean.Load() {
+				clean = append(clean, h)
+				continue
+			}
+			before := len(out)
+			if out = h.shadowed(out, g, live); len(out) == before {
+				h.tree.clean.Store(true)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	for _, h := range clean {
+		for i := range h.targets {
+			live[h.targets[i].rule] = true
 		}
 	}
 	for i := range out {
@@ -57,6 +75,9 @@ func (t *Table[T]) Shadowed() []Shadow {
 // owner returns the group that serves every host of the hostname, or g itself
 // if some of them are left to it.
 func (t *Table[T]) owner(g *group[T], hostname string) *group[T] {
+	if len(t.ordered) == 1 {
+		return g
+	}
 	// For a wildcard, "*" stands for every label: only a section with the same
 	// or a wider wildcard takes all of its hosts.
 	probe := []byte(hostname)

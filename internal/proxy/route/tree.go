@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -19,6 +20,8 @@ type tree struct {
 	entries []entry
 	// patterns are for the next tree.
 	patterns patterns
+	// clean says that no match is shadowed; Shadowed finds that out.
+	clean atomic.Bool
 }
 
 // entry is one match of one rule. Entries of a span are in order of precedence.

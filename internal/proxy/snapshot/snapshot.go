@@ -23,6 +23,8 @@ type Snapshot struct {
 	Config    *ir.Config
 	Listeners map[string]*Listener // by ir.Listener.Name
 	rules     map[string]*builtRoute
+	// clusters is the generation of the set that rules hold clusters of.
+	clusters uint64
 }
 
 // Listener is what serves the connections of one socket.
@@ -85,10 +87,15 @@ func Build(cfg *ir.Config, prev *Snapshot, d Deps) (*Snapshot, error) {
 		Config:    cfg,
 		Listeners: make(map[string]*Listener, len(cfg.Listeners)),
 		rules:     make(map[string]*builtRoute, len(cfg.Routes)),
+		clusters:  d.Upstreams.Generation(),
 	}
+	sameClusters := prev != nil && prev.clusters == s.clusters
 	for _, r := range cfg.Routes {
 		if prev != nil {
-			if b := prev.rules[r.Name]; b != nil && b.reusable(r, d.Upstreams) {
+			if b := prev.rules[r.Name]; b != nil && b.same(r) && (sameClusters || b.current(d.Upstreams)) {
+				if b.route != r { // the same in another place of its file
+					b = &builtRoute{route: r, rules: b.rules}
+				}
 				s.rules[r.Name] = b
 				continue
 			}
@@ -107,11 +114,13 @@ func Build(cfg *ir.Config, prev *Snapshot, d Deps) (*Snapshot, error) {
 	return s, errors.Join(errs...)
 }
 
-// reusable tells whether r is what b was built from and its clusters still run.
-func (b *builtRoute) reusable(r *ir.Route, set *upstream.Set) bool {
-	if b.route != r && (b.route.Hash != r.Hash || r.Hash == 0) {
-		return false
-	}
+// same tells whether r is what b was built from, but for its place in a file.
+func (b *builtRoute) same(r *ir.Route) bool {
+	return b.route == r || b.route.Hash == r.Hash && r.Hash != 0
+}
+
+// current tells whether the clusters of b still run.
+func (b *builtRoute) current(set *upstream.Set) bool {
 	for _, rule := range b.rules {
 		for i := range rule.Backends {
 			if be := &rule.Backends[i]; !sameCluster(be.Cluster, be.IR.Cluster, set) || !sameMirrors(be.Mirrors, set) {

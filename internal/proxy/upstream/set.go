@@ -22,6 +22,8 @@ type Set struct {
 	log      *slog.Logger
 	keeper   *keeper
 	clusters atomic.Pointer[map[string]*Cluster]
+	// generation counts the changes of which cluster a name leads to.
+	generation atomic.Uint64
 
 	mu     sync.Mutex // guards changes of clusters
 	closed bool
@@ -43,6 +45,10 @@ func New(opts Options) *Set {
 
 // Cluster returns the cluster of that name, or nil.
 func (s *Set) Cluster(name string) *Cluster { return (*s.clusters.Load())[name] }
+
+// Generation is the same as long as every name leads to the cluster that it led
+// to before.
+func (s *Set) Generation() uint64 { return s.generation.Load() }
 
 // Clusters returns all clusters by name, to be read only.
 func (s *Set) Clusters() map[string]*Cluster { return *s.clusters.Load() }
@@ -66,6 +72,7 @@ func (s *Set) Apply(clusters []*ir.Cluster) error {
 	next := make(map[string]*Cluster, len(clusters))
 	replaced := make(map[*Cluster]*Cluster)
 	var errs []error
+	different := false
 	for _, cfg := range clusters {
 		if next[cfg.Name] != nil {
 			errs = append(errs, fmt.Errorf("cluster %s: named twice", cfg.Name))
@@ -90,6 +97,10 @@ func (s *Set) Apply(clusters []*ir.Cluster) error {
 			replaced[was] = c
 		}
 		next[cfg.Name] = c
+		different = true
+	}
+	if len(old) != len(next) || different {
+		s.generation.Add(1)
 	}
 	s.clusters.Store(&next)
 	for name, c := range old {

@@ -52,6 +52,7 @@ type Registry struct {
 	listeners map[string]*Listener
 	gauges    func(yield func(cluster string, g ClusterGauges))
 	accessLog func() AccessLogStats
+	kept      *ir.Config // by the last Keep
 }
 
 // New returns an empty Registry.
@@ -115,24 +116,64 @@ func (r *Registry) Listener(name string) *Listener {
 // exposed for Grace and then removed; whatever comes back within that time
 // goes on counting where it was. Handles that are still held stay usable.
 func (r *Registry) Keep(cfg *ir.Config) {
-	rules, clusters, listeners := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, route := range cfg.Routes {
-		for _, rule := range route.Rules {
-			rules[rule.ID] = true
-		}
-	}
-	for _, c := range cfg.Clusters {
-		clusters[c.Name] = true
-	}
+	listeners := map[string]bool{}
 	for _, l := range cfg.Listeners {
 		listeners[l.Name] = true
 	}
 	now := r.opt.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	keep(r.routes, rules, now)
-	keep(r.clusters, clusters, now)
+	before := r.kept
+	if before == nil {
+		before = &ir.Config{}
+	}
+	r.kept = cfg
+	// Nearly every configuration differs from the one before in a route or two.
+	if sameNames(before.Routes, cfg.Routes, func(x *ir.Route) string { return x.Name }) {
+		for i, is := range cfg.Routes {
+			if was := before.Routes[i]; was != is {
+				eachRule(was, func(id string) { leave(r.routes, id, now) })
+				eachRule(is, func(id string) { stay(r.routes, id) })
+			}
+		}
+	} else {
+		rules := make(map[string]bool, len(cfg.Routes))
+		for _, route := range cfg.Routes {
+			eachRule(route, func(id string) { rules[id] = true })
+		}
+		keep(r.routes, rules, now)
+	}
+	if !sameNames(before.Clusters, cfg.Clusters, func(x *ir.Cluster) string { return x.Name }) {
+		clusters := make(map[string]bool, len(cfg.Clusters))
+		for _, c := range cfg.Clusters {
+			clusters[c.Name] = true
+		}
+		keep(r.clusters, clusters, now)
+	}
 	keep(r.listeners, listeners, now)
+}
+
+func eachRule(route *ir.Route, do func(id string)) {
+	for _, rule := range route.Rules {
+		do(rule.ID)
+	}
+}
+
+// sameNames tells whether two lists name the same things in the same order.
+func sameNames[T any](before, now []*T, name func(*T) string) bool {
+	return len(before) > 0 && slices.EqualFunc(before, now, func(a, b *T) bool { return a == b || name(a) == name(b) })
+}
+
+func leave[H interface{ lifetime() *life }](m map[string]H, name string, now time.Time) {
+	if h, ok := m[name]; ok && h.lifetime().gone.IsZero() {
+		h.lifetime().gone = now
+	}
+}
+
+func stay[H interface{ lifetime() *life }](m map[string]H, name string) {
+	if h, ok := m[name]; ok {
+		h.lifetime().gone = time.Time{}
+	}
 }
 
 func keep[H interface{ lifetime() *life }](m map[string]H, live map[string]bool, now time.Time) {

@@ -197,6 +197,8 @@ func (a *assembler) finish() {
 		put = append(put, o)
 		if b == nil || b.Hash != o.Hash {
 			s.Changed = append(s.Changed, o.Key)
+		} else {
+			a.g.moved++
 		}
 	}
 	if a.before.Len()+added(put, a.before) > len(a.order) {

@@ -24,6 +24,9 @@ type Options struct {
 	// bring errors: editors that write in place leave files short for a moment.
 	// Default: 150 ms.
 	Settle time.Duration
+	// Moved is how long the new places of objects that did not change otherwise
+	// may come after the change that moved them, if there are many. Default: 1 s.
+	Moved time.Duration
 	// MaxWait is the longest time that changes without a pause put off reading.
 	// Default: 1 s.
 	MaxWait time.Duration
@@ -44,6 +47,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Settle == 0 {
 		o.Settle = 150 * time.Millisecond
+	}
+	if o.Moved == 0 {
+		o.Moved = time.Second
 	}
 	if o.MaxWait == 0 {
 		o.MaxWait = time.Second

@@ -38,6 +38,8 @@ func (r *reader) patch(g *generation) bool {
 				put = append(put, o)
 				if o.Hash != b.Hash {
 					changed = append(changed, o.Key)
+				} else {
+					g.moved++
 				}
 			}
 		}

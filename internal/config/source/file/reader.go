@@ -47,6 +47,7 @@ type generation struct {
 	snapshot Snapshot
 	owner    map[store.Key]string // the file of each object
 	errors   int
+	moved    int // objects that are elsewhere and have not changed
 	// plain: every object of every document is in the set, and nothing else is.
 	plain bool
 }

@@ -37,9 +37,14 @@ func (w *Watcher) Load() (Snapshot, error) { return w.reader.first() }
 // first snapshot, and returns an error if there is none. Deliver is called in
 // Run's goroutine; changes during the call are seen after it.
 //
-// A change is read when nothing has changed for Options.Quiet. If it would
+// A change is read when nothing has changed for Options.Quiet, or a fifth of
+// that if files were only renamed into place, since those are whole. If it would
 // take objects away or bring errors, it must also be Options.Settle old, since
 // files that are written in place are short for a moment.
+//
+// When a line more or less moves thousands of objects, what really changed is
+// delivered at once, and the new places of the others in a second snapshot after
+// Options.Moved.
 func (w *Watcher) Run(ctx context.Context, deliver func(Snapshot)) error {
 	if w.reader.now == nil {
 		snapshot, err := w.Load()
@@ -48,7 +53,7 @@ func (w *Watcher) Run(ctx context.Context, deliver func(Snapshot)) error {
 		}
 		deliver(snapshot)
 	}
-	run := &watchRun{reader: w.reader, deliver: deliver, touched: map[string]bool{}}
+	run := &watchRun{reader: w.reader, deliver: deliver, touched: map[string]bool{}, delivered: w.reader.now.snapshot.Set}
 	defer run.close()
 	return run.loop(ctx)
 }
@@ -63,6 +68,11 @@ type watchRun struct {
 	touched map[string]bool // files that the system said have changed
 	first   time.Time       // of the changes that are not yet read; zero if there are none
 	last    time.Time
+	written bool // some of them were made in place
+
+	delivered *store.Set  // as the receiver has it
+	lagging   bool        // delivered lacks new places of objects
+	moved     *time.Timer // runs while lagging
 }
 
 func (r *watchRun) close() {
@@ -91,6 +101,9 @@ func (r *watchRun) loop(ctx context.Context) error {
 	// What changed between the first reading and the start of the watch.
 	quiet := time.NewTimer(0)
 	defer quiet.Stop()
+	r.moved = time.NewTimer(time.Hour)
+	r.moved.Stop()
+	defer r.moved.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -101,7 +114,8 @@ func (r *watchRun) loop(ctx context.Context) error {
 				continue
 			}
 			r.touch(e.Name)
-			quiet.Reset(r.pause(opts.Quiet))
+			r.written = r.written || e.Has(fsnotify.Write)
+			quiet.Reset(r.pause(r.quiet()))
 		case err, ok := <-failures:
 			if !ok {
 				failures = nil
@@ -114,13 +128,18 @@ func (r *watchRun) loop(ctx context.Context) error {
 				}
 			}
 			r.touch("")
-			quiet.Reset(r.pause(opts.Quiet))
+			r.written = true
+			quiet.Reset(r.pause(r.quiet()))
 		case <-ticker.C:
 			if r.first.IsZero() {
 				r.read(quiet)
 			}
 		case <-quiet.C:
 			r.read(quiet)
+		case <-r.moved.C:
+			places := r.reader.now.snapshot
+			places.Changed = nil
+			r.hand(places)
 		}
 	}
 }
@@ -134,6 +153,15 @@ func (r *watchRun) touch(path string) {
 	if path != "" {
 		r.touched[filepath.Clean(path)] = true
 	}
+}
+
+// quiet is how long there must be no further change. Files that were renamed
+// into place are whole, so a short pause is enough for others that come along.
+func (r *watchRun) quiet() time.Duration {
+	if r.written {
+		return r.reader.opts.Quiet
+	}
+	return r.reader.opts.Quiet / 5
 }
 
 // pause is the wait before the changes are read: d, but no longer than
@@ -162,12 +190,47 @@ func (r *watchRun) read(again *time.Timer) {
 		}
 	}
 	clear(r.touched)
-	r.first, r.last = time.Time{}, time.Time{}
+	r.first, r.last, r.written = time.Time{}, time.Time{}, false
 	before := r.reader.now.snapshot
 	r.reader.now = g
-	if g.snapshot.Set != before.Set || !slices.Equal(g.snapshot.Problems, before.Problems) {
-		r.deliver(g.snapshot)
+	if g.snapshot.Set == before.Set && slices.Equal(g.snapshot.Problems, before.Problems) {
+		return
 	}
+	r.lagging = r.lagging || g.moved >= manyMoved
+	if !r.lagging || len(g.snapshot.Changed) == 0 {
+		r.hand(g.snapshot)
+		return
+	}
+	soon := g.snapshot
+	soon.Set = pick(r.delivered, g.snapshot.Set, g.snapshot.Changed)
+	r.hand(soon)
+	r.lagging = true
+	r.moved.Reset(opts.Moved)
+}
+
+// hand delivers a snapshot.
+func (r *watchRun) hand(s Snapshot) {
+	r.moved.Stop()
+	r.lagging = false
+	r.delivered = s.Set
+	r.deliver(s)
+}
+
+// manyMoved is how many objects must have moved for their places to come later.
+const manyMoved = 100
+
+// pick returns before with the objects of after that have these keys.
+func pick(before, after *store.Set, keys []store.Key) *store.Set {
+	var put []*store.Object
+	var removed []store.Key
+	for _, k := range keys {
+		if o := after.Get(k); o != nil {
+			put = append(put, o)
+		} else {
+			removed = append(removed, k)
+		}
+	}
+	return before.With(put, removed)
 }
 
 // watch makes the watched folders these. A folder that cannot be watched is
