@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,9 @@ import (
 	"github.com/gridway/gridway/internal/wire/tlsx"
 )
 
+// acceptGrace bounds how long a drain goes on accepting what keeps coming.
+const acceptGrace = 100 * time.Millisecond
+
 // Listener is one open socket with the connections that came from it.
 type Listener struct {
 	name      string
@@ -38,11 +42,15 @@ type Listener struct {
 	tls      atomic.Pointer[tls.Config]
 	draining atomic.Bool
 	active   atomic.Int64
+	acceptBy atomic.Int64 // once draining: when nothing more is accepted
 
 	mu     sync.Mutex
 	conns  map[*http1.Conn]struct{} // guarded by mu
 	server *tlsx.Server             // guarded by mu; nil without TLS
+	ending bool                     // guarded by mu; idle connections are not waited for
 	closed bool                     // guarded by mu
+	// refusing bounds the connections over the limit that are told so.
+	refusing chan struct{}
 
 	accepting sync.WaitGroup
 	serving   sync.WaitGroup
@@ -67,7 +75,7 @@ func Open(ctx context.Context, l *ir.Listener, o Options) (*Listener, error) {
 	}
 	return &Listener{
 		name: l.Name, socket: socket, pipeline: o.Pipeline, log: o.Log, stapler: o.Stapler, idleGrace: o.IdleGrace,
-		conns: map[*http1.Conn]struct{}{},
+		conns: map[*http1.Conn]struct{}{}, refusing: make(chan struct{}, maxRefusing),
 	}, nil
 }
 
@@ -116,7 +124,8 @@ func (l *Listener) accept() {
 	for {
 		conn, err := l.socket.Accept()
 		switch {
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+			l.socket.Close()
 			return
 		case err != nil:
 			l.current.Load().Metrics.AcceptError()
@@ -128,6 +137,9 @@ func (l *Listener) accept() {
 		}
 		pause = 0
 		l.admit(conn)
+		if l.draining.Load() {
+			l.acceptWaiting()
+		}
 	}
 }
 
@@ -138,7 +150,7 @@ func (l *Listener) admit(conn net.Conn) {
 	if limit := s.IR.Client.MaxConnections; limit > 0 && n > int64(limit) {
 		l.active.Add(-1)
 		s.Metrics.Rejected(metric.RejectConnectionLimit)
-		refuseConnection(conn, s)
+		l.refuse(conn, s)
 		return
 	}
 	s.Metrics.Accepted()
@@ -147,15 +159,6 @@ func (l *Listener) admit(conn net.Conn) {
 		defer s.Metrics.Closed()
 		l.serve(netx.New(conn), s)
 	})
-}
-
-// refuseConnection tells an HTTP client why, as far as that goes without waiting.
-func refuseConnection(conn net.Conn, s *snapshot.Listener) {
-	if s.IR.Protocol == ir.HTTP && s.IR.Client.ProxyProtocol == ir.ProxyProtocolOff {
-		conn.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-		conn.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nServer: gridway\r\nX-Gridway-Reason: ConnectionLimit\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
-	}
-	conn.Close()
 }
 
 func (l *Listener) serve(nc *netx.Conn, s *snapshot.Listener) {
@@ -174,6 +177,7 @@ func (l *Listener) serve(nc *netx.Conn, s *snapshot.Listener) {
 		begun := time.Now()
 		if err := nc.HandshakeServer(config, handshakeBy(client)); err != nil {
 			s.Metrics.HandshakeFailed(handshakeFailure(err))
+			refusePlain(nc, err)
 			nc.Close()
 			return
 		}
@@ -220,6 +224,9 @@ func (l *Listener) add(c *http1.Conn) bool {
 		return false
 	}
 	l.conns[c] = struct{}{}
+	if l.ending {
+		c.EndIdle()
+	}
 	return true
 }
 
@@ -233,8 +240,9 @@ func (l *Listener) remove(c *http1.Conn) {
 // ends. It returns when every connection is closed, with an error if some had
 // to be cut off.
 func (l *Listener) Drain(ctx context.Context) error {
+	l.acceptBy.Store(netx.After(acceptGrace))
 	l.draining.Store(true)
-	l.socket.Close()
+	l.acceptWaiting()
 	l.accepting.Wait()
 	done := make(chan struct{})
 	go func() {
@@ -249,6 +257,9 @@ func (l *Listener) Drain(ctx context.Context) error {
 		case <-done:
 			return err
 		case <-idle.C:
+			l.mu.Lock()
+			l.ending = true
+			l.mu.Unlock()
 			l.each((*http1.Conn).EndIdle)
 		case <-ctx.Done():
 			if n := l.Active(); n > 0 {
@@ -261,6 +272,17 @@ func (l *Listener) Drain(ctx context.Context) error {
 			<-done
 			return err
 		}
+	}
+}
+
+// acceptWaiting lets the accept loop end as soon as no connection comes for a
+// moment. Closing the socket at once would reset those that the kernel has
+// accepted already.
+func (l *Listener) acceptWaiting() {
+	const moment = 2 * time.Millisecond
+	d, ok := l.socket.(interface{ SetDeadline(time.Time) error })
+	if !ok || netx.Monotonic() > l.acceptBy.Load() || d.SetDeadline(time.Now().Add(moment)) != nil {
+		l.socket.Close()
 	}
 }
 

@@ -62,9 +62,10 @@ type Exchange struct {
 	ask  upstream.Ask
 	gone func() bool // Down.Gone, made once
 
-	headSent bool
-	status   int   // as the client saw it
-	sent     int64 // body bytes to the client
+	continued bool // 100 (Continue) was sent
+	headSent  bool
+	status    int   // as the client saw it
+	sent      int64 // body bytes to the client
 	// broken: the client's connection cannot be used again.
 	broken bool
 
@@ -136,7 +137,7 @@ func (x *Exchange) clear() {
 	x.avoid = x.avoid[:0]
 	x.endpoint = nil
 	x.picked.Store(nil)
-	x.headSent, x.broken = false, false
+	x.continued, x.headSent, x.broken = false, false, false
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
 	x.trace = trace.Context{}

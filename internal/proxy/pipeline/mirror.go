@@ -121,6 +121,7 @@ func (x *Exchange) startMirror(m *snapshot.Mirror) {
 	if host := m.Cluster.Config().Host; host != "" {
 		copied.req.SetHost([]byte(host))
 	}
+	copied.req.Upgrade = nil // nobody would speak the other protocol
 	if x.body.whole {
 		copied.queue = append(copied.queue, x.body.first...)
 		copied.ended = true
@@ -192,7 +193,7 @@ func (c *mirror) run(all *Mirroring) {
 	by := now() + int64(mirrorTimeout)
 	conn, _, err := e.ConnectChecked(by)
 	if err != nil {
-		c.cluster.Done(e, upstream.Outcome{Kind: upstream.ConnectFailure})
+		c.cluster.Done(e, upstream.Outcome{Kind: connectFailure(err).kind})
 		return
 	}
 	conn.SetReadBy(by)
@@ -221,15 +222,17 @@ func (c *mirror) run(all *Mirroring) {
 
 func (c *mirror) exchange(s *http1.Stream, resp *httpmsg.Response) error {
 	piece, end, dropped := c.take()
+	if dropped { // a copy with a hole must not look whole
+		return io.ErrShortWrite
+	}
 	if err := s.Send(&c.req, piece, end); err != nil {
 		return err
 	}
 	for !end {
-		if dropped {
+		if piece, end, dropped = c.take(); dropped {
 			return io.ErrShortWrite
 		}
-		piece, end, dropped = c.take()
-		if err := s.SendBody(piece, end && !dropped, nil); err != nil {
+		if err := s.SendBody(piece, end, nil); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -58,12 +59,12 @@ func noBody(status int) bool { return status == 204 || status == 304 }
 // "request_id" as extension members.
 func appendProblem(dst []byte, l *filter.LocalReply, id []byte) []byte {
 	dst = append(dst, `{"type":"about:blank","title":`...)
-	dst = strconv.AppendQuote(dst, httpmsg.StatusText(l.Status))
+	dst = appendJSON(dst, httpmsg.StatusText(l.Status))
 	dst = append(dst, `,"status":`...)
 	dst = strconv.AppendInt(dst, int64(l.Status), 10)
 	if l.Detail != "" {
 		dst = append(dst, `,"detail":`...)
-		dst = strconv.AppendQuote(dst, l.Detail)
+		dst = appendJSON(dst, l.Detail)
 	}
 	dst = append(dst, `,"reason":"`...)
 	dst = append(dst, l.Reason.String()...)
@@ -73,4 +74,22 @@ func appendProblem(dst []byte, l *filter.LocalReply, id []byte) []byte {
 		dst = append(append(dst, id...), '"')
 	}
 	return append(dst, '}', '\n')
+}
+
+// appendJSON appends s as a JSON string (RFC 8259 §7); what is not UTF-8 in it
+// becomes U+FFFD.
+func appendJSON(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, r := range s {
+		switch {
+		case r == '"', r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+		default:
+			dst = utf8.AppendRune(dst, r)
+		}
+	}
+	return append(dst, '"')
 }

@@ -278,10 +278,17 @@ func (x *Exchange) client(err error) error {
 	return err
 }
 
-// inform passes an interim response on (RFC 9110 §15.2). HTTP/1.0 has none.
+// inform passes an interim response on (RFC 9110 §15.2). HTTP/1.0 has none, and
+// a client that sends its body already, to an earlier try, needs no 100.
 func (x *Exchange) inform() error {
 	if x.Req.Version < httpmsg.HTTP11 {
 		return nil
+	}
+	if x.Resp.Status == 100 {
+		if x.continued || x.bodyRead.Load() > 0 {
+			return nil
+		}
+		x.continued = true
 	}
 	h1.StripHopByHop(&x.Resp.Header)
 	return x.client(x.Down.Inform(&x.Resp))

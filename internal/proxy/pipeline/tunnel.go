@@ -13,11 +13,13 @@ import (
 func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 	down, up := x.Down.Conn(), x.up.Conn()
 	x.Resp.Upgrade = x.Req.Arena.Copy(x.Resp.Upgrade)
-	if down == nil || x.Req.Upgrade == nil {
+	if down == nil || x.Req.Upgrade == nil || !x.pump.complete() {
+		// In the middle of the request's body nobody could tell where the other
+		// protocol begins.
 		x.dropConn()
 		c.Done(x.endpoint, upstream.Outcome{Kind: upstream.Reset})
 		x.Resp.Reset()
-		x.Fail(502, filter.UpstreamProtocolError, "the backend switched protocols without being asked")
+		x.Fail(502, filter.UpstreamProtocolError, "the backend switched protocols without being asked, or too early")
 		return
 	}
 	x.broken = true

@@ -9,16 +9,28 @@ var hopByHop = httpmsg.MakeNameSet(
 	httpmsg.NameTransferEncoding, httpmsg.NameUpgrade, httpmsg.NameHTTP2Settings,
 )
 
+// neverNamed are the well-known fields that stay although Connection names
+// them. RFC 9110 §7.6.1 lets a recipient remove whatever is named, and forbids
+// senders to name what is meant for all recipients; one who does wants it lost
+// between who checked it and the server: who calls (credentials, cookies, the
+// forwarding fields, the origin that guards against forged requests), what the
+// content is, and what identifies the exchange. TE was reduced before, and the
+// framing is written anew; Content-Length tells the size of what HEAD did not
+// ask for.
+var neverNamed = httpmsg.MakeNameSet(
+	httpmsg.NameHost, httpmsg.NameContentLength, httpmsg.NameContentType, httpmsg.NameContentEncoding,
+	httpmsg.NameContentRange, httpmsg.NameTE, httpmsg.NameExpect, httpmsg.NameMaxForwards,
+	httpmsg.NameAuthorization, httpmsg.NameCookie, httpmsg.NameSetCookie, httpmsg.NameOrigin,
+	httpmsg.NameForwarded, httpmsg.NameXForwardedFor, httpmsg.NameXForwardedProto, httpmsg.NameXForwardedHost,
+	httpmsg.NameXForwardedPort, httpmsg.NameXForwardedPrefix, httpmsg.NameXRealIP, httpmsg.NameVia,
+	httpmsg.NameXRequestID, httpmsg.NameXCorrelationID, httpmsg.NameTraceparent, httpmsg.NameTracestate,
+	httpmsg.NameXAPIKey, httpmsg.NameCacheControl, httpmsg.NameStrictTransportSecurity,
+)
+
 // StripHopByHop removes what must not be forwarded: the hop-by-hop fields, and
-// fields that Connection names. TE is reduced to "trailers", the only member that
-// a proxy passes on, or removed. Trailer stays, since trailers are forwarded, and
-// so does Content-Length, which tells the size of what HEAD did not ask for;
-// otherwise the writers emit the framing from Body and Length.
-//
-// Of the fields that Connection names only those are removed that are not
-// well known: a sender must not name fields meant for all recipients
-// (RFC 9110 §7.6.1), and one that names Host, Cookie or X-Forwarded-For wants
-// them lost between the check and the server.
+// fields that Connection names, but for those whose loss would be an attack. TE
+// is reduced to "trailers", the only member that a proxy passes on, or removed.
+// Trailer stays, since trailers are forwarded.
 func StripHopByHop(h *httpmsg.Header) {
 	if h.Has(httpmsg.NameTE) {
 		if h.HasToken(httpmsg.NameTE, "trailers") {
@@ -38,21 +50,37 @@ func StripHopByHop(h *httpmsg.Header) {
 
 var trailers = []byte("trailers")
 
+// stripNamed goes by the number of the Connection field: removing others moves
+// it, but never past another of its kind.
 func stripNamed(h *httpmsg.Header) {
-	if !h.Has(httpmsg.NameOther) {
-		return
+	for nth := 0; ; nth++ {
+		list, ok := nthConnection(h, nth)
+		if !ok {
+			return
+		}
+		for item, rest := httpmsg.NextItem(list); item != nil; item, rest = httpmsg.NextItem(rest) {
+			id := httpmsg.LookupName(item)
+			switch {
+			case hopByHop.Has(id), neverNamed.Has(id): // the former go anyway
+			case id == httpmsg.NameOther:
+				h.DelName(item)
+			default:
+				h.Del(id)
+			}
+		}
 	}
-	// Fields move up when one is deleted, but what is before i stays, and the
-	// deleted ones are never Connection fields.
-	for i := 0; i < h.Len(); i++ {
+}
+
+func nthConnection(h *httpmsg.Header, n int) (value []byte, ok bool) {
+	for i := range h.Len() {
 		f := h.At(i)
 		if f.ID != httpmsg.NameConnection {
 			continue
 		}
-		for item, rest := httpmsg.NextItem(f.Value); item != nil; item, rest = httpmsg.NextItem(rest) {
-			if httpmsg.LookupName(item) == httpmsg.NameOther {
-				h.DelName(item)
-			}
+		if n == 0 {
+			return f.Value, true
 		}
+		n--
 	}
+	return nil, false
 }

@@ -11,6 +11,7 @@ import (
 type peek struct {
 	look func(fd uintptr)
 	poll bool // ask for the state of the socket instead of its next byte
+	half bool // with poll: a peer that has closed only its side is over too
 	b    [1]byte
 	pfd  pollFD
 	n    int
@@ -49,9 +50,12 @@ func (p *peek) at(fd uintptr) {
 	}
 }
 
-// pollHangup returns 0 if the peer has closed its side, 1 if not.
+// pollHangup returns 0 if the peer has gone, 1 if not.
 func (p *peek) pollHangup(fd uintptr) (int, error) {
-	p.pfd = pollFD{fd: int32(fd), events: pollRdHup}
+	p.pfd = pollFD{fd: int32(fd)}
+	if p.half {
+		p.pfd.events = pollRdHup
+	}
 	var now syscall.Timespec
 	_, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p.pfd)), 1,
 		uintptr(unsafe.Pointer(&now)), 0, 0, 0)
@@ -72,9 +76,9 @@ const (
 	lookNothing             // open and silent
 )
 
-func (c *Conn) look(poll bool) look {
+func (c *Conn) look(poll, half bool) look {
 	p := peeks.Get().(*peek)
-	p.poll = poll
+	p.poll, p.half = poll, half
 	err := c.raw.Control(p.look)
 	n, errno := p.n, p.err
 	peeks.Put(p)
@@ -91,11 +95,29 @@ func (c *Conn) look(poll bool) look {
 
 // Gone reports whether the peer closed its side or reset the connection,
 // without waiting and without taking bytes from the socket. On plain sockets a
-// peer that left bytes behind is not gone before they were read; with TLS,
-// where those may be no more than close_notify, it is. Any goroutine may ask.
-// Connections without a descriptor are never gone.
+// peer that closed its side but left bytes behind is not gone before they were
+// read; with TLS, where those may be no more than close_notify, it is. Any
+// goroutine may ask. Connections without a descriptor are never gone.
 func (c *Conn) Gone() bool {
-	return c.raw != nil && c.look(c.tls != nil) == lookOver
+	if c.raw == nil {
+		return false
+	}
+	if c.tls != nil {
+		return c.look(true, true) == lookOver
+	}
+	switch c.look(false, false) {
+	case lookOver:
+		return true
+	case lookData: // a reset is noticed although bytes wait
+		return c.look(true, false) == lookOver
+	}
+	return false
+}
+
+// HungUp is Gone for a peer that still has to send something: it is gone once
+// it has closed its side, whatever it left behind.
+func (c *Conn) HungUp() bool {
+	return c.raw != nil && c.look(true, true) == lookOver
 }
 
 // Stale reports whether an idle connection to an upstream cannot be used for
@@ -106,7 +128,7 @@ func (c *Conn) Stale() bool {
 		return false
 	}
 	if c.tls != nil { // session tickets may come at any time
-		return c.look(true) == lookOver
+		return c.look(true, true) == lookOver
 	}
-	return c.look(false) != lookNothing
+	return c.look(false, false) != lookNothing
 }

@@ -155,8 +155,14 @@ func (c *Conn) finish() bool {
 	return true
 }
 
-// Gone tells whether the client has closed or reset its side.
-func (c *Conn) Gone() bool { return c.nc.Gone() }
+// Gone tells whether the client has closed or reset its side. In the middle of
+// its body that counts although bytes are left: nobody may be reading them.
+func (c *Conn) Gone() bool {
+	if c.progress.Load() == bodyBegun {
+		return c.nc.HungUp()
+	}
+	return c.nc.Gone()
+}
 
 // Conn is the connection itself.
 func (c *Conn) Conn() *netx.Conn { return c.nc }

@@ -48,14 +48,13 @@ func (c *Conn) begin() {
 	c.kind, c.left, c.early = httpmsg.BodyNone, 0, nil
 }
 
-// awaitBytes waits for the first bytes of a request without holding a buffer.
+// awaitBytes waits for the first bytes of a request without holding a buffer. A
+// drain does not end that at once: a client that was promised another exchange
+// may have sent it already. EndIdle does.
 func (c *Conn) awaitBytes() bool {
 	if c.buf != nil {
 		c.buf.Release()
 		c.buf = nil
-	}
-	if c.host.Draining() && c.requests > 0 {
-		return false
 	}
 	client := &c.host.Current().IR.Client
 	c.nc.SetWatch(nil)

@@ -45,16 +45,17 @@ func (c *Conn) WriteHead(resp *httpmsg.Response) error {
 }
 
 // mayKeep tells whether what the client still has to send lets the connection
-// go on: a body that nobody has begun to read must be short, and one that
-// waits for 100 (Continue) may never come.
+// go on: a body that nobody has begun to read must be short, one that waits for
+// 100 (Continue) may never come, and one that is overtaken by its response is
+// not read to its end.
 func (c *Conn) mayKeep() bool {
 	if c.host.Draining() {
 		return false
 	}
 	switch c.progress.Load() {
-	case bodyBegun, bodyEnded:
+	case bodyEnded:
 		return true
-	case bodyBroken:
+	case bodyBegun, bodyBroken:
 		return false
 	}
 	req := &c.x.Req
