@@ -121,12 +121,20 @@ func (l *Listener) Active() int64 { return l.active.Load() }
 func (l *Listener) accept() {
 	const longest = time.Second
 	pause := time.Duration(0)
+	quiet := 0
 	for {
 		conn, err := l.socket.Accept()
 		switch {
-		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
-			l.socket.Close()
+		case errors.Is(err, net.ErrClosed):
 			return
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			// Once may mean that this goroutine, and not a client, was late.
+			if quiet++; quiet == 2 {
+				l.socket.Close()
+				return
+			}
+			l.acceptWaiting()
+			continue
 		case err != nil:
 			l.current.Load().Metrics.AcceptError()
 			// Out of descriptors or memory: others may give some back.
@@ -135,7 +143,7 @@ func (l *Listener) accept() {
 			time.Sleep(pause)
 			continue
 		}
-		pause = 0
+		pause, quiet = 0, 0
 		l.admit(conn)
 		if l.draining.Load() {
 			l.acceptWaiting()
@@ -240,6 +248,9 @@ func (l *Listener) remove(c *http1.Conn) {
 // ends. It returns when every connection is closed, with an error if some had
 // to be cut off.
 func (l *Listener) Drain(ctx context.Context) error {
+	if err := netx.HoldOff(l.socket); err != nil {
+		l.log.Debug("new connections may be reset by the drain", "listener", l.name, "error", err)
+	}
 	l.acceptBy.Store(netx.After(acceptGrace))
 	l.draining.Store(true)
 	l.acceptWaiting()
@@ -279,7 +290,7 @@ func (l *Listener) Drain(ctx context.Context) error {
 // moment. Closing the socket at once would reset those that the kernel has
 // accepted already.
 func (l *Listener) acceptWaiting() {
-	const moment = 2 * time.Millisecond
+	const moment = 3 * time.Millisecond
 	d, ok := l.socket.(interface{ SetDeadline(time.Time) error })
 	if !ok || netx.Monotonic() > l.acceptBy.Load() || d.SetDeadline(time.Now().Add(moment)) != nil {
 		l.socket.Close()

@@ -260,9 +260,18 @@ func (x *Exchange) dropConn() {
 	if conn == nil {
 		return
 	}
+	x.cutUpload(conn)
 	x.endpoint.Drop(conn)
 	x.pump.detach()
 	x.up.End()
+}
+
+// cutUpload resets a connection in the middle of a request's body: its end
+// would wait behind what an upstream that does not read has not taken yet.
+func (x *Exchange) cutUpload(conn *netx.Conn) {
+	if !x.pump.complete() {
+		_ = conn.Abort()
+	}
 }
 
 // endTry reports a failed try. The body's own failure explains it better.

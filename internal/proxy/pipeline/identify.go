@@ -27,7 +27,7 @@ func (x *Exchange) identify() bool {
 		x.setForwarded(trusted)
 	}
 	if client.Via != "" {
-		x.setVia(client.Via)
+		x.appendVia(&x.Req.Header, x.Req.Version, client.Via)
 	}
 	if client.RequestIDHeader != "" {
 		x.setRequestID(client, trusted)
@@ -179,14 +179,14 @@ func (x *Exchange) setForwarded(trusted bool) {
 	h.Set(httpmsg.NameForwarded, x.Req.Arena.Copy(b))
 }
 
-// setVia appends this hop, RFC 9110 §7.6.3.
-func (x *Exchange) setVia(pseudonym string) {
-	h := &x.Req.Header
+// appendVia adds this hop, which received the message with that version, RFC
+// 9110 §7.6.3.
+func (x *Exchange) appendVia(h *httpmsg.Header, received httpmsg.Version, pseudonym string) {
 	b := x.scratch[:0]
 	if h.Has(httpmsg.NameVia) {
 		b = append(h.AppendJoined(b, httpmsg.NameVia), ", "...)
 	}
-	b = append(b, byte('0'+x.Req.Version/10), '.', byte('0'+x.Req.Version%10), ' ')
+	b = append(b, byte('0'+received/10), '.', byte('0'+received%10), ' ')
 	b = append(b, pseudonym...)
 	x.scratch = b[:0]
 	h.Set(httpmsg.NameVia, x.Req.Arena.Copy(b))

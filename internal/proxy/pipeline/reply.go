@@ -11,6 +11,7 @@ import (
 var (
 	serverName  = []byte("gridway")
 	problemType = []byte("application/problem+json")
+	allowed     = []byte("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 )
 
 // replyLocal sends the reply that a filter or a failure has set.
@@ -31,6 +32,9 @@ func (x *Exchange) replyLocal() {
 	h.Set(httpmsg.NameDate, x.Listener.Clock.Date())
 	if local.Reason != filter.ReasonNone {
 		h.Set(httpmsg.NameXGridwayReason, x.Req.Arena.CopyString(local.Reason.String()))
+	}
+	if local.Status == 405 { // RFC 9110 §15.5.6
+		h.Set(httpmsg.NameAllow, allowed)
 	}
 	if x.RequestID != nil {
 		h.SetName(x.Listener.RequestIDHeader, x.RequestID)

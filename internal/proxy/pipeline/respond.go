@@ -32,6 +32,7 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 	}
 	x.up.Conn().SetReadBy(x.streamDeadline(x.clock))
 	h1.StripHopByHop(&x.Resp.Header)
+	x.markResponse()
 	if !x.bufferResponse(c, o) {
 		return
 	}
@@ -50,6 +51,18 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 		o.Kind = x.cutShort(err)
 	}
 	x.returnConn(c, o)
+}
+
+// markResponse adds what a gateway owes a response that it passes on: the date
+// of its arrival if it has none (RFC 9110 §6.6.1), and this hop in Via.
+func (x *Exchange) markResponse() {
+	h := &x.Resp.Header
+	if !h.Has(httpmsg.NameDate) {
+		h.AddID(httpmsg.NameDate, x.Listener.Clock.Date())
+	}
+	if via := x.Listener.IR.Client.Via; via != "" {
+		x.appendVia(h, x.Resp.Version, via)
+	}
 }
 
 // cutShort ends a response whose upstream failed in the middle, so that the

@@ -119,9 +119,14 @@ func (x *Exchange) pause(r *ir.Retry, f failure, n int) (d time.Duration, ok boo
 // discardResponse ends a try whose response is not passed on.
 func (x *Exchange) discardResponse(c *upstream.Cluster) {
 	status := x.Resp.Status
-	const drainPieces = 4
+	// The rest is worth a new connection, not a wait.
+	const (
+		drainPieces   = 4
+		drainPatience = 5 * time.Millisecond
+	)
+	x.up.Conn().SetReadBy(earlier(x.deadline, x.tick()+int64(drainPatience)))
 	for range drainPieces {
-		if _, err := x.up.ReadBody(); err != nil || !x.up.Buffered() {
+		if _, err := x.up.ReadBody(); err != nil {
 			break
 		}
 	}
@@ -140,6 +145,7 @@ func (x *Exchange) returnConn(c *upstream.Cluster, o upstream.Outcome) {
 	if x.pump.complete() && x.up.Reusable() {
 		x.endpoint.PutAt(conn, x.tick())
 	} else {
+		x.cutUpload(conn)
 		x.endpoint.Drop(conn)
 		x.pump.detach()
 	}
@@ -153,4 +159,12 @@ func (x *Exchange) replayBytes() int64 {
 		return r.MaxReplayBytes
 	}
 	return 0
+}
+
+// earlier of two deadlines, the first of which may be zero for none.
+func earlier(a, b int64) int64 {
+	if a == 0 {
+		return b
+	}
+	return min(a, b)
 }

@@ -38,6 +38,8 @@ func Listen(ctx context.Context, address string, opts ListenOptions) (net.Listen
 	// Accepted sockets inherit the listener's options on Linux, which saves
 	// four system calls for each connection that net would make.
 	lc := net.ListenConfig{KeepAlive: -1}
+	// Multipath TCP, which net asks for, takes no packet filter (see HoldOff).
+	lc.SetMultipathTCP(false)
 	if network != "unix" {
 		lc.Control = func(_, _ string, rc syscall.RawConn) error { return setListenOptions(rc, opts) }
 	}
