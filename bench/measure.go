@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"time"
 
 	"github.com/gridway/gridway/bench/load"
@@ -73,6 +76,13 @@ func (b *bench) measure(ctx context.Context, w workload) (report.Case, error) {
 			p.result.P50, p.result.P99 = res.Latency.Quantile(0.5), res.Latency.Quantile(0.99)
 			p.count(res)
 		}
+		if p.proc.AccessLog != "" {
+			lines, err := b.logged(ctx, p.proc.AccessLog)
+			if err != nil {
+				return c, err
+			}
+			p.result.Logged = float64(lines) / float64(p.result.Requests)
+		}
 		rss, err := proc.RSS(p.proc.PID())
 		if err != nil {
 			return c, err
@@ -103,11 +113,37 @@ func (b *bench) enter(ctx context.Context, w workload, spec peers.Spec) (*conten
 	if w.tls {
 		p.target.TLS = b.cert.Client()
 	}
-	if _, err := load.Closed(ctx, p.target, w.conns, b.warm); err != nil {
+	res, err := load.Closed(ctx, p.target, w.conns, b.warm)
+	if err != nil {
 		process.Stop()
 		return nil, fmt.Errorf("warm up %s: %w", spec.Label, err)
 	}
+	p.count(res)
 	return p, nil
+}
+
+// logged counts the lines of an access log when it has had time to be written.
+func (b *bench) logged(ctx context.Context, path string) (int, error) {
+	if err := wait(ctx, 1500*time.Millisecond); err != nil {
+		return 0, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	lines := 0
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := f.Read(buf)
+		lines += bytes.Count(buf[:n], []byte("\n"))
+		if err == io.EOF {
+			return lines, nil
+		}
+		if err != nil {
+			return lines, err
+		}
+	}
 }
 
 // cpuRound loads one proxy as much as it takes and counts what each request cost it.

@@ -61,9 +61,12 @@ type Lab struct {
 type Process struct {
 	Label string
 	Addr  string
-	cmd   *exec.Cmd
-	log   string
-	done  chan struct{} // closed when it has ended
+	// AccessLog is the file that it writes its access log to; "" if it has none.
+	AccessLog string
+
+	cmd  *exec.Cmd
+	log  string
+	done chan struct{} // closed when it has ended
 }
 
 // PID of the program.
@@ -148,14 +151,30 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 	if s.TLS != nil {
 		target.TLS = s.TLS.Client()
 	}
-	return l.Launch(ctx, s.Label, argv, target, l.Core)
+	process, err := l.Launch(ctx, s.Label, argv, target, l.Core)
+	if err == nil && s.Full {
+		process.AccessLog = l.accessLog(s)
+	}
+	return process, err
+}
+
+// accessLog is where the templates say that a proxy logs.
+func (l *Lab) accessLog(s Spec) string {
+	switch s.Kind {
+	case NGINX:
+		return filepath.Join(l.Dir, "nginx-access.log")
+	case HAProxy:
+		return filepath.Join(l.Dir, s.Label+".out")
+	default:
+		return filepath.Join(l.Dir, s.Label+"-access.log")
+	}
 }
 
 // gridway is the command line that every case uses.
 func (l *Lab) gridway(full bool, label, path string) []string {
 	log := "off"
 	if full {
-		log = filepath.Join(l.Dir, label+"-access.log")
+		log = l.accessLog(Spec{Kind: Gridway, Label: label})
 	}
 	return []string{l.Tools[Gridway], "run", path, "--admin", "unix:" + filepath.Join(l.Dir, label+".sock"), "--access-log", log, "--log-level", "warn", "--drain-timeout", "1s"}
 }

@@ -45,6 +45,10 @@ type Proxy struct {
 	Requests  int64         `json:"requests"`
 	Errors    int64         `json:"errors"`
 	Error     string        `json:"error,omitempty"` // the first
+	// Logged is the share of requests that are in the access log, where there is
+	// one; a little above 1, since requests that were in flight at the end of a
+	// round are logged and not counted.
+	Logged float64 `json:"logged,omitempty"`
 }
 
 // Measure is a figure of its own.

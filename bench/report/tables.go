@@ -23,6 +23,16 @@ func (c *Case) rows() table {
 			p.Label, spread(p.CPU, 1000), ratio, digits(p.RPS.Median), latency(p.P50), latency(p.P99), mebibytes(p.RSS), fmt.Sprint(p.Errors),
 		})
 	}
+	if slices.ContainsFunc(c.Proxies, func(p Proxy) bool { return p.Logged > 0 }) {
+		t[0] = append(slices.Clip(t[0]), "logged")
+		for i := range c.Proxies {
+			cell := none
+			if l := c.Proxies[i].Logged; l > 0 {
+				cell = fmt.Sprintf("%.1f %%", 100*l)
+			}
+			t[i+1] = append(t[i+1], cell)
+		}
+	}
 	return t
 }
 
