@@ -25,12 +25,11 @@ func (t table) text() string {
 	for _, row := range t {
 		for i, cell := range row {
 			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
-			switch {
-			case i == 0:
+			if i == 0 {
 				b.WriteString(cell + pad)
-			default:
-				b.WriteString("  " + pad + cell)
+				continue
 			}
+			b.WriteString("  " + pad + cell)
 		}
 		b.WriteByte('\n')
 	}
