@@ -41,8 +41,8 @@ func fullBacklog() (addr string, closer func(), err error) {
 	}
 	var open []net.Conn
 	for {
-		c, err := net.DialTimeout("tcp", addr, 100*time.Millisecond)
-		if err != nil {
+		c, full := net.DialTimeout("tcp", addr, 100*time.Millisecond)
+		if full != nil {
 			break
 		}
 		open = append(open, c)

@@ -59,7 +59,7 @@ func TestSlowEndpoint(t *testing.T) {
 		"RoundRobin":   {.30, .37},
 		"Random":       {.20, .45},
 		"LeastRequest": {0, .20},
-		"PeakEWMA":     {0, .10},
+		"PeakEWMA":     {0, .20},
 	} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()

@@ -314,7 +314,7 @@ func TestResponseBufferingFreesTheEndpoint(t *testing.T) {
 	c := g.dial() // does not read
 	c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	eventually(t, "the first has come", func() bool { return app.requests.Load() == 1 })
-	within(t, 0, 3*time.Second, func() {
+	within(t, 0, 3*patience, func() {
 		resp, body := g.get("/")
 		if resp.StatusCode != 200 || len(body) != 32<<20 {
 			t.Errorf("%d, %d bytes", resp.StatusCode, len(body))

@@ -40,15 +40,15 @@ func TestFaultAbort(t *testing.T) {
 func TestFaultDelay(t *testing.T) {
 	t.Parallel()
 	app := named(t, "ok")
-	g := serveYAML(t, edge(`fault: {delay: {duration: 100ms, percent: 30}}`, app.addr))
+	g := serveYAML(t, edge(`fault: {delay: {duration: 600ms, percent: 30}}`, app.addr))
 	const n = 200
 	var delayed atomic.Int64
-	g.parallel(n, 16, func(int) {
+	g.parallel(n, 64, func(int) {
 		begun := time.Now()
 		if resp, _, err := g.do(g.request("GET", "/", nil)); err != nil || resp.StatusCode != 200 {
 			t.Errorf("%v %v", resp, err)
 		}
-		if time.Since(begun) >= 100*time.Millisecond {
+		if time.Since(begun) >= 600*time.Millisecond {
 			delayed.Add(1)
 		}
 	})

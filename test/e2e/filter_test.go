@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // mirror is a server that remembers the bodies it gets.
@@ -58,7 +57,7 @@ func TestMirrors(t *testing.T) {
 `)))
 	const n = 300
 	long := strings.Repeat("0123456789abcdef", 10_000)
-	within(t, 0, 4*time.Second, func() {
+	within(t, 0, 2*patience, func() {
 		g.parallel(n, 8, func(i int) {
 			var body io.Reader = strings.NewReader("small")
 			sent := "small"

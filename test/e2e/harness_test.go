@@ -39,10 +39,8 @@ type gateway struct {
 	metrics *metric.Registry
 	log     *accesslog.Logger
 	entries *lockedBuffer
-	// addr is the first listener's address, and addrs every listener's by the
-	// port that the YAML gives it.
+	// addr is the first listener's address.
 	addr   string
-	addrs  map[int]string
 	client *http.Client
 
 	dir  string
@@ -106,14 +104,9 @@ func (g *gateway) apply(yaml string) {
 	if err := g.proxy.Apply(context.Background(), onLoopback(out.Config)); err != nil {
 		g.t.Fatalf("apply: %v", err)
 	}
-	g.addrs = map[int]string{}
-	open := g.proxy.Listening()
-	for i, l := range out.Config.Listeners {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(open[l.Name].Port())))
-		g.addrs[int(l.Port)] = addr
-		if i == 0 {
-			g.addr = addr
-		}
+	if g.addr == "" { // sockets stay open over reloads, and so does this
+		open := g.proxy.Listening()[out.Config.Listeners[0].Name]
+		g.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(int(open.Port())))
 	}
 }
 

@@ -31,7 +31,7 @@ func TestOutlierConsecutive5xx(t *testing.T) {
 	bad.failing.Store(true)
 	g := serveYAML(t, edge(`
 loadBalancer: {algorithm: RoundRobin, panicThreshold: 0}
-outlierDetection: {consecutive5xx: 3, interval: 50ms, baseEjection: 300ms}
+outlierDetection: {consecutive5xx: 3, interval: 50ms, baseEjection: 2s}
 `, bad.addr, good.addr))
 	eventually(t, "the failing endpoint is ejected", func() bool {
 		g.get("/")
@@ -48,9 +48,7 @@ outlierDetection: {consecutive5xx: 3, interval: 50ms, baseEjection: 300ms}
 		_, body := g.get("/")
 		return body == "bad"
 	})
-	if g.metric("gridway_cluster_outlier_returns_total") != 1 {
-		t.Error("no metric of its return")
-	}
+	eventually(t, "a metric tells of its return", func() bool { return g.metric("gridway_cluster_outlier_returns_total") == 1 })
 }
 
 // 500 is not a gateway error.
