@@ -106,6 +106,9 @@ func (w *walker) oneObject(n *yaml.Node, r *Result) {
 	case w.key.Name == "":
 		r.Unidentified = true
 	default:
+		if entry.kind == "HTTPRoute" && w.values <= maxValues {
+			w.regexes(n)
+		}
 		r.Broken = append(r.Broken, w.key)
 	}
 }

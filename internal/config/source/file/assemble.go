@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gridway/gridway/internal/config/store"
 )
@@ -161,7 +162,9 @@ func (a *assembler) problems(path string, s *fileState) {
 				if p.Object == (store.Key{}) && r.Unidentified {
 					extra = keptHere
 				}
-				if extra != "" && p.Remedy != "" {
+				if extra != "" && strings.HasSuffix(p.Remedy, "?") {
+					p.Remedy += " Until then " + strings.TrimPrefix(extra, "until then ")
+				} else if extra != "" && p.Remedy != "" {
 					p.Remedy += "; " + extra
 				} else if extra != "" {
 					p.Remedy = extra
