@@ -1,0 +1,132 @@
+package proxy_test
+
+import (
+	"bufio"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// fixedPeer answers each request with the same bytes and
+// allocates nothing on the way.
+func fixedPeer(t *testing.T, skip int, reply string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	out := []byte(reply)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				r := bufio.NewReaderSize(c, 16<<10)
+				for {
+					if !discardHead(r) {
+						return
+					}
+					if _, err := r.Discard(skip); err != nil {
+						return
+					}
+					if _, err := c.Write(out); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// discardHead reads to the blank line.
+func discardHead(r *bufio.Reader) bool {
+	for {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return false
+		}
+		if len(line) == 2 {
+			return true
+		}
+	}
+}
+
+// allocsPerRequest counts every allocation in the process while a client and an
+// upstream that make none exchange n requests through the proxy.
+func allocsPerRequest(t *testing.T, h *harness, request string, replyBody int) float64 {
+	t.Helper()
+	c := h.dial()
+	c.SetDeadline(time.Now().Add(12 * patience))
+	in := []byte(request)
+	r := bufio.NewReaderSize(c.Conn, 16<<10)
+	one := func() {
+		if _, err := c.Write(in); err != nil {
+			t.Fatal(err)
+		}
+		if !discardHead(r) {
+			t.Fatal("no response")
+		}
+		if _, err := r.Discard(replyBody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2000 {
+		one()
+	}
+	const n = 5000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range n {
+		one()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / n
+}
+
+// The whole request path, from socket to socket, allocates nothing. What is
+// left in the ceiling is for collections that empty the pools and for timers of
+// the runtime, far less than one in a hundred requests.
+func TestRequestPathAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	const ceiling = 0.05
+	const reply = "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
+	const get = "GET /a/path?with=query HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test/1.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nX-Custom: 1\r\n\r\n"
+	for _, tc := range []struct {
+		name    string
+		request string
+		body    int
+		change  func(*ir.Config)
+	}{
+		{"plain GET", get, 0, func(*ir.Config) {}},
+		{"small POST", "POST /a HTTP/1.1\r\nHost: example.com\r\nContent-Length: 4\r\n\r\nbody", 4, func(*ir.Config) {}},
+		{"everything on", get, 0, func(cfg *ir.Config) {
+			p := clientPolicy(cfg)
+			p.XForwarded, p.Forwarded, p.Via, p.RequestIDHeader = true, true, "edge", "X-Request-Id"
+			p.HeaderTimeout, p.IdleTimeout, p.RequestTimeout, p.BodyIdleTimeout = time.Minute, time.Minute, time.Minute, time.Minute
+			p.MaxConnections = 100
+			policy := &cfg.Routes[0].Rules[0].Policy
+			policy.Timeouts = ir.Timeouts{Request: time.Minute, PerTry: time.Minute, Idle: time.Minute}
+			policy.Retry = &ir.Retry{Attempts: 2, Statuses: []int{503}, ConnectFailure: true, Reset: true, Timeout: true, MaxReplayBytes: 1 << 16}
+			cfg.Clusters[0].Breaker = &ir.Breaker{MaxConnections: 100, MaxPending: 100, MaxRequests: 100}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := start(t, []string{fixedPeer(t, tc.body, reply)}, tc.change)
+			got := allocsPerRequest(t, h, tc.request, 5)
+			t.Logf("%.4f allocations per request", got)
+			if got > ceiling {
+				t.Errorf("%.3f allocations per request, want at most %v", got, ceiling)
+			}
+		})
+	}
+}
