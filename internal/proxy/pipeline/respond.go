@@ -181,9 +181,9 @@ func (x *Exchange) relaySpliced() (done bool, err error) {
 	if err := x.flush(); err != nil {
 		return false, err
 	}
+	down.SetWriteWithin(x.Listener.IR.Client.BodyIdleTimeout)
 	for {
 		up.SetReadBy(x.streamDeadline(x.tick()))
-		down.SetWriteBy(x.clientDeadline())
 		n, err := x.up.Splice(down, spliceStep)
 		x.sent += n
 		switch {
@@ -197,14 +197,6 @@ func (x *Exchange) relaySpliced() (done bool, err error) {
 			return true, x.endResponse(nil)
 		}
 	}
-}
-
-// clientDeadline is when the client must have taken the next piece.
-func (x *Exchange) clientDeadline() int64 {
-	if d := x.Listener.IR.Client.BodyIdleTimeout; d > 0 {
-		return x.clock + int64(d)
-	}
-	return 0
 }
 
 // relayFiltered copies a body through the filters that asked for it.

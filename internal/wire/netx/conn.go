@@ -122,7 +122,12 @@ func (c *Conn) Writev(a, b []byte) (int, error) {
 func (c *Conn) SetReadBy(t int64) { c.in.by = t }
 
 // SetWriteBy is SetReadBy for writes.
-func (c *Conn) SetWriteBy(t int64) { c.out.by = t }
+func (c *Conn) SetWriteBy(t int64) { c.out.by, c.out.within = t, 0 }
+
+// SetWriteWithin lets each write, or piece that is spliced, fail that has waited
+// for d; 0 lets it wait for ever. It replaces SetWriteBy, and writes that need
+// not wait never look at the clock.
+func (c *Conn) SetWriteWithin(d time.Duration) { c.out.by, c.out.within = 0, int64(max(d, 0)) }
 
 // SetWatch lets w be asked, about every 100 ms while a Read is blocked, whether
 // the read still has a point. Nil ends that.
@@ -212,7 +217,8 @@ func (c *Conn) LocalAddr() net.Addr {
 // SetDeadline sets both deadlines. Unlike net.Conn's it does not end a call
 // that already waits.
 func (c *Conn) SetDeadline(t time.Time) error {
-	c.in.by, c.out.by = monotonicOf(t), monotonicOf(t)
+	c.in.by = monotonicOf(t)
+	c.SetWriteBy(c.in.by)
 	return nil
 }
 
@@ -220,7 +226,7 @@ func (c *Conn) SetDeadline(t time.Time) error {
 func (c *Conn) SetReadDeadline(t time.Time) error { c.in.by = monotonicOf(t); return nil }
 
 // SetWriteDeadline is SetWriteBy for a time.Time.
-func (c *Conn) SetWriteDeadline(t time.Time) error { c.out.by = monotonicOf(t); return nil }
+func (c *Conn) SetWriteDeadline(t time.Time) error { c.SetWriteBy(monotonicOf(t)); return nil }
 
 func monotonicOf(t time.Time) int64 {
 	if t.IsZero() {

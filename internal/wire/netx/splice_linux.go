@@ -128,6 +128,7 @@ func (c *Conn) spliceThrough(p *pipe, dst *Conn, limit int) (int, error) {
 		return 0, io.EOF
 	}
 	dst.out.pipe, dst.out.n, dst.out.err = p, 0, nil
+	dst.beginWrite()
 	err = dst.waitWrite()
 	dst.out.pipe = nil
 	if err == nil && dst.out.err != nil {

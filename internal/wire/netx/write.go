@@ -9,8 +9,10 @@ import (
 
 // writer is the state of the write that is under way.
 type writer struct {
-	by    int64 // when writes shall fail, monotonic, 0 = never
-	armed int64 // when the runtime's timer fires, 0 = it is off
+	by int64 // when writes shall fail, monotonic, 0 = never
+	// within, if not zero, sets by for each write, once it blocks.
+	within int64
+	armed  int64 // when the runtime's timer fires, 0 = it is off
 
 	ready func(fd uintptr) bool // Conn.writeReady, made once
 	a, b  []byte                // what is left to write
@@ -27,6 +29,7 @@ func (c *Conn) writeRaw(a, b []byte) (int, error) {
 	if len(a) == 0 {
 		return 0, nil
 	}
+	c.beginWrite()
 	if c.raw == nil {
 		return c.writeGeneric(a, b)
 	}
@@ -63,8 +66,18 @@ func (c *Conn) writeExpired() error {
 	return c.setWriteTimer(c.out.by)
 }
 
+// beginWrite forgets the deadline of the write before.
+func (c *Conn) beginWrite() {
+	if c.out.within > 0 {
+		c.out.by = 0
+	}
+}
+
 // armWrite is called just before a write blocks.
 func (c *Conn) armWrite() {
+	if c.out.within > 0 && c.out.by == 0 {
+		c.out.by = Monotonic() + c.out.within
+	}
 	if c.out.by == 0 || c.out.armed != 0 && c.out.armed <= c.out.by {
 		return
 	}

@@ -155,11 +155,7 @@ func (c *Conn) write(p []byte) error {
 
 // limitWrite cuts off a client that does not read.
 func (c *Conn) limitWrite() {
-	if d := c.lst.IR.Client.BodyIdleTimeout; d > 0 {
-		c.nc.SetWriteBy(c.x.Clock() + int64(d))
-	} else {
-		c.nc.SetWriteBy(0)
-	}
+	c.nc.SetWriteWithin(c.lst.IR.Client.BodyIdleTimeout)
 }
 
 func (c *Conn) note(err error) error {
