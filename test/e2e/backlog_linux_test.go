@@ -40,11 +40,11 @@ func fullBacklog() (addr string, closer func(), err error) {
 		return "", nil, err
 	}
 	var open []net.Conn
-	for {
-		c, full := net.DialTimeout("tcp", addr, 100*time.Millisecond)
-		if full != nil {
-			break
-		}
+	dial := func() net.Conn {
+		c, _ := net.DialTimeout("tcp", addr, 100*time.Millisecond) // fails once it is full
+		return c
+	}
+	for c := dial(); c != nil; c = dial() {
 		open = append(open, c)
 	}
 	return addr, func() {
