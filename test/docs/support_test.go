@@ -19,9 +19,21 @@ func TestSupportTableIsComplete(t *testing.T) {
 		}
 	}
 	for _, kind := range []any{
-		gwv1.GatewayClassSpec{}, gwv1.GatewaySpec{}, gwv1.Listener{}, gwv1.ListenerTLSConfig{}, gwv1.AllowedRoutes{}, gwv1.GatewayBackendTLS{},
-		gwv1.FrontendTLSConfig{}, gwv1.ListenerSetSpec{}, gwv1.HTTPRouteSpec{}, gwv1.HTTPRouteRule{}, gwv1.HTTPRouteMatch{}, gwv1.HTTPRouteTimeouts{},
-		gwv1.HTTPRouteRetry{}, gwv1.BackendTLSPolicySpec{}, gwv1.BackendTLSPolicyValidation{},
+		gwv1.GatewayClassSpec{},
+		gwv1.GatewaySpec{},
+		gwv1.Listener{},
+		gwv1.ListenerTLSConfig{},
+		gwv1.AllowedRoutes{},
+		gwv1.GatewayBackendTLS{},
+		gwv1.FrontendTLSConfig{},
+		gwv1.ListenerSetSpec{},
+		gwv1.HTTPRouteSpec{},
+		gwv1.HTTPRouteRule{},
+		gwv1.HTTPRouteMatch{},
+		gwv1.HTTPRouteTimeouts{},
+		gwv1.HTTPRouteRetry{},
+		gwv1.BackendTLSPolicySpec{},
+		gwv1.BackendTLSPolicyValidation{},
 	} {
 		for _, f := range fields(reflect.TypeOf(kind)) {
 			if !words[f] {
