@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -251,5 +253,34 @@ func TestPlainHTTPOnATLSPort(t *testing.T) {
 	}
 	if _, err := tls.Dial("tcp", h.addr, &tls.Config{InsecureSkipVerify: true}); err == nil {
 		t.Error("a handshake without certificates succeeded")
+	}
+}
+
+// A client that does not take its response is reset after the limit, so that
+// not even the kernel keeps megabytes for it.
+func TestSlowReaderIsReset(t *testing.T) {
+	for _, framing := range []string{"Content-Length: 100000000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n5f5e100\r\n"} {
+		cut := make(chan struct{})
+		p := startPeer(t, func(c *peerConn) {
+			defer close(cut)
+			c.head()
+			c.say("HTTP/1.1 200 OK\r\n%s", framing)
+			block := bytes.Repeat([]byte("z"), 64<<10)
+			for range 1500 {
+				if _, err := c.Write(block); err != nil {
+					return
+				}
+			}
+		})
+		c := start(t, []string{p.addr}, func(cfg *ir.Config) { clientPolicy(cfg).BodyIdleTimeout = 100 * time.Millisecond }).dial()
+		c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		select {
+		case <-cut:
+		case <-time.After(patience):
+			t.Fatal("the upstream was not let go")
+		}
+		if _, err := io.Copy(io.Discard, c.r); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the client saw %v, want a reset", err)
+		}
 	}
 }

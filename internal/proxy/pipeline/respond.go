@@ -45,7 +45,7 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 		x.Flags |= filter.ClientGone.Flag()
 		o.Kind = upstream.Cancelled
 		if netx.IsTimeout(err) { // it was there, but did not take its response
-			x.Down.Abort()
+			x.cutOff()
 		}
 	default:
 		o.Kind = x.cutShort(err)
@@ -63,6 +63,15 @@ func (x *Exchange) markResponse() {
 	if via := x.Listener.IR.Client.Via; via != "" {
 		x.appendVia(h, x.Resp.Version, via)
 	}
+}
+
+// cutOff ends a client that is too slow. A reset frees what the kernel holds for
+// it; a close would let that wait for as long as the client likes.
+func (x *Exchange) cutOff() {
+	if conn := x.Down.Conn(); conn != nil {
+		_ = conn.Abort()
+	}
+	x.Down.Abort()
 }
 
 // cutShort ends a response whose upstream failed in the middle, so that the
