@@ -16,6 +16,8 @@ type Downstream interface {
 	// slice stays valid for the whole exchange. An error says that what is
 	// there of the body is not framed as it must be.
 	Whole() (body []byte, ok bool, err error)
+	// BeginBody says that another goroutine will call ReadBody from now on.
+	BeginBody()
 	// ReadBody returns the next piece of the request's body, valid until the
 	// next call, and io.EOF with or after the last one.
 	ReadBody() ([]byte, error)

@@ -44,6 +44,7 @@ func (p *pump) start(x *Exchange, s *http1.Stream) error {
 	p.target = s
 	if !p.running {
 		p.x, p.running, p.stopped = x, true, false
+		x.Down.BeginBody()
 		go p.run()
 		return nil
 	}

@@ -218,9 +218,13 @@ func (c *Conn) breakBody(err error) error {
 	return err
 }
 
+// BeginBody notes that the body is being read, before its reader runs: the
+// response may be faster.
+func (c *Conn) BeginBody() { c.progress.CompareAndSwap(bodyUnread, bodyBegun) }
+
 // ReadBody returns the next piece of the body.
 func (c *Conn) ReadBody() ([]byte, error) {
-	c.progress.CompareAndSwap(bodyUnread, bodyBegun)
+	c.BeginBody()
 	for {
 		if c.bodyDone {
 			c.progress.Store(bodyEnded)
