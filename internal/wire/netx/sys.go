@@ -6,29 +6,33 @@ import (
 	"unsafe"
 )
 
+// The sockets are non-blocking, so these calls return at once: the scheduler
+// need not be told that the thread may be away, which would cost as much as
+// parsing a header field. (That is what Raw means: no entersyscall.)
+
 func sysRead(fd int, p []byte) (int, error) {
 	for {
-		n, err := syscall.Read(fd, p)
-		if err == syscall.EINTR {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case syscall.EINTR:
 			continue
 		}
-		if err != nil {
-			n = 0
-		}
-		return n, err
+		return 0, errno
 	}
 }
 
 func sysWrite(fd int, p []byte) (int, error) {
 	for {
-		n, err := syscall.Write(fd, p)
-		if err == syscall.EINTR {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch errno {
+		case 0:
+			return int(n), nil
+		case syscall.EINTR:
 			continue
 		}
-		if err != nil {
-			n = 0
-		}
-		return n, err
+		return 0, errno
 	}
 }
 
@@ -38,7 +42,7 @@ func sysWritev(fd int, a, b []byte) (int, error) {
 	iov[0].SetLen(len(a))
 	iov[1].SetLen(len(b))
 	for {
-		n, _, errno := syscall.Syscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 2)
+		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 2)
 		if errno == syscall.EINTR {
 			continue
 		}
