@@ -29,6 +29,7 @@ const (
 	readPlain  readMode = iota // into p
 	readIdle                   // into a buffer taken for the attempt
 	readSplice                 // into pipe
+	readAsk                    // into p, after ask was written
 )
 
 // reader is the state of the read that is under way. It is in the Conn because
@@ -43,6 +44,7 @@ type reader struct {
 	inline bool // crypto/tls is being called from within ready
 	fd     int  // the descriptor while inline
 	p      []byte
+	ask    []byte // what is still to be written before the read
 	idle   *bufpool.Buf
 	size   int // of the idle buffer, or bytes to splice
 	pipe   *pipe
@@ -210,6 +212,8 @@ func (c *Conn) readReady(fd uintptr) bool {
 	switch c.in.mode {
 	case readIdle:
 		c.attemptIdle(int(fd))
+	case readAsk:
+		return c.writeAsk(int(fd))
 	case readSplice:
 		c.in.n, c.in.err = c.in.pipe.fill(int(fd), c.in.size)
 	default:

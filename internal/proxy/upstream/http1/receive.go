@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"errors"
 	"io"
 
 	"github.com/gridway/gridway/internal/wire/bufpool"
@@ -56,7 +57,7 @@ func (s *Stream) awaitHead() error {
 func (s *Stream) readHeadBytes() error {
 	s.makeRoom()
 	for {
-		n, err := s.conn.Read(s.in.B[s.w:])
+		n, err := s.askOrRead(s.in.B[s.w:])
 		if n > 0 {
 			s.received = true
 			s.w += n
@@ -69,6 +70,28 @@ func (s *Stream) readHeadBytes() error {
 			return err
 		}
 	}
+}
+
+// askOrRead reads, after it has written a request that waits for that.
+func (s *Stream) askOrRead(p []byte) (int, error) {
+	if s.unsent == nil {
+		return s.conn.Read(p)
+	}
+	request := s.unsent
+	s.unsent, s.sentAll = nil, true
+	n, err := s.conn.Ask(request, p)
+	var w *netx.WriteError
+	if err != nil && errors.As(err, &w) {
+		s.sentAll = false
+		if !netx.IsTimeout(err) { // a server that refuses early answers and closes
+			if n, readErr := s.conn.Read(p); n > 0 {
+				return n, nil
+			} else if netx.IsTimeout(readErr) {
+				return 0, readErr
+			}
+		}
+	}
+	return n, err
 }
 
 // makeRoom lets the next read append at least one byte behind what is buffered.

@@ -7,7 +7,8 @@ import (
 )
 
 // Send writes the request's head and the first piece of its body in one system
-// call where they fit. end says that piece is all of the body.
+// call where they fit. end says that piece is all of the body; a short request
+// that is whole is written by ReadHead.
 func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
 	s.method = req.MethodID
 	s.chunked = req.Body == httpmsg.BodyChunked
@@ -21,9 +22,9 @@ func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
 	head := h1.AppendRequest(s.out.B[:0], req)
 	switch {
 	case len(piece) == 0 && (!end || !s.chunked):
-		return s.write(head, end)
+		return s.start(head, end)
 	case len(head)+len(piece)+chunkOverhead <= cap(head):
-		return s.write(s.appendPiece(head, piece, end), end)
+		return s.start(s.appendPiece(head, piece, end), end)
 	case s.chunked:
 		if err := s.write(head, false); err != nil {
 			return err
@@ -83,6 +84,14 @@ func (s *Stream) appendPiece(dst, piece []byte, end bool) []byte {
 		dst = h1.AppendLastChunk(dst, s.requestTrailer)
 	}
 	return dst
+}
+
+func (s *Stream) start(b []byte, end bool) error {
+	if end {
+		s.unsent = b
+		return nil
+	}
+	return s.write(b, false)
 }
 
 func (s *Stream) write(b []byte, end bool) error {

@@ -33,6 +33,8 @@ type Stream struct {
 	out     *bufpool.Buf
 	chunked bool
 	sentAll bool
+	// unsent waits for ReadHead, which writes it and waits in one step.
+	unsent []byte
 	// requestTrailer follows a chunked body that was sent whole.
 	requestTrailer *httpmsg.Header
 
@@ -54,7 +56,7 @@ type Stream struct {
 func (s *Stream) Begin(conn *netx.Conn, headerBytes, headerCount int) {
 	s.conn = conn
 	s.lim = h1.Limits{HeaderBytes: headerBytes, HeaderCount: headerCount}
-	s.chunked, s.sentAll = false, false
+	s.chunked, s.sentAll, s.unsent = false, false, nil
 	s.r, s.w = 0, 0
 	s.kind, s.left, s.trailer = httpmsg.BodyNone, 0, nil
 	s.received, s.complete, s.keep = false, false, false
@@ -81,5 +83,5 @@ func (s *Stream) End() {
 		s.out = nil
 	}
 	s.scan.Reset()
-	s.conn = nil
+	s.conn, s.unsent = nil, nil
 }
