@@ -21,7 +21,6 @@ type gateway struct {
 	addresses []string // IP addresses; "" is every address
 	sections  []*section
 	sets      []*listenerSet
-	context   *policyContext
 	backend   *ir.Certificate
 
 	accepted, resolved status.Condition

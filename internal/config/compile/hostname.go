@@ -15,7 +15,7 @@ func intersect(listener string, route []string) (out []string, ok bool) {
 		return []string{listener}, true
 	}
 	for _, h := range route {
-		host := ""
+		var host string
 		switch {
 		case listener == "" || covers(listener, h):
 			host = h

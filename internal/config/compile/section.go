@@ -30,7 +30,6 @@ type section struct {
 	tls                            *ir.ServerTLS
 	attachments                    []ir.Attachment
 	attached                       int
-	unserved                       string // why a socket cannot be shared with what is on it
 }
 
 // name is the section's name in the IR.

@@ -43,8 +43,10 @@ type trafficIndex struct {
 
 // indexPolicies judges every policy and attaches it to its targets.
 func (c *compiler) indexPolicies() {
-	c.traffic = trafficIndex{byTarget: map[target][]*trafficPolicy{}, byKey: map[store.Key]*trafficPolicy{},
-		merged: map[string]*settings{}, settled: map[*settings]bool{}}
+	c.traffic = trafficIndex{
+		byTarget: map[target][]*trafficPolicy{}, byKey: map[store.Key]*trafficPolicy{},
+		merged: map[string]*settings{}, settled: map[*settings]bool{},
+	}
 	for _, o := range c.aged(ownGroup, "TrafficPolicy") {
 		v, ok := o.Value.(*v1alpha1.TrafficPolicy)
 		if !ok {

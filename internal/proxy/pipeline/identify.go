@@ -25,6 +25,8 @@ func (x *Exchange) identify() bool {
 	}
 	if client.Forwarded {
 		x.setForwarded(trusted)
+	} else if !trusted {
+		x.Req.Header.Del(httpmsg.NameForwarded) // nobody vouches for it
 	}
 	if client.Via != "" {
 		x.appendVia(&x.Req.Header, x.Req.Version, client.Via)

@@ -14,3 +14,12 @@ func codeOf(err error) string {
 	}
 	return "?"
 }
+
+// statusOf is the status of the codec's error, or 0 for any other.
+func statusOf(err error) int {
+	var e *h1.Error
+	if errors.As(err, &e) {
+		return e.Status
+	}
+	return 0
+}

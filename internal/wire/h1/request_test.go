@@ -208,7 +208,7 @@ func TestRequestLimits(t *testing.T) {
 		var r httpmsg.Request
 		code := ""
 		if err := h1.ParseRequest(head, &r, &c.lim); err != nil {
-			code = fmt.Sprint(err.(*h1.Error).Status, " ", codeOf(err))
+			code = fmt.Sprint(statusOf(err), " ", codeOf(err))
 		}
 		if code != c.code {
 			t.Errorf("%+v: %q, want %q", c.lim, code, c.code)

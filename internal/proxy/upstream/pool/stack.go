@@ -24,8 +24,10 @@ type Rules struct {
 
 // NewRules fills in 256 idle connections per endpoint and 60 s of idleness.
 func NewRules(p ir.Pool) Rules {
-	r := Rules{MaxIdle: p.MaxIdle, IdleTimeout: p.IdleTimeout, MaxLifetime: p.MaxLifetime,
-		MaxRequests: p.MaxRequests, KeepAlive: p.KeepAlive, Off: p.DisablePooling}
+	r := Rules{
+		MaxIdle: p.MaxIdle, IdleTimeout: p.IdleTimeout, MaxLifetime: p.MaxLifetime,
+		MaxRequests: p.MaxRequests, KeepAlive: p.KeepAlive, Off: p.DisablePooling,
+	}
 	if r.MaxIdle <= 0 {
 		r.MaxIdle = 256
 	}

@@ -67,8 +67,13 @@ func TestAfter(t *testing.T) {
 		{"Sat Nov 21 12:00:05 2026", 5 * time.Second, true},
 		{"Sat, 21 Nov 2026 11:00:00 GMT", 0, true},
 		{"Sat, 21 Nov 2099 11:00:00 GMT", 24 * time.Hour, true},
-		{"", 0, false}, {"-1", 0, false}, {"1.5", 0, false}, {"1s", 0, false}, {"soon", 0, false},
-		{"Sat, 21 Nov 2026 12:00:30 PST", 0, false}, {strings.Repeat("1", 50), 0, false},
+		{"", 0, false},
+		{"-1", 0, false},
+		{"1.5", 0, false},
+		{"1s", 0, false},
+		{"soon", 0, false},
+		{"Sat, 21 Nov 2026 12:00:30 PST", 0, false},
+		{strings.Repeat("1", 50), 0, false},
 	} {
 		if got, ok := retry.After([]byte(c.value), now); got != c.want || ok != c.ok {
 			t.Errorf("%q: got %v %v, want %v %v", c.value, got, ok, c.want, c.ok)
