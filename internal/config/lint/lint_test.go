@@ -47,12 +47,18 @@ func TestCheck(t *testing.T) {
 		want         []string
 	}{
 		{"clean", gateway + route("a", "  rules:\n  - matches: [{path: {value: /a}}]\n    "+to+"\n  - "+to), nil},
-		{"same match twice in a route", gateway + route("a", "  rules:\n  - matches: [{path: {value: /a}}]\n    "+to+"\n  - matches: [{path: {value: /a}}]\n    "+to),
-			[]string{"UnreachableRule spec.rules[1]"}},
-		{"one match of two", gateway + route("a", "  rules:\n  - matches: [{path: {value: /a}}]\n    "+to+"\n  - matches: [{path: {value: /b}}, {path: {value: /a}}]\n    "+to),
-			[]string{"UnreachableMatch spec.rules[1].matches[1]"}},
-		{"same match in another route", gateway + route("a", "  rules:\n  - "+to) + route("b", "  rules:\n  - "+to),
-			[]string{"UnreachableRule spec.rules[0]"}},
+		{
+			"same match twice in a route", gateway + route("a", "  rules:\n  - matches: [{path: {value: /a}}]\n    "+to+"\n  - matches: [{path: {value: /a}}]\n    "+to),
+			[]string{"UnreachableRule spec.rules[1]"},
+		},
+		{
+			"one match of two", gateway + route("a", "  rules:\n  - matches: [{path: {value: /a}}]\n    "+to+"\n  - matches: [{path: {value: /b}}, {path: {value: /a}}]\n    "+to),
+			[]string{"UnreachableMatch spec.rules[1].matches[1]"},
+		},
+		{
+			"same match in another route", gateway + route("a", "  rules:\n  - "+to) + route("b", "  rules:\n  - "+to),
+			[]string{"UnreachableRule spec.rules[0]"},
+		},
 		{"another hostname is another thing", gateway + route("a", "  hostnames: [a.example.com]\n  rules:\n  - "+to) + route("b", "  hostnames: [b.example.com]\n  rules:\n  - "+to), nil},
 		{"a hostname of another section", gateway + `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -63,13 +69,15 @@ spec:
   rules:
   - ` + to + "\n---\n" + route("b", "  rules:\n  - "+to), []string{"UnreachableRule spec.rules[0]"}},
 		{"unused backend", gateway, []string{"UnusedBackend "}},
-		{"no weight", gateway + `apiVersion: gridway.dev/v1alpha1
+		{
+			"no weight", gateway + `apiVersion: gridway.dev/v1alpha1
 kind: Backend
 metadata: {name: w}
 spec: {endpoints: [{address: "127.0.0.1:9001", weight: 0}]}
 ---
 ` + route("a", "  rules:\n  - backendRefs: [{group: gridway.dev, kind: Backend, name: w}, {group: gridway.dev, kind: Backend, name: b}]"),
-			[]string{"NoWeight spec.endpoints"}},
+			[]string{"NoWeight spec.endpoints"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "config.yaml")

@@ -325,8 +325,10 @@ func TestHTTPHealthChecks(t *testing.T) {
 	dead := newEcho(t)
 	_ = dead.listener.Close()
 	silent := hung(t)
-	cfg := checked(ir.Health{HTTP: &ir.HTTPHealth{Path: "/healthz", Host: "check.example", Statuses: []ir.StatusRange{{From: 200, To: 299}, {From: 418, To: 418}},
-		Headers: []ir.Header{{Name: "X-Check", Value: "yes"}}}}, server.Listener.Addr().String(), dead.address, silent, newEcho(t).address)
+	cfg := checked(ir.Health{HTTP: &ir.HTTPHealth{
+		Path: "/healthz", Host: "check.example", Statuses: []ir.StatusRange{{From: 200, To: 299}, {From: 418, To: 418}},
+		Headers: []ir.Header{{Name: "X-Check", Value: "yes"}},
+	}}, server.Listener.Addr().String(), dead.address, silent, newEcho(t).address)
 	c := newSet(t, cfg).Cluster(cfg.Name)
 	eventually(t, "verdicts: answers, refused, hung, no HTTP", func() bool {
 		return state(c, 0) == "healthy" && c.Snapshot().Endpoints[0].Checked && state(c, 1) == "unhealthy" && state(c, 2) == "unhealthy" && state(c, 3) == "unhealthy"
