@@ -80,18 +80,31 @@ func (s *Stream) askOrRead(p []byte) (int, error) {
 	request := s.unsent
 	s.unsent, s.sentAll = nil, true
 	n, err := s.conn.Ask(request, p)
-	var w *netx.WriteError
-	if err != nil && errors.As(err, &w) {
-		s.sentAll = false
-		if !netx.IsTimeout(err) { // a server that refuses early answers and closes
-			if n, readErr := s.conn.Read(p); n > 0 {
-				return n, nil
-			} else if netx.IsTimeout(readErr) {
-				return 0, readErr
-			}
-		}
+	if err != nil {
+		return s.answerAnyway(p, err)
 	}
-	return n, err
+	return n, nil
+}
+
+// answerAnyway looks for the answer of a server that refuses a request early
+// and closes, so that the rest of it cannot be written.
+func (s *Stream) answerAnyway(p []byte, err error) (int, error) {
+	var w *netx.WriteError
+	if !errors.As(err, &w) {
+		return 0, err
+	}
+	s.sentAll = false
+	if netx.IsTimeout(err) {
+		return 0, err
+	}
+	n, readErr := s.conn.Read(p)
+	if n > 0 {
+		return n, nil
+	}
+	if netx.IsTimeout(readErr) {
+		return 0, readErr
+	}
+	return 0, err
 }
 
 // makeRoom lets the next read append at least one byte behind what is buffered.
