@@ -314,8 +314,10 @@ func TestPooledExchangeAllocatesNothing(t *testing.T) {
 	for _, alg := range []ir.BalanceAlgorithm{ir.RoundRobin, ir.LeastRequest, ir.PeakEWMA, ir.Maglev} {
 		cfg := cluster(s.address)
 		cfg.Balance = ir.Balance{Algorithm: alg, BoundedLoad: 125}
-		cfg.Breaker = &ir.Breaker{MaxConnections: 10, MaxRequests: 10, MaxRetries: 3,
-			Failure: &ir.FailureRate{Percent: 50, MinRequests: 10, Window: time.Second, OpenFor: time.Second, HalfOpen: 1}}
+		cfg.Breaker = &ir.Breaker{
+			MaxConnections: 10, MaxRequests: 10, MaxRetries: 3,
+			Failure: &ir.FailureRate{Percent: 50, MinRequests: 10, Window: time.Second, OpenFor: time.Second, HalfOpen: 1},
+		}
 		cfg.RetryBudget = &ir.RetryBudget{Percent: 20, MinPerSecond: 1e6, Window: time.Second}
 		cfg.Outlier = &ir.Outlier{Consecutive5xx: 5, ConsecutiveGateway: 5}
 		c := newSet(t, cfg).Cluster(cfg.Name)

@@ -18,11 +18,15 @@ func TestForwardedRequests(t *testing.T) {
 		{"length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 007\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n"},
 		{"length 0", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"},
 		{"chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: CHUNKED\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"},
-		{"hop-by-hop", get + "Connection: keep-alive, X-Mine\r\nKeep-Alive: timeout=5\r\nx-mine: 1\r\nProxy-Connection: a\r\nProxy-Authorization: b\r\nX-Yours: 2\r\n\r\n",
-			get + "X-Yours: 2\r\n\r\n"},
-		{"Connection names end-to-end fields", post + "Connection: Host, Content-Length, Transfer-Encoding, Cookie, Authorization, X-Forwarded-For, close\r\n" +
-			"Content-Length: 3\r\nCookie: c\r\nAuthorization: d\r\nX-Forwarded-For: e\r\n\r\n",
-			post + "Cookie: c\r\nAuthorization: d\r\nX-Forwarded-For: e\r\nContent-Length: 3\r\n\r\n"},
+		{
+			"hop-by-hop", get + "Connection: keep-alive, X-Mine\r\nKeep-Alive: timeout=5\r\nx-mine: 1\r\nProxy-Connection: a\r\nProxy-Authorization: b\r\nX-Yours: 2\r\n\r\n",
+			get + "X-Yours: 2\r\n\r\n",
+		},
+		{
+			"Connection names end-to-end fields", post + "Connection: Host, Content-Length, Transfer-Encoding, Cookie, Authorization, X-Forwarded-For, close\r\n" +
+				"Content-Length: 3\r\nCookie: c\r\nAuthorization: d\r\nX-Forwarded-For: e\r\n\r\n",
+			post + "Cookie: c\r\nAuthorization: d\r\nX-Forwarded-For: e\r\nContent-Length: 3\r\n\r\n",
+		},
 		{"Connection twice", get + "A: 1\r\nConnection: a\r\nB: 2\r\nC: 3\r\nConnection: b, a\r\n\r\n", get + "C: 3\r\n\r\n"},
 		{"TE trailers", get + "TE: gzip;q=1, trailers\r\nConnection: TE\r\nTE: deflate\r\n\r\n", get + "TE: trailers\r\nConnection: TE\r\n\r\n"},
 		{"TE without trailers", get + "TE: gzip\r\n\r\n", get + "\r\n"},
@@ -74,8 +78,10 @@ func TestForwardedResponses(t *testing.T) {
 		{"204", "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", httpmsg.MethodGet, true, 11, "HTTP/1.1 204 No Content\r\n\r\n"},
 		{"304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: x\r\n\r\n", httpmsg.MethodGet, true, 11, "HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 5\r\n\r\n"},
 		{"103", "HTTP/1.1 103 Early Hints\r\nLink: l\r\n\r\n", httpmsg.MethodGet, false, 11, "HTTP/1.1 103 Early Hints\r\nLink: l\r\n\r\n"},
-		{"101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade, x\r\nX: y\r\nSec-WebSocket-Accept: k\r\n\r\n", httpmsg.MethodGet, false, 11,
-			"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: k\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
+		{
+			"101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade, x\r\nX: y\r\nSec-WebSocket-Accept: k\r\n\r\n", httpmsg.MethodGet, false, 11,
+			"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: k\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+		},
 	} {
 		var r httpmsg.Response
 		if err := h1.ParseResponse([]byte(c.in), &r, c.method, nil); err != nil {

@@ -15,9 +15,11 @@ func TestStripHopByHopRemovesNamedFields(t *testing.T) {
 		{"several fields", "X-A: 1|Connection: X-A|Connection: X-B|X-B: 2|Connection: x-c|X-C: 3", ""},
 		{"named twice", "X-A: 1|X-A: 2|Connection: X-A, X-A, close", ""},
 		{"names itself", "Connection: connection, x-a|X-A: 1|Connection: x-b|X-B: 1", ""},
-		{"credentials and framing stay", "Cookie: a|Authorization: b|Origin: o|Content-Type: t|X-Forwarded-For: f|Forwarded: g|X-Real-IP: h|Via: v|Expect: 100-continue|" +
-			"Connection: Cookie, Authorization, Origin, Content-Type, X-Forwarded-For, Forwarded, X-Real-IP, Via, Expect, Host, Content-Length|Content-Length: 3",
-			"Cookie Authorization Origin Content-Type X-Forwarded-For Forwarded X-Real-IP Via Expect Content-Length"},
+		{
+			"credentials and framing stay", "Cookie: a|Authorization: b|Origin: o|Content-Type: t|X-Forwarded-For: f|Forwarded: g|X-Real-IP: h|Via: v|Expect: 100-continue|" +
+				"Connection: Cookie, Authorization, Origin, Content-Type, X-Forwarded-For, Forwarded, X-Real-IP, Via, Expect, Host, Content-Length|Content-Length: 3",
+			"Cookie Authorization Origin Content-Type X-Forwarded-For Forwarded X-Real-IP Via Expect Content-Length",
+		},
 		{"TE", "Connection: TE|TE: trailers, gzip", "TE"},
 		{"hop by hop", "Connection: keep-alive|Keep-Alive: 1|Proxy-Connection: x|Upgrade: y|Transfer-Encoding: chunked|Proxy-Authorization: z", ""},
 	} {
