@@ -185,7 +185,7 @@ func AppendLastChunk(dst []byte, trailer *httpmsg.Header) []byte {
 	if trailer != nil {
 		for i := range trailer.Len() {
 			f := trailer.At(i)
-			if forbiddenTrailer.Has(f.ID) {
+			if httpmsg.TrailerForbidden(f.ID) {
 				continue
 			}
 			dst = append(dst, f.Name...)

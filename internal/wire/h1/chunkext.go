@@ -1,5 +1,7 @@
 package h1
 
+import "github.com/gridway/gridway/internal/wire/syntax"
+
 // extState is where in chunk-ext (RFC 9112 §7.1.1) a reader is:
 // *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )
 type extState uint8
@@ -63,7 +65,7 @@ func (s extState) step(b byte) (next extState, ok bool) {
 		if blank {
 			return extNameStart, true
 		}
-		return extName, isToken[b]
+		return extName, syntax.IsTokenByte(b)
 	case extValueStart:
 		switch {
 		case blank:
@@ -71,7 +73,7 @@ func (s extState) step(b byte) (next extState, ok bool) {
 		case b == '"':
 			return extQuoted, true
 		}
-		return extValue, isToken[b]
+		return extValue, syntax.IsTokenByte(b)
 	}
 	switch {
 	case b == ';':
@@ -83,5 +85,5 @@ func (s extState) step(b byte) (next extState, ok bool) {
 	case blank:
 		return extSpace, true
 	}
-	return s, (s == extName || s == extValue) && isToken[b]
+	return s, (s == extName || s == extValue) && syntax.IsTokenByte(b)
 }

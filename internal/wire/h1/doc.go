@@ -3,7 +3,7 @@
 // allocates nothing in steady state and keeps slices of what it is given: a
 // parsed message is valid as long as its buffer is. Where the RFC lets a
 // recipient be lenient and leniency can make two parsers disagree, it refuses.
-// It owns no goroutines and imports httpmsg and the standard library only; the
+// It owns no goroutines and imports httpmsg, syntax and the standard library only; the
 // pipeline, health checks and mirrors import it.
 //
 // How a driver reads a request:

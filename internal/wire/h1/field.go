@@ -1,6 +1,9 @@
 package h1
 
-import "github.com/gridway/gridway/internal/wire/httpmsg"
+import (
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/syntax"
+)
 
 // parseFields parses field lines from b[i:] up to the blank line (RFC 9112 §5)
 // and returns the index after it; 0 without an error means that the blank line
@@ -15,7 +18,7 @@ func parseFields(b []byte, i int, h *httpmsg.Header, maxCount int, host *[]byte)
 		}
 		name := b[i:j:j]
 		id := httpmsg.LookupName(name)
-		if id == httpmsg.NameOther && !token(name) {
+		if id == httpmsg.NameOther && !syntax.IsToken(name) {
 			return notName(b, i, count == 0)
 		}
 
@@ -24,7 +27,7 @@ func parseFields(b []byte, i int, h *httpmsg.Header, maxCount int, host *[]byte)
 			j++
 		}
 		start := j
-		j = endOfText(b, j)
+		j = syntax.EndOfText(b, j)
 		if j+1 >= len(b) {
 			if j < len(b) && b[j] != '\r' {
 				return 0, notValue(b[j])
@@ -82,7 +85,7 @@ func endOfName(b []byte, i int) int {
 // blank line, a mistake, or too little yet to say.
 func notName(b []byte, i int, first bool) (int, *Error) {
 	j := i
-	for j < len(b) && isToken[b[j]] {
+	for j < len(b) && syntax.IsTokenByte(b[j]) {
 		j++
 	}
 	if j == len(b) {

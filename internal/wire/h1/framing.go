@@ -2,9 +2,9 @@ package h1
 
 import (
 	"bytes"
-	"math"
 
 	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/syntax"
 )
 
 // framing reads how the body is delimited (RFC 9112 §6.3). It returns BodyNone
@@ -41,7 +41,7 @@ func onlyChunked(v []byte) *Error {
 	for {
 		item, rest, more := bytes.Cut(v, comma)
 		item = httpmsg.TrimOWS(item)
-		if !token(item) {
+		if !syntax.IsToken(item) {
 			return errCoding // empty items and parameters too
 		}
 		chunked := httpmsg.EqualFold(item, "chunked")
@@ -62,29 +62,15 @@ func onlyChunked(v []byte) *Error {
 
 var comma = []byte(",")
 
-// parseLength accepts 1*DIGIT that fits (RFC 9110 §8.6). Leading zeros are
-// digits; what is sent on is written anew.
 func parseLength(v []byte) (int64, *Error) {
-	if len(v) == 0 {
+	switch n, ok := syntax.ParseLength(v); {
+	case !ok:
 		return 0, errLength
-	}
-	n := int64(0)
-	overflow := false
-	for _, c := range v {
-		d := int64(c - '0')
-		if c < '0' || d > 9 {
-			return 0, errLength
-		}
-		if n > (math.MaxInt64-d)/10 {
-			overflow = true
-			continue
-		}
-		n = n*10 + d
-	}
-	if overflow {
+	case n < 0:
 		return 0, errLengthOverflow
+	default:
+		return n, nil
 	}
-	return n, nil
 }
 
 // maxConnectionOptions bounds the work of StripHopByHop, which looks for a field

@@ -1,6 +1,9 @@
 package h1
 
-import "github.com/gridway/gridway/internal/wire/httpmsg"
+import (
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/syntax"
+)
 
 // ParseRequest parses a complete head: the request line, the fields and the
 // blank line, with empty lines before it tolerated. See ParseRequestHead.
@@ -91,7 +94,7 @@ func parseRequestLine(b []byte, i int, r *httpmsg.Request, l *Limits) (int, targ
 		j += 3
 		r.MethodID = httpmsg.MethodGet
 	} else {
-		for j < len(b) && isToken[b[j]] {
+		for j < len(b) && syntax.IsTokenByte(b[j]) {
 			j++
 		}
 		if j == len(b) {
@@ -105,25 +108,25 @@ func parseRequestLine(b []byte, i int, r *httpmsg.Request, l *Limits) (int, targ
 	r.Method = b[i:j:j]
 	i = j + 1
 
-	t := scanTarget(b, i)
-	if t.end-i > l.TargetBytes {
+	t := syntax.ScanTarget(b, i)
+	if t.End-i > l.TargetBytes {
 		return 0, 0, errTargetTooLong
 	}
-	if t.end == len(b) {
+	if t.End == len(b) {
 		return 0, 0, nil
 	}
-	if t.end == i && b[i] == ' ' {
+	if t.End == i && b[i] == ' ' {
 		return 0, 0, errRequestLine
 	}
-	if b[t.end] != ' ' {
-		return 0, 0, notTarget(b, i, t.end)
+	if b[t.End] != ' ' {
+		return 0, 0, notTarget(b, i, t.End)
 	}
 	// The version comes first: what is not HTTP/1 has other rules for targets.
-	next, v, e := parseVersionLine(b, t.end+1)
+	next, v, e := parseVersionLine(b, t.End+1)
 	if next == 0 || e != nil {
 		return 0, 0, e
 	}
-	r.Target = b[i:t.end:t.end]
+	r.Target = b[i:t.End:t.End]
 	form, e := parseTarget(r, t, i, l)
 	if e != nil {
 		return 0, 0, e

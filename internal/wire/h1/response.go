@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/syntax"
 )
 
 // ParseResponse parses a complete response head. See ParseResponseHead.
@@ -128,7 +129,7 @@ func parseStatusLine(b []byte, r *httpmsg.Response) (int, *Error) {
 	if i < len(b) && b[i] == ' ' {
 		i++
 		r.Reason = b[i:]
-		i = endOfText(b, i)
+		i = syntax.EndOfText(b, i)
 		r.Reason = r.Reason[: len(r.Reason)-(len(b)-i) : len(r.Reason)-(len(b)-i)]
 	}
 	switch {

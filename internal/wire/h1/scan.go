@@ -54,20 +54,3 @@ func (s *Scanner) HeadEnd(buf []byte) int {
 		s.pos = lf + 1
 	}
 }
-
-// isToken marks the characters of tokens (RFC 9110 §5.6.2).
-var isToken = func() (t [256]bool) {
-	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-		t[c] = true
-	}
-	return t
-}()
-
-func token(b []byte) bool {
-	for _, c := range b {
-		if !isToken[c] {
-			return false
-		}
-	}
-	return len(b) > 0
-}

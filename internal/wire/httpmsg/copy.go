@@ -42,5 +42,6 @@ func (h *Header) copyFrom(src *Header, arena *Arena) {
 	for i := range src.Len() {
 		f := src.At(i)
 		h.AddField(arena.Copy(f.Name), arena.Copy(f.Value), f.ID)
+		h.At(i).Sensitive = f.Sensitive
 	}
 }

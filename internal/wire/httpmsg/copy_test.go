@@ -13,6 +13,7 @@ func TestCopyIsIndependent(t *testing.T) {
 	src.Host, src.Path, src.Query, src.HasQuery = buf[3:7], buf[7:12], buf[12:17], true
 	src.Header.Add(buf[17:20], buf[20:23])
 	src.Header.AddID(httpmsg.NameAccept, buf[20:23])
+	src.Header.At(1).Sensitive = true
 	dst.Header.Add([]byte("old"), []byte("gone"))
 	dst.CopyFrom(&src)
 	for i := range buf {
@@ -26,6 +27,9 @@ func TestCopyIsIndependent(t *testing.T) {
 	}
 	if got := string(dst.Header.Get(httpmsg.NameAccept)); got != "one" {
 		t.Errorf("accept is %q", got)
+	}
+	if dst.Header.At(0).Sensitive || !dst.Header.At(1).Sensitive {
+		t.Error("what must not be remembered is not marked")
 	}
 	if dst.Header.Len() != 2 {
 		t.Errorf("%d fields, want 2", dst.Header.Len())

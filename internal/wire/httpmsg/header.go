@@ -9,6 +9,9 @@ type Name uint8
 type Field struct {
 	Name, Value []byte
 	ID          Name
+	// Sensitive: the sender forbids that compression remembers the value on
+	// any hop (RFC 7541 §7.1.3).
+	Sensitive bool
 }
 
 // Header is an ordered list of fields that is reused from exchange to exchange.
@@ -54,7 +57,7 @@ func (h *Header) AddField(name, value []byte, id Name) {
 	if n := len(h.fields); n < cap(h.fields) {
 		h.fields = h.fields[:n+1]
 		f := &h.fields[n]
-		f.Name, f.Value, f.ID = name, value, id
+		f.Name, f.Value, f.ID, f.Sensitive = name, value, id, false
 	} else {
 		h.fields = append(h.fields, Field{Name: name, Value: value, ID: id})
 	}

@@ -1,6 +1,9 @@
 package httpmsg
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // maxNameLen is the length of the longest well-known name.
 const maxNameLen = 32
@@ -124,6 +127,21 @@ func (n Name) Bytes() []byte {
 var spellingBytes = func() (b [nameCount][]byte) {
 	for i, s := range spellings {
 		b[i] = []byte(s)
+	}
+	return b
+}()
+
+// Lower returns the name in lower case, as HTTP/2 writes it. It must not be changed.
+func (n Name) Lower() []byte {
+	if n < nameCount {
+		return lowerBytes[n]
+	}
+	return nil
+}
+
+var lowerBytes = func() (b [nameCount][]byte) {
+	for i, s := range spellings {
+		b[i] = bytes.ToLower([]byte(s))
 	}
 	return b
 }()

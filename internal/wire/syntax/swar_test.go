@@ -1,4 +1,4 @@
-package h1
+package syntax
 
 import "testing"
 
@@ -31,8 +31,8 @@ func TestWordsAgreeWithBytes(t *testing.T) {
 						}
 					}
 					b[at] = byte(c)
-					if got, want := endOfText(b, 0), first(b, text); got != want {
-						t.Fatalf("endOfText(%q) = %d, want %d", b, got, want)
+					if got, want := EndOfText(b, 0), first(b, text); got != want {
+						t.Fatalf("EndOfText(%q) = %d, want %d", b, got, want)
 					}
 					if got, want := endOfQuery(b, 0), first(b, query); got != want {
 						t.Fatalf("endOfQuery(%q) = %d, want %d", b, got, want)
