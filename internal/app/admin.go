@@ -190,7 +190,7 @@ func (r *runtime) Clusters() []adminapi.Cluster {
 		for _, e := range s.Endpoints {
 			x.Endpoints = append(x.Endpoints, adminapi.Endpoint{
 				Address: e.Address, Hostname: e.Hostname, Zone: e.Zone, Weight: e.Weight, Priority: e.Priority, State: e.State,
-				Active: e.Active, Idle: e.Idle, Latency: e.Latency, Tries: e.Tries, Failures: e.Failures, EjectedFor: e.EjectedFor, SlowStart: e.SlowStart,
+				Active: e.Active, Idle: e.Idle, Latency: e.Latency, Tries: e.Tries, Failures: e.Failures, EjectedFor: e.EjectedFor, Cause: e.Cause, SlowStart: e.SlowStart,
 			})
 		}
 		out = append(out, x)

@@ -161,7 +161,7 @@ func getClusters(ctx context.Context, t *term.Terminal, a *admin, out *term.Form
 			if e.State != "healthy" {
 				state = term.Paint(e.State, term.Bad)
 				if e.EjectedFor > 0 {
-					state += fmt.Sprintf(" for %s", top3(e.EjectedFor))
+					state += fmt.Sprintf(" for %s: %s", top3(e.EjectedFor), e.Cause)
 				}
 			}
 			table.Row("", "", "", e.Address, state, fmt.Sprint(e.Active), top3(e.Latency), fmt.Sprint(e.Tries), fmt.Sprint(e.Failures))

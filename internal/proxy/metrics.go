@@ -43,16 +43,26 @@ func (m clusterCounter) Reused() { m.c.PoolHit() }
 
 func (m clusterCounter) Count(e upstream.Event) {
 	switch e {
-	case upstream.EventEjected:
-		m.c.Ejected(metric.EjectOther)
+	case upstream.EventEjectedConsecutive5xx:
+		m.c.Ejected(metric.EjectConsecutive5xx)
+	case upstream.EventEjectedGatewayErrors:
+		m.c.Ejected(metric.EjectConsecutiveGatewayErrors)
+	case upstream.EventEjectedSuccessRate:
+		m.c.Ejected(metric.EjectSuccessRate)
 	case upstream.EventReturned:
 		m.c.Returned()
+	case upstream.EventCheckPassed:
+		m.c.HealthChecked(true)
+	case upstream.EventCheckFailed:
+		m.c.HealthChecked(false)
 	case upstream.EventUnhealthy:
 		m.c.HealthChanged(false)
 	case upstream.EventHealthy:
 		m.c.HealthChanged(true)
 	case upstream.EventBreakerOpened:
 		m.c.BreakerChanged(metric.BreakerOpen)
+	case upstream.EventBreakerHalfOpen:
+		m.c.BreakerChanged(metric.BreakerHalfOpen)
 	case upstream.EventBreakerClosed:
 		m.c.BreakerChanged(metric.BreakerClosed)
 	case upstream.EventBreakerRejected:
@@ -61,7 +71,13 @@ func (m clusterCounter) Count(e upstream.Event) {
 		m.c.BreakerRejected(metric.BreakerRequests)
 	case upstream.EventOverloadPending:
 		m.c.BreakerRejected(metric.BreakerPending)
+	case upstream.EventOverloadConnections:
+		m.c.BreakerRejected(metric.BreakerConnections)
+	case upstream.EventOverloadRetries:
+		m.c.BreakerRejected(metric.BreakerRetries)
 	case upstream.EventRetryDenied:
 		m.c.RetryDenied()
+	case upstream.EventEndpointsUpdated:
+		m.c.EndpointsUpdated()
 	}
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -69,7 +70,7 @@ func TestBreakerMaxConnectionsAndPending(t *testing.T) {
 	g := serveYAML(t, edge(`circuitBreaker: {maxConnections: 2, maxPending: 3}`, app.addr))
 	wait := g.background(10)
 	eventually(t, "two connected, three wait, five refused", func() bool {
-		return app.arrived.Load() == 2 && g.metric("gridway_cluster_breaker_rejections_total") == 5
+		return app.arrived.Load() == 2 && g.metric("gridway_cluster_breaker_rejections_total", `limit="pending"`) == 5
 	})
 	app.open()
 	if got := wait(); got["ok"] != 5 || got["503 Overload"] != 5 {
@@ -91,6 +92,9 @@ func TestPendingRequestsTimeOut(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 	})
+	if n := g.metric("gridway_cluster_breaker_rejections_total", `limit="connections"`); n < 1 {
+		t.Errorf("%v who waited in vain were counted", n)
+	}
 }
 
 func TestBreakerByFailureRate(t *testing.T) {
@@ -138,6 +142,11 @@ circuitBreaker:
 	})
 	eventually(t, "and stays closed", func() bool { return g.tally(20, 2, "/")["ok"] == 20 })
 	g.logged(`"flags":"BreakerOpen"`)
+	for to, least := range map[string]float64{"open": 2, "half_open": 2, "closed": 1} {
+		if n := g.metric("gridway_cluster_breaker_changes_total", fmt.Sprintf("to=%q", to)); n < least {
+			t.Errorf("%v changes to %s were counted", n, to)
+		}
+	}
 }
 
 // Below the share the breaker stays closed, whatever the number.

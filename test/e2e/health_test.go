@@ -65,6 +65,11 @@ healthCheck:
 	a.health.Store(204)
 	eventually(t, "a is back", func() bool { return g.tally(4, 1, "/")["a"] == 4 })
 	g.logged(`"flags":"NoHealthyEndpoint"`)
+	passed := g.metric("gridway_cluster_health_checks_total", `result="ok"`)
+	failed := g.metric("gridway_cluster_health_checks_total", `result="failed"`)
+	if made := float64(a.checks.Load() + b.checks.Load()); passed < 5 || failed < 4 || passed+failed > made {
+		t.Errorf("%v checks passed and %v failed by the metrics; %v were made", passed, failed, made)
+	}
 }
 
 func TestHealthCheckStatuses(t *testing.T) {

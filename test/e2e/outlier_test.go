@@ -3,8 +3,12 @@ package e2e
 import (
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/gridway/gridway/internal/proxy/upstream"
 )
 
 // burst is a server that fails while it is told to.
@@ -35,7 +39,7 @@ outlierDetection: {consecutive5xx: 3, interval: 50ms, baseEjection: 2s}
 `, bad.addr, good.addr))
 	eventually(t, "the failing endpoint is ejected", func() bool {
 		g.get("/")
-		return g.metric("gridway_cluster_outlier_ejections_total") == 1
+		return g.metric("gridway_cluster_outlier_ejections_total", `cause="consecutive_5xx"`) == 1
 	})
 	if got := g.tally(50, 4, "/"); got["good"] != 50 {
 		t.Errorf("after the ejection: %v", got)
@@ -64,7 +68,7 @@ loadBalancer: {algorithm: RoundRobin}
 outlierDetection: {consecutive5xx: 0, consecutiveGatewayErrors: 3, baseEjection: 1h}
 `, bad.addr, good.addr))
 			g.tally(30, 1, "/")
-			if n := g.metric("gridway_cluster_outlier_ejections_total"); n != ejected {
+			if n := g.metric("gridway_cluster_outlier_ejections_total", `cause="consecutive_gateway_errors"`); n != ejected {
 				t.Errorf("%v ejections, want %v", n, ejected)
 			}
 		})
@@ -96,6 +100,54 @@ outlierDetection: {consecutive5xx: 3, baseEjection: 1h}
 				t.Errorf("%v ejections", n)
 			}
 		})
+	}
+}
+
+// endpoints is the state of all endpoints of all clusters.
+func (g *gateway) endpoints() (list []upstream.EndpointSnapshot) {
+	for _, c := range g.proxy.Upstreams().Clusters() {
+		list = append(list, c.Snapshot().Endpoints...)
+	}
+	return list
+}
+
+// Each ejection is longer than the one before by as much as the first, up to
+// the longest; seen by an endpoint that fails whatever it is asked.
+func TestOutlierEjectionGrows(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var arrived []time.Time
+	bad := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		arrived = append(arrived, time.Now())
+		mu.Unlock()
+		w.WriteHeader(500)
+	})
+	good := named(t, "good")
+	g := serveYAML(t, edge(`
+loadBalancer: {algorithm: RoundRobin}
+outlierDetection: {consecutive5xx: 1, interval: 1h, baseEjection: 100ms, maxEjection: 250ms}
+`, bad.addr, good.addr))
+	var longest time.Duration
+	eventually(t, "five ejections", func() bool {
+		g.get("/")
+		for _, e := range g.endpoints() {
+			longest = max(longest, e.EjectedFor)
+			if e.EjectedFor > 0 && e.Cause != "consecutive 5xx" {
+				t.Errorf("ejected for %v by %q", e.EjectedFor, e.Cause)
+			}
+		}
+		return bad.requests.Load() == 5
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for i, least := range []time.Duration{100, 200, 250, 250} {
+		if gap := arrived[i+1].Sub(arrived[i]); gap < least*time.Millisecond {
+			t.Errorf("ejection %d ended after %v, want %v ms", i+1, gap, least)
+		}
+	}
+	if longest > 250*time.Millisecond || longest <= 200*time.Millisecond {
+		t.Errorf("the longest ejection was %v", longest)
 	}
 }
 
@@ -140,7 +192,7 @@ outlierDetection:
 `, append(addrs, flaky.addr)...))
 	eventually(t, "the flaky endpoint is ejected", func() bool {
 		g.tally(60, 4, "/")
-		return g.metric("gridway_cluster_outlier_ejections_total") == 1
+		return g.metric("gridway_cluster_outlier_ejections_total", `cause="success_rate"`) == 1
 	})
 	if got := g.tally(60, 4, "/"); got["flaky"] != 0 || got["500 "] != 0 {
 		t.Errorf("after the ejection: %v", got)

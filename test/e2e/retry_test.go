@@ -303,6 +303,9 @@ circuitBreaker: {maxRetries: 2}
 	if n := again.Load(); n != 2 {
 		t.Errorf("%d retries, want 2", n)
 	}
+	if n := g.metric("gridway_cluster_breaker_rejections_total", `limit="retries"`); n != 14 {
+		t.Errorf("%v were counted as refused by that limit", n)
+	}
 }
 
 // What a client sees after a body was cut off must not look like the whole.

@@ -195,6 +195,7 @@ func (l *Listener) serve(nc *netx.Conn, s *snapshot.Listener) {
 	nc.SetWriteBy(0)
 	c := http1.New(nc, l, l.pipeline)
 	if !l.add(c) {
+		s.Metrics.Rejected(metric.RejectDraining)
 		nc.Close()
 		return
 	}

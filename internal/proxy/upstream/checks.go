@@ -30,6 +30,15 @@ func (t *checkTarget) Dial(ctx context.Context, address string, by int64) (*netx
 	return (*Endpoint)(t).dialTo(ctx, address, &Ask{By: by}, by)
 }
 
+// Checked counts a check.
+func (t *checkTarget) Checked(ok bool) {
+	event := EventCheckFailed
+	if ok {
+		event = EventCheckPassed
+	}
+	t.cluster.metrics.Count(event)
+}
+
 // Report takes in a verdict.
 func (t *checkTarget) Report(healthy bool, cause error) {
 	e := (*Endpoint)(t)

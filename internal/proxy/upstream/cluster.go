@@ -123,7 +123,11 @@ func (c *Cluster) Begin() error {
 		return nil
 	}
 	now := orNow(0)
-	if !c.failure.Allow(now) {
+	allowed, halfOpen := c.failure.Allow(now)
+	if halfOpen {
+		c.metrics.Count(EventBreakerHalfOpen)
+	}
+	if !allowed {
 		c.requests.Leave()
 		c.metrics.Count(EventBreakerRejected)
 		return ErrBreakerOpen
@@ -138,11 +142,13 @@ func (c *Cluster) End() { c.requests.Leave() }
 // AllowRetry asks for one more try of an exchange (a retry or a hedge). If it
 // says yes, RetryDone must follow when that try has ended.
 func (c *Cluster) AllowRetry() bool {
-	if c.retries.Enter() {
-		if c.budget == nil || c.budget.Allow(orNow(0)) {
-			return true
-		}
+	switch {
+	case !c.retries.Enter():
+		c.metrics.Count(EventOverloadRetries)
+	case c.budget != nil && !c.budget.Allow(orNow(0)):
 		c.retries.Leave()
+	default:
+		return true
 	}
 	c.metrics.Count(EventRetryDenied)
 	return false
@@ -230,10 +236,12 @@ func (c *Cluster) Done(e *Endpoint, o Outcome) {
 		latency = max(latency, failurePenalty)
 	}
 	e.node.Observe(now, latency, c.lbConfig.Balance.Decay)
-	if c.detector != nil && c.detector.Record(&e.host, class, now) {
-		c.metrics.Count(EventEjected)
-		c.set.logEndpoint(slog.LevelWarn, "endpoint ejected", e, "after", o.Kind.String(), "status", o.Status)
-		c.rearrangeSoon(now)
+	if c.detector != nil {
+		if cause := c.detector.Record(&e.host, class, now); cause != outlier.NotEjected {
+			c.metrics.Count(ejections[cause])
+			c.set.logEndpoint(slog.LevelWarn, "endpoint ejected", e, "cause", cause.String(), "after", o.Kind.String(), "status", o.Status)
+			c.rearrangeSoon(now)
+		}
 	}
 	started := o.Started
 	if started == 0 {
@@ -246,6 +254,13 @@ func (c *Cluster) Done(e *Endpoint, o Outcome) {
 			c.metrics.Count(EventBreakerClosed)
 		}
 	}
+}
+
+// ejections are the events of outlier detection's causes.
+var ejections = [...]Event{
+	outlier.Consecutive5xx:           EventEjectedConsecutive5xx,
+	outlier.ConsecutiveGatewayErrors: EventEjectedGatewayErrors,
+	outlier.SuccessRate:              EventEjectedSuccessRate,
 }
 
 func classOf(o *Outcome) outlier.Class {

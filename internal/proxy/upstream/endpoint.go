@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -123,8 +124,13 @@ func (c *Cluster) acquireSlot(e *Endpoint, a *Ask, by int64) (*netx.Conn, error)
 	}
 	conn, err := c.slots.Acquire(&pool.Wait{Stack: &e.idle, By: by, Gone: a.Gone, Idle: c.findIdle})
 	switch {
-	case err != nil:
+	case errors.Is(err, pool.ErrFull):
 		c.metrics.Count(EventOverloadPending)
+		return nil, fmt.Errorf("%w: %w", ErrOverload, err)
+	case err != nil:
+		if errors.Is(err, pool.ErrDeadline) {
+			c.metrics.Count(EventOverloadConnections)
+		}
 		return nil, fmt.Errorf("%w: %w", ErrOverload, err)
 	case conn == nil:
 		return nil, nil

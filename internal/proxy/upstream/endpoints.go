@@ -13,8 +13,8 @@ import (
 
 // setEndpoints replaces the endpoints. One whose address stays keeps its
 // connections, health and learned latency. first says that the cluster is new:
-// its endpoints then start at full weight.
-func (c *Cluster) setEndpoints(list []ir.Endpoint, first bool) {
+// its endpoints then start at full weight. It tells whether anything changed.
+func (c *Cluster) setEndpoints(list []ir.Endpoint, first bool) bool {
 	now := netx.Monotonic()
 	c.mu.Lock()
 	old := c.view.Load()
@@ -34,7 +34,7 @@ func (c *Cluster) setEndpoints(list []ir.Endpoint, first bool) {
 	}
 	if !changed {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	removed := c.removed(old)
 	c.install(next, old, now)
@@ -47,6 +47,7 @@ func (c *Cluster) setEndpoints(list []ir.Endpoint, first bool) {
 	for _, e := range removed {
 		e.closeIdle()
 	}
+	return true
 }
 
 // respec is called with the cluster's mu held.
@@ -229,8 +230,8 @@ const shared = int64(50 * time.Millisecond)
 func (c *Cluster) ejectionChanged(e *Endpoint, ejected bool, now int64) {
 	c.dirty.Store(true)
 	if ejected {
-		c.metrics.Count(EventEjected)
-		c.set.logEndpoint(slog.LevelWarn, "endpoint ejected", e, "after", "success rate")
+		c.metrics.Count(EventEjectedSuccessRate)
+		c.set.logEndpoint(slog.LevelWarn, "endpoint ejected", e, "cause", outlier.SuccessRate.String())
 		return
 	}
 	c.metrics.Count(EventReturned)

@@ -152,7 +152,9 @@ func (s *Set) Update(u ir.EndpointUpdate) bool {
 	c.mu.Lock()
 	c.discovered = c.cfg.Load().Discovery != nil
 	c.mu.Unlock()
-	c.setEndpoints(u.Endpoints, false)
+	if c.setEndpoints(u.Endpoints, false) {
+		c.metrics.Count(EventEndpointsUpdated)
+	}
 	return true
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/upstream/breaker"
 	"github.com/gridway/gridway/internal/proxy/upstream/lb"
+	"github.com/gridway/gridway/internal/proxy/upstream/outlier"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -47,6 +48,8 @@ type EndpointSnapshot struct {
 	Ejections int           `json:"ejections"`
 	// EjectedFor is what is left of the ejection.
 	EjectedFor time.Duration `json:"ejectedFor,omitempty"`
+	// Cause of the ejection.
+	Cause string `json:"cause,omitempty"`
 	// SlowStart: the weight is still growing.
 	SlowStart bool `json:"slowStart,omitempty"`
 }
@@ -89,8 +92,9 @@ func (c *Cluster) describe(e *Endpoint, now int64) EndpointSnapshot {
 	}
 	if c.detector != nil {
 		var until int64
-		d.Ejections, until = c.detector.Ejections(&e.host)
-		d.EjectedFor = time.Duration(max(0, until-now))
+		var cause outlier.Cause
+		d.Ejections, until, cause = c.detector.Ejections(&e.host)
+		d.EjectedFor, d.Cause = time.Duration(max(0, until-now)), cause.String()
 	}
 	return d
 }

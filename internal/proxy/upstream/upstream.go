@@ -74,22 +74,33 @@ type ClusterMetrics interface {
 type Event uint8
 
 const (
-	EventEjected Event = iota
+	EventEjectedConsecutive5xx Event = iota
+	EventEjectedGatewayErrors
+	EventEjectedSuccessRate
 	EventReturned
+	EventCheckPassed
+	EventCheckFailed
 	EventUnhealthy
 	EventHealthy
 	EventBreakerOpened
+	EventBreakerHalfOpen
 	EventBreakerClosed
 	EventOverloadRequests
 	EventOverloadPending
+	EventOverloadConnections // waited in vain for a connection
+	EventOverloadRetries
 	EventRetryDenied
 	EventBreakerRejected
+	EventEndpointsUpdated // by discovery
 	eventCount
 )
 
 var eventNames = [eventCount]string{
-	"ejected", "returned", "unhealthy", "healthy", "breaker_opened",
-	"breaker_closed", "overload_requests", "overload_pending", "retry_denied", "breaker_rejected",
+	"ejected_consecutive_5xx", "ejected_gateway_errors", "ejected_success_rate", "returned",
+	"check_passed", "check_failed", "unhealthy", "healthy",
+	"breaker_opened", "breaker_half_open", "breaker_closed",
+	"overload_requests", "overload_pending", "overload_connections", "overload_retries",
+	"retry_denied", "breaker_rejected", "endpoints_updated",
 }
 
 // String is a metric label.

@@ -163,7 +163,9 @@ type Endpoint struct {
 	Failures uint64        `json:"failures"`
 	// EjectedFor is what is left of an ejection.
 	EjectedFor time.Duration `json:"ejectedFor,omitempty"`
-	SlowStart  bool          `json:"slowStart,omitempty"`
+	// Cause is the rule of outlier detection that ejected it.
+	Cause     string `json:"cause,omitempty"`
+	SlowStart bool   `json:"slowStart,omitempty"`
 }
 
 // LogLevel is the least severe level that is logged: debug, info, warn or error.

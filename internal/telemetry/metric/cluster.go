@@ -85,13 +85,12 @@ type EjectionCause uint8
 
 const (
 	EjectConsecutive5xx EjectionCause = iota
-	EjectConsecutiveGateway
+	EjectConsecutiveGatewayErrors
 	EjectSuccessRate
-	EjectOther
 	ejectionCauses
 )
 
-var ejectionNames = [ejectionCauses]string{"consecutive_5xx", "consecutive_gateway", "success_rate", "other"}
+var ejectionNames = [ejectionCauses]string{"consecutive_5xx", "consecutive_gateway_errors", "success_rate"}
 
 // Retry counts a try after the first; RetryDenied one that the retry budget or
 // the breaker's retry limit did not allow.

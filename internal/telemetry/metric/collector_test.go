@@ -58,9 +58,8 @@ func populated(c *clock) *metric.Registry {
 		cl.BreakerRejected(l)
 	}
 	cl.Ejected(metric.EjectConsecutive5xx)
-	cl.Ejected(metric.EjectConsecutiveGateway)
+	cl.Ejected(metric.EjectConsecutiveGatewayErrors)
 	cl.Ejected(metric.EjectSuccessRate)
-	cl.Ejected(metric.EjectOther)
 	cl.Returned()
 	cl.HealthChecked(true)
 	cl.HealthChecked(false)

@@ -54,13 +54,36 @@ func open(t *testing.T) *breaker.Failure {
 	return f
 }
 
+func allow(f *breaker.Failure, now int64) bool {
+	ok, _ := f.Allow(now)
+	return ok
+}
+
+// Each time that it begins to try again is told once.
+func TestHalfOpenIsTold(t *testing.T) {
+	f := open(t)
+	told := 0
+	for _, now := range []int64{5 * second, 6*second + 1, 6*second + 2, 12 * second} {
+		if _, half := f.Allow(now); half {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Error("told", told, "times")
+	}
+	f.Record(13*second, 12*second, true)
+	if _, half := f.Allow(18*second + 1); !half {
+		t.Error("the second time was not told")
+	}
+}
+
 func TestHalfOpenClosesAfterSuccesses(t *testing.T) {
 	f := open(t)
-	if f.Allow(5 * second) {
+	if allow(f, 5*second) {
 		t.Error("passed while open")
 	}
 	for i := range 5 {
-		if got := f.Allow(6*second + 1); got != (i < 3) {
+		if got := allow(f, 6*second+1); got != (i < 3) {
 			t.Errorf("half-open request %d: %v", i, got)
 		}
 	}
@@ -70,7 +93,7 @@ func TestHalfOpenClosesAfterSuccesses(t *testing.T) {
 		}
 		f.Record(7*second, 6*second+2, false)
 	}
-	if state(f) != breaker.Closed || !f.Allow(7*second) {
+	if state(f) != breaker.Closed || !allow(f, 7*second) {
 		t.Error("not closed after three successes")
 	}
 	if f.Record(7*second, 7*second, true) {
@@ -80,12 +103,12 @@ func TestHalfOpenClosesAfterSuccesses(t *testing.T) {
 
 func TestHalfOpenOpensAfterOneFailure(t *testing.T) {
 	f := open(t)
-	f.Allow(6*second + 1)
+	allow(f, 6*second+1)
 	f.Record(7*second, 6*second+2, false)
-	if !f.Record(7*second, 6*second+2, true) || state(f) != breaker.Open || f.Allow(11*second) {
+	if !f.Record(7*second, 6*second+2, true) || state(f) != breaker.Open || allow(f, 11*second) {
 		t.Error("a failed probe must open again")
 	}
-	if !f.Allow(12*second + 1) {
+	if !allow(f, 12*second+1) {
 		t.Error("no new probes after another five seconds")
 	}
 	if _, n := f.State(); n != 2 {
@@ -96,7 +119,7 @@ func TestHalfOpenOpensAfterOneFailure(t *testing.T) {
 // A try that hung since before the breaker opened says nothing about now.
 func TestOldTriesDoNotJudge(t *testing.T) {
 	f := open(t)
-	f.Allow(6*second + 1)
+	allow(f, 6*second+1)
 	if f.Record(7*second, second/2, true) || state(f) != breaker.HalfOpen {
 		t.Error("an old failure opened the breaker again")
 	}
@@ -112,9 +135,9 @@ func TestOldTriesDoNotJudge(t *testing.T) {
 func TestLostProbesAreGrantedAgain(t *testing.T) {
 	f := open(t)
 	for range 3 {
-		f.Allow(6*second + 1)
+		allow(f, 6*second+1)
 	}
-	if f.Allow(7*second) || !f.Allow(12*second) {
+	if allow(f, 7*second) || !allow(f, 12*second) {
 		t.Error("new probes are due after another OpenFor")
 	}
 }
@@ -126,7 +149,7 @@ func TestConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			for i := range 2000 {
 				now := int64(i) * second / 50
-				if f.Allow(now) {
+				if allow(f, now) {
 					f.Record(now, now, (i+g)%3 == 0 || i/200%2 == 0)
 				}
 				f.State()
@@ -154,7 +177,7 @@ func TestGauge(t *testing.T) {
 
 func TestNil(t *testing.T) {
 	f := breaker.NewFailure(nil)
-	if !f.Allow(0) || f.Record(0, 0, true) || state(f) != breaker.Closed {
+	if !allow(f, 0) || f.Record(0, 0, true) || state(f) != breaker.Closed {
 		t.Error("no breaker is a closed breaker")
 	}
 }

@@ -57,18 +57,20 @@ func NewFailure(cfg *ir.FailureRate) *Failure {
 
 // Allow tells whether a request may pass. When the open time is over it lets
 // HalfOpen requests through; if those end without a verdict (cancelled), it
-// grants as many again after each further OpenFor.
-func (f *Failure) Allow(now int64) bool {
+// grants as many again after each further OpenFor. halfOpened tells that this
+// request is the first of those.
+func (f *Failure) Allow(now int64) (ok, halfOpened bool) {
 	if f == nil || State(f.state.Load()) == Closed {
-		return true
+		return true, false
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch State(f.state.Load()) {
 	case Open:
 		if now < f.until {
-			return false
+			return false, false
 		}
+		halfOpened = true
 		f.state.Store(uint32(HalfOpen))
 		f.since, f.granted, f.succeeded = now, 0, 0
 	case HalfOpen:
@@ -76,13 +78,13 @@ func (f *Failure) Allow(now int64) bool {
 			f.since, f.granted = now, 0
 		}
 	default:
-		return true
+		return true, false
 	}
 	if f.granted >= f.cfg.HalfOpen {
-		return false
+		return false, halfOpened
 	}
 	f.granted++
-	return true
+	return true, halfOpened
 }
 
 // Record takes in the outcome of a try that began at start, and tells whether

@@ -28,6 +28,8 @@ type Target interface {
 	Host() string
 	// Dial connects as the proxy would, TLS included.
 	Dial(ctx context.Context, address string, by int64) (*netx.Conn, error)
+	// Checked is told of each check that came to its end.
+	Checked(ok bool)
 	// Report is told of each verdict that changed, and of the first one. cause
 	// is nil for healthy.
 	Report(healthy bool, cause error)
@@ -164,6 +166,7 @@ func (c *Checker) check(s *state) {
 	s.due = max(began+int64(wait), netx.Monotonic())
 	heap.Push(&c.queue, s)
 	c.mu.Unlock()
+	s.target.Checked(err == nil)
 	if changed {
 		s.target.Report(err == nil, err)
 	}

@@ -26,6 +26,8 @@ type script struct {
 	mu       sync.Mutex
 	dialed   []time.Time
 	verdicts []bool
+	passed   int
+	failed   int
 	at       []int // how many checks had been made at each verdict
 }
 
@@ -49,6 +51,16 @@ func (s *script) Dial(ctx context.Context, _ string, _ int64) (*netx.Conn, error
 	a, b := net.Pipe()
 	_ = b.Close()
 	return netx.New(a), nil
+}
+
+func (s *script) Checked(ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok {
+		s.passed++
+	} else {
+		s.failed++
+	}
 }
 
 func (s *script) Report(healthy bool, cause error) {

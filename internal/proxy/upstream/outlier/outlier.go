@@ -29,6 +29,26 @@ const (
 	GatewayError
 )
 
+// Cause is the rule that ejected an endpoint.
+type Cause uint8
+
+const (
+	// NotEjected is no cause.
+	NotEjected Cause = iota
+	// Consecutive5xx: so many errors in a row, of any class.
+	Consecutive5xx
+	// ConsecutiveGatewayErrors: so many gateway errors in a row. Where one try
+	// reaches both limits, this narrower one is the cause.
+	ConsecutiveGatewayErrors
+	// SuccessRate: it did worse than the other endpoints.
+	SuccessRate
+)
+
+// String is for people: "consecutive 5xx".
+func (c Cause) String() string {
+	return [...]string{"", "consecutive 5xx", "consecutive gateway errors", "success rate"}[c]
+}
+
 // Host is the detector's view of one endpoint.
 type Host struct {
 	Node *lb.Node
@@ -42,6 +62,7 @@ type Host struct {
 	until int64 // end of the ejection; zero while not ejected
 	grade int   // ejections that count for the length of the next one
 	total int   // ejections ever
+	cause Cause // of the last one
 }
 
 // Detector watches the endpoints of one cluster.
@@ -82,8 +103,8 @@ func (d *Detector) SetHosts(hosts []*Host) {
 	}
 }
 
-// Record takes in a try and tells whether it got the host ejected.
-func (d *Detector) Record(h *Host, c Class, now int64) bool {
+// Record takes in a try and tells by which rule it got the host ejected, if it did.
+func (d *Detector) Record(h *Host, c Class, now int64) Cause {
 	h.tries.Add(1)
 	if c == Success {
 		h.fine.Add(1)
@@ -91,7 +112,7 @@ func (d *Detector) Record(h *Host, c Class, now int64) bool {
 			h.errors.Store(0)
 			h.gateway.Store(0)
 		}
-		return false
+		return NotEjected
 	}
 	errors := h.errors.Add(1)
 	var gateway int32
@@ -100,18 +121,27 @@ func (d *Detector) Record(h *Host, c Class, now int64) bool {
 	} else {
 		h.gateway.Store(0)
 	}
-	if !reached(errors, d.cfg.Consecutive5xx) && !reached(gateway, d.cfg.ConsecutiveGateway) {
-		return false
+	var cause Cause
+	switch {
+	case reached(gateway, d.cfg.ConsecutiveGateway):
+		cause = ConsecutiveGatewayErrors
+	case reached(errors, d.cfg.Consecutive5xx):
+		cause = Consecutive5xx
+	default:
+		return NotEjected
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.eject(h, now)
+	if !d.eject(h, cause, now) {
+		return NotEjected
+	}
+	return cause
 }
 
 func reached(n int32, limit int) bool { return limit > 0 && int(n) >= limit }
 
 // eject is called with mu held.
-func (d *Detector) eject(h *Host, now int64) bool {
+func (d *Detector) eject(h *Host, cause Cause, now int64) bool {
 	h.errors.Store(0)
 	h.gateway.Store(0)
 	if h.until != 0 || h.Node.State()&lb.Removed != 0 || d.ejected+1 > d.allowed() {
@@ -119,6 +149,7 @@ func (d *Detector) eject(h *Host, now int64) bool {
 	}
 	h.grade++
 	h.total++
+	h.cause = cause
 	h.until = now + int64(min(time.Duration(min(h.grade, 1<<20))*d.cfg.BaseEjection, d.cfg.MaxEjection))
 	d.ejected++
 	h.Node.SetState(lb.Ejected, true)
@@ -193,7 +224,7 @@ func (d *Detector) sweep(now int64, changed func(i int, ejected bool)) {
 	}
 	least := mean - math.Sqrt(variance)*float64(d.cfg.SuccessRateStdev)/100
 	for _, r := range rates {
-		if r.rate < least && d.eject(d.hosts[r.i], now) {
+		if r.rate < least && d.eject(d.hosts[r.i], SuccessRate, now) {
 			changed(r.i, true)
 		}
 	}
@@ -203,17 +234,20 @@ func (d *Detector) sweep(now int64, changed func(i int, ejected bool)) {
 // was rebuilt. Call it before SetHosts; from's detector may go on running.
 func (d *Detector) Learn(h *Host, from *Detector, old *Host) {
 	from.mu.Lock()
-	until, grade, total := old.until, old.grade, old.total
+	until, grade, total, cause := old.until, old.grade, old.total, old.cause
 	from.mu.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	h.until, h.grade, h.total = until, grade, total
+	h.until, h.grade, h.total, h.cause = until, grade, total, cause
 	h.Node.SetState(lb.Ejected, until != 0)
 }
 
-// Ejections tells how often a host was ejected, and until when it is.
-func (d *Detector) Ejections(h *Host) (total int, until int64) {
+// Ejections tells how often a host was ejected, and until when and why it is.
+func (d *Detector) Ejections(h *Host) (total int, until int64, cause Cause) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return h.total, h.until
+	if h.until != 0 {
+		cause = h.cause
+	}
+	return h.total, h.until, cause
 }

@@ -30,7 +30,7 @@ func newWorld(cfg ir.Outlier, n int) *world {
 
 func (w *world) record(i, n int, c outlier.Class, now int64) (ejected bool) {
 	for range n {
-		ejected = w.Record(w.hosts[i], c, now) || ejected
+		ejected = w.Record(w.hosts[i], c, now) != outlier.NotEjected || ejected
 	}
 	return ejected
 }
@@ -70,6 +70,32 @@ func TestConsecutiveErrors(t *testing.T) {
 	}
 }
 
+func TestCauses(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		cfg   ir.Outlier
+		class outlier.Class
+		tries int
+		want  outlier.Cause
+	}{
+		{"5xx", ir.Outlier{Consecutive5xx: 3}, outlier.ServerError, 3, outlier.Consecutive5xx},
+		{"gateway errors as 5xx", ir.Outlier{Consecutive5xx: 3}, outlier.GatewayError, 3, outlier.Consecutive5xx},
+		{"gateway errors", ir.Outlier{ConsecutiveGateway: 3}, outlier.GatewayError, 3, outlier.ConsecutiveGatewayErrors},
+		{"the narrower of two", ir.Outlier{Consecutive5xx: 3, ConsecutiveGateway: 3}, outlier.GatewayError, 3, outlier.ConsecutiveGatewayErrors},
+		{"the lower of two", ir.Outlier{Consecutive5xx: 2, ConsecutiveGateway: 3}, outlier.GatewayError, 2, outlier.Consecutive5xx},
+		{"not yet", ir.Outlier{Consecutive5xx: 3}, outlier.ServerError, 2, outlier.NotEjected},
+	} {
+		w := newWorld(c.cfg, 3)
+		var got outlier.Cause
+		for range c.tries {
+			got = w.Record(w.hosts[0], c.class, second)
+		}
+		if _, _, why := w.Ejections(w.hosts[0]); got != c.want || why != c.want {
+			t.Errorf("%s: %q, and %q to be shown, want %q", c.name, got, why, c.want)
+		}
+	}
+}
+
 func repeat(c outlier.Class, n int) []outlier.Class {
 	out := make([]outlier.Class, n)
 	for i := range out {
@@ -102,7 +128,7 @@ func TestEjectionsGrowAndEnd(t *testing.T) {
 		}
 		now = end + 1
 	}
-	if total, until := w.Ejections(w.hosts[0]); total != 5 || until != 0 {
+	if total, until, cause := w.Ejections(w.hosts[0]); total != 5 || until != 0 || cause != outlier.NotEjected {
 		t.Error(total, until)
 	}
 	// Good intervals shorten the next ejection again.
@@ -111,7 +137,7 @@ func TestEjectionsGrowAndEnd(t *testing.T) {
 		w.Tick(now, func(int, bool) {})
 	}
 	w.record(0, 1, outlier.GatewayError, now)
-	if _, until := w.Ejections(w.hosts[0]); until-now != 30*second {
+	if _, until, _ := w.Ejections(w.hosts[0]); until-now != 30*second {
 		t.Error("ejected for", (until-now)/second, "s after a long time of good behaviour")
 	}
 }
