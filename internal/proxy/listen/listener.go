@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -165,8 +166,19 @@ func (l *Listener) admit(conn net.Conn) {
 	l.serving.Go(func() {
 		defer l.active.Add(-1)
 		defer s.Metrics.Closed()
-		l.serve(netx.New(conn), s)
+		nc := netx.New(conn)
+		defer l.contain(nc)
+		l.serve(nc, s)
 	})
+}
+
+// contain keeps a defect in the reading of requests to the connection that met it.
+func (l *Listener) contain(nc *netx.Conn) {
+	if defect := recover(); defect != nil {
+		nc.Close()
+		l.log.Error("a defect in Gridway ended a connection; please report it", "listener", l.name,
+			"panic", fmt.Sprint(defect), "stack", string(debug.Stack()))
+	}
 }
 
 func (l *Listener) serve(nc *netx.Conn, s *snapshot.Listener) {

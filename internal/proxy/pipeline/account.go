@@ -12,6 +12,9 @@ import (
 // account records the exchange once it is over: metrics of the listener and the
 // rule, and the access log.
 func (x *Exchange) account() {
+	if x.Flags.Has(filter.ClientGone) && x.Down.Cut() {
+		x.Flags = x.Flags&^filter.ClientGone.Flag() | filter.Draining.Flag()
+	}
 	d := time.Duration(x.ended() - x.started)
 	flags := uint64(x.Flags)
 	if x.rule != nil {
@@ -64,6 +67,7 @@ func (x *Exchange) log(d time.Duration) {
 func (x *Exchange) done(c *upstream.Cluster, o upstream.Outcome, reason filter.Reason) {
 	o.Now, o.Started = x.tick(), x.upstreamAt
 	c.Done(x.endpoint, o)
+	x.trying = false
 	x.endedAt = x.clock
 	if m := x.backend.Metrics; m != nil {
 		m.Observe(o.Status, time.Duration(x.clock-x.upstreamAt), x.bodyRead.Load(), x.sent, uint64(reason.Flag()))

@@ -98,7 +98,8 @@ func (b *requestBody) readRaw() ([]byte, error) {
 	return piece, err
 }
 
-func (b *requestBody) readWrapped() ([]byte, error) {
+func (b *requestBody) readWrapped() (piece []byte, err error) {
+	defer b.x.containBody(&err)
 	if b.piece == nil {
 		b.piece = make([]byte, 16<<10)
 	}

@@ -11,6 +11,8 @@ import (
 type Downstream interface {
 	// Gone tells whether the client has closed or reset its side.
 	Gone() bool
+	// Cut tells whether this side closed the connection, at the end of a drain.
+	Cut() bool
 
 	// Whole returns the request's body if all of it has arrived already; the
 	// slice stays valid for the whole exchange. An error says that what is

@@ -68,6 +68,10 @@ type Exchange struct {
 	sent      int64 // body bytes to the client
 	// broken: the client's connection cannot be used again.
 	broken bool
+	// trying: an endpoint was picked, and its try is not done.
+	trying bool
+	// tainted: a defect has left the exchange in an unknown state.
+	tainted bool
 
 	trace   trace.Context
 	entry   accesslog.Entry
@@ -93,7 +97,9 @@ func (x *Exchange) Release() {
 	x.Down, x.Listener, x.p, x.rule, x.backend = nil, nil, nil, nil, nil
 	x.TLS = nil
 	x.sni = ""
-	pool.Put(x)
+	if !x.tainted {
+		pool.Put(x)
+	}
 }
 
 // begin starts the clock and resets what an earlier exchange has left.
@@ -138,6 +144,7 @@ func (x *Exchange) clear() {
 	x.endpoint = nil
 	x.picked.Store(nil)
 	x.continued, x.headSent, x.broken = false, false, false
+	x.trying = false
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
 	x.trace = trace.Context{}

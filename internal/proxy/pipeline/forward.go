@@ -102,6 +102,8 @@ func (x *Exchange) bodyAccepted(err error) bool {
 		x.Fail(413, filter.BodyTooLarge, "the request's body is over the limit")
 	case errors.Is(err, filter.ErrDecompressionLimit):
 		x.Fail(413, filter.DecompressionLimit, "the request's body is over the limit once it is decoded")
+	case errors.Is(err, errInternal):
+		x.Fail(500, filter.InternalError, "a defect in the gateway; its log has more under this request's ID")
 	case errors.Is(err, filter.ErrContentCoding):
 		x.Fail(400, filter.BadRequest, "the request's body is not in the coding that Content-Encoding names")
 	case netx.IsTimeout(err):
@@ -127,6 +129,7 @@ func (x *Exchange) try(c *upstream.Cluster) failure {
 	}
 	x.endpoint = e
 	x.picked.Store(e)
+	x.trying = true
 	for {
 		conn, reused, err := x.connect(e, by)
 		if err != nil {
@@ -300,6 +303,8 @@ func (x *Exchange) failUpstream(f failure) {
 	case filter.ClientGone:
 		x.Flags |= filter.ClientGone.Flag()
 		x.broken = true
+	case filter.InternalError:
+		x.Fail(500, f.reason, "a defect in the gateway; its log has more under this request's ID")
 	case filter.NoHealthyEndpoint:
 		x.Fail(503, f.reason, "the backend has no endpoint that can take requests")
 	case filter.Overload:

@@ -53,7 +53,7 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 		running++
 		x.attempts++
 		x.p.Background.Go(func() {
-			l.result = l.x.try(c)
+			l.result = l.x.tryContained(c)
 			results <- l
 		})
 	}
@@ -106,6 +106,11 @@ func (x *Exchange) mayHedge() bool {
 	return h != nil && h.MaxExtra > 0 && x.Req.MethodID.Idempotent()
 }
 
+func (x *Exchange) tryContained(c *upstream.Cluster) (f failure) {
+	defer x.containTry(c, &f)
+	return x.try(c)
+}
+
 // newLeg makes an exchange that can run one try of x.
 func (x *Exchange) newLeg(others []*leg) *leg {
 	l := &leg{x: Get(), down: &legDown{Downstream: x.Down}}
@@ -138,7 +143,7 @@ func (x *Exchange) adopt(l *leg) {
 	x.up, l.x.up = l.x.up, x.up
 	x.up.Rebind(&x.Resp)
 	x.up.Conn().SetWatch(x.Down)
-	x.endpoint = l.x.endpoint
+	x.endpoint, x.trying = l.x.endpoint, true
 	x.headAt, x.upstreamAt = l.x.headAt, l.x.upstreamAt
 	x.tick()
 	l.release()

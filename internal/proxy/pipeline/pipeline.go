@@ -34,14 +34,19 @@ type Pipeline struct {
 func (p *Pipeline) Serve(x *Exchange) {
 	x.p = p
 	x.begin()
+	x.serve()
+	x.finish()
+	x.account()
+}
+
+func (x *Exchange) serve() {
+	defer x.contain()
 	if x.identify() && x.match() && x.limitBody() && x.admit() && x.filterRequest() && x.choose() {
 		x.forward()
 	}
 	if x.Local.Status != 0 && !x.headSent {
 		x.replyLocal()
 	}
-	x.finish()
-	x.account()
 }
 
 // match pins the rule that the exchange belongs to.

@@ -16,10 +16,20 @@ var (
 
 // replyLocal sends the reply that a filter or a failure has set.
 func (x *Exchange) replyLocal() {
+	body := x.makeLocal()
+	x.filterResponse()
+	x.writeLocal(body)
+}
+
+// sendLocal is replyLocal without response filters.
+func (x *Exchange) sendLocal() { x.writeLocal(x.makeLocal()) }
+
+// makeLocal sets the head of the reply and returns its body.
+func (x *Exchange) makeLocal() (body []byte) {
 	r := &x.Resp
 	local := &x.Local
 	r.Status, r.Reason, r.Version = local.Status, nil, httpmsg.HTTP11
-	body := local.Body
+	body = local.Body
 	h := &r.Header
 	if body == nil && local.Reason != filter.ReasonNone {
 		x.scratch = appendProblem(x.scratch[:0], local, x.RequestID)
@@ -43,7 +53,10 @@ func (x *Exchange) replyLocal() {
 	if noBody(local.Status) {
 		r.Body, r.Length, body = httpmsg.BodyNone, 0, nil
 	}
-	x.filterResponse()
+	return body
+}
+
+func (x *Exchange) writeLocal(body []byte) {
 	if x.Req.MethodID == httpmsg.MethodHead {
 		body = nil
 	}

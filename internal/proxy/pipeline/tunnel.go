@@ -17,7 +17,7 @@ func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 		// In the middle of the request's body nobody could tell where the other
 		// protocol begins.
 		x.dropConn()
-		c.Done(x.endpoint, upstream.Outcome{Kind: upstream.Reset})
+		x.done(c, upstream.Outcome{Kind: upstream.Reset}, filter.UpstreamProtocolError)
 		x.Resp.Reset()
 		x.Fail(502, filter.UpstreamProtocolError, "the backend switched protocols without being asked, or too early")
 		return
@@ -29,7 +29,7 @@ func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 	}
 	x.endpoint.Drop(up)
 	x.up.End()
-	c.Done(x.endpoint, o)
+	x.done(c, o, filter.ReasonNone)
 }
 
 // join passes on what both sides said too early and then everything, until both

@@ -82,6 +82,7 @@ type Conn struct {
 	keep     bool
 	upgraded bool
 	failed   bool
+	cut      atomic.Bool
 }
 
 // New makes the driver of a connection.
@@ -106,7 +107,13 @@ func (c *Conn) Serve() {
 func (c *Conn) EndIdle() { c.nc.Interrupt() }
 
 // Kill closes the connection whatever it does.
-func (c *Conn) Kill() { c.nc.Close() }
+func (c *Conn) Kill() {
+	c.cut.Store(true)
+	c.nc.Close()
+}
+
+// Cut tells whether Kill was called.
+func (c *Conn) Cut() bool { return c.cut.Load() }
 
 func (c *Conn) close() {
 	c.nc.Close()

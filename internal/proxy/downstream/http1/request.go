@@ -139,6 +139,8 @@ func (c *Conn) refuse(err error) {
 			reason = filter.HeaderTooLarge
 		case 414:
 			reason = filter.URITooLong
+		case 417:
+			reason = filter.ExpectationFailed
 		}
 		c.lst.Metrics.ProtocolError(bad.Code)
 		c.p.Refuse(c.x, bad.Status, reason, bad.Message)
