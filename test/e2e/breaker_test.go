@@ -92,9 +92,28 @@ func TestPendingRequestsTimeOut(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 	})
-	if n := g.metric("gridway_cluster_breaker_rejections_total", `limit="connections"`); n < 1 {
+}
+
+// The metrics tell who waited in vain from who was not let into the line.
+func TestWaitingInVainIsCounted(t *testing.T) {
+	t.Parallel()
+	app := startGate(t)
+	g := serveYAML(t, documents(gatewayDoc, ruleDoc(`
+- matches: [{path: {value: /impatient}}]
+  timeouts: {request: 100ms}
+  backendRefs: [{group: gridway.dev, kind: Backend, name: app}]
+- backendRefs: [{group: gridway.dev, kind: Backend, name: app}]
+`), backendDoc("app", app.addr), policyDoc("app", "Backend", "app", "circuitBreaker: {maxConnections: 1}")))
+	wait := g.background(1)
+	eventually(t, "the only connection is in use", func() bool { return app.arrived.Load() == 1 })
+	if got := g.tally(3, 3, "/impatient"); got["503 Overload"] != 3 {
+		t.Errorf("%v", got)
+	}
+	if n := g.metric("gridway_cluster_breaker_rejections_total", `limit="connections"`); n != 3 {
 		t.Errorf("%v who waited in vain were counted", n)
 	}
+	app.open()
+	wait()
 }
 
 func TestBreakerByFailureRate(t *testing.T) {
