@@ -165,7 +165,7 @@ type ClientTLS struct {
 	// +optional
 	MaxVersion *TLSVersion `json:"maxVersion,omitempty"`
 	// CipherSuites limit TLS 1.2 to these, by their IANA names; TLS 1.3 has no
-	// choice. Default: the safe ones.
+	// choice. Default: all six.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16

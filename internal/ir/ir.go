@@ -84,7 +84,8 @@ type ServerTLS struct {
 	// MinVersion and MaxVersion are "1.2" or "1.3"; empty means 1.2 and 1.3.
 	MinVersion string `json:"minVersion,omitempty"`
 	MaxVersion string `json:"maxVersion,omitempty"`
-	// CipherSuites limits TLS 1.2 suites by their IANA names; empty means Go's safe default.
+	// CipherSuites limits TLS 1.2 suites by their IANA names; empty means those with
+	// forward secrecy and AEAD.
 	CipherSuites []string `json:"cipherSuites,omitempty"`
 	// ClientAuth is how client certificates are asked for and verified.
 	ClientAuth *ClientAuth `json:"clientAuth,omitempty"`

@@ -251,15 +251,20 @@ func (g *gateway) metric(family string, with ...string) float64 {
 	g.t.Helper()
 	w := httptest.NewRecorder()
 	g.metrics.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return sumOf(g.t, w.Body.String(), family, with)
+}
+
+func sumOf(t *testing.T, exposition, family string, with []string) float64 {
+	t.Helper()
 	sum := 0.0
-	for line := range strings.Lines(w.Body.String()) {
+	for line := range strings.Lines(exposition) {
 		m := sample.FindStringSubmatch(strings.TrimSpace(line))
 		if m == nil || m[1] != family || slices.ContainsFunc(with, func(s string) bool { return !strings.Contains(m[2], s) }) {
 			continue
 		}
 		v, err := strconv.ParseFloat(m[3], 64)
 		if err != nil {
-			g.t.Fatal(err)
+			t.Fatal(err)
 		}
 		sum += v
 	}

@@ -27,18 +27,28 @@ func tool(t *testing.T, name string) string {
 	return ""
 }
 
-// run runs a program to its end and returns what it printed.
+// run runs a program that must succeed, and returns what it printed.
 func run(t *testing.T, stdin, name string, args ...string) string {
+	t.Helper()
+	out, code := output(t, stdin, name, args...)
+	if code != 0 {
+		t.Fatalf("%s %s: exit code %d\n%s", name, strings.Join(args, " "), code, out)
+	}
+	return out
+}
+
+// output runs a program to its end.
+func output(t *testing.T, stdin, name string, args ...string) (printed string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, tool(t, name), args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
 	}
-	return string(out)
+	return string(out), cmd.ProcessState.ExitCode()
 }
 
 // freePort is a port that was free a moment ago, for servers that cannot say
@@ -52,17 +62,37 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// background starts a server and waits until it accepts connections.
-func background(t *testing.T, port int, name string, args ...string) string {
+// launch starts a server that ends with the test, and returns what it prints.
+func launch(t *testing.T, name string, args ...string) *lockedBuffer {
 	t.Helper()
+	out := &lockedBuffer{}
 	cmd := exec.Command(tool(t, name), args...)
+	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
+		if t.Failed() && out.String() != "" {
+			t.Logf("%s said: %s", name, out)
+		}
 	})
+	return out
+}
+
+// backgroundSaying starts a server that must not be probed, and waits until it
+// prints a text.
+func backgroundSaying(t *testing.T, text, name string, args ...string) {
+	t.Helper()
+	out := launch(t, name, args...)
+	eventually(t, name+" says "+text, func() bool { return strings.Contains(out.String(), text) })
+}
+
+// background starts a server and waits until it accepts connections.
+func background(t *testing.T, port int, name string, args ...string) string {
+	t.Helper()
+	launch(t, name, args...)
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	eventually(t, name+" listens on "+addr, func() bool {
 		c, err := net.DialTimeout("tcp", addr, time.Second)

@@ -58,6 +58,12 @@ func newAuthority(t *testing.T, name string) *authority {
 // issue makes a certificate and its key, as PEM.
 func (a *authority) issue(names ...string) (cert, key string) {
 	a.t.Helper()
+	return a.issueAs(func(*x509.Certificate) {}, names...)
+}
+
+// issueAs lets shape change the certificate before it is signed.
+func (a *authority) issueAs(shape func(*x509.Certificate), names ...string) (cert, key string) {
+	a.t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		a.t.Fatal(err)
@@ -67,26 +73,42 @@ func (a *authority) issue(names ...string) (cert, key string) {
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
+	shape(template)
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, k.Public(), a.key)
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	kb, err := x509.MarshalPKCS8PrivateKey(k)
+	return pemOf("CERTIFICATE", der), keyPEM(a.t, k)
+}
+
+func pemOf(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+func keyPEM(t *testing.T, k *ecdsa.PrivateKey) string {
+	t.Helper()
+	b, err := x509.MarshalPKCS8PrivateKey(k)
 	if err != nil {
-		a.t.Fatal(err)
+		t.Fatal(err)
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: kb}))
+	return pemOf("PRIVATE KEY", b)
 }
 
 // pair is issue for crypto/tls.
 func (a *authority) pair(names ...string) tls.Certificate {
-	cert, key := a.issue(names...)
-	p, err := tls.X509KeyPair([]byte(cert), []byte(key))
-	if err != nil {
-		a.t.Fatal(err)
+	a.t.Helper()
+	return pairOf(a.t)(a.issue(names...))
+}
+
+func pairOf(t *testing.T) func(cert, key string) tls.Certificate {
+	return func(cert, key string) tls.Certificate {
+		t.Helper()
+		p, err := tls.X509KeyPair([]byte(cert), []byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
 	}
-	return p
 }
 
 func secretDoc(name, cert, key string) string {

@@ -23,6 +23,8 @@ type certificate struct {
 	notBefore time.Time
 	notAfter  time.Time
 	names     []string
+	// unstapled is why no OCSP response can be fetched although one is demanded
+	unstapled string
 	// why the Secret is of no use; empty if it is good
 	why string
 }
@@ -67,6 +69,7 @@ func parseCertificate(o *store.Object) *certificate {
 	return &certificate{
 		ir: cert, digest: hashOf(cert),
 		notBefore: leaf.NotBefore, notAfter: leaf.NotAfter, names: leaf.DNSNames,
+		unstapled: whyUnstapled(&pair, leaf),
 	}
 }
 
@@ -84,6 +87,7 @@ func (c *compiler) certificateOf(o *store.Object) (cert *certificate, why string
 	cert = c.readCertificate(o)
 	if cert.why == "" {
 		c.judgeDates(o, cert)
+		c.judgeStaple(o, cert)
 		return cert, ""
 	}
 	why = fmt.Sprintf("%s %s", o.Key, cert.why)

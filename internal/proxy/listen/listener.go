@@ -189,6 +189,7 @@ func (l *Listener) serve(nc *netx.Conn, s *snapshot.Listener) {
 		required := client.ProxyProtocol == ir.ProxyProtocolRequired
 		if _, err := nc.ReadProxyHeader(required, client.ProxyProtocolFrom); err != nil {
 			s.Metrics.Rejected(metric.RejectProxyProtocol)
+			l.log.Debug("PROXY header refused", "listener", l.name, "peer", nc.RemoteAddrPort(), "error", err)
 			nc.Close()
 			return
 		}
@@ -197,6 +198,7 @@ func (l *Listener) serve(nc *netx.Conn, s *snapshot.Listener) {
 		begun := time.Now()
 		if err := nc.HandshakeServer(config, handshakeBy(client)); err != nil {
 			s.Metrics.HandshakeFailed(handshakeFailure(err))
+			l.log.Debug("TLS handshake failed", "listener", l.name, "peer", nc.RemoteAddrPort(), "error", err)
 			refusePlain(nc, err)
 			nc.Close()
 			return
@@ -224,7 +226,8 @@ func handshakeFailure(err error) metric.HandshakeFailure {
 		return metric.HandshakeTimeout
 	case netx.IsGone(err):
 		return metric.HandshakeClientGone
-	case errors.As(err, &cert), errors.As(err, &alert) && alert >= 41 && alert <= 49, errors.As(err, &alert) && alert == 116:
+	case errors.As(err, &cert), errors.As(err, &alert) && alert >= 41 && alert <= 49, errors.As(err, &alert) && alert == 116,
+		err.Error() == "tls: client didn't provide a certificate": // crypto/tls has no type for it
 		// Alerts 41 to 49 and 116 concern certificates (RFC 8446 §6.2).
 		return metric.HandshakeCertificate
 	}

@@ -20,6 +20,9 @@ const (
 	clockSkew = 5 * time.Minute
 )
 
+// errRevoked is a signed statement, unlike the other failures.
+var errRevoked = errors.New("the certificate was revoked")
+
 type response struct {
 	der                    []byte
 	thisUpdate, nextUpdate time.Time
@@ -81,7 +84,7 @@ func check(der []byte, leaf, issuer *x509.Certificate) (*response, error) {
 	now := time.Now()
 	switch {
 	case r.Status == ocsp.Revoked:
-		return nil, fmt.Errorf("the certificate was revoked at %v", r.RevokedAt)
+		return nil, fmt.Errorf("%w at %v", errRevoked, r.RevokedAt)
 	case r.Status != ocsp.Good:
 		return nil, errors.New("the responder does not know the certificate")
 	case r.ThisUpdate.After(now.Add(clockSkew)):

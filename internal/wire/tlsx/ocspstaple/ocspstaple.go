@@ -1,8 +1,9 @@
 // Package ocspstaple fetches OCSP responses (RFC 6960) for the certificates
 // that a tlsx.Server must staple one to, and keeps them fresh: a response is
 // asked for again when half of its time is over, a failure is tried again after
-// a minute, then less and less often up to an hour, and the last good response
-// is served until it ends.
+// seconds, then less and less often up to an hour, and the last good response is
+// served until it ends, or until the responder says that the certificate is
+// revoked.
 //
 // A Stapler owns one goroutine, which Close ends and waits for. This package is
 // apart from tlsx because it needs golang.org/x/crypto/ocsp; only app imports it.
@@ -12,6 +13,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -21,8 +23,11 @@ import (
 
 const (
 	fetchTimeout = 10 * time.Second
-	retryFirst   = time.Minute
+	retryFirst   = 2 * time.Second
 	retryMax     = time.Hour
+	// shortest is the least wait after a good response: of one that ends sooner
+	// there would be no end of asking.
+	shortest = time.Second
 	// openEnded is how long a response without nextUpdate is served.
 	openEnded = 24 * time.Hour
 	// forget ends the refreshing of certificates that nobody asked for.
@@ -159,7 +164,10 @@ func (s *Stapler) settle(e *entry, r *response, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		wait := min(retryMax, retryFirst<<min(e.failures, 10))
+		if errors.Is(err, errRevoked) {
+			e.response = nil
+		}
+		wait := min(retryMax, retryFirst<<min(e.failures, 20))
 		e.failures++
 		e.next = now.Add(wait - time.Duration(rand.Int64N(int64(wait)/5)))
 		s.log.Warn("no OCSP response to staple", "serial", e.leaf.SerialNumber, "names", e.leaf.DNSNames,
@@ -172,5 +180,5 @@ func (s *Stapler) settle(e *entry, r *response, err error) {
 	if half.Before(now) { // the responder hands out old ones
 		half = now.Add(r.nextUpdate.Sub(now) / 2)
 	}
-	e.next = now.Add(max(retryFirst, half.Sub(now)))
+	e.next = now.Add(max(shortest, half.Sub(now)))
 }
