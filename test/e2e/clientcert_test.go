@@ -92,6 +92,13 @@ func TestClientCertificatesByPort(t *testing.T) {
 	if n := p.metric("gridway_listener_tls_handshake_failures_total", `reason="certificate"`); n < 11 {
 		t.Errorf("%v handshakes failed for a certificate", n)
 	}
+	refused := p.metric("gridway_listener_tls_handshake_failures_total", `reason="certificate"`)
+	if _, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", open), &tls.Config{RootCAs: clients.pool, ServerName: "a.example"}); err == nil {
+		t.Error("a certificate of the wrong CA is believed")
+	}
+	eventually(t, "a client that refuses our certificate is counted", func() bool {
+		return p.metric("gridway_listener_tls_handshake_failures_total", `reason="certificate"`) == refused+1
+	})
 	if !strings.Contains(p.admin("/v1/status"), "InsecureFrontendValidationMode") {
 		t.Error("the Gateway's status does not say that validation may be insecure")
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -217,18 +218,18 @@ func (l *Listener) serve(nc *netx.Conn, s *snapshot.Listener) {
 	c.Serve()
 }
 
-// handshakeFailure sorts errors of crypto/tls for metrics.
+// handshakeFailure sorts errors of crypto/tls for metrics. It has no exported
+// type for a client's alerts and for a certificate that did not come.
 func handshakeFailure(err error) metric.HandshakeFailure {
 	var cert *tls.CertificateVerificationError
-	var alert tls.AlertError
+	var remote *net.OpError
 	switch {
 	case netx.IsTimeout(err):
 		return metric.HandshakeTimeout
 	case netx.IsGone(err):
 		return metric.HandshakeClientGone
-	case errors.As(err, &cert), errors.As(err, &alert) && alert >= 41 && alert <= 49, errors.As(err, &alert) && alert == 116,
-		err.Error() == "tls: client didn't provide a certificate": // crypto/tls has no type for it
-		// Alerts 41 to 49 and 116 concern certificates (RFC 8446 §6.2).
+	case errors.As(err, &cert), err.Error() == "tls: client didn't provide a certificate",
+		errors.As(err, &remote) && remote.Op == "remote error" && strings.Contains(remote.Err.Error(), "certificate"):
 		return metric.HandshakeCertificate
 	}
 	return metric.HandshakeProtocol

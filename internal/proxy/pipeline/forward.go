@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -233,10 +234,20 @@ func (x *Exchange) exchangeFailure(err error) failure {
 		f.reason, f.kind = filter.UpstreamTimeout, upstream.Timeout
 	case isFraming(err):
 		f.reason, f.kind = filter.UpstreamProtocolError, upstream.Reset
+	case refusesCertificate(err):
+		f.reason, f.kind = filter.UpstreamTLSFailure, upstream.TLSFailure
 	default:
 		f.reason, f.kind = filter.UpstreamReset, upstream.Reset
 	}
 	return f
+}
+
+// refusesCertificate recognises an endpoint that wants another client
+// certificate: in TLS 1.3 it says so when the handshake is over for us
+// (RFC 8446 §4.4.2.4). crypto/tls does not export the type of its alerts.
+func refusesCertificate(err error) bool {
+	var remote *net.OpError
+	return errors.As(err, &remote) && remote.Op == "remote error" && strings.Contains(remote.Err.Error(), "certificate")
 }
 
 func connectFailure(err error) failure {
