@@ -128,11 +128,25 @@ func TestClientCertificatesAfterACAChange(t *testing.T) {
 			t.Fatalf("connection %d: resumed %v, %v", i, state.DidResume, err)
 		}
 	}
+	tc, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := newWire(t, tc)
+	const request = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
+	open.send(request)
+	if resp, _ := open.mustRespond("GET"); resp.StatusCode != 200 || resp.Close {
+		t.Fatalf("%d, close %v", resp.StatusCode, resp.Close)
+	}
 	p.reload(yaml(after))
+	open.send(request)
+	if resp, _ := open.mustRespond("GET"); resp.StatusCode != 200 || !resp.Close {
+		t.Errorf("a connection that came in by the old CA goes on: %d, close %v", resp.StatusCode, resp.Close)
+	}
 	if _, err := exchangeOver(t, port, config); err == nil {
 		t.Error("a client of the CA that was removed is let in")
 	}
-	if n := app.requests.Load(); n != 2 {
+	if n := app.requests.Load(); n != 4 {
 		t.Errorf("%d requests reached the endpoint", n)
 	}
 }

@@ -51,17 +51,6 @@ func output(t *testing.T, stdin, name string, args ...string) (printed string, c
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// freePort is a port that was free a moment ago, for servers that cannot say
-// which one they got.
-func freePort(t *testing.T) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // launch starts a server that ends with the test, and returns what it prints.
 func launch(t *testing.T, name string, args ...string) *lockedBuffer {
 	t.Helper()
@@ -121,7 +110,16 @@ func site(t *testing.T) (dir, long string) {
 
 func nginx(t *testing.T) (addr, long string) {
 	dir, long := site(t)
-	port := freePort(t)
+	port := ownPort(t)
+	return nginxWith(t, port, fmt.Sprintf(`listen 127.0.0.1:%d; root %s;
+    location = /echo { return 200 "$request_method $http_x_forwarded_for $content_length"; }
+    location = /close { keepalive_timeout 0; return 200 "closed"; }`, port, dir)), long
+}
+
+// nginxWith runs NGINX with one server.
+func nginxWith(t *testing.T, port int, server string) string {
+	t.Helper()
+	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
 	user := ""
 	if os.Getuid() == 0 {
@@ -131,16 +129,12 @@ func nginx(t *testing.T) (addr, long string) {
 events {}
 http {
   access_log off; client_body_temp_path %[2]s; proxy_temp_path %[2]s; fastcgi_temp_path %[2]s; uwsgi_temp_path %[2]s; scgi_temp_path %[2]s;
-  server {
-    listen 127.0.0.1:%d; root %[2]s;
-    location = /echo { return 200 "$request_method $http_x_forwarded_for $content_length"; }
-    location = /close { keepalive_timeout 0; return 200 "closed"; }
-  }
-}`, user, dir, port)
+  server { %[3]s }
+}`, user, dir, server)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return background(t, port, "nginx", "-e", "/dev/null", "-c", conf), long
+	return background(t, port, "nginx", "-e", "/dev/null", "-c", conf)
 }
 
 func TestServersInFrontOfRealServers(t *testing.T) {
@@ -149,7 +143,7 @@ func TestServersInFrontOfRealServers(t *testing.T) {
 		"nginx": nginx,
 		"python": func(t *testing.T) (string, string) {
 			dir, long := site(t)
-			port := freePort(t)
+			port := ownPort(t)
 			return background(t, port, "python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", dir, fmt.Sprint(port)), long
 		},
 		"go": func(t *testing.T) (string, string) {

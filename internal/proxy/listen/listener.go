@@ -208,7 +208,7 @@ func (l *Listener) serve(nc *netx.Conn, s *snapshot.Listener) {
 		s.Metrics.Handshake(state.Version, state.DidResume, time.Since(begun))
 	}
 	nc.SetWriteBy(0)
-	c := http1.New(nc, l, l.pipeline)
+	c := http1.New(nc, l, l.pipeline, s.Door)
 	if !l.add(c) {
 		s.Metrics.Rejected(metric.RejectDraining)
 		nc.Close()

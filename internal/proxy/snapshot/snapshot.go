@@ -36,6 +36,8 @@ type Listener struct {
 	Metrics         *metric.Listener
 	Clock           *Clock
 	Revision        uint64
+	// Door changes with what a connection has to pass to come in.
+	Door uint64
 }
 
 // Rule is a rule with everything that it needs at run time.
@@ -221,6 +223,6 @@ func (s *Snapshot) buildListener(l *ir.Listener, prev *Snapshot, d Deps) (*Liste
 	}
 	return &Listener{
 		IR: l, Table: table, RequestIDHeader: []byte(header),
-		Metrics: d.Metrics.Listener(l.Name), Clock: d.Clock, Revision: s.Config.Revision,
+		Metrics: d.Metrics.Listener(l.Name), Clock: d.Clock, Revision: s.Config.Revision, Door: door(l),
 	}, nil
 }

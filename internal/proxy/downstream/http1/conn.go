@@ -49,6 +49,7 @@ type Conn struct {
 	nc   *netx.Conn
 	host Host
 	p    *pipeline.Pipeline
+	door uint64 // snapshot.Listener.Door that the connection came through
 
 	x        *pipeline.Exchange
 	lst      *snapshot.Listener
@@ -85,10 +86,10 @@ type Conn struct {
 	cut      atomic.Bool
 }
 
-// New makes the driver of a connection.
-func New(nc *netx.Conn, host Host, p *pipeline.Pipeline) *Conn {
+// New makes the driver of a connection that came through a door.
+func New(nc *netx.Conn, host Host, p *pipeline.Pipeline, door uint64) *Conn {
 	now := netx.Monotonic()
-	return &Conn{nc: nc, host: host, p: p, opened: now, last: now}
+	return &Conn{nc: nc, host: host, p: p, door: door, opened: now, last: now}
 }
 
 // Serve runs the connection until it ends, and closes it.

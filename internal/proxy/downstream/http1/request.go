@@ -27,6 +27,11 @@ func (c *Conn) next() bool {
 		c.refuse(err)
 		return false
 	}
+	if c.nc.IsTLS() != (c.lst.IR.Protocol == ir.HTTPS) { // the port has changed
+		c.p.Refuse(c.x, 421, filter.MisdirectedRequest, "the port speaks another protocol now")
+		c.linger()
+		return false
+	}
 	c.acceptBody(client)
 	return true
 }
@@ -162,7 +167,7 @@ func (c *Conn) acceptBody(client *ir.ClientPolicy) {
 	}
 	c.chunks.Reset()
 	c.bodyBy = deadline(client.RequestTimeout)
-	c.keep = req.KeepAlive && !c.host.Draining() &&
+	c.keep = req.KeepAlive && !c.host.Draining() && c.door == c.lst.Door &&
 		(client.MaxRequestsPerConnection == 0 || c.requests < client.MaxRequestsPerConnection)
 	if end := c.endOfLife(client); end != 0 && netx.Monotonic() >= end {
 		c.keep = false
