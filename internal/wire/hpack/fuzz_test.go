@@ -1,0 +1,65 @@
+package hpack_test
+
+import (
+	"strings"
+	"testing"
+
+	xhpack "golang.org/x/net/http2/hpack"
+
+	"github.com/gridway/gridway/internal/wire/hpack"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// FuzzDecode: two blocks on one connection. What is accepted x/net reads the
+// same; it is encoded again and comes back.
+func FuzzDecode(f *testing.F) {
+	for _, x := range examples {
+		for i, step := range x.steps {
+			f.Add(dehex(step[0]), dehex(x.steps[max(i, 1)-1][0]))
+		}
+	}
+	f.Add([]byte("\x20\x3f\xe1\x1f\x40\x01a\x01b\xbe"), []byte("\x7e\x01c\xbe\xbf"))
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		d, back := hpack.NewDecoder(), hpack.NewDecoder()
+		e := hpack.NewEncoder()
+		var want []string
+		oracle := xhpack.NewDecoder(4096, func(f xhpack.HeaderField) { want = append(want, f.Name+": "+f.Value) })
+		for _, block := range [][]byte{first, second} {
+			got, err := decodeAll(d, block, 1<<20)
+			want = want[:0]
+			_, werr := oracle.Write(block)
+			if cerr := oracle.Close(); werr == nil {
+				werr = cerr
+			}
+			if err != nil {
+				// x/net tolerates more updates, and updates anywhere while its table is empty.
+				if werr == nil && err != hpack.ErrSizeUpdate && err != hpack.ErrBomb {
+					t.Fatalf("%x: %v, and the oracle accepts", block, err)
+				}
+				return
+			}
+			if d.TooLarge() {
+				return
+			}
+			if werr != nil {
+				t.Fatalf("%x: accepted, and the oracle says %v", block, werr)
+			}
+			out := e.Begin(nil)
+			for i, line := range got {
+				sensitive := strings.HasPrefix(line, "!") && !strings.HasPrefix(want[i], "!") || strings.HasPrefix(line, "!!")
+				if sensitive {
+					line = line[1:]
+				}
+				if line != want[i] {
+					t.Fatalf("%x: %q, want %q", block, line, want[i])
+				}
+				name, value, _ := strings.Cut(line, ": ")
+				out = e.Field(out, &httpmsg.Field{Name: []byte(name), Value: []byte(value), Sensitive: sensitive})
+			}
+			again, err := decodeAll(back, out, 1<<20)
+			if err != nil || !strings.EqualFold(strings.Join(again, "\n"), strings.Join(got, "\n")) {
+				t.Fatalf("%x → %x: %v\n%q\n%q", block, out, err, got, again)
+			}
+		}
+	})
+}
