@@ -67,31 +67,40 @@ func BenchmarkMatch(b *testing.B) {
 	}
 }
 
-// BenchmarkRebuild changes one route of 10,000: its backends, or its path.
+// BenchmarkRebuild changes one route of 10,000, its backends or its path, and
+// makes the next table from all routes or from that one.
 func BenchmarkRebuild(b *testing.B) {
 	for _, c := range []struct {
 		name        string
 		hosts, path bool
 	}{{"one-host/backend", false, false}, {"one-host/path", false, true}, {"host-each/backend", true, false}, {"host-each/path", true, true}} {
-		b.Run(c.name, func(b *testing.B) {
-			sections := shop(10_000, c.hosts)
-			table, err := route.Build(sections, nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			b.ResetTimer()
-			for i := 0; i < b.N; i++ {
-				changed := *sections[0].Routes[5000].Route
-				changed.Hash = uint64(i) + 1_000_000
-				if c.path {
-					changed.Rules = []*ir.Rule{{ID: changed.Rules[0].ID, Matches: []ir.Match{prefix(fmt.Sprintf("/changed-%d", i))}}}
-				}
-				sections[0].Routes[5000].Route = &changed
-				if table, err = route.Build(sections, table); err != nil {
+		for _, with := range []bool{false, true} {
+			b.Run(c.name+map[bool]string{false: "/all", true: "/with"}[with], func(b *testing.B) {
+				sections := shop(10_000, c.hosts)
+				table, err := route.Build(sections, nil)
+				if err != nil {
 					b.Fatal(err)
 				}
-			}
-		})
+				b.ReportAllocs()
+				b.ResetTimer()
+				for i := 0; i < b.N; i++ {
+					was := sections[0].Routes[5000].Route
+					changed := *was
+					changed.Hash = uint64(i) + 1_000_000
+					if c.path {
+						changed.Rules = []*ir.Rule{{ID: changed.Rules[0].ID, Matches: []ir.Match{prefix(fmt.Sprintf("/changed-%d", i))}}}
+					}
+					sections[0].Routes[5000].Route = &changed
+					if with {
+						ok := false
+						if table, ok = table.With(sectionsOf(sections), []route.Change[int]{{Was: was, Attached: sections[0].Routes[5000]}}); !ok {
+							b.Fatal("refused")
+						}
+					} else if table, err = route.Build(sections, table); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

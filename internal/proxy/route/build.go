@@ -16,47 +16,60 @@ import (
 // It fails only on a regular expression that does not compile, and on a number
 // of values that differs from the number of rules; compile rules both out.
 func Build[T any](sections []Section[T], prev *Table[T]) (*Table[T], error) {
-	t := &Table[T]{}
+	var b tableBuilder[T]
 	for i := range sections {
-		if err := t.add(&sections[i], prev); err != nil {
+		if err := b.add(&sections[i], prev); err != nil {
 			return nil, err
 		}
 	}
-	for _, g := range t.ordered {
+	for _, g := range b.groups {
 		var before *group[T]
 		if prev != nil {
 			before, _ = prev.sections.get(g.hostname)
 		}
-		for _, h := range g.ordered {
-			var old *host[T]
-			if before != nil {
-				old, _ = before.hosts.get(h.name)
-			}
-			if err := h.build(old); err != nil {
-				return nil, err
-			}
+		if err := g.finish(before); err != nil {
+			return nil, err
 		}
 	}
-	return t, nil
+	return &b.table, nil
 }
 
-func (t *Table[T]) add(s *Section[T], prev *Table[T]) error {
+// tableBuilder gathers what a table is made of.
+type tableBuilder[T any] struct {
+	table  Table[T]
+	groups []*groupBuilder[T] // parallel to table.ordered
+}
+
+// groupBuilder gathers the hosts of a group.
+type groupBuilder[T any] struct {
+	*group[T]
+	hosts []host[T]
+	// routes are those of each host; first has room for the usual number of one.
+	routes [][]hosted[T]
+	first  []hosted[T]
+}
+
+func (b *tableBuilder[T]) add(s *Section[T], prev *Table[T]) error {
 	name := normalHost(s.Section.Hostname)
 	var before *group[T] // its sizes are a good guess at what comes
 	if prev != nil {
 		before, _ = prev.sections.get(name)
 	}
-	g, ok := t.sections.get(name)
-	if !ok {
-		g = &group[T]{hostname: name}
+	n := slices.IndexFunc(b.groups, func(g *groupBuilder[T]) bool { return g.hostname == name })
+	if n < 0 {
+		g := &groupBuilder[T]{group: &group[T]{hostname: name}}
 		if before != nil {
-			g.hosts.sizeLike(&before.hosts)
-			g.ordered = make([]*host[T], 0, len(before.ordered))
-			g.spare = make([]host[T], len(before.ordered))
+			size := before.list.len()
+			g.group.hosts.sizeLike(&before.hosts)
+			g.hosts, g.routes, g.first = make([]host[T], 0, size), make([][]hosted[T], 0, size), make([]hosted[T], size)
 		}
-		t.sections.set(name, g)
-		t.ordered = append(t.ordered, g)
+		n = len(b.groups)
+		b.groups = append(b.groups, g)
+		b.table.sections.set(name, g.group)
+		b.table.ordered = append(b.table.ordered, g.group)
 	}
+	g := b.groups[n]
+	b.table.places = append(b.table.places, place{n, len(g.sections)})
 	g.sections = append(g.sections, s.Section)
 	for i := range s.Routes {
 		a := &s.Routes[i]
@@ -74,82 +87,110 @@ func (t *Table[T]) add(s *Section[T], prev *Table[T]) error {
 	return nil
 }
 
-func (g *group[T]) attach(hostname string, x hosted[T], before *group[T]) {
-	h, ok := g.hosts.get(hostname)
+func (g *groupBuilder[T]) attach(hostname string, x hosted[T], before *group[T]) {
+	n, ok := g.group.hosts.get(hostname)
 	if !ok {
-		h = g.newHost()
-		h.name, h.routes = hostname, h.first[:0]
+		n = int32(len(g.hosts))
+		room := g.room()
 		if before != nil {
-			if old, ok := before.hosts.get(hostname); ok && len(old.routes) > 1 {
-				h.routes = make([]hosted[T], 0, len(old.routes))
+			if i, ok := before.hosts.get(hostname); ok {
+				if old := before.list.at(i).routes.len(); old > 1 {
+					room = make([]hosted[T], 0, old)
+				}
 			}
 		}
-		g.hosts.set(hostname, h)
-		g.ordered = append(g.ordered, h)
+		g.hosts = append(g.hosts, host[T]{name: hostname})
+		g.routes = append(g.routes, room)
+		g.group.hosts.set(hostname, n)
 	}
 	// A hostname that is named twice attaches the route once.
-	if n := len(h.routes); n > 0 && h.routes[n-1].route == x.route && h.routes[n-1].section == x.section {
+	routes := g.routes[n]
+	if last := len(routes) - 1; last >= 0 && routes[last].route == x.route && routes[last].section == x.section {
 		return
 	}
-	h.routes = append(h.routes, x)
+	g.routes[n] = append(routes, x)
 }
 
-func (g *group[T]) newHost() *host[T] {
-	if len(g.spare) == 0 {
-		return new(host[T])
+func (g *groupBuilder[T]) room() []hosted[T] {
+	if len(g.first) == 0 {
+		g.first = make([]hosted[T], 64)
 	}
-	h := &g.spare[0]
-	g.spare = g.spare[1:]
-	return h
+	room := g.first[:0:1]
+	g.first = g.first[1:]
+	return room
+}
+
+// finish makes the hosts' trees, with what before, which may be nil, has of them.
+func (g *groupBuilder[T]) finish(before *group[T]) error {
+	for i := range g.hosts {
+		h := &g.hosts[i]
+		h.routes = newVec(g.routes[i])
+		var old *host[T]
+		if before != nil {
+			if n, ok := before.hosts.get(h.name); ok {
+				old = before.list.at(n)
+			}
+		}
+		if err := h.build(g.routes[i], old); err != nil {
+			return err
+		}
+	}
+	g.list = newVec(g.hosts)
+	return nil
 }
 
 // build makes the tree, or takes the one of old, and points its entries at the
 // rules and values of this table.
-func (h *host[T]) build(old *host[T]) error {
-	if old != nil && slices.EqualFunc(h.routes, old.routes, sameRoute) {
+func (h *host[T]) build(routes []hosted[T], old *host[T]) error {
+	same, identical := old != nil && old.routes.len() == len(routes), true
+	for i := 0; same && i < len(routes); i++ {
+		was := old.routes.at(int32(i))
+		same = sameRoute(&routes[i], was)
+		identical = identical && same && identicalRoute(&routes[i], was)
+	}
+	switch {
+	case same && identical:
+		h.tree, h.targets = old.tree, old.targets
+		return nil
+	case same:
 		h.tree = old.tree
-	} else {
-		routes := make([]*ir.Route, len(h.routes))
-		for i := range h.routes {
-			routes[i] = h.routes[i].route
+	default:
+		plain := make([]*ir.Route, len(routes))
+		for i := range routes {
+			plain[i] = routes[i].route
 		}
-		var err error
 		var before *tree
 		if old != nil {
 			before = old.tree
 		}
-		if h.tree, err = newTree(routes, before); err != nil {
+		var err error
+		if h.tree, err = newTree(plain, before); err != nil {
 			return err
 		}
 	}
-	if old != nil && slices.EqualFunc(h.routes, old.routes, identical) {
-		h.targets = old.targets
-		return nil
-	}
-	h.targets = make([]target[T], len(h.tree.entries))
+	targets := make([]target[T], len(h.tree.entries))
 	for i := range h.tree.entries {
 		e := &h.tree.entries[i]
-		x := &h.routes[e.route]
-		rule := x.route.Rules[e.rule]
-		h.targets[i] = target[T]{
-			section: x.section,
-			route:   x.route,
-			rule:    rule,
-			match:   &rule.Matches[e.match],
-			value:   x.values[e.rule],
-		}
+		targets[i] = targetOf(e, &routes[e.route])
 	}
+	h.targets = newVec(targets)
 	return nil
 }
 
-// identical tells whether targets of a are targets of b.
-func identical[T any](a, b hosted[T]) bool {
+// targetOf is what an entry leads to.
+func targetOf[T any](e *entry, x *hosted[T]) target[T] {
+	rule := x.route.Rules[e.rule]
+	return target[T]{section: x.section, route: x.route, rule: rule, match: &rule.Matches[e.match], value: x.values[e.rule]}
+}
+
+// identicalRoute tells whether targets of a are targets of b.
+func identicalRoute[T any](a, b *hosted[T]) bool {
 	return a.route == b.route && a.section == b.section && len(a.values) == len(b.values) &&
 		(len(a.values) == 0 || &a.values[0] == &b.values[0])
 }
 
 // sameRoute tells whether both routes make the same tree.
-func sameRoute[T any](a, b hosted[T]) bool {
+func sameRoute[T any](a, b *hosted[T]) bool {
 	x, y := a.route, b.route
 	if x == y {
 		return true

@@ -84,17 +84,17 @@ func (t *Table[T]) Explain(r *httpmsg.Request, sni string) Explanation {
 	x := explainer[T]{e: &e, g: g, r: r, listed: make(map[*host[T]]map[int32]bool)}
 	var at cursor
 	for at.stage != stageDone {
-		if h, ok := g.hosts.next(name, &at); ok {
-			x.onPath(h)
+		if n, ok := g.hosts.next(name, &at); ok {
+			x.onPath(g.list.at(n))
 		}
 	}
-	for _, h := range g.ordered {
-		if x.listed[h] != nil {
+	for i := range g.list.len() {
+		if h := g.list.at(int32(i)); x.listed[h] != nil {
 			x.offPath(h)
 		}
 	}
-	for _, h := range g.ordered {
-		if x.listed[h] == nil {
+	for i := range g.list.len() {
+		if h := g.list.at(int32(i)); x.listed[h] == nil {
 			x.offHost(h)
 		}
 	}
@@ -152,19 +152,19 @@ func (x *explainer[T]) onPath(h *host[T]) {
 }
 
 func (x *explainer[T]) offPath(h *host[T]) {
-	for i := range h.targets {
+	for i := range h.targets.len() {
 		if x.listed[h][int32(i)] || !x.room() {
 			continue
 		}
 		c := x.candidate(h, int32(i))
-		p := h.targets[i].match.Path
+		p := h.targets.at(int32(i)).match.Path
 		c.Outcome, c.Why = LostPath, fmt.Sprintf("path %q does not match %s %q", x.r.Path, p.Type, p.Value)
 		x.e.Candidates = append(x.e.Candidates, c)
 	}
 }
 
 func (x *explainer[T]) offHost(h *host[T]) {
-	for i := range h.targets {
+	for i := range h.targets.len() {
 		if !x.room() {
 			continue
 		}
@@ -183,7 +183,7 @@ func (x *explainer[T]) room() bool {
 }
 
 func (x *explainer[T]) candidate(h *host[T], i int32) Candidate {
-	t := &h.targets[i]
+	t := h.targets.at(i)
 	return Candidate{Section: x.g.sections[t.section], Hostname: h.name, Route: t.route, Rule: t.rule, Match: int(h.tree.entries[i].match)}
 }
 

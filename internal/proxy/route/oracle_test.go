@@ -276,28 +276,49 @@ func (g generator) request() *httpmsg.Request {
 }
 
 // compareWithOracle makes a table and asks it, then changes some of its routes
-// and builds the next table from it, as a gateway does.
+// and makes the next table from it, as a gateway does: from all routes, and from
+// the changed ones alone.
 func compareWithOracle(t *testing.T, seed uint64) {
 	g := generator{rand.New(rand.NewPCG(seed, 1))}
 	sections := g.sections()
-	var table *route.Table[string]
-	for range 3 {
-		var err error
-		if table, err = route.Build(sections, table); err != nil {
+	table, err := route.Build(sections, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.compare(t, seed, sections, table)
+	for range 4 {
+		changes := g.change(sections)
+		built, err := route.Build(sections, table)
+		if err != nil {
 			t.Fatal(err)
 		}
-		g.compare(t, seed, sections, table)
-		g.change(sections)
+		g.compare(t, seed, sections, built)
+		with, ok := table.With(sectionsOf(sections), changes)
+		if !ok {
+			t.Fatalf("seed %d: the table refused %d changes of its own routes", seed, len(changes))
+		}
+		g.compare(t, seed, sections, with)
+		table = with
+		if g.IntN(3) == 0 {
+			table = built
+		}
 	}
+}
+
+func sectionsOf[T any](sections []route.Section[T]) (out []*ir.Section) {
+	for _, s := range sections {
+		out = append(out, s.Section)
+	}
+	return out
 }
 
 // change replaces some routes by ones of the same name, with or without other
 // matches, and others by themselves.
-func (g generator) change(sections []route.Section[string]) {
+func (g generator) change(sections []route.Section[string]) (changes []route.Change[string]) {
 	for i := range sections {
 		for j := range sections[i].Routes {
 			a := &sections[i].Routes[j]
-			next := *a.Route
+			was, next := a.Route, *a.Route
 			switch g.IntN(4) {
 			case 0:
 				next.Rules = slices.Clone(next.Rules)
@@ -312,13 +333,15 @@ func (g generator) change(sections []route.Section[string]) {
 				continue
 			}
 			a.Route = &next
+			changes = append(changes, route.Change[string]{Section: i, Was: was, Attached: *a})
 		}
 	}
+	return changes
 }
 
 func (g generator) compare(t *testing.T, seed uint64, sections []route.Section[string], table *route.Table[string]) {
 	served := map[*ir.Rule]bool{}
-	for range 30 {
+	for range 20 {
 		r := g.request()
 		want := oracle(sections, r)
 		got := ""

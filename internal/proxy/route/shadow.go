@@ -41,7 +41,8 @@ func (t *Table[T]) Shadowed() []Shadow {
 	live := make(map[*ir.Rule]bool)
 	var clean []*host[T] // in which every target is live
 	for _, g := range t.ordered {
-		for _, h := range g.ordered {
+		for i := range g.list.len() {
+			h := g.list.at(int32(i))
 			if owner := t.owner(g, h.name); owner != g {
 				out = h.isolated(out, g, owner.sections[0])
 				continue
@@ -62,8 +63,8 @@ func (t *Table[T]) Shadowed() []Shadow {
 		return nil
 	}
 	for _, h := range clean {
-		for i := range h.targets {
-			live[h.targets[i].rule] = true
+		for i := range h.targets.len() {
+			live[h.targets.at(int32(i)).rule] = true
 		}
 	}
 	for i := range out {
@@ -91,7 +92,7 @@ func (t *Table[T]) owner(g *group[T], hostname string) *group[T] {
 }
 
 func (h *host[T]) isolated(out []Shadow, g *group[T], owner *ir.Section) []Shadow {
-	for i := range h.targets {
+	for i := range h.targets.len() {
 		s := h.shadow(g, int32(i))
 		s.BySection = owner
 		s.Why = fmt.Sprintf("requests for %s belong to %s, whose hostname %q is more specific", hostText(h.name), owner.Name, owner.Hostname)
@@ -101,16 +102,16 @@ func (h *host[T]) isolated(out []Shadow, g *group[T], owner *ir.Section) []Shado
 }
 
 func (h *host[T]) shadow(g *group[T], i int32) Shadow {
-	x := &h.targets[i]
+	x := h.targets.at(i)
 	return Shadow{Section: g.sections[x.section], Hostname: h.name, Route: x.route, Rule: x.rule, Match: int(h.tree.entries[i].match)}
 }
 
 func (h *host[T]) shadowed(out []Shadow, g *group[T], live map[*ir.Rule]bool) []Shadow {
 	first := make(map[string]int32)
 	wide := h.wideRegexes()
-	for i := range h.targets {
+	for i := range h.targets.len() {
 		i := int32(i)
-		match := h.targets[i].match
+		match := h.targets.at(i).match
 		conditions := conditionKeys(match)
 		key := pathKey(match) + "\x00" + strings.Join(conditions, "\x00")
 		by, found := first[key]
@@ -119,14 +120,14 @@ func (h *host[T]) shadowed(out []Shadow, g *group[T], live map[*ir.Rule]bool) []
 			by, found = h.widest(wide, i, conditions)
 		}
 		if !found {
-			live[h.targets[i].rule] = true
+			live[h.targets.at(i).rule] = true
 			continue
 		}
-		if h.targets[by].rule == h.targets[i].rule {
+		if h.targets.at(by).rule == h.targets.at(i).rule {
 			continue // a match that is given twice is no mistake worth a warning
 		}
 		s := h.shadow(g, i)
-		winner := Candidate{Hostname: h.name, Route: h.targets[by].route, Rule: h.targets[by].rule, Match: int(h.tree.entries[by].match)}
+		winner := Candidate{Hostname: h.name, Route: h.targets.at(by).route, Rule: h.targets.at(by).rule, Match: int(h.tree.entries[by].match)}
 		loser := Candidate{Hostname: h.name, Route: s.Route, Rule: s.Rule, Match: s.Match}
 		s.ByRoute, s.ByRule, s.ByMatch = winner.Route, winner.Rule, winner.Match
 		s.Why = precedenceText(&winner, &loser)
@@ -148,7 +149,7 @@ func (h *host[T]) wideRegexes() (wide []int32) {
 // widest returns a wide regular expression that goes before entry i and matches
 // all that it matches.
 func (h *host[T]) widest(wide []int32, i int32, conditions []string) (int32, bool) {
-	e, match := &h.tree.entries[i], h.targets[i].match
+	e, match := &h.tree.entries[i], h.targets.at(i).match
 	for _, w := range wide {
 		we := &h.tree.entries[w]
 		literal := string(we.pattern.literal)
@@ -162,7 +163,7 @@ func (h *host[T]) widest(wide []int32, i int32, conditions []string) (int32, boo
 			path := strings.TrimRight(normalPath(match.Path.Value), "/")
 			all = strings.HasPrefix(path, literal) || literal == "/"
 		}
-		if all && subset(conditionKeys(h.targets[w].match), conditions) {
+		if all && subset(conditionKeys(h.targets.at(w).match), conditions) {
 			return w, true
 		}
 	}

@@ -40,24 +40,26 @@ type Match[T any] struct {
 type Table[T any] struct {
 	sections hostIndex[*group[T]]
 	ordered  []*group[T] // as Build was given them
+	places   []place     // of the sections that Build was given
 }
+
+// place is where a section is in a table.
+type place struct{ group, section int }
 
 // group is the sections with one hostname, nearly always a single one.
 type group[T any] struct {
 	hostname string
 	sections []*ir.Section
-	hosts    hostIndex[*host[T]]
-	ordered  []*host[T]
-	spare    []host[T] // allocated together
+	hosts    hostIndex[int32] // of list
+	list     vec[host[T]]
 }
 
 // host is one hostname of a group with the routes attached under it.
 type host[T any] struct {
 	name    string
-	routes  []hosted[T]
-	first   [1]hosted[T] // room for the usual number of routes
 	tree    *tree
-	targets []target[T] // one for each entry of the tree
+	targets vec[target[T]] // one for each entry of the tree
+	routes  vec[hosted[T]]
 }
 
 type hosted[T any] struct {
@@ -93,12 +95,13 @@ func (t *Table[T]) Match(r *httpmsg.Request, sni string) (m Match[T], ok bool) {
 	}
 	var at cursor
 	for at.stage != stageDone {
-		h, ok := g.hosts.next(name, &at)
+		n, ok := g.hosts.next(name, &at)
 		if !ok {
 			continue
 		}
+		h := g.list.at(n)
 		if i := h.tree.find(r); i >= 0 {
-			x := &h.targets[i]
+			x := h.targets.at(i)
 			return Match[T]{Section: g.sections[x.section], Route: x.route, Rule: x.rule, Match: x.match, Value: x.value}, true
 		}
 	}

@@ -22,7 +22,7 @@ import (
 type Snapshot struct {
 	Config    *ir.Config
 	Listeners map[string]*Listener // by ir.Listener.Name
-	rules     map[string]*builtRoute
+	routes    []*builtRoute        // parallel to Config.Routes
 	// clusters is the generation of the set that rules hold clusters of.
 	clusters uint64
 }
@@ -38,6 +38,8 @@ type Listener struct {
 	Revision        uint64
 	// Door changes with what a connection has to pass to come in.
 	Door uint64
+	// attached are the routes of each section, as places in Config.Routes.
+	attached [][]int32
 }
 
 // Rule is a rule with everything that it needs at run time.
@@ -85,35 +87,86 @@ type Deps struct {
 // Build makes the running form of cfg. The clusters were applied to
 // d.Upstreams before. prev may be nil.
 func Build(cfg *ir.Config, prev *Snapshot, d Deps) (*Snapshot, error) {
-	s := &Snapshot{
-		Config:    cfg,
-		Listeners: make(map[string]*Listener, len(cfg.Listeners)),
-		rules:     make(map[string]*builtRoute, len(cfg.Routes)),
-		clusters:  d.Upstreams.Generation(),
-	}
-	sameClusters := prev != nil && prev.clusters == s.clusters
-	for _, r := range cfg.Routes {
+	s := &Snapshot{Config: cfg, Listeners: make(map[string]*Listener, len(cfg.Listeners)), clusters: d.Upstreams.Generation()}
+	changed := s.buildRoutes(prev, d)
+	var errs []error
+	var names map[string]int32 // of routes, made when a listener needs it
+	for _, l := range cfg.Listeners {
+		built := &Listener{IR: l, Metrics: d.Metrics.Listener(l.Name), Clock: d.Clock, Revision: cfg.Revision, Door: door(l)}
+		var before *Listener
 		if prev != nil {
-			if b := prev.rules[r.Name]; b != nil && b.same(r) && (sameClusters || b.current(d.Upstreams)) {
-				if b.route != r { // the same in another place of its file
-					b = &builtRoute{route: r, rules: b.rules}
-				}
-				s.rules[r.Name] = b
+			before = prev.Listeners[l.Name]
+		}
+		if !s.changeTable(built, before, prev, changed) {
+			if names == nil {
+				names = indexRoutes(cfg.Routes)
+			}
+			if err := s.buildTable(built, before, names); err != nil {
+				errs = append(errs, fmt.Errorf("listener %s: %w", l.Name, err))
 				continue
 			}
 		}
-		s.rules[r.Name] = buildRoute(r, d)
-	}
-	var errs []error
-	for _, l := range cfg.Listeners {
-		built, err := s.buildListener(l, prev, d)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("listener %s: %w", l.Name, err))
-			continue
+		header := l.Client.RequestIDHeader
+		if header == "" {
+			header = "X-Request-Id"
 		}
+		built.RequestIDHeader = []byte(header)
 		s.Listeners[l.Name] = built
 	}
 	return s, errors.Join(errs...)
+}
+
+func indexRoutes(routes []*ir.Route) map[string]int32 {
+	names := make(map[string]int32, len(routes))
+	for i, r := range routes {
+		names[r.Name] = int32(i)
+	}
+	return names
+}
+
+// buildRoutes builds the rules, or takes them over. If the routes have the
+// names of those before, in the same order, it returns the places of the routes
+// that are not what they were, and otherwise nil.
+func (s *Snapshot) buildRoutes(prev *Snapshot, d Deps) (changed []int32) {
+	routes := s.Config.Routes
+	s.routes = make([]*builtRoute, len(routes))
+	var before []*ir.Route
+	sameClusters := false
+	if prev != nil {
+		before, sameClusters = prev.Config.Routes, prev.clusters == s.clusters
+	}
+	aligned := len(before) == len(routes)
+	var names map[string]int32 // of the routes before, made when order alone does not help
+	changed = []int32{}
+	for i, r := range routes {
+		var old *builtRoute
+		switch {
+		case i < len(before) && (before[i] == r || before[i].Name == r.Name):
+			old = prev.routes[i]
+		case prev != nil:
+			aligned = false
+			if names == nil {
+				names = indexRoutes(before)
+			}
+			if j, known := names[r.Name]; known {
+				old = prev.routes[j]
+			}
+		}
+		switch {
+		case old == nil || !old.same(r) || !sameClusters && !old.current(d.Upstreams):
+			s.routes[i] = buildRoute(r, d)
+		case old.route != r: // the same in another place of its file
+			s.routes[i] = &builtRoute{route: r, rules: old.rules}
+		default:
+			s.routes[i] = old
+			continue
+		}
+		changed = append(changed, int32(i))
+	}
+	if !aligned {
+		return nil
+	}
+	return changed
 }
 
 // same tells whether r is what b was built from, but for its place in a file.
@@ -193,36 +246,4 @@ func buildMirrors(ms []ir.Mirror, d Deps) []Mirror {
 		built[i] = Mirror{IR: &ms[i], Cluster: d.Upstreams.Cluster(ms[i].Cluster)}
 	}
 	return built
-}
-
-func (s *Snapshot) buildListener(l *ir.Listener, prev *Snapshot, d Deps) (*Listener, error) {
-	var prevTable *route.Table[*Rule]
-	if prev != nil {
-		if p := prev.Listeners[l.Name]; p != nil {
-			prevTable = p.Table
-		}
-	}
-	sections := make([]route.Section[*Rule], len(l.Sections))
-	for i, sec := range l.Sections {
-		sections[i].Section = sec
-		for _, a := range sec.Routes {
-			b := s.rules[a.Route]
-			if b == nil {
-				return nil, fmt.Errorf("section %s names route %s, which is not in the configuration", sec.Name, a.Route)
-			}
-			sections[i].Routes = append(sections[i].Routes, route.Attached[*Rule]{Route: b.route, Hostnames: a.Hostnames, Values: b.rules})
-		}
-	}
-	table, err := route.Build(sections, prevTable)
-	if err != nil {
-		return nil, err
-	}
-	header := l.Client.RequestIDHeader
-	if header == "" {
-		header = "X-Request-Id"
-	}
-	return &Listener{
-		IR: l, Table: table, RequestIDHeader: []byte(header),
-		Metrics: d.Metrics.Listener(l.Name), Clock: d.Clock, Revision: s.Config.Revision, Door: door(l),
-	}, nil
 }
