@@ -87,7 +87,7 @@ func (r *runtime) Status() adminapi.Status {
 		}
 		out.Listeners = append(out.Listeners, ls)
 	}
-	for _, o := range s.statuses {
+	for _, o := range status.Program(s.statuses(), s.progress) {
 		out.Statuses = append(out.Statuses, objectStatus(o))
 	}
 	return out

@@ -22,7 +22,9 @@ type state struct {
 	phase    adminapi.State
 	set      *store.Set
 	config   *ir.Config
-	statuses []status.Object
+	// statuses are as compile gave them; progress is what they do not know.
+	statuses func() []status.Object
+	progress status.Progress
 	problems []store.Problem
 	at       time.Time
 	took     time.Duration
@@ -107,7 +109,8 @@ func (g *Gateway) record(snap file.Snapshot, problems []store.Problem, began tim
 		}
 	}
 	s.unopened = unopened(cfg, open, err)
-	s.statuses = status.Program(g.out.Statuses, status.Progress{Revision: cfg.Revision, Serving: 1, Total: 1, Failed: failedSections(cfg, s.unopened)})
+	s.statuses = g.out.Statuses
+	s.progress = status.Progress{Revision: cfg.Revision, Serving: 1, Total: 1, Failed: failedSections(cfg, s.unopened)}
 	s.judgeVersions(snap, problems, cfg.Revision, began)
 }
 

@@ -134,6 +134,7 @@ func (c *compiler) collectClusters() []*ir.Cluster {
 	out := make([]*ir.Cluster, len(ordered))
 	for i, cs := range ordered {
 		out[i] = cs.ir
+		c.next.plain = c.next.plain && len(cs.problems) == 0 && !cs.missing
 		for _, p := range cs.problems {
 			c.reportOnce(p)
 		}

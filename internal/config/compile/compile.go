@@ -44,8 +44,7 @@ type Input struct {
 type Output struct {
 	// Config's revision is one above the previous one's if anything changed;
 	// otherwise it is the very same Config.
-	Config   *ir.Config
-	Statuses []status.Object
+	Config *ir.Config
 	// Problems are ordered by place, then severity.
 	Problems []store.Problem
 
@@ -58,30 +57,35 @@ func Compile(in Input, prev *Output) *Output {
 	c.compileClasses()
 	c.indexPolicies()
 	c.compileGateways()
-	c.compileRoutes()
+	routes, clusters, ok := c.patchRoutes()
+	if !ok {
+		c.compileRoutes()
+		routes, clusters = c.collectRoutes(), c.collectClusters()
+	}
 	c.refuseUnbuilt()
-	routes, clusters := c.collectRoutes(), c.collectClusters()
 	listeners := c.compileListeners()
 	c.finishGateways()
 	c.finishPolicies()
 	c.finishBackends()
 
-	return &Output{
-		Config:   c.revise(listeners, routes, clusters),
-		Statuses: c.collectStatuses(),
-		Problems: sortProblems(c.problems),
-		state:    c.next,
-	}
+	c.finishStatuses()
+	return &Output{Config: c.revise(listeners, routes, clusters), Problems: sortProblems(c.problems), state: c.next}
 }
+
+// Statuses returns the status of every object, ordered by key. It gathers them
+// anew each time, since many more are made than asked for.
+func (o *Output) Statuses() []status.Object { return o.state.statuses() }
 
 // revise returns the previous Config if nothing differs, or the next revision.
 func (c *compiler) revise(listeners []*ir.Listener, routes []*ir.Route, clusters []*ir.Cluster) *ir.Config {
 	revision := uint64(1)
 	if c.prevConfig != nil {
 		revision = c.prevConfig.Revision + 1
-		if slices.Equal(c.prevConfig.Routes, routes) && slices.Equal(c.prevConfig.Clusters, clusters) &&
-			equalListeners(c.prevConfig.Listeners, listeners) {
-			return c.prevConfig
+		if equalListeners(c.prevConfig.Listeners, listeners) {
+			if slices.Equal(c.prevConfig.Routes, routes) && slices.Equal(c.prevConfig.Clusters, clusters) {
+				return c.prevConfig
+			}
+			listeners = c.prevConfig.Listeners
 		}
 	}
 	return &ir.Config{Revision: revision, Listeners: listeners, Routes: routes, Clusters: clusters}

@@ -110,14 +110,21 @@ func (c *compiler) say(o status.Object) {
 	c.statuses[o.Key.Kind] = append(c.statuses[o.Key.Kind], o)
 }
 
-// collectStatuses joins the statuses of all kinds, ordered by key. Those of
-// routes and Backends, of which there can be many, are where they were made and
-// are in order already.
-func (c *compiler) collectStatuses() []status.Object {
-	kinds := map[string]int{"HTTPRoute": len(c.next.routes), v1alpha1.KindBackend: len(c.next.backends)}
-	total := len(c.next.routes) + len(c.next.backends)
-	for kind, list := range c.statuses {
+// finishStatuses keeps the statuses for whoever asks.
+func (c *compiler) finishStatuses() {
+	for _, list := range c.statuses {
 		slices.SortStableFunc(list, func(a, b status.Object) int { return compareKeys(a.Key, b.Key) })
+	}
+	c.next.others = c.statuses
+}
+
+// statuses joins the statuses of all kinds, ordered by key. Those of routes and
+// Backends, of which there can be many, are where they were made and are in
+// order already.
+func (s *state) statuses() []status.Object {
+	kinds := map[string]int{"HTTPRoute": len(s.routes), v1alpha1.KindBackend: len(s.backends)}
+	total := len(s.routes) + len(s.backends)
+	for kind, list := range s.others {
 		kinds[kind] = len(list)
 		total += len(list)
 	}
@@ -125,63 +132,18 @@ func (c *compiler) collectStatuses() []status.Object {
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		switch kind {
 		case "HTTPRoute":
-			c.next.routesFrom = len(out)
-			out = c.routeStatuses(out)
+			for _, rs := range s.routes {
+				out = append(out, *rs.status)
+			}
 		case v1alpha1.KindBackend:
-			c.next.backendsFrom = len(out)
-			out = c.backendStatuses(out)
+			for _, b := range s.backends {
+				out = append(out, b.status)
+			}
 		default:
-			out = append(out, c.statuses[kind]...)
+			out = append(out, s.others[kind]...)
 		}
-	}
-	c.next.statuses = out
-	return out
-}
-
-func (c *compiler) routeStatuses(out []status.Object) []status.Object {
-	list := c.next.routes
-	for i := 0; i < len(list); {
-		n := 0
-		if c.prev != nil {
-			n = sameRun(list[i:], c.prev.routes, i)
-		}
-		if n > 0 {
-			from := c.prev.routesFrom + i
-			out = append(out, c.prev.statuses[from:from+n]...)
-		} else {
-			n, out = 1, append(out, *list[i].status)
-		}
-		i += n
 	}
 	return out
-}
-
-func (c *compiler) backendStatuses(out []status.Object) []status.Object {
-	list := c.next.backends
-	for i := 0; i < len(list); {
-		n := 0
-		if c.prev != nil {
-			n = sameRun(list[i:], c.prev.backends, i)
-		}
-		if n > 0 {
-			from := c.prev.backendsFrom + i
-			out = append(out, c.prev.statuses[from:from+n]...)
-		} else {
-			n, out = 1, append(out, list[i].status)
-		}
-		i += n
-	}
-	return out
-}
-
-// sameRun counts how many of the list are what stood in the same places
-// before: what belongs to these can be copied in one go.
-func sameRun[T comparable](list, before []T, at int) int {
-	n := 0
-	for n < len(list) && at+n < len(before) && list[n] == before[at+n] {
-		n++
-	}
-	return n
 }
 
 // byAge orders objects as the Gateway API resolves conflicts: oldest first,

@@ -169,7 +169,8 @@ func equalListeners(a, b []*ir.Listener) bool {
 }
 
 func equalSections(a, b *ir.Section) bool {
-	if !slices.EqualFunc(a.Routes, b.Routes, func(x, y ir.Attachment) bool {
+	same := len(a.Routes) == len(b.Routes) && (len(a.Routes) == 0 || &a.Routes[0] == &b.Routes[0])
+	if !same && !slices.EqualFunc(a.Routes, b.Routes, func(x, y ir.Attachment) bool {
 		return x.Route == y.Route && slices.Equal(x.Hostnames, y.Hostnames)
 	}) {
 		return false

@@ -87,7 +87,7 @@ func render(t *testing.T, out *compile.Output, everything bool) []byte {
 		problems = append(problems, p.String())
 	}
 	doc := map[string]any{
-		"config": plain(t, out.Config), "problems": problems, "statuses": renderStatuses(out.Statuses),
+		"config": plain(t, out.Config), "problems": problems, "statuses": renderStatuses(out.Statuses()),
 	}
 	if !everything {
 		withoutDefaults(t, doc["config"].(map[string]any))

@@ -347,12 +347,14 @@ func (c *compiler) collectRoutes() []*ir.Route {
 	out := make([]*ir.Route, 0, len(c.next.routes))
 	var last *settings
 	for i, x := range c.sections {
-		if c.prev != nil && i < len(c.prev.attached) {
-			x.attachments = make([]ir.Attachment, 0, c.prev.attached[i]+1)
+		if c.prev != nil && i < len(c.prev.attachments) {
+			x.attachments = make([]ir.Attachment, 0, len(c.prev.attachments[i])+1)
 		}
 	}
+	c.next.plain = true
 	for _, rs := range c.next.routes {
 		out = append(out, rs.forms...)
+		c.next.plain = c.next.plain && rs.plain()
 		for _, at := range rs.attachments {
 			x := c.sections[at.section]
 			x.attachments = append(x.attachments, at.ir)
@@ -361,8 +363,9 @@ func (c *compiler) collectRoutes() []*ir.Route {
 			c.sections[i].attached++
 		}
 		for _, m := range rs.settings {
-			if m != last {
+			if m != last && !c.traffic.settled[m] {
 				c.settle(m)
+				c.next.settled = append(c.next.settled, m)
 			}
 			last = m
 		}
@@ -375,7 +378,8 @@ func (c *compiler) collectRoutes() []*ir.Route {
 		}
 	}
 	for _, x := range c.sections {
-		c.next.attached = append(c.next.attached, len(x.attachments))
+		c.next.attachments = append(c.next.attachments, x.attachments)
+		c.next.accepted = append(c.next.accepted, x.attached)
 	}
 	return out
 }

@@ -256,7 +256,7 @@ func resultOf(t *testing.T, o *compile.Output) string {
 		Config   ir.Config
 		Statuses []status.Object
 		Problems []store.Problem
-	}{config, o.Statuses, o.Problems}, "", " ")
+	}{config, o.Statuses(), o.Problems}, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -131,7 +131,7 @@ func check(t *testing.T, name string, paths ...string) []string {
 			lines = append(lines, l)
 		}
 	}
-	for _, o := range out.Statuses {
+	for _, o := range out.Statuses() {
 		for _, c := range append(slices.Clone(o.Conditions), firstConditions(o.Parents)...) {
 			if c.Reason == "" {
 				t.Errorf("%s: %s: condition %s without a reason", name, o.Key, c.Type)

@@ -3,6 +3,7 @@ package compile
 import (
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
 )
 
 // state is what a run leaves to the next one. It is never changed afterwards.
@@ -20,11 +21,16 @@ type state struct {
 	bundles map[*store.Object]*bundle
 	// traffic remembers the faults of TrafficPolicies.
 	traffic map[*store.Object][]fault
-	// attached is the number of attachments of each section.
-	attached []int
-	// statuses are the output's; those of routes and Backends begin at these places.
-	statuses                 []status.Object
-	routesFrom, backendsFrom int
+	// attachments of each section, and how many routes count as attached to it.
+	attachments [][]ir.Attachment
+	accepted    []int
+	// settled are the settings that routes have.
+	settled []*settings
+	// others are the statuses of kinds other than HTTPRoute and Backend.
+	others map[string][]status.Object
+	// plain: every route is its one form and nothing else, and no cluster has
+	// problems. See patchRoutes.
+	plain bool
 	// contexts say what routes can see of each section, in order: whether it is
 	// served, and the key of its policy context.
 	contexts []string
@@ -53,11 +59,15 @@ type changes struct {
 	// reference that was open.
 	added bool
 	any   bool
+	// inPlace: nothing happened but that routes were replaced by those of the
+	// same keys; these are the new ones.
+	inPlace bool
+	routes  []*store.Object
 }
 
 // compare walks both sets, which are ordered alike, side by side.
 func compare(before, after *store.Set) changes {
-	ch := changes{stale: map[*store.Object]bool{}, endpoints: map[*store.Object]bool{}}
+	ch := changes{stale: map[*store.Object]bool{}, endpoints: map[*store.Object]bool{}, inPlace: true}
 	kinds := after.Kinds()
 	for _, gk := range before.Kinds() {
 		if len(after.Kind(gk.Group, gk.Kind)) == 0 {
@@ -103,6 +113,11 @@ func compareHeads(a, b []*store.Object) int {
 // note records that an object was removed (is nil), added (was nil) or replaced.
 func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 	ch.any = true
+	if was == nil || is == nil || is.Key.Kind != "HTTPRoute" || is.Key.Group != gatewayGroup {
+		ch.inPlace = false
+	} else {
+		ch.routes = append(ch.routes, is)
+	}
 	if was != nil {
 		ch.stale[was] = true
 	}

@@ -11,6 +11,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -183,10 +184,13 @@ func (l *linter) unusedBackends() {
 	for _, c := range l.cfg.Clusters {
 		use(&c.Ref)
 	}
-	for _, r := range l.cfg.Routes {
-		for _, rule := range r.Rules {
-			for i := range rule.Backends {
-				use(&rule.Backends[i].Ref)
+	// A Backend without a cluster may still be named by a rule that cannot use it.
+	if slices.ContainsFunc(all, func(o *store.Object) bool { return !used[name{o.Key.Namespace, o.Key.Name}] }) {
+		for _, r := range l.cfg.Routes {
+			for _, rule := range r.Rules {
+				for i := range rule.Backends {
+					use(&rule.Backends[i].Ref)
+				}
 			}
 		}
 	}

@@ -13,60 +13,47 @@ func (s *Set) With(put []*Object, removed []Key) *Set {
 	if len(put) == 0 && len(removed) == 0 {
 		return s
 	}
-	out := &Set{byKey: maps.Clone(s.byKey), byKind: maps.Clone(s.byKind)}
-	if out.byKey == nil {
-		out.byKey, out.byKind = map[Key]*Object{}, map[GroupKind][]*Object{}
+	out := &Set{byKind: maps.Clone(s.byKind), size: s.size}
+	if out.byKind == nil {
+		out.byKind = map[GroupKind][]*Object{}
 	}
-	replaced := map[GroupKind]bool{}
-	own := func(gk GroupKind) {
-		if !replaced[gk] {
-			replaced[gk] = true
+	own := map[GroupKind]bool{} // lists that are no longer shared
+	list := func(k Key) (GroupKind, []*Object) {
+		gk := GroupKind{k.Group, k.Kind}
+		if !own[gk] {
+			own[gk] = true
 			out.byKind[gk] = slices.Clone(out.byKind[gk])
 		}
+		return gk, out.byKind[gk]
 	}
+	gone := map[GroupKind]map[Key]bool{}
 	for _, k := range removed {
-		if out.byKey[k] == nil {
-			continue
+		if s.Get(k) != nil {
+			gk, _ := list(k)
+			if gone[gk] == nil {
+				gone[gk] = map[Key]bool{}
+			}
+			gone[gk][k] = true
 		}
-		gk := GroupKind{k.Group, k.Kind}
-		delete(out.byKey, k)
-		own(gk)
-		if i, found := position(out.byKind[gk], k); found {
-			out.byKind[gk] = slices.Delete(out.byKind[gk], i, i+1)
-		}
+	}
+	for gk, keys := range gone {
+		out.byKind[gk] = slices.DeleteFunc(out.byKind[gk], func(o *Object) bool { return keys[o.Key] })
 	}
 	// Replace first, while the kinds are in order; then add, and sort once.
-	grown := map[GroupKind]bool{}
-	was := make(map[Key]bool, len(put))
+	grown := map[GroupKind][]*Object{}
 	for _, o := range put {
-		if old := out.byKey[o.Key]; old != nil {
-			was[o.Key] = true
-			gk := GroupKind{o.Key.Group, o.Key.Kind}
-			own(gk)
-			if i, found := position(out.byKind[gk], o.Key); found {
-				out.byKind[gk][i] = o
-			}
-			out.byKey[o.Key] = o
+		gk, in := list(o.Key)
+		if i, found := position(in, o.Key); found {
+			in[i] = o // given twice: the last wins
+		} else {
+			grown[gk] = append(grown[gk], o)
 		}
 	}
-	for _, o := range put {
-		gk := GroupKind{o.Key.Group, o.Key.Kind}
-		switch old := out.byKey[o.Key]; {
-		case old == nil:
-			own(gk)
-			out.byKind[gk] = append(out.byKind[gk], o)
-			grown[gk] = true
-		case old != o && !was[o.Key]:
-			out.byKind[gk][slices.Index(out.byKind[gk], old)] = o // given twice: the last wins
-		default:
-			continue
-		}
-		out.byKey[o.Key] = o
+	for gk, more := range grown {
+		out.byKind[gk] = ordered(append(out.byKind[gk], more...))
 	}
-	for gk := range grown {
-		slices.SortFunc(out.byKind[gk], compareObjects)
-	}
-	for gk := range replaced {
+	for gk := range own {
+		out.size += len(out.byKind[gk]) - len(s.byKind[gk])
 		if len(out.byKind[gk]) == 0 {
 			delete(out.byKind, gk)
 		}
