@@ -19,9 +19,9 @@ import (
 
 // state is what the admin API tells.
 type state struct {
-	phase    adminapi.State
-	set      *store.Set
-	config   *ir.Config
+	phase  adminapi.State
+	set    *store.Set
+	config *ir.Config
 	// statuses are as compile gave them; progress is what they do not know.
 	statuses func() []status.Object
 	progress status.Progress

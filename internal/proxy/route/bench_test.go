@@ -92,7 +92,7 @@ func BenchmarkRebuild(b *testing.B) {
 					}
 					sections[0].Routes[5000].Route = &changed
 					if with {
-						ok := false
+						var ok bool
 						if table, ok = table.With(sectionsOf(sections), []route.Change[int]{{Was: was, Attached: sections[0].Routes[5000]}}); !ok {
 							b.Fatal("refused")
 						}
