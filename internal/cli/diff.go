@@ -23,11 +23,16 @@ func newDiff(t *term.Terminal) *cobra.Command {
 		GroupID: groupFiles,
 		Short:   "Say what new files would change, by object and by behaviour",
 		Long: `Compares configuration files with what a running gateway serves, or with other
-files (--from). Two lists come out: objects that are added, removed or changed,
-with their fields; and requests that would be served differently. For the latter
-Gridway derives requests from the rules of both sides, decides them with both, and
-shows those whose results differ: where they go, what the backend or the client
-would see, and which policies are in force.
+files (--from). What comes out is objects that are added, removed or changed, with
+their fields; listeners whose limits or TLS differ; and requests that would be
+served differently. For the latter Gridway derives requests from the rules of both
+sides, decides them with both, and shows those whose results differ: where they
+go, what the backend or the client would see, and which settings of filters,
+policies and backends are in force. Requests that two rules could take are among
+them, up to a bound.
+
+Secrets are not shown: certificates and private keys are compared by fingerprint,
+and other values that a running gateway hides are named as not compared.
 
 Exits with 0 if nothing differs and 1 if something does.
 
@@ -40,32 +45,33 @@ Exits with 0 if nothing differs and 1 if something does.
 	var from []string
 	cmd.Flags().StringArrayVar(&from, "from", nil, "files or folders to compare with, instead of a running gateway (repeatable)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		after, err := sideOfFiles(t, args)
+		veil := ir.Veil(ir.Hide)
+		if len(from) > 0 {
+			veil = numbers()
+		}
+		after, err := sideOfFiles(t, args, veil)
 		if err != nil {
 			return err
 		}
 		var before *side
 		if len(from) > 0 {
-			before, err = sideOfFiles(t, from)
+			before, err = sideOfFiles(t, from, veil)
 		} else {
 			before, err = sideOfGateway(cmd.Context(), a)
 		}
 		if err != nil {
 			return err
 		}
-		d := difference{}
-		if d.Objects, err = delta.Objects(before.objects, after.objects); err != nil {
-			return err
-		}
-		if d.Behaviour, d.Tried, err = behaviour(before.config, after.config); err != nil {
+		d, err := compareSides(before, after)
+		if err != nil {
 			return err
 		}
 		if *out != term.TableFormat {
 			err = out.Write(t.Out, d)
 		} else {
-			printDifference(t, &d)
+			printDifference(t, d)
 		}
-		if err == nil && (len(d.Objects) > 0 || len(d.Behaviour) > 0) {
+		if err == nil && len(d.Objects)+len(d.Listeners)+len(d.Behaviour) > 0 {
 			return errProblems
 		}
 		return err
@@ -73,20 +79,34 @@ Exits with 0 if nothing differs and 1 if something does.
 	return cmd
 }
 
+// numbers hides values and still tells them apart.
+func numbers() ir.Veil {
+	seen := map[string]int{}
+	return func(value string) string {
+		if seen[value] == 0 {
+			seen[value] = len(seen) + 1
+		}
+		return fmt.Sprintf("(hidden, value %d)", seen[value])
+	}
+}
+
 type difference struct {
 	Objects   []delta.ObjectChange  `json:"objects"`
+	Listeners []delta.SettingChange `json:"listeners"`
 	Behaviour []delta.RequestChange `json:"behaviour"`
+	// Unseen are fields that a gateway hides, so that they cannot be compared.
+	Unseen []string `json:"notCompared,omitempty"`
 	// Tried is how many requests were compared.
 	Tried int `json:"requestsTried"`
 }
 
-// side is one of the two configurations.
+// side is one of the two configurations, with its secrets hidden.
 type side struct {
 	objects []delta.Object
 	config  *ir.Config
 }
 
-func sideOfFiles(t *term.Terminal, paths []string) (*side, error) {
+func sideOfFiles(t *term.Terminal, paths []string, veil ir.Veil) (*side, error) {
 	cfg, err := readConfig(t, paths)
 	if err != nil {
 		return nil, err
@@ -95,14 +115,15 @@ func sideOfFiles(t *term.Terminal, paths []string) (*side, error) {
 		printProblems(t, cfg.problems, isError)
 		t.Errorf("%s %s in %s; objects with errors are left out\n\n", term.Paint("warning:", term.Warn), excerpt.Count(n, "error"), strings.Join(paths, ", "))
 	}
-	s := &side{config: cfg.out.Config}
+	s := &side{config: cfg.out.Config.Veiled(veil)}
 	for _, gk := range cfg.set.Kinds() {
 		for _, o := range cfg.set.Kind(gk.Group, gk.Kind) {
 			v, err := json.Marshal(o.Value)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", o.Key, err)
 			}
-			s.objects = append(s.objects, delta.Object{Name: o.Key.String(), Place: o.Locate("").String(), Value: v})
+			shown := adminapi.Object{Kind: o.Key.Kind, Value: v}.Veiled(veil)
+			s.objects = append(s.objects, delta.Object{Name: o.Key.String(), Place: o.Locate("").String(), Value: shown.Value})
 		}
 	}
 	return s, nil
@@ -130,19 +151,22 @@ func objectName(o adminapi.Object) string {
 	return o.Kind + "/" + o.Namespace + "/" + o.Name
 }
 
-// behaviour compares both with their secrets hidden, as one of them may come
-// from a gateway that hides them.
-func behaviour(before, after *ir.Config) ([]delta.RequestChange, int, error) {
-	a, err := dryrun.New(before.Redacted())
-	if err != nil {
-		return nil, 0, err
+func compareSides(before, after *side) (d *difference, err error) {
+	d = &difference{}
+	if d.Objects, d.Unseen, err = delta.Objects(before.objects, after.objects); err != nil {
+		return nil, err
 	}
-	b, err := dryrun.New(after.Redacted())
+	a, err := dryrun.New(before.config)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	changes, tried := delta.Behaviour(a, b, policyTexts)
-	return changes, tried, nil
+	b, err := dryrun.New(after.config)
+	if err != nil {
+		return nil, err
+	}
+	d.Listeners = delta.Listeners(before.config, after.config)
+	d.Behaviour, d.Tried = delta.Behaviour(a, b)
+	return d, nil
 }
 
 func printDifference(t *term.Terminal, d *difference) {
@@ -163,15 +187,55 @@ func printDifference(t *term.Terminal, d *difference) {
 	if len(d.Objects) == 0 {
 		t.Printf("no difference\n")
 	}
-	t.Printf("\n%s %s\n", term.Paint("Behaviour", term.Title), term.Paint(fmt.Sprintf("(%s compared)", excerpt.Count(d.Tried, "request")), term.Faint))
-	for _, c := range d.Behaviour {
-		t.Printf("%s %s%s\n", sign(delta.Changed), c.Method+" "+c.URL, headerNote(c.Headers))
-		for _, a := range c.Aspects {
-			t.Printf("    %s: %s → %s\n", a.Name, term.Paint(orNothing(a.Old), term.Bad), term.Paint(orNothing(a.New), term.Good))
+	if len(d.Listeners) > 0 {
+		t.Printf("\n%s\n", term.Paint("Listeners", term.Title))
+		for _, c := range d.Listeners {
+			t.Printf("%s %s\n", sign(delta.Changed), c.Of)
+			printAspects(t, c.Aspects)
 		}
+	}
+	t.Printf("\n%s %s\n", term.Paint("Behaviour", term.Title), term.Paint(fmt.Sprintf("(%s compared)", excerpt.Count(d.Tried, "request")), term.Faint))
+	for _, group := range alike(d.Behaviour) {
+		for i, c := range group {
+			if i == maxAlike {
+				t.Printf("  %s\n", term.Paint(fmt.Sprintf("and %d more alike", len(group)-i), term.Faint))
+				break
+			}
+			t.Printf("%s %s%s\n", sign(delta.Changed), c.Method+" "+c.URL, headerNote(c.Headers))
+		}
+		printAspects(t, group[0].Aspects)
 	}
 	if len(d.Behaviour) == 0 {
 		t.Printf("no difference\n")
+	}
+	if n := len(d.Unseen); n > 0 {
+		t.Printf("\n%s\n", term.Paint(fmt.Sprintf("the gateway hides %s, which could not be compared: %s", excerpt.Count(n, "value"), strings.Join(d.Unseen, ", ")), term.Faint))
+	}
+}
+
+// maxAlike bounds how many requests are listed that differ in the same way.
+const maxAlike = 4
+
+// alike groups requests that differ in the same way, in the order of the first.
+func alike(list []delta.RequestChange) [][]delta.RequestChange {
+	var groups [][]delta.RequestChange
+	index := map[string]int{}
+	for _, c := range list {
+		key := fmt.Sprint(c.Aspects)
+		i, ok := index[key]
+		if !ok {
+			i = len(groups)
+			index[key] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], c)
+	}
+	return groups
+}
+
+func printAspects(t *term.Terminal, list []delta.Aspect) {
+	for _, a := range list {
+		t.Printf("    %s: %s → %s\n", a.Name, term.Paint(orNothing(a.Old), term.Bad), term.Paint(orNothing(a.New), term.Good))
 	}
 }
 

@@ -63,6 +63,7 @@ choose the listener; without a port the one that fits.`,
 		if err != nil {
 			return err
 		}
+		d = d.Redacted() // both ways alike: output ends up in logs of CI
 		if *out != term.TableFormat {
 			return out.Write(t.Out, explained{Decision: d, Endpoints: e.endpoints(d)})
 		}
@@ -284,6 +285,10 @@ func printEndpoints(t *term.Terminal, b *dryrun.Backend, states []endpointState)
 		return
 	}
 	t.Printf("     %s of\n", b.Balance)
+	notes := map[string]string{}
+	for _, e := range b.Endpoints {
+		notes[e.Address] = endpointNotes(e)
+	}
 	if states != nil {
 		for i, e := range states {
 			if i == maxEndpoints {
@@ -294,7 +299,7 @@ func printEndpoints(t *term.Terminal, b *dryrun.Backend, states []endpointState)
 			if e.State != "healthy" {
 				style = term.Bad
 			}
-			t.Printf("       %s  %s, %d active\n", e.Address, term.Paint(e.State, style), e.Active)
+			t.Printf("       %s  %s, %d active%s\n", e.Address, term.Paint(e.State, style), e.Active, strings.Replace(notes[e.Address], "  ", ", ", 1))
 		}
 		return
 	}
@@ -336,11 +341,8 @@ func printLosers(t *term.Terminal, d *dryrun.Decision, all bool) {
 			hidden++
 			continue
 		}
-		name := short(c.Rule)
-		if c.Name != "" {
-			name = strings.TrimSuffix(name, name[strings.LastIndex(name, "/rules/")+1:]) + c.Name
-		}
-		table.Row(name, c.Match, c.Why, term.Paint(place(c.Ref), term.Place))
+		route, _, _ := strings.Cut(short(c.Rule), "/rules/")
+		table.Row(route+"/"+ir.RuleLabel(c.Rule, c.Name), c.Match, c.Why, term.Paint(place(c.Ref), term.Place))
 	}
 	for _, c := range d.OtherSections {
 		if !all && d.Section != nil {

@@ -93,12 +93,9 @@ func printRows(t *term.Terminal, rows []dryrun.Row) {
 	flush()
 }
 
-// ruleName is "reviews/canary", or "reviews/1" for a rule without a name, which
-// the last part of its ID stands for.
+// ruleName is "reviews/canary", or "reviews/rules[1]" for a rule without a name.
 func ruleName(route, rule string) string {
-	if i := strings.LastIndex(rule, "/rules/"); i >= 0 {
-		rule = rule[i+len("/rules/"):]
-	}
+	rule = ir.RuleLabel("", rule)
 	if rule == "" {
 		return short(route)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -101,6 +102,9 @@ func (w *watch) sample(ctx context.Context) (top.Sample, error) {
 	s := top.Sample{At: snap.At, Revision: w.revision, Routes: []top.Row{}, Clusters: []top.Row{}}
 	for _, r := range snap.Routes {
 		name := r.Rule
+		if _, err := strconv.Atoi(name); err == nil {
+			name = "rules[" + name + "]"
+		}
 		if n := w.names[r.Route+" "+r.Rule]; n != "" {
 			name = n
 		}

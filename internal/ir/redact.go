@@ -2,13 +2,22 @@ package ir
 
 import "strings"
 
-// hidden stands for a value that does not leave the process.
-const hidden = "(hidden)"
+// Hidden stands for a value that does not leave the process.
+const Hidden = "(hidden)"
+
+// Veil replaces a value that may be a credential.
+type Veil func(value string) string
+
+// Hide is the Veil that tells nothing.
+func Hide(string) string { return Hidden }
 
 // Redacted returns a copy of c without secrets: private keys, keys of session
-// cookies, and the values of header fields that usually carry credentials. The
-// copy shares with c what holds no secrets.
-func (c *Config) Redacted() *Config {
+// cookies, and the values of header fields and query parameters that usually
+// carry credentials. The copy shares with c what holds no secrets.
+func (c *Config) Redacted() *Config { return c.Veiled(Hide) }
+
+// Veiled is Redacted with v in the place of each credential; keys are left out.
+func (c *Config) Veiled(v Veil) *Config {
 	out := *c
 	out.Listeners = make([]*Listener, len(c.Listeners))
 	for i, l := range c.Listeners {
@@ -21,11 +30,11 @@ func (c *Config) Redacted() *Config {
 	}
 	out.Routes = make([]*Route, len(c.Routes))
 	for i, r := range c.Routes {
-		out.Routes[i] = r.redacted()
+		out.Routes[i] = r.veiled(v)
 	}
 	out.Clusters = make([]*Cluster, len(c.Clusters))
 	for i, cl := range c.Clusters {
-		out.Clusters[i] = cl.redacted()
+		out.Clusters[i] = cl.veiled(v)
 	}
 	return &out
 }
@@ -52,18 +61,18 @@ func (c *Certificate) redacted() *Certificate {
 	return &n
 }
 
-func (r *Route) redacted() *Route {
+func (r *Route) veiled(v Veil) *Route {
 	n := *r
 	n.Rules = make([]*Rule, len(r.Rules))
 	for i, rule := range r.Rules {
 		x := *rule
-		x.Matches = redactEach(rule.Matches, redactMatch)
-		x.Filters = redactFilters(rule.Filters)
+		x.Matches = redactEach(rule.Matches, v.Match)
+		x.Filters = v.Filters(rule.Filters)
 		x.Backends = redactEach(rule.Backends, func(b BackendRef) BackendRef {
-			b.Filters = redactFilters(b.Filters)
+			b.Filters = v.Filters(b.Filters)
 			return b
 		})
-		x.Policy = redactPolicy(rule.Policy)
+		x.Policy = v.Policy(rule.Policy)
 		n.Rules[i] = &x
 	}
 	return &n
@@ -80,39 +89,44 @@ func redactEach[T any](list []T, f func(T) T) []T {
 	return out
 }
 
-func redactMatch(m Match) Match {
-	m.Headers = redactEach(m.Headers, func(v ValueMatch) ValueMatch {
-		if SecretHeader(v.Name) {
-			v.Value = hidden
+// Match hides what headers and query parameters are compared with.
+func (v Veil) Match(m Match) Match {
+	hide := func(x ValueMatch) ValueMatch {
+		if SecretHeader(x.Name) {
+			x.Value = v(x.Value)
 		}
-		return v
-	})
+		return x
+	}
+	m.Headers, m.Query = redactEach(m.Headers, hide), redactEach(m.Query, hide)
 	return m
 }
 
-func redactFilters(f Filters) Filters {
-	f.RequestHeaders = redactMods(f.RequestHeaders)
-	f.ResponseHeaders = redactMods(f.ResponseHeaders)
+// Filters hides values of the header fields that filters write.
+func (v Veil) Filters(f Filters) Filters {
+	f.RequestHeaders = v.mods(f.RequestHeaders)
+	f.ResponseHeaders = v.mods(f.ResponseHeaders)
 	return f
 }
 
-func redactMods(m *HeaderMods) *HeaderMods {
+func (v Veil) mods(m *HeaderMods) *HeaderMods {
 	if m == nil {
 		return nil
 	}
-	return &HeaderMods{Set: redactHeaders(m.Set), Add: redactHeaders(m.Add), Remove: m.Remove}
+	return &HeaderMods{Set: v.Headers(m.Set), Add: v.Headers(m.Add), Remove: m.Remove}
 }
 
-func redactHeaders(list []Header) []Header {
+// Headers hides the values of credentials among header fields.
+func (v Veil) Headers(list []Header) []Header {
 	return redactEach(list, func(h Header) Header {
 		if SecretHeader(h.Name) {
-			h.Value = hidden
+			h.Value = v(h.Value)
 		}
 		return h
 	})
 }
 
-func redactPolicy(p RoutePolicy) RoutePolicy {
+// Policy hides keys and credentials.
+func (v Veil) Policy(p RoutePolicy) RoutePolicy {
 	if p.Session != nil {
 		s := *p.Session
 		s.Key = nil
@@ -120,13 +134,13 @@ func redactPolicy(p RoutePolicy) RoutePolicy {
 	}
 	if p.Direct != nil {
 		d := *p.Direct
-		d.Headers = redactHeaders(d.Headers)
+		d.Headers = v.Headers(d.Headers)
 		p.Direct = &d
 	}
 	return p
 }
 
-func (c *Cluster) redacted() *Cluster {
+func (c *Cluster) veiled(v Veil) *Cluster {
 	n := *c
 	if c.TLS != nil {
 		t := *c.TLS
@@ -135,14 +149,14 @@ func (c *Cluster) redacted() *Cluster {
 	}
 	if c.Health != nil && c.Health.HTTP != nil {
 		health, http := *c.Health, *c.Health.HTTP
-		http.Headers = redactHeaders(http.Headers)
+		http.Headers = v.Headers(http.Headers)
 		health.HTTP = &http
 		n.Health = &health
 	}
 	return &n
 }
 
-// SecretHeader tells whether a header field of that name usually carries
+// SecretHeader tells whether a header field or parameter of that name usually carries
 // credentials: Authorization and its kin, cookies, and what is called a key,
 // token, secret, password or signature.
 func SecretHeader(name string) bool {

@@ -1,6 +1,9 @@
 package ir
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Route is one compiled HTTPRoute.
 type Route struct {
@@ -32,6 +35,24 @@ type Rule struct {
 	Ref      Ref          `json:"ref"`
 	// Policies are the policy objects whose fields are in force here, most specific first.
 	Policies []Ref `json:"policies,omitempty"`
+}
+
+// Label is the rule's name, or its place in the route: "rules[2]".
+func (r *Rule) Label() string { return RuleLabel(r.ID, r.Name) }
+
+// RuleLabel is Rule.Label for who has but the ID and the name, of which either
+// may be empty, or the ID in the name's place.
+func RuleLabel(id, name string) string {
+	if name != "" && !strings.Contains(name, "/rules/") {
+		return name
+	}
+	if name != "" {
+		id = name
+	}
+	if i := strings.LastIndex(id, "/rules/"); i >= 0 {
+		return "rules[" + id[i+len("/rules/"):] + "]"
+	}
+	return id
 }
 
 // MatchType is how a value is compared.

@@ -25,9 +25,8 @@ type Aspect struct {
 }
 
 // Behaviour compares what both configurations do with requests that stand for
-// the rules of either. Tried is how many there were. Describe puts a policy in
-// words, one line per part.
-func Behaviour(before, after *dryrun.Table, describe func(ir.RoutePolicy) []string) (changes []RequestChange, tried int) {
+// the rules of either. Tried is how many there were.
+func Behaviour(before, after *dryrun.Table) (changes []RequestChange, tried int) {
 	changes = []RequestChange{}
 	seen := map[string]bool{}
 	for _, r := range append(dryrun.Samples(before.Config()), dryrun.Samples(after.Config())...) {
@@ -37,23 +36,23 @@ func Behaviour(before, after *dryrun.Table, describe func(ir.RoutePolicy) []stri
 		}
 		seen[key] = true
 		tried++
-		if a := difference(aspects(before, r, describe), aspects(after, r, describe)); len(a) > 0 {
+		if a := difference(aspects(before, r), aspects(after, r)); len(a) > 0 {
 			changes = append(changes, RequestChange{Method: r.Method, URL: r.URL, Headers: r.Headers, Aspects: a})
 		}
 	}
 	return changes, tried
 }
 
-// aspects are what a client or a backend could notice, as text by name. Names
-// of routes and rules are not among them.
-func aspects(t *dryrun.Table, r dryrun.Request, describe func(ir.RoutePolicy) []string) [][2]string {
+// aspects are what a client or a backend could notice, as text by name, the
+// result first. Names of routes and rules are not among them.
+func aspects(t *dryrun.Table, r dryrun.Request) []setting {
 	d, err := t.Decide(r)
 	if err != nil {
-		return [][2]string{{"result", "no listener takes it"}}
+		return []setting{{resultAspect, "no listener takes it"}}
 	}
-	out := [][2]string{{"result", result(d)}}
+	out := []setting{{resultAspect, result(d)}}
 	if d.Local != nil {
-		return append(out, [2]string{"response headers", headerText(d.Local.Headers)}, [2]string{"body", d.Local.Body})
+		return append(out, setting{"response headers", headerText(d.Local.Headers)}, setting{"body", d.Local.Body})
 	}
 	for i := range d.Backends {
 		b := &d.Backends[i]
@@ -70,28 +69,38 @@ func aspects(t *dryrun.Table, r dryrun.Request, describe func(ir.RoutePolicy) []
 			path += "?" + u.Query
 		}
 		out = append(out,
-			[2]string{"path" + to, path}, [2]string{"host" + to, u.Host}, [2]string{"scheme" + to, u.Scheme},
-			[2]string{"request headers" + to, headerText(u.Headers)},
-			[2]string{"response headers" + to, headerText(b.ResponseHeaders)},
-			[2]string{"balancing" + to, b.Balance},
-			[2]string{"endpoints" + to, endpointText(b.Endpoints)},
+			setting{"path" + to, path}, setting{"host" + to, u.Host}, setting{"scheme" + to, u.Scheme},
+			setting{"request headers" + to, headerText(u.Headers)},
+			setting{"response headers" + to, headerText(b.ResponseHeaders)},
+			setting{"endpoints" + to, endpointText(b.Endpoints)},
 		)
+		out = append(out, filterSettings("filters"+to, b.Filters)...)
+		if c := t.Cluster(b.Cluster); c != nil {
+			out = append(out, clusterSettings("backend"+to, *c)...)
+		}
 	}
 	var mirrors []string
 	for _, m := range d.Mirrors {
 		mirrors = append(mirrors, fmt.Sprintf("%s %g%%", m.Name, m.Percent))
 	}
-	out = append(out, [2]string{"mirrors", strings.Join(mirrors, ", ")})
-	return append(out, [2]string{policyAspect, strings.Join(describe(d.Policy), "\n")})
+	out = append(out, setting{"mirrors", strings.Join(mirrors, ", ")})
+	out = append(out, filterSettings("filters", d.Filters)...)
+	return append(out, settings("policy", d.Policy)...)
 }
 
-const policyAspect = "policy"
+const resultAspect = "result"
 
-// onlyIn returns the lines of a that b does not have, as one.
-func onlyIn(a, b string) string {
-	have := strings.Split(b, "\n")
-	lines := slices.DeleteFunc(strings.Split(a, "\n"), func(l string) bool { return slices.Contains(have, l) })
-	return strings.Join(lines, "; ")
+// filterSettings are those whose effect a dry run of one request need not
+// show: a header is removed only where there is one, CORS needs an Origin.
+func filterSettings(path string, f ir.Filters) []setting {
+	f.Mirrors, f.Redirect, f.Rewrite = nil, nil, nil
+	return settings(path, f)
+}
+
+// clusterSettings leaves out what has an aspect of its own.
+func clusterSettings(path string, c ir.Cluster) []setting {
+	c.Name, c.Endpoints, c.Host, c.Protocol = "", nil, "", ""
+	return settings(path, c)
 }
 
 func result(d *dryrun.Decision) string {
@@ -144,6 +153,18 @@ func endpointText(list []ir.Endpoint) string {
 		if e.Weight != 1 {
 			text += fmt.Sprintf(" weight %d", e.Weight)
 		}
+		if e.Zone != "" {
+			text += " zone " + e.Zone
+		}
+		if e.Priority != 0 {
+			text += fmt.Sprintf(" priority %d", e.Priority)
+		}
+		if e.Hostname != "" {
+			text += " as " + e.Hostname
+		}
+		if e.Draining {
+			text += " draining"
+		}
 		s = append(s, text)
 	}
 	slices.Sort(s)
@@ -152,22 +173,42 @@ func endpointText(list []ir.Endpoint) string {
 
 // difference lists what is not the same; when the result differs, the rest is
 // a consequence.
-func difference(a, b [][2]string) []Aspect {
-	if a[0][1] != b[0][1] {
-		return []Aspect{{Name: "result", Old: a[0][1], New: b[0][1]}}
+func difference(a, b []setting) []Aspect {
+	if len(a) > 0 && len(b) > 0 && a[0].name == resultAspect && a[0].text != b[0].text {
+		return []Aspect{{Name: resultAspect, Old: a[0].text, New: b[0].text}}
 	}
 	var out []Aspect
-	later := map[string]string{}
-	for _, x := range b {
-		later[x[0]] = x[1]
-	}
+	old := map[string]string{}
 	for _, x := range a {
-		if y := later[x[0]]; y != x[1] && !strings.Contains(y+x[1], Hidden) {
-			if x[0] == policyAspect {
-				x[1], y = onlyIn(x[1], y), onlyIn(y, x[1])
-			}
-			out = append(out, Aspect{Name: x[0], Old: x[1], New: y})
+		old[x.name] = x.text
+	}
+	add := func(name, x, y string) {
+		if x != y {
+			out = append(out, Aspect{Name: name, Old: x, New: y})
 		}
 	}
-	return out
+	later := map[string]bool{}
+	for _, y := range b {
+		later[y.name] = true
+		add(y.name, old[y.name], y.text)
+	}
+	for _, x := range a {
+		if !later[x.name] {
+			add(x.name, x.text, "")
+		}
+	}
+	return withoutEchoes(out)
+}
+
+// withoutEchoes drops what filters say about headers where the headers
+// themselves show it.
+func withoutEchoes(list []Aspect) []Aspect {
+	seen := func(headers string) bool {
+		return slices.ContainsFunc(list, func(a Aspect) bool { return strings.HasPrefix(a.Name, headers) })
+	}
+	request, response := seen("request headers"), seen("response headers")
+	return slices.DeleteFunc(list, func(a Aspect) bool {
+		return strings.HasPrefix(a.Name, "filters") &&
+			(request && strings.Contains(a.Name, ".requestHeaders.") || response && strings.Contains(a.Name, ".responseHeaders."))
+	})
 }

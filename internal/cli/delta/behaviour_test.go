@@ -49,24 +49,25 @@ func TestBehaviour(t *testing.T) {
 		{"another backend", func(cfg *ir.Config) { first(cfg).Backends = cfg.Routes[0].Rules[1].Backends }, []string{"GET /a result: a → b"}},
 		{"a rule less", func(cfg *ir.Config) { cfg.Routes[0].Rules = cfg.Routes[0].Rules[:1] }, []string{"GET /b result: b → reply 404 RouteNotFound"}},
 		{"another path, seen from both sides", func(cfg *ir.Config) { first(cfg).Matches[0].Path.Value = "/c" }, []string{"GET /a result: a → reply 404 RouteNotFound", "GET /c result: reply 404 RouteNotFound → a"}},
-		{"policy: only the part that differs", func(cfg *ir.Config) { first(cfg).Policy.MaxBodyBytes = 5 }, []string{"GET /a policy:  → body 5"}},
+		{"policy: only the part that differs", func(cfg *ir.Config) { first(cfg).Policy.MaxBodyBytes = 5 }, []string{"GET /a policy.maxBodyBytes:  → 5"}},
 		{"endpoints", func(cfg *ir.Config) { cfg.Clusters[0].Endpoints[0].Weight = 3 }, []string{"GET /a endpoints: 127.0.0.1:1 → 127.0.0.1:1 weight 3"}},
 		{"a header that is set", func(cfg *ir.Config) {
 			first(cfg).Filters.RequestHeaders = &ir.HeaderMods{Set: []ir.Header{{Name: "X", Value: "1"}}}
 		}, []string{"GET /a request headers:  → X: 1"}},
-		{"hidden values are equal to everything", func(cfg *ir.Config) {
-			first(cfg).Filters.RequestHeaders = &ir.HeaderMods{Set: []ir.Header{{Name: "X", Value: delta.Hidden}}}
-		}, nil},
+		{"a header that only some requests have is removed", func(cfg *ir.Config) {
+			first(cfg).Filters.RequestHeaders = &ir.HeaderMods{Remove: []string{"X", "Y"}}
+		}, []string{"GET /a filters.requestHeaders.remove:  → X, Y"}},
+		{"faults in percent", func(cfg *ir.Config) {
+			first(cfg).Policy.Fault = &ir.Fault{AbortStatus: 503, AbortPercent: 250}
+		}, []string{"GET /a policy.fault.abortStatus:  → 503", "GET /a policy.fault.abortPercent:  → 2.5%"}},
+		{"exact becomes prefix", func(cfg *ir.Config) { first(cfg).Matches[0].Path.Type = ir.Prefix }, []string{"GET /a/below result: reply 404 RouteNotFound → a"}},
+		{"prefix becomes an expression that takes its neighbours too", func(cfg *ir.Config) {
+			first(cfg).Matches[0].Path = ir.PathMatch{Type: ir.Regex, Value: "/a(-beside)?"}
+		}, []string{"GET /a-beside result: reply 404 RouteNotFound → a"}},
+		{"another method", func(cfg *ir.Config) { first(cfg).Matches[0].Method = "POST" }, []string{"GET /a result: a → reply 404 RouteNotFound"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			describe := func(p ir.RoutePolicy) []string {
-				s := []string{"same"}
-				if p.MaxBodyBytes > 0 {
-					s = append(s, fmt.Sprint("body ", p.MaxBodyBytes))
-				}
-				return s
-			}
-			changes, tried := delta.Behaviour(side(t, nil), side(t, tt.change), describe)
+			changes, tried := delta.Behaviour(side(t, nil), side(t, tt.change))
 			var got []string
 			for _, c := range changes {
 				for _, a := range c.Aspects {
@@ -77,5 +78,36 @@ func TestBehaviour(t *testing.T) {
 				t.Errorf("%d tried, got %q\nwant %q", tried, got, tt.want)
 			}
 		})
+	}
+}
+
+// The winner among rules that both hold changes with their order, which no
+// request shows that was made for one of them.
+func TestBehaviourSeesPrecedence(t *testing.T) {
+	rules := func(order ...int) func(*ir.Config) {
+		return func(cfg *ir.Config) {
+			list := cfg.Routes[0].Rules
+			list[0].Matches = []ir.Match{{Path: ir.PathMatch{Type: ir.Prefix, Value: "/"}, Headers: []ir.ValueMatch{{Name: "X-A", Type: ir.Exact, Value: "1"}}}}
+			list[1].Matches = []ir.Match{{Path: ir.PathMatch{Type: ir.Prefix, Value: "/"}, Headers: []ir.ValueMatch{{Name: "X-B", Type: ir.Regex, Value: "[0-9]"}}}}
+			cfg.Routes[0].Rules = []*ir.Rule{list[order[0]], list[order[1]]}
+		}
+	}
+	changes, _ := delta.Behaviour(side(t, rules(0, 1)), side(t, rules(1, 0)))
+	if len(changes) == 0 || len(changes[0].Headers) != 2 {
+		t.Errorf("changes %+v", changes)
+	}
+}
+
+func TestBehaviourSeesANarrowerExpression(t *testing.T) {
+	with := func(expr string) func(*ir.Config) {
+		return func(cfg *ir.Config) {
+			cfg.Routes[0].Rules[0].Matches[0].Path = ir.PathMatch{Type: ir.Regex, Value: expr}
+		}
+	}
+	for _, tt := range [][2]string{{"/v[0-9]+", "/v[0-4]+"}, {"/(en|de|fr)", "/(en|de)"}, {"/a.*", "/a.?"}, {"/x{1,3}", "/x{1,2}"}, {"/[a-z]+", "/[a-y]+"}} {
+		changes, tried := delta.Behaviour(side(t, with(tt[0])), side(t, with(tt[1])))
+		if len(changes) == 0 {
+			t.Errorf("%q: no difference among %d requests", tt, tried)
+		}
 	}
 }

@@ -49,13 +49,14 @@ type Field struct {
 	New  any    `json:"new,omitempty"`
 }
 
-// Objects compares two sets.
-func Objects(before, after []Object) ([]ObjectChange, error) {
+// Objects compares two sets. Unseen names the fields whose values are hidden,
+// so that nobody can tell.
+func Objects(before, after []Object) (changes []ObjectChange, unseen []string, err error) {
 	old := map[string]Object{}
 	for _, o := range before {
 		old[o.Name] = o
 	}
-	changes := []ObjectChange{}
+	changes = []ObjectChange{}
 	for _, n := range after {
 		o, ok := old[n.Name]
 		if !ok {
@@ -63,9 +64,12 @@ func Objects(before, after []Object) ([]ObjectChange, error) {
 			continue
 		}
 		delete(old, n.Name)
-		fields, err := fields(o.Value, n.Value)
+		fields, blind, err := fields(o.Value, n.Value)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", n.Name, err)
+			return nil, nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+		for _, path := range blind {
+			unseen = append(unseen, n.Name+" "+path)
 		}
 		if len(fields) > 0 {
 			changes = append(changes, ObjectChange{Op: Changed, Object: n.Name, Place: n.Place, Fields: fields})
@@ -75,16 +79,17 @@ func Objects(before, after []Object) ([]ObjectChange, error) {
 		changes = append(changes, ObjectChange{Op: Removed, Object: name, Place: o.Place})
 	}
 	slices.SortFunc(changes, func(a, b ObjectChange) int { return strings.Compare(a.Object, b.Object) })
-	return changes, nil
+	slices.Sort(unseen)
+	return changes, unseen, nil
 }
 
-func fields(before, after json.RawMessage) ([]Field, error) {
+func fields(before, after json.RawMessage) (list []Field, unseen []string, err error) {
 	var a, b map[string]any
 	if err := json.Unmarshal(before, &a); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := json.Unmarshal(after, &b); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, v := range []map[string]any{a, b} {
 		delete(v, "status")
@@ -94,13 +99,20 @@ func fields(before, after json.RawMessage) ([]Field, error) {
 			}
 		}
 	}
-	var out []Field
-	compare("", a, b, &out)
-	return out, nil
+	compare("", a, b, &list)
+	list = slices.DeleteFunc(list, func(f Field) bool {
+		blind := f.Op == Changed && (f.Old == any(Hidden) || f.New == any(Hidden))
+		if blind {
+			unseen = append(unseen, f.Path)
+		}
+		return blind
+	})
+	return list, unseen, nil
 }
 
 func compare(path string, a, b any, out *[]Field) {
-	if a == Hidden || b == Hidden || reflect.DeepEqual(a, b) {
+	if a == Hidden || b == Hidden { // fields sorts it out
+		*out = append(*out, Field{Op: Changed, Path: path, Old: a, New: b})
 		return
 	}
 	switch x := a.(type) {
@@ -115,7 +127,9 @@ func compare(path string, a, b any, out *[]Field) {
 			return
 		}
 	}
-	*out = append(*out, Field{Op: Changed, Path: path, Old: a, New: b})
+	if !reflect.DeepEqual(a, b) {
+		*out = append(*out, Field{Op: Changed, Path: path, Old: a, New: b})
+	}
 }
 
 func compareMaps(path string, a, b map[string]any, out *[]Field) {

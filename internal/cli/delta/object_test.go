@@ -11,7 +11,7 @@ import (
 
 func TestObjects(t *testing.T) {
 	object := func(name, v string) delta.Object { return delta.Object{Name: name, Value: json.RawMessage(v)} }
-	changes, err := delta.Objects(
+	changes, unseen, err := delta.Objects(
 		[]delta.Object{
 			object("A/same", `{"metadata":{"creationTimestamp":"x"},"status":{"a":1},"spec":{"x":1}}`),
 			object("B/gone", `{}`),
@@ -50,5 +50,8 @@ func TestObjects(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
+	}
+	if !slices.Equal(unseen, []string{"C/fields spec.key"}) {
+		t.Errorf("not compared: %q", unseen)
 	}
 }

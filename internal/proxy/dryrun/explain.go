@@ -30,8 +30,10 @@ func explain(d *Decision, e route.Explanation) {
 	d.Omitted = e.Omitted
 }
 
-// MatchText is a match in one line: "GET /api/* X-Canary=always".
-func MatchText(m *ir.Match) string {
+// MatchText is a match in one line: "GET /api/* X-Canary=always". Values that
+// may be credentials are hidden.
+func MatchText(match *ir.Match) string {
+	m := ir.Veil(ir.Hide).Match(*match)
 	var s []string
 	if m.Method != "" {
 		s = append(s, m.Method)

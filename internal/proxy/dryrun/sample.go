@@ -2,25 +2,30 @@ package dryrun
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
-	"regexp/syntax"
+	"slices"
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
 )
 
 // Samples returns requests that stand for what a configuration tells apart: for
-// each host and match one that it takes (two for a prefix: the prefix itself
-// and something below it), and for each host one that should match nothing. A
-// regular expression for which no example is found is left out.
+// each host and match some that it takes, and some beside it (below an exact
+// path, next to a prefix); for pairs of matches with overlapping paths one that
+// both take; for each host one that should match nothing; and for each listener
+// one for a host that nobody names. A regular expression for which no example
+// is found is left out.
 func Samples(cfg *ir.Config) []Request {
 	routes := map[string]*ir.Route{}
 	for _, r := range cfg.Routes {
 		routes[r.Name] = r
 	}
-	s := sampler{seen: map[string]bool{}}
+	s := sampler{seen: map[string]bool{}, sampled: map[ir.PathMatch][]string{}, expressions: map[string]*regexp.Regexp{}}
 	for _, l := range cfg.Listeners {
+		s.add(Request{Method: "GET", URL: baseURL(l, "host-that-no-route-names.example") + "/"})
+		hosts := map[string][]*ir.Match{}
 		for _, sec := range l.Sections {
 			for _, a := range sec.Routes {
 				r := routes[a.Route]
@@ -28,23 +33,35 @@ func Samples(cfg *ir.Config) []Request {
 					continue
 				}
 				for _, h := range a.Hostnames {
-					base := baseURL(l, h)
-					for _, rule := range r.Rules {
-						for i := range rule.Matches {
-							s.match(base, &rule.Matches[i])
-						}
-					}
-					s.add(Request{Method: "GET", URL: base + "/a-path-that-no-rule-names"})
+					hosts[h] = append(hosts[h], s.route(baseURL(l, h), r)...)
 				}
 			}
+		}
+		for _, h := range slices.Sorted(maps.Keys(hosts)) {
+			s.pairs(baseURL(l, h), hosts[h])
 		}
 	}
 	return s.list
 }
 
+// route adds samples of all matches, which it returns.
+func (s *sampler) route(base string, r *ir.Route) (matches []*ir.Match) {
+	for _, rule := range r.Rules {
+		for i := range rule.Matches {
+			s.match(base, &rule.Matches[i])
+			matches = append(matches, &rule.Matches[i])
+		}
+	}
+	s.add(Request{Method: "GET", URL: base + "/a-path-that-no-rule-names"})
+	return matches
+}
+
 type sampler struct {
-	list []Request
-	seen map[string]bool
+	list             []Request
+	seen             map[string]bool
+	looks, pairsMade int
+	sampled          map[ir.PathMatch][]string
+	expressions      map[string]*regexp.Regexp
 }
 
 func (s *sampler) add(r Request) {
@@ -56,33 +73,122 @@ func (s *sampler) add(r Request) {
 }
 
 func (s *sampler) match(base string, m *ir.Match) {
-	r := Request{Method: m.Method}
+	for _, p := range s.paths(m.Path) {
+		s.conditions(base, p, m)
+	}
+	// Regular expressions of values have several examples, too.
+	for variant := range variants {
+		if r, ok := request(base, s.first(m.Path), variant, m); ok {
+			s.add(r)
+		}
+	}
+}
+
+func (s *sampler) conditions(base, path string, all ...*ir.Match) {
+	if r, ok := request(base, path, 0, all...); ok {
+		s.add(r)
+	}
+}
+
+// request is one for a path that meets the conditions of all matches. It is
+// not ok if no example was found, or if they contradict each other.
+func request(base, path string, variant int, all ...*ir.Match) (Request, bool) {
+	if path == "" {
+		return Request{}, false
+	}
+	r := Request{}
+	headers, query := map[string]string{}, url.Values{}
+	for _, m := range all {
+		if m.Method != "" {
+			if r.Method != "" && r.Method != m.Method {
+				return r, false
+			}
+			r.Method = m.Method
+		}
+		for _, h := range m.Headers {
+			v, ok := sampleValue(h, variant)
+			if old, twice := headers[strings.ToLower(h.Name)]; !ok || twice && old != v {
+				return r, false
+			} else if !twice {
+				headers[strings.ToLower(h.Name)] = v
+				r.Headers = append(r.Headers, ir.Header{Name: h.Name, Value: v})
+			}
+		}
+		for _, q := range m.Query {
+			v, ok := sampleValue(q, variant)
+			if !ok || query.Has(q.Name) && query.Get(q.Name) != v {
+				return r, false
+			}
+			query.Set(q.Name, v)
+		}
+	}
 	if r.Method == "" {
 		r.Method = "GET"
 	}
-	for _, h := range m.Headers {
-		v, ok := sampleValue(h)
-		if !ok {
-			return
-		}
-		r.Headers = append(r.Headers, ir.Header{Name: h.Name, Value: v})
-	}
-	query := url.Values{}
-	for _, q := range m.Query {
-		v, ok := sampleValue(q)
-		if !ok {
-			return
-		}
-		query.Add(q.Name, v)
-	}
-	tail := ""
+	r.URL = base + (&url.URL{Path: path}).EscapedPath()
 	if len(query) > 0 {
-		tail = "?" + query.Encode()
+		r.URL += "?" + query.Encode()
 	}
-	for _, p := range samplePaths(m.Path) {
-		r.URL = base + (&url.URL{Path: p}).EscapedPath() + tail
-		s.add(r)
+	return r, true
+}
+
+// maxPairs bounds the samples for pairs of matches, and maxLooks the pairs that
+// are looked at for them: there may be thousands of matches.
+const (
+	maxPairs = 4000
+	maxLooks = 1 << 20
+)
+
+// pairs adds requests that two matches take. Which of them wins is a matter of
+// precedence, which samples of one match alone do not show.
+func (s *sampler) pairs(base string, matches []*ir.Match) {
+	bare := func(m *ir.Match) bool { return m.Method == "" && len(m.Headers) == 0 && len(m.Query) == 0 }
+	for i, a := range matches {
+		if bare(a) {
+			continue
+		}
+		for j, b := range matches {
+			if j <= i && !bare(b) {
+				continue // that pair was made, or is none
+			}
+			if s.looks++; s.looks > maxLooks || s.pairsMade >= maxPairs {
+				return
+			}
+			for _, p := range append(slices.Clone(s.paths(a.Path)), s.paths(b.Path)...) {
+				if s.takes(a.Path, p) && s.takes(b.Path, p) {
+					s.conditions(base, p, a, b)
+					s.pairsMade++
+					break
+				}
+			}
+		}
 	}
+}
+
+// paths is samplePaths, which is dear for regular expressions.
+func (s *sampler) paths(m ir.PathMatch) []string {
+	list, ok := s.sampled[m]
+	if !ok {
+		list = samplePaths(m)
+		s.sampled[m] = list
+	}
+	return list
+}
+
+func (s *sampler) takes(m ir.PathMatch, path string) bool {
+	switch m.Type {
+	case ir.Exact:
+		return path == m.Value
+	case ir.Regex:
+		re, ok := s.expressions[m.Value]
+		if !ok {
+			re, _ = regexp.Compile("^(?:" + m.Value + ")$") // nil takes nothing
+			s.expressions[m.Value] = re
+		}
+		return re != nil && re.MatchString(path)
+	}
+	base := strings.TrimSuffix(m.Value, "/")
+	return path == base || strings.HasPrefix(path, base+"/")
 }
 
 func baseURL(l *ir.Listener, hostname string) string {
@@ -104,109 +210,35 @@ func sampleHost(hostname string) string {
 	return hostname
 }
 
+// samplePaths are paths that m takes, the first of them surely, and neighbours.
 func samplePaths(p ir.PathMatch) []string {
 	switch p.Type {
 	case ir.Exact:
-		return []string{p.Value}
+		return []string{p.Value, strings.TrimSuffix(p.Value, "/") + "/below"}
 	case ir.Regex:
-		if v, ok := Example(p.Value); ok && strings.HasPrefix(v, "/") {
-			return []string{v}
-		}
-		return nil
+		return slices.DeleteFunc(Examples(p.Value), func(v string) bool { return !strings.HasPrefix(v, "/") })
 	}
 	base := strings.TrimSuffix(p.Value, "/")
 	if base == "" {
 		return []string{"/", "/below"}
 	}
-	return []string{base, base + "/below"}
+	return []string{base, base + "/below", base + "-beside"}
 }
 
-func sampleValue(m ir.ValueMatch) (string, bool) {
-	if m.Type == ir.Regex {
-		return Example(m.Value)
+func (s *sampler) first(p ir.PathMatch) string {
+	if list := s.paths(p); len(list) > 0 {
+		return list[0]
 	}
-	return m.Value, true
+	return ""
 }
 
-// Example returns a string that the regular expression takes whole, as short as
-// a simple look finds one.
-func Example(expr string) (string, bool) {
-	re, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil {
+func sampleValue(m ir.ValueMatch, variant int) (string, bool) {
+	if m.Type != ir.Regex {
+		return m.Value, true
+	}
+	list := Examples(m.Value)
+	if len(list) == 0 {
 		return "", false
 	}
-	var b strings.Builder
-	if !example(&b, re) {
-		return "", false
-	}
-	whole, err := regexp.Compile(`^(?:` + expr + `)$`)
-	if err != nil || !whole.MatchString(b.String()) {
-		return "", false
-	}
-	return b.String(), true
-}
-
-// maxExample bounds the length of examples: a{1000}{1000} is a valid expression.
-const maxExample = 256
-
-func example(b *strings.Builder, re *syntax.Regexp) bool {
-	if b.Len() > maxExample {
-		return false
-	}
-	switch re.Op {
-	case syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpEndText, syntax.OpBeginLine, syntax.OpEndLine,
-		syntax.OpStar, syntax.OpQuest, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
-		return true
-	case syntax.OpLiteral:
-		b.WriteString(string(re.Rune))
-		return true
-	case syntax.OpCharClass:
-		r, ok := plainRune(re.Rune)
-		b.WriteRune(r)
-		return ok
-	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		b.WriteByte('x')
-		return true
-	case syntax.OpConcat:
-		for _, sub := range re.Sub {
-			if !example(b, sub) {
-				return false
-			}
-		}
-		return true
-	case syntax.OpCapture, syntax.OpPlus, syntax.OpAlternate:
-		return example(b, re.Sub[0])
-	case syntax.OpRepeat:
-		for range re.Min {
-			if !example(b, re.Sub[0]) {
-				return false
-			}
-		}
-		return true
-	}
-	return false
-}
-
-// plainRune picks a letter or digit of a class, given as pairs of bounds, or
-// else its first printable character.
-func plainRune(class []rune) (rune, bool) {
-	in := func(r rune) bool {
-		for i := 0; i+1 < len(class); i += 2 {
-			if class[i] <= r && r <= class[i+1] {
-				return true
-			}
-		}
-		return false
-	}
-	for _, r := range "ax1A-_.~" {
-		if in(r) {
-			return r, true
-		}
-	}
-	for r := '!'; r <= '~'; r++ {
-		if in(r) {
-			return r, true
-		}
-	}
-	return 0, false
+	return list[min(variant, len(list)-1)], true
 }

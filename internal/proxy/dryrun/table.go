@@ -88,6 +88,9 @@ func newRule(r *ir.Rule, index int) *rule {
 // Config is what the table was built from.
 func (t *Table) Config() *ir.Config { return t.config }
 
+// Cluster is the one of that name, or nil.
+func (t *Table) Cluster(name string) *ir.Cluster { return t.clusters[name] }
+
 // target is a request's URL taken apart without changing a byte of it.
 type target struct {
 	scheme, authority, path string

@@ -49,8 +49,8 @@ func TestExplain(t *testing.T) {
 		"no query/0":   `query: there is no query parameter "p"`,
 		"query/0":      `query: query parameter "q" is not "1"`,
 		"wins/0":       "won: it is the first in order of precedence whose conditions all hold",
-		"regex/0":      "precedence: wins, match 0 goes first: its path match is of type Exact, not Regex",
-		"shorter/0":    "precedence: wins, match 0 goes first: its path match is of type Exact, not Prefix",
+		"regex/0":      "precedence: r/wins goes first: its path match is of type Exact, not Regex",
+		"shorter/0":    "precedence: r/wins goes first: its path match is of type Exact, not Prefix",
 		"path/0":       `path: path "/a/b" does not match Prefix "/b"`,
 		"exact host/0": `path: path "/a/b" does not match Exact "/a/z"`,
 		"host/0":       `host: host "a.example.com" does not match "b.example.com"`,
@@ -78,7 +78,7 @@ func TestExplain(t *testing.T) {
 		"name/0":    "its route default/r is before default/s in alphabetical order",
 		"younger/0": "its route is older (0001-01-01T00:00:00Z, not ",
 	} {
-		if !strings.HasPrefix(got[id], "shorter, match 0 goes first: "+want) {
+		if !strings.HasPrefix(got[id], "r/shorter goes first: "+want) {
 			t.Errorf("%s: %s\nwant %s", id, got[id], want)
 		}
 	}

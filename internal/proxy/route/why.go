@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -26,18 +27,22 @@ func conditionText(c *conditions, f failure, i int, r *httpmsg.Request) (Outcome
 		if _, count, _ := h.find(&r.Header); count == 0 && !h.host {
 			return LostHeader, fmt.Sprintf("there is no header %q", h.name)
 		}
-		return LostHeader, fmt.Sprintf("header %q %s", h.name, valueText(h.pattern, h.value))
+		return LostHeader, fmt.Sprintf("header %q %s", h.name, valueText(string(h.name), h.pattern, h.value))
 	default:
 		q := &c.query[i]
 		if _, ok := queryValue(r.Query, q.name); !ok {
 			return LostQuery, fmt.Sprintf("there is no query parameter %q", q.name)
 		}
-		return LostQuery, fmt.Sprintf("query parameter %q %s", q.name, valueText(q.pattern, q.value))
+		return LostQuery, fmt.Sprintf("query parameter %q %s", q.name, valueText(q.name, q.pattern, q.value))
 	}
 }
 
-func valueText(p *pattern, value string) string {
-	if p != nil {
+// valueText leaves out what may be a credential.
+func valueText(name string, p *pattern, value string) string {
+	switch {
+	case ir.SecretHeader(name):
+		return "has another value"
+	case p != nil:
 		return fmt.Sprintf("does not match the regular expression %q", value)
 	}
 	return fmt.Sprintf("is not %q", value)
@@ -45,7 +50,7 @@ func valueText(p *pattern, value string) string {
 
 // precedenceText says why the winner goes before a loser that matches as well.
 func precedenceText(winner, loser *Candidate) string {
-	by := fmt.Sprintf("%s, match %d goes first: ", winner.Rule.ID, winner.Match)
+	by := fmt.Sprintf("%s goes first: ", label(winner))
 	if winner.Hostname != loser.Hostname {
 		return by + fmt.Sprintf("its hostname %s is more specific than %s", hostText(winner.Hostname), hostText(loser.Hostname))
 	}
@@ -63,6 +68,19 @@ func precedenceText(winner, loser *Candidate) string {
 		return by + "its rule is earlier in the route"
 	}
 	return by + "it is an earlier match of the same rule"
+}
+
+// label names a candidate as its author does: "reviews/canary", or
+// "reviews/rules[1]" for a rule without a name, and which of several matches.
+func label(c *Candidate) string {
+	s := c.Route.Ref.Name + "/" + c.Rule.Label()
+	if ns := c.Route.Ref.Namespace; ns != "" && ns != "default" {
+		s = ns + "/" + s
+	}
+	if len(c.Rule.Matches) > 1 {
+		s += fmt.Sprintf(" matches[%d]", c.Match)
+	}
+	return s
 }
 
 // matchText compares what is asked for; it is empty when that is equal in precedence.

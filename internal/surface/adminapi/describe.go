@@ -24,7 +24,7 @@ func describe(m *ir.Match) string {
 			if v.Type == ir.Regex {
 				op = "~"
 			}
-			if what == "header" && ir.SecretHeader(v.Name) {
+			if ir.SecretHeader(v.Name) {
 				value = hidden
 			}
 			b.WriteString(", " + what + " " + v.Name + op + value)

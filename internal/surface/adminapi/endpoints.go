@@ -138,7 +138,7 @@ func (s *Server) objects(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
 	out := []Object{}
 	for _, o := range s.opt.Configuration.Objects(values) {
 		if kind == "" || strings.EqualFold(o.Kind, kind) {
-			out = append(out, o.redacted(values))
+			out = append(out, o.redacted(values, ir.Hide))
 		}
 	}
 	sortObjects(out)
@@ -152,7 +152,7 @@ func (s *Server) object(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
 	}
 	for _, o := range s.opt.Configuration.Objects(true) {
 		if strings.EqualFold(o.Kind, kind) && o.Namespace == namespace && o.Name == name {
-			return o.redacted(true), nil
+			return o.redacted(true, ir.Hide), nil
 		}
 	}
 	return nil, fault(http.StatusNotFound, "there is no %s %s in namespace %q", kind, name, namespace)
@@ -167,7 +167,7 @@ func (s *Server) explain(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
 	if err != nil {
 		return nil, fault(http.StatusUnprocessableEntity, "%v", err)
 	}
-	return redactDecision(d), nil
+	return d.Redacted(), nil
 }
 
 func (s *Server) top(http.ResponseWriter, *http.Request) (any, *Fault) {
