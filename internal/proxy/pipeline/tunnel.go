@@ -13,16 +13,17 @@ import (
 func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 	down, up := x.Down.Conn(), x.up.Conn()
 	x.Resp.Upgrade = x.Req.Arena.Copy(x.Resp.Upgrade)
-	if down == nil || x.Req.Upgrade == nil || !x.pump.complete() {
+	if down == nil || x.Req.Upgrade == nil || !x.agreed() || !x.pump.complete() {
 		// In the middle of the request's body nobody could tell where the other
 		// protocol begins.
 		x.dropConn()
 		x.done(c, upstream.Outcome{Kind: upstream.Reset}, filter.UpstreamProtocolError)
 		x.Resp.Reset()
-		x.Fail(502, filter.UpstreamProtocolError, "the backend switched protocols without being asked, or too early")
+		x.Fail(502, filter.UpstreamProtocolError, "the backend switched protocols without being asked, to another, or too early")
 		return
 	}
 	x.broken = true
+	x.keepSession()
 	x.filterResponse()
 	if x.writeHead() == nil && x.Down.End(nil) == nil {
 		x.join(down, up)
