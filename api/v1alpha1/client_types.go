@@ -68,9 +68,9 @@ type Client struct {
 // +kubebuilder:validation:XValidation:message="trustedHops and trustedProxies exclude each other",rule="!(has(self.trustedHops) && self.trustedHops > 0 && has(self.trustedProxies) && size(self.trustedProxies) > 0)"
 type Forwarded struct {
 	// TrustedHops is how many proxies in front of this one add to the
-	// forwarding headers: the client's address is taken so many places from
-	// the right of X-Forwarded-For. With 0 and no trustedProxies the client's
-	// own headers are replaced. Default: 0.
+	// forwarding header that `from` names: the client's address is taken so
+	// many places from its right. With 0 and no trustedProxies the client's own
+	// headers are replaced. Default: 0.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=32
@@ -81,13 +81,33 @@ type Forwarded struct {
 	// +optional
 	// +kubebuilder:validation:MaxItems=256
 	TrustedProxies []CIDR `json:"trustedProxies,omitempty"`
-	// XForwarded sends X-Forwarded-For, -Proto, -Host and -Port. Default: true.
+	// From is the header that the trusted proxies add to: `XForwardedFor`, with
+	// the other X-Forwarded headers, or `Forwarded` (RFC 7239). The other one is
+	// never believed: a proxy that does not maintain it passes on what a client
+	// has written there. Default: XForwardedFor.
+	// +optional
+	From *ForwardedFrom `json:"from,omitempty"`
+	// XForwarded sends X-Forwarded-For, -Proto, -Host and -Port; when false they
+	// are removed. Default: true.
 	// +optional
 	XForwarded *bool `json:"xForwarded,omitempty"`
-	// Forwarded sends Forwarded (RFC 7239). Default: false.
+	// Forwarded sends Forwarded (RFC 7239); when false it is removed. Default:
+	// false.
 	// +optional
 	Forwarded *bool `json:"forwarded,omitempty"`
 }
+
+// ForwardedFrom is a header that tells where a request came from.
+//
+// +kubebuilder:validation:Enum=XForwardedFor;Forwarded
+type ForwardedFrom string
+
+const (
+	// FromXForwardedFor is the X-Forwarded family.
+	FromXForwardedFor ForwardedFrom = "XForwardedFor"
+	// FromForwarded is the standard header, RFC 7239.
+	FromForwarded ForwardedFrom = "Forwarded"
+)
 
 // RequestID is the header that carries the request's ID.
 type RequestID struct {

@@ -874,6 +874,11 @@ func (in *Forwarded) DeepCopyInto(out *Forwarded) {
 		*out = make([]CIDR, len(*in))
 		copy(*out, *in)
 	}
+	if in.From != nil {
+		in, out := &in.From, &out.From
+		*out = new(ForwardedFrom)
+		**out = **in
+	}
 	if in.XForwarded != nil {
 		in, out := &in.XForwarded, &out.XForwarded
 		*out = new(bool)

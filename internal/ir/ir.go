@@ -136,6 +136,9 @@ type ClientPolicy struct {
 	// neither, forwarding headers from the client are replaced.
 	TrustedHops    int            `json:"trustedHops,omitempty"`
 	TrustedProxies []netip.Prefix `json:"trustedProxies,omitempty"`
+	// FromForwarded: those proxies maintain Forwarded (RFC 7239), which is
+	// believed instead of X-Forwarded-For.
+	FromForwarded bool `json:"fromForwarded,omitempty"`
 	// Forwarded says which headers are sent upstream.
 	XForwarded bool `json:"xForwarded"`
 	Forwarded  bool `json:"forwarded,omitempty"`

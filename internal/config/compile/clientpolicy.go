@@ -84,6 +84,7 @@ func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
 	if f := v.Forwarded; f != nil {
 		p.TrustedHops = int(deref(f.TrustedHops, 0))
 		p.TrustedProxies = prefixes(f.TrustedProxies)
+		p.FromForwarded = deref(f.From, v1alpha1.FromXForwardedFor) == v1alpha1.FromForwarded
 		p.XForwarded = deref(f.XForwarded, p.XForwarded)
 		p.Forwarded = deref(f.Forwarded, false)
 		if len(p.TrustedProxies) > 0 {

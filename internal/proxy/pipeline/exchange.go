@@ -41,6 +41,7 @@ type Exchange struct {
 	headAt     int64 // when the upstream's head had arrived
 	upstreamAt int64 // when the last try began
 
+	hops     hops
 	hash     uint64
 	hasHash  bool
 	session  string // address of the session's endpoint

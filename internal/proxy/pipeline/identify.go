@@ -3,7 +3,6 @@ package pipeline
 import (
 	"encoding/hex"
 	"math/rand/v2"
-	"net/netip"
 	"strconv"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -19,20 +18,13 @@ func (x *Exchange) identify() bool {
 	if !x.refuseMethod() {
 		return false
 	}
-	trusted := x.resolveClient(client)
-	if client.XForwarded {
-		x.setXForwarded(trusted)
-	}
-	if client.Forwarded {
-		x.setForwarded(trusted)
-	} else if !trusted {
-		x.Req.Header.Del(httpmsg.NameForwarded) // nobody vouches for it
-	}
+	x.resolveClient(client)
+	x.forwardingHeaders(client)
 	if client.Via != "" {
 		x.appendVia(&x.Req.Header, x.Req.Version, client.Via)
 	}
 	if client.RequestIDHeader != "" {
-		x.setRequestID(client, trusted)
+		x.setRequestID(client, x.hops.trusted)
 	}
 	x.trace = trace.Propagate(&x.Req.Header, &x.Req.Arena, x.p.Trace)
 	return true
@@ -69,116 +61,6 @@ func (x *Exchange) countForward() bool {
 		x.Answer(204, "", nil)
 	}
 	return false
-}
-
-// resolveClient sets Client and tells whether the peer's forwarding headers are trusted.
-func (x *Exchange) resolveClient(c *ir.ClientPolicy) bool {
-	x.Client = x.PeerAddr.Addr().Unmap()
-	switch {
-	case len(c.TrustedProxies) > 0:
-		if !contains(c.TrustedProxies, x.Client) {
-			return false
-		}
-		x.eachForwardedFor(func(addr netip.Addr) bool {
-			x.Client = addr
-			return contains(c.TrustedProxies, addr)
-		})
-		return true
-	case c.TrustedHops > 0:
-		left := c.TrustedHops
-		x.eachForwardedFor(func(addr netip.Addr) bool {
-			x.Client = addr
-			left--
-			return left > 0
-		})
-		return true
-	}
-	return false
-}
-
-// eachForwardedFor calls f for the addresses of X-Forwarded-For, the nearest
-// hop first, until f is false or an entry is not an address.
-func (x *Exchange) eachForwardedFor(f func(netip.Addr) bool) {
-	h := &x.Req.Header
-	for i := h.Len() - 1; i >= 0; i-- {
-		field := h.At(i)
-		if field.ID != httpmsg.NameXForwardedFor {
-			continue
-		}
-		v := field.Value
-		for end := len(v); end >= 0; {
-			start := end
-			for start > 0 && v[start-1] != ',' {
-				start--
-			}
-			addr, err := parseHop(v[start:end])
-			if err != nil || !f(addr) {
-				return
-			}
-			end = start - 1
-		}
-	}
-}
-
-// parseHop reads "IP", "IP:port" or "[IPv6]:port".
-func parseHop(b []byte) (netip.Addr, error) {
-	s := string(httpmsg.TrimOWS(b))
-	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return ap.Addr().Unmap(), nil
-	}
-	addr, err := netip.ParseAddr(s)
-	return addr.Unmap(), err
-}
-
-func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
-	for _, p := range prefixes {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-func (x *Exchange) setXForwarded(trusted bool) {
-	h, arena := &x.Req.Header, &x.Req.Arena
-	peer := x.PeerAddr.Addr().Unmap().AppendTo(x.scratch[:0])
-	x.scratch = peer[:0]
-	if trusted && h.Has(httpmsg.NameXForwardedFor) {
-		joined := h.AppendJoined(peer, httpmsg.NameXForwardedFor)
-		x.scratch = joined[:0]
-		h.Set(httpmsg.NameXForwardedFor, arena.Concat(joined[len(peer):], []byte(", "), peer))
-	} else {
-		h.Set(httpmsg.NameXForwardedFor, arena.Copy(peer))
-	}
-	if !trusted || !h.Has(httpmsg.NameXForwardedProto) {
-		h.Set(httpmsg.NameXForwardedProto, arena.CopyString(x.Req.Scheme))
-	}
-	if !trusted || !h.Has(httpmsg.NameXForwardedHost) {
-		h.Set(httpmsg.NameXForwardedHost, x.Req.Host)
-	}
-	if !trusted || !h.Has(httpmsg.NameXForwardedPort) {
-		h.Set(httpmsg.NameXForwardedPort, strconv.AppendUint(arena.Alloc(5)[:0], uint64(x.LocalAddr.Port()), 10))
-	}
-}
-
-// setForwarded writes the standard header, RFC 7239.
-func (x *Exchange) setForwarded(trusted bool) {
-	h := &x.Req.Header
-	b := x.scratch[:0]
-	if trusted && h.Has(httpmsg.NameForwarded) {
-		b = append(h.AppendJoined(b, httpmsg.NameForwarded), ", "...)
-	}
-	peer := x.PeerAddr.Addr().Unmap()
-	b = append(b, "for="...)
-	if peer.Is6() {
-		b = append(peer.AppendTo(append(b, '"', '[')), ']', '"')
-	} else {
-		b = peer.AppendTo(b)
-	}
-	b = append(append(append(b, `;host="`...), x.Req.Host...), `";proto=`...)
-	b = append(b, x.Req.Scheme...)
-	x.scratch = b[:0]
-	h.Set(httpmsg.NameForwarded, x.Req.Arena.Copy(b))
 }
 
 // appendVia adds this hop, which received the message with that version, RFC
