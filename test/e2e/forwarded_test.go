@@ -69,35 +69,43 @@ func TestForwardedSpoofing(t *testing.T) {
 		},
 		// What the client wrote must not swallow what the proxy added.
 		{
-			"a quote left open", "from: Forwarded, trustedHops: 1", []string{`Forwarded: for="6.6.6.6, for=1.2.3.4`},
+			"a quote left open", "from: Forwarded, trustedHops: 1",
+			[]string{`Forwarded: for="6.6.6.6, for=1.2.3.4`},
 			"1.2.3.4", "xff=1.2.3.4, 127.0.0.1 proto=http host=a.example prefix= std=",
 		},
 		{
-			"an escape left open", "from: Forwarded, trustedHops: 1", []string{`Forwarded: for="6.6.6.6\, for="1.2.3.4"`},
+			"an escape left open", "from: Forwarded, trustedHops: 1",
+			[]string{`Forwarded: for="6.6.6.6\, for="1.2.3.4"`},
 			"1.2.3.4", "xff=1.2.3.4, 127.0.0.1 proto=http host=a.example prefix= std=",
 		},
 		{
-			"a comma in quotes", "from: Forwarded, trustedHops: 1", []string{`Forwarded: for=1.2.3.4;host="a, for=6.6.6.6"`},
+			"a comma in quotes", "from: Forwarded, trustedHops: 1",
+			[]string{`Forwarded: for=1.2.3.4;host="a, for=6.6.6.6"`},
 			"1.2.3.4", "xff=1.2.3.4, 127.0.0.1 proto=http host=a.example prefix= std=",
 		},
 		{
-			"hidden", "from: Forwarded, trustedHops: 2", []string{"Forwarded: for=6.6.6.6, for=_hidden, for=1.2.3.4"},
+			"hidden", "from: Forwarded, trustedHops: 2",
+			[]string{"Forwarded: for=6.6.6.6, for=_hidden, for=1.2.3.4"},
 			"1.2.3.4", "xff=1.2.3.4, 127.0.0.1 proto=http host=a.example prefix= std=",
 		},
 		{
-			"unknown", "from: Forwarded, trustedHops: 1", []string{"Forwarded: for=6.6.6.6, for=unknown"},
+			"unknown", "from: Forwarded, trustedHops: 1",
+			[]string{"Forwarded: for=6.6.6.6, for=unknown"},
 			"127.0.0.1", "xff=127.0.0.1 proto=http host=a.example prefix= std=",
 		},
 		{
-			"twice", "from: Forwarded, trustedHops: 1", []string{"Forwarded: for=6.6.6.6;for=1.2.3.4"},
+			"twice", "from: Forwarded, trustedHops: 1",
+			[]string{"Forwarded: for=6.6.6.6;for=1.2.3.4"},
 			"127.0.0.1", "xff=127.0.0.1 proto=http host=a.example prefix= std=",
 		},
 		{
-			"empty elements", "from: Forwarded, trustedHops: 1", []string{"Forwarded: , for=1.2.3.4 , ,"},
+			"empty elements", "from: Forwarded, trustedHops: 1",
+			[]string{"Forwarded: , for=1.2.3.4 , ,"},
 			"1.2.3.4", "xff=1.2.3.4, 127.0.0.1 proto=http host=a.example prefix= std=",
 		},
 		{
-			"no address", "trustedHops: 2", []string{"X-Forwarded-For: 6.6.6.6, fe80::1%eth0, 1.2.3.4"},
+			"no address", "trustedHops: 2",
+			[]string{"X-Forwarded-For: 6.6.6.6, fe80::1%eth0, 1.2.3.4"},
 			"1.2.3.4", "xff=6.6.6.6, fe80::1%eth0, 1.2.3.4, 127.0.0.1 proto=http host=a.example prefix= std=",
 		},
 	} {
