@@ -80,7 +80,7 @@ func (r *runtime) Status() adminapi.Status {
 	for _, l := range s.config.Listeners {
 		ls := adminapi.ListenerStatus{Name: l.Name, Protocol: string(l.Protocol), State: "listening", Connections: connections[l.Name]}
 		if why, bad := s.unopened[l.Name]; bad {
-			ls.State, ls.Error = "failed", why
+			ls.State, ls.Error, ls.Tries, ls.NextTry = "failed", why, s.reopening.tries, s.reopening.next
 		}
 		for _, sec := range l.Sections {
 			ls.Sections = append(ls.Sections, sec.Name)

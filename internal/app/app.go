@@ -68,8 +68,10 @@ type Gateway struct {
 	dns     *dns.Source
 	started time.Time
 
-	// Only the goroutine that applies configurations touches these.
-	out *compile.Output
+	applying sync.Mutex      // held while a configuration is put in service
+	out      *compile.Output // guarded by applying
+	// failing is told that a listener could not be opened.
+	failing chan struct{}
 
 	mu    sync.Mutex
 	state state // guarded by mu
@@ -94,7 +96,7 @@ var ErrNoListener = errors.New("the configuration opens no listener")
 // is fatal here, and only a warning once the gateway runs.
 func Start(ctx context.Context, o Options) (*Gateway, error) {
 	o = o.withDefaults()
-	g := &Gateway{opt: o, log: o.Log, started: time.Now()}
+	g := &Gateway{opt: o, log: o.Log, started: time.Now(), failing: make(chan struct{}, 1)}
 	g.state.phase = adminapi.Starting
 	snap, err := o.Source.Load()
 	if err != nil {
@@ -194,6 +196,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 		defer close(sourceEnded)
 		return g.opt.Source.Run(sourceCtx, func(s file.Snapshot) { _ = g.apply(sourceCtx, s, false) }) // it reports what fails
 	})
+	part("listeners", func(context.Context) error { g.reopen(sourceCtx); return nil })
 	part("discovery", func(ctx context.Context) error { g.dns.Run(ctx); return nil })
 	part("metrics", func(ctx context.Context) error { g.metrics.Run(ctx); return nil })
 	if g.admin != nil {

@@ -277,6 +277,32 @@ func TestAListenerThatCannotOpenLaterIsTold(t *testing.T) {
 	if code, _ := fetch(fmt.Sprintf("http://127.0.0.1:%d/", port)); code != 200 {
 		t.Errorf("the listener that works answers %d", code)
 	}
+
+	eventually(t, "it is tried again", func() bool {
+		for _, l := range r.status(t).Listeners {
+			if l.Tries > 0 && l.State == "failed" && time.Until(l.NextTry) < time.Minute {
+				return true
+			}
+		}
+		return false
+	})
+	// A change that has nothing to do with it does not make it forget why.
+	write(t, r.path, "# a comment\n"+config(up.URL, port, taken.Addr().(*net.TCPAddr).Port))
+	taken.Close()
+	eventually(t, "it opens once the port is free, and nothing is wrong any more", func() bool {
+		s = r.status(t)
+		return s.LastFailure == nil && s.Listeners[0].State == "listening" && s.Listeners[1].State == "listening"
+	})
+	if code, _ := fetch("http://" + taken.Addr().String() + "/"); code != 200 {
+		t.Errorf("the listener that opened late answers %d", code)
+	}
+	for _, o := range s.Statuses {
+		for _, c := range o.Conditions {
+			if c.Type == "Programmed" && c.Status != "True" {
+				t.Errorf("%s %s: %+v", o.Object, c.Of, c)
+			}
+		}
+	}
 }
 
 // slow is an upstream whose answers wait for release.

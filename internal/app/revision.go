@@ -2,10 +2,7 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gridway/gridway/internal/config/compile"
@@ -29,8 +26,11 @@ type state struct {
 	at       time.Time
 	took     time.Duration
 	failure  *adminapi.Failure
-	// unopened are listeners without a socket, and why.
-	unopened map[string]string
+	// unopened are listeners without a socket, and why; reopening is when they
+	// are tried again. defects is what else could not be put in service.
+	unopened  map[string]string
+	reopening reopening
+	defects   error
 	// versions are the accepted versions of objects.
 	versions map[store.Key]version
 	refused  map[store.Key]refusal
@@ -52,6 +52,8 @@ type refusal struct {
 // of it could not be; at a start that is fatal, later it is told and the rest
 // serves.
 func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) error {
+	g.applying.Lock()
+	defer g.applying.Unlock()
 	began := time.Now()
 	before := g.out
 	if !first {
@@ -107,33 +109,22 @@ func (g *Gateway) record(snap file.Snapshot, problems []store.Problem, began tim
 		if err != nil {
 			s.failure = &adminapi.Failure{At: s.at, Error: err.Error()}
 		}
+		var closed map[string]string
+		closed, s.defects = sortErrors(err)
+		s.unopened = unopened(cfg, open, closed, s.defects)
+		s.reopening = reopening{}
+		if len(closed) > 0 {
+			g.pokeReopen()
+		}
 	}
-	s.unopened = unopened(cfg, open, err)
 	s.statuses = g.out.Statuses
-	s.progress = status.Progress{Revision: cfg.Revision, Serving: 1, Total: 1, Failed: failedSections(cfg, s.unopened)}
+	s.progress = progress(cfg, s.unopened)
 	s.judgeVersions(snap, problems, cfg.Revision, began)
 }
 
-// unopened lists listeners that have no socket.
-func unopened(cfg *ir.Config, open map[string]netip.AddrPort, err error) map[string]string {
-	out := map[string]string{}
-	for _, l := range cfg.Listeners {
-		if _, ok := open[l.Name]; ok {
-			continue
-		}
-		why := "it could not be opened"
-		if err != nil {
-			why = err.Error()
-			for line := range strings.SplitSeq(err.Error(), "\n") {
-				if strings.Contains(line, l.Name) || strings.Contains(line, fmt.Sprintf(":%d", l.Port)) {
-					why = line
-					break
-				}
-			}
-		}
-		out[l.Name] = why
-	}
-	return out
+// progress is how far a configuration has come, with listeners that are not open.
+func progress(cfg *ir.Config, unopened map[string]string) status.Progress {
+	return status.Progress{Revision: cfg.Revision, Serving: 1, Total: 1, Failed: failedSections(cfg, unopened)}
 }
 
 func failedSections(cfg *ir.Config, unopened map[string]string) map[string]string {

@@ -79,6 +79,9 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions bool, now time
 		if l.Error != "" {
 			state += ": " + l.Error
 		}
+		if wait := l.NextTry.Sub(now); !l.NextTry.IsZero() {
+			state += fmt.Sprintf("; tried again %s, next in %s", times(l.Tries), age(max(wait, 0)))
+		}
 		var names []string
 		for _, n := range l.Sections {
 			names = append(names, short(n))
@@ -160,6 +163,14 @@ func kinds(objects map[string]int) string {
 		names[i] = excerpt.Count(objects[k], k)
 	}
 	return strings.Join(names, ", ")
+}
+
+// times is a number of times in words.
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // age is a duration in its two largest units.

@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,6 +126,35 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config) error {
 	return errors.Join(errs...)
 }
 
+// ListenError says that a listener's socket could not be opened. The listener
+// stays wanted, and Reopen tries again.
+type ListenError struct {
+	Listener string
+	Err      error
+}
+
+func (e *ListenError) Error() string { return e.Err.Error() }
+
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// Reopen tries again to open the sockets that the configuration in service
+// wants and that could not be opened.
+func (p *Proxy) Reopen(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	snap := p.snap.Load()
+	if p.stopped || snap == nil {
+		return nil
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(snap.Listeners)) {
+		if p.listeners[name] == nil {
+			errs = append(errs, p.applyListener(ctx, snap.Listeners[name].IR, snap.Listeners[name]))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // applyListener opens or updates one socket.
 func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapshot.Listener) error {
 	if open := p.listeners[l.Name]; open != nil {
@@ -131,7 +162,7 @@ func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapsh
 	}
 	open, err := listen.Open(ctx, l, listen.Options{Pipeline: p.pipeline, Log: p.opts.Log, Stapler: p.stapler, IdleGrace: p.opts.IdleGrace})
 	if err != nil {
-		return err
+		return &ListenError{Listener: l.Name, Err: err}
 	}
 	err = open.Set(built)
 	open.Start()

@@ -85,9 +85,13 @@ type ListenerStatus struct {
 	Name     string `json:"name"`
 	Protocol string `json:"protocol"`
 	// State is listening, failed or draining; Error says why it failed.
-	State    string   `json:"state"`
-	Error    string   `json:"error,omitempty"`
-	Sections []string `json:"sections"`
+	State string `json:"state"`
+	Error string `json:"error,omitempty"`
+	// Tries is how often a failed listener was tried again, and NextTry when it
+	// will be.
+	Tries    int       `json:"tries,omitempty"`
+	NextTry  time.Time `json:"nextTry,omitzero"`
+	Sections []string  `json:"sections"`
 	// Connections open now.
 	Connections int `json:"connections"`
 }
