@@ -116,3 +116,39 @@ func TestSessionLeavesAnEjectedEndpoint(t *testing.T) {
 		return resp.StatusCode == 200 && body != first
 	})
 }
+
+// A Service's own affinity: the client's address chooses the endpoint.
+func TestServiceAffinityByClientIP(t *testing.T) {
+	t.Parallel()
+	hosts := []string{"127.0.78.1", "127.0.78.2", "127.0.78.3"}
+	port, _ := onePort(t, hosts...)
+	g := serveYAML(t, documents(gatewayDoc, policyDoc("edge", "Gateway", "edge", "client: {forwarded: {trustedHops: 1}}"),
+		ruleDoc("- backendRefs: [{name: app, port: 80}]"), fmt.Sprintf(`apiVersion: v1
+kind: Service
+metadata: {name: app}
+spec: {ports: [{port: 80}], sessionAffinity: ClientIP}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: app, labels: {kubernetes.io/service-name: app}}
+addressType: IPv4
+ports: [{port: %d}]
+endpoints: [{addresses: [%q]}, {addresses: [%q]}, {addresses: [%q]}]
+`, port, hosts[0], hosts[1], hosts[2])))
+	used := map[string]int{}
+	for i := range 60 {
+		client := header("X-Forwarded-For", fmt.Sprintf("10.0.0.%d", i))
+		_, first := g.get("/", client)
+		used[first]++
+		for range 3 {
+			if _, again := g.get("/", client); again != first {
+				t.Fatalf("client %d went to %s, then to %s", i, first, again)
+			}
+		}
+	}
+	for _, h := range hosts {
+		if used[h] < 5 {
+			t.Errorf("60 clients are on %v", used)
+		}
+	}
+}

@@ -33,9 +33,11 @@ func (cs *clusterState) endpointsChanged(ch *changes) bool {
 func (c *compiler) cluster(b *backend, s *settings, certificate *ir.Certificate) *clusterState {
 	own := c.merge(b.policies)
 	cl := b.base
-	applySettings(&cl, &s.spec)
+	affinity, affine := clientAffinity(b, &s.spec)
+	applySettings(&cl, affinity)
 	plain := cl
-	applySettings(&plain, &own.spec)
+	ownAffinity, _ := clientAffinity(b, &own.spec)
+	applySettings(&plain, ownAffinity)
 	if cl.TLS != nil && certificate != nil && !b.ownCertificate {
 		tls := *cl.TLS
 		tls.Certificate = certificate
@@ -61,6 +63,7 @@ func (c *compiler) cluster(b *backend, s *settings, certificate *ir.Certificate)
 		var problems []store.Problem
 		cl.Endpoints, problems = c.endpoints(b.service)
 		cs.problems = append(cs.problems[:len(cs.problems):len(cs.problems)], problems...)
+		cs.problems = append(cs.problems, judgeAffinity(b.service, affine)...)
 	}
 	cs.ir = &cl
 	c.fresh[cl.Name] = c.sameAsBefore(cs)

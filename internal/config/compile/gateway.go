@@ -90,6 +90,7 @@ func (c *compiler) newGateway(o *store.Object, spec gwv1.GatewaySpec) *gateway {
 		Reason: string(gwv1.GatewayReasonResolvedRefs), Generation: generation,
 	}
 	c.bindAddresses(gw)
+	c.judgeInfrastructure(gw)
 	if scope := gw.spec.DefaultScope; scope != "" && scope != gwv1.GatewayDefaultScopeNone {
 		c.report(problemAt(gw.used, "spec.defaultScope", store.Warning, "NotBuiltYet",
 			"default Gateways are not built yet: defaultScope has no effect", "name the Gateway by a parentRef of each route"))
@@ -134,6 +135,26 @@ func (c *compiler) bindAddresses(gw *gateway) {
 	}
 	if gw.used == gw.object && faulty(gw.faults, "spec.listeners") && len(gw.spec.Listeners) == 0 {
 		gw.accepted.Status, gw.accepted.Reason, gw.accepted.Message = status.False, string(gwv1.GatewayReasonInvalid), gw.faults[0].message
+	}
+}
+
+// judgeInfrastructure names what would be for resources made for the Gateway,
+// of which there are none. Parameters that nobody can read are a reason not to
+// serve: who wrote them counts on them.
+func (c *compiler) judgeInfrastructure(gw *gateway) {
+	in := gw.spec.Infrastructure
+	if in == nil {
+		return
+	}
+	if len(in.Labels)+len(in.Annotations) > 0 {
+		c.report(problemAt(gw.used, "spec.infrastructure", store.Note, "NoInfrastructure",
+			"labels and annotations have no effect: nothing is created for a Gateway here", ""))
+	}
+	if r := in.ParametersRef; r != nil {
+		message := fmt.Sprintf("parameters of kind %s in group %q are not known", r.Kind, r.Group)
+		gw.accepted.Status, gw.accepted.Reason, gw.accepted.Message = status.False, string(gwv1.GatewayReasonInvalidParameters), message
+		c.report(problemAt(gw.used, "spec.infrastructure.parametersRef", store.Warning, string(gwv1.GatewayReasonInvalidParameters),
+			message+"; the Gateway is not served", "attach a TrafficPolicy to the Gateway instead"))
 	}
 }
 
