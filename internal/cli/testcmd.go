@@ -159,7 +159,7 @@ func runCase(table *dryrun.Table, s *routetest.Suite, c *routetest.Case) routete
 		req.Headers = append(req.Headers, ir.Header{Name: name, Value: value})
 	}
 	slices.SortFunc(req.Headers, func(a, b ir.Header) int { return strings.Compare(a.Name, b.Name) })
-	d, err := table.Decide(req)
+	d, err := table.Outcome(req)
 	if err != nil {
 		r.Error = err.Error()
 		return r

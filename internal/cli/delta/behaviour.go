@@ -46,7 +46,7 @@ func Behaviour(before, after *dryrun.Table) (changes []RequestChange, tried int)
 // aspects are what a client or a backend could notice, as text by name, the
 // result first. Names of routes and rules are not among them.
 func aspects(t *dryrun.Table, r dryrun.Request) []setting {
-	d, err := t.Decide(r)
+	d, err := t.Outcome(r)
 	if err != nil {
 		return []setting{{resultAspect, "no listener takes it"}}
 	}

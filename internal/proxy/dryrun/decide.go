@@ -18,7 +18,13 @@ import (
 // Decide tells what the proxy would do. The error is about a request that
 // cannot be made or that no listener would get; a request that the proxy would
 // refuse is a Decision with a reply.
-func (t *Table) Decide(req Request) (*Decision, error) {
+func (t *Table) Decide(req Request) (*Decision, error) { return t.decide(req, true) }
+
+// Outcome is Decide without the candidates that lost, whose search takes time
+// in proportion to the number of rules.
+func (t *Table) Outcome(req Request) (*Decision, error) { return t.decide(req, false) }
+
+func (t *Table) decide(req Request, why bool) (*Decision, error) {
 	if req.Method == "" {
 		req.Method = "GET"
 	}
@@ -36,7 +42,7 @@ func (t *Table) Decide(req Request) (*Decision, error) {
 	}
 	var first *Decision
 	for _, l := range candidates {
-		d := t.decideAt(l, req, to, head)
+		d := t.decideAt(l, req, to, head, why)
 		if note != "" {
 			d.Notes = append(d.Notes, note)
 		}
@@ -96,7 +102,7 @@ func (l *listener) sni(to target) string {
 	return to.host()
 }
 
-func (t *Table) decideAt(l *listener, req Request, to target, head []byte) *Decision {
+func (t *Table) decideAt(l *listener, req Request, to target, head []byte, why bool) *Decision {
 	d := &Decision{Request: req, Listener: l.ir.Name, Action: Reply}
 	x, err := l.newExchange(head)
 	if err != nil {
@@ -111,7 +117,9 @@ func (t *Table) decideAt(l *listener, req Request, to target, head []byte) *Deci
 	if m.Section != nil {
 		d.Section = &Place{Name: m.Section.Name, Ref: m.Section.Ref}
 	}
-	explain(d, l.table.Explain(&x.Req, l.sni(to)))
+	if why {
+		explain(d, l.table.Explain(&x.Req, l.sni(to)))
+	}
 	switch {
 	case m.Misdirected:
 		d.Local = &Local{Status: 421, Reason: filter.MisdirectedRequest.String(), Detail: "this connection's TLS server name does not serve the requested host"}

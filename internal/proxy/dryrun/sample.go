@@ -136,7 +136,7 @@ func request(base, path string, variant int, all ...*ir.Match) (Request, bool) {
 // are looked at for them: there may be thousands of matches.
 const (
 	maxPairs = 4000
-	maxLooks = 1 << 20
+	maxLooks = 1 << 18
 )
 
 // pairs adds requests that two matches take. Which of them wins is a matter of
