@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -100,6 +101,11 @@ func serve(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error 
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	// Whoever asks for SIGPIPE gets EPIPE from writes. Without that the end of
+	// what reads our log would be the end of the gateway.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
 	g, err := app.Start(ctx, o)
 	if err != nil {
 		return startError(t, err, o.Admin)
@@ -114,6 +120,8 @@ func serve(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error 
 	done := make(chan error, 1)
 	go func() { done <- g.Run(running, cut) }()
 	ended := ctx.Done()
+	var reopening sync.WaitGroup
+	defer reopening.Wait()
 	stop := func() {
 		if running.Err() != nil {
 			cutNow()
@@ -137,10 +145,23 @@ func serve(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error 
 		case s := <-signals:
 			if s != syscall.SIGHUP {
 				stop()
-			} else if err := g.ReopenLogs(ctx); err != nil {
-				o.Log.Error("cannot reopen the access log", "error", err)
+				continue
 			}
+			// Beside the loop: an output that takes nothing must not keep
+			// the next signal waiting.
+			reopening.Go(func() { reopen(running, g, o.Log) })
 		}
+	}
+}
+
+// reopenTimeout bounds the wait for an access log that takes nothing.
+const reopenTimeout = 5 * time.Second
+
+func reopen(ctx context.Context, g *app.Gateway, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, reopenTimeout)
+	defer cancel()
+	if err := g.ReopenLogs(ctx); err != nil {
+		log.Error("cannot reopen the access log", "error", err)
 	}
 }
 

@@ -61,6 +61,12 @@ var built atomic.Bool
 // start runs `gridway run` with the documents until it serves.
 func start(t *testing.T, yaml string, flags ...string) *process {
 	t.Helper()
+	return startWith(t, yaml, func(*exec.Cmd) {}, flags...)
+}
+
+// startWith is start with a change of the command, such as its outputs.
+func startWith(t *testing.T, yaml string, change func(*exec.Cmd), flags ...string) *process {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +88,7 @@ func start(t *testing.T, yaml string, flags ...string) *process {
 	flags = append([]string{"run", p.file(), "--admin", "unix:" + socket, "--access-log", filepath.Join(dir, "access"), "--log-level", "debug"}, flags...)
 	p.cmd = exec.Command(path, flags...)
 	p.cmd.Stderr = p.log
+	change(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

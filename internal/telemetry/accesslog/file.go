@@ -2,15 +2,16 @@ package accesslog
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
-	"sync"
+	"sync/atomic"
 )
 
 // File is an output that can be rotated: rename it, then Reopen.
 type File struct {
 	path string
-	mu   sync.Mutex // guards f
-	f    *os.File
+	// f is not under a lock: Close must end a write that blocks.
+	f atomic.Pointer[os.File]
 }
 
 // OpenFile opens path for appending and creates it, readable by its owner and
@@ -20,22 +21,28 @@ func OpenFile(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{path: path, f: f}, nil
+	out := &File{path: path}
+	out.f.Store(f)
+	return out, nil
 }
 
 func openAppend(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	mode := os.O_APPEND | os.O_CREATE | os.O_WRONLY
+	if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
+		// So that neither a start waits for a reader, nor a reader that goes breaks
+		// the pipe: fifo(7).
+		mode = os.O_RDWR
+	}
+	f, err := os.OpenFile(path, mode, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("open access log: %w", err)
 	}
 	return f, nil
 }
 
-// Write appends p.
+// Write appends p. Only one goroutine may write and reopen.
 func (f *File) Write(p []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.f.Write(p)
+	return f.f.Load().Write(p)
 }
 
 // Reopen opens the path again. If that fails the old file stays in use.
@@ -44,16 +51,10 @@ func (f *File) Reopen() error {
 	if err != nil {
 		return err
 	}
-	f.mu.Lock()
-	old := f.f
-	f.f = next
-	f.mu.Unlock()
-	return old.Close()
+	return f.f.Swap(next).Close()
 }
 
-// Close closes the file.
+// Close closes the file, and ends a write to a pipe that blocks.
 func (f *File) Close() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.f.Close()
+	return f.f.Load().Close()
 }
