@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/tlsx"
 	"github.com/gridway/gridway/internal/wire/tlsx/ocspstaple"
 )
@@ -47,6 +49,8 @@ type Options struct {
 // Proxy is a running data plane.
 type Proxy struct {
 	opts     Options
+	loops    *loop.Group
+	loopsErr error
 	set      *upstream.Set
 	stapler  *ocspstaple.Stapler
 	pipeline *pipeline.Pipeline
@@ -76,9 +80,10 @@ func New(o Options) *Proxy {
 	if o.IdleGrace == 0 {
 		o.IdleGrace = time.Second
 	}
-	set := upstream.New(upstream.Options{Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
+	loops, err := loop.NewGroup(runtime.GOMAXPROCS(0))
+	set := upstream.New(upstream.Options{Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
 	p := &Proxy{
-		opts: o, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
+		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
@@ -98,6 +103,9 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config) error {
 	defer p.mu.Unlock()
 	if p.stopped {
 		return errors.New("proxy: the data plane was shut down")
+	}
+	if p.loopsErr != nil {
+		return fmt.Errorf("proxy: %w", p.loopsErr)
 	}
 	var errs []error
 	if err := p.set.Apply(cfg.Clusters); err != nil {
@@ -160,12 +168,11 @@ func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapsh
 	if open := p.listeners[l.Name]; open != nil {
 		return open.Set(built)
 	}
-	open, err := listen.Open(ctx, l, listen.Options{Pipeline: p.pipeline, Log: p.opts.Log, Stapler: p.stapler, IdleGrace: p.opts.IdleGrace})
+	open, err := listen.Open(ctx, l, listen.Options{Loops: p.loops, Pipeline: p.pipeline, Log: p.opts.Log, Stapler: p.stapler, IdleGrace: p.opts.IdleGrace})
 	if err != nil {
 		return &ListenError{Listener: l.Name, Err: err}
 	}
-	err = open.Set(built)
-	open.Start()
+	err = errors.Join(open.Set(built), open.Start())
 	p.listeners[l.Name] = open
 	p.opts.Log.Info("listening", "listener", l.Name, "protocol", l.Protocol)
 	return err
@@ -239,6 +246,9 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.pipeline.Mirrors.Stop(mirrorGrace)
 	p.set.Close()
 	p.stapler.Close()
+	if p.loops != nil {
+		p.loops.Close()
+	}
 	if err != nil {
 		return fmt.Errorf("shutdown: %w", err)
 	}

@@ -21,15 +21,15 @@ const (
 )
 
 // refuse closes a connection over the limit. An HTTP client is told why.
-func (l *Listener) refuse(conn net.Conn, s *snapshot.Listener) {
+func (l *Listener) refuse(conn *netx.Conn, s *snapshot.Listener) {
 	if s.IR.Protocol != ir.HTTP || s.IR.Client.ProxyProtocol != ir.ProxyProtocolOff {
-		conn.Close()
+		conn.Kill()
 		return
 	}
 	select {
 	case l.refusing <- struct{}{}:
 	default:
-		conn.Close()
+		conn.Kill()
 		return
 	}
 	l.serving.Go(func() {

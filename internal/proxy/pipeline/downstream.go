@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -9,6 +10,8 @@ import (
 // One goroutine may read the request's body while another writes the response;
 // the rest is for the exchange's own goroutine.
 type Downstream interface {
+	// Task is what the exchange runs on, nil for an ordinary goroutine.
+	Task() *loop.Task
 	// Gone tells whether the client has closed or reset its side.
 	Gone() bool
 	// Cut tells whether this side closed the connection, at the end of a drain.

@@ -169,6 +169,7 @@ func (x *Exchange) finish() {
 // passed before. It looks for the client about every 100 ms.
 func (x *Exchange) wait(d time.Duration) bool {
 	const look = 100 * time.Millisecond
+	x.Down.Task().Detach()
 	end := now() + int64(d)
 	if x.deadline > 0 && end > x.deadline {
 		end = x.deadline

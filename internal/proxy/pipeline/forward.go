@@ -168,6 +168,7 @@ func (x *Exchange) connect(e *upstream.Endpoint, by int64) (*netx.Conn, bool, er
 	x.ask = upstream.Ask{
 		By: by, Now: x.clock, Checked: !x.Req.MethodID.Idempotent() || !x.body.replayable(),
 		Source: x.PeerAddr, Destination: x.LocalAddr, Gone: x.gone,
+		Task: x.Down.Task(),
 	}
 	return e.ConnectWith(&x.ask)
 }
@@ -185,6 +186,7 @@ func (x *Exchange) staleRetry() bool {
 func (x *Exchange) roundTrip(conn *netx.Conn, by int64) failure {
 	cfg := x.backend.Cluster.Config()
 	x.up.Begin(conn, max(cfg.Pool.HeaderBytes, defaultResponseHeaderBytes), maxResponseHeaders)
+	conn.Bind(x.Down.Task())
 	conn.SetWriteBy(by)
 	conn.SetReadBy(by)
 	conn.SetWatch(x.Down)
@@ -276,7 +278,7 @@ func (x *Exchange) dropConn() {
 	}
 	x.cutUpload(conn)
 	x.endpoint.Drop(conn)
-	x.pump.detach()
+	x.pump.detach(x)
 	x.up.End()
 }
 

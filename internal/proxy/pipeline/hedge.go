@@ -8,6 +8,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -30,6 +31,7 @@ type legDown struct {
 func (d *legDown) Gone() bool                     { return d.lost.Load() || d.Downstream.Gone() }
 func (d *legDown) Inform(*httpmsg.Response) error { return nil }
 func (d *legDown) Conn() *netx.Conn               { return nil }
+func (d *legDown) Task() *loop.Task               { return nil }
 
 // hedge sends the request, sends it again each time the delay has passed
 // without an answer, and keeps the first response. Further tries count against
@@ -57,6 +59,7 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 			results <- l
 		})
 	}
+	x.Down.Task().Detach()
 	start()
 	timer := time.NewTimer(h.Delay)
 	defer timer.Stop()
@@ -142,6 +145,7 @@ func (x *Exchange) adopt(l *leg) {
 	x.Resp, l.x.Resp = l.x.Resp, x.Resp
 	x.up, l.x.up = l.x.up, x.up
 	x.up.Rebind(&x.Resp)
+	x.up.Conn().Bind(x.Down.Task())
 	x.up.Conn().SetWatch(x.Down)
 	x.endpoint, x.trying = l.x.endpoint, true
 	x.headAt, x.upstreamAt = l.x.headAt, l.x.upstreamAt

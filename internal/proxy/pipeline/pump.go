@@ -30,7 +30,7 @@ type pump struct {
 // start hands the body to a try whose head was sent, and starts the goroutine
 // on the first call. It replays what earlier tries have sent.
 func (p *pump) start(x *Exchange, s *http1.Stream) error {
-	p.mu.Lock()
+	p.lock(x)
 	defer p.mu.Unlock()
 	if p.changed.L == nil {
 		p.changed.L = &p.mu
@@ -42,9 +42,13 @@ func (p *pump) start(x *Exchange, s *http1.Stream) error {
 		}
 	}
 	p.target = s
+	s.Conn().BindWrite(nil)
 	if !p.running {
 		p.x, p.running, p.stopped = x, true, false
 		x.Down.BeginBody()
+		if down := x.Down.Conn(); down != nil {
+			down.BindRead(nil)
+		}
 		go p.run()
 		return nil
 	}
@@ -88,7 +92,7 @@ func (p *pump) run() {
 // fail ends the try: without its body the request cannot be answered well.
 func (p *pump) fail() {
 	if p.target != nil {
-		p.target.Conn().Close()
+		p.target.Conn().Kill()
 	}
 	p.finish()
 }
@@ -102,8 +106,8 @@ func (p *pump) finish() {
 }
 
 // detach takes the body away from a try whose connection was closed.
-func (p *pump) detach() {
-	p.mu.Lock()
+func (p *pump) detach(x *Exchange) {
+	p.lock(x)
 	p.target = nil
 	p.mu.Unlock()
 }
@@ -115,7 +119,13 @@ func (p *pump) stop() {
 	if p.x == nil {
 		return
 	}
-	p.mu.Lock()
+	p.lock(p.x)
+	if p.running {
+		x := p.x
+		p.mu.Unlock()
+		x.Down.Task().Detach()
+		p.mu.Lock()
+	}
 	if p.running {
 		p.stopped = true
 		p.changed.Broadcast()
@@ -129,13 +139,21 @@ func (p *pump) stop() {
 	p.mu.Unlock()
 }
 
+// lock is for the exchange's task. The pump holds the lock while it writes.
+func (p *pump) lock(x *Exchange) {
+	if !p.mu.TryLock() {
+		x.Down.Task().Detach()
+		p.mu.Lock()
+	}
+}
+
 // complete tells whether all of the body was sent. It never waits.
 func (p *pump) complete() bool { return p.x == nil || p.ended.Load() }
 
 // failure is why the body could not be read, if that happened. The caller has
 // closed the try's connection.
 func (p *pump) failure(x *Exchange) error {
-	p.mu.Lock()
+	p.lock(x)
 	defer p.mu.Unlock()
 	return x.body.err
 }

@@ -147,7 +147,7 @@ func (x *Exchange) returnConn(c *upstream.Cluster, o upstream.Outcome) {
 	} else {
 		x.cutUpload(conn)
 		x.endpoint.Drop(conn)
-		x.pump.detach()
+		x.pump.detach(x)
 	}
 	x.up.End()
 	x.done(c, o, reasonOf(o.Kind))

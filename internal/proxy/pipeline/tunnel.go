@@ -36,6 +36,10 @@ func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 // join passes on what both sides said too early and then everything, until both
 // directions have ended.
 func (x *Exchange) join(down, up *netx.Conn) {
+	// One direction of the relay has a goroutine, so the other is one too.
+	x.Down.Task().Detach()
+	down.Bind(nil)
+	up.Bind(nil)
 	up.SetWatch(nil)
 	down.SetWatch(nil)
 	t := &x.Rule.Policy.Timeouts

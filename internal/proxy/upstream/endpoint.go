@@ -107,7 +107,7 @@ func (e *Endpoint) pop(now int64, checked bool) *netx.Conn {
 		if conn == nil {
 			return nil
 		}
-		if ok && !(checked && conn.Stale()) {
+		if ok && !conn.Ended() && !(checked && conn.Stale()) {
 			conn.Life.Uses++
 			return conn
 		}
@@ -122,7 +122,7 @@ func (c *Cluster) acquireSlot(e *Endpoint, a *Ask, by int64) (*netx.Conn, error)
 		_, err := c.slots.Acquire(nil)
 		return nil, err
 	}
-	conn, err := c.slots.Acquire(&pool.Wait{Stack: &e.idle, By: by, Gone: a.Gone, Idle: c.findIdle})
+	conn, err := c.slots.Acquire(&pool.Wait{Stack: &e.idle, By: by, Gone: a.Gone, Idle: c.findIdle, Task: a.Task})
 	switch {
 	case errors.Is(err, pool.ErrFull):
 		c.metrics.Count(EventOverloadPending)
@@ -165,8 +165,13 @@ func (e *Endpoint) dialTo(ctx context.Context, address string, a *Ask, by int64)
 		}
 		return &ConnectError{Address: address, Kind: kind, Err: err}
 	}
-	conn, err := netx.Dial(ctx, address, netx.DialOptions{By: by, KeepAlive: c.rules.KeepAlive})
-	if err != nil {
+	conn, err := netx.Dial(ctx, address, netx.DialOptions{
+		By: by, KeepAlive: c.rules.KeepAlive, Group: c.set.opts.Loops, Task: a.Task, Gone: a.Gone,
+	})
+	switch {
+	case errors.Is(err, netx.ErrWatchGone):
+		return nil, fail(Cancelled, err)
+	case err != nil:
 		return nil, fail(ConnectFailure, err)
 	}
 	if version := c.cfg.Load().ProxyProtocol; version != 0 {
@@ -220,6 +225,7 @@ func (e *Endpoint) Put(conn *netx.Conn) { e.PutAt(conn, netx.Monotonic()) }
 func (e *Endpoint) PutAt(conn *netx.Conn, now int64) {
 	c := e.cluster
 	if next := e.successor.Load(); next != nil {
+		conn.Bind(nil)
 		if next.adopt(conn) {
 			c.slots.Release()
 		} else {
@@ -227,6 +233,7 @@ func (e *Endpoint) PutAt(conn *netx.Conn, now int64) {
 		}
 		return
 	}
+	conn.Bind(nil)
 	conn.SetWatch(nil)
 	conn.SetReadBy(0)
 	conn.SetWriteBy(0)

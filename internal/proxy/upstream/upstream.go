@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -42,6 +43,8 @@ var (
 
 // Options of a Set.
 type Options struct {
+	// Loops are what connections belong to; nil leaves them to the net package.
+	Loops *loop.Group
 	// Zone is the proxy's own.
 	Zone string
 	// Log gets changes of health and state; nil discards them.
@@ -176,8 +179,12 @@ type Ask struct {
 	Source, Destination netip.AddrPort
 	// Now is netx.Monotonic if the caller has it at hand.
 	Now int64
-	// Gone is asked every 100 ms while the caller waits in line for a connection.
+	// Gone is asked every 100 ms while the caller waits in line for a connection,
+	// or for one to be made.
 	Gone func() bool
+	// Task is who waits, and what a connection to be made is bound to; nil is an
+	// ordinary goroutine.
+	Task *loop.Task
 }
 
 // ConnectError says why there is no connection. Kind is ConnectFailure,

@@ -10,13 +10,15 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/wire/bufpool"
+	"github.com/gridway/gridway/internal/wire/loop"
 )
 
 // Conn is one connection. See the package comment for who may call what.
 type Conn struct {
-	nc  net.Conn
-	raw syscall.RawConn // nil for connections without a descriptor (net.Pipe)
-	tls *tls.Conn       // nil on plain connections
+	nc   net.Conn
+	sock *loop.Sock      // nil for connections that the net package has made
+	raw  syscall.RawConn // nil for connections without a descriptor (net.Pipe)
+	tls  *tls.Conn       // nil on plain connections
 
 	in  reader
 	out writer
@@ -139,6 +141,10 @@ func (c *Conn) SetWatch(w Watcher) { c.watch = w }
 // goroutine may call it.
 func (c *Conn) Interrupt() {
 	c.interrupted.Store(true)
+	if c.sock != nil {
+		_ = c.sock.SetReadBy(1)
+		return
+	}
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
 }
 
@@ -157,11 +163,15 @@ func (c *Conn) Close() error {
 // Abort closes the connection at once. On TCP the peer gets a reset, so it can
 // tell that the stream was cut; bytes that were not yet sent are lost.
 func (c *Conn) Abort() error {
-	if tc, ok := c.nc.(*net.TCPConn); ok {
+	if tc, ok := c.nc.(interface{ SetLinger(sec int) error }); ok {
 		_ = tc.SetLinger(0)
 	}
 	return c.nc.Close()
 }
+
+// Kill closes the connection at once, without the close_notify of TLS. Any
+// goroutine may call it; reads and writes that wait get net.ErrClosed.
+func (c *Conn) Kill() { _ = c.nc.Close() }
 
 // CloseWrite tells the peer that nothing more comes (FIN, with TLS close_notify
 // before it).
@@ -186,7 +196,12 @@ func (c *Conn) RemoteAddrPort() netip.AddrPort { return c.remote }
 
 // LocalAddrPort is this side's address, or the destination that the PROXY
 // protocol named; zero on Unix sockets.
-func (c *Conn) LocalAddrPort() netip.AddrPort { return c.local }
+func (c *Conn) LocalAddrPort() netip.AddrPort {
+	if c.sock != nil && !c.local.IsValid() {
+		c.local = c.sock.LocalAddrPort()
+	}
+	return c.local
+}
 
 // SetAddrs replaces the two addresses; a zero one is kept as it is.
 func (c *Conn) SetAddrs(remote, local netip.AddrPort) {

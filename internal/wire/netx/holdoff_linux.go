@@ -2,7 +2,6 @@ package netx
 
 import (
 	"errors"
-	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -23,12 +22,8 @@ var ackOrNoSYN = [...]unix.SockFilter{
 // TCP socket, while handshakes that have begun go on to be accepted. Once those
 // are, closing the socket resets nobody: who was held off asks again after a
 // second, and is refused, or served by another process on the same port.
-func HoldOff(ln net.Listener) error {
-	sc, ok := ln.(syscall.Conn)
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	rc, err := sc.SyscallConn()
+func HoldOff(ln syscall.Conn) error {
+	rc, err := ln.SyscallConn()
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func TestHoldOffKeepsWhatHasBegun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer before.Close()
-	if err := HoldOff(ln); err != nil {
+	if err := HoldOff(ln.(*net.TCPListener)); err != nil {
 		t.Fatal(err)
 	}
 	if late, err := net.DialTimeout("tcp", ln.Addr().String(), 100*time.Millisecond); err == nil {

@@ -65,6 +65,9 @@ func setListenOptions(rc syscall.RawConn, opts ListenOptions) error {
 		if err == nil && opts.KeepAlive >= 0 {
 			err = setKeepAlive(fd, opts.KeepAlive)
 		}
+		if err == nil {
+			err = setInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+		}
 	}); cerr != nil {
 		return cerr
 	}
@@ -108,38 +111,4 @@ func setBacklog(ln net.Listener, n int) error {
 		return err
 	}
 	return lerr
-}
-
-// DialOptions of a new connection.
-type DialOptions struct {
-	// By is the monotonic time at which the attempt ends; 0 leaves it to ctx.
-	By int64
-	// KeepAlive is as in ListenOptions.
-	KeepAlive time.Duration
-}
-
-// Dial connects to "IP:PORT" or "unix:PATH". Names are not resolved, that is
-// the business of discovery.
-func Dial(ctx context.Context, address string, opts DialOptions) (*Conn, error) {
-	d := net.Dialer{KeepAlive: -1}
-	if opts.By != 0 {
-		d.Deadline = wallTime(opts.By)
-	}
-	network := "tcp"
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		network, address = "unix", path
-	} else if opts.KeepAlive >= 0 {
-		d.Control = func(_, _ string, rc syscall.RawConn) error {
-			var err error
-			if cerr := rc.Control(func(fd uintptr) { err = setKeepAlive(fd, opts.KeepAlive) }); cerr != nil {
-				return cerr
-			}
-			return err
-		}
-	}
-	nc, err := d.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return New(nc), nil
 }

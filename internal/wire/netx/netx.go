@@ -3,10 +3,12 @@
 // request, which holds no buffer while it waits for a next one, and which tells
 // whether its peer has gone.
 //
-// One goroutine reads a Conn and one (often the same) writes it; only Close,
+// Most sockets belong to an event loop, whose tasks they are bound to (see Bind);
+// others, of the net package, work too, and wait in the ordinary way. One task
+// or goroutine reads a Conn and one (often the same) writes it; only Kill,
 // Abort, Interrupt and Gone may be called from others. The package starts no
-// goroutines but the one that Relay waits for. It imports the standard library and bufpool, and any package of
-// wire or proxy may import it.
+// goroutines but the one that Relay waits for. It imports the standard library,
+// loop and bufpool, and any package of wire or proxy may import it.
 package netx
 
 import (
@@ -16,17 +18,16 @@ import (
 	"os"
 	"syscall"
 	"time"
-)
 
-// start is where Monotonic counts from.
-var start = time.Now()
+	"github.com/gridway/gridway/internal/wire/loop"
+)
 
 // Monotonic returns the nanoseconds since the process started. It is positive,
 // never goes back, and is what SetReadBy and SetWriteBy take.
-func Monotonic() int64 { return int64(time.Since(start)) + 1 }
+func Monotonic() int64 { return loop.Now() }
 
 // MonotonicOf is the monotonic time at which time.Now returned t.
-func MonotonicOf(t time.Time) int64 { return int64(t.Sub(start)) + 1 }
+func MonotonicOf(t time.Time) int64 { return loop.At(t) }
 
 // After returns the monotonic time d from now, or 0 (no deadline) if d is not positive.
 func After(d time.Duration) int64 {

@@ -41,6 +41,8 @@ type reader struct {
 
 	ready  func(fd uintptr) bool // Conn.readReady, made once
 	mode   readMode
+	poll   bool // do not wait
+	short  bool // the last read got less than it had room for
 	inline bool // crypto/tls is being called from within ready
 	fd     int  // the descriptor while inline
 	p      []byte
@@ -65,7 +67,10 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 		return c.readGeneric(p)
 	}
 	if c.in.inline {
-		n, err := sysRead(c.in.fd, p)
+		if c.in.poll && c.empty() {
+			return 0, errWouldBlock
+		}
+		n, err := c.readNow(c.in.fd, p)
 		if err == syscall.EAGAIN {
 			return 0, errWouldBlock
 		}
@@ -115,6 +120,9 @@ func (c *Conn) ReadIdle(size int) (buf *bufpool.Buf, n int, err error) {
 	if err := c.waitRead(); err != nil {
 		return nil, 0, err
 	}
+	if c.in.err == syscall.EAGAIN {
+		return nil, 0, errWouldBlock
+	}
 	if c.tls == nil {
 		c.in.n, c.in.err = readResult(c.in.n, c.in.err)
 	}
@@ -124,6 +132,22 @@ func (c *Conn) ReadIdle(size int) (buf *bufpool.Buf, n int, err error) {
 		return nil, 0, c.in.err
 	}
 	return buf, c.in.n, nil
+}
+
+// PollIdle is ReadIdle for a task that leaves its socket idle rather than wait:
+// wait is true if nothing has come yet. The time of SetReadBy is then set, and
+// the handler of the socket is called at that time, after Interrupt, or when
+// there is something to read. Only connections with a loop can be polled.
+func (c *Conn) PollIdle(size int) (buf *bufpool.Buf, n int, wait bool, err error) {
+	if c.tls == nil && len(c.in.unread) == 0 && c.empty() && !c.interrupted.Load() {
+		c.in.mode = readIdle
+		c.armRead()
+		return nil, 0, true, nil
+	}
+	c.in.poll = true
+	buf, n, err = c.ReadIdle(size)
+	c.in.poll = false
+	return buf, n, err == errWouldBlock, err
 }
 
 // readIdleHolding is ReadIdle where there is no descriptor to wait on.
@@ -200,6 +224,9 @@ func (c *Conn) armRead() {
 }
 
 func (c *Conn) setReadTimer(t int64) error {
+	if c.sock != nil {
+		return c.sock.SetReadBy(t)
+	}
 	if t == 0 {
 		return c.nc.SetReadDeadline(time.Time{})
 	}
@@ -217,7 +244,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 	case readSplice:
 		c.in.n, c.in.err = c.in.pipe.fill(int(fd), c.in.size)
 	default:
-		c.in.n, c.in.err = sysRead(int(fd), c.in.p)
+		c.in.n, c.in.err = c.readNow(int(fd), c.in.p)
 	}
 	if c.in.err != syscall.EAGAIN {
 		return true
@@ -228,8 +255,19 @@ func (c *Conn) readReady(fd uintptr) bool {
 		c.in.err = ErrInterrupted
 		return true
 	}
-	return false
+	return c.in.poll
 }
+
+// readNow reads what is there.
+func (c *Conn) readNow(fd int, p []byte) (int, error) {
+	n, err := sysRead(fd, p)
+	c.in.short = err == syscall.EAGAIN || err == nil && n > 0 && n < len(p)
+	return n, err
+}
+
+// empty reports that the socket has nothing to read, if that is known without
+// asking it.
+func (c *Conn) empty() bool { return c.in.short && c.sock != nil && c.sock.Quiet() }
 
 // attemptIdle tries to read into a pooled buffer; EAGAIN gives it back.
 // With TLS the record layer is called from here, with reads that do not block:
@@ -238,7 +276,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 func (c *Conn) attemptIdle(fd int) {
 	buf := bufpool.Get(c.in.size)
 	if c.tls == nil {
-		c.in.n, c.in.err = sysRead(fd, buf.B)
+		c.in.n, c.in.err = c.readNow(fd, buf.B)
 	} else {
 		c.in.inline, c.in.fd = true, fd
 		c.in.n, c.in.err = c.tls.Read(buf.B)

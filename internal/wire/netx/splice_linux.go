@@ -114,7 +114,7 @@ func (c *Conn) SpliceSome(dst *Conn, limit int64) (int64, error) {
 }
 
 func (c *Conn) spliceThrough(p *pipe, dst *Conn, limit int) (int, error) {
-	c.in.mode, c.in.pipe, c.in.size = readSplice, p, limit
+	c.in.mode, c.in.pipe, c.in.size, c.in.short = readSplice, p, limit, false
 	err := c.waitRead()
 	c.in.pipe = nil
 	switch {

@@ -86,6 +86,9 @@ func (c *Conn) armWrite() {
 }
 
 func (c *Conn) setWriteTimer(t int64) error {
+	if c.sock != nil {
+		return c.sock.SetWriteBy(t)
+	}
 	if t == 0 {
 		return c.nc.SetWriteDeadline(time.Time{})
 	}

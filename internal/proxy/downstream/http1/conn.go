@@ -1,8 +1,8 @@
 // Package http1 drives HTTP/1 connections of clients: it reads requests, hands
-// each to the pipeline, and writes what the pipeline answers. One goroutine
-// serves a connection; the pipeline may read a request's body from a second
-// one. An idle connection holds no buffers and no exchange. Package listen
-// imports it and owns the goroutines.
+// each to the pipeline, and writes what the pipeline answers. One task serves a
+// connection while it has requests; the pipeline may read a request's body from
+// a goroutine beside it. An idle connection holds no buffers, no exchange and
+// no task. Package listen imports it and gives the tasks.
 package http1
 
 import (
@@ -13,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/wire/bufpool"
 	"github.com/gridway/gridway/internal/wire/h1"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -47,6 +48,7 @@ type Host interface {
 // Conn is one connection of a client.
 type Conn struct {
 	nc   *netx.Conn
+	task *loop.Task // nil on an ordinary goroutine
 	host Host
 	p    *pipeline.Pipeline
 	door uint64 // snapshot.Listener.Door that the connection came through
@@ -92,13 +94,25 @@ func New(nc *netx.Conn, host Host, p *pipeline.Pipeline, door uint64) *Conn {
 	return &Conn{nc: nc, host: host, p: p, door: door, opened: now, last: now}
 }
 
-// Serve runs the connection until it ends, and closes it.
-func (c *Conn) Serve() {
-	defer c.close()
-	for c.next() {
+// Serve runs the connection until it ends, and closes it; or, on a task, until
+// it has no request: then it is idle, and to be served again once there is
+// something to read.
+func (c *Conn) Serve(t *loop.Task) (idle bool) {
+	c.task = t
+	c.nc.Bind(t)
+	for {
+		switch c.next() {
+		case idleNow:
+			c.task = nil
+			return true
+		case over:
+			c.close()
+			return false
+		}
 		c.p.Serve(c.x)
 		if !c.finish() {
-			return
+			c.close()
+			return false
 		}
 	}
 }
@@ -110,11 +124,14 @@ func (c *Conn) EndIdle() { c.nc.Interrupt() }
 // Kill closes the connection whatever it does.
 func (c *Conn) Kill() {
 	c.cut.Store(true)
-	c.nc.Close()
+	c.nc.Kill()
 }
 
 // Cut tells whether Kill was called.
 func (c *Conn) Cut() bool { return c.cut.Load() }
+
+// Task is the task that serves the connection.
+func (c *Conn) Task() *loop.Task { return c.task }
 
 func (c *Conn) close() {
 	c.nc.Close()
@@ -143,6 +160,7 @@ func (c *Conn) releaseBuffers() {
 // cannot have one.
 func (c *Conn) finish() bool {
 	x := c.x
+	c.nc.BindRead(c.task) // the pump is done with the body
 	if x.Broken() || c.upgraded || c.failed {
 		return false
 	}

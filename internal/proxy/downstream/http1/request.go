@@ -14,26 +14,37 @@ import (
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
-// next reads the next request's head into an exchange. It is false when the
-// connection is over; a request that cannot be served was answered then.
-func (c *Conn) next() bool {
-	if c.r == c.w && !c.awaitBytes() {
-		return false
+// What next has come to.
+type nextState uint8
+
+const (
+	request nextState = iota
+	idleNow           // nothing has come yet
+	over              // the connection has ended
+)
+
+// next reads the next request's head into an exchange. A request that cannot be
+// served was answered when the connection is over.
+func (c *Conn) next() nextState {
+	if c.r == c.w {
+		if state := c.awaitBytes(); state != request {
+			return state
+		}
 	}
 	c.lst = c.host.Current()
 	client := &c.lst.IR.Client
 	c.begin()
 	if err := c.readHead(client); err != nil {
 		c.refuse(err)
-		return false
+		return over
 	}
 	if c.nc.IsTLS() != (c.lst.IR.Protocol == ir.HTTPS) { // the port has changed
 		c.p.Refuse(c.x, 421, filter.MisdirectedRequest, "the port speaks another protocol now")
 		c.linger()
-		return false
+		return over
 	}
 	c.acceptBody(client)
-	return true
+	return request
 }
 
 // begin takes an exchange for the request that has started to arrive.
@@ -56,7 +67,7 @@ func (c *Conn) begin() {
 // awaitBytes waits for the first bytes of a request without holding a buffer. A
 // drain does not end that at once: a client that was promised another exchange
 // may have sent it already. EndIdle does.
-func (c *Conn) awaitBytes() bool {
+func (c *Conn) awaitBytes() nextState {
 	if c.buf != nil {
 		c.buf.Release()
 		c.buf = nil
@@ -68,12 +79,23 @@ func (c *Conn) awaitBytes() bool {
 		by = earliest(by, c.last+int64(client.IdleTimeout))
 	}
 	c.nc.SetReadBy(by)
-	buf, n, err := c.nc.ReadIdle(firstRead)
-	if err != nil {
-		return false
+	var buf *bufpool.Buf
+	var n int
+	var wait bool
+	var err error
+	if c.task != nil {
+		buf, n, wait, err = c.nc.PollIdle(firstRead)
+	} else {
+		buf, n, err = c.nc.ReadIdle(firstRead)
+	}
+	switch {
+	case wait:
+		return idleNow
+	case err != nil:
+		return over
 	}
 	c.buf, c.r, c.w = buf, 0, n
-	return true
+	return request
 }
 
 // endOfLife is when the connection is as old as it may get.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -57,6 +58,8 @@ type Wait struct {
 	By    int64  // monotonic deadline
 	// Gone is asked every 100 ms; nil is never gone.
 	Gone func() bool
+	// Task is who waits; nil is an ordinary goroutine.
+	Task *loop.Task
 	// Idle finds an idle connection of any endpoint, best of prefer; it is
 	// asked by those who must wait. own tells that it is prefer's.
 	Idle func(prefer *Stack) (c *netx.Conn, own bool)
@@ -108,6 +111,7 @@ func (s *Slots) Acquire(w *Wait) (*netx.Conn, error) {
 	if spare != nil {
 		_ = spare.Close()
 	}
+	w.Task.Detach()
 	return s.wait(me, w)
 }
 

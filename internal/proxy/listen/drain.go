@@ -1,0 +1,82 @@
+package listen
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+const (
+	// acceptGrace bounds how long a drain goes on accepting what keeps coming.
+	acceptGrace = 100 * time.Millisecond
+	// acceptPause is between two looks for connections that wait.
+	acceptPause = 3 * time.Millisecond
+)
+
+// Drain stops accepting, lets exchanges end, and closes what is left when ctx
+// ends. It returns when every connection is closed, with an error if some had
+// to be cut off.
+func (l *Listener) Drain(ctx context.Context) error {
+	if err := netx.HoldOff(l.socket); err != nil {
+		l.log.Debug("new connections may be reset by the drain", "listener", l.name, "error", err)
+	}
+	l.draining.Store(true)
+	l.acceptWaiting()
+	_ = l.socket.Close()
+	done := make(chan struct{})
+	go func() {
+		l.serving.Wait()
+		close(done)
+	}()
+	idle := time.NewTimer(l.idleGrace)
+	defer idle.Stop()
+	var err error
+	for {
+		select {
+		case <-done:
+			return err
+		case <-idle.C:
+			l.mu.Lock()
+			l.ending = true
+			l.mu.Unlock()
+			l.each((*session).endIdle)
+		case <-ctx.Done():
+			if n := l.Active(); n > 0 {
+				err = fmt.Errorf("listener %s: %d connections were cut off at the end of the drain", l.name, n)
+			}
+			l.mu.Lock()
+			l.closed = true
+			l.mu.Unlock()
+			l.each((*session).kill)
+			<-done
+			return err
+		}
+	}
+}
+
+// acceptWaiting takes the connections that the kernel has accepted already, as
+// the loops do beside it: closing the socket at once would reset them. It ends
+// when none has come for two moments, or after acceptGrace.
+func (l *Listener) acceptWaiting() {
+	pause := time.NewTicker(acceptPause)
+	defer pause.Stop()
+	by := netx.After(acceptGrace)
+	for quiet := 0; quiet < 2 && netx.Monotonic() < by; {
+		if l.socket.Accept() {
+			quiet = 0
+			continue
+		}
+		quiet++
+		<-pause.C
+	}
+}
+
+func (l *Listener) each(f func(*session)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for ss := range l.sessions {
+		f(ss)
+	}
+}

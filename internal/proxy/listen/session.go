@@ -1,0 +1,123 @@
+package listen
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/downstream/http1"
+	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/wire/loop"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// session is one connection, from its first byte to its end.
+type session struct {
+	l  *Listener
+	nc *netx.Conn
+	s  *snapshot.Listener // when it was accepted
+	// http is nil until PROXY header and TLS handshake are over. It is set with
+	// l.mu held, which others than the session's task need to look.
+	http *http1.Conn
+}
+
+// Resume serves what has come. The loop calls it each time the connection was
+// idle and has something to say, or is to end.
+func (ss *session) Resume(t *loop.Task) (idle bool) {
+	defer ss.contain()
+	if ss.http == nil && !ss.begin(t) {
+		ss.nc.Kill()
+		ss.l.remove(ss)
+		return false
+	}
+	if ss.http.Serve(t) {
+		return true
+	}
+	ss.l.remove(ss)
+	return false
+}
+
+// begin reads what comes before the first request.
+func (ss *session) begin(t *loop.Task) bool {
+	nc, client := ss.nc, &ss.s.IR.Client
+	nc.Bind(t)
+	if client.ProxyProtocol != ir.ProxyProtocolOff {
+		required := client.ProxyProtocol == ir.ProxyProtocolRequired
+		if _, err := nc.ReadProxyHeader(required, client.ProxyProtocolFrom); err != nil {
+			ss.s.Metrics.Rejected(metric.RejectProxyProtocol)
+			ss.l.log.Debug("PROXY header refused", "listener", ss.l.name, "peer", nc.RemoteAddrPort(), "error", err)
+			return false
+		}
+	}
+	if config := ss.l.tls.Load(); config != nil {
+		begun := time.Now()
+		if err := nc.HandshakeServer(config, handshakeBy(client)); err != nil {
+			ss.s.Metrics.HandshakeFailed(handshakeFailure(err))
+			ss.l.log.Debug("TLS handshake failed", "listener", ss.l.name, "peer", nc.RemoteAddrPort(), "error", err)
+			refusePlain(nc, err)
+			return false
+		}
+		state := nc.TLSState()
+		ss.s.Metrics.Handshake(state.Version, state.DidResume, time.Since(begun))
+	}
+	nc.SetWriteBy(0)
+	c := http1.New(nc, ss.l, ss.l.pipeline, ss.s.Door)
+	ss.l.mu.Lock()
+	defer ss.l.mu.Unlock()
+	if ss.l.closed {
+		ss.s.Metrics.Rejected(metric.RejectDraining)
+		return false
+	}
+	ss.http = c
+	if ss.l.ending {
+		c.EndIdle()
+	}
+	return true
+}
+
+// endIdle ends the session as soon as it waits for a request, also its first.
+func (ss *session) endIdle() {
+	ss.nc.Interrupt()
+}
+
+// kill closes the connection whatever it does.
+func (ss *session) kill() {
+	if ss.http != nil {
+		ss.http.Kill()
+	} else {
+		ss.nc.Kill()
+	}
+}
+
+// contain keeps a defect in the reading of requests to the connection that met it.
+func (ss *session) contain() {
+	if defect := recover(); defect != nil {
+		ss.nc.Kill()
+		ss.l.log.Error("a defect in Gridway ended a connection; please report it", "listener", ss.l.name,
+			"panic", fmt.Sprint(defect), "stack", string(debug.Stack()))
+		ss.l.remove(ss)
+	}
+}
+
+// handshakeFailure sorts errors of crypto/tls for metrics. It has no exported
+// type for a client's alerts and for a certificate that did not come.
+func handshakeFailure(err error) metric.HandshakeFailure {
+	var cert *tls.CertificateVerificationError
+	var remote *net.OpError
+	switch {
+	case netx.IsTimeout(err):
+		return metric.HandshakeTimeout
+	case netx.IsGone(err):
+		return metric.HandshakeClientGone
+	case errors.As(err, &cert), err.Error() == "tls: client didn't provide a certificate",
+		errors.As(err, &remote) && remote.Op == "remote error" && strings.Contains(remote.Err.Error(), "certificate"):
+		return metric.HandshakeCertificate
+	}
+	return metric.HandshakeProtocol
+}

@@ -1,0 +1,175 @@
+package loop
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// Listener is a listening TCP socket whose connections go to the loops.
+type Listener struct {
+	group  *Group
+	sock   *Sock
+	addr   net.Addr
+	taken  func(*Sock)
+	failed func(error) time.Duration
+	// accepting is held for reading by who accepts.
+	accepting sync.RWMutex
+}
+
+// Listen takes over the socket of ln, which it closes, and gives each
+// connection that is accepted to taken, on a loop's goroutine: taken must not
+// block, and calls Idle or Close. Failed is told when the system refuses to
+// accept (no descriptors, no memory), and says after what pause to try again.
+func (g *Group) Listen(ln *net.TCPListener, taken func(*Sock), failed func(error) time.Duration) (*Listener, error) {
+	defer ln.Close()
+	rc, err := ln.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd, errno := -1, syscall.Errno(0)
+	if err := rc.Control(func(old uintptr) {
+		n, _, e := syscall.RawSyscall(syscall.SYS_FCNTL, old, syscall.F_DUPFD_CLOEXEC, 0)
+		fd, errno = int(n), e
+	}); err != nil {
+		return nil, err
+	}
+	if errno != 0 {
+		return nil, os.NewSyscallError("fcntl", errno)
+	}
+	s := &Sock{fd: fd, group: g, serial: g.serial.Add(1)}
+	s.rd.sock, s.wr.sock = s, s
+	s.rd.timer.side, s.wr.timer.side = &s.rd, &s.wr
+	s.loop.Store(g.loops[0])
+	l := &Listener{group: g, sock: s, addr: ln.Addr(), taken: taken, failed: failed}
+	s.accept = func() { l.Accept() }
+	if err := g.table.put(fd, s); err != nil {
+		syscall.Close(fd)
+		return nil, err
+	}
+	g.loops[0].load.Add(1)
+	return l, nil
+}
+
+// Start begins to accept.
+func (l *Listener) Start() error { return l.watch(syscall.EPOLL_CTL_ADD) }
+
+// watch tells every loop. Each event brings one connection, and exclusive
+// events wake one loop.
+func (l *Listener) watch(what int) error {
+	if err := l.sock.begin(); err != nil {
+		return err
+	}
+	defer l.sock.end()
+	for _, lp := range l.group.loops {
+		if err := l.sock.control(lp, what, syscall.EPOLLIN|exclusive); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Addr is the address that the socket is bound to.
+func (l *Listener) Addr() net.Addr { return l.addr }
+
+// SyscallConn gives access to the descriptor.
+func (l *Listener) SyscallConn() (syscall.RawConn, error) { return l.sock, nil }
+
+// Close stops listening. Connections that the kernel has accepted already are
+// reset. When it returns, taken is not called any more.
+func (l *Listener) Close() error {
+	err := l.sock.Close()
+	l.accepting.Lock()
+	defer l.accepting.Unlock()
+	return err
+}
+
+// Accept takes one connection that waits, if one does. Loops call it; a drain
+// may too.
+func (l *Listener) Accept() bool {
+	l.accepting.RLock()
+	defer l.accepting.RUnlock()
+	s := l.sock
+	if s.begin() != nil {
+		return false
+	}
+	defer s.end()
+	fd, remote, errno := accept(s.fd)
+	switch errno {
+	case 0:
+	case syscall.EAGAIN, syscall.EINTR, syscall.ECONNABORTED:
+		return errno != syscall.EAGAIN
+	default:
+		l.pause(os.NewSyscallError("accept", errno))
+		return false
+	}
+	conn, err := l.group.register(fd, l.group.calmest(), reading)
+	if err != nil {
+		l.pause(err)
+		return false
+	}
+	conn.remote = remote
+	l.taken(conn)
+	return true
+}
+
+// pause stops accepting for a moment. Without it the same failure would come
+// again and again.
+func (l *Listener) pause(err error) {
+	d := l.failed(err)
+	if l.watch(syscall.EPOLL_CTL_DEL) == nil {
+		time.AfterFunc(d, func() { _ = l.Start() })
+	}
+}
+
+func accept(fd int) (int, netip.AddrPort, syscall.Errno) {
+	var sa syscall.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(sa))
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&sa)),
+		uintptr(unsafe.Pointer(&size)), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return -1, netip.AddrPort{}, errno
+	}
+	return int(n), addrPort(&sa), 0
+}
+
+// addrPort reads an IP address and port, zero for other families.
+func addrPort(sa *syscall.RawSockaddrAny) netip.AddrPort {
+	switch sa.Addr.Family {
+	case syscall.AF_INET:
+		in := (*syscall.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), bigEndian(in.Port))
+	case syscall.AF_INET6:
+		in := (*syscall.RawSockaddrInet6)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom16(in.Addr).Unmap(), bigEndian(in.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// bigEndian reads a port, whose bytes are in network order.
+func bigEndian(port uint16) uint16 {
+	b := (*[2]byte)(unsafe.Pointer(&port))
+	return uint16(b[0])<<8 | uint16(b[1])
+}
+
+// RemoteAddrPort is the peer's address.
+func (s *Sock) RemoteAddrPort() netip.AddrPort { return s.remote }
+
+// LocalAddrPort asks the system for this side's address.
+func (s *Sock) LocalAddrPort() netip.AddrPort {
+	if s.begin() != nil {
+		return netip.AddrPort{}
+	}
+	defer s.end()
+	var sa syscall.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(sa))
+	_, _, errno := syscall.RawSyscall(syscall.SYS_GETSOCKNAME, uintptr(s.fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
+		return netip.AddrPort{}
+	}
+	return addrPort(&sa)
+}

@@ -1,0 +1,337 @@
+// Package loop is the event loop that carries connections: a few goroutines,
+// one per processor, that wait for many sockets and run the code of each as a
+// task. A task reads and writes as if it were alone and blocks where it must;
+// then it is set aside (a switch of stacks, without the scheduler) and the loop
+// goes on with the next. A connection that waits for its next request has no
+// task and so no stack.
+//
+// A Group owns its loops' goroutines and ends them in Close. Sockets may also
+// be used from ordinary goroutines, which then wait in the ordinary way. The
+// package imports the standard library only; netx wraps its sockets.
+package loop
+
+import (
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+const (
+	// batchSize is how many events one system call may bring.
+	batchSize = 128
+	// holdFor is how long a loop without work keeps its processor and waits in
+	// the kernel, in milliseconds. Then it parks like any other goroutine. While
+	// traffic is dense this spares two trips through the scheduler per request;
+	// for everybody else it is the longest time that a processor is withheld.
+	holdFor = 1
+	// keepTasks is how many idle tasks a loop keeps the stacks of while it parks.
+	keepTasks = 16
+)
+
+// start is where Now counts from.
+var start = time.Now()
+
+// Now is the monotonic clock of deadlines: nanoseconds since the process
+// started. It is positive and never goes back.
+func Now() int64 { return int64(time.Since(start)) + 1 }
+
+// At is the time of Now when time.Now returned t.
+func At(t time.Time) int64 { return int64(t.Sub(start)) + 1 }
+
+// Loop is one event loop.
+type Loop struct {
+	group *Group
+	epoll int
+	bell  int             // an eventfd: ends the wait
+	file  *os.File        // epoll, known to the runtime's poller
+	park  syscall.RawConn // of file
+	look  func(fd uintptr) bool
+	until int64 // when the parked loop's timer fires, 0 = it is off
+
+	// What follows belongs to the goroutine that has the turn.
+	events [batchSize]syscall.EpollEvent
+	count  int  // of the last batch
+	many   bool // it had more than one: traffic is dense
+	ready  queue
+	idle   []*Task // coroutines without work
+	fired  []*side // scratch
+
+	// turn is odd while a task runs. Who makes it even has the loop.
+	turn atomic.Uint64
+	// load is the number of sockets.
+	load atomic.Int64
+
+	resting atomic.Bool // waits, or is about to: ring the bell
+	stopped atomic.Bool
+
+	mu     sync.Mutex
+	posted []work // guarded by mu
+	timers heap   // guarded by mu
+	first  int64  // guarded by mu: the time up to which the loop would rest
+}
+
+// work is a task to go on with, or a socket whose handler is to be called.
+type work struct {
+	task *Task
+	sock *Sock
+}
+
+func newLoop(g *Group) (*Loop, error) {
+	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if err := syscall.SetNonblock(epoll, true); err != nil { // for os.NewFile to see
+		syscall.Close(epoll)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	l := &Loop{group: g, epoll: epoll, bell: -1, file: os.NewFile(uintptr(epoll), "event loop")}
+	if err := l.open(); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Loop) open() (err error) {
+	if l.park, err = l.file.SyscallConn(); err != nil {
+		return err
+	}
+	l.look = func(uintptr) bool { return l.poll(0) || l.stopped.Load() }
+	fd, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if errno != 0 {
+		return os.NewSyscallError("eventfd2", errno)
+	}
+	l.bell = int(fd)
+	ev := syscall.EpollEvent{Events: syscall.EPOLLIN | edge, Fd: int32(l.bell)}
+	if err := syscall.EpollCtl(l.epoll, syscall.EPOLL_CTL_ADD, l.bell, &ev); err != nil {
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	return nil
+}
+
+func (l *Loop) close() {
+	_ = l.file.Close()
+	if l.bell >= 0 {
+		_ = syscall.Close(l.bell)
+	}
+}
+
+// run is the loop. It returns when the group is closed, or when a task kept it
+// for so long that another goroutine has taken its place.
+func (l *Loop) run() {
+	defer l.group.running.Done()
+	for !l.stopped.Load() {
+		l.collect()
+		for n := l.ready.len(); n > 0; n-- {
+			w := l.ready.pop()
+			if w.task == nil {
+				w.task = l.newTask(w.sock)
+			}
+			if !l.resume(w.task) {
+				return
+			}
+		}
+		l.await()
+	}
+	l.dismiss(0)
+}
+
+// collect turns events, expired timers and what others have posted into work.
+func (l *Loop) collect() {
+	for i := range l.count {
+		l.event(&l.events[i])
+	}
+	l.count = 0
+	l.mu.Lock()
+	for _, w := range l.posted {
+		l.ready.push(w)
+	}
+	clear(l.posted)
+	l.posted = l.posted[:0]
+	l.fired = l.timers.expire(l.fired)
+	l.mu.Unlock()
+	for i, sd := range l.fired { // not under the lock: their tasks may belong to other loops
+		sd.sock.wake(sd, l)
+		l.fired[i] = nil
+	}
+	l.fired = l.fired[:0]
+}
+
+func (l *Loop) event(ev *syscall.EpollEvent) {
+	s := l.group.table.get(ev.Fd)
+	if s == nil || s.serial != ev.Pad {
+		return // the bell, or a socket that was closed after the event had come
+	}
+	if s.accept != nil {
+		s.accept()
+		return
+	}
+	const over = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	if ev.Events&over != 0 {
+		s.hup.Store(true)
+	}
+	if ev.Events&(syscall.EPOLLIN|over) != 0 {
+		s.wake(&s.rd, l)
+	}
+	if ev.Events&(syscall.EPOLLOUT|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+		s.wake(&s.wr, l)
+	}
+}
+
+// resume runs a task until it waits. It is false if the loop has gone on with
+// another goroutine meanwhile.
+func (l *Loop) resume(t *Task) bool {
+	turn := l.turn.Load() + 1
+	l.turn.Store(turn)
+	t.attached = true
+	o, _ := t.next()
+	if !l.turn.CompareAndSwap(turn, turn+1) {
+		t.attached = false
+		t.drive(o)
+		return false
+	}
+	switch o {
+	case opWait:
+		if !t.settle() {
+			return true
+		}
+		l.ready.push(work{task: t})
+	case opYield:
+		l.ready.push(work{task: t})
+	case opDetach:
+		t.attached = false
+		go t.drive(opYield)
+	case opIdle:
+		if s := t.sock; s.settle() {
+			l.ready.push(work{sock: s})
+		}
+		l.retire(t)
+	case opDone:
+		l.retire(t)
+	}
+	return true
+}
+
+// await waits for events, the next timer, or the bell.
+func (l *Loop) await() {
+	if l.ready.len() > 0 {
+		l.poll(0)
+		return
+	}
+	if l.many && l.poll(0) {
+		return
+	}
+	// Goroutines that tasks have woken run now or not before the wait is over.
+	runtime.Gosched()
+	if !l.rest() {
+		return
+	}
+	if !l.poll(holdFor) && !l.due() {
+		l.parkUntil()
+	}
+	l.resting.Store(false)
+}
+
+// rest announces that the loop will wait; it is false if there is work after all.
+func (l *Loop) rest() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.posted) > 0 {
+		return false
+	}
+	l.first = l.timers.first()
+	l.resting.Store(true)
+	return true
+}
+
+func (l *Loop) due() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := l.timers.first()
+	return len(l.posted) > 0 || first != 0 && first <= Now()
+}
+
+// parkUntil waits in the runtime's poller, which knows epoll as one more file.
+func (l *Loop) parkUntil() {
+	l.dismiss(keepTasks)
+	l.group.parked.Add(1)
+	if l.first != 0 && (l.until == 0 || l.until > l.first) || l.first == 0 && l.until != 0 {
+		l.setUntil(l.first)
+	}
+	if err := l.park.Read(l.look); err != nil { // the timer
+		l.until = 0
+		_ = l.file.SetReadDeadline(time.Time{})
+	}
+	l.group.parked.Add(-1)
+	l.group.watch.wake()
+}
+
+func (l *Loop) setUntil(t int64) {
+	l.until = t
+	at := time.Time{}
+	if t != 0 {
+		at = time.Now().Add(time.Duration(t - Now()))
+	}
+	_ = l.file.SetReadDeadline(at)
+}
+
+// poll takes the events that are there, or waits for them up to ms
+// milliseconds without giving the processor away.
+func (l *Loop) poll(ms int) bool {
+	if l.count > 0 {
+		return true
+	}
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events)), batchSize, uintptr(ms), 0, 0)
+	if errno != 0 {
+		n = 0
+	}
+	l.count, l.many = int(n), n > 1
+	return n > 0
+}
+
+// post gives work to the loop from any goroutine.
+func (l *Loop) post(w work) {
+	l.mu.Lock()
+	l.posted = append(l.posted, w)
+	l.mu.Unlock()
+	l.ring()
+}
+
+// ring ends the loop's wait, if it waits.
+func (l *Loop) ring() {
+	if l.resting.Load() && l.resting.CompareAndSwap(true, false) {
+		one := [8]byte{1}
+		_, _ = syscall.Write(l.bell, one[:])
+	}
+}
+
+func (l *Loop) newTask(s *Sock) *Task {
+	if n := len(l.idle); n > 0 {
+		t := l.idle[n-1]
+		l.idle[n-1] = nil
+		l.idle = l.idle[:n-1]
+		t.sock, t.handler = s, s.handler
+		return t
+	}
+	return newTask(l, s)
+}
+
+func (l *Loop) retire(t *Task) {
+	t.sock, t.on, t.side, t.handler, t.steps = nil, nil, nil, nil, 0
+	l.idle = append(l.idle, t)
+}
+
+// dismiss ends all but the given number of idle tasks.
+func (l *Loop) dismiss(keep int) {
+	for len(l.idle) > keep {
+		n := len(l.idle) - 1
+		l.idle[n].stop()
+		l.idle[n] = nil
+		l.idle = l.idle[:n]
+	}
+}
