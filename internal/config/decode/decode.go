@@ -45,19 +45,25 @@ type Result struct {
 // Decode reads a document. An empty one, or one with comments only, gives an
 // empty result.
 func Decode(doc Document) Result {
-	var root yaml.Node
-	if err := unmarshal(doc.Text, &root); err != nil {
-		return Result{Problems: []store.Problem{syntaxProblem(doc, err)}, Unidentified: true}
-	}
-	if len(root.Content) == 0 {
-		return Result{}
+	p := plainParsers.Get().(*plainParser)
+	defer p.release()
+	root := p.parse(doc.Text)
+	if root == nil {
+		var document yaml.Node
+		if err := unmarshal(doc.Text, &document); err != nil {
+			return Result{Problems: []store.Problem{syntaxProblem(doc, err)}, Unidentified: true}
+		}
+		if len(document.Content) == 0 {
+			return Result{}
+		}
+		root = document.Content[0]
 	}
 	w := &walker{doc: doc}
 	var r Result
-	w.documentRoot(root.Content[0], &r)
+	w.documentRoot(root, &r)
 	if len(w.problems) >= maxProblems {
 		w.problems = append(w.problems, store.Problem{
-			Severity: store.Error, Code: "TooManyProblems", Object: w.key, Position: w.position(root.Content[0]),
+			Severity: store.Error, Code: "TooManyProblems", Object: w.key, Position: w.position(root),
 			Message: "this document has more problems, which are not listed",
 		})
 	}

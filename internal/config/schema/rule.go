@@ -22,9 +22,14 @@ type Rule struct {
 	// FieldPath is the field to blame, as in ".percent"; empty is the value itself.
 	FieldPath string
 
-	once    sync.Once
-	program cel.Program
-	err     error
+	parse sync.Once
+	ast   *cel.Ast
+	quick quick // nil if the rule has something that it does not know
+	err   error
+
+	plan       sync.Once // of what quick is not sure of
+	program    cel.Program
+	programErr error
 }
 
 // Check reports whether the rule holds for a value: maps, slices, strings,
@@ -33,6 +38,24 @@ type Rule struct {
 func (r *Rule) Check(self any) (bool, error) {
 	if err := r.Compile(); err != nil {
 		return false, err
+	}
+	if holds, ok := r.quick.holds(self); ok {
+		return holds, nil
+	}
+	return r.checkByCEL(self)
+}
+
+// checkByCEL is Check without the quick way.
+func (r *Rule) checkByCEL(self any) (bool, error) {
+	if err := r.Compile(); err != nil {
+		return false, err
+	}
+	r.plan.Do(func() {
+		env, _ := environment() // which parsed the rule
+		r.program, r.programErr = env.Program(r.ast, cel.EvalOptions(cel.OptOptimize))
+	})
+	if r.programErr != nil {
+		return false, r.programErr
 	}
 	out, _, err := r.program.Eval(map[string]any{"self": self})
 	if err != nil {
@@ -43,7 +66,7 @@ func (r *Rule) Check(self any) (bool, error) {
 
 // Compile reports whether the rule is valid CEL. Check does it by itself.
 func (r *Rule) Compile() error {
-	r.once.Do(r.compile)
+	r.parse.Do(r.compile)
 	return r.err
 }
 
@@ -54,15 +77,16 @@ func (r *Rule) compile() {
 		return
 	}
 	// Kubernetes writes fields that are reserved words of CEL with underscores.
-	ast, issues := env.Parse(strings.ReplaceAll(r.Source, "__namespace__", "namespace"))
+	parsed, issues := env.Parse(strings.ReplaceAll(r.Source, "__namespace__", "namespace"))
 	if issues.Err() == nil {
-		ast, issues = env.Check(ast)
+		parsed, issues = env.Check(parsed)
 	}
 	if err := issues.Err(); err != nil {
 		r.err = fmt.Errorf("rule %q: %w", r.Source, err)
 		return
 	}
-	r.program, r.err = env.Program(ast, cel.EvalOptions(cel.OptOptimize))
+	r.ast = parsed
+	r.quick = (&quickener{}).quicken(parsed.NativeRep().Expr())
 }
 
 // environment has what the rules of the Gateway API and of Gridway use beyond
