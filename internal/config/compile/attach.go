@@ -173,14 +173,17 @@ func (s *routeScope) warnIdleHostnames(p *parent, hostnames []string) {
 
 // writeStatus writes the route's status.
 func (s *routeScope) writeStatus(parents []*parent, faults []fault, served bool) {
-	o := s.state.object
-	st := &status.Object{Key: o.Key, Generation: meta(o).GetGeneration(), Position: o.Locate("")}
+	generation := meta(s.state.object).GetGeneration()
+	if len(parents) == 1 && len(faults) == 0 && parents[0].accepted.Status == status.True && s.unresolved.Status == status.True {
+		s.state.parents = s.acceptedBy(parents[0], s.unresolved)
+		return
+	}
 	for _, p := range parents {
 		conditions := []status.Condition{p.accepted, s.unresolved}
 		if p.accepted.Status == status.True && len(faults) > 0 {
 			partial := status.Condition{
 				Type: string(gwv1.RouteConditionPartiallyInvalid), Status: status.True,
-				Reason: faultReason(faults[0]), Generation: st.Generation,
+				Reason: faultReason(faults[0]), Generation: generation,
 			}
 			switch {
 			case s.state.fallback != nil:
@@ -194,9 +197,31 @@ func (s *routeScope) writeStatus(parents []*parent, faults []fault, served bool)
 				conditions[0].Message = faults[0].field + ": " + faults[0].message
 			}
 		}
-		st.Parents = append(st.Parents, status.Relation{Ref: p.ref, Conditions: conditions})
+		s.state.parents = append(s.state.parents, status.Relation{Ref: p.ref, Conditions: conditions})
 	}
-	s.state.status = st
+}
+
+// acceptedBy shares the status of routes that are as they should be.
+func (c *compiler) acceptedBy(p *parent, resolved status.Condition) []status.Relation {
+	key := relationKey{p.ref, p.accepted, resolved}
+	list, ok := c.relations[key]
+	if !ok {
+		list = []status.Relation{{Ref: p.ref, Conditions: []status.Condition{p.accepted, resolved}}}
+		c.relations[key] = list
+	}
+	return list
+}
+
+// relationKey is what the status of an accepted route depends on.
+type relationKey struct {
+	ref                status.Reference
+	accepted, resolved status.Condition
+}
+
+// status is the route's, for whoever asks.
+func (rs *routeState) status() status.Object {
+	o := rs.object
+	return status.Object{Key: o.Key, Generation: meta(o).GetGeneration(), Position: o.Locate(""), Parents: rs.parents}
 }
 
 func faultReason(f fault) string {

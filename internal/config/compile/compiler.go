@@ -44,7 +44,8 @@ type compiler struct {
 	slicesOf   map[store.Key][]*store.Object // Service → EndpointSlices, built when first needed
 	used       map[*clusterState]bool
 	fresh      map[string]*clusterState // clusters that were compiled in this run
-	seen       map[string]bool          // problems already told, for those found from many places
+	relations  map[relationKey][]status.Relation
+	seen       map[string]bool // problems already told, for those found from many places
 }
 
 func newCompiler(in Input, prev *Output) *compiler {
@@ -58,8 +59,8 @@ func newCompiler(in Input, prev *Output) *compiler {
 		sets:     map[store.Key]*listenerSet{},
 		backends: map[backendKey]*backend{},
 		statuses: map[string][]status.Object{},
-		seen:     map[string]bool{},
-		next:     newState(in.Set),
+		seen:     map[string]bool{}, relations: map[relationKey][]status.Relation{},
+		next: newState(in.Set),
 	}
 	size := 0
 	if prev != nil && prev.state != nil {
@@ -133,7 +134,7 @@ func (s *state) statuses() []status.Object {
 		switch kind {
 		case "HTTPRoute":
 			for _, rs := range s.routes {
-				out = append(out, *rs.status)
+				out = append(out, rs.status())
 			}
 		case v1alpha1.KindBackend:
 			for _, b := range s.backends {

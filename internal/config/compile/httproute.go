@@ -23,7 +23,7 @@ type routeState struct {
 	clusters    []*clusterState
 	settings    []*settings
 	losses      []boundLoss // of policies to the route's own fields
-	status      *status.Object
+	parents     []status.Relation
 	problems    []store.Problem
 	shared      []store.Problem // of other objects, told once however many routes find them
 	accepted    []int           // sections by which the route counts as attached

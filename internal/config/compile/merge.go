@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/ir"
 )
 
 // settings is the merger of a chain of policies.
@@ -16,6 +17,9 @@ type settings struct {
 	losses  []boundLoss
 	// origin is the policy that each leaf came from.
 	origin map[string]bound
+	// retry is what these settings come to for a rule without a word of its own.
+	retry    *ir.Retry
+	hasRetry bool
 }
 
 type boundLoss struct {

@@ -17,7 +17,7 @@ func (c *compiler) rulePolicy(s *settings, rule *gwv1.HTTPRouteRule, id string) 
 	spec := &s.spec
 	p := ir.RoutePolicy{
 		Timeouts: timeouts(spec.Timeouts, rule.Timeouts),
-		Retry:    retry(spec.Retry, rule.Retry),
+		Retry:    s.retryFor(rule.Retry),
 		Fault:    faultOf(spec.Fault),
 		Buffer:   buffer(spec.Buffer),
 		Direct:   direct(spec.DirectResponse),
@@ -52,6 +52,17 @@ func timeouts(t *v1alpha1.Timeouts, own *gwv1.HTTPRouteTimeouts) ir.Timeouts {
 		out.PerTry = duration(own.BackendRequest, out.PerTry)
 	}
 	return out
+}
+
+// retryFor shares what policies alone say between the rules under them.
+func (s *settings) retryFor(own *gwv1.HTTPRouteRetry) *ir.Retry {
+	if own != nil {
+		return retry(s.spec.Retry, own)
+	}
+	if !s.hasRetry {
+		s.hasRetry, s.retry = true, retry(s.spec.Retry, nil)
+	}
+	return s.retry
 }
 
 func retry(r *v1alpha1.Retry, own *gwv1.HTTPRouteRetry) *ir.Retry {

@@ -58,9 +58,10 @@ func Decode(doc Document) Result {
 		}
 		root = document.Content[0]
 	}
-	w := &walker{doc: doc}
+	w := &walker{doc: doc, places: p.places}
 	var r Result
 	w.documentRoot(root, &r)
+	p.places = w.places[:0]
 	if len(w.problems) >= maxProblems {
 		w.problems = append(w.problems, store.Problem{
 			Severity: store.Error, Code: "TooManyProblems", Object: w.key, Position: w.position(root),

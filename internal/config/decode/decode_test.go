@@ -321,3 +321,16 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestWidePlaces has a field further to the right than most.
+func TestWidePlaces(t *testing.T) {
+	head := "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {a: \"" + strings.Repeat("x", 70_000) + "\", "
+	r := decode.Decode(decode.Document{File: "f", Line: 3, Text: []byte(head + "b: c}}\n")})
+	if len(r.Objects) != 1 {
+		t.Fatal(r.Problems)
+	}
+	want := store.Position{File: "f", Line: 3, Column: len(head) + len("b: ") + 1}
+	if got := r.Objects[0].Locate("data.b"); got != want {
+		t.Errorf("at %v, want %v", got, want)
+	}
+}

@@ -63,7 +63,7 @@ func (w *walker) listItem(n *yaml.Node, r *Result) {
 
 // oneObject reads one object.
 func (w *walker) oneObject(n *yaml.Node, r *Result) {
-	w.key, w.kind, w.places = store.Key{}, "", nil
+	w.key, w.kind, w.places = store.Key{}, "", w.places[:0]
 	apiVersion, kind := w.required(n, "apiVersion"), w.required(n, "kind")
 	if apiVersion == nil || kind == nil {
 		r.Unidentified = true
@@ -210,7 +210,7 @@ func (w *walker) typed(n *yaml.Node, e *kindEntry, s *schema.Kind, v map[string]
 	}
 	return &store.Object{
 		Key: w.key, Version: s.Version, Value: value, Source: "file", Hash: hashOf(w.key, v),
-		Locator: &locator{file: w.doc.File, offset: w.doc.Line - 1, places: w.places},
+		Locator: w.locate(),
 	}
 }
 

@@ -21,6 +21,7 @@ type plainParser struct {
 	stack     []*yaml.Node // children of collections that are not closed yet
 	nodes     slab[yaml.Node]
 	children  slab[*yaml.Node]
+	places    []place // for the walker
 }
 
 // slab hands out memory that is used again for the next document.

@@ -1,8 +1,11 @@
 package decode
 
 import (
+	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -22,12 +25,65 @@ type place struct {
 type locator struct {
 	file   string
 	offset int // lines of the file before the document
-	places []place
+	places []packedPlace
+	wide   []place // instead, where something does not fit
+}
+
+// packedPlace is a place in 8 bytes: there are some thirty for each object, and
+// all stay in memory.
+type packedPlace struct {
+	key          uint16 // a symbol; zero for items of a list
+	line, column uint16
+	size         uint16 // up to the place's end
+}
+
+// symbols number the names of fields. There are about a thousand; what users
+// name themselves, such as labels, may join them until they are full.
+var symbols = struct {
+	mu     sync.RWMutex
+	number map[string]uint16 // guarded by mu
+}{number: map[string]uint16{"": 0}}
+
+const maxSymbols = 8192
+
+func symbol(name string, add bool) (uint16, bool) {
+	symbols.mu.RLock()
+	n, ok := symbols.number[name]
+	symbols.mu.RUnlock()
+	if ok || !add {
+		return n, ok
+	}
+	symbols.mu.Lock()
+	defer symbols.mu.Unlock()
+	if n, ok = symbols.number[name]; ok {
+		return n, true
+	}
+	if len(symbols.number) >= maxSymbols {
+		return 0, false
+	}
+	n = uint16(len(symbols.number))
+	symbols.number[strings.Clone(name)] = n
+	return n, true
+}
+
+// locate returns the locator for the places that were found. It keeps none of
+// their memory.
+func (w *walker) locate() *locator {
+	l := &locator{file: w.doc.File, offset: w.doc.Line - 1, places: make([]packedPlace, len(w.places))}
+	for i, p := range w.places {
+		key, ok := symbol(p.key, true)
+		if !ok || max(p.line, p.column, p.end-uint32(i)) > math.MaxUint16 {
+			l.places, l.wide = nil, slices.Clone(w.places)
+			return l
+		}
+		l.places[i] = packedPlace{key: key, line: uint16(p.line), column: uint16(p.column), size: uint16(p.end - uint32(i))}
+	}
+	return l
 }
 
 // Locate implements store.Locator.
 func (l *locator) Locate(path string) store.Position {
-	if len(l.places) == 0 {
+	if len(l.places)+len(l.wide) == 0 {
 		return store.Position{File: l.file}
 	}
 	at := uint32(0)
@@ -41,8 +97,16 @@ func (l *locator) Locate(path string) store.Position {
 		}
 		at = child
 	}
-	p := l.places[at]
-	return store.Position{File: l.file, Line: l.offset + int(p.line), Column: int(p.column)}
+	line, column, _ := l.at(at)
+	return store.Position{File: l.file, Line: l.offset + int(line), Column: int(column)}
+}
+
+func (l *locator) at(i uint32) (line, column, end uint32) {
+	if l.wide != nil {
+		return l.wide[i].line, l.wide[i].column, l.wide[i].end
+	}
+	p := l.places[i]
+	return uint32(p.line), uint32(p.column), i + uint32(p.size)
 }
 
 func (l *locator) child(parent uint32, key string, isIndex bool) (uint32, bool) {
@@ -52,11 +116,20 @@ func (l *locator) child(parent uint32, key string, isIndex bool) (uint32, bool) 
 			index = n
 		}
 	}
-	for c, i := parent+1, 0; c < l.places[parent].end; c, i = l.places[c].end, i+1 {
-		k := l.places[c].key
-		if k == key && key != "" || k == "" && i == index {
+	number, known := symbol(key, false)
+	known = known && number > 0
+	_, _, last := l.at(parent)
+	for c, i := parent+1, 0; c < last; i++ {
+		item, same := false, false
+		if l.wide != nil {
+			item, same = l.wide[c].key == "", key != "" && l.wide[c].key == key
+		} else {
+			item, same = l.places[c].key == 0, known && l.places[c].key == number
+		}
+		if same || item && i == index {
 			return c, true
 		}
+		_, _, c = l.at(c)
 	}
 	return 0, false
 }
@@ -84,7 +157,7 @@ func Shift(o *store.Object, lines int) *store.Object {
 		return o
 	}
 	moved := *o
-	moved.Locator = &locator{file: l.file, offset: l.offset + lines, places: l.places}
+	moved.Locator = &locator{file: l.file, offset: l.offset + lines, places: l.places, wide: l.wide}
 	return &moved
 }
 
