@@ -154,7 +154,7 @@ func (a *assembler) problems(path string, s *fileState) {
 		}
 	}
 	for i := range s.docs {
-		r := &s.docs[i].result
+		r := s.docs[i].result
 		for _, p := range r.Problems {
 			if p.Severity == store.Error {
 				a.g.errors++

@@ -17,6 +17,10 @@ type found struct {
 	files []string
 	// dirs are the folders in which files can appear.
 	dirs []string
+	// folders are those of which every file with a fitting name is read.
+	folders map[string]bool
+	// targets are the paths as given, and what links lead to.
+	targets map[string]bool
 	// missing are given paths that are not there.
 	missing []string
 	errs    []pathError
@@ -32,7 +36,7 @@ type pathError struct {
 // its name; in folders *.yaml, *.yml and *.json are, unless hidden or left by
 // an editor.
 func find(paths []string) found {
-	var f found
+	f := found{folders: map[string]bool{}, targets: map[string]bool{}}
 	seen := map[string]bool{}
 	for _, path := range paths {
 		if path == Stdin {
@@ -40,6 +44,7 @@ func find(paths []string) found {
 			continue
 		}
 		path = filepath.Clean(path)
+		f.targets[path] = true
 		info, err := os.Stat(path)
 		switch {
 		case os.IsNotExist(err):
@@ -66,7 +71,15 @@ func find(paths []string) found {
 func (f *found) addTarget(path string) {
 	if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
 		f.addDir(filepath.Dir(target))
+		f.targets[target] = true
 	}
+}
+
+// concerns tells whether what is written to a file can matter, though it may
+// not have been there when files were looked for.
+func (f *found) concerns(path string) bool {
+	name := filepath.Base(path)
+	return f.targets[path] || f.folders[filepath.Dir(path)] && isConfigName(name) && !isHidden(name)
 }
 
 func (f *found) add(seen map[string]bool, file string) {
@@ -97,6 +110,7 @@ func (f *found) walk(dir string, seen map[string]bool, ancestors []fs.FileInfo) 
 		}
 	}
 	f.addDir(dir)
+	f.folders[dir] = true
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		f.errs = append(f.errs, pathError{dir, err})

@@ -108,8 +108,11 @@ func (r *reader) readAll(f *os.File, info fs.FileInfo, path string) ([]byte, err
 	}
 	// One byte of room lets the read that finds the end fit; a file that grows
 	// meanwhile is read on.
-	data := r.spare[:0]
-	if r.spare = nil; int64(cap(data)) <= info.Size() {
+	var data []byte
+	if info.Size() >= minText {
+		data, r.spare = r.spare[:0], nil
+	}
+	if int64(cap(data)) <= info.Size() {
 		data = make([]byte, 0, info.Size()+info.Size()/16+1)
 	}
 	for {

@@ -23,7 +23,10 @@ func (r *reader) patch(g *generation) bool {
 			return false
 		}
 		for i := range s.docs {
-			now, before := &s.docs[i].result, &old.docs[i].result
+			now, before := s.docs[i].result, old.docs[i].result
+			if now == before {
+				continue
+			}
 			if len(now.Problems) > 0 || len(now.Objects) != len(before.Objects) {
 				return false
 			}

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/gridway/gridway/internal/config/decode"
 	"github.com/gridway/gridway/internal/config/store"
 )
@@ -34,16 +32,13 @@ type reader struct {
 	opts  Options
 	once  map[string][]byte // what can be read only once, by path
 	now   *generation
-	spare []byte // memory for the next file to be read; decoding keeps nothing of the text
+	spare []byte // memory for the next long file to be read
 }
-
-// maxSpare is how much memory is kept for the next reading.
-const maxSpare = 16 << 20
 
 // generation is the outcome of one reading.
 type generation struct {
 	files    map[string]*fileState
-	dirs     []string
+	found    found
 	snapshot Snapshot
 	owner    map[store.Key]string // the file of each object
 	errors   int
@@ -57,16 +52,20 @@ type fileState struct {
 	stamp stamp
 	read  time.Time
 	docs  []document
+	text  []byte // of the long file that was read last, to find out what changes in it
 	err   error
 }
 
 // document is one document and what came of it.
 type document struct {
-	hash   uint64
-	length int
-	line   int
-	result decode.Result
+	hash          uint64
+	start, length int
+	line          int
+	result        *decode.Result
 }
+
+// concerns tells whether what is written to a file can matter.
+func (g *generation) concerns(path string) bool { return g.files[path] != nil || g.found.concerns(path) }
 
 func newReader(paths []string, opts Options) *reader {
 	return &reader{paths: paths, opts: opts, once: map[string][]byte{}}
@@ -94,17 +93,34 @@ func (r *reader) first() (Snapshot, error) {
 	if len(errs) > 0 {
 		return Snapshot{}, errors.Join(errs...)
 	}
-	r.now = g
+	r.accept(g)
 	return g.snapshot, nil
+}
+
+// accept makes a generation the present one.
+func (r *reader) accept(g *generation) {
+	var latest *fileState // with a text
+	for path, s := range g.files {
+		if old := r.old(path); old != nil && old != s && old.text != nil {
+			r.spare, old.text = old.text, nil // decoding kept nothing of it
+		}
+		if s.text != nil && (latest == nil || s.read.After(latest.read)) {
+			latest = s
+		}
+	}
+	for _, s := range g.files {
+		if s != latest {
+			s.text = nil
+		}
+	}
+	r.now = g
 }
 
 // read makes the next generation from the files as they are now. Files whose
 // stamp is the same are not opened, unless they are in touched.
 func (r *reader) read(f found, touched map[string]bool) *generation {
-	g := &generation{files: make(map[string]*fileState, len(f.files)), dirs: f.dirs}
+	g := &generation{files: make(map[string]*fileState, len(f.files)), found: f}
 	var todo []job
-	var last []byte
-	var lastPath string
 	patchable := r.now != nil && r.now.plain && len(f.files) == len(r.now.files) && len(f.errs)+len(f.missing) == 0
 	for _, path := range f.files {
 		old := r.old(path)
@@ -124,14 +140,13 @@ func (r *reader) read(f found, touched map[string]bool) *generation {
 			patchable = false
 			continue
 		}
-		last, lastPath = data, path
 		todo = append(todo, s.fill(path, data, old)...)
+		if len(data) >= minText && len(data) <= maxText && r.once[path] == nil {
+			s.text = data
+		}
 		patchable = patchable && old != nil && len(s.docs) == len(old.docs)
 	}
 	decodeAll(todo)
-	if r.now != nil && cap(last) <= maxSpare && r.once[lastPath] == nil {
-		r.spare = last
-	}
 	g.snapshot.Files, g.snapshot.Documents = len(f.files), len(todo)
 	if !patchable || !r.patch(g) {
 		r.assemble(g, f)
@@ -152,60 +167,9 @@ type job struct {
 	doc decode.Document
 }
 
-// fill cuts a file into documents, takes those that are known from the old
-// state, and returns the others.
-func (s *fileState) fill(path string, data []byte, old *fileState) []job {
-	expected := 0
-	if old != nil {
-		expected = len(old.docs) + 1
-	}
-	chunks := split(data, expected)
-	s.docs = make([]document, len(chunks))
-	var known map[uint64]*document // the old documents by hash, made when order alone does not help
-	var todo []job
-	for i, c := range chunks {
-		d := &s.docs[i]
-		*d = document{hash: xxhash.Sum64(c.text), length: len(c.text), line: c.line}
-		if old != nil {
-			same := func(o *document) bool { return o != nil && o.hash == d.hash && o.length == d.length }
-			var o *document
-			if i < len(old.docs) {
-				o = &old.docs[i]
-			}
-			if !same(o) {
-				if known == nil {
-					known = make(map[uint64]*document, len(old.docs))
-					for j := range old.docs {
-						known[old.docs[j].hash] = &old.docs[j]
-					}
-				}
-				o = known[d.hash]
-			}
-			if same(o) && d.take(o) {
-				continue
-			}
-		}
-		todo = append(todo, job{to: d, doc: decode.Document{File: path, Line: c.line, Text: c.text}})
-	}
-	return todo
-}
-
-// take makes the document what the old one was. One with problems that has
-// moved is decoded again, since its messages name lines.
-func (d *document) take(old *document) bool {
-	if d.line == old.line {
-		d.result = old.result
-		return true
-	}
-	if len(old.result.Problems) > 0 {
-		return false
-	}
-	objects := make([]*store.Object, len(old.result.Objects))
-	for i, o := range old.result.Objects {
-		objects[i] = decode.Shift(o, d.line-old.line)
-	}
-	d.result = decode.Result{Objects: objects}
-	return true
+func (j *job) decode() {
+	r := decode.Decode(j.doc)
+	j.to.result = &r
 }
 
 // decodeAll decodes documents on every processor.
@@ -213,7 +177,7 @@ func decodeAll(todo []job) {
 	workers := min(runtime.GOMAXPROCS(0), (len(todo)+15)/16)
 	if workers <= 1 {
 		for _, j := range todo {
-			j.to.result = decode.Decode(j.doc)
+			j.decode()
 		}
 		return
 	}
@@ -226,7 +190,7 @@ func decodeAll(todo []job) {
 				if i >= len(todo) {
 					return
 				}
-				todo[i].to.result = decode.Decode(todo[i].doc)
+				todo[i].decode()
 			}
 		})
 	}

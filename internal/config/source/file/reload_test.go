@@ -108,7 +108,7 @@ func BenchmarkReload(b *testing.B) {
 				if g.snapshot.Documents != 1 || len(g.snapshot.Changed) != 1 {
 					b.Fatal(g.snapshot.Documents, g.snapshot.Changed)
 				}
-				r.now = g
+				r.accept(g)
 			}
 			b.ReportMetric(float64(cpu.Microseconds())/1000/float64(b.N), "cpu-ms/op")
 		})

@@ -4,8 +4,9 @@ import "bytes"
 
 // chunk is the text of one document of a file.
 type chunk struct {
-	text []byte
-	line int // of the file, from 1
+	text  []byte
+	start int // in the text that was cut
+	line  int // of that text, from 1
 }
 
 // split cuts a YAML stream into documents without parsing it: a line that
@@ -19,7 +20,7 @@ func split(data []byte, expected int) []chunk {
 	directives := false
 	flush := func(end int) {
 		if text := data[start:end]; !isBlank(text) {
-			out = append(out, chunk{text: text, line: startLine})
+			out = append(out, chunk{text: text, start: start, line: startLine})
 		}
 	}
 	for pos, line := 0, 1; pos < len(data); {

@@ -88,7 +88,7 @@ func (r *watchRun) loop(ctx context.Context) error {
 	if n, err := fsnotify.NewWatcher(); err == nil {
 		r.notify, events, failures = n, n.Events, n.Errors
 	}
-	r.watch(r.reader.now.dirs)
+	r.watch(r.reader.now.found.dirs)
 	poll := opts.Poll
 	if poll == 0 {
 		poll = 5 * time.Second
@@ -112,6 +112,9 @@ func (r *watchRun) loop(ctx context.Context) error {
 			if !ok {
 				events = nil
 				continue
+			}
+			if !e.Has(fsnotify.Create|fsnotify.Remove|fsnotify.Rename) && !r.reader.now.concerns(filepath.Clean(e.Name)) {
+				continue // somebody else's file beside ours
 			}
 			r.touch(e.Name)
 			r.written = r.written || e.Has(fsnotify.Write)
@@ -192,7 +195,7 @@ func (r *watchRun) read(again *time.Timer) {
 	clear(r.touched)
 	r.first, r.last, r.written = time.Time{}, time.Time{}, false
 	before := r.reader.now.snapshot
-	r.reader.now = g
+	r.reader.accept(g)
 	if g.snapshot.Set == before.Set && slices.Equal(g.snapshot.Problems, before.Problems) {
 		return
 	}

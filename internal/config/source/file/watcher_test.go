@@ -380,3 +380,42 @@ func TestWatchPipe(t *testing.T) {
 		return has("a", "piped")(s) && port("a", 2)(s)
 	})
 }
+
+// TestWatchNeighbours writes to a file beside ours all the time, which is no
+// reason to wait with ours, or to look at it.
+func TestWatchNeighbours(t *testing.T) {
+	dir := t.TempDir()
+	path, other := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "a.log")
+	write(t, path, withPort("a", 1))
+	write(t, other, "x")
+	_, snapshots := watch(t, file.Options{Quiet: 5 * time.Second, MaxWait: time.Hour}, path)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				if f, err := os.OpenFile(other, os.O_APPEND|os.O_WRONLY, 0); err == nil {
+					_, _ = f.WriteString("x")
+					_ = f.Close()
+				}
+			}
+		}
+	}()
+	start := time.Now()
+	next := filepath.Join(t.TempDir(), "next")
+	write(t, next, withPort("a", 2))
+	if err := os.Rename(next, path); err != nil {
+		t.Fatal(err)
+	}
+	await(t, snapshots, "the change", port("a", 2))
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("a file that was renamed into place was read after %v", took)
+	}
+	close(stop)
+	<-stopped
+}
