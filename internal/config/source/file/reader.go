@@ -65,7 +65,9 @@ type document struct {
 }
 
 // concerns tells whether what is written to a file can matter.
-func (g *generation) concerns(path string) bool { return g.files[path] != nil || g.found.concerns(path) }
+func (g *generation) concerns(path string) bool {
+	return g.files[path] != nil || g.found.concerns(path)
+}
 
 func newReader(paths []string, opts Options) *reader {
 	return &reader{paths: paths, opts: opts, once: map[string][]byte{}}
