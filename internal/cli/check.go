@@ -36,11 +36,17 @@ Exits with 1 if there are errors, and with --strict also if there are warnings.`
 		if err != nil {
 			return err
 		}
-		_, mistakes, err := findSuites(slices.DeleteFunc(slices.Clone(args), func(p string) bool { return p == file.Stdin }))
+		suites, mistakes, err := findSuites(slices.DeleteFunc(slices.Clone(args), func(p string) bool { return p == file.Stdin }))
 		if err != nil {
 			return err
 		}
 		cfg.problems = append(cfg.problems, mistakes...)
+		if cfg.set.Len() == 0 && len(cfg.problems) == 0 && len(suites) == 0 {
+			return hintError{
+				err:  fmt.Errorf("there is nothing to check in %s", strings.Join(args, ", ")),
+				hint: "objects are read from files that end in .yaml, .yml or .json, in folders and below",
+			}
+		}
 		sortProblems(cfg.problems)
 		problems := cfg.problems
 		errorsFound, warnings := count(problems, store.Error), count(problems, store.Warning)

@@ -53,10 +53,12 @@ const (
 func newRoot(t *term.Terminal) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gridway",
-		Short: "An API gateway and a service mesh in one binary",
-		Long: `Gridway is the front door and the hallway of a system: an API gateway for
-traffic that enters and a service mesh for traffic between services, configured
-by Kubernetes Gateway API objects in plain files.
+		Short: "An API gateway in one binary, on its way to a service mesh",
+		Long: `Gridway is an API gateway: it takes HTTP/1.1 traffic that enters a system, over TLS
+or not, and brings it to services, configured by Kubernetes Gateway API objects in
+plain files. What it does not do yet: HTTP/2 and gRPC, the traffic between services
+(a mesh with mutual TLS is to come, in the same binary and with the same objects),
+and reading objects from a Kubernetes cluster.
 
 New here? "gridway demo" starts a small shop behind a gateway and tells you what
 to try. "gridway proxy --to http://localhost:3000" puts a gateway in front of
@@ -92,6 +94,7 @@ Exit codes: ` + exitCodes,
 	root.AddCommand(commands(t)...)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("completion")
+	completeAlone(t, root)
 	refuseUnknown(root)
 	root.Version = readBuild().String()
 	root.SetVersionTemplate("{{.Version}}\n")

@@ -23,13 +23,15 @@ type offline struct {
 	problems []store.Problem
 }
 
+const missingHint = "give files or folders that exist, or - for standard input"
+
 // readConfig loads and compiles files. The error is about paths that cannot be
 // read; what is wrong inside is in problems, with lint's findings.
 func readConfig(t *term.Terminal, paths []string) (*offline, error) {
 	set, problems, err := file.Load(paths, file.Options{Stdin: t.In})
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, hintError{err: err, hint: "give files or folders that exist, or - for standard input"}
+			return nil, hintError{err: err, hint: missingHint}
 		}
 		return nil, err
 	}

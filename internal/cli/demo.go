@@ -40,8 +40,9 @@ services are. Everything listens on 127.0.0.1 only; ports that are taken are
 replaced by free ones.
 
 The gateway's configuration is written to a file that you can edit while it runs.`,
-		Example: lines("gridway demo", "gridway demo --rate 200", "gridway demo --dir ./shop", "gridway demo --duration 10s --no-traffic"),
-		Args:    noArgs,
+		Example:           lines("gridway demo", "gridway demo --rate 200", "gridway demo --dir ./shop", "gridway demo --duration 10s --no-traffic"),
+		Args:              noArgs,
+		ValidArgsFunction: offer(),
 	}
 	fl := cmd.Flags()
 	fl.DurationVar(&f.duration, "duration", 0, "end after this time (default: until ctrl-c)")

@@ -32,7 +32,8 @@ choose the listener; without a port the one that fits.`,
 			`gridway explain GET /api/reviews/1 -H "X-Canary: always" --file shop.yaml`,
 			"gridway explain POST https://shop.example/api/orders --file config/ -o json",
 		),
-		Args: exactArgs("a method", "a URL"),
+		Args:              exactArgs("a method", "a URL"),
+		ValidArgsFunction: offer(methods),
 	}
 	out := outputFlag(cmd)
 	var (

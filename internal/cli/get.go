@@ -16,31 +16,30 @@ import (
 
 func newGet(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "get [KIND [NAME]]",
+		Use:     "get [KIND [NAME] | KIND/NAME]",
 		GroupID: groupLive,
 		Short:   "Show the objects that a running gateway has read",
 		Long: `Lists objects with the place they were written at, or prints them with -o yaml or
 -o json. Values of Secrets, and of headers that carry credentials, are hidden.
-KIND is not case-sensitive and may be plural ("httproutes"). "get cluster" shows
-the endpoints behind backends with their present state.
+KIND is not case-sensitive and may be plural ("httproutes"). NAME may be
+NAMESPACE/NAME. "get clusters" shows the endpoints behind backends with their
+present state.
 
 ` + adminHelp,
-		Example: lines("gridway get", "gridway get httproutes", "gridway get httproute catalog -o yaml", "gridway get clusters"),
-		Args:    cobra.MaximumNArgs(2),
+		Example:           lines("gridway get", "gridway get httproutes", "gridway get httproute catalog -o yaml", "gridway get httproute/shop/catalog", "gridway get clusters"),
+		Args:              getArgs,
+		ValidArgsFunction: offer(kindsOffered),
 	}
 	out := outputFlag(cmd)
 	a := adminFlag(t, cmd)
 	namespace := cmd.Flags().StringP("namespace", "n", "", "only objects of this namespace")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		kind, name := "", ""
-		if len(args) > 0 {
-			kind = strings.ToLower(args[0])
-		}
-		if len(args) > 1 {
-			name = args[1]
-		}
+		kind, name := whichObject(args)
 		if kind == "cluster" || kind == "clusters" {
 			return getClusters(cmd.Context(), t, a, out, name)
+		}
+		if ns, bare, ok := strings.Cut(name, "/"); ok {
+			*namespace, name = ns, bare
 		}
 		values := *out != term.TableFormat
 		list, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) ([]adminapi.Object, error) {
@@ -64,6 +63,33 @@ the endpoints behind backends with their present state.
 		return nil
 	}
 	return cmd
+}
+
+func getArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 2 {
+		return usagef("usage: "+cmd.UseLine(), "%s does not take %q", cmd.CommandPath(), args[2])
+	}
+	if len(args) == 2 && strings.Contains(args[0], "/") {
+		return usagef("usage: "+cmd.UseLine(), "%q is a kind and a name, so that %q is one too many", args[0], args[1])
+	}
+	return nil
+}
+
+// whichObject takes "KIND NAME" and "KIND/NAME".
+func whichObject(args []string) (kind, name string) {
+	if len(args) > 0 {
+		kind, name, _ = strings.Cut(args[0], "/")
+	}
+	if len(args) > 1 {
+		name = args[1]
+	}
+	return strings.ToLower(kind), name
+}
+
+// kindsOffered complete the first argument.
+var kindsOffered = []string{
+	"backend", "backendtlspolicy", "clusters", "configmap", "endpointslice", "gateway", "gatewayclass",
+	"httproute", "listenerset", "namespace", "referencegrant", "secret", "service", "trafficpolicy",
 }
 
 func selectObjects(list []adminapi.Object, kind, namespace, name string) []adminapi.Object {
@@ -145,6 +171,9 @@ func getClusters(ctx context.Context, t *term.Terminal, a *admin, out *term.Form
 			found = append(found, c)
 		}
 	}
+	if len(found) == 0 && name != "" {
+		return clusterNotFound(list, name)
+	}
 	if *out != term.TableFormat {
 		return out.Write(t.Out, found)
 	}
@@ -169,6 +198,19 @@ func getClusters(ctx context.Context, t *term.Terminal, a *admin, out *term.Form
 	}
 	t.Printf("%s", table)
 	return nil
+}
+
+func clusterNotFound(list []adminapi.Cluster, name string) error {
+	var names []string
+	for _, c := range list {
+		base, _, _ := strings.Cut(c.Name, "~")
+		names = append(names, base[strings.LastIndexByte(base, '/')+1:])
+	}
+	hint := `"gridway get clusters" lists what there is`
+	if near := nearest(name, names); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return hintError{err: fmt.Errorf("the gateway has no cluster %s", name), hint: hint}
 }
 
 func breakerText(s string) string {

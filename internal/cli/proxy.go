@@ -27,8 +27,9 @@ func newProxy(t *term.Terminal) *cobra.Command {
 		Long: `Runs a gateway with one listener and one route that sends everything to --to.
 Several --to share the load. --print shows the configuration that it stands for,
 to start a file from.`,
-		Example: lines("gridway proxy --to http://localhost:3000", "gridway proxy --listen :9000 --to http://10.0.0.5:80 --to http://10.0.0.6:80", "gridway proxy --to https://api.example.com --print > gateway.yaml"),
-		Args:    noArgs,
+		Example:           lines("gridway proxy --to http://localhost:3000", "gridway proxy --listen :9000 --to http://10.0.0.5:80 --to http://10.0.0.6:80", "gridway proxy --to https://api.example.com --print > gateway.yaml"),
+		Args:              noArgs,
+		ValidArgsFunction: offer(),
 	}
 	cmd.Flags().StringVar(&listen, "listen", ":8080", "address to listen on: PORT, :PORT or IP:PORT")
 	cmd.Flags().StringArrayVar(&to, "to", nil, "where requests go: http:// or https://, host and optional port (repeatable)")

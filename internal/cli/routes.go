@@ -25,8 +25,9 @@ methods, more headers, more query parameters, older routes). The first that hold
 wins.
 
 ` + adminHelp + ` With --file the list comes from files.`,
-		Example: lines("gridway routes", "gridway routes --file shop.yaml", "gridway routes --host shop.example -o json"),
-		Args:    noArgs,
+		Example:           lines("gridway routes", "gridway routes --file shop.yaml", "gridway routes --host shop.example -o json"),
+		Args:              noArgs,
+		ValidArgsFunction: offer(),
 	}
 	out := outputFlag(cmd)
 	a := adminFlag(t, cmd)

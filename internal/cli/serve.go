@@ -182,6 +182,8 @@ func startError(t *term.Terminal, err error, admin string) error {
 		return hintError{err: err, hint: fmt.Sprintf("another gateway may be running (\"gridway status --admin %s\"); choose another address with --admin, or --admin off", admin)}
 	case errors.Is(err, adminapi.ErrTokenNeeded):
 		return hintError{err: err, hint: "put a token of 16 characters or more into a file, and name it with --admin-token-file"}
+	case errors.Is(err, fs.ErrNotExist) && !errors.As(err, &file):
+		return hintError{err: err, hint: missingHint}
 	case errors.As(err, &file) && !errors.As(err, &socket):
 		return hintError{err: err, hint: "give files in folders that exist and that this user may use"}
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -29,8 +29,9 @@ conditions of each object.
 Exits with 1 if the gateway is not serving, or something was refused.
 
 ` + adminHelp,
-		Example: lines("gridway status", "gridway status --conditions", "gridway status -o json | jq .revision.number"),
-		Args:    noArgs,
+		Example:           lines("gridway status", "gridway status --conditions", "gridway status -o json | jq .revision.number"),
+		Args:              noArgs,
+		ValidArgsFunction: offer(),
 	}
 	out := outputFlag(cmd)
 	a := adminFlag(t, cmd)

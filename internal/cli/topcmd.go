@@ -27,8 +27,9 @@ func newTop(t *term.Terminal) *cobra.Command {
 --once prints one table and ends, as does output that is not a terminal.
 
 ` + adminHelp,
-		Example: lines("gridway top", "gridway top --sort errors", "gridway top --once --filter reviews", "gridway top -o json"),
-		Args:    noArgs,
+		Example:           lines("gridway top", "gridway top --sort errors", "gridway top --once --filter reviews", "gridway top -o json"),
+		Args:              noArgs,
+		ValidArgsFunction: offer(),
 	}
 	out := outputFlag(cmd)
 	a := adminFlag(t, cmd)

@@ -73,11 +73,12 @@ func (b build) String() string {
 
 func newVersion(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version of this binary",
-		Long:    "Prints the version, the commit it was built from, and the Gateway API version whose kinds it knows.",
-		Example: lines("gridway version", "gridway version -o json"),
-		Args:    noArgs,
+		Use:               "version",
+		Short:             "Print the version of this binary",
+		Long:              "Prints the version, the commit it was built from, and the Gateway API version whose kinds it knows.",
+		Example:           lines("gridway version", "gridway version -o json"),
+		Args:              noArgs,
+		ValidArgsFunction: offer(),
 	}
 	out := outputFlag(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {

@@ -3,6 +3,7 @@ package file
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime"
 	"slices"
 	"sync"
@@ -78,7 +79,7 @@ func (r *reader) first() (Snapshot, error) {
 	f := find(r.paths)
 	var errs []error
 	for _, path := range f.missing {
-		errs = append(errs, fmt.Errorf("%s: there is no such file or folder", path))
+		errs = append(errs, missingError(path))
 	}
 	for _, e := range f.errs {
 		errs = append(errs, e)
@@ -210,3 +211,9 @@ func (r *reader) worse(g *generation) bool {
 	}
 	return slices.ContainsFunc(g.snapshot.Changed, func(k store.Key) bool { return g.snapshot.Set.Get(k) == nil })
 }
+
+// missingError is a path that was given and is not there.
+type missingError string
+
+func (e missingError) Error() string { return string(e) + ": there is no such file or folder" }
+func (e missingError) Unwrap() error { return fs.ErrNotExist }
