@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -73,9 +74,9 @@ func TestGoClient(t *testing.T) {
 	start(t, documents(plainOn(port), routeDoc("app", ""), backendDoc("app", app.addr)))
 	base := fmt.Sprintf("http://127.0.0.1:%d", port)
 	var dials atomic.Int64
-	tr := &http.Transport{DisableCompression: true, MaxConnsPerHost: 1, ExpectContinueTimeout: patience, Dial: func(network, addr string) (net.Conn, error) {
+	tr := &http.Transport{DisableCompression: true, MaxConnsPerHost: 1, ExpectContinueTimeout: patience, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		dials.Add(1)
-		return net.Dial(network, addr)
+		return new(net.Dialer).DialContext(ctx, network, addr)
 	}}
 	defer tr.CloseIdleConnections()
 	client := &http.Client{Transport: tr, Timeout: 4 * patience}
