@@ -309,14 +309,14 @@ func TestResponseBuffering(t *testing.T) {
 // A client that is slow to take a buffered response does not hold the endpoint.
 func TestResponseBufferingFreesTheEndpoint(t *testing.T) {
 	t.Parallel()
-	app := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.CopyN(w, zeros{}, 32<<20) })
-	g := serveYAML(t, edge("buffer: {responseBytes: 40000000}\ncircuitBreaker: {maxConnections: 1}", app.addr))
+	app := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.CopyN(w, zeros{}, 16<<20) })
+	g := serveYAML(t, edge("buffer: {responseBytes: 20000000}\ncircuitBreaker: {maxConnections: 1}", app.addr))
 	c := g.dial() // does not read
 	c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	eventually(t, "the first has come", func() bool { return app.requests.Load() == 1 })
 	within(t, 0, 3*patience, func() {
 		resp, body := g.get("/")
-		if resp.StatusCode != 200 || len(body) != 32<<20 {
+		if resp.StatusCode != 200 || len(body) != 16<<20 {
 			t.Errorf("%d, %d bytes", resp.StatusCode, len(body))
 		}
 	})
