@@ -12,8 +12,7 @@ import (
 
 // Listeners, certificates, hostnames, routes, endpoints and settings change
 // while requests are under way on what stays: none fails.
-func TestChangesUnderLoad(t *testing.T) {
-	t.Parallel()
+func TestChangesUnderLoad(t *testing.T) { // not parallel: it takes the whole machine
 	ca := newAuthority(t, "servers")
 	apps, addrs := several(t, 2)
 	plain, secure, extra := ownPort(t), ownPort(t), ownPort(t)

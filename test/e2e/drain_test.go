@@ -183,8 +183,7 @@ func TestSecondSignal(t *testing.T) {
 }
 
 // A new process takes the port over while requests go on: none fails.
-func TestTakeoverUnderLoad(t *testing.T) {
-	t.Parallel()
+func TestTakeoverUnderLoad(t *testing.T) { // not parallel: it takes the whole machine
 	app := named(t, "a")
 	port := ownPort(t)
 	yaml := documents(plainOn(port), routeDoc("app", ""), backendDoc("app", app.addr))
@@ -209,8 +208,7 @@ func TestTakeoverUnderLoad(t *testing.T) {
 
 // A client that keeps its connection busy is told that it closes, and cannot
 // hold the drain up.
-func TestBusyConnectionDoesNotHoldTheDrain(t *testing.T) {
-	t.Parallel()
+func TestBusyConnectionDoesNotHoldTheDrain(t *testing.T) { // not parallel: it takes the whole machine
 	port := ownPort(t)
 	p := start(t, documents(plainOn(port), routeDoc("app", ""), backendDoc("app", named(t, "a").addr)))
 	c := dialPort(t, port)

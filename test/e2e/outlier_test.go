@@ -88,7 +88,7 @@ func TestOutlierConnectionFailures(t *testing.T) {
 			t.Parallel()
 			good := named(t, "good")
 			g := serveYAML(t, edge(`
-timeouts: {backendRequest: 50ms}
+timeouts: {backendRequest: 400ms}
 loadBalancer: {algorithm: RoundRobin}
 retry: {attempts: 1, retryOn: [ConnectFailure, Reset, Timeout]}
 outlierDetection: {consecutive5xx: 3, baseEjection: 1h}

@@ -33,8 +33,7 @@ type slowClient struct {
 
 // Hundreds of clients that are slow in every way: each is cut off in its time,
 // endpoints are let go, and others do not notice.
-func TestSlowClientsAreCutOff(t *testing.T) {
-	t.Parallel()
+func TestSlowClientsAreCutOff(t *testing.T) { // not parallel: it takes the whole machine
 	app := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/long" {
 			w.Header().Set("Content-Length", "268435456")
