@@ -1,0 +1,102 @@
+package h2
+
+// leaveState is how far this side has come with leaving (RFC 9113 §6.8).
+type leaveState uint8
+
+const (
+	leaveNot leaveState = iota
+	// leaveAnnounced: the peer was told, and streams that it has opened
+	// before it knew are still taken.
+	leaveAnnounced
+	// leaveFinal: no more streams are taken; those that are open go on.
+	leaveFinal
+	// leaveClosed: nothing goes on.
+	leaveClosed
+)
+
+// The content of PING frames, by which their answers are told apart.
+var (
+	keepAlivePing = [8]byte{'a', 'l', 'i', 'v', 'e', '?'}
+	leavingPing   = [8]byte{'l', 'e', 'a', 'v', 'e'}
+)
+
+// Leave ends the connection without losing a request: a server says that it will
+// go, waits until the peer must know, and then names the last stream that it
+// takes; a client opens no more streams. When Done is true the driver can close.
+func (c *Conn) Leave() {
+	if c.leaving != leaveNot || c.failed != nil {
+		return
+	}
+	if c.client {
+		c.leaving = leaveFinal
+		c.sendGoAway(0, NoError, "")
+		return
+	}
+	c.leaving = leaveAnnounced
+	c.sendGoAway(maxStreamID, NoError, "")
+	c.control(func(b []byte) []byte { return AppendPing(b, leavingPing, false) })
+	c.timers.leave = c.now + int64(c.cfg.AckTimeout)
+	c.rearm()
+}
+
+// finishLeaving names the last stream.
+func (c *Conn) finishLeaving() {
+	c.timers.leave = 0
+	if c.leaving != leaveAnnounced {
+		return
+	}
+	c.leaving = leaveFinal
+	c.lastTaken = c.lastPeer
+	c.sendGoAway(c.lastTaken, NoError, "")
+}
+
+// Close ends the connection at once, with a code for the peer. What is in the
+// output should still be sent.
+func (c *Conn) Close(code ErrCode) {
+	if c.leaving == leaveClosed {
+		return
+	}
+	c.leaving = leaveClosed
+	c.failed = &Error{Code: code, Reason: "Closed", Message: "the connection was closed"}
+	c.sendGoAway(c.lastPeer, code, "")
+}
+
+// Done tells whether the connection can be closed without a loss, after Take.
+func (c *Conn) Done() bool {
+	return c.failed != nil || c.opened == 0 && (c.leaving >= leaveFinal || c.client && c.gone)
+}
+
+// Leaving tells whether either side has said that it takes no more streams.
+func (c *Conn) Leaving() bool { return c.leaving != leaveNot || c.gone || c.failed != nil }
+
+// Ping sends a PING; EventPong is its answer.
+func (c *Conn) Ping(data [8]byte) {
+	c.control(func(b []byte) []byte { return AppendPing(b, data, false) })
+}
+
+// pong handles the answer to a PING. One that was not sent is no mistake.
+func (c *Conn) pong(data [8]byte, ev *Event) *Error {
+	switch data {
+	case keepAlivePing:
+		c.timers.ping = 0
+	case leavingPing:
+		c.finishLeaving()
+	default:
+		ev.Kind = EventPong
+	}
+	return c.spend(1)
+}
+
+// sweepUnprocessed finds a stream that the peer's GOAWAY has left out.
+func (c *Conn) sweepUnprocessed(ev *Event) bool {
+	for _, s := range c.streams.slots {
+		if s == nil || s.id <= c.goneLast {
+			continue
+		}
+		c.closeStream(s)
+		*ev = Event{Kind: EventReset, Request: ev.Request, Stream: s, Code: RefusedStream, End: true, Unprocessed: true}
+		return true
+	}
+	c.sweep = false
+	return false
+}
