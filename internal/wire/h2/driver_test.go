@@ -114,6 +114,7 @@ func (d *driver) write() {
 			continue
 		}
 		if d.ended {
+			d.nc.Close()
 			return
 		}
 		d.cond.Wait()

@@ -189,7 +189,7 @@ func TestRefusedHeads(t *testing.T) {
 func TestMemory(t *testing.T) {
 	r := greeted(t, false, h2.Config{MaxStreams: 100})
 	before := heap()
-	for id := uint32(1); id < 30000 && r.err == nil; id += 2 {
+	for id := uint32(1); id < 8000 && r.err == nil; id += 2 {
 		r.now += int64(time.Second)
 		r.feed(join(r.post(id, "x-unique="+strings.Repeat("z", int(id%500))), h2.AppendData(nil, id, body(1000), false), h2.AppendRSTStream(nil, id, h2.Cancel)))
 		delete(r.by, id)

@@ -141,12 +141,12 @@ func TestServerWithOracleClient(t *testing.T) {
 			defer cc.Close()
 			oracleRequest(t, cc, 0, nil) // after an answer the client knows our settings
 			slots := make(chan struct{}, cmp.Or(cfg.MaxStreams, 100))
-			largest := 300000
+			largest := 150000
 			if name == "small windows" {
 				largest = 300
 			}
 			var wg sync.WaitGroup
-			for i := range 60 {
+			for i := range 30 {
 				wg.Go(func() {
 					slots <- struct{}{}
 					oracleRequest(t, cc, i, random(uint64(i), largest*(i%7)/6))
@@ -226,7 +226,7 @@ func TestClientWithOracleServer(t *testing.T) {
 				}
 			})
 			d.mu.Lock()
-			for i := range 100 {
+			for i := range 50 {
 				d.await(t, func() bool { return d.c.Peer().MaxConcurrentStreams == 20 && d.c.Capacity() > 0 })
 				clientRequest(t, d, i)
 			}
@@ -262,7 +262,7 @@ func oracleHandler(w http.ResponseWriter, r *http.Request) {
 // clientRequest starts a request and, in the background, checks its answer.
 func clientRequest(t *testing.T, d *driver, i int) {
 	method := []string{"POST", "GET", "HEAD", "PUT"}[i%4]
-	content := random(uint64(i), 200000*(i%7)/6)
+	content := random(uint64(i), 150000*(i%7)/6)
 	if method == "GET" || method == "HEAD" {
 		content = nil
 	}
