@@ -1,5 +1,6 @@
-// Package tour executes the tour of the README as a newcomer would, and
-// compares what is printed with what the README says. Nothing imports it; its
+// Package tour executes the tour of the README, and the commands of the READMEs
+// of the examples, as a newcomer would, and compares what is printed with what
+// they say. Nothing imports it; its
 // goroutines end with the test that starts them.
 package tour
 
@@ -35,10 +36,14 @@ func steps(readme string) ([]step, error) {
 	if !ok || !ended {
 		return nil, fmt.Errorf("the README does not have both %s and %s", begin, end)
 	}
+	return blocks(tour, strings.Count(head, "\n")+1)
+}
+
+// blocks reads the steps in a text whose first line has a number.
+func blocks(text string, first int) ([]step, error) {
 	var list []step
 	name, kind, block := "", "", []string(nil)
-	first := strings.Count(head, "\n") + 1
-	for i, l := range strings.Split(tour, "\n") {
+	for i, l := range strings.Split(text, "\n") {
 		switch {
 		case kind == "" && strings.HasPrefix(l, "```"):
 			kind, block = strings.TrimPrefix(l, "```"), nil
@@ -68,7 +73,12 @@ func appendBlock(list []step, kind, name string, block []string, at int) ([]step
 		}
 		return append(list, step{line: at, file: name, text: strings.Join(block, "\n") + "\n"}), nil
 	case "sh":
-		for i, c := range block {
+		for i := 0; i < len(block); i++ {
+			c := block[i]
+			for strings.HasSuffix(c, "\\") && i+1 < len(block) {
+				i++
+				c = strings.TrimSuffix(c, "\\") + block[i]
+			}
 			s := step{line: at + i, command: c}
 			if m := exitsAs.FindStringSubmatch(c); m != nil {
 				s.exit, _ = strconv.Atoi(m[1])

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -89,11 +90,9 @@ func programs(t *testing.T, ports *strings.Replacer) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := filepath.Join(dir, "bin", "gridway")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/gridway")
-	build.Dir = top
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	binary, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
 	goTool, err := exec.LookPath("go")
 	if err != nil {
@@ -106,6 +105,30 @@ run|proxy) exec %[1]q "$@" --admin %[2]s ;;
 esac
 exec %[1]q "$@"`, binary, ports.Replace("127.0.0.1:9901")))
 	return dir + string(os.PathListSeparator) + os.Getenv("PATH")
+}
+
+// built is the binary, made once for all tests.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "gridway-tour")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "gridway")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/gridway")
+	build.Dir = root
+	out, err := build.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, out)
+	}
+	return binary, err
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if binary, err := built(); err == nil {
+		os.RemoveAll(filepath.Dir(binary))
+	}
+	os.Exit(code)
 }
 
 func script(t *testing.T, path, text string) {
