@@ -197,6 +197,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 		return g.opt.Source.Run(sourceCtx, func(s file.Snapshot) { _ = g.apply(sourceCtx, s, false) }) // it reports what fails
 	})
 	part("listeners", func(context.Context) error { g.reopen(sourceCtx); return nil })
+	part("memory", func(context.Context) error { trimMemory(); return nil })
 	part("discovery", func(ctx context.Context) error { g.dns.Run(ctx); return nil })
 	part("metrics", func(ctx context.Context) error { g.metrics.Run(ctx); return nil })
 	if g.admin != nil {

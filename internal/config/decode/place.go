@@ -120,7 +120,7 @@ func (l *locator) child(parent uint32, key string, isIndex bool) (uint32, bool) 
 	known = known && number > 0
 	_, _, last := l.at(parent)
 	for c, i := parent+1, 0; c < last; i++ {
-		item, same := false, false
+		var item, same bool
 		if l.wide != nil {
 			item, same = l.wide[c].key == "", key != "" && l.wide[c].key == key
 		} else {
