@@ -2,11 +2,18 @@ package route
 
 import "strings"
 
-// builder grows a tree. The hash tables of children live outside of the nodes
-// until their sizes are known.
+// builder grows a tree out of drafts, and packs it once the sizes are known.
 type builder struct {
 	*tree
-	tables []table
+	drafts []draft
+	tables []table // of the children of each draft
+}
+
+// draft is a node while the tree grows.
+type draft struct {
+	label                string
+	exact, regex, prefix span
+	upPrefix, upRegex    int32
 }
 
 // table is the children of one node, at most half full.
@@ -16,9 +23,9 @@ type table struct {
 }
 
 func (b *builder) newNode(label string) int32 {
-	b.nodes = append(b.nodes, node{label: label, upPrefix: noNode, upRegex: noNode})
+	b.drafts = append(b.drafts, draft{label: label, upPrefix: noNode, upRegex: noNode})
 	b.tables = append(b.tables, table{})
-	return int32(len(b.nodes) - 1)
+	return int32(len(b.drafts) - 1)
 }
 
 // insert returns the node for the segments of key, which is a path without the
@@ -34,7 +41,7 @@ func (b *builder) insert(key string) int32 {
 			b.tables[at].add(slot{hash, child + 1})
 			return child
 		}
-		label := b.nodes[child].label
+		label := b.drafts[child].label
 		common := commonSegments(label, key)
 		if common < len(label) {
 			child = b.split(at, child, hash, common)
@@ -57,7 +64,7 @@ func (b *builder) find(at int32, hash uint32, first string) int32 {
 		if s.node == 0 {
 			return noNode
 		}
-		if s.hash == hash && firstSegment(b.nodes[s.node-1].label) == first {
+		if s.hash == hash && firstSegment(b.drafts[s.node-1].label) == first {
 			return s.node - 1
 		}
 	}
@@ -65,11 +72,11 @@ func (b *builder) find(at int32, hash uint32, first string) int32 {
 
 // split puts a node between at and its child, for the first n bytes of the label.
 func (b *builder) split(at, child int32, hash uint32, n int) int32 {
-	label := b.nodes[child].label
+	label := b.drafts[child].label
 	middle := b.newNode(label[:n])
 	b.tables[at].replace(hash, child+1, middle+1)
 	rest := label[n+1:]
-	b.nodes[child].label = rest
+	b.drafts[child].label = rest
 	b.tables[middle].add(slot{b.hash([]byte(firstSegment(rest))), child + 1})
 	return middle
 }
@@ -106,32 +113,56 @@ func (t *table) replace(hash uint32, old, new int32) {
 	t.slots[i].node = new
 }
 
-// finish moves the tables into the tree and tells each node its nearest
-// ancestors with something to fall back to.
+// finish packs the drafts and their tables into the tree, and tells each node
+// its nearest ancestors with something to fall back to.
 func (b *builder) finish() {
-	total := 0
+	b.link(0, noNode, noNode)
+	slots, text := 0, 0
 	for i := range b.tables {
 		if t := &b.tables[i]; t.count > 1 {
-			total += len(t.slots)
+			slots += len(t.slots)
+		}
+		if n := len(b.drafts[i].label); n > len(node{}.short) {
+			text += n
 		}
 	}
-	b.slots = make([]slot, 0, total)
-	for i := range b.tables {
-		t, k := &b.tables[i], &b.nodes[i].kids
-		k.count = t.count
-		for _, s := range t.slots {
-			k.only = max(k.only, s.node-1)
+	b.slots = make([]slot, 0, slots)
+	b.nodes = make([]node, len(b.drafts))
+	var long strings.Builder
+	long.Grow(text)
+	for i := range b.drafts {
+		d, n, t := &b.drafts[i], &b.nodes[i], &b.tables[i]
+		n.labelLen, n.upPrefix, n.upRegex = uint32(len(d.label)), d.upPrefix, d.upRegex
+		if len(d.label) <= len(n.short) {
+			copy(n.short[:], d.label)
+		} else {
+			n.labelAt = uint32(long.Len())
+			long.WriteString(d.label)
 		}
-		if t.count > 1 {
-			k.start, k.mask = int32(len(b.slots)), int32(len(t.slots)-1)
+		n.first, n.exactEnd, n.regexEnd, n.prefixEnd = d.exact.start, d.exact.end, d.regex.end, d.prefix.end
+		if !d.exact.empty() && b.entries[d.exact.start].cond == nil {
+			n.plain |= plainExact
+		}
+		if !d.prefix.empty() && b.entries[d.prefix.start].cond == nil {
+			n.plain |= plainPrefix
+		}
+		switch t.count {
+		case 0:
+			n.mask = -1
+		case 1:
+			for _, s := range t.slots {
+				n.kid = max(n.kid, s.node-1)
+			}
+		default:
+			n.kid, n.mask = int32(len(b.slots)), int32(len(t.slots)-1)
 			b.slots = append(b.slots, t.slots...)
 		}
 	}
-	b.link(0, noNode, noNode)
+	b.text = long.String()
 }
 
 func (b *builder) link(at, prefix, regex int32) {
-	n := &b.nodes[at]
+	n := &b.drafts[at]
 	n.upPrefix, n.upRegex = prefix, regex
 	if !n.prefix.empty() {
 		prefix = at

@@ -195,7 +195,7 @@ func (t *tree) matching(r *httpmsg.Request, yield func(i int32)) {
 	}
 	exact, prefix, regex := t.walk(path)
 	if exact != noNode && path != nil {
-		s := t.nodes[exact].exact
+		s := t.nodes[exact].exact()
 		for i := s.start; i < s.end; i++ {
 			yield(i)
 		}
@@ -206,7 +206,7 @@ func (t *tree) matching(r *httpmsg.Request, yield func(i int32)) {
 		}
 	}
 	for ; prefix != noNode; prefix = t.nodes[prefix].upPrefix {
-		s := t.nodes[prefix].prefix
+		s := t.nodes[prefix].prefix()
 		for i := s.start; i < s.end; i++ {
 			yield(i)
 		}

@@ -17,6 +17,7 @@ type tree struct {
 	seed    maphash.Seed
 	nodes   []node
 	slots   []slot
+	text    string // of long labels
 	entries []entry
 	// patterns are for the next tree.
 	patterns patterns
@@ -46,13 +47,13 @@ func newTree(routes []*ir.Route, old *tree) (*tree, error) {
 	t := &tree{seed: maphash.MakeSeed(), patterns: c.patterns}
 	b := builder{tree: t}
 	room := len(candidates) + len(candidates)/8 + 8 // some nodes only divide a label
-	t.nodes = make([]node, 0, room)
+	b.drafts = make([]draft, 0, room)
 	b.tables = make([]table, 0, room)
 	b.newNode("")
 	for i := range candidates {
 		candidates[i].node = b.place(&candidates[i])
 	}
-	t.fill(candidates)
+	b.fill(candidates)
 	b.finish()
 	return t, nil
 }
@@ -154,13 +155,13 @@ func (b *builder) place(c *candidate) int32 {
 
 // fill puts the candidates into entries, those of a span side by side and in
 // order. It counts and places rather than sorts: nearly all spans hold one.
-func (t *tree) fill(candidates []candidate) {
+func (b *builder) fill(candidates []candidate) {
 	for i := range candidates {
-		t.spanOf(&candidates[i]).end++
+		b.spanOf(&candidates[i]).end++
 	}
 	next := int32(0)
-	for i := range t.nodes {
-		n := &t.nodes[i]
+	for i := range b.drafts {
+		n := &b.drafts[i]
 		for _, s := range []*span{&n.exact, &n.regex, &n.prefix} {
 			count := s.end
 			s.start, s.end = next, next
@@ -169,14 +170,14 @@ func (t *tree) fill(candidates []candidate) {
 	}
 	order := make([]int32, len(candidates))
 	for i := range candidates {
-		s := t.spanOf(&candidates[i])
+		s := b.spanOf(&candidates[i])
 		order[s.end] = int32(i)
 		s.end++
 	}
 	byPrecedence := func(a, b int32) int { return compareCandidates(&candidates[a], &candidates[b]) }
 	var regexes []int32
-	for i := range t.nodes {
-		n := &t.nodes[i]
+	for i := range b.drafts {
+		n := &b.drafts[i]
 		for _, s := range [...]span{n.exact, n.regex, n.prefix} {
 			if s.end-s.start > 1 {
 				slices.SortFunc(order[s.start:s.end], byPrecedence)
@@ -189,15 +190,15 @@ func (t *tree) fill(candidates []candidate) {
 	for r, i := range regexes {
 		rank[i] = int32(r)
 	}
-	t.entries = make([]entry, len(order))
+	b.entries = make([]entry, len(order))
 	for at, i := range order {
 		c := &candidates[i]
-		t.entries[at] = entry{cond: c.cond, pattern: c.pattern, rank: rank[i], route: c.route, rule: c.rule, match: c.match}
+		b.entries[at] = entry{cond: c.cond, pattern: c.pattern, rank: rank[i], route: c.route, rule: c.rule, match: c.match}
 	}
 }
 
-func (t *tree) spanOf(c *candidate) *span {
-	n := &t.nodes[c.node]
+func (b *builder) spanOf(c *candidate) *span {
+	n := &b.drafts[c.node]
 	switch c.class {
 	case classExact:
 		return &n.exact
@@ -216,7 +217,9 @@ func (t *tree) find(r *httpmsg.Request) int32 {
 	}
 	exact, prefix, regex := t.walk(path)
 	if exact != noNode && path != nil {
-		if i := t.first(t.nodes[exact].exact, r); i >= 0 {
+		if n := &t.nodes[exact]; n.plain&plainExact != 0 {
+			return n.first
+		} else if i := t.first(n.exact(), r); i >= 0 {
 			return i
 		}
 	}
@@ -226,7 +229,9 @@ func (t *tree) find(r *httpmsg.Request) int32 {
 		}
 	}
 	for ; prefix != noNode; prefix = t.nodes[prefix].upPrefix {
-		if i := t.first(t.nodes[prefix].prefix, r); i >= 0 {
+		if n := &t.nodes[prefix]; n.plain&plainPrefix != 0 {
+			return n.regexEnd
+		} else if i := t.first(n.prefix(), r); i >= 0 {
 			return i
 		}
 	}
@@ -246,7 +251,7 @@ func (t *tree) first(s span, r *httpmsg.Request) int32 {
 // of their ranks, which crosses from one node to another.
 func (t *tree) findRegex(at int32, r *httpmsg.Request) int32 {
 	if t.nodes[at].upRegex == noNode {
-		s := t.nodes[at].regex
+		s := t.nodes[at].regex()
 		for i := s.start; i < s.end; i++ {
 			if t.entries[i].pattern.match(r.Path) && t.entries[i].cond.hold(r) {
 				return i
@@ -267,7 +272,7 @@ func (t *tree) findRegex(at int32, r *httpmsg.Request) int32 {
 func (t *tree) nextRegex(at, rank int32) int32 {
 	best := int32(-1)
 	for ; at != noNode; at = t.nodes[at].upRegex {
-		i := t.atRank(t.nodes[at].regex, rank)
+		i := t.atRank(t.nodes[at].regex(), rank)
 		if i >= 0 && (best < 0 || t.entries[i].rank < t.entries[best].rank) {
 			best = i
 		}
