@@ -112,7 +112,7 @@ type HashKey struct {
 
 // ConnectionPool bounds the connections kept to each endpoint.
 type ConnectionPool struct {
-	// MaxIdle is how many unused connections are kept per endpoint. Default: 128.
+	// MaxIdle is how many unused connections are kept per endpoint. Default: 1024.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100000

@@ -86,7 +86,7 @@ func pool(p *v1alpha1.ConnectionPool) ir.Pool {
 	out.MaxRequests = int(deref(p.MaxRequests, 0))
 	out.KeepAlive = duration(p.KeepAlive, out.KeepAlive)
 	out.HeaderBytes = int(deref(p.HeaderBytes, int32(out.HeaderBytes)))
-	out.DisablePooling = deref(p.Disabled, false)
+	out.DisablePooling = deref(p.Disabled, false) || out.MaxIdle == 0
 	return out
 }
 

@@ -46,7 +46,7 @@ const (
 )
 
 func defaultPool() ir.Pool {
-	return ir.Pool{MaxIdle: 128, IdleTimeout: time.Minute, KeepAlive: 15 * time.Second, HeaderBytes: 64 << 10}
+	return ir.Pool{MaxIdle: 1024, IdleTimeout: time.Minute, KeepAlive: 15 * time.Second, HeaderBytes: 64 << 10}
 }
 
 // The following apply once a policy asks for the feature.

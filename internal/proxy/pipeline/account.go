@@ -63,9 +63,10 @@ func (x *Exchange) log(d time.Duration) {
 	x.p.AccessLog.Log(e)
 }
 
-// done ends a try: for the cluster's own state and for its metrics.
+// done ends a try: for the cluster's own state and for its metrics. The clock
+// was read when it ended.
 func (x *Exchange) done(c *upstream.Cluster, o upstream.Outcome, reason filter.Reason) {
-	o.Now, o.Started = x.tick(), x.upstreamAt
+	o.Now, o.Started = x.clock, x.upstreamAt
 	c.Done(x.endpoint, o)
 	x.trying = false
 	x.endedAt = x.clock

@@ -40,6 +40,7 @@ func (x *Exchange) contain() {
 func (x *Exchange) abandonTry(c *upstream.Cluster) {
 	x.dropConn()
 	if x.trying {
+		x.tick()
 		x.done(c, upstream.Outcome{Kind: upstream.Cancelled}, filter.InternalError)
 	}
 	if x.retried {

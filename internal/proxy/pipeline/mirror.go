@@ -134,6 +134,7 @@ func (x *Exchange) startMirror(m *snapshot.Mirror) {
 		defer mirroring.leave()
 		copied.run(mirroring)
 	}()
+	x.Down.Task().Share()
 }
 
 func sampled(m *ir.Mirror) bool {

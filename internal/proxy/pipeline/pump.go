@@ -50,9 +50,11 @@ func (p *pump) start(x *Exchange, s *http1.Stream) error {
 			down.BindRead(nil)
 		}
 		go p.run()
+		x.Down.Task().Share()
 		return nil
 	}
 	p.changed.Broadcast()
+	x.Down.Task().Share()
 	return nil
 }
 

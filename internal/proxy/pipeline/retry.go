@@ -142,8 +142,9 @@ func (x *Exchange) returnConn(c *upstream.Cluster, o upstream.Outcome) {
 		return
 	}
 	conn.SetWatch(nil)
+	now := x.tick()
 	if x.pump.complete() && x.up.Reusable() {
-		x.endpoint.PutAt(conn, x.tick())
+		x.endpoint.PutAt(conn, now)
 	} else {
 		x.cutUpload(conn)
 		x.endpoint.Drop(conn)

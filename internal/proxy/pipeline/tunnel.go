@@ -17,6 +17,7 @@ func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 		// In the middle of the request's body nobody could tell where the other
 		// protocol begins.
 		x.dropConn()
+		x.tick()
 		x.done(c, upstream.Outcome{Kind: upstream.Reset}, filter.UpstreamProtocolError)
 		x.Resp.Reset()
 		x.Fail(502, filter.UpstreamProtocolError, "the backend switched protocols without being asked, to another, or too early")
@@ -30,6 +31,7 @@ func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 	}
 	x.endpoint.Drop(up)
 	x.up.End()
+	x.tick()
 	x.done(c, o, filter.ReasonNone)
 }
 

@@ -56,6 +56,8 @@ type Loop struct {
 	events [batchSize]syscall.EpollEvent
 	count  int  // of the last batch
 	many   bool // it had more than one: traffic is dense
+	woke   bool // tasks have started or woken goroutines
+	rests  int  // since goroutines were last given the processor
 	ready  queue
 	idle   []*Task // coroutines without work
 	fired  []*side // scratch
@@ -204,7 +206,7 @@ func (l *Loop) resume(t *Task) bool {
 	case opYield:
 		l.ready.push(work{task: t})
 	case opDetach:
-		t.attached = false
+		t.attached, l.woke = false, true
 		go t.drive(opYield)
 	case opIdle:
 		if s := t.sock; s.settle() {
@@ -226,8 +228,7 @@ func (l *Loop) await() {
 	if l.many && l.poll(0) {
 		return
 	}
-	// Goroutines that tasks have woken run now or not before the wait is over.
-	runtime.Gosched()
+	l.share()
 	if !l.rest() {
 		return
 	}
@@ -235,6 +236,16 @@ func (l *Loop) await() {
 		l.parkUntil()
 	}
 	l.resting.Store(false)
+}
+
+// share lets goroutines run before a wait that keeps the processor from them:
+// those that tasks have woken, and now and then whoever else may be waiting.
+func (l *Loop) share() {
+	const often = 8
+	if l.rests++; l.woke || l.rests >= often {
+		l.woke, l.rests = false, 0
+		runtime.Gosched()
+	}
 }
 
 // rest announces that the loop will wait; it is false if there is work after all.

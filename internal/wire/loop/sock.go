@@ -159,22 +159,20 @@ func (s *Sock) do(sd *side, f func(fd uintptr) bool) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	defer s.end()
 	if sd.waiter.Load() == ready {
 		sd.waiter.CompareAndSwap(ready, nil)
 	}
+	var err error
 	if sd.expired.Load() {
-		return os.ErrDeadlineExceeded
-	}
-	if sd.task != nil {
+		err = os.ErrDeadlineExceeded
+	} else if sd.task != nil {
 		sd.task.step()
 	}
-	for !f(uintptr(s.fd)) {
-		if err := s.await(sd); err != nil {
-			return err
-		}
+	for err == nil && !f(uintptr(s.fd)) {
+		err = s.await(sd)
 	}
-	return nil
+	s.end()
+	return err
 }
 
 // await waits until the side is ready.
@@ -245,6 +243,9 @@ func (s *Sock) wake(sd *side, l *Loop) {
 		switch {
 		case w.bell != nil:
 			w.bell <- struct{}{}
+			if l != nil {
+				l.woke = true
+			}
 		case w == idle:
 			s.loop.Load().give(work{sock: s}, l)
 		default:

@@ -87,8 +87,13 @@ func (t *Task) Detach() {
 	}
 }
 
-// Loop is the loop that the task belongs to.
-func (t *Task) Loop() *Loop { return t.loop }
+// Share is called after the task has started or woken a goroutine that ought to
+// run soon, beside it.
+func (t *Task) Share() {
+	if t != nil && t.attached {
+		t.loop.woke = true
+	}
+}
 
 // wait sets the task aside until the side is ready, closed or out of time.
 func (t *Task) wait(s *Sock, sd *side) {

@@ -22,14 +22,14 @@ type Rules struct {
 	Off         bool
 }
 
-// NewRules fills in 256 idle connections per endpoint and 60 s of idleness.
+// NewRules fills in 1024 idle connections per endpoint and 60 s of idleness.
 func NewRules(p ir.Pool) Rules {
 	r := Rules{
 		MaxIdle: p.MaxIdle, IdleTimeout: p.IdleTimeout, MaxLifetime: p.MaxLifetime,
 		MaxRequests: p.MaxRequests, KeepAlive: p.KeepAlive, Off: p.DisablePooling,
 	}
 	if r.MaxIdle <= 0 {
-		r.MaxIdle = 256
+		r.MaxIdle = 1024
 	}
 	if r.IdleTimeout <= 0 {
 		r.IdleTimeout = 60 * time.Second
