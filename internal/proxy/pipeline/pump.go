@@ -7,14 +7,18 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/loop"
 )
 
-// pump sends a request body that has not arrived whole, beside the goroutine
-// that waits for the response. It belongs to the exchange and outlives its
-// tries: each try gets what was kept so far and then what comes. Only the pump
-// reads the body while it runs.
+// pump sends a request body that has not arrived whole, beside the task that
+// waits for the response: on a task of its own, or a goroutine where there are
+// no tasks. It belongs to the exchange and outlives its tries: each try gets
+// what was kept so far and then what comes. Only the pump reads the body while
+// it runs.
 type pump struct {
 	x *Exchange
+	// task is what the pump runs on; nil before it has begun. Guarded by mu.
+	task *loop.Task
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -30,7 +34,7 @@ type pump struct {
 // start hands the body to a try whose head was sent, and starts the goroutine
 // on the first call. It replays what earlier tries have sent.
 func (p *pump) start(x *Exchange, s *http1.Stream) error {
-	p.lock(x)
+	p.lock(x.Down.Task())
 	defer p.mu.Unlock()
 	if p.changed.L == nil {
 		p.changed.L = &p.mu
@@ -42,30 +46,50 @@ func (p *pump) start(x *Exchange, s *http1.Stream) error {
 		}
 	}
 	p.target = s
-	s.Conn().BindWrite(nil)
-	if !p.running {
-		p.x, p.running, p.stopped = x, true, false
-		x.Down.BeginBody()
-		if down := x.Down.Conn(); down != nil {
-			down.BindRead(nil)
-		}
-		go p.run()
+	s.Conn().BindWrite(p.task)
+	if p.running {
+		p.changed.Broadcast()
 		x.Down.Task().Share()
 		return nil
 	}
-	p.changed.Broadcast()
-	x.Down.Task().Share()
+	p.x, p.running, p.stopped, p.task = x, true, false, nil
+	x.Down.BeginBody()
+	if t := x.Down.Task(); t != nil {
+		t.Go(p)
+	} else {
+		go p.run()
+	}
 	return nil
+}
+
+// Resume runs the pump on a task.
+func (p *pump) Resume(t *loop.Task) (idle bool) {
+	p.lock(t)
+	p.task = t
+	if p.target != nil {
+		p.target.Conn().BindWrite(t)
+	}
+	if down := p.x.Down.Conn(); down != nil {
+		down.BindRead(t)
+	}
+	p.mu.Unlock()
+	p.run()
+	return false
 }
 
 func (p *pump) run() {
 	b := &p.x.body
 	for {
 		piece, err := b.next()
-		p.mu.Lock()
+		p.lock(p.task)
 		if err != nil && err != io.EOF {
 			p.fail()
 			return
+		}
+		if p.target == nil && !p.stopped {
+			p.mu.Unlock()
+			p.task.Detach()
+			p.mu.Lock()
 		}
 		for p.target == nil && !p.stopped {
 			p.changed.Wait()
@@ -79,10 +103,10 @@ func (p *pump) run() {
 		p.x.mirrors.feed(piece, ended)
 		p.target.Conn().SetWriteBy(p.x.streamDeadline(now()))
 		if p.target.SendBody(piece, ended, b.trailer(p.x)) != nil {
-			// The goroutine that reads the response sees why.
-			p.target = nil
+			p.leave() // who reads the response sees why
 		}
 		if ended {
+			p.leave()
 			p.ended.Store(true)
 			p.finish()
 			return
@@ -101,15 +125,23 @@ func (p *pump) fail() {
 
 // finish is called with mu held, and releases it.
 func (p *pump) finish() {
+	p.leave()
 	p.running = false
-	p.target = nil
 	p.changed.Broadcast()
 	p.mu.Unlock()
 }
 
+// leave gives the writing side of the try's connection back to the exchange.
+func (p *pump) leave() {
+	if p.target != nil {
+		p.target.Conn().BindWrite(p.x.Down.Task())
+		p.target = nil
+	}
+}
+
 // detach takes the body away from a try whose connection was closed.
 func (p *pump) detach(x *Exchange) {
-	p.lock(x)
+	p.lock(x.Down.Task())
 	p.target = nil
 	p.mu.Unlock()
 }
@@ -121,7 +153,7 @@ func (p *pump) stop() {
 	if p.x == nil {
 		return
 	}
-	p.lock(p.x)
+	p.lock(p.x.Down.Task())
 	if p.running {
 		x := p.x
 		p.mu.Unlock()
@@ -141,10 +173,11 @@ func (p *pump) stop() {
 	p.mu.Unlock()
 }
 
-// lock is for the exchange's task. The pump holds the lock while it writes.
-func (p *pump) lock(x *Exchange) {
+// lock takes mu on task t. The pump holds it while it writes, and so may wait
+// for the very loop that t would hold up.
+func (p *pump) lock(t *loop.Task) {
 	if !p.mu.TryLock() {
-		x.Down.Task().Detach()
+		t.Detach()
 		p.mu.Lock()
 	}
 }
@@ -155,7 +188,7 @@ func (p *pump) complete() bool { return p.x == nil || p.ended.Load() }
 // failure is why the body could not be read, if that happened. The caller has
 // closed the try's connection.
 func (p *pump) failure(x *Exchange) error {
-	p.lock(x)
+	p.lock(x.Down.Task())
 	defer p.mu.Unlock()
 	return x.body.err
 }

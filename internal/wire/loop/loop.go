@@ -76,10 +76,12 @@ type Loop struct {
 	first  int64  // guarded by mu: the time up to which the loop would rest
 }
 
-// work is a task to go on with, or a socket whose handler is to be called.
+// work is a task to go on with, a socket whose handler is to be called, or a
+// handler alone.
 type work struct {
-	task *Task
-	sock *Sock
+	task    *Task
+	sock    *Sock
+	handler Handler
 }
 
 func newLoop(g *Group) (*Loop, error) {
@@ -132,7 +134,7 @@ func (l *Loop) run() {
 		for n := l.ready.len(); n > 0; n-- {
 			w := l.ready.pop()
 			if w.task == nil {
-				w.task = l.newTask(w.sock)
+				w.task = l.newTask(w)
 			}
 			if !l.resume(w.task) {
 				return
@@ -321,15 +323,18 @@ func (l *Loop) ring() {
 	}
 }
 
-func (l *Loop) newTask(s *Sock) *Task {
+func (l *Loop) newTask(w work) *Task {
+	if w.sock != nil {
+		w.handler = w.sock.handler
+	}
 	if n := len(l.idle); n > 0 {
 		t := l.idle[n-1]
 		l.idle[n-1] = nil
 		l.idle = l.idle[:n-1]
-		t.sock, t.handler = s, s.handler
+		t.sock, t.handler = w.sock, w.handler
 		return t
 	}
-	return newTask(l, s)
+	return newTask(l, w)
 }
 
 func (l *Loop) retire(t *Task) {

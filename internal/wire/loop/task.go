@@ -51,8 +51,8 @@ type Task struct {
 	bell chan struct{}
 }
 
-func newTask(l *Loop, s *Sock) *Task {
-	t := &Task{loop: l, sock: s, handler: s.handler}
+func newTask(l *Loop, w work) *Task {
+	t := &Task{loop: l, sock: w.sock, handler: w.handler}
 	t.next, t.stop = iter.Pull(t.body)
 	return t
 }
@@ -84,6 +84,17 @@ func (t *Task) body(yield func(op) bool) {
 func (t *Task) Detach() {
 	if t != nil && t.attached {
 		t.yield(opDetach)
+	}
+}
+
+// Go lets a further task of the same loop run h, whose Resume returns false. The
+// two never run at the same time unless one of them is detached.
+func (t *Task) Go(h Handler) {
+	w := work{handler: h}
+	if t.attached {
+		t.loop.ready.push(w)
+	} else {
+		t.loop.post(w)
 	}
 }
 
