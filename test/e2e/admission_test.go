@@ -3,6 +3,7 @@ package e2e
 import (
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -75,43 +76,70 @@ admission:
 	}
 }
 
-// A backend that does at most eight things at once gets slower with more. The
-// limit finds that out: requests wait here rather than there, and latency
-// stays near its best.
-func TestAdmissionAdapts(t *testing.T) {
-	t.Parallel()
-	const workers, work = 8, 4 * time.Millisecond
-	slots := make(chan struct{}, workers)
+// overload offers a backend that does four things at once, 20 ms each, three
+// times what it can do, for a second and a half, and returns how long those
+// took that were served, sorted, and how many were refused.
+func overload(t *testing.T, policy string) (served []time.Duration, refused int) {
+	t.Helper()
+	const capacity, work, length = 4, 20 * time.Millisecond, 1500 * time.Millisecond
+	slots := make(chan struct{}, capacity)
 	app := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		slots <- struct{}{}
+		select {
+		case slots <- struct{}{}:
+		case <-r.Context().Done():
+			return
+		}
 		defer func() { <-slots }()
 		hold(r, work)
 		io.WriteString(w, "ok")
 	})
-	g := serveYAML(t, edge(`
-admission: {minConcurrency: 2, maxConcurrency: 500, initialConcurrency: 8, maxQueue: 4, queueTimeout: 20ms}
-`, app.addr))
+	g := serveYAML(t, edge(policy, app.addr))
+	const every = work / capacity / 3 // open loop: who comes does not ask how busy it is
+	tick := time.NewTicker(3 * every)
+	defer tick.Stop()
 	var mu sync.Mutex
-	var ok, refused int
-	var slowest time.Duration
-	g.parallel(3000, 64, func(i int) {
-		begun := time.Now()
-		resp, _, err := g.do(g.request("GET", "/", nil))
-		d := time.Since(begun)
-		mu.Lock()
-		defer mu.Unlock()
-		switch {
-		case err != nil:
-			t.Error(err)
-		case resp.StatusCode == 200:
-			ok++
-			slowest = max(slowest, d)
-		default:
-			refused++
+	var clients sync.WaitGroup
+	for offered := 0; offered < int(length/every); offered += 3 {
+		<-tick.C
+		for range 3 {
+			clients.Go(func() {
+				begun := time.Now()
+				resp, _, err := g.do(g.request("GET", "/", nil))
+				took := time.Since(begun)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err != nil:
+					t.Error(err)
+				case resp.StatusCode == 200:
+					served = append(served, took)
+				default:
+					refused++
+				}
+			})
 		}
-	})
-	if ok < 100 || refused == 0 {
-		t.Errorf("%d served, %d refused", ok, refused)
 	}
-	t.Logf("%d served, %d refused, slowest %v", ok, refused, slowest)
+	clients.Wait()
+	slices.Sort(served)
+	return served, refused
+}
+
+// Under three times what a backend can do, requests that are let in stay about
+// as fast as they can be, and the backend stays busy. Without the limit they
+// wait in the backend, the longer the longer it lasts.
+func TestAdmissionBoundsLatencyUnderOverload(t *testing.T) {
+	p99 := func(d []time.Duration) time.Duration { return d[len(d)*99/100] }
+	with, refused := overload(t, "admission: {initialConcurrency: 16, maxQueue: 16, queueTimeout: 50ms}")
+	without, none := overload(t, "")
+	t.Logf("with: %d served, %d refused, p50 %v, p99 %v", len(with), refused, with[len(with)/2], p99(with))
+	t.Logf("without: %d served, %d refused, p50 %v, p99 %v", len(without), none, without[len(without)/2], p99(without))
+	if none != 0 || p99(without) < time.Second {
+		t.Errorf("there was no overload: p99 %v without admission control, %d refused", p99(without), none)
+	}
+	if p99(with) > 400*time.Millisecond || p99(with) > p99(without)/3 {
+		t.Errorf("p99 of admitted requests is %v, %v without admission control", p99(with), p99(without))
+	}
+	if least := 1500 / 5 * 6 / 10; len(with) < least {
+		t.Errorf("%d were served, of 300 that could be", len(with))
+	}
 }

@@ -9,7 +9,9 @@ import (
 func applySettings(cl *ir.Cluster, spec *v1alpha1.TrafficPolicySpec) {
 	cl.ConnectTimeout = defaultConnectTimeout
 	if t := spec.Timeouts; t != nil {
-		cl.ConnectTimeout = duration(t.Connect, defaultConnectTimeout)
+		if cl.ConnectTimeout = duration(t.Connect, defaultConnectTimeout); cl.ConnectTimeout == 0 {
+			cl.ConnectTimeout = noConnectTimeout
+		}
 	}
 	cl.Balance = balance(spec.LoadBalancer)
 	cl.Pool = pool(spec.ConnectionPool)

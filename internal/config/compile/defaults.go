@@ -18,7 +18,11 @@ func defaultTimeouts() ir.Timeouts {
 	return ir.Timeouts{Idle: 5 * time.Minute}
 }
 
-const defaultConnectTimeout = 5 * time.Second
+const (
+	defaultConnectTimeout = 5 * time.Second
+	// noConnectTimeout stands for no limit: the kernel gives up long before.
+	noConnectTimeout = 24 * time.Hour
+)
 
 // defaultRetry: one more try when no response was begun.
 func defaultRetry() ir.Retry {

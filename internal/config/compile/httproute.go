@@ -263,6 +263,7 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 	out.Policy = s.rulePolicy(merged, rule, id)
 	out.Policies = policyRefs(merged.winners)
 	s.noteOwnFields(merged, rule, id)
+	s.noteIdleFields(merged, resolved)
 
 	scope := filterScope{routeScope: s, ctx: ctx, chain: chain}
 	var broken string

@@ -105,8 +105,8 @@ func (j *ruleJudge) timeouts(field string) {
 		if why := judgeSession(s); why != "" {
 			j.add(field+".sessionPersistence", "InvalidValue", "", why, "")
 		}
-		if s.SessionName != nil && !isToken(*s.SessionName) {
-			j.add(field+".sessionPersistence.sessionName", "InvalidValue", "", fmt.Sprintf("%q is not a name", *s.SessionName), "")
+		if why := judgeSessionName(s); why != "" {
+			j.add(field+".sessionPersistence.sessionName", "InvalidValue", "", why, "")
 		}
 	}
 }

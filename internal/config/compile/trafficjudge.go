@@ -20,6 +20,13 @@ func judgeTraffic(spec *v1alpha1.TrafficPolicySpec) []fault {
 	j.durations(reflect.ValueOf(spec).Elem(), "spec")
 	j.exchange(spec)
 	j.cluster(spec)
+	j.positive(spec)
+	if spec.DirectResponse != nil {
+		j.direct(spec.DirectResponse)
+	}
+	if spec.Compression != nil {
+		j.mediaTypes(spec.Compression.ContentTypes)
+	}
 	if spec.Client != nil {
 		j.client(spec.Client)
 	}
@@ -119,6 +126,9 @@ func (j *trafficJudge) exchange(spec *v1alpha1.TrafficPolicySpec) {
 		if why := judgeSession(&s.SessionPersistence); why != "" {
 			j.add("sessionPersistence", why, "")
 		}
+		if why := judgeSessionName(&s.SessionPersistence); why != "" {
+			j.add("sessionPersistence.sessionName", why, "")
+		}
 	}
 }
 
@@ -144,6 +154,7 @@ func (j *trafficJudge) cluster(spec *v1alpha1.TrafficPolicySpec) {
 		j.add("healthCheck.tcp", "http and tcp exclude each other", "remove one of them")
 	}
 	if hc.HTTP != nil {
+		j.healthRequest(hc.HTTP)
 		for i, s := range hc.HTTP.Statuses {
 			if _, _, err := v1alpha1.StatusCodes(s); err != nil {
 				j.add(fmt.Sprintf("healthCheck.http.statuses[%d]", i), err.Error(), "")
@@ -165,6 +176,11 @@ func (j *trafficJudge) client(v *v1alpha1.Client) {
 		cidrs(f.TrustedProxies, "client.forwarded.trustedProxies")
 		if deref(f.TrustedHops, 0) > 0 && len(f.TrustedProxies) > 0 {
 			j.add("client.forwarded.trustedHops", "trustedHops and trustedProxies exclude each other", "remove one of them")
+		}
+	}
+	if r := v.RequestID; r != nil && r.Header != nil {
+		if why := freeName(string(*r.Header)); why != "" {
+			j.add("client.requestID.header", why, "")
 		}
 	}
 	if t := v.TLS; t != nil && deref(t.MinVersion, v1alpha1.TLS12) > deref(t.MaxVersion, v1alpha1.TLS13) {
