@@ -139,7 +139,7 @@ func (r *responder) times() int {
 func TestStapleIsKeptFresh(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "staple CA")
-	r := &responder{t: t, ca: ca, life: 4 * time.Second}
+	r := &responder{t: t, ca: ca, life: 3 * time.Second}
 	chain, key, _ := stapled(ca, "http://"+serve(t, r.ServeHTTP).addr, "a.example")
 	plain, plainKey := ca.issueAs(func(c *x509.Certificate) { c.OCSPServer = []string{"http://127.0.0.1:1"} }, "b.example")
 	port := ownPort(t)
