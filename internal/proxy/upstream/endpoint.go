@@ -78,7 +78,7 @@ func (e *Endpoint) ConnectWith(a *Ask) (conn *netx.Conn, reused bool, err error)
 	c := e.cluster
 	now := orNow(a.Now)
 	if !a.Fresh {
-		if conn := e.pop(now, a.Checked); conn != nil {
+		if conn := e.pop(now, a); conn != nil {
 			c.metrics.Reused()
 			return conn, true, nil
 		}
@@ -101,13 +101,13 @@ func (e *Endpoint) ConnectWith(a *Ask) (conn *netx.Conn, reused bool, err error)
 }
 
 // pop takes an idle connection that can still be used.
-func (e *Endpoint) pop(now int64, checked bool) *netx.Conn {
+func (e *Endpoint) pop(now int64, a *Ask) *netx.Conn {
 	for {
-		conn, ok := e.idle.Pop(&e.cluster.rules, now)
+		conn, ok := e.idle.PopFor(a.Task.Home(), &e.cluster.rules, now)
 		if conn == nil {
 			return nil
 		}
-		if ok && !conn.Ended() && !(checked && conn.Stale()) {
+		if ok && !conn.Ended() && !(a.Checked && conn.Stale()) {
 			conn.Life.Uses++
 			return conn
 		}

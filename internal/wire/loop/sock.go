@@ -112,6 +112,9 @@ func (s *Sock) BindRead(t *Task) { s.rd.task = t }
 // BindWrite is Bind for the writing side.
 func (s *Sock) BindWrite(t *Task) { s.wr.task = t }
 
+// Home is the loop that watches the socket.
+func (s *Sock) Home() *Loop { return s.loop.Load() }
+
 // move lets another loop watch the socket. It stays with the old one if it
 // cannot be moved: that one's events are as good.
 func (s *Sock) move(to *Loop) {

@@ -87,6 +87,14 @@ func (t *Task) Detach() {
 	}
 }
 
+// Home is the loop that the task belongs to, nil for an ordinary goroutine.
+func (t *Task) Home() *Loop {
+	if t == nil {
+		return nil
+	}
+	return t.loop
+}
+
 // Go lets a further task of the same loop run h, whose Resume returns false. The
 // two never run at the same time unless one of them is detached.
 func (t *Task) Go(h Handler) {

@@ -42,6 +42,14 @@ func (c *Conn) BindWrite(t *loop.Task) {
 	}
 }
 
+// Home is the loop that watches the connection, nil without one.
+func (c *Conn) Home() *loop.Loop {
+	if c.sock == nil {
+		return nil
+	}
+	return c.sock.Home()
+}
+
 // Ended reports that the peer is known to have closed its side or to have reset
 // the connection. It asks nobody and so may not know yet; see Gone.
 func (c *Conn) Ended() bool { return c.sock != nil && c.sock.HungUp() }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -54,7 +55,12 @@ type Stack struct {
 type entry struct {
 	conn  *netx.Conn
 	since int64
+	home  *loop.Loop
 }
+
+// near is how many of the youngest connections are looked at for one that the
+// caller's loop has: another one would have to be moved.
+const near = 16
 
 // Push keeps c, unless the rules or a closed or full stack say no.
 func (s *Stack) Push(r *Rules, c *netx.Conn, now int64) bool {
@@ -66,20 +72,31 @@ func (s *Stack) Push(r *Rules, c *netx.Conn, now int64) bool {
 	if s.closed || len(s.idle) >= r.MaxIdle {
 		return false
 	}
-	s.idle = append(s.idle, entry{c, now})
+	s.idle = append(s.idle, entry{c, now, c.Home()})
 	return true
 }
 
 // Pop returns the connection that was idle for the shortest time, or nil. An
 // expired one may be returned with ok false: the caller closes it and asks again.
-func (s *Stack) Pop(r *Rules, now int64) (c *netx.Conn, ok bool) {
+func (s *Stack) Pop(r *Rules, now int64) (c *netx.Conn, ok bool) { return s.PopFor(nil, r, now) }
+
+// PopFor is Pop for a task of the given loop, whose connections come first.
+func (s *Stack) PopFor(home *loop.Loop, r *Rules, now int64) (c *netx.Conn, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.idle)
 	if n == 0 {
 		return nil, false
 	}
-	e := s.idle[n-1]
+	at := n - 1
+	for i := n - 1; home != nil && i >= max(0, n-near); i-- {
+		if s.idle[i].home == home {
+			at = i
+			break
+		}
+	}
+	e := s.idle[at]
+	copy(s.idle[at:], s.idle[at+1:])
 	s.idle[n-1] = entry{}
 	s.idle = s.idle[:n-1]
 	return e.conn, now-e.since < int64(r.IdleTimeout) && r.keeps(e.conn, now)
