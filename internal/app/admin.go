@@ -117,14 +117,22 @@ func sortedKeys[V any](m map[store.Key]V) []store.Key {
 }
 
 func objectStatus(o status.Object) adminapi.ObjectStatus {
-	out := adminapi.ObjectStatus{Object: o.Key.String(), Place: placeOf(o.Position), Conditions: []adminapi.Condition{}}
+	out := adminapi.ObjectStatus{
+		Object: o.Key.String(), Place: placeOf(o.Position), Addresses: o.Addresses,
+		AttachedListenerSets: o.AttachedListenerSets, Conditions: []adminapi.Condition{},
+	}
 	add := func(of string, list []status.Condition) {
 		for _, c := range list {
-			out.Conditions = append(out.Conditions, adminapi.Condition{Of: of, Type: c.Type, Status: string(c.Status), Reason: c.Reason, Message: c.Message})
+			out.Conditions = append(out.Conditions, adminapi.Condition{
+				Of: of, Type: c.Type, Status: string(c.Status), Reason: c.Reason, Message: c.Message, ObservedGeneration: c.Generation,
+			})
 		}
 	}
 	add("", o.Conditions)
 	for _, l := range o.Listeners {
+		out.Sections = append(out.Sections, adminapi.SectionStatus{
+			Name: l.Name, SupportedKinds: append([]string{}, l.SupportedKinds...), AttachedRoutes: l.AttachedRoutes,
+		})
 		add("listener "+l.Name, l.Conditions)
 	}
 	for _, list := range [][]status.Relation{o.Parents, o.Ancestors} {

@@ -136,7 +136,7 @@ func renderStatuses(list []status.Object) map[string]any {
 			}
 		}
 		for _, p := range o.Parents {
-			m["parent "+p.Ref.String()+port(p.Ref.Port)] = conditions(p.Conditions)
+			m["parent "+p.Ref.String()] = conditions(p.Conditions)
 		}
 		for _, p := range o.Ancestors {
 			m["ancestor "+p.Ref.String()] = conditions(p.Conditions)
@@ -150,13 +150,6 @@ func renderStatuses(list []status.Object) map[string]any {
 		out[o.Key.String()] = m
 	}
 	return out
-}
-
-func port(p int32) string {
-	if p == 0 {
-		return ""
-	}
-	return fmt.Sprintf(":%d", p)
 }
 
 // withoutDefaults removes what a configuration without any policy has.

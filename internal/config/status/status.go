@@ -8,6 +8,8 @@
 package status
 
 import (
+	"strconv"
+
 	"github.com/gridway/gridway/internal/config/store"
 )
 
@@ -69,7 +71,8 @@ type Reference struct {
 	Port        int32  `json:"port,omitempty"`
 }
 
-// String returns "Kind/namespace/name", with "/section" when there is one.
+// String returns "Kind/namespace/name", with "/section" and ":port" where the
+// reference has them.
 func (r Reference) String() string {
 	s := r.Kind + "/"
 	if r.Namespace != "" {
@@ -78,6 +81,9 @@ func (r Reference) String() string {
 	s += r.Name
 	if r.SectionName != "" {
 		s += "/" + r.SectionName
+	}
+	if r.Port != 0 {
+		s += ":" + strconv.Itoa(int(r.Port))
 	}
 	return s
 }

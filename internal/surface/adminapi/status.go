@@ -98,21 +98,39 @@ type ListenerStatus struct {
 
 // ObjectStatus is what became of one object.
 type ObjectStatus struct {
-	Object     string      `json:"object"`
-	Place      Place       `json:"place,omitzero"`
-	Conditions []Condition `json:"conditions"`
+	Object string `json:"object"`
+	Place  Place  `json:"place,omitzero"`
+	// Addresses that a Gateway is bound to.
+	Addresses []string `json:"addresses,omitempty"`
+	// Sections are the listeners of a Gateway or a ListenerSet.
+	Sections []SectionStatus `json:"sections,omitempty"`
+	// AttachedListenerSets counts the accepted ListenerSets of a Gateway.
+	AttachedListenerSets int         `json:"attachedListenerSets,omitempty"`
+	Conditions           []Condition `json:"conditions"`
+}
+
+// SectionStatus is what a listener of a Gateway or a ListenerSet serves.
+type SectionStatus struct {
+	Name string `json:"name"`
+	// SupportedKinds are the kinds of routes that may attach: "gateway.networking.k8s.io/HTTPRoute".
+	SupportedKinds []string `json:"supportedKinds"`
+	AttachedRoutes int      `json:"attachedRoutes"`
 }
 
 // Condition is one aspect of an object's state, with the types and reasons of
 // the Gateway API.
 type Condition struct {
 	// Of is empty for the object itself, or the listener, parent or ancestor
-	// that the condition is about: "listener http", "Gateway/default/edge".
+	// that the condition is about: "listener http", "Gateway/default/edge",
+	// "Gateway/default/edge/https:8443" with section and port of the parentRef.
 	Of      string `json:"of,omitempty"`
 	Type    string `json:"type"`
 	Status  string `json:"status"` // True, False or Unknown
 	Reason  string `json:"reason"`
 	Message string `json:"message,omitempty"`
+	// ObservedGeneration is metadata.generation of the version that the
+	// condition speaks of, where the object has one.
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 }
 
 // Object is one object of the configuration as the user wrote it.

@@ -24,7 +24,17 @@ type found struct {
 	// missing are given paths that are not there.
 	missing []string
 	errs    []pathError
+
+	hasDir map[string]bool
+	full   bool
 }
+
+// A search ends at these bounds: whoever gives "/" or a home folder is told so
+// at once. Each folder is watched, which the system allows for thousands only.
+const (
+	maxDirs  = 10_000
+	maxFiles = 200_000
+)
 
 type pathError struct {
 	path string
@@ -56,7 +66,12 @@ func find(paths []string) found {
 			if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
 				f.addDir(filepath.Dir(path)) // the link itself may be changed
 			}
-			f.walk(path, seen, nil)
+			if f.walk(path, seen, nil); f.full {
+				f.errs = append(f.errs, pathError{path, fmt.Errorf(
+					"more than %d folders or %d files: give the folder that holds the configuration", maxDirs, maxFiles,
+				)})
+				return f
+			}
 		default:
 			f.add(seen, path)
 			f.addDir(filepath.Dir(path))
@@ -90,14 +105,20 @@ func (f *found) add(seen map[string]bool, file string) {
 }
 
 func (f *found) addDir(dir string) {
-	if !slices.Contains(f.dirs, dir) {
-		f.dirs = append(f.dirs, dir)
+	if f.hasDir[dir] {
+		return
 	}
+	if f.hasDir == nil {
+		f.hasDir = map[string]bool{}
+	}
+	f.hasDir[dir] = true
+	f.dirs = append(f.dirs, dir)
 }
 
 // walk reads a folder. Symbolic links are followed: Kubernetes mounts
 // ConfigMaps as links through a hidden folder, ..data. A folder that is its
-// own ancestor through a link is left out.
+// own ancestor through a link is left out, and so are pipes, sockets and
+// devices: reading them could wait for ever.
 func (f *found) walk(dir string, seen map[string]bool, ancestors []fs.FileInfo) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -111,6 +132,9 @@ func (f *found) walk(dir string, seen map[string]bool, ancestors []fs.FileInfo) 
 	}
 	f.addDir(dir)
 	f.folders[dir] = true
+	if f.full = f.full || len(f.dirs) > maxDirs || len(f.files) > maxFiles; f.full {
+		return
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		f.errs = append(f.errs, pathError{dir, err})
@@ -122,21 +146,23 @@ func (f *found) walk(dir string, seen map[string]bool, ancestors []fs.FileInfo) 
 		if isHidden(e.Name()) {
 			continue
 		}
-		isDir := e.IsDir()
+		mode := e.Type()
 		if e.Type()&fs.ModeSymlink != 0 {
 			target, err := os.Stat(path)
 			if err != nil {
 				continue // a dangling link is a file that is not there
 			}
-			isDir = target.IsDir()
-			if !isDir && isConfigName(e.Name()) {
+			mode = target.Mode()
+			if mode.IsRegular() && isConfigName(e.Name()) {
 				f.addTarget(path)
 			}
 		}
 		switch {
-		case isDir:
-			f.walk(path, seen, ancestors)
-		case isConfigName(e.Name()):
+		case mode.IsDir():
+			if f.walk(path, seen, ancestors); f.full {
+				return
+			}
+		case mode.IsRegular() && isConfigName(e.Name()):
 			f.add(seen, path)
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/gridway/gridway/internal/config/source/file"
@@ -189,4 +191,33 @@ func TestDuplicateObject(t *testing.T) {
 
 func portOf(o *store.Object) int {
 	return int(o.Value.(*gatewayv1.Gateway).Spec.Listeners[0].Port)
+}
+
+// TestLoadPassesOverPipes: nobody writes to the pipe, so that opening it would
+// wait for ever.
+func TestLoadPassesOverPipes(t *testing.T) {
+	dir := t.TempDir()
+	must(t, unix.Mkfifo(filepath.Join(dir, "pipe.yaml"), 0o600))
+	must(t, os.Symlink(filepath.Join(dir, "pipe.yaml"), filepath.Join(dir, "link.yaml")))
+	must(t, os.Symlink("/dev/zero", filepath.Join(dir, "zero.yaml")))
+	must(t, os.Symlink("nowhere", filepath.Join(dir, "dangling.yaml")))
+	write(t, filepath.Join(dir, "a.yaml"), named("a"))
+	set, problems, err := file.Load([]string{dir}, file.Options{})
+	if err != nil || len(problems) > 0 {
+		t.Fatalf("error %v, problems %v", err, problems)
+	}
+	if n := set.Len(); n != 1 {
+		t.Errorf("%d objects", n)
+	}
+}
+
+func TestLoadRefusesAForestOfFolders(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 10_001 {
+		must(t, os.Mkdir(filepath.Join(dir, strconv.Itoa(i)), 0o700))
+	}
+	_, _, err := file.Load([]string{dir}, file.Options{})
+	if err == nil || !strings.Contains(err.Error(), "give the folder that holds the configuration") {
+		t.Errorf("error %v", err)
+	}
 }
