@@ -136,6 +136,9 @@ func (c *compiler) finishListenerSets() {
 		}
 		if set.accepted.Status == status.False {
 			programmed.Status, programmed.Reason = status.False, string(gwv1.ListenerSetReasonInvalid)
+			if set.accepted.Reason == string(gwv1.ListenerSetReasonNotAllowed) {
+				programmed.Reason = set.accepted.Reason
+			}
 		}
 		st.Conditions = []status.Condition{set.accepted, programmed}
 		c.say(st)

@@ -110,13 +110,16 @@ func (c *compiler) backendTLSConditions(p *backendTLSPolicy, t target, generatio
 		Type: string(gwv1.BackendTLSPolicyConditionResolvedRefs), Status: status.True,
 		Reason: string(gwv1.BackendTLSPolicyReasonResolvedRefs), Generation: generation,
 	}
-	valid := 0
+	valid, kept := 0, 0 // kept: the last good content of what is not valid now
 	owner := p.object
 	for i, r := range p.spec.Validation.CACertificateRefs {
 		key := resolveKey(owner, &r.Group, "", &r.Kind, "ConfigMap", nil, r.Name)
 		pem, reason, message, remedy := c.caRef(owner, key)
-		if len(pem) > 0 {
+		switch {
+		case message == "":
 			valid++
+		case len(pem) > 0:
+			kept++
 		}
 		if message != "" {
 			c.reportOnce(problemAt(owner, fmt.Sprintf("spec.validation.caCertificateRefs[%d]", i), store.Warning, reason, message, remedy))
@@ -140,6 +143,9 @@ func (c *compiler) backendTLSConditions(p *backendTLSPolicy, t target, generatio
 	case len(p.spec.Validation.CACertificateRefs) > 0 && valid == 0:
 		accepted.Status, accepted.Reason = status.False, string(gwv1.BackendTLSPolicyReasonNoValidCACertificate)
 		accepted.Message = "none of the caCertificateRefs is valid"
+		if kept > 0 {
+			accepted.Message += "; the last good certificates serve"
+		}
 	}
 	return []status.Condition{accepted, resolved}
 }
