@@ -113,7 +113,7 @@ func (c *compiler) finishListenerSets() {
 		served, invalid := 0, ""
 		for _, s := range set.sections {
 			st.Listeners = append(st.Listeners, s.status())
-			if s.accepted.Status == status.False {
+			if s.accepted.Status == status.False || s.withoutCertificate() {
 				invalid += " " + string(s.spec.Name)
 			} else {
 				served++
@@ -121,7 +121,7 @@ func (c *compiler) finishListenerSets() {
 			c.warnIdle(s)
 		}
 		if invalid != "" {
-			set.accepted.Reason, set.accepted.Message = string(gwv1.ListenerSetReasonListenersNotValid), "listeners not accepted:"+invalid
+			set.accepted.Reason, set.accepted.Message = string(gwv1.ListenerSetReasonListenersNotValid), "listeners that are not valid:"+invalid
 			if served == 0 {
 				set.accepted.Status = status.False
 			}
@@ -136,7 +136,8 @@ func (c *compiler) finishListenerSets() {
 		}
 		if set.accepted.Status == status.False {
 			programmed.Status, programmed.Reason = status.False, string(gwv1.ListenerSetReasonInvalid)
-			if set.accepted.Reason == string(gwv1.ListenerSetReasonNotAllowed) {
+			switch gwv1.ListenerSetConditionReason(set.accepted.Reason) {
+			case gwv1.ListenerSetReasonNotAllowed, gwv1.ListenerSetReasonListenersNotValid:
 				programmed.Reason = set.accepted.Reason
 			}
 		}

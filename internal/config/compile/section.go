@@ -67,6 +67,13 @@ func (c *compiler) newSection(gw *gateway, owner *store.Object, i int, spec gwv1
 	return s
 }
 
+// withoutCertificate tells whether no handshake can succeed, because none of
+// the certificates that are named can be used.
+func (s *section) withoutCertificate() bool {
+	return s.spec.Protocol == gwv1.HTTPSProtocolType && s.resolved.Status == status.False &&
+		(s.tls == nil || len(s.tls.Certificates) == 0)
+}
+
 // refuse marks the section as one that is not programmed, and reports why.
 func (c *compiler) refuse(s *section, field, reason, message, remedy string) {
 	s.refused = true
@@ -160,6 +167,9 @@ func (s *section) conditions() []status.Condition {
 	}
 	if s.refused {
 		programmed.Status, programmed.Reason = status.False, string(gwv1.ListenerReasonInvalid)
+		if s.conflicted.Status == status.True {
+			programmed.Reason = s.conflicted.Reason
+		}
 	}
 	list := []status.Condition{s.accepted, s.resolved, s.conflicted, programmed}
 	if s.overlapping {
