@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -17,6 +18,9 @@ type Listener struct {
 	addr   net.Addr
 	taken  func(*Sock)
 	failed func(error) time.Duration
+	// burst is how many connections an event may bring. It grows while that many
+	// come, so that a crowd is let in at once, and one at a time costs one call.
+	burst atomic.Int32
 	// accepting is held for reading by who accepts.
 	accepting sync.RWMutex
 }
@@ -46,7 +50,8 @@ func (g *Group) Listen(ln *net.TCPListener, taken func(*Sock), failed func(error
 	s.rd.timer.side, s.wr.timer.side = &s.rd, &s.wr
 	s.loop.Store(g.loops[0])
 	l := &Listener{group: g, sock: s, addr: ln.Addr(), taken: taken, failed: failed}
-	s.accept = func() { l.Accept() }
+	l.burst.Store(1)
+	s.accept = l.acceptSome
 	if err := g.table.put(fd, s); err != nil {
 		syscall.Close(fd)
 		return nil, err
@@ -55,11 +60,24 @@ func (g *Group) Listen(ln *net.TCPListener, taken func(*Sock), failed func(error
 	return l, nil
 }
 
+// maxBurst bounds the connections that are accepted before others get a turn.
+const maxBurst = 64
+
 // Start begins to accept.
 func (l *Listener) Start() error { return l.watch(syscall.EPOLL_CTL_ADD) }
 
-// watch tells every loop. Each event brings one connection, and exclusive
-// events wake one loop.
+func (l *Listener) acceptSome() {
+	n := l.burst.Load()
+	for range n {
+		if !l.Accept() {
+			l.burst.Store(1)
+			return
+		}
+	}
+	l.burst.Store(min(2*n, maxBurst))
+}
+
+// watch tells every loop. Exclusive events wake one loop.
 func (l *Listener) watch(what int) error {
 	if err := l.sock.begin(); err != nil {
 		return err

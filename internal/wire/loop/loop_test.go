@@ -596,3 +596,24 @@ func TestSocketsMoveBetweenLoops(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A crowd of connections is let in, whatever else the loop has to do.
+func TestManyConnectionsAtOnce(t *testing.T) {
+	srv := serve(t, 1, echo)
+	var wg sync.WaitGroup
+	for range 300 {
+		wg.Go(func() {
+			c, err := net.Dial("tcp", srv.addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			if got, err := ask(c, "hello"); err != nil || got != "hello" {
+				t.Errorf("%q %v", got, err)
+			}
+		})
+	}
+	wg.Wait()
+}
