@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -50,12 +51,26 @@ func NewGroup(n int) (*Group, error) {
 		}
 		g.loops = append(g.loops, l)
 	}
+	g.makeRoom()
 	for _, l := range g.loops {
 		g.running.Add(1)
 		go l.run()
 	}
 	g.running.Go(g.watchOver)
 	return g, nil
+}
+
+// makeRoom lets the kernel's table of descriptors grow now. When it grows with
+// the connections, each doubling makes accept(2) wait for all processors, for
+// some ten milliseconds.
+func (g *Group) makeRoom() {
+	for room := 16 << 10; room >= 1<<10; room /= 2 {
+		fd, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(g.loops[0].bell), syscall.F_DUPFD_CLOEXEC, uintptr(room-1))
+		if errno == 0 {
+			_ = syscall.Close(int(fd))
+			return
+		}
+	}
 }
 
 // Close ends the loops and waits for them. Their sockets must be closed, and
