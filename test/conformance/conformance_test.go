@@ -87,6 +87,7 @@ func TestConformance(t *testing.T) {
 			AllowCRDsMismatch:    true, // there are no CRDs
 			DisableParallelTests: true,
 			TimeoutConfig:        timeouts(),
+			SkipTests:            []string{"ListenerSetProtocolConflict"}, // needs TCP listeners, which are not built yet
 			UsableNetworkAddresses: []gwv1.GatewaySpecAddress{
 				{Type: new(gwv1.IPAddressType), Value: "127.9.9.9"},
 			},

@@ -108,19 +108,31 @@ func (w *workloads) reconcile(ctx context.Context, c client.Client) error {
 	return nil
 }
 
-// volume writes the Secret that the Deployment mounts, if it mounts one.
+// volume writes the Secrets and ConfigMaps that the Deployment mounts.
 func (w *workloads) volume(ctx context.Context, c client.Client, d *appsv1.Deployment) (dir string, ready bool, err error) {
+	dir = w.t.TempDir()
 	for _, v := range d.Spec.Template.Spec.Volumes {
-		if v.Secret == nil {
-			continue
+		files := map[string][]byte{}
+		switch {
+		case v.Secret != nil:
+			var secret corev1.Secret
+			if err := c.Get(ctx, client.ObjectKey{Namespace: d.Namespace, Name: v.Secret.SecretName}, &secret); err != nil {
+				return "", false, client.IgnoreNotFound(err)
+			}
+			for _, item := range v.Secret.Items {
+				files[item.Path] = secret.Data[item.Key]
+			}
+		case v.ConfigMap != nil:
+			var cm corev1.ConfigMap
+			if err := c.Get(ctx, client.ObjectKey{Namespace: d.Namespace, Name: v.ConfigMap.Name}, &cm); err != nil {
+				return "", false, client.IgnoreNotFound(err)
+			}
+			for _, item := range v.ConfigMap.Items {
+				files[item.Path] = []byte(cm.Data[item.Key])
+			}
 		}
-		var secret corev1.Secret
-		if err := c.Get(ctx, client.ObjectKey{Namespace: d.Namespace, Name: v.Secret.SecretName}, &secret); err != nil {
-			return "", false, client.IgnoreNotFound(err)
-		}
-		dir = w.t.TempDir()
-		for _, item := range v.Secret.Items {
-			if err := os.WriteFile(filepath.Join(dir, item.Path), secret.Data[item.Key], 0o600); err != nil {
+		for name, data := range files {
+			if err := os.WriteFile(filepath.Join(dir, v.Name+"-"+name), data, 0o600); err != nil {
 				return "", false, err
 			}
 		}
@@ -130,7 +142,7 @@ func (w *workloads) volume(ctx context.Context, c client.Client, d *appsv1.Deplo
 
 func (w *workloads) startPod(ctx context.Context, c client.Client, d *appsv1.Deployment, n int, dir string) error {
 	p := &pod{
-		key:    client.ObjectKey{Namespace: d.Namespace, Name: fmt.Sprintf("%s-%d", d.Name, n)},
+		key:    client.ObjectKey{Namespace: d.Namespace, Name: fmt.Sprintf("%s-0-%d", d.Name, n)},
 		labels: d.Spec.Template.Labels, ports: map[int32]int32{},
 	}
 	cmd := exec.Command(w.echo)
@@ -147,8 +159,8 @@ func (w *workloads) startPod(ctx context.Context, c client.Client, d *appsv1.Dep
 		if e.Value == "" {
 			continue
 		}
-		if rest, ok := strings.CutPrefix(e.Value, "/etc/secret-volume/"); ok {
-			e.Value = filepath.Join(dir, rest)
+		if rest, ok := strings.CutPrefix(e.Value, "/etc/"); ok { // /etc/VOLUME/FILE
+			e.Value = filepath.Join(dir, strings.ReplaceAll(rest, "/", "-"))
 		}
 		cmd.Env = append(cmd.Env, e.Name+"="+e.Value)
 	}
