@@ -39,10 +39,16 @@ func (r *reader) assemble(g *generation, f found) {
 		a.unreadable(e.path, e.err)
 	}
 	for _, path := range f.missing {
-		g.snapshot.Problems = append(g.snapshot.Problems, store.Problem{
-			Severity: store.Warning, Code: "FileGone", Position: store.Position{File: path},
-			Message: "there is no such file or folder any more; its objects were taken away",
-		})
+		p := store.Problem{
+			Severity: store.Error, Code: "FileGone", Position: store.Position{File: path},
+			Message: "there is no such file or folder any more",
+			Remedy:  "put it back, or start Gridway without it",
+		}
+		if n := a.lastGoodBelow(path); n > 0 {
+			p.Remedy += "; until then " + kept(n)
+		}
+		g.errors++
+		g.snapshot.Problems = append(g.snapshot.Problems, p)
 	}
 	a.finish()
 	g.plain = len(g.snapshot.Problems) == 0
@@ -110,6 +116,17 @@ func (a *assembler) lastGoodOf(path string) int {
 	n := 0
 	for k, owner := range a.owner {
 		if owner == path && a.lastGood(k) {
+			n++
+		}
+	}
+	return n
+}
+
+// lastGoodBelow is lastGoodOf for a file or all files of a folder.
+func (a *assembler) lastGoodBelow(path string) int {
+	n := 0
+	for k, owner := range a.owner {
+		if (owner == path || strings.HasPrefix(owner, path+"/")) && a.lastGood(k) {
 			n++
 		}
 	}

@@ -186,14 +186,13 @@ func TestWatchPathGone(t *testing.T) {
 	write(t, filepath.Join(dir, "a.yaml"), named("a"))
 	_, snapshots := watch(t, file.Options{Poll: 10 * time.Millisecond}, dir)
 	must(t, os.Rename(dir, dir+".away"))
-	s := await(t, snapshots, "the folder to be gone", has())
-	if len(s.Problems) != 1 || s.Problems[0].Code != "FileGone" || s.Problems[0].Severity != store.Warning {
+	// A mount that was lost must not take the gateway with it.
+	s := await(t, snapshots, "the folder to be missed", func(s file.Snapshot) bool { return len(s.Problems) > 0 })
+	if len(s.Problems) != 1 || s.Problems[0].Code != "FileGone" || s.Problems[0].Severity != store.Error || !has("a")(s) {
 		t.Errorf("problems: %v", s.Problems)
 	}
 	must(t, os.Rename(dir+".away", dir))
-	if s = await(t, snapshots, "the folder to be back", has("a")); len(s.Problems) > 0 {
-		t.Errorf("problems: %v", s.Problems)
-	}
+	await(t, snapshots, "the folder to be back", func(s file.Snapshot) bool { return len(s.Problems) == 0 && has("a")(s) })
 }
 
 func TestWatchLastGood(t *testing.T) {
