@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -67,6 +68,11 @@ func (l *Limiter) configure(cfg *ir.Admission) {
 // and asks gone, if given, about every 100 ms whether waiting has become
 // pointless. If it returns true, Release must follow.
 func (l *Limiter) Acquire(priority int, by int64, gone func() bool) bool {
+	return l.AcquireOn(nil, priority, by, gone)
+}
+
+// AcquireOn is Acquire for a task of an event loop, which a wait detaches.
+func (l *Limiter) AcquireOn(t *loop.Task, priority int, by int64, gone func() bool) bool {
 	priority = min(max(priority, 0), priorities-1)
 	l.mu.Lock()
 	if l.inflight < l.law.limit() && l.queue.len == 0 {
@@ -87,6 +93,7 @@ func (l *Limiter) Acquire(priority int, by int64, gone func() bool) bool {
 	if by == 0 || by > limit {
 		by = limit
 	}
+	t.Detach()
 	return l.wait(w, by, gone)
 }
 

@@ -61,7 +61,7 @@ func (x *Exchange) admit() bool {
 			priority = int(v[0] - '0')
 		}
 	}
-	if !l.Acquire(priority, x.deadline, x.gone) {
+	if !l.AcquireOn(x.Down.Task(), priority, x.deadline, x.gone) {
 		x.Fail(503, filter.AdmissionDenied, "too many requests at once for what the backend can do; try again later")
 		return false
 	}
@@ -76,6 +76,7 @@ func (x *Exchange) release() {
 		return
 	}
 	x.limiter.held = nil
+	defer x.Down.Task().Share() // with who gets the place
 	if x.Flags.Has(filter.ClientGone) {
 		l.Cancel()
 		return

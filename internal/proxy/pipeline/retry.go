@@ -151,6 +151,9 @@ func (x *Exchange) returnConn(c *upstream.Cluster, o upstream.Outcome) {
 		x.pump.detach(x)
 	}
 	x.up.End()
+	if c.Crowded() {
+		x.Down.Task().Share()
+	}
 	x.done(c, o, reasonOf(o.Kind))
 }
 

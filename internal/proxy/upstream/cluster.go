@@ -108,6 +108,9 @@ func newCluster(s *Set, cfg *ir.Cluster, now int64) (*Cluster, error) {
 // Name is the cluster's name.
 func (c *Cluster) Name() string { return c.cfg.Load().Name }
 
+// Crowded tells whether exchanges wait in line for a connection.
+func (c *Cluster) Crowded() bool { return c.slots.Waiting() > 0 }
+
 // Config is the compiled cluster. Its Endpoints are those that the
 // configuration named, not later updates.
 func (c *Cluster) Config() *ir.Cluster { return c.cfg.Load() }
