@@ -24,6 +24,9 @@ func pair(t testing.TB) (a, b *netx.Conn) {
 
 func pairOn(t testing.TB, address string) (client, server *netx.Conn) {
 	t.Helper()
+	if onLoops(t, address) {
+		return loopPair(t)
+	}
 	ln, err := netx.Listen(context.Background(), address, netx.ListenOptions{})
 	if err != nil {
 		t.Fatal(err)
