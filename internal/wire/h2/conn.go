@@ -177,7 +177,11 @@ func (c *Conn) step(in []byte, ev *Event) (int, *Error) {
 		return c.readPreface(in)
 	}
 	if c.data.active {
-		return c.readData(in, ev), nil
+		// A frame without content ends without a byte, and what is behind it must
+		// not wait for more to come.
+		if n := c.readData(in, ev); n > 0 || c.data.active || ev.Kind != EventNone {
+			return n, nil
+		}
 	}
 	if len(in) < FrameHeaderLen {
 		c.need = FrameHeaderLen
