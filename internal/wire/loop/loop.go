@@ -56,12 +56,13 @@ type Loop struct {
 	events [batchSize]syscall.EpollEvent
 	count  int  // of the last batch
 	many   bool // it had more than one: traffic is dense
-	woke   bool // tasks have started or woken goroutines
 	rests  int  // since goroutines were last given the processor
 	ready  queue
 	idle   []*Task // coroutines without work
 	fired  []*side // scratch
 
+	// woke: tasks have started or woken goroutines.
+	woke atomic.Bool
 	// turn is odd while a task runs. Who makes it even has the loop.
 	turn atomic.Uint64
 	// load is the number of sockets.
@@ -208,7 +209,8 @@ func (l *Loop) resume(t *Task) bool {
 	case opYield:
 		l.ready.push(work{task: t})
 	case opDetach:
-		t.attached, l.woke = false, true
+		t.attached = false
+		l.woke.Store(true)
 		go t.drive(opYield)
 	case opIdle:
 		if s := t.sock; s.settle() {
@@ -244,8 +246,9 @@ func (l *Loop) await() {
 // those that tasks have woken, and now and then whoever else may be waiting.
 func (l *Loop) share() {
 	const often = 8
-	if l.rests++; l.woke || l.rests >= often {
-		l.woke, l.rests = false, 0
+	if l.rests++; l.woke.Load() || l.rests >= often {
+		l.woke.Store(false)
+		l.rests = 0
 		runtime.Gosched()
 	}
 }

@@ -617,3 +617,40 @@ func TestManyConnectionsAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A task that has lost its loop while it was blocked may still ask for company.
+func TestTaskThatLostItsLoop(t *testing.T) {
+	ran := make(chan struct{}, 100)
+	srv := serve(t, 1, func(task *loop.Task, s *loop.Sock) bool {
+		p := make([]byte, 10)
+		n, err := read(s, p)
+		if err != nil {
+			return false
+		}
+		if string(p[:n]) == "block" {
+			<-time.After(50 * time.Millisecond) // unannounced: the loop goes on without it
+			task.Share()
+			task.Go(once(func() { ran <- struct{}{} }))
+		}
+		_, err = write(s, p[:n])
+		return err == nil
+	})
+	blocked, free := dial(t, srv), dial(t, srv)
+	for range 5 {
+		io.WriteString(blocked, "block")
+		for range 50 {
+			if got, err := ask(free, "free"); err != nil || got != "free" {
+				t.Fatal(got, err)
+			}
+		}
+		p := make([]byte, 5)
+		if _, err := io.ReadFull(blocked, p); err != nil {
+			t.Fatal(err)
+		}
+		<-ran
+	}
+}
+
+type once func()
+
+func (f once) Resume(*loop.Task) bool { f(); return false }

@@ -247,7 +247,7 @@ func (s *Sock) wake(sd *side, l *Loop) {
 		case w.bell != nil:
 			w.bell <- struct{}{}
 			if l != nil {
-				l.woke = true
+				l.woke.Store(true)
 			}
 		case w == idle:
 			s.loop.Load().give(work{sock: s}, l)

@@ -43,7 +43,9 @@ type Task struct {
 	handler Handler
 	on      *Sock // with side: what it waits for
 	side    *side
-	// attached: a loop's goroutine runs the task, so that others wait for it.
+	// attached: a loop's goroutine has resumed the task, so that others wait for
+	// it, unless the loop was taken from that goroutine since. So what belongs to
+	// the loop's goroutine is not the task's to touch.
 	attached bool
 	steps    int
 
@@ -98,19 +100,14 @@ func (t *Task) Home() *Loop {
 // Go lets a further task of the same loop run h, whose Resume returns false. The
 // two never run at the same time unless one of them is detached.
 func (t *Task) Go(h Handler) {
-	w := work{handler: h}
-	if t.attached {
-		t.loop.ready.push(w)
-	} else {
-		t.loop.post(w)
-	}
+	t.loop.post(work{handler: h})
 }
 
 // Share is called after the task has started or woken a goroutine that ought to
 // run soon, beside it.
 func (t *Task) Share() {
 	if t != nil && t.attached {
-		t.loop.woke = true
+		t.loop.woke.Store(true)
 	}
 }
 
