@@ -58,7 +58,9 @@ func (g *gateway) start() {
 		}
 	})
 	deadline := time.Now().Add(10 * time.Second)
-	for {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for ; ; <-tick.C {
 		_, err := g.status()
 		if err == nil {
 			return
@@ -66,7 +68,6 @@ func (g *gateway) start() {
 		if time.Now().After(deadline) {
 			g.t.Fatalf("%v\n%s", err, g.log.Bytes())
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 
