@@ -31,7 +31,7 @@ type pump struct {
 	ended atomic.Bool
 }
 
-// start hands the body to a try whose head was sent, and starts the goroutine
+// start hands the body to a try whose head was sent, and starts the pump
 // on the first call. It replays what earlier tries have sent.
 func (p *pump) start(x *Exchange, s *http1.Stream) error {
 	p.lock(x.Down.Task())
@@ -146,7 +146,7 @@ func (p *pump) detach(x *Exchange) {
 	p.mu.Unlock()
 }
 
-// stop ends the goroutine and waits for it; the rest of the body stays unread.
+// stop ends the pump and waits for it; the rest of the body stays unread.
 // Unless the body was complete, the caller has closed the try's connection, so
 // that no write can hold the pump.
 func (p *pump) stop() {
