@@ -5,7 +5,8 @@
 // served until it ends, or until the responder says that the certificate is
 // revoked.
 //
-// A Stapler owns one goroutine, which Close ends and waits for. This package is
+// A Stapler owns one goroutine, and a few more while it asks, which Close ends
+// and waits for. This package is
 // apart from tlsx because it needs golang.org/x/crypto/ocsp; only app imports it.
 package ocspstaple
 
@@ -22,6 +23,9 @@ import (
 )
 
 const (
+	// parallel bounds the certificates that are asked about at a time, so that
+	// one responder that hangs does not hold up the others.
+	parallel     = 8
 	fetchTimeout = 10 * time.Second
 	retryFirst   = 2 * time.Second
 	retryMax     = time.Hour
@@ -49,6 +53,8 @@ type Stapler struct {
 	wake   chan struct{}
 	cancel context.CancelFunc
 	done   chan struct{}
+	// slots are held by fetches under way.
+	slots chan struct{}
 
 	mu      sync.Mutex // guards entries and what is in them
 	entries map[[sha256.Size]byte]*entry
@@ -60,6 +66,7 @@ type entry struct {
 	until        time.Time
 	next         time.Time // of the next attempt
 	failures     int
+	fetching     bool
 	asked        time.Time
 }
 
@@ -68,7 +75,7 @@ func New(o Options) *Stapler {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Stapler{
 		client: o.Client, log: o.Log,
-		wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
+		wake: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}), slots: make(chan struct{}, parallel),
 		entries: map[[sha256.Size]byte]*entry{},
 	}
 	if s.client == nil {
@@ -98,10 +105,7 @@ func (s *Stapler) Staple(leaf, issuer *x509.Certificate) []byte {
 	if e == nil {
 		e = &entry{leaf: leaf, issuer: issuer, next: now}
 		s.entries[key] = e
-		select {
-		case s.wake <- struct{}{}:
-		default: // it will look anyway
-		}
+		s.look()
 	}
 	e.asked = now
 	if now.After(e.until) {
@@ -110,8 +114,18 @@ func (s *Stapler) Staple(leaf, issuer *x509.Certificate) []byte {
 	return e.response
 }
 
+// look lets run see what is due now.
+func (s *Stapler) look() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
 func (s *Stapler) run(ctx context.Context) {
 	defer close(s.done)
+	var fetches sync.WaitGroup
+	defer fetches.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -121,36 +135,53 @@ func (s *Stapler) run(ctx context.Context) {
 		case <-s.wake:
 		case <-timer.C:
 		}
-		timer.Reset(s.refresh(ctx))
+		timer.Reset(s.refresh(ctx, &fetches))
 	}
 }
 
-// refresh fetches what is due and returns the wait until there is more to do.
-func (s *Stapler) refresh(ctx context.Context) time.Duration {
-	for ctx.Err() == nil {
+// refresh begins to fetch what is due and returns the wait until there is more
+// to do. A fetch that ends makes run look again.
+func (s *Stapler) refresh(ctx context.Context, fetches *sync.WaitGroup) time.Duration {
+	for {
+		select {
+		case s.slots <- struct{}{}:
+		default:
+			return forget
+		}
 		e, wait := s.due()
 		if e == nil {
+			<-s.slots
 			return wait
 		}
-		r, err := s.fetch(ctx, e.leaf, e.issuer)
-		s.settle(e, r, err)
+		fetches.Go(func() {
+			r, err := s.fetch(ctx, e.leaf, e.issuer)
+			if ctx.Err() == nil {
+				s.settle(e, r, err)
+			}
+			<-s.slots
+			s.look()
+		})
 	}
-	return forget
 }
 
-// due returns an entry whose time has come, or the wait for the next one.
+// due returns an entry whose time has come, marked as being fetched, or the wait
+// for the next one.
 func (s *Stapler) due() (*entry, time.Duration) {
 	now := time.Now()
 	wait := forget
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, e := range s.entries {
+		if e.fetching {
+			continue
+		}
 		if now.Sub(e.asked) > forget || now.After(e.leaf.NotAfter) {
 			delete(s.entries, key)
 			continue
 		}
 		d := e.next.Sub(now)
 		if d <= 0 {
+			e.fetching = true
 			return e, 0
 		}
 		wait = min(wait, d)
@@ -163,6 +194,7 @@ func (s *Stapler) settle(e *entry, r *response, err error) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	e.fetching = false
 	if err != nil {
 		if errors.Is(err, errRevoked) {
 			e.response = nil
