@@ -97,6 +97,7 @@ func (e *Endpoint) ConnectWith(a *Ask) (conn *netx.Conn, reused bool, err error)
 		return nil, false, err
 	}
 	conn.Life = netx.Life{Opened: now, Uses: 1}
+	e.watch(conn)
 	return conn, false, nil
 }
 
@@ -237,8 +238,7 @@ func (e *Endpoint) PutAt(conn *netx.Conn, now int64) {
 	conn.SetWatch(nil)
 	conn.SetReadBy(0)
 	conn.SetWriteBy(0)
-	if !e.idle.Push(&c.rules, conn, now) {
-		e.Drop(conn)
+	if !e.keep(conn, now) {
 		return
 	}
 	if c.slots.Waiting() > 0 {
@@ -264,8 +264,8 @@ func (e *Endpoint) offer(now int64) {
 	switch {
 	case closeIt:
 		_ = conn.Close()
-	case !taken && !e.idle.Push(&c.rules, conn, now):
-		e.Drop(conn)
+	case !taken:
+		e.keep(conn, now)
 	}
 }
 
@@ -281,6 +281,7 @@ func (e *Endpoint) adopt(conn *netx.Conn) bool {
 	if !c.slots.Adopt() {
 		return false
 	}
+	e.watch(conn)
 	e.Put(conn)
 	return true
 }

@@ -179,6 +179,9 @@ func (l *Loop) event(ev *syscall.EpollEvent) {
 	const over = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
 	if ev.Events&over != 0 {
 		s.hup.Store(true)
+		if f := s.hungUp.Load(); f != nil {
+			(*f)()
+		}
 	}
 	if ev.Events&(syscall.EPOLLIN|over) != 0 {
 		s.wake(&s.rd, l)

@@ -50,7 +50,8 @@ type Sock struct {
 	rd, wr side
 	hup    atomic.Bool // the peer has closed its side, or all is over
 	gone   atomic.Bool // the descriptor was given back
-	writes bool        // EPOLLOUT is asked for; the writing side's
+	hungUp atomic.Pointer[func()]
+	writes bool // EPOLLOUT is asked for; the writing side's
 
 	handler Handler
 	accept  func() // of listening sockets
@@ -150,6 +151,11 @@ func (s *Sock) Quiet() bool { return s.rd.waiter.Load() == nil && !s.hup.Load() 
 // HungUp reports that the peer has closed its side or reset the connection, as
 // far as events have told. It costs no system call.
 func (s *Sock) HungUp() bool { return s.hup.Load() }
+
+// OnHangUp lets f be called when an event tells that the peer has closed its
+// side or reset the connection, on the goroutine of a loop: it must not block,
+// and may come more than once. HungUp is true by then.
+func (s *Sock) OnHangUp(f func()) { s.hungUp.Store(&f) }
 
 // Read calls f with the descriptor until it returns true, waiting before each
 // further call until the socket is readable: syscall.RawConn's.

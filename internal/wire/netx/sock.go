@@ -54,6 +54,14 @@ func (c *Conn) Home() *loop.Loop {
 // the connection. It asks nobody and so may not know yet; see Gone.
 func (c *Conn) Ended() bool { return c.sock != nil && c.sock.HungUp() }
 
+// OnEnded lets f be called once Ended is true, and maybe again, on the goroutine
+// of a loop: it must not block. Without a loop it is never called.
+func (c *Conn) OnEnded(f func()) {
+	if c.sock != nil {
+		c.sock.OnHangUp(f)
+	}
+}
+
 // sockConn is a loop's socket as net.Conn, for what Conn does not do by itself.
 type sockConn loop.Sock
 

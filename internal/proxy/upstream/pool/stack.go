@@ -5,6 +5,7 @@
 package pool
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -100,6 +101,19 @@ func (s *Stack) PopFor(home *loop.Loop, r *Rules, now int64) (c *netx.Conn, ok b
 	s.idle[n-1] = entry{}
 	s.idle = s.idle[:n-1]
 	return e.conn, now-e.since < int64(r.IdleTimeout) && r.keeps(e.conn, now)
+}
+
+// Remove takes c out of the stack; it is false if c is not there any more.
+func (s *Stack) Remove(c *netx.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := len(s.idle) - 1; i >= 0; i-- {
+		if s.idle[i].conn == c {
+			s.idle = slices.Delete(s.idle, i, i+1)
+			return true
+		}
+	}
+	return false
 }
 
 // Reap appends the connections that were idle for too long or are too old to
