@@ -41,7 +41,9 @@ type Options struct {
 	Level          *slog.LevelVar
 	// DrainTimeout is how long work may go on after a stop was asked for.
 	DrainTimeout time.Duration
-	Zone         string
+	// SharePorts lets other gateways of the same user have the same ports.
+	SharePorts bool
+	Zone       string
 	// SessionKey authenticates session persistence tokens. Empty means a random
 	// one, with which sessions end with the process.
 	SessionKey []byte
@@ -119,7 +121,9 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 		return err
 	}
 	g.metrics = proxy.NewMetrics(o.Build)
-	g.plane = proxy.New(proxy.Options{Log: o.Log, Metrics: g.metrics, AccessLog: g.access.logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout})
+	g.plane = proxy.New(proxy.Options{
+		Log: o.Log, Metrics: g.metrics, AccessLog: g.access.logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
+	})
 	g.observe()
 	g.dns = dns.New(dns.Options{Log: o.Log, Update: func(u ir.EndpointUpdate) { g.plane.Update(u) }})
 	if err := g.openAdmin(ctx); err != nil {

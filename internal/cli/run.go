@@ -9,7 +9,10 @@ import (
 )
 
 func newRun(t *term.Terminal) *cobra.Command {
-	var s serving
+	var (
+		s     serving
+		share bool
+	)
 	cmd := &cobra.Command{
 		Use:     "run FILE|DIR...",
 		GroupID: groupRun,
@@ -29,11 +32,13 @@ end; a second one ends at once. SIGHUP opens the access log's file anew.`,
 		Args:    minArgs(1, "at least one file or folder"),
 	}
 	s.flags(t, cmd, "stdout", "info")
+	cmd.Flags().BoolVar(&share, "reuse-port", false, "share ports with other gateways of this user that have this flag too (SO_REUSEPORT)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o, err := s.options(t)
 		if err != nil {
 			return err
 		}
+		o.SharePorts = share
 		o.Source = app.Files(args, file.Options{Stdin: t.In})
 		return serve(cmd.Context(), t, o, hooks{started: func(g *app.Gateway) {
 			if a := g.AdminAddr(); a != nil {

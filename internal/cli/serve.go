@@ -179,7 +179,7 @@ func startError(t *term.Terminal, err error, admin string) error {
 	case errors.Is(err, app.ErrNoListener):
 		return hintError{err: err, hint: `a Gateway with gatewayClassName "gridway" opens listeners; "gridway check" says what became of each object`}
 	case errors.Is(err, app.ErrAdminTaken):
-		return hintError{err: err, hint: fmt.Sprintf("another gateway may be running (\"gridway status --admin %s\"); choose another address with --admin, or --admin off", admin)}
+		return hintError{err: err, hint: fmt.Sprintf("another gateway may be running (\"gridway status --admin %s\"): stop it, or choose another address with --admin, or --admin off", admin)}
 	case errors.Is(err, adminapi.ErrTokenNeeded):
 		return hintError{err: err, hint: "put a token of 16 characters or more into a file, and name it with --admin-token-file"}
 	case errors.Is(err, fs.ErrNotExist) && !errors.As(err, &file):
@@ -187,7 +187,7 @@ func startError(t *term.Terminal, err error, admin string) error {
 	case errors.As(err, &file) && !errors.As(err, &socket):
 		return hintError{err: err, hint: "give files in folders that exist and that this user may use"}
 	case errors.Is(err, syscall.EADDRINUSE):
-		return hintError{err: err, hint: "another program has the port: stop it (\"ss -ltnp\" names it) or change the listener's port"}
+		return hintError{err: err, hint: "stop the other program (\"ss -ltnp\" names it) or change the listener's port; gateways that shall share their ports all need --reuse-port"}
 	case errors.Is(err, syscall.EACCES):
 		return hintError{err: err, hint: "ports below 1024 need the capability CAP_NET_BIND_SERVICE: setcap cap_net_bind_service=+ep $(command -v gridway)"}
 	}

@@ -44,6 +44,9 @@ type Options struct {
 	// IdleGrace is how long idle connections may still bring a request once a
 	// drain has begun; zero means a second.
 	IdleGrace time.Duration
+	// SharePorts lets other processes of the same user have the same ports, if
+	// they want it too. Without it a port that somebody has is an error.
+	SharePorts bool
 }
 
 // Proxy is a running data plane.
@@ -60,7 +63,8 @@ type Proxy struct {
 
 	mu        sync.Mutex
 	listeners map[string]*listen.Listener // guarded by mu
-	stopped   bool                        // guarded by mu
+	sockets   *listen.Sockets
+	stopped   bool // guarded by mu
 	draining  sync.WaitGroup
 	drainCtx  context.Context
 	drainStop context.CancelFunc
@@ -89,6 +93,7 @@ func New(o Options) *Proxy {
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 		},
 		listeners: map[string]*listen.Listener{},
+		sockets:   &listen.Sockets{Shared: o.SharePorts},
 	}
 	p.drainCtx, p.drainStop = context.WithCancel(context.Background())
 	return p
@@ -168,11 +173,17 @@ func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapsh
 	if open := p.listeners[l.Name]; open != nil {
 		return open.Set(built)
 	}
-	open, err := listen.Open(ctx, l, listen.Options{Loops: p.loops, Pipeline: p.pipeline, Log: p.opts.Log, Stapler: p.stapler, IdleGrace: p.opts.IdleGrace})
+	open, err := listen.Open(ctx, l, listen.Options{
+		Loops: p.loops, Pipeline: p.pipeline, Log: p.opts.Log, Stapler: p.stapler, Sockets: p.sockets, IdleGrace: p.opts.IdleGrace,
+	})
 	if err != nil {
 		return &ListenError{Listener: l.Name, Err: err}
 	}
-	err = errors.Join(open.Set(built), open.Start())
+	err = open.Set(built)
+	if cause := open.Start(); cause != nil {
+		p.drain(open)
+		return errors.Join(err, &ListenError{Listener: l.Name, Err: cause})
+	}
 	p.listeners[l.Name] = open
 	p.opts.Log.Info("listening", "listener", l.Name, "protocol", l.Protocol)
 	return err

@@ -182,19 +182,20 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// A new process takes the port over while requests go on: none fails.
-func TestTakeoverUnderLoad(t *testing.T) { // not parallel: it takes the whole machine
+// With --reuse-port a new process serves beside the old one, which then ends
+// while requests go on: none fails.
+func TestSharedPortUnderLoad(t *testing.T) { // not parallel: it takes the whole machine
 	app := named(t, "a")
 	port := ownPort(t)
 	yaml := documents(plainOn(port), routeDoc("app", ""), backendDoc("app", app.addr))
-	old := start(t, yaml)
+	old := start(t, yaml, "--reuse-port")
 	l := newLoad(t)
 	for _, keep := range []bool{true, true, false, false} {
 		l.add(keep, port, nil, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", saying("a"))
 	}
 	for range 3 {
 		l.passed(100)
-		next := start(t, yaml)
+		next := start(t, yaml, "--reuse-port")
 		l.passed(100)
 		old.terminate()
 		if code := old.ended(2 * patience); code != 0 {

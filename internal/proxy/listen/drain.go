@@ -25,6 +25,7 @@ func (l *Listener) Drain(ctx context.Context) error {
 	l.draining.Store(true)
 	l.acceptWaiting()
 	_ = l.socket.Close()
+	l.sockets.remove(l)
 	done := make(chan struct{})
 	go func() {
 		l.serving.Wait()

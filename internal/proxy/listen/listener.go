@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +28,7 @@ import (
 type Listener struct {
 	name      string
 	socket    *loop.Listener
+	sockets   *Sockets
 	pipeline  *pipeline.Pipeline
 	log       *slog.Logger
 	stapler   tlsx.Stapler
@@ -58,6 +58,7 @@ type Options struct {
 	Pipeline *pipeline.Pipeline
 	Log      *slog.Logger
 	Stapler  tlsx.Stapler
+	Sockets  *Sockets
 	// IdleGrace is how long an idle connection may still bring a request after
 	// a drain has begun; its answer then says that the connection will close.
 	IdleGrace time.Duration
@@ -65,13 +66,12 @@ type Options struct {
 
 // Open binds the socket of l. Nothing is accepted before Start.
 func Open(ctx context.Context, l *ir.Listener, o Options) (*Listener, error) {
-	address := net.JoinHostPort(l.Address, strconv.Itoa(int(l.Port)))
-	socket, err := netx.Listen(ctx, address, netx.ListenOptions{ReusePort: true})
+	socket, err := o.Sockets.bind(ctx, l)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
 	opened := &Listener{
-		name: l.Name, pipeline: o.Pipeline, log: o.Log, stapler: o.Stapler, idleGrace: o.IdleGrace,
+		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, log: o.Log, stapler: o.Stapler, idleGrace: o.IdleGrace,
 		sessions: map[*session]struct{}{}, refusing: make(chan struct{}, maxRefusing),
 	}
 	opened.socket, err = o.Loops.Listen(socket.(*net.TCPListener), opened.admit, opened.acceptFailed)
@@ -81,6 +81,7 @@ func Open(ctx context.Context, l *ir.Listener, o Options) (*Listener, error) {
 	if addr := opened.Addr(); !addr.Addr().IsUnspecified() {
 		opened.local = addr
 	}
+	o.Sockets.add(opened)
 	return opened, nil
 }
 
@@ -112,8 +113,16 @@ func (l *Listener) setTLS(s *snapshot.Listener) error {
 	return err
 }
 
-// Start accepts connections until Drain.
-func (l *Listener) Start() error { return l.socket.Start() }
+// Start accepts connections until Drain. After an error the socket is closed;
+// Drain ends connections that a loop may have got from it.
+func (l *Listener) Start() error {
+	if err := l.socket.Start(); err != nil {
+		_ = l.socket.Close()
+		l.sockets.remove(l)
+		return fmt.Errorf("listener %s: %w", l.name, err)
+	}
+	return nil
+}
 
 // Current is the present configuration.
 func (l *Listener) Current() *snapshot.Listener { return l.current.Load() }

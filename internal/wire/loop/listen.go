@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -21,6 +22,8 @@ type Listener struct {
 	// burst is how many connections an event may bring. It grows while that many
 	// come, so that a crowd is let in at once, and one at a time costs one call.
 	burst atomic.Int32
+	// resting: the loops look away after a failure, until a timer fires.
+	resting atomic.Bool
 	// accepting is held for reading by who accepts.
 	accepting sync.RWMutex
 }
@@ -83,12 +86,14 @@ func (l *Listener) watch(what int) error {
 		return err
 	}
 	defer l.sock.end()
+	var failed error
 	for _, lp := range l.group.loops {
-		if err := l.sock.control(lp, what, syscall.EPOLLIN|exclusive); err != nil {
-			return err
+		err := l.sock.control(lp, what, syscall.EPOLLIN|exclusive)
+		if err != nil && !errors.Is(err, syscall.EEXIST) && !errors.Is(err, syscall.ENOENT) {
+			failed = err
 		}
 	}
-	return nil
+	return failed
 }
 
 // Addr is the address that the socket is bound to.
@@ -138,9 +143,20 @@ func (l *Listener) Accept() bool {
 // pause stops accepting for a moment. Without it the same failure would come
 // again and again.
 func (l *Listener) pause(err error) {
-	d := l.failed(err)
-	if l.watch(syscall.EPOLL_CTL_DEL) == nil {
-		time.AfterFunc(d, func() { _ = l.Start() })
+	if !l.resting.CompareAndSwap(false, true) {
+		return // another loop has failed too
+	}
+	_ = l.watch(syscall.EPOLL_CTL_DEL)
+	time.AfterFunc(l.failed(err), l.resume)
+}
+
+// resume ends a pause, unless the system has no memory for that either.
+func (l *Listener) resume() {
+	switch err := l.Start(); {
+	case err == nil:
+		l.resting.Store(false)
+	case !errors.Is(err, net.ErrClosed):
+		time.AfterFunc(l.failed(err), l.resume)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 // ListenOptions of a listening socket; the zero value is the system's defaults
 // with a keep-alive of one minute.
 type ListenOptions struct {
-	// ReusePort lets several sockets, of this process or its successor, share
-	// the address (SO_REUSEPORT).
+	// ReusePort lets several sockets of one user share the address
+	// (SO_REUSEPORT); all of them must have the option.
 	ReusePort bool
 	// Backlog bounds the connections that wait to be accepted; 0 is the system's maximum.
 	Backlog int
@@ -54,6 +54,20 @@ func Listen(ctx context.Context, address string, opts ListenOptions) (net.Listen
 		}
 	}
 	return ln, nil
+}
+
+// SharePort sets SO_REUSEPORT on a socket that listens already: another one that
+// has the option may now be bound to the same address.
+func SharePort(ln syscall.Conn) error {
+	rc, err := ln.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var oerr error
+	if err := rc.Control(func(fd uintptr) { oerr = setInt(fd, syscall.SOL_SOCKET, soReusePort, 1) }); err != nil {
+		return err
+	}
+	return oerr
 }
 
 func setListenOptions(rc syscall.RawConn, opts ListenOptions) error {
