@@ -156,11 +156,10 @@ func (j *ruleJudge) pathModifier(at string, p *gwv1.HTTPPathModifier) {
 		j.add(at+".type", "UnsupportedValue", "", fmt.Sprintf("type %q is not known", p.Type), "use ReplaceFullPath or ReplacePrefixMatch")
 		return
 	}
-	switch {
-	case value == nil:
+	if value == nil {
 		j.add(at+field, "FieldMissing", "", fmt.Sprintf("type %s needs %s", p.Type, field[1:]), "")
-	case strings.ContainsAny(*value, " \t\r\n\x00#"):
-		j.add(at+field, "InvalidPath", "", fmt.Sprintf("path %q has an invalid character", *value), "write it percent-encoded")
+	} else if why := badReplacement(*value); why != "" {
+		j.add(at+field, "InvalidPath", "", fmt.Sprintf("path %q %s", *value, why), "")
 	}
 }
 

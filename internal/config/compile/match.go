@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -157,22 +158,39 @@ func badPath(p string) string {
 		return "must start with /"
 	case strings.Contains(p, "//"):
 		return "must not contain //"
-	case strings.Contains(p+"/", "/./"), strings.Contains(p+"/", "/../"):
-		return "must not contain . or .. segments"
-	case strings.ContainsAny(p, "?#"):
-		return "must not contain a query or fragment"
 	case strings.Contains(strings.ToLower(p), "%2f"):
 		return "must not contain an encoded slash"
 	}
+	return badPathText(p)
+}
+
+// badReplacement says why a path, or the beginning of one, cannot be put into a
+// request. The slash in front is given if it is missing.
+func badReplacement(p string) string { return badPathText("/" + p) }
+
+// badPathText says what keeps a text from being the path of a URI, in normal form
+// (RFC 3986 §3.3, §5.2.4).
+func badPathText(p string) string {
+	switch n := normalizePath(p) + "/"; {
+	case strings.Contains(n, "/./"), strings.Contains(n, "/../"):
+		return "must not contain . or .. segments"
+	case strings.ContainsAny(p, "?#"):
+		return "must not contain a query or fragment"
+	}
 	for i := range len(p) {
 		if c := p[i]; c <= ' ' || c >= 0x7f {
-			return fmt.Sprintf("has the invalid character %q; write it percent-encoded", c)
+			return fmt.Sprintf("has the invalid character %q; write it percent-encoded", firstRune(p[i:]))
 		}
 		if p[i] == '%' && (i+2 >= len(p) || !isHex(p[i+1]) || !isHex(p[i+2])) {
 			return "has an incomplete percent-encoding"
 		}
 	}
 	return ""
+}
+
+func firstRune(s string) rune {
+	r, _ := utf8.DecodeRuneInString(s)
+	return r
 }
 
 func judgeRegex(field, value string, at func(field, code, message, remedy string)) {

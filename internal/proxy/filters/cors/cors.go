@@ -210,9 +210,23 @@ func (o *origin) matches(value []byte) bool {
 		return false
 	}
 	if suffix, ok := strings.CutPrefix(o.host, "*"); ok {
-		return len(host) > len(suffix) && httpmsg.EqualFold(host[len(host)-len(suffix):], suffix)
+		return len(host) > len(suffix) && httpmsg.EqualFold(host[len(host)-len(suffix):], suffix) && isHost(host)
 	}
 	return httpmsg.EqualFold(host, o.host)
+}
+
+// isHost tells whether a text is a host and nothing more. What a wildcard stands
+// for must be that: the host of https://evil.org/.example.com is another.
+func isHost(s []byte) bool {
+	if s[0] == '[' {
+		return s[len(s)-1] == ']' && bytes.IndexAny(s, "/?#@\\ ") < 0
+	}
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' {
+			return false
+		}
+	}
+	return true
 }
 
 func splitPort(s []byte) (host, port []byte) {
