@@ -50,7 +50,7 @@ func (p *Printer) Print(w io.Writer, problem store.Problem) {
 		}
 		margin = strings.Repeat(" ", max(len(number), 1))
 		fmt.Fprintf(w, "%s%s %s\n", margin, term.Paint("-->", term.Title), pos)
-		if line, ok := p.line(pos); ok {
+		if line, ok := p.line(problem); ok {
 			bar := term.Paint("|", term.Title)
 			text, from, length := window(line, pos.Column, p.Width-len(margin)-4)
 			fmt.Fprintf(w, "%s %s\n", margin, bar)
@@ -85,8 +85,9 @@ func style(s store.Severity) term.Style {
 	return term.Info
 }
 
-// line returns the line of a position, tabs as one blank so that columns hold.
-func (p *Printer) line(pos store.Position) (string, bool) {
+// line returns the line of a problem, tabs as one blank so that columns hold.
+func (p *Printer) line(problem store.Problem) (string, bool) {
+	pos := problem.Position
 	if pos.Line < 1 {
 		return "", false
 	}
@@ -108,12 +109,13 @@ func (p *Printer) line(pos store.Position) (string, bool) {
 		return "", false
 	}
 	s := strings.TrimRight(all[pos.Line-1], "\r")
-	return strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, s), true
+	}, s)
+	return conceal(problem, all, s), true
 }
 
 func readBounded(name string) ([]byte, error) {

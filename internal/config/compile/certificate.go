@@ -2,9 +2,9 @@ package compile
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,8 +25,10 @@ type certificate struct {
 	names     []string
 	// unstapled is why no OCSP response can be fetched although one is demanded
 	unstapled string
-	// why the Secret is of no use; empty if it is good
-	why string
+	// broken says where the chain is not one
+	broken string
+	// why the Secret is of no use, in which entry of it; empty if it is good
+	why, entry, remedy string
 }
 
 // readCertificate reads a Secret and remembers the result for later runs.
@@ -50,27 +52,45 @@ func parseCertificate(o *store.Object) *certificate {
 	if !ok {
 		return &certificate{why: "is not a Secret"}
 	}
-	chain, key := secretValue(secret, corev1.TLSCertKey), secretValue(secret, corev1.TLSPrivateKeyKey)
-	switch {
-	case len(chain) == 0:
-		return &certificate{why: "has no tls.crt"}
-	case len(key) == 0:
-		return &certificate{why: "has no tls.key"}
+	text, key := secretValue(secret, corev1.TLSCertKey), secretValue(secret, corev1.TLSPrivateKeyKey)
+	bad := func(entry, why, remedy string) *certificate {
+		return &certificate{entry: entry, why: why, remedy: remedy}
 	}
-	pair, err := tls.X509KeyPair(chain, key)
+	for _, need := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
+		if len(secretValue(secret, need)) == 0 {
+			remedy := "put a PEM chain under tls.crt and its private key under tls.key"
+			if near := nearest(need, slices.Sorted(maps.Keys(secret.Data))); near != "" && near != corev1.TLSCertKey && near != corev1.TLSPrivateKeyKey {
+				remedy = fmt.Sprintf("there is %q: rename it", near)
+			}
+			return bad("", "has no "+need, remedy)
+		}
+	}
+	chain, clean, rest, err := certificatesOf(text)
 	if err != nil {
-		return &certificate{why: "does not hold a certificate with its key: " + err.Error()}
+		return bad(corev1.TLSCertKey, "holds a certificate that cannot be read, "+err.Error(), "put a PEM chain there")
 	}
-	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if len(chain) == 0 {
+		why, remedy := whyNoCertificate(text)
+		return bad(corev1.TLSCertKey, why, remedy)
+	}
+	pair, err := tls.X509KeyPair(clean, key)
 	if err != nil {
-		return &certificate{why: "holds a certificate that cannot be read: " + err.Error()}
+		why, remedy := whyNoKey(key, chain, err)
+		return bad(corev1.TLSPrivateKeyKey, why, remedy)
 	}
-	cert := &ir.Certificate{Name: o.Key.String(), Chain: chain, Key: key, Staple: secretValue(secret, "tls.ocsp-staple")}
-	return &certificate{
+	leaf := chain[0]
+	cert := &ir.Certificate{Name: o.Key.String(), Chain: clean, Key: key, Staple: secretValue(secret, "tls.ocsp-staple")}
+	out := &certificate{
 		ir: cert, digest: hashOf(cert),
 		notBefore: leaf.NotBefore, notAfter: leaf.NotAfter, names: leaf.DNSNames,
-		unstapled: whyUnstapled(&pair, leaf),
+		unstapled: whyUnstapled(&pair, leaf), broken: brokenChain(chain),
 	}
+	out.remedy = "put the certificate of the server first, then the one that signed it, and so on"
+	if out.broken == "" && rest {
+		out.broken = fmt.Sprintf("what follows certificate %d of tls.crt is not whole, and left out", len(chain))
+		out.remedy = "without it clients may be unable to verify the first: take it from where it is whole"
+	}
+	return out
 }
 
 // secretValue returns an entry; stringData wins, as in a cluster.
@@ -81,6 +101,20 @@ func secretValue(s *corev1.Secret, name string) []byte {
 	return s.Data[name]
 }
 
+// dataField is the path of an entry of a Secret, which may be written in two places.
+func dataField(o *store.Object, entry string) string {
+	if entry == "" {
+		if o.Locate("stringData") != o.Locate("") && o.Locate("data") == o.Locate("") {
+			return "stringData"
+		}
+		return "data"
+	}
+	if at := "stringData[" + entry + "]"; o.Locate(at) != o.Locate("stringData") {
+		return at
+	}
+	return "data[" + entry + "]"
+}
+
 // certificateOf returns the certificate to use for a Secret: its own or, if it
 // is invalid now, the last good one. why says what is wrong with the Secret.
 func (c *compiler) certificateOf(o *store.Object) (cert *certificate, why string) {
@@ -88,11 +122,18 @@ func (c *compiler) certificateOf(o *store.Object) (cert *certificate, why string
 	if cert.why == "" {
 		c.judgeDates(o, cert)
 		c.judgeStaple(o, cert)
+		if cert.broken != "" {
+			c.reportOnce(problemAt(o, dataField(o, corev1.TLSCertKey), store.Warning, "BrokenChain", cert.broken, cert.remedy))
+		}
 		return cert, ""
 	}
+	message := cert.why
 	why = fmt.Sprintf("%s %s", o.Key, cert.why)
-	c.reportOnce(problemAt(o, "data", store.Error, "InvalidCertificate", cert.why,
-		"put a PEM chain under tls.crt and its private key under tls.key"))
+	if cert.entry != "" {
+		message = cert.entry + " " + cert.why
+		why = fmt.Sprintf("%s of %s %s", cert.entry, o.Key, cert.why)
+	}
+	c.reportOnce(problemAt(o, dataField(o, cert.entry), store.Error, "InvalidCertificate", message, cert.remedy))
 	if old := c.lastGood(o); old != nil {
 		if good := c.readCertificate(old); good.why == "" {
 			c.next.fallback[o.Key] = old
@@ -157,25 +198,18 @@ func parseBundle(o *store.Object) *bundle {
 	if len(data) == 0 {
 		return &bundle{why: "has no ca.crt"}
 	}
-	found := 0
-	for rest := data; ; {
-		var block *pem.Block
-		block, rest = pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			return &bundle{why: "has a certificate in ca.crt that cannot be read: " + err.Error()}
-		}
-		found++
-	}
-	if found == 0 {
+	list, clean, rest, err := certificatesOf(data)
+	switch {
+	case err != nil:
+		return &bundle{why: "has a certificate in ca.crt that cannot be read, " + err.Error()}
+	case len(list) == 0 && encodedTwice(data):
+		return &bundle{why: "has base64 in ca.crt instead of PEM certificates"}
+	case len(list) == 0:
 		return &bundle{why: "has no PEM certificate in ca.crt"}
+	case rest:
+		return &bundle{why: fmt.Sprintf("has in ca.crt something behind certificate %d that is not whole", len(list))}
 	}
-	return &bundle{pem: data}
+	return &bundle{pem: clean}
 }
 
 // bundleOf returns the CA certificates of an object, or the last good ones.

@@ -69,16 +69,20 @@ func sortProblems(list []store.Problem) []store.Problem {
 
 // didYouMean names the known name nearest to an unknown one, if one is near.
 func didYouMean(name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return ""
+}
+
+func nearest(name string, known []string) string {
 	best, bestDistance := "", len(name)/3+1
 	for _, k := range known {
 		if d := distance(name, k, bestDistance); d <= bestDistance && k != name && (best == "" || d < bestDistance) {
 			best, bestDistance = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q?", best)
+	return best
 }
 
 // distance is the number of edits (insert, delete, replace, swap neighbours)

@@ -219,7 +219,7 @@ func (o *origin) matches(value []byte) bool {
 // for must be that: the host of https://evil.org/.example.com is another.
 func isHost(s []byte) bool {
 	if s[0] == '[' {
-		return s[len(s)-1] == ']' && bytes.IndexAny(s, "/?#@\\ ") < 0
+		return s[len(s)-1] == ']' && !bytes.ContainsAny(s, "/?#@\\ ")
 	}
 	for _, c := range s {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' {

@@ -23,19 +23,19 @@ import (
 type Session struct {
 	header     bool
 	name       []byte
-	absolute   int64 // seconds; zero is for ever
+	absolute   int64 // milliseconds; zero is for ever
 	idle       int64
 	codec      *codec
 	attributes []byte // of the cookie, but for Secure
 }
 
-// clockSkew is how far in the future a token of another proxy may begin, in seconds.
-const clockSkew = 60
+// clockSkew is how far in the future a token of another proxy may begin, in milliseconds.
+const clockSkew = 60_000
 
 // New makes the persistence of a rule. Without a usable key or name it does
 // nothing; compile gives both.
 func New(p *ir.SessionPersistence) *Session {
-	s := &Session{header: p.Header, name: []byte(p.Name), absolute: seconds(p.AbsoluteTimeout), idle: seconds(p.IdleTimeout)}
+	s := &Session{header: p.Header, name: []byte(p.Name), absolute: milliseconds(p.AbsoluteTimeout), idle: milliseconds(p.IdleTimeout)}
 	codec, err := newCodec(p.Key, p.Name)
 	if err != nil || p.Name == "" {
 		return s
@@ -48,14 +48,14 @@ func New(p *ir.SessionPersistence) *Session {
 	s.attributes = append(s.attributes, "; Path="+path...)
 	if p.Permanent && s.absolute > 0 {
 		s.attributes = append(s.attributes, "; Max-Age="...)
-		s.attributes = strconv.AppendInt(s.attributes, s.absolute, 10)
+		s.attributes = strconv.AppendInt(s.attributes, (s.absolute+999)/1000, 10)
 	}
 	s.attributes = append(s.attributes, "; HttpOnly; SameSite=Lax"...)
 	return s
 }
 
-// seconds rounds up, so that a short timeout does not become none.
-func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+// milliseconds rounds up, so that a short timeout does not become none.
+func milliseconds(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
 
 // Lookup returns the address of the endpoint that the client's token names. It
 // is false for clients without a valid token of a session that goes on.
@@ -63,7 +63,7 @@ func (s *Session) Lookup(x *filter.Exchange) (address string, ok bool) {
 	if s.codec == nil {
 		return "", false
 	}
-	now := x.Start.Unix()
+	now := x.Start.UnixMilli()
 	try := func(text []byte) bool {
 		t, ok := s.codec.parse(text)
 		if !ok || t.began > now+clockSkew || s.absolute > 0 && now-t.began >= s.absolute || s.idle > 0 && now-t.used >= s.idle {
@@ -101,7 +101,7 @@ func (s *Session) Set(x *filter.Exchange, address string) {
 	if s.codec == nil || address == "" {
 		return
 	}
-	now := x.Start.Unix()
+	now := x.Start.UnixMilli()
 	t := token{address: address, began: now, used: now}
 	if x.Kept.Session == address {
 		if s.idle == 0 {

@@ -156,6 +156,25 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
+// A session lasts as long as it was told to, wherever in a second it begins.
+func TestTimeoutsAreExact(t *testing.T) {
+	for _, change := range []func(*ir.SessionPersistence){
+		func(p *ir.SessionPersistence) { p.AbsoluteTimeout = 1500 * time.Millisecond },
+		func(p *ir.SessionPersistence) { p.IdleTimeout = 1500 * time.Millisecond },
+	} {
+		s := session.New(policy(change))
+		x := exchange(900 * time.Millisecond)
+		s.Set(x, "a:1")
+		token, _, _ := strings.Cut(strings.TrimPrefix(string(x.Resp.Header.Get(httpmsg.NameSetCookie)), "sid="), ";")
+		if _, ok := s.Lookup(exchange(2399*time.Millisecond, "Cookie", "sid="+token)); !ok {
+			t.Error("the session ended early")
+		}
+		if _, ok := s.Lookup(exchange(2400*time.Millisecond, "Cookie", "sid="+token)); ok {
+			t.Error("the session did not end")
+		}
+	}
+}
+
 func TestCookieAttributes(t *testing.T) {
 	for _, c := range []struct {
 		p      *ir.SessionPersistence
@@ -168,6 +187,7 @@ func TestCookieAttributes(t *testing.T) {
 		{policy(func(p *ir.SessionPersistence) { p.Path = "/;Domain=x" }), "http", "; Path=/; HttpOnly; SameSite=Lax"},
 		{policy(func(p *ir.SessionPersistence) { p.AbsoluteTimeout = time.Hour }), "http", "; Path=/; HttpOnly; SameSite=Lax"},
 		{policy(func(p *ir.SessionPersistence) { p.Permanent, p.AbsoluteTimeout = true, 90*time.Minute }), "http", "; Path=/; Max-Age=5400; HttpOnly; SameSite=Lax"},
+		{policy(func(p *ir.SessionPersistence) { p.Permanent, p.AbsoluteTimeout = true, 1500*time.Millisecond }), "http", "; Path=/; Max-Age=2; HttpOnly; SameSite=Lax"},
 	} {
 		x := exchange(0)
 		x.Req.Scheme = c.scheme

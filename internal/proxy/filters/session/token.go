@@ -14,11 +14,11 @@ import (
 //
 //	version (1 byte) | nonce (12) | AES-256-GCM of: began (8) | last used (8) | address
 //
-// with the times in Unix seconds, big-endian. The 16 bytes of the GCM tag
+// with the times in Unix milliseconds, big-endian. The 16 bytes of the GCM tag
 // authenticate all of it, so that a client can choose no endpoint, and it
 // learns no address from it.
 const (
-	version    = 1
+	version    = 2
 	nonceSize  = 12
 	tagSize    = 16
 	timesSize  = 16
@@ -43,7 +43,7 @@ func newCodec(key []byte, name string) (*codec, error) {
 		}
 	}
 	// The name keeps tokens of one session policy from being used for another.
-	derived, err := hkdf.Key(sha256.New, key, nil, "gridway session token v1 "+name, 32)
+	derived, err := hkdf.Key(sha256.New, key, nil, "gridway session token v2 "+name, 32)
 	if err != nil {
 		return nil, err
 	}
