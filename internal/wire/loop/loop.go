@@ -23,11 +23,10 @@ import (
 const (
 	// batchSize is how many events one system call may bring.
 	batchSize = 128
-	// holdFor is how long a loop without work keeps its processor and waits in
-	// the kernel, in milliseconds. Then it parks like any other goroutine. While
-	// traffic is dense this spares two trips through the scheduler per request;
-	// for everybody else it is the longest time that a processor is withheld.
-	holdFor = 1
+	// often is how many waits a loop may do before it lets goroutines run.
+	often = 8
+	// forever is poll's wait for an event however long that takes.
+	forever = -1
 	// keepTasks is how many idle tasks a loop keeps the stacks of while it parks.
 	keepTasks = 16
 )
@@ -57,6 +56,7 @@ type Loop struct {
 	count  int  // of the last batch
 	many   bool // it had more than one: traffic is dense
 	rests  int  // since goroutines were last given the processor
+	pulse  pulse
 	ready  queue
 	idle   []*Task // coroutines without work
 	fired  []*side // scratch
@@ -94,7 +94,7 @@ func newLoop(g *Group) (*Loop, error) {
 		syscall.Close(epoll)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	l := &Loop{group: g, epoll: epoll, bell: -1, file: os.NewFile(uintptr(epoll), "event loop")}
+	l := &Loop{group: g, epoll: epoll, bell: -1, pulse: pulse{fd: -1}, file: os.NewFile(uintptr(epoll), "event loop")}
 	if err := l.open(); err != nil {
 		l.close()
 		return nil, err
@@ -112,17 +112,24 @@ func (l *Loop) open() (err error) {
 		return os.NewSyscallError("eventfd2", errno)
 	}
 	l.bell = int(fd)
-	ev := syscall.EpollEvent{Events: syscall.EPOLLIN | edge, Fd: int32(l.bell)}
-	if err := syscall.EpollCtl(l.epoll, syscall.EPOLL_CTL_ADD, l.bell, &ev); err != nil {
-		return os.NewSyscallError("epoll_ctl", err)
+	if err := watchFor(l.epoll, l.bell); err != nil {
+		return err
 	}
-	return nil
+	return l.pulse.open(l.epoll)
+}
+
+// watchFor lets epoll tell each time that fd, which is no Sock, becomes readable.
+func watchFor(epoll, fd int) error {
+	ev := syscall.EpollEvent{Events: syscall.EPOLLIN | edge, Fd: int32(fd)}
+	return os.NewSyscallError("epoll_ctl", syscall.EpollCtl(epoll, syscall.EPOLL_CTL_ADD, fd, &ev))
 }
 
 func (l *Loop) close() {
 	_ = l.file.Close()
-	if l.bell >= 0 {
-		_ = syscall.Close(l.bell)
+	for _, fd := range [...]int{l.bell, l.pulse.fd} {
+		if fd >= 0 {
+			_ = syscall.Close(fd)
+		}
 	}
 }
 
@@ -170,7 +177,10 @@ func (l *Loop) collect() {
 func (l *Loop) event(ev *syscall.EpollEvent) {
 	s := l.group.table.get(ev.Fd)
 	if s == nil || s.serial != ev.Pad {
-		return // the bell, or a socket that was closed after the event had come
+		if int(ev.Fd) == l.pulse.fd {
+			l.beat()
+		}
+		return // or the bell, or a socket that was closed after the event had come
 	}
 	if s.accept != nil {
 		s.accept()
@@ -239,7 +249,7 @@ func (l *Loop) await() {
 	if !l.rest() {
 		return
 	}
-	if !l.poll(holdFor) && !l.due() {
+	if !l.hold() && !l.due() {
 		l.parkUntil()
 	}
 	l.resting.Store(false)
@@ -248,7 +258,6 @@ func (l *Loop) await() {
 // share lets goroutines run before a wait that keeps the processor from them:
 // those that tasks have woken, and now and then whoever else may be waiting.
 func (l *Loop) share() {
-	const often = 8
 	if l.rests++; l.woke.Load() || l.rests >= often {
 		l.woke.Store(false)
 		l.rests = 0
@@ -299,8 +308,8 @@ func (l *Loop) setUntil(t int64) {
 	_ = l.file.SetReadDeadline(at)
 }
 
-// poll takes the events that are there, or waits for them up to ms
-// milliseconds without giving the processor away.
+// poll takes the events that are there, or waits for them up to ms milliseconds,
+// or forever, without giving the processor away.
 func (l *Loop) poll(ms int) bool {
 	if l.count > 0 {
 		return true
