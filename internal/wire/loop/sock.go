@@ -196,11 +196,7 @@ func (s *Sock) await(sd *side) error {
 	if sd.task != nil {
 		sd.task.wait(s, sd)
 	} else {
-		w := standIns.Get().(*Task)
-		if !s.publish(sd, w) {
-			<-w.bell
-		}
-		standIns.Put(w)
+		s.waitHere(sd)
 	}
 	switch {
 	case s.refs.Load()&closing != 0:
@@ -209,6 +205,15 @@ func (s *Sock) await(sd *side) error {
 		return os.ErrDeadlineExceeded
 	}
 	return nil
+}
+
+// waitHere is await for an ordinary goroutine.
+func (s *Sock) waitHere(sd *side) {
+	w := standIns.Get().(*Task)
+	if !s.publish(sd, w) {
+		<-w.bell
+	}
+	standIns.Put(w)
 }
 
 // publish makes w what the next event of the side wakes. It is true if there is
