@@ -57,6 +57,10 @@ type Client struct {
 	// TLS versions and cipher suites of HTTPS listeners.
 	// +optional
 	TLS *ClientTLS `json:"tls,omitempty"`
+	// HTTP2 lets clients speak HTTP/2: by ALPN with TLS, and by prior knowledge
+	// without. Default: true.
+	// +optional
+	HTTP2 *bool `json:"http2,omitempty"`
 	// MergeSlashes makes one of repeated slashes in a path, before matching and
 	// forwarding. Default: false.
 	// +optional
@@ -131,6 +135,12 @@ type ClientLimits struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	RequestsPerConnection *int32 `json:"requestsPerConnection,omitempty"`
+	// ConcurrentStreams is how many requests an HTTP/2 connection may carry at a
+	// time; a client that opens more has them refused. Default: 128.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	ConcurrentStreams *int32 `json:"concurrentStreams,omitempty"`
 	// HeaderBytes of a request, its first line included; more is answered 431.
 	// Default: 65536.
 	// +optional

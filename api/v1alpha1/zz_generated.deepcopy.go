@@ -454,6 +454,11 @@ func (in *Client) DeepCopyInto(out *Client) {
 		*out = new(ClientTLS)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.HTTP2 != nil {
+		in, out := &in.HTTP2, &out.HTTP2
+		*out = new(bool)
+		**out = **in
+	}
 	if in.MergeSlashes != nil {
 		in, out := &in.MergeSlashes, &out.MergeSlashes
 		*out = new(bool)
@@ -481,6 +486,11 @@ func (in *ClientLimits) DeepCopyInto(out *ClientLimits) {
 	}
 	if in.RequestsPerConnection != nil {
 		in, out := &in.RequestsPerConnection, &out.RequestsPerConnection
+		*out = new(int32)
+		**out = **in
+	}
+	if in.ConcurrentStreams != nil {
+		in, out := &in.ConcurrentStreams, &out.ConcurrentStreams
 		*out = new(int32)
 		**out = **in
 	}

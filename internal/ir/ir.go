@@ -150,11 +150,15 @@ type ClientPolicy struct {
 	// ServerHeader: true keeps the upstream's Server header (the default).
 	MergeSlashes bool `json:"mergeSlashes,omitempty"`
 
-	MaxConnections           int   `json:"maxConnections,omitempty"`
-	MaxRequestsPerConnection int   `json:"maxRequestsPerConnection,omitempty"`
-	MaxHeaderBytes           int   `json:"maxHeaderBytes"`
-	MaxHeaderCount           int   `json:"maxHeaderCount"`
-	MaxBodyBytes             int64 `json:"maxBodyBytes,omitempty"`
+	MaxConnections           int `json:"maxConnections,omitempty"`
+	MaxRequestsPerConnection int `json:"maxRequestsPerConnection,omitempty"`
+	// NoHTTP2 leaves clients HTTP/1.1 alone. MaxConcurrentStreams is how many
+	// requests an HTTP/2 connection may carry at a time; 0 is 128.
+	NoHTTP2              bool  `json:"noHTTP2,omitempty"`
+	MaxConcurrentStreams int   `json:"maxConcurrentStreams,omitempty"`
+	MaxHeaderBytes       int   `json:"maxHeaderBytes"`
+	MaxHeaderCount       int   `json:"maxHeaderCount"`
+	MaxBodyBytes         int64 `json:"maxBodyBytes,omitempty"`
 
 	// HeaderTimeout bounds the time from the first byte of a request to the end
 	// of its header; IdleTimeout the wait for a next request; RequestTimeout

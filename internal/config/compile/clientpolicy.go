@@ -81,6 +81,7 @@ func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
 	p.ProxyProtocolFrom = prefixes(v.ProxyProtocolFrom)
 	p.Via = deref(v.Via, "")
 	p.MergeSlashes = deref(v.MergeSlashes, false)
+	p.NoHTTP2 = !deref(v.HTTP2, true)
 	if f := v.Forwarded; f != nil {
 		p.TrustedHops = int(deref(f.TrustedHops, 0))
 		p.TrustedProxies = prefixes(f.TrustedProxies)
@@ -98,6 +99,7 @@ func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
 	if l := v.Limits; l != nil {
 		p.MaxConnections = int(deref(l.Connections, 0))
 		p.MaxRequestsPerConnection = int(deref(l.RequestsPerConnection, 0))
+		p.MaxConcurrentStreams = int(deref(l.ConcurrentStreams, 0))
 		p.MaxHeaderBytes = int(deref(l.HeaderBytes, int32(p.MaxHeaderBytes)))
 		p.MaxHeaderCount = int(deref(l.HeaderCount, int32(p.MaxHeaderCount)))
 		p.MaxBodyBytes = deref(l.BodyBytes, 0)

@@ -107,7 +107,7 @@ func (l *Listener) Set(s *snapshot.Listener) error {
 func (l *Listener) setTLS(s *snapshot.Listener) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	server, err := tlsx.NewServerWith(tlsx.Options{Stapler: l.stapler}, s.IR.Sections, l.server)
+	server, err := tlsx.NewServerWith(tlsx.Options{Stapler: l.stapler, HTTP2: !s.IR.Client.NoHTTP2}, s.IR.Sections, l.server)
 	l.server = server
 	l.tls.Store(server.Config())
 	return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/downstream/http1"
+	"github.com/gridway/gridway/internal/proxy/downstream/http2"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/loop"
@@ -24,7 +25,18 @@ type session struct {
 	s  *snapshot.Listener // when it was accepted
 	// http is nil until PROXY header and TLS handshake are over. It is set with
 	// l.mu held, which others than the session's task need to look.
-	http *http1.Conn
+	http driver
+}
+
+// driver serves a connection in its protocol.
+type driver interface {
+	// Serve handles what has come. It is true if the connection is idle, false
+	// if it is over and closed.
+	Serve(t *loop.Task) (idle bool)
+	// EndIdle ends the connection as soon as it has nothing to do.
+	EndIdle()
+	// Kill closes it whatever it does.
+	Kill()
 }
 
 // Resume serves what has come. The loop calls it each time the connection was
@@ -36,11 +48,32 @@ func (ss *session) Resume(t *loop.Task) (idle bool) {
 		ss.l.remove(ss)
 		return false
 	}
-	if ss.http.Serve(t) {
-		return true
+	for {
+		if ss.http.Serve(t) {
+			return true
+		}
+		if !ss.speaksHTTP2() {
+			break
+		}
 	}
-	ss.l.remove(ss)
+	if _, ok := ss.http.(*http1.Conn); ok { // others say so themselves
+		ss.l.remove(ss)
+	}
 	return false
+}
+
+// speaksHTTP2 goes over to HTTP/2 if the client has begun with its preface, on a
+// connection without TLS (RFC 9113 §3.3).
+func (ss *session) speaksHTTP2() bool {
+	first, ok := ss.http.(*http1.Conn)
+	if !ok || !first.IsHTTP2() {
+		return false
+	}
+	return ss.start(ss.http2(first.Early()))
+}
+
+func (ss *session) http2(early []byte) driver {
+	return http2.New(ss.nc, ss.l, ss.l.pipeline, ss.s.Door, early, func() { ss.l.remove(ss) })
 }
 
 // begin reads what comes before the first request.
@@ -67,23 +100,35 @@ func (ss *session) begin(t *loop.Task) bool {
 		ss.s.Metrics.Handshake(state.Version, state.DidResume, time.Since(begun))
 	}
 	nc.SetWriteBy(0)
-	c := http1.New(nc, ss.l, ss.l.pipeline, ss.s.Door)
+	if state := nc.TLSState(); state != nil && state.NegotiatedProtocol == "h2" {
+		return ss.start(ss.http2(nil))
+	}
+	return ss.start(http1.New(nc, ss.l, ss.l.pipeline, ss.s.Door))
+}
+
+// start makes d the session's driver, unless the listener is closed.
+func (ss *session) start(d driver) bool {
 	ss.l.mu.Lock()
 	defer ss.l.mu.Unlock()
 	if ss.l.closed {
 		ss.s.Metrics.Rejected(metric.RejectDraining)
 		return false
 	}
-	ss.http = c
+	ss.http = d
 	if ss.l.ending {
-		c.EndIdle()
+		d.EndIdle()
 	}
 	return true
 }
 
 // endIdle ends the session as soon as it waits for a request, also its first.
+// The caller holds l.mu.
 func (ss *session) endIdle() {
-	ss.nc.Interrupt()
+	if ss.http != nil {
+		ss.http.EndIdle()
+	} else {
+		ss.nc.Interrupt()
+	}
 }
 
 // kill closes the connection whatever it does.

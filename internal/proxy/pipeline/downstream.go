@@ -23,6 +23,9 @@ type Downstream interface {
 	Whole() (body []byte, ok bool, err error)
 	// BeginBody says that another goroutine will call ReadBody from now on.
 	BeginBody()
+	// BindBody says which task calls ReadBody, nil for a goroutine; before that
+	// it is the exchange's own.
+	BindBody(t *loop.Task)
 	// ReadBody returns the next piece of the request's body, valid until the
 	// next call, and io.EOF with or after the last one.
 	ReadBody() ([]byte, error)

@@ -69,9 +69,7 @@ func (p *pump) Resume(t *loop.Task) (idle bool) {
 	if p.target != nil {
 		p.target.Conn().BindWrite(t)
 	}
-	if down := p.x.Down.Conn(); down != nil {
-		down.BindRead(t)
-	}
+	p.x.Down.BindBody(t)
 	p.mu.Unlock()
 	p.run()
 	return false

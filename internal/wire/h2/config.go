@@ -1,6 +1,10 @@
 package h2
 
-import "time"
+import (
+	"time"
+
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
 
 // Config is what a connection allows its peer. A zero field stands for its default.
 type Config struct {
@@ -26,6 +30,9 @@ type Config struct {
 	MergeSlashes bool
 	// ExtendedConnect allows CONNECT with :protocol (RFC 8441) to clients.
 	ExtendedConnect bool
+	// NewRequest, if it is there, is asked for what a server's next request is
+	// decoded to, when Event.Request is nil.
+	NewRequest func() *httpmsg.Request
 	// NoHuffman sends strings as they are: less work, more bytes.
 	NoHuffman bool
 
@@ -69,6 +76,9 @@ func (c *Config) resolve() {
 		if *v <= 0 {
 			*v = d
 		}
+	}
+	if c.NewRequest == nil {
+		c.NewRequest = func() *httpmsg.Request { return new(httpmsg.Request) }
 	}
 	if c.HeaderTableSize < 0 {
 		c.HeaderTableSize = 0

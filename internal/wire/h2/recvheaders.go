@@ -5,7 +5,6 @@ import (
 
 	"github.com/gridway/gridway/internal/wire/bufpool"
 	"github.com/gridway/gridway/internal/wire/hpack"
-	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
 // headerBlock is a block whose end has not come: HEADERS without END_HEADERS.
@@ -173,7 +172,7 @@ func (c *Conn) recvRequest(b *headerBlock, block []byte, ev *Event) *Error {
 		return c.failStream(b.id, errSelfDependency, ev)
 	}
 	if ev.Request == nil {
-		ev.Request = new(httpmsg.Request)
+		ev.Request = c.cfg.NewRequest()
 	}
 	bad, e := c.decodeRequest(block, ev.Request, b.end)
 	if e != nil {

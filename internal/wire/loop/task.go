@@ -103,6 +103,10 @@ func (t *Task) Go(h Handler) {
 	t.loop.post(work{handler: h})
 }
 
+// Go runs h, whose Resume returns false, on a task of the loop. Any goroutine
+// may call it.
+func (l *Loop) Go(h Handler) { l.post(work{handler: h}) }
+
 // Share is called after the task has started or woken a goroutine that ought to
 // run soon, beside it.
 func (t *Task) Share() {

@@ -30,6 +30,7 @@ const (
 	readIdle                   // into a buffer taken for the attempt
 	readSplice                 // into pipe
 	readAsk                    // into p, after ask was written
+	readPoll                   // into p, without waiting
 )
 
 // reader is the state of the read that is under way. It is in the Conn because
@@ -150,6 +151,35 @@ func (c *Conn) PollIdle(size int) (buf *bufpool.Buf, n int, wait bool, err error
 	return buf, n, err == errWouldBlock, err
 }
 
+// Poll is PollIdle into the room that a caller has already, behind bytes that it
+// could not use yet. Interrupt does not concern it; Nudge does.
+func (c *Conn) Poll(p []byte) (n int, wait bool, err error) {
+	if len(c.in.unread) > 0 && c.tls == nil {
+		return c.takeUnread(p), false, nil
+	}
+	if c.tls == nil && c.empty() {
+		c.armRead()
+		return 0, true, nil
+	}
+	c.in.mode, c.in.p, c.in.poll = readPoll, p, true
+	err = c.waitRead()
+	c.in.mode, c.in.p, c.in.poll = readPlain, nil, false
+	switch {
+	case err != nil:
+		return 0, false, err
+	case c.in.err == syscall.EAGAIN:
+		return 0, true, nil
+	case c.tls != nil:
+		return c.in.n, false, c.in.err
+	}
+	n, err = readResult(c.in.n, c.in.err)
+	return n, false, err
+}
+
+// Nudge calls the handler of an idle socket, or lets it be called once more if
+// it runs. Any goroutine may call it.
+func (c *Conn) Nudge() { _ = c.sock.SetReadBy(1) }
+
 // readIdleHolding is ReadIdle where there is no descriptor to wait on.
 func (c *Conn) readIdleHolding(size int) (*bufpool.Buf, int, error) {
 	buf := bufpool.Get(size)
@@ -239,6 +269,8 @@ func (c *Conn) readReady(fd uintptr) bool {
 	switch c.in.mode {
 	case readIdle:
 		c.attemptIdle(int(fd))
+	case readPoll:
+		c.in.n, c.in.err = c.readInline(int(fd), c.in.p)
 	case readAsk:
 		return c.writeAsk(int(fd))
 	case readSplice:
@@ -275,24 +307,29 @@ func (c *Conn) empty() bool { return c.in.short && c.sock != nil && c.sock.Quiet
 // for ever.
 func (c *Conn) attemptIdle(fd int) {
 	buf := bufpool.Get(c.in.size)
-	if c.tls == nil {
-		c.in.n, c.in.err = c.readNow(fd, buf.B)
-	} else {
-		c.in.inline, c.in.fd = true, fd
-		c.in.n, c.in.err = c.tls.Read(buf.B)
-		c.in.inline = false
-		if c.in.n > 0 {
-			c.in.err = nil // an error comes again with the next read
-		}
-		if c.in.err == errWouldBlock {
-			c.in.err = syscall.EAGAIN
-		}
-	}
+	c.in.n, c.in.err = c.readInline(fd, buf.B)
 	if c.in.err == syscall.EAGAIN {
 		buf.Release()
 		return
 	}
 	c.in.idle = buf
+}
+
+// readInline reads what is there, through the record layer if there is one.
+func (c *Conn) readInline(fd int, p []byte) (n int, err error) {
+	if c.tls == nil {
+		return c.readNow(fd, p)
+	}
+	c.in.inline, c.in.fd = true, fd
+	n, err = c.tls.Read(p)
+	c.in.inline = false
+	if n > 0 {
+		err = nil // an error comes again with the next read
+	}
+	if err == errWouldBlock {
+		err = syscall.EAGAIN
+	}
+	return n, err
 }
 
 // readGeneric serves connections without a descriptor.

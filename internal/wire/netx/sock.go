@@ -28,6 +28,13 @@ func (c *Conn) Bind(t *loop.Task) {
 	}
 }
 
+// Wake is BindRead for the handler of an idle socket that has been called: it
+// does not rely on what earlier reads have found.
+func (c *Conn) Wake(t *loop.Task) {
+	c.in.short = false
+	c.sock.BindRead(t)
+}
+
 // BindRead is Bind for reading alone.
 func (c *Conn) BindRead(t *loop.Task) {
 	if c.sock != nil {

@@ -34,7 +34,7 @@ func ClientConfig(t *ir.UpstreamTLS) (*tls.Config, error) {
 		RootCAs:                     roots,
 		MinVersion:                  lo,
 		MaxVersion:                  hi,
-		NextProtos:                  alpn,
+		NextProtos:                  alpnHTTP1,
 		ClientSessionCache:          tls.NewLRUClientSessionCache(sessions),
 		DynamicRecordSizingDisabled: true,
 	}

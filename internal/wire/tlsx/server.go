@@ -77,7 +77,7 @@ func NewServerWith(opts Options, sections []*ir.Section, prev *Server) (*Server,
 	// The floor holds here already, so that an old client learns protocol_version.
 	s.base = &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		NextProtos:         alpn,
+		NextProtos:         opts.alpn(),
 		GetConfigForClient: s.configFor,
 		Time:               opts.Now,
 	}
@@ -159,7 +159,7 @@ func (s *Server) build(in *ir.Section, prev *Server) (*section, []error) {
 		report("", errors.New("no certificate"))
 	}
 	config := &tls.Config{
-		NextProtos:     alpn,
+		NextProtos:     s.opts.alpn(),
 		GetCertificate: sec.choose,
 		Time:           s.opts.Now,
 		// Small records first would be a system call each.

@@ -18,8 +18,11 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 )
 
-// alpn is what both sides offer; "h2" joins it when the engine for it arrives.
-var alpn = []string{"http/1.1"}
+// What is offered as ALPN (RFC 7301).
+var (
+	alpnHTTP1 = []string{"http/1.1"}
+	alpnHTTP2 = []string{"h2", "http/1.1"}
+)
 
 // Stapler provides OCSP responses for certificates that must carry one.
 type Stapler interface {
@@ -32,7 +35,16 @@ type Stapler interface {
 // Options of a Server. The zero value has no Stapler and the system's clock.
 type Options struct {
 	Stapler Stapler
-	Now     func() time.Time
+	// HTTP2 is offered to clients.
+	HTTP2 bool
+	Now   func() time.Time
+}
+
+func (o *Options) alpn() []string {
+	if o.HTTP2 {
+		return alpnHTTP2
+	}
+	return alpnHTTP1
 }
 
 // Error is a part of a section that cannot be served.

@@ -85,6 +85,7 @@ type Conn struct {
 	keep     bool
 	upgraded bool
 	failed   bool
+	http2    bool // the client speaks HTTP/2
 	cut      atomic.Bool
 }
 
@@ -108,6 +109,8 @@ func (c *Conn) Serve(t *loop.Task) (idle bool) {
 		case over:
 			c.close()
 			return false
+		case preface:
+			return false
 		}
 		c.p.Serve(c.x)
 		if !c.finish() {
@@ -115,6 +118,18 @@ func (c *Conn) Serve(t *loop.Task) (idle bool) {
 			return false
 		}
 	}
+}
+
+// IsHTTP2 tells, after Serve, whether the client speaks HTTP/2. The connection
+// is open then, and Early is what was read from it.
+func (c *Conn) IsHTTP2() bool { return c.http2 }
+
+// Early gives up the connection and returns what was read from it.
+func (c *Conn) Early() []byte {
+	early := append([]byte(nil), c.buf.B[c.r:c.w]...)
+	c.releaseExchange()
+	c.releaseBuffers()
+	return early
 }
 
 // EndIdle ends the connection as soon as it waits for a request of which no

@@ -1,8 +1,10 @@
 package http1
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -11,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/wire/bufpool"
 	"github.com/gridway/gridway/internal/wire/h1"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -21,6 +24,7 @@ const (
 	request nextState = iota
 	idleNow           // nothing has come yet
 	over              // the connection has ended
+	preface           // the client speaks HTTP/2
 )
 
 // next reads the next request's head into an exchange. A request that cannot be
@@ -35,6 +39,10 @@ func (c *Conn) next() nextState {
 	client := &c.lst.IR.Client
 	c.begin()
 	if err := c.readHead(client); err != nil {
+		if c.isPreface() {
+			c.http2 = true
+			return preface
+		}
 		c.refuse(err)
 		return over
 	}
@@ -119,6 +127,29 @@ func (c *Conn) readHead(client *ir.ClientPolicy) error {
 	}
 	c.r += n
 	return err
+}
+
+// isPreface tells whether a head that is not HTTP/1's begins HTTP/2 (RFC 9113
+// §3.4). That is for a connection's first bytes, and without TLS, where ALPN
+// decides.
+func (c *Conn) isPreface() bool {
+	const begin = "PRI * HTTP/2.0\r\n\r\n"
+	if c.requests > 1 || c.nc.IsTLS() || c.lst.IR.Client.NoHTTP2 {
+		return false
+	}
+	for {
+		in := c.buf.B[c.r:c.w]
+		if len(in) >= len(begin) {
+			return bytes.HasPrefix(in, []byte(begin))
+		}
+		if !strings.HasPrefix(begin, string(in)) {
+			return false
+		}
+		n, err := c.nc.Read(c.buf.B[c.w:])
+		if c.w += n; err != nil {
+			return false
+		}
+	}
 }
 
 // awaitHead reads until the head is complete, or as long as one may be.
@@ -246,6 +277,9 @@ func (c *Conn) breakBody(err error) error {
 	c.progress.Store(bodyBroken)
 	return err
 }
+
+// BindBody says which task calls ReadBody.
+func (c *Conn) BindBody(t *loop.Task) { c.nc.BindRead(t) }
 
 // BeginBody notes that the body is being read, before its reader runs: the
 // response may be faster.

@@ -1,0 +1,92 @@
+package http2
+
+import (
+	"io"
+
+	"github.com/gridway/gridway/internal/wire/loop"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// Whole returns the body if all of it has come, in one piece.
+func (s *stream) Whole() ([]byte, bool, error) {
+	s.c.link.Lock()
+	defer s.c.link.Unlock()
+	switch {
+	case s.inErr != nil, !s.inEnd, s.in.Pieces() > 1, s.trailer.Len() > 0:
+		return nil, false, nil
+	}
+	body := s.in.Take()
+	s.c.link.H2.Consume(s.s, len(body))
+	return body, true, nil
+}
+
+// BindBody says who calls ReadBody.
+func (s *stream) BindBody(t *loop.Task) { s.reader = t }
+
+// BeginBody has nothing to prepare: what comes is kept for whoever reads it.
+func (s *stream) BeginBody() {}
+
+// ReadBody returns the next piece. What it has returned before lets the client
+// send as much again.
+func (s *stream) ReadBody() ([]byte, error) {
+	l := &s.c.link
+	l.Lock()
+	defer l.Unlock()
+	if n := s.in.Taken(); n > 0 {
+		l.H2.Consume(s.s, n)
+		s.in.Give()
+		l.Flush(s.reader)
+	}
+	for {
+		switch {
+		case !s.in.Empty():
+			piece := s.in.Take()
+			if s.inEnd && s.in.Empty() {
+				return piece, s.endBody()
+			}
+			return piece, nil
+		case s.inEnd:
+			return nil, s.endBody()
+		case s.inErr != nil:
+			return nil, s.inErr
+		case s.stopped:
+			return nil, netx.ErrWatchGone
+		}
+		by := s.readBy()
+		l.Unlock()
+		err := s.arrived.Wait(s.reader, by)
+		l.Lock()
+		if err != nil && s.in.Empty() && !s.inEnd && s.inErr == nil {
+			s.inErr = err
+		}
+	}
+}
+
+// endBody hands the trailer over, at the end of the body.
+func (s *stream) endBody() error {
+	for i := range s.trailer.Len() {
+		f := s.trailer.At(i)
+		s.x.Req.Trailer.AddField(f.Name, f.Value, f.ID)
+	}
+	s.trailer.Reset()
+	return io.EOF
+}
+
+// readBy is how long the next piece may take.
+func (s *stream) readBy() int64 {
+	by := s.bodyBy
+	if d := s.x.Listener.IR.Client.BodyIdleTimeout; d > 0 {
+		if t := loop.Now() + int64(d); by == 0 || t < by {
+			by = t
+		}
+	}
+	return by
+}
+
+// StopBody makes a ReadBody that waits return, for good.
+func (s *stream) StopBody() {
+	s.c.link.Lock()
+	s.stopped = true
+	s.arrived.Open()
+	s.c.link.Unlock()
+}

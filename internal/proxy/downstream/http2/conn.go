@@ -1,0 +1,212 @@
+// Package http2 drives HTTP/2 connections of clients: each request becomes an
+// exchange on a task of its own, which the pipeline serves as it does those of
+// HTTP/1. Package link moves the bytes. A connection without requests holds no
+// buffers and no task. Package listen imports it and gives the tasks.
+package http2
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/link"
+	"github.com/gridway/gridway/internal/proxy/pipeline"
+	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/wire/h2"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/loop"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// Host is the listener that a connection belongs to.
+type Host interface {
+	// Current is the listener's present configuration.
+	Current() *snapshot.Listener
+	// Draining tells connections to take no further requests.
+	Draining() bool
+}
+
+// Conn is one connection of a client.
+type Conn struct {
+	link link.Link
+	nc   *netx.Conn
+	host Host
+	p    *pipeline.Pipeline
+	door uint64 // snapshot.Listener.Door that the connection came through
+	// ended is called when the connection is over and its last exchange too.
+	ended func()
+
+	// The link's lock guards what follows.
+	next     *pipeline.Exchange // what a request was decoded to that has not begun
+	open     int                // streams whose exchange has not ended
+	requests int
+	opened   int64
+	last     int64 // when an exchange began or ended
+	over     bool
+
+	cut atomic.Bool
+}
+
+// New makes the driver of a connection that came through a door. Early is what
+// was read from it already.
+func New(nc *netx.Conn, host Host, p *pipeline.Pipeline, door uint64, early []byte, ended func()) *Conn {
+	now := loop.Now()
+	c := &Conn{nc: nc, host: host, p: p, door: door, ended: ended, opened: now, last: now}
+	client := &host.Current().IR.Client
+	cfg := limits(client)
+	cfg.NewRequest = c.newRequest
+	c.link.Init(nc, h2.NewServer(cfg, now), c, client.BodyIdleTimeout)
+	c.link.Start(early)
+	return c
+}
+
+// limits are what a client may ask of a connection.
+func limits(client *ir.ClientPolicy) h2.Config {
+	cfg := h2.Config{
+		MaxStreams:    client.MaxConcurrentStreams,
+		HeaderBytes:   client.MaxHeaderBytes,
+		HeaderCount:   client.MaxHeaderCount,
+		MergeSlashes:  client.MergeSlashes,
+		HeaderTimeout: client.HeaderTimeout,
+		StallTimeout:  client.BodyIdleTimeout,
+	}
+	if cfg.StallTimeout == 0 {
+		cfg.StallTimeout = forever
+	}
+	if cfg.HeaderTimeout == 0 {
+		cfg.HeaderTimeout = forever
+	}
+	return cfg
+}
+
+// forever stands for no limit where a zero means the default.
+const forever = 100 * 365 * 24 * time.Hour
+
+// Serve handles what has come, until there is nothing more. It is false when
+// the connection is closed; exchanges may still be ending then.
+func (c *Conn) Serve(t *loop.Task) (idle bool) {
+	if c.host.Draining() {
+		c.link.Lock()
+		if c.requests > 0 && c.open == 0 {
+			c.link.H2.Leave()
+		}
+		c.link.Unlock()
+	}
+	return c.link.Receive(t)
+}
+
+// EndIdle tells the client to send no more requests; those that are under way
+// go on.
+func (c *Conn) EndIdle() { c.link.Leave() }
+
+// Kill closes the connection whatever it does.
+func (c *Conn) Kill() {
+	c.cut.Store(true)
+	c.link.Kill()
+}
+
+// IdleBy implements link.User.
+func (c *Conn) IdleBy() int64 {
+	client := &c.host.Current().IR.Client
+	by := int64(0)
+	if client.IdleTimeout > 0 {
+		from := c.last
+		if c.open > 0 {
+			from = loop.Now()
+		}
+		by = from + int64(client.IdleTimeout)
+	}
+	if life := int64(client.MaxConnectionDuration); life > 0 && (by == 0 || c.opened+life < by) && !c.link.H2.Leaving() {
+		by = c.opened + life
+	}
+	return by
+}
+
+// Event implements link.User.
+func (c *Conn) Event(t *loop.Task, ev *h2.Event) {
+	switch ev.Kind {
+	case h2.EventRequest:
+		c.begin(t, ev)
+		return
+	case h2.EventData, h2.EventTrailer, h2.EventReset:
+		if s, ok := ev.Stream.User.(*stream); ok {
+			s.event(ev)
+		}
+	}
+}
+
+// begin starts the exchange of a request.
+func (c *Conn) begin(t *loop.Task, ev *h2.Event) {
+	lst := c.host.Current()
+	x := c.next
+	c.next, ev.Request = nil, nil
+	c.open++
+	c.requests++
+	c.last = loop.Now()
+	s := newStream(c, ev, x, t.Home())
+	x.Down, x.Listener = s, lst
+	x.PeerAddr, x.LocalAddr, x.TLS = c.nc.RemoteAddrPort(), c.nc.LocalAddrPort(), c.nc.TLSState()
+	x.Req.Scheme = "http"
+	if x.TLS != nil {
+		x.Req.Scheme = "https"
+	}
+	if d := lst.IR.Client.RequestTimeout; d > 0 {
+		s.bodyBy = c.last + int64(d)
+	}
+	limit := lst.IR.Client.MaxRequestsPerConnection
+	if limit > 0 && c.requests >= limit || c.door != lst.Door {
+		c.link.H2.Leave()
+	}
+	t.Go(s)
+}
+
+// newRequest is what the state machine decodes a request to.
+func (c *Conn) newRequest() *httpmsg.Request {
+	c.next = pipeline.Get()
+	return &c.next.Req
+}
+
+// Send implements link.User.
+func (c *Conn) Send(hs *h2.Stream) {
+	if s, ok := hs.User.(*stream); ok {
+		s.push()
+	}
+}
+
+// Rest implements link.User.
+func (c *Conn) Rest(ev *h2.Event) {
+	if c.next != nil {
+		c.next.Release()
+		c.next, ev.Request = nil, nil
+	}
+}
+
+// Over implements link.User.
+func (c *Conn) Over(err error) {
+	c.over = true
+	var bad *h2.Error
+	if errors.As(err, &bad) {
+		c.host.Current().Metrics.ProtocolError(bad.Reason)
+	}
+	c.link.H2.Each(func(hs *h2.Stream) {
+		if s, ok := hs.User.(*stream); ok {
+			s.fail(io.ErrUnexpectedEOF)
+		}
+	})
+	if c.open == 0 {
+		c.ended()
+	}
+}
+
+// finished notes that a stream's exchange has ended.
+func (c *Conn) finished() {
+	c.open--
+	c.last = loop.Now()
+	if c.over && c.open == 0 {
+		c.ended()
+	}
+}
+
+var _ link.User = (*Conn)(nil)

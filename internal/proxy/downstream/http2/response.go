@@ -1,0 +1,113 @@
+package http2
+
+import (
+	"github.com/gridway/gridway/internal/wire/h2"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// Inform sends an interim response at once.
+func (s *stream) Inform(resp *httpmsg.Response) error {
+	l := &s.c.link
+	l.Lock()
+	defer l.Unlock()
+	if err := s.note(l.H2.SendResponse(s.s, resp, false)); err != nil {
+		return err
+	}
+	l.Flush(s.task)
+	return nil
+}
+
+// WriteHead starts the response. A head without a body ends it.
+func (s *stream) WriteHead(resp *httpmsg.Response) error {
+	l := &s.c.link
+	l.Lock()
+	defer l.Unlock()
+	s.left = -1
+	if resp.Body == httpmsg.BodyLength {
+		s.left = resp.Length
+	}
+	if resp.Body == httpmsg.BodyNone || s.x.Req.MethodID == httpmsg.MethodHead {
+		s.left = 0
+	}
+	return s.note(l.H2.SendResponse(s.s, resp, s.left == 0))
+}
+
+// WriteBody sends a piece, waiting until all of it was taken. The end of the
+// stream goes with the last piece where the head has told its length.
+func (s *stream) WriteBody(piece []byte) error {
+	l := &s.c.link
+	l.Lock()
+	defer l.Unlock()
+	if s.left >= 0 {
+		if piece = piece[:min(int64(len(piece)), s.left)]; len(piece) == 0 {
+			return s.note(nil)
+		}
+		s.left -= int64(len(piece))
+	}
+	s.out = piece
+	if s.push(); s.err != nil {
+		return s.note(s.err)
+	}
+	for len(s.out) > 0 && !s.gone.Load() {
+		l.Flush(s.task)
+		if len(s.out) == 0 {
+			break
+		}
+		l.Unlock()
+		_ = s.took.Wait(s.task, 0)
+		l.Lock()
+	}
+	return s.note(s.err)
+}
+
+// push sends what may go of the piece that waits. The lock is held.
+func (s *stream) push() {
+	n, err := s.c.link.H2.SendData(s.s, s.out, s.left == 0)
+	s.out = s.out[n:]
+	if err != nil {
+		s.out, s.err = nil, err
+	}
+	if len(s.out) == 0 {
+		s.took.Open()
+	}
+}
+
+// Flush sends what waits.
+func (s *stream) Flush() error {
+	l := &s.c.link
+	l.Lock()
+	defer l.Unlock()
+	l.Flush(s.task)
+	return s.note(nil)
+}
+
+// End closes the response and flushes it.
+func (s *stream) End(trailer *httpmsg.Header) error {
+	l := &s.c.link
+	l.Lock()
+	defer l.Unlock()
+	if !s.s.LocalEnd() && !s.gone.Load() {
+		if err := s.note(l.H2.SendTrailer(s.s, trailer)); err != nil {
+			return err
+		}
+	}
+	// The stream's end is flushed by finish, with what else there is.
+	return s.note(nil)
+}
+
+// Abort resets the stream.
+func (s *stream) Abort() {
+	l := &s.c.link
+	l.Lock()
+	defer l.Unlock()
+	l.H2.Reset(s.s, h2.InternalError)
+	l.Flush(s.task)
+}
+
+// note prefers the client's reason for an error.
+func (s *stream) note(err error) error {
+	if s.gone.Load() {
+		return errReset
+	}
+	return err
+}

@@ -1,0 +1,151 @@
+package link
+
+import (
+	"time"
+
+	"github.com/gridway/gridway/internal/wire/bufpool"
+	"github.com/gridway/gridway/internal/wire/loop"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// flusher is the task that writes for several streams, or goes on where one
+// would have to write for others.
+type flusher struct{ l *Link }
+
+// Resume writes until nothing waits.
+func (f *flusher) Resume(t *loop.Task) (idle bool) {
+	f.l.mu.Lock()
+	f.l.write(t, false)
+	f.l.mu.Unlock()
+	return false
+}
+
+// Flush sends what waits: at once for the only stream there is, and otherwise
+// when the tasks that can run now have added theirs. It is called with the lock
+// held, which it gives back while it writes.
+func (l *Link) Flush(t *loop.Task) {
+	if l.writing || l.over || l.H2.Pending() == 0 {
+		return
+	}
+	if l.H2.Streams() > 1 || t == nil {
+		l.schedule(t)
+		return
+	}
+	l.writing = true
+	l.write(t, true)
+}
+
+// schedule lets the flusher run if anything waits to be sent.
+func (l *Link) schedule(t *loop.Task) {
+	l.rearm()
+	if l.writing || l.over {
+		return
+	}
+	l.fill()
+	if l.H2.Pending() == 0 {
+		return
+	}
+	l.writing = true
+	if t != nil {
+		t.Go(&l.flusher)
+	} else {
+		l.nc.Home().Go(&l.flusher)
+	}
+}
+
+// rearm wakes the reader if something is due before it would look.
+func (l *Link) rearm() {
+	if by := l.H2.Deadline(); by != 0 && (l.armed == 0 || by < l.armed) {
+		l.armed = by
+		l.nc.Nudge()
+	}
+}
+
+// fill lets streams add what they have waiting.
+func (l *Link) fill() {
+	for s := l.H2.Writable(); s != nil; s = l.H2.Writable() {
+		l.user.Send(s)
+	}
+}
+
+// write sends what waits, and what streams add meanwhile; a stream's own task
+// does it once and leaves the rest to the flusher. It is called with the lock
+// held and writing set.
+func (l *Link) write(t *loop.Task, once bool) {
+	for n := 0; ; n++ {
+		l.fill()
+		if l.over || l.H2.Pending() == 0 {
+			break
+		}
+		if once && n > 0 {
+			t.Go(&l.flusher)
+			return
+		}
+		if !l.writeOut(t, l.H2.Take()) {
+			break
+		}
+	}
+	l.writing = false
+	l.rearm()
+}
+
+// writeOut writes one buffer, without the lock.
+func (l *Link) writeOut(t *loop.Task, b *bufpool.Buf) bool {
+	l.mu.Unlock()
+	l.nc.BindWrite(t)
+	_, err := l.nc.Write(b.B)
+	b.Release()
+	l.mu.Lock()
+	if err == nil {
+		return true
+	}
+	if netx.IsTimeout(err) {
+		_ = l.nc.Abort()
+	} else {
+		l.nc.Kill() // the reader sees it
+	}
+	return false
+}
+
+// lastWords sends what is left, as far as that goes without patience.
+func (l *Link) lastWords(t *loop.Task) {
+	const patience = time.Second
+	l.mu.Lock()
+	if l.writing { // the flusher may be waiting for a peer that does not read
+		l.mu.Unlock()
+		return
+	}
+	l.writing = true
+	b := l.H2.Take()
+	l.mu.Unlock()
+	if b == nil {
+		return
+	}
+	l.nc.BindWrite(t)
+	l.nc.SetWriteWithin(patience)
+	_, err := l.nc.Write(b.B)
+	b.Release()
+	if err == nil && l.nc.CloseWrite() == nil {
+		l.linger(t)
+	}
+}
+
+// linger lets the peer read the reason of the end: a close with unread bytes
+// would reset the connection.
+func (l *Link) linger(t *loop.Task) {
+	const (
+		patience = time.Second
+		most     = 256 << 10
+	)
+	b := bufpool.Get(firstRead)
+	defer b.Release()
+	l.nc.BindRead(t)
+	l.nc.SetReadBy(netx.After(patience))
+	for n := 0; n < most; {
+		m, err := l.nc.Read(b.B)
+		if err != nil || m == 0 {
+			return
+		}
+		n += m
+	}
+}
