@@ -232,7 +232,8 @@ func TestWrongProtocol(t *testing.T) {
 	p := start(t, documents(gatewayOn("",
 		fmt.Sprintf("{name: https, port: %d, protocol: HTTPS, hostname: a.example, tls: {certificateRefs: [{name: a}]}}", secure),
 		fmt.Sprintf("{name: http, port: %d, protocol: HTTP}", plain)),
-		secretDoc("a", cert, key), routeDoc("app", ""), backendDoc("app", app.addr)))
+		secretDoc("a", cert, key), routeDoc("app", ""), backendDoc("app", app.addr),
+		policyDoc("client", "Gateway", "edge", "client: {http2: false}")))
 
 	out := run(t, "", "curl", "-sS", "-i", "--max-time", "5", fmt.Sprintf("http://127.0.0.1:%d/", secure))
 	if !strings.HasPrefix(out, "HTTP/1.1 400 ") || !strings.Contains(out, "speaks HTTPS") {
@@ -249,7 +250,7 @@ func TestWrongProtocol(t *testing.T) {
 	c := dialPort(t, plain)
 	c.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 	if resp, _ := c.mustRespond("PRI"); resp.StatusCode != 505 && resp.StatusCode != 400 {
-		t.Errorf("HTTP/2 on an HTTP/1 port: %d", resp.StatusCode)
+		t.Errorf("HTTP/2 on a port that does not take it: %d", resp.StatusCode)
 	}
 	c.rest()
 	if n := app.requests.Load(); n != 0 {

@@ -178,8 +178,13 @@ func (c *Cluster) Pick(q *Query) (*Endpoint, error) {
 		ask.Now = orNow(q.Now)
 	}
 	i := a.lb.Pick(c.balancer, &ask)
-	if i < 0 {
-		return nil, ErrNoHealthyEndpoint
+	for i < 0 {
+		now := c.view.Load()
+		if now == a {
+			return nil, ErrNoHealthyEndpoint
+		}
+		a = now // the endpoints were replaced meanwhile
+		i = a.lb.Pick(c.balancer, &ask)
 	}
 	if len(q.Avoid) == 0 || !contains(q.Avoid, a.endpoints[i]) {
 		return a.endpoints[i], nil

@@ -36,8 +36,8 @@ func (c *Cluster) setEndpoints(list []ir.Endpoint, first bool) bool {
 		c.mu.Unlock()
 		return false
 	}
-	removed := c.removed(old)
 	c.install(next, old, now)
+	removed := c.removed(old) // only now: until the new ones are there, the old ones serve
 	if c.detector != nil {
 		c.detector.SetHosts(next.hosts())
 		c.set.keeper.schedule(c, now)
