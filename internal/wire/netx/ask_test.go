@@ -8,12 +8,27 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/internal/wire/bufpool"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
 type never struct{}
 
 func (never) Gone() bool { return false }
+
+// ask sends a request from a buffer, which is given back whatever comes of it.
+func ask(c *netx.Conn, request []byte) (answer string, err error) {
+	from := bufpool.Get(max(len(request), bufpool.Large+1)) // too large for a pool to hand it out again
+	buf, n, err := c.Ask(from.B[:copy(from.B, request)], from, 64)
+	if from.B != nil {
+		return "", errors.New("the request's buffer was kept")
+	}
+	if err != nil {
+		return "", err
+	}
+	defer buf.Release()
+	return string(buf.B[:n]), nil
+}
 
 func TestAsk(t *testing.T) {
 	ours, theirs := tcpPair(t)
@@ -29,11 +44,9 @@ func TestAsk(t *testing.T) {
 			theirs.Write(bytes.ToUpper(buf[:n]))
 		}
 	}()
-	p := make([]byte, 64)
 	for range 200 {
-		n, err := c.Ask([]byte("question"), p)
-		if err != nil || string(p[:n]) != "QUESTION" {
-			t.Fatalf("%q %v", p[:n], err)
+		if got, err := ask(c, []byte("question")); err != nil || got != "QUESTION" {
+			t.Fatalf("%q %v", got, err)
 		}
 	}
 }
@@ -47,10 +60,8 @@ func TestAskFindsWhatWasThereBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.SetReadBy(netx.After(5 * time.Second))
-	p := make([]byte, 64)
-	n, err := c.Ask([]byte("question"), p)
-	if err != nil || string(p[:n]) != "unasked" {
-		t.Fatalf("%q %v", p[:n], err)
+	if got, err := ask(c, []byte("question")); err != nil || got != "unasked" {
+		t.Fatalf("%q %v", got, err)
 	}
 }
 
@@ -60,7 +71,7 @@ func TestAskOfAPeerThatHasLeft(t *testing.T) {
 	c.SetWatch(never{})
 	c.SetReadBy(netx.After(5 * time.Second))
 	theirs.Close()
-	_, err := c.Ask([]byte("question"), make([]byte, 64))
+	_, err := ask(c, []byte("question"))
 	if !netx.IsGone(err) && err != io.EOF {
 		t.Fatalf("got %v", err)
 	}
@@ -71,7 +82,7 @@ func TestAskKeepsItsDeadline(t *testing.T) {
 	c := netx.New(ours)
 	c.SetWatch(never{})
 	c.SetReadBy(netx.After(20 * time.Millisecond))
-	if _, err := c.Ask([]byte("question"), make([]byte, 64)); !netx.IsTimeout(err) {
+	if _, err := ask(c, []byte("question")); !netx.IsTimeout(err) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -91,10 +102,8 @@ func TestAskMoreThanFits(t *testing.T) {
 		}
 		theirs.Write([]byte("done"))
 	}()
-	p := make([]byte, 64)
-	n, err := c.Ask(request, p)
-	if err != nil || string(p[:n]) != "done" {
-		t.Fatalf("%q %v", p[:n], err)
+	if got, err := ask(c, request); err != nil || got != "done" {
+		t.Fatalf("%q %v", got, err)
 	}
 }
 
@@ -107,9 +116,8 @@ func TestAskWritesFailures(t *testing.T) {
 		tc.SetLinger(0)
 	}
 	theirs.Close()
-	p := make([]byte, 8)
 	for range 3 { // the first may still be taken by the socket
-		_, err := c.Ask([]byte("question"), p)
+		_, err := ask(c, []byte("question"))
 		if err == nil {
 			t.Fatal("an answer from nobody")
 		}

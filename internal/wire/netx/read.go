@@ -29,7 +29,7 @@ const (
 	readPlain  readMode = iota // into p
 	readIdle                   // into a buffer taken for the attempt
 	readSplice                 // into pipe
-	readAsk                    // into p, after ask was written
+	readAsk                    // like readIdle, after ask was written
 	readPoll                   // into p, without waiting
 )
 
@@ -47,7 +47,8 @@ type reader struct {
 	inline bool // crypto/tls is being called from within ready
 	fd     int  // the descriptor while inline
 	p      []byte
-	ask    []byte // what is still to be written before the read
+	ask    []byte       // what is still to be written before the read
+	from   *bufpool.Buf // to be released once it was
 	idle   *bufpool.Buf
 	size   int // of the idle buffer, or bytes to splice
 	pipe   *pipe
@@ -121,6 +122,11 @@ func (c *Conn) ReadIdle(size int) (buf *bufpool.Buf, n int, err error) {
 	if err := c.waitRead(); err != nil {
 		return nil, 0, err
 	}
+	return c.takeIdle()
+}
+
+// takeIdle is the outcome of a read into a buffer taken for it.
+func (c *Conn) takeIdle() (buf *bufpool.Buf, n int, err error) {
 	if c.in.err == syscall.EAGAIN {
 		return nil, 0, errWouldBlock
 	}

@@ -13,9 +13,6 @@ import (
 // ReadHead reads the next head, interim (1xx) or final, into resp. The head's
 // slices are valid until the second ReadBody, or the next ReadHead.
 func (s *Stream) ReadHead(resp *httpmsg.Response) error {
-	if s.in == nil {
-		s.in = bufpool.Get(readBuffer)
-	}
 	if s.r == s.w {
 		if err := s.readHeadBytes(); err != nil {
 			return err
@@ -55,15 +52,17 @@ func (s *Stream) awaitHead() error {
 }
 
 func (s *Stream) readHeadBytes() error {
+	if s.in == nil {
+		return s.await()
+	}
 	s.makeRoom()
 	for {
-		n, err := s.askOrRead(s.in.B[s.w:])
+		n, err := s.conn.Read(s.in.B[s.w:])
 		if n > 0 {
-			s.received = true
 			s.w += n
 			return nil
 		}
-		if err == io.EOF && s.received {
+		if err == io.EOF {
 			return io.ErrUnexpectedEOF
 		}
 		if err != nil {
@@ -72,39 +71,39 @@ func (s *Stream) readHeadBytes() error {
 	}
 }
 
-// askOrRead reads, after it has written a request that waits for that.
-func (s *Stream) askOrRead(p []byte) (int, error) {
+// await waits for the first bytes, without a buffer: an upstream may take its
+// time. A request that waits to be written is written first.
+func (s *Stream) await() (err error) {
 	if s.unsent == nil {
-		return s.conn.Read(p)
+		s.in, s.w, err = s.conn.ReadIdle(readBuffer)
+	} else {
+		request, from := s.unsent, s.out
+		s.unsent, s.out, s.sentAll = nil, nil, true
+		s.in, s.w, err = s.conn.Ask(request, from, readBuffer)
+		if err != nil {
+			err = s.answerAnyway(err)
+		}
 	}
-	request := s.unsent
-	s.unsent, s.sentAll = nil, true
-	n, err := s.conn.Ask(request, p)
-	if err != nil {
-		return s.answerAnyway(p, err)
-	}
-	return n, nil
+	s.received = err == nil
+	return err
 }
 
 // answerAnyway looks for the answer of a server that refuses a request early
 // and closes, so that the rest of it cannot be written.
-func (s *Stream) answerAnyway(p []byte, err error) (int, error) {
+func (s *Stream) answerAnyway(err error) error {
 	var w *netx.WriteError
 	if !errors.As(err, &w) {
-		return 0, err
+		return err
 	}
 	s.sentAll = false
 	if netx.IsTimeout(err) {
-		return 0, err
+		return err
 	}
-	n, readErr := s.conn.Read(p)
-	if n > 0 {
-		return n, nil
+	var readErr error
+	if s.in, s.w, readErr = s.conn.ReadIdle(readBuffer); readErr == nil || netx.IsTimeout(readErr) {
+		return readErr
 	}
-	if netx.IsTimeout(readErr) {
-		return 0, readErr
-	}
-	return 0, err
+	return err
 }
 
 // makeRoom lets the next read append at least one byte behind what is buffered.
