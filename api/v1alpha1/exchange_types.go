@@ -13,7 +13,8 @@ type Timeouts struct {
 	// +optional
 	Request *gatewayv1.Duration `json:"request,omitempty"`
 	// BackendRequest bounds each try, from the choice of an endpoint to the end
-	// of the response's header. Default: none.
+	// of the response's header, without the time that the client takes to send
+	// its body. Default: none.
 	// +optional
 	BackendRequest *gatewayv1.Duration `json:"backendRequest,omitempty"`
 	// Idle bounds the silence in both directions of a body or an upgraded

@@ -168,6 +168,84 @@ circuitBreaker:
 	}
 }
 
+// Half-open means so many and no more, whoever asks at the same time, and as
+// many are enough to close it.
+func TestHalfOpenLetsItsNumberThrough(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int64{1, 4} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			var healed atomic.Bool
+			release := make(chan struct{})
+			app := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if !healed.Load() {
+					w.WriteHeader(500)
+					return
+				}
+				select {
+				case <-release:
+				case <-r.Context().Done():
+				}
+				io.WriteString(w, "ok")
+			})
+			g := serveYAML(t, edge(fmt.Sprintf(`
+circuitBreaker: {failureRate: {percent: 60, minRequests: 3, openFor: 1s, halfOpenRequests: %d}}`, n), app.addr))
+			g.untilOpen()
+			healed.Store(true)
+			failed := app.requests.Load()
+			rejections := func() int64 { return int64(g.metric("gridway_cluster_breaker_rejections_total")) }
+			var answers chan map[string]int
+			var before int64
+			eventually(t, "some of a burst pass", func() bool {
+				if answers == nil || len(answers) == 1 { // all of the last burst were refused
+					answers = make(chan map[string]int, 1)
+					before = rejections()
+					go func(to chan map[string]int) { to <- g.tally(20, 20, "/") }(answers)
+				}
+				return app.requests.Load() > failed
+			})
+			eventually(t, "the rest is refused", func() bool { return rejections()-before == 20-n })
+			close(release)
+			if got := <-answers; got["ok"] != int(n) || got["503 BreakerOpen"] != 20-int(n) {
+				t.Errorf("%v, want %d to pass", got, n)
+			}
+			eventually(t, "it closes", func() bool { return g.metric("gridway_cluster_breaker_changes_total", `to="closed"`) == 1 })
+			if got := g.tally(20, 4, "/"); got["ok"] != 20 {
+				t.Errorf("once closed: %v", got)
+			}
+		})
+	}
+}
+
+// untilOpen sends requests until the breaker refuses them.
+func (g *gateway) untilOpen() {
+	g.t.Helper()
+	eventually(g.t, "the breaker opens", func() bool {
+		resp, _ := g.get("/")
+		return resp.Header.Get("X-Gridway-Reason") == "BreakerOpen"
+	})
+}
+
+// A retry is one more request to a backend that may have just so many.
+func TestHalfOpenIsNotWidenedByRetries(t *testing.T) {
+	t.Parallel()
+	app := serve(t, status(503))
+	g := serveYAML(t, edge(`
+retry: {attempts: 3, retryOn: [ServerError], backoff: {base: 1ms, max: 1ms}}
+circuitBreaker: {failureRate: {minRequests: 3, openFor: 400ms, halfOpenRequests: 2}}`, app.addr))
+	g.untilOpen()
+	for range 3 {
+		before := app.requests.Load()
+		eventually(t, "half-open lets some through", func() bool {
+			g.tally(10, 10, "/")
+			return app.requests.Load() > before
+		})
+		if n := app.requests.Load() - before; n > 2 {
+			t.Errorf("%d tries, want at most 2", n)
+		}
+	}
+}
+
 // Below the share the breaker stays closed, whatever the number.
 func TestBreakerToleratesItsShare(t *testing.T) {
 	t.Parallel()

@@ -116,6 +116,7 @@ type peer struct {
 	addr  string
 	conns atomic.Int64
 	heads atomic.Int64
+	ended chan struct{} // closed with the test
 }
 
 type peerConn struct {
@@ -130,7 +131,7 @@ func startPeer(t *testing.T, scripts ...script) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{addr: l.Addr().String()}
+	p := &peer{addr: l.Addr().String(), ended: make(chan struct{})}
 	var open sync.Map
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -150,6 +151,7 @@ func startPeer(t *testing.T, scripts ...script) *peer {
 		}
 	})
 	t.Cleanup(func() {
+		close(p.ended)
 		l.Close()
 		open.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
 		wg.Wait()

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -196,6 +197,87 @@ func TestIdleTimeoutOfAnUpgrade(t *testing.T) {
 			t.Errorf("read %q", rest)
 		}
 	})
+}
+
+// dripping is a body that comes in pieces of one byte.
+type dripping struct {
+	left  int
+	every time.Duration
+}
+
+func (d *dripping) Read(p []byte) (int, error) {
+	if d.left == 0 {
+		return 0, io.EOF
+	}
+	d.left--
+	<-time.NewTimer(d.every).C
+	p[0] = 'x'
+	return 1, nil
+}
+
+// The time that a client takes to send its body is not the endpoint's: it ends
+// no try, ejects nobody, and is no latency.
+func TestSlowUploadIsNotHeldAgainstTheEndpoint(t *testing.T) {
+	t.Parallel()
+	const judged = "\noutlierDetection: {consecutive5xx: 1, baseEjection: 1h, maxPercent: 100}\nloadBalancer: {algorithm: PeakEWMA, panicThreshold: 0}"
+	for name, c := range map[string]struct {
+		policy, reason string
+		status         int
+	}{
+		"streamed":                 {"timeouts: {backendRequest: 500ms}", "", 200},
+		"buffered":                 {"timeouts: {backendRequest: 500ms}\nbuffer: {requestBytes: 1000}", "", 200},
+		"request streamed":         {"timeouts: {request: 500ms}", "RequestTimeout", 408},
+		"request buffered":         {"timeouts: {request: 500ms}\nbuffer: {requestBytes: 1000}", "RequestTimeout", 408},
+		"try and request streamed": {"timeouts: {backendRequest: 300ms, request: 500ms}", "RequestTimeout", 408},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			app, other := bodySum(t, 0), bodySum(t, 0)
+			g := serveYAML(t, edge(c.policy+judged, app.addr, other.addr))
+			for range 2 {
+				resp, _, err := g.do(g.request("POST", "/", &dripping{left: 10, every: 80 * time.Millisecond}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				want(t, resp, c.status, c.reason)
+			}
+			for _, e := range g.endpoints() {
+				if e.State != "healthy" || e.Failures != 0 || e.Latency > 400*time.Millisecond {
+					t.Errorf("%+v", e)
+				}
+			}
+		})
+	}
+}
+
+// An endpoint that does not take the body, or takes it and is silent, is late
+// itself.
+func TestUploadsToHungEndpointsTimeOut(t *testing.T) {
+	t.Parallel()
+	for name, deaf := range map[string]script{
+		"does not read":    func(c *peerConn) { <-c.p.ended },
+		"does not answer":  hangs,
+		"reads only a bit": func(c *peerConn) { c.head(); <-c.p.ended },
+	} {
+		for _, timeouts := range []string{"{backendRequest: 300ms}", "{request: 300ms}"} {
+			t.Run(name+timeouts, func(t *testing.T) {
+				t.Parallel()
+				hung := startPeer(t, deaf)
+				g := serveYAML(t, edge("timeouts: "+timeouts, hung.addr))
+				within(t, 290*time.Millisecond, 3*time.Second, func() {
+					const size = 12 << 20 // more than sockets hold
+					c := g.dial()
+					c.send(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", size))
+					go io.CopyN(c.Conn, zeros{}, size)
+					resp, _ := c.mustRespond("POST")
+					want(t, resp, 504, "UpstreamTimeout")
+				})
+				if e := g.endpoints()[0]; e.Failures != 1 {
+					t.Errorf("%d failures of the endpoint", e.Failures)
+				}
+			})
+		}
+	}
 }
 
 // A client that does not read its response must not be held against the endpoint.

@@ -65,7 +65,7 @@ func (x *Exchange) admit() bool {
 		x.Fail(503, filter.AdmissionDenied, "too many requests at once for what the backend can do; try again later")
 		return false
 	}
-	x.limiter = limiterState{held: l, at: now()}
+	x.limiter = limiterState{held: l, at: x.tick()}
 	return true
 }
 

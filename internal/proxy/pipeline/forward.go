@@ -27,7 +27,7 @@ func (f failure) failed() bool { return f.reason != filter.ReasonNone }
 // forward sends the exchange to its backend and passes the response on.
 func (x *Exchange) forward() {
 	c := x.backend.Cluster
-	if err := c.Begin(); err != nil {
+	if err := c.Begin(x.clock); err != nil {
 		x.refuse(err)
 		return
 	}
@@ -83,6 +83,10 @@ func (x *Exchange) bufferRequest() bool {
 		err = x.body.buffer(limit)
 	}
 	if !x.bodyAccepted(err) {
+		return false
+	}
+	if x.tick(); x.deadline > 0 && x.clock >= x.deadline { // a client may have taken its time
+		x.Fail(408, filter.RequestTimeout, "the request's body did not arrive in time")
 		return false
 	}
 	if x.body.whole && x.Req.Body == httpmsg.BodyChunked && x.Req.Trailer.Len() == 0 {
@@ -195,6 +199,16 @@ func (x *Exchange) roundTrip(conn *netx.Conn, by int64) failure {
 	}
 	for {
 		if err := x.up.ReadHead(&x.Resp); err != nil {
+			if netx.IsTimeout(err) {
+				by, late := x.overtime()
+				if by > 0 {
+					conn.SetReadBy(by)
+					continue
+				}
+				if late {
+					return failure{reason: filter.RequestTimeout, kind: upstream.Cancelled, sent: true, err: err}
+				}
+			}
 			return x.exchangeFailure(err)
 		}
 		if x.Resp.Status >= 200 || x.Resp.Status == 101 {
@@ -205,6 +219,32 @@ func (x *Exchange) roundTrip(conn *netx.Conn, by int64) failure {
 			return failure{reason: filter.ClientGone, kind: upstream.Cancelled, sent: true, err: err}
 		}
 	}
+}
+
+// overtime is until when a try whose time is over may go on, because the time
+// that the client takes to send its body is not the upstream's; zero is no
+// longer. late tells that it is the client who is late.
+func (x *Exchange) overtime() (by int64, late bool) {
+	at := x.tick()
+	late = x.pump.clientsTurn(at, x.upstreamAt)
+	d := x.Rule.Policy.Timeouts.PerTry
+	if d <= 0 {
+		return 0, late
+	}
+	from := at
+	if !late {
+		from = x.pump.cameUntil()
+	}
+	if by = earlier(x.deadline, from+int64(d)); by <= at {
+		return 0, late
+	}
+	return by, late
+}
+
+// latency of the upstream's answer at the time at: from the try's beginning, or
+// from the last piece of the request if that came later.
+func (x *Exchange) latency(at int64) time.Duration {
+	return time.Duration(max(0, at-max(x.upstreamAt, x.pump.cameUntil())))
 }
 
 // send writes the head and what is there of the body; the pump sends the rest.
@@ -302,7 +342,7 @@ func (x *Exchange) endTry(c *upstream.Cluster, f failure) failure {
 			}
 		}
 	}
-	x.done(c, upstream.Outcome{Kind: f.kind, Latency: time.Duration(x.tick() - x.upstreamAt)}, f.reason)
+	x.done(c, upstream.Outcome{Kind: f.kind, Latency: x.latency(x.tick())}, f.reason)
 	return f
 }
 
@@ -318,6 +358,8 @@ func (x *Exchange) failUpstream(f failure) {
 		x.broken = true
 	case filter.InternalError:
 		x.Fail(500, f.reason, "a defect in the gateway; its log has more under this request's ID")
+	case filter.RequestTimeout:
+		x.Fail(408, f.reason, "the request's body did not arrive in time")
 	case filter.NoHealthyEndpoint:
 		x.Fail(503, f.reason, "the backend has no endpoint that can take requests")
 	case filter.Overload:

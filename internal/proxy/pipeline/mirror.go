@@ -183,7 +183,7 @@ func (c *mirror) take() (piece []byte, end, dropped bool) {
 }
 
 func (c *mirror) run(all *Mirroring) {
-	if c.cluster.Begin() != nil {
+	if c.cluster.Begin(0) != nil {
 		return
 	}
 	defer c.cluster.End()
@@ -202,8 +202,9 @@ func (c *mirror) run(all *Mirroring) {
 	var s http1.Stream
 	var resp httpmsg.Response
 	s.Begin(conn, defaultResponseHeaderBytes, maxResponseHeaders)
+	var latency time.Duration
 	if all.use(conn) {
-		err = c.exchange(&s, &resp)
+		latency, err = c.exchange(&s, &resp)
 	} else {
 		err = io.ErrClosedPipe
 	}
@@ -218,35 +219,39 @@ func (c *mirror) run(all *Mirroring) {
 	if err != nil {
 		kind = upstream.Cancelled
 	}
-	c.cluster.Done(e, upstream.Outcome{Kind: kind, Status: resp.Status})
+	c.cluster.Done(e, upstream.Outcome{Kind: kind, Status: resp.Status, Latency: latency})
 }
 
-func (c *mirror) exchange(s *http1.Stream, resp *httpmsg.Response) error {
+// exchange sends the copy and reads the answer; latency runs from the end of
+// the one to the head of the other.
+func (c *mirror) exchange(s *http1.Stream, resp *httpmsg.Response) (latency time.Duration, err error) {
 	piece, end, dropped := c.take()
 	if dropped { // a copy with a hole must not look whole
-		return io.ErrShortWrite
+		return 0, io.ErrShortWrite
 	}
 	if err := s.Send(&c.req, piece, end); err != nil {
-		return err
+		return 0, err
 	}
 	for !end {
 		if piece, end, dropped = c.take(); dropped {
-			return io.ErrShortWrite
+			return 0, io.ErrShortWrite
 		}
 		if err := s.SendBody(piece, end, nil); err != nil {
-			return err
+			return 0, err
 		}
 	}
+	sent := now()
 	for resp.Status < 200 {
 		if err := s.ReadHead(resp); err != nil {
-			return err
+			return 0, err
 		}
 	}
+	latency = since(sent)
 	for {
 		if _, err := s.ReadBody(); err == io.EOF {
-			return nil
+			return latency, nil
 		} else if err != nil {
-			return err
+			return latency, err
 		}
 	}
 }

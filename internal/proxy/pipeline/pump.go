@@ -4,6 +4,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -29,6 +30,10 @@ type pump struct {
 	running bool
 	// ended: the last piece was sent, or tried to be.
 	ended atomic.Bool
+	// awaiting: the client has still to send the next piece; came is the time
+	// of the last one. refused: the try could not be given one.
+	awaiting, refused atomic.Bool
+	came              atomic.Int64
 }
 
 // start hands the body to a try whose head was sent, and starts the pump
@@ -39,6 +44,7 @@ func (p *pump) start(x *Exchange, s *http1.Stream) error {
 	if p.changed.L == nil {
 		p.changed.L = &p.mu
 	}
+	p.refused.Store(false)
 	b := &x.body
 	if ended := p.ended.Load(); len(b.kept) > 0 || ended {
 		if err := s.SendBody(b.kept, ended, b.trailer(x)); err != nil || ended {
@@ -53,6 +59,8 @@ func (p *pump) start(x *Exchange, s *http1.Stream) error {
 		return nil
 	}
 	p.x, p.running, p.stopped, p.task = x, true, false, nil
+	p.awaiting.Store(true)
+	p.came.Store(x.upstreamAt)
 	x.Down.BeginBody()
 	if t := x.Down.Task(); t != nil {
 		t.Go(p)
@@ -78,7 +86,10 @@ func (p *pump) Resume(t *loop.Task) (idle bool) {
 func (p *pump) run() {
 	b := &p.x.body
 	for {
+		p.awaiting.Store(true)
 		piece, err := b.next()
+		p.came.Store(now())
+		p.awaiting.Store(false)
 		p.lock(p.task)
 		if err != nil && err != io.EOF {
 			p.fail()
@@ -101,6 +112,7 @@ func (p *pump) run() {
 		p.x.mirrors.feed(piece, ended)
 		p.target.Conn().SetWriteBy(p.x.streamDeadline(now()))
 		if p.target.SendBody(piece, ended, b.trailer(p.x)) != nil {
+			p.refused.Store(true)
 			p.leave() // who reads the response sees why
 		}
 		if ended {
@@ -182,6 +194,29 @@ func (p *pump) lock(t *loop.Task) {
 
 // complete tells whether all of the body was sent. It never waits.
 func (p *pump) complete() bool { return p.x == nil || p.ended.Load() }
+
+// cameUntil is when the client's last piece came: until then an upstream that
+// has not answered was waiting, too. It is zero when all of the body was there
+// before the try.
+func (p *pump) cameUntil() int64 {
+	if p.x == nil {
+		return 0
+	}
+	return p.came.Load()
+}
+
+// clientsTurn tells whether the body is still on its way at the time at of a
+// try that began at since, and not because the upstream does not take it.
+func (p *pump) clientsTurn(at, since int64) bool {
+	if p.complete() || p.refused.Load() {
+		return false
+	}
+	if p.awaiting.Load() {
+		return true
+	}
+	held := at - p.came.Load() // by a write
+	return held < int64(time.Second) && held < (at-since)/4
+}
 
 // failure is why the body could not be read, if that happened. The caller has
 // closed the try's connection.

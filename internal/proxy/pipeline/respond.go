@@ -3,7 +3,6 @@ package pipeline
 import (
 	"errors"
 	"io"
-	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
@@ -25,7 +24,7 @@ const (
 
 // respond passes the response of the last try on.
 func (x *Exchange) respond(c *upstream.Cluster) {
-	o := upstream.Outcome{Kind: upstream.OK, Status: x.Resp.Status, Latency: time.Duration(x.headAt - x.upstreamAt)}
+	o := upstream.Outcome{Kind: upstream.OK, Status: x.Resp.Status, Latency: x.latency(x.headAt)}
 	if x.Resp.Status == 101 {
 		x.tunnel(c, o)
 		return

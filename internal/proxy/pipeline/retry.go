@@ -130,7 +130,7 @@ func (x *Exchange) discardResponse(c *upstream.Cluster) {
 			break
 		}
 	}
-	x.returnConn(c, upstream.Outcome{Kind: upstream.OK, Status: status, Latency: time.Duration(x.headAt - x.upstreamAt)})
+	x.returnConn(c, upstream.Outcome{Kind: upstream.OK, Status: status, Latency: x.latency(x.headAt)})
 	x.Resp.Reset()
 }
 

@@ -115,9 +115,10 @@ func (c *Cluster) Crowded() bool { return c.slots.Waiting() > 0 }
 // configuration named, not later updates.
 func (c *Cluster) Config() *ir.Cluster { return c.cfg.Load() }
 
-// Begin starts an exchange. Unless it fails with ErrOverload or ErrBreakerOpen,
-// End must follow.
-func (c *Cluster) Begin() error {
+// Begin starts an exchange at the monotonic time now; zero reads the clock. No
+// try of the exchange may have begun before. Unless it fails with ErrOverload
+// or ErrBreakerOpen, End must follow.
+func (c *Cluster) Begin(now int64) error {
 	if !c.requests.Enter() {
 		c.metrics.Count(EventOverloadRequests)
 		return ErrOverload
@@ -125,7 +126,7 @@ func (c *Cluster) Begin() error {
 	if c.failure == nil && c.budget == nil {
 		return nil
 	}
-	now := orNow(0)
+	now = orNow(now)
 	allowed, halfOpen := c.failure.Allow(now)
 	if halfOpen {
 		c.metrics.Count(EventBreakerHalfOpen)
@@ -143,9 +144,11 @@ func (c *Cluster) Begin() error {
 func (c *Cluster) End() { c.requests.Leave() }
 
 // AllowRetry asks for one more try of an exchange (a retry or a hedge). If it
-// says yes, RetryDone must follow when that try has ended.
+// says yes, RetryDone must follow when that try has ended. Unless the breaker
+// is closed it says no: a half-open one lets so many tries through, no more.
 func (c *Cluster) AllowRetry() bool {
 	switch {
+	case !c.failure.Closed():
 	case !c.retries.Enter():
 		c.metrics.Count(EventOverloadRetries)
 	case c.budget != nil && !c.budget.Allow(orNow(0)):

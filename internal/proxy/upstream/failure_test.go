@@ -254,7 +254,7 @@ func TestFailureRateOpensTheBreaker(t *testing.T) {
 		}
 		c := s.Cluster(cfg.Name)
 		run := func(o upstream.Outcome) error {
-			if err := c.Begin(); err != nil {
+			if err := c.Begin(0); err != nil {
 				return err
 			}
 			defer c.End()
@@ -289,7 +289,7 @@ func TestRetryBudgetOfACluster(t *testing.T) {
 	cfg.RetryBudget = &ir.RetryBudget{Percent: 25, Window: time.Minute}
 	c := newSet(t, cfg).Cluster(cfg.Name)
 	for range 40 {
-		_ = c.Begin()
+		_ = c.Begin(0)
 		c.End()
 	}
 	n := 0

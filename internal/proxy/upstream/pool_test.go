@@ -323,7 +323,7 @@ func TestPooledExchangeAllocatesNothing(t *testing.T) {
 		c := newSet(t, cfg).Cluster(cfg.Name)
 		by := soon()
 		if n := testing.AllocsPerRun(500, func() {
-			if err := c.Begin(); err != nil {
+			if err := c.Begin(0); err != nil {
 				t.Fatal(err)
 			}
 			q := upstream.Query{Hash: 5, HasHash: true}
@@ -389,7 +389,7 @@ func BenchmarkExchange(b *testing.B) {
 	by := soon()
 	b.ReportAllocs()
 	for b.Loop() {
-		_ = c.Begin()
+		_ = c.Begin(0)
 		q := upstream.Query{}
 		e, _ := c.Pick(&q)
 		conn, _, err := e.Connect(by)

@@ -2,7 +2,7 @@
 // exchange, the connections to it, and what protects both sides from each other
 // (health, outlier detection, circuit breakers, retry budgets).
 //
-//	err := c.Begin()                    // once per exchange; breaker
+//	err := c.Begin(now)                 // once per exchange; breaker
 //	e, err := c.Pick(&q)                // once per try; counts it active
 //	conn, reused, err := e.Connect(by)  // pooled or new
 //	e.Put(conn) or e.Drop(conn)

@@ -265,11 +265,11 @@ func TestBeginLimit(t *testing.T) {
 	cfg := cluster("127.0.0.1:1")
 	cfg.Breaker = &ir.Breaker{MaxRequests: 2, MaxRetries: 1}
 	c := newSet(t, cfg).Cluster(cfg.Name)
-	if c.Begin() != nil || c.Begin() != nil || !errors.Is(c.Begin(), upstream.ErrOverload) {
+	if c.Begin(0) != nil || c.Begin(0) != nil || !errors.Is(c.Begin(0), upstream.ErrOverload) {
 		t.Fatal("limit on requests")
 	}
 	c.End()
-	if c.Begin() != nil {
+	if c.Begin(0) != nil {
 		t.Fatal("a request that ended left its place taken")
 	}
 	if !c.AllowRetry() || c.AllowRetry() {

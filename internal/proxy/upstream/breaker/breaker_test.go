@@ -131,6 +131,20 @@ func TestOldTriesDoNotJudge(t *testing.T) {
 	}
 }
 
+// Clocks are read once per exchange, and not in the order in which they ask.
+func TestProbesThatReadTheClockEarlyJudge(t *testing.T) {
+	f := open(t)
+	for range 3 {
+		allow(f, 6*second+10)
+	}
+	for range 3 {
+		f.Record(7*second, 6*second+1, false)
+	}
+	if state(f) != breaker.Closed {
+		t.Error("three successes of three probes did not close it")
+	}
+}
+
 // Probes that end without a verdict do not leave the breaker stuck.
 func TestLostProbesAreGrantedAgain(t *testing.T) {
 	f := open(t)
@@ -173,6 +187,33 @@ func TestGauge(t *testing.T) {
 			t.Fatal("zero is no limit")
 		}
 	}
+}
+
+// Who is refused must not take a place from who is not, not even for a moment.
+func TestGaugeIsExact(t *testing.T) {
+	const places, workers = 4, 4 // nobody ever has to be refused
+	g := breaker.NewGauge(places)
+	full := breaker.NewGauge(places)
+	for range places {
+		full.Enter()
+	}
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for range 20_000 {
+				if !g.Enter() {
+					t.Error("refused with a place free")
+					return
+				}
+				if full.Enter() || full.Value() != places {
+					t.Error("a full gauge let somebody in, or counted who was refused")
+					return
+				}
+				g.Leave()
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestNil(t *testing.T) {

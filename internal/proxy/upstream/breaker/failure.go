@@ -31,6 +31,7 @@ type Failure struct {
 	state  atomic.Uint32
 
 	mu        sync.Mutex // guards what follows and all changes of state
+	openedAt  int64      // when it opened last
 	until     int64      // while open: when to try
 	since     int64      // while half-open: when the current probes were granted
 	granted   int
@@ -122,7 +123,7 @@ func (f *Failure) Record(now, start int64, failed bool) bool {
 func (f *Failure) probe(now, start int64, failed bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if State(f.state.Load()) != HalfOpen || start < f.since {
+	if State(f.state.Load()) != HalfOpen || start < f.openedAt {
 		return false
 	}
 	if failed {
@@ -138,10 +139,13 @@ func (f *Failure) probe(now, start int64, failed bool) bool {
 }
 
 func (f *Failure) open(now int64) {
-	f.until = now + int64(f.cfg.OpenFor)
+	f.openedAt, f.until = now, now+int64(f.cfg.OpenFor)
 	f.opened++
 	f.state.Store(uint32(Open))
 }
+
+// Closed tells whether everything passes.
+func (f *Failure) Closed() bool { return f == nil || State(f.state.Load()) == Closed }
 
 // State is the current one, and how often the breaker has opened.
 func (f *Failure) State() (State, uint64) {

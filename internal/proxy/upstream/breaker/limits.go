@@ -15,13 +15,22 @@ type Gauge struct {
 // NewGauge makes a gauge with a limit.
 func NewGauge(limit int) *Gauge { return &Gauge{max: int64(limit)} }
 
-// Enter counts one in, unless that would exceed the limit.
+// Enter counts one in, unless that would exceed the limit. Those it refuses
+// are never counted, so that they cannot make it refuse another.
 func (g *Gauge) Enter() bool {
-	if n := g.n.Add(1); g.max > 0 && n > g.max {
-		g.n.Add(-1)
-		return false
+	if g.max <= 0 {
+		g.n.Add(1)
+		return true
 	}
-	return true
+	for {
+		n := g.n.Load()
+		if n >= g.max {
+			return false
+		}
+		if g.n.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
 }
 
 // Leave counts one out.
