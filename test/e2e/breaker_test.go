@@ -132,27 +132,13 @@ circuitBreaker:
   failureRate: {percent: 50, minRequests: 10, window: 10s, openFor: 300ms, halfOpenRequests: 2}
 `, app.addr))
 	g.tally(10, 1, "/")
-	// A response is passed on before its outcome is counted.
-	open := func() bool {
-		resp, _ := g.get("/")
-		return resp.Header.Get("X-Gridway-Reason") == "BreakerOpen"
-	}
-	eventually(t, "the breaker opens", open)
+	g.untilOpen()
 	before := app.requests.Load()
-	if got := g.tally(50, 4, "/"); got["503 BreakerOpen"] != 50 {
-		t.Errorf("while open: %v", got)
-	}
-	if n := app.requests.Load(); n != before {
-		t.Errorf("%d requests reached the endpoint while the breaker was open", n-before)
-	}
 
 	// A probe that fails opens it again.
 	probed := func() bool { g.get("/"); return app.requests.Load() > before }
 	eventually(t, "half-open lets a request through", probed)
-	eventually(t, "its failure opens the breaker again", open)
-	if n := app.requests.Load() - before; n > 2 {
-		t.Errorf("%d probes, want at most 2", n)
-	}
+	g.untilOpen()
 
 	broken.Store(false)
 	eventually(t, "the breaker closes", func() bool {
@@ -165,6 +151,21 @@ circuitBreaker:
 		if n := g.metric("gridway_cluster_breaker_changes_total", fmt.Sprintf("to=%q", to)); n < least {
 			t.Errorf("%v changes to %s were counted", n, to)
 		}
+	}
+}
+
+// Nothing reaches the endpoint while the breaker is open.
+func TestBreakerStaysOpen(t *testing.T) {
+	t.Parallel()
+	app := serve(t, status(500))
+	g := serveYAML(t, edge(`circuitBreaker: {failureRate: {minRequests: 10, openFor: 1h}}`, app.addr))
+	g.untilOpen()
+	before := app.requests.Load()
+	if got := g.tally(50, 4, "/"); got["503 BreakerOpen"] != 50 {
+		t.Errorf("%v", got)
+	}
+	if n := app.requests.Load(); n != before {
+		t.Errorf("%d requests reached the endpoint", n-before)
 	}
 }
 

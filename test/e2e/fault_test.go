@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
-	"sync/atomic"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -40,19 +43,44 @@ func TestFaultAbort(t *testing.T) {
 func TestFaultDelay(t *testing.T) {
 	t.Parallel()
 	app := named(t, "ok")
-	g := serveYAML(t, edge(`fault: {delay: {duration: 600ms, percent: 30}}`, app.addr))
-	const n = 200
-	var delayed atomic.Int64
-	g.parallel(n, 64, func(int) {
+	g := serveYAML(t, edge(`fault: {delay: {duration: 100ms, percent: 30}}`, app.addr))
+	const n = 400
+	var mu sync.Mutex
+	took := map[string]time.Duration{}
+	g.parallel(n, 64, func(i int) {
+		path := fmt.Sprintf("/%d", i)
 		begun := time.Now()
-		if resp, _, err := g.do(g.request("GET", "/", nil)); err != nil || resp.StatusCode != 200 {
+		if resp, _, err := g.do(g.request("GET", path, nil)); err != nil || resp.StatusCode != 200 {
 			t.Errorf("%v %v", resp, err)
 		}
-		if time.Since(begun) >= 600*time.Millisecond {
-			delayed.Add(1)
-		}
+		mu.Lock()
+		defer mu.Unlock()
+		took[path] = time.Since(begun)
 	})
-	share(t, "delayed", int(delayed.Load()), n, .3)
+	delayed := 0
+	eventually(t, "all are in the access log", func() bool { return strings.Count(g.entries.String(), "\n") == n })
+	for line := range strings.Lines(g.entries.String()) {
+		var e struct{ Path, Flags string }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Flags == "FaultInjected" {
+			delayed++
+			if d, ok := took[e.Path]; !ok || d < 100*time.Millisecond {
+				t.Errorf("%s took %v", e.Path, d)
+			}
+		}
+	}
+	share(t, "delayed", delayed, n, .3)
+	var fastest time.Duration
+	for _, d := range took {
+		if fastest == 0 || d < fastest {
+			fastest = d
+		}
+	}
+	if fastest >= 100*time.Millisecond {
+		t.Errorf("all were delayed: the fastest took %v", fastest)
+	}
 }
 
 // The delay is part of the request's time.

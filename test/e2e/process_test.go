@@ -206,9 +206,7 @@ func lineWith(text string, with []string) string {
 // terminate sends SIGTERM.
 func (p *process) terminate() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatal(err)
-	}
+	p.signal(syscall.SIGTERM)
 }
 
 // ended waits for the process to end, and returns its exit code.
