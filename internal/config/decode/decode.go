@@ -9,6 +9,8 @@ package decode
 
 import (
 	"bytes"
+	"errors"
+	"io"
 
 	"go.yaml.in/yaml/v3"
 
@@ -85,5 +87,46 @@ func unmarshal(text []byte, root *yaml.Node) (err error) {
 			err = errNotYAML
 		}
 	}()
-	return yaml.Unmarshal(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), root)
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	if !mayEndEarly(text) {
+		return yaml.Unmarshal(text, root)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	if err := d.Decode(root); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
+	}
+	var second yaml.Node
+	next := d.Decode(&second)
+	if errors.Is(next, io.EOF) || next == nil && isEmpty(&second) {
+		return nil
+	}
+	line := second.Line
+	if next != nil {
+		line = lineIn(next) + 1 // the library counts from 0 here
+	}
+	return &trailingError{line: line}
+}
+
+// mayEndEarly tells whether a document may end before its text does, which the
+// library would not tell: behind a closing brace, as in lines of JSON, and
+// behind a line of three dots.
+func mayEndEarly(text []byte) bool {
+	if bytes.HasPrefix(text, []byte("...")) || bytes.Contains(text, []byte("\n...")) {
+		return true
+	}
+	rest := bytes.TrimPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("---"))
+	for {
+		rest = bytes.TrimLeft(rest, " \t\r\n")
+		if !bytes.HasPrefix(rest, []byte("#")) {
+			return bytes.HasPrefix(rest, []byte("{")) || bytes.HasPrefix(rest, []byte("["))
+		}
+		_, rest, _ = bytes.Cut(rest, []byte("\n"))
+	}
+}
+
+func isEmpty(document *yaml.Node) bool {
+	return len(document.Content) == 0 || isNull(document.Content[0])
 }

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -18,8 +19,23 @@ var errUTF16 = errors.New("yaml: this is UTF-16; save the file as UTF-8")
 
 var errNotYAML = errors.New("yaml: this is not YAML")
 
+// trailingError is about text behind the end of a document.
+type trailingError struct{ line int }
+
+func (e *trailingError) Error() string {
+	return "something follows behind the end of the object"
+}
+
 // lineOf finds the line in an error of the YAML parser.
 var lineOf = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+func lineIn(err error) int {
+	if m := lineOf.FindStringSubmatch(err.Error()); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		return n
+	}
+	return 0
+}
 
 // syntaxProblem describes text that is not YAML. The parser in use is the
 // faster of two; the other one knows the column, so it is asked when the text
@@ -28,6 +44,11 @@ func syntaxProblem(doc Document, err error) store.Problem {
 	p := store.Problem{
 		Severity: store.Error, Code: "SyntaxError", Position: store.Position{File: doc.File, Line: doc.Line, Column: 1},
 		Remedy: "nothing in this document can be read until it is valid YAML",
+	}
+	if trailing := (*trailingError)(nil); errors.As(err, &trailing) {
+		p.Position.Line = doc.Line + trailing.line - 1
+		p.Message, p.Remedy = err.Error(), "separate objects by a line with ---, or put them into the items of a List"
+		return p
 	}
 	message := err.Error()
 	if m := lineOf.FindStringSubmatch(message); m != nil {
@@ -48,6 +69,10 @@ func syntaxProblem(doc Document, err error) store.Problem {
 		}
 	}
 	p.Message = "not valid YAML: " + strings.TrimSpace(message)
+	if at := culprit(doc.Text, message); at >= 0 {
+		p.Position.Line = doc.Line + bytes.Count(doc.Text[:at], []byte("\n"))
+		p.Position.Column = utf8.RuneCount(doc.Text[bytes.LastIndexByte(doc.Text[:at], '\n')+1:at]) + 1
+	}
 	switch {
 	case !utf8.Valid(doc.Text):
 		p.Remedy = "configuration is text in UTF-8; is this another kind of file?"
@@ -57,6 +82,33 @@ func syntaxProblem(doc Document, err error) store.Problem {
 		p.Remedy = "indent with spaces; YAML does not allow tabs there"
 	}
 	return p
+}
+
+var unknownAnchor = regexp.MustCompile(`^unknown anchor '([^']+)' referenced`)
+
+// culprit finds what the parser complains about without saying where: bytes
+// that are no text, and aliases of nothing. It is negative if it is not found.
+func culprit(text []byte, message string) int {
+	if !utf8.Valid(text) {
+		for i := 0; ; {
+			r, size := utf8.DecodeRune(text[i:])
+			if r == utf8.RuneError && size <= 1 {
+				return i
+			}
+			i += size
+		}
+	}
+	if m := unknownAnchor.FindStringSubmatch(message); m != nil {
+		at := regexp.MustCompile(`(?:^|[\s,\[{:-])(\*` + regexp.QuoteMeta(m[1]) + `)(?:$|[\s,\]}])`).FindSubmatchIndex(text)
+		if at == nil {
+			return -1
+		}
+		return at[2]
+	}
+	if strings.Contains(message, "control characters are not allowed") {
+		return bytes.IndexFunc(text, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f })
+	}
+	return -1
 }
 
 func secondOpinion(text []byte) (found yaml.Error) {
