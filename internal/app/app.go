@@ -156,7 +156,7 @@ func (o Options) withDefaults() Options {
 
 // judge finds what must not be there at a start.
 func (g *Gateway) judge(snap file.Snapshot) error {
-	out := compile.Compile(g.input(snap.Set), nil)
+	out := compile.Compile(g.input(snap), nil)
 	var bad []store.Problem
 	for _, p := range append(append([]store.Problem{}, snap.Problems...), out.Problems...) {
 		if p.Severity == store.Error {
@@ -173,8 +173,8 @@ func (g *Gateway) judge(snap file.Snapshot) error {
 	return nil
 }
 
-func (g *Gateway) input(set *store.Set) compile.Input {
-	return compile.Input{Set: set, Now: time.Now(), SessionKey: g.opt.SessionKey}
+func (g *Gateway) input(snap file.Snapshot) compile.Input {
+	return compile.Input{Set: snap.Set, Refused: store.Refused(snap.Set, snap.Problems), Now: time.Now(), SessionKey: g.opt.SessionKey}
 }
 
 // Run serves until ctx ends, then lets work finish for DrainTimeout, or until

@@ -57,7 +57,7 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 	began := time.Now()
 	before := g.out
 	if !first {
-		g.out = compile.Compile(g.input(snap.Set), g.out)
+		g.out = compile.Compile(g.input(snap), g.out)
 	}
 	cfg := g.out.Config
 	var err error

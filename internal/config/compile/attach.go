@@ -3,6 +3,7 @@ package compile
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -72,8 +73,8 @@ func (s *routeScope) parent(i int, r gwv1.ParentReference) *parent {
 		}
 		if gw == nil {
 			s.state.missing = true
-			s.refuseParent(p, gwv1.RouteReasonNoMatchingParent, key.String()+" not found",
-				s.missing(key.Group, key.Kind, key.Namespace, key.Name))
+			message, remedy := s.notFound(key)
+			s.refuseParent(p, gwv1.RouteReasonNoMatchingParent, message, remedy)
 			return p
 		}
 		candidates = gw.sections
@@ -81,8 +82,11 @@ func (s *routeScope) parent(i int, r gwv1.ParentReference) *parent {
 		set := s.sets[key]
 		if set == nil {
 			s.state.missing = true
-			s.refuseParent(p, gwv1.RouteReasonNoMatchingParent, key.String()+" not found, or not attached to a Gateway of ours",
-				s.missing(key.Group, key.Kind, key.Namespace, key.Name))
+			message, remedy := s.notFound(key)
+			if s.set.Get(key) != nil {
+				message, remedy = key.String()+" is not attached to a Gateway of ours", "see its parentRef"
+			}
+			s.refuseParent(p, gwv1.RouteReasonNoMatchingParent, message, remedy)
 			return p
 		}
 		candidates = set.sections
@@ -104,16 +108,38 @@ func (s *routeScope) refuseParent(p *parent, reason gwv1.RouteConditionReason, m
 	p.remedy = remedy
 }
 
+// remedyForSection says which listeners a parentRef could have meant.
+func remedyForSection(r status.Reference, candidates []*section) string {
+	var names, all []string
+	for _, x := range candidates {
+		name := string(x.spec.Name)
+		if name == r.SectionName {
+			return fmt.Sprintf("%q is on port %d", name, x.spec.Port)
+		}
+		if r.Port == 0 || x.spec.Port == r.Port {
+			names = append(names, name)
+		}
+		all = append(all, fmt.Sprintf("%s (%d)", name, x.spec.Port))
+	}
+	if r.SectionName != "" {
+		if remedy := didYouMean(r.SectionName, names); remedy != "" {
+			return remedy
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "its listeners are " + strings.Join(all, ", ")
+}
+
 // choose narrows the parent's listeners down to those that the route attaches to.
 func (s *routeScope) choose(p *parent, candidates []*section) {
-	var names []string
 	named := slices.DeleteFunc(slices.Clone(candidates), func(x *section) bool {
-		names = append(names, string(x.spec.Name))
 		return p.ref.SectionName != "" && string(x.spec.Name) != p.ref.SectionName ||
 			p.ref.Port != 0 && x.spec.Port != p.ref.Port
 	})
 	if len(named) == 0 {
-		what, remedy := fmt.Sprintf("no listener %q", p.ref.SectionName), didYouMean(p.ref.SectionName, names)
+		what, remedy := fmt.Sprintf("no listener %q", p.ref.SectionName), remedyForSection(p.ref, candidates)
 		if p.ref.SectionName == "" {
 			what = "no listener"
 		}
@@ -122,9 +148,6 @@ func (s *routeScope) choose(p *parent, candidates []*section) {
 			if p.ref.SectionName != "" {
 				what = fmt.Sprintf("no listener %q on port %d", p.ref.SectionName, p.ref.Port)
 			}
-		}
-		if remedy == "" {
-			remedy = fmt.Sprintf("its listeners are %q", names)
 		}
 		s.refuseParent(p, gwv1.RouteReasonNoMatchingParent, fmt.Sprintf("%s/%s/%s has %s", p.ref.Kind, p.ref.Namespace, p.ref.Name, what), remedy)
 		return

@@ -47,8 +47,8 @@ func (c *compiler) backendOf(k backendKey) *backend {
 	c.backends[k] = b
 	if b.object == nil {
 		b.missing = true
-		b.reason, b.message = string(gwv1.RouteReasonBackendNotFound), k.key.String()+" not found"
-		b.remedy = c.missing(k.key.Group, k.key.Kind, k.key.Namespace, k.key.Name)
+		b.reason = string(gwv1.RouteReasonBackendNotFound)
+		b.message, b.remedy = c.notFound(k.key)
 		return b
 	}
 	b.deps = append(b.deps, b.object)

@@ -97,7 +97,7 @@ func (c *compiler) takeOver(old *clusterState) *clusterState {
 	var problems []store.Problem
 	cl.Endpoints, problems = c.endpoints(old.service)
 	for _, p := range old.problems {
-		if p.Code != "NoReadyEndpoints" && p.Code != "NoEndpoints" && p.Code != "UnsupportedAddressType" {
+		if p.Object.Kind != "EndpointSlice" && p.Code != "NoReadyEndpoints" && p.Code != "NoEndpoints" {
 			cs.problems = append(cs.problems, p)
 		}
 	}

@@ -29,6 +29,9 @@ const DefaultClass = "gridway"
 // Input is everything that the result depends on, besides the previous Output.
 type Input struct {
 	Set *store.Set
+	// Refused are objects that Set lacks because they have errors: references
+	// to them are told so.
+	Refused map[store.Key]bool
 	// Now dates certificates. The zero time leaves dates unjudged.
 	Now time.Time
 	// ExplicitClasses is set where a GatewayClass must exist as an object

@@ -60,13 +60,14 @@ func newCompiler(in Input, prev *Output) *compiler {
 		backends: map[backendKey]*backend{},
 		statuses: map[string][]status.Object{},
 		seen:     map[string]bool{}, relations: map[relationKey][]status.Relation{},
-		next: newState(in.Set),
+		next: newState(in),
 	}
 	size := 0
 	if prev != nil && prev.state != nil {
 		c.prev, c.prevConfig = prev.state, prev.Config
 		size = len(prev.state.ordered)
 		c.changes = compare(c.prev.set, in.Set)
+		c.changes.structure = c.changes.structure || !maps.Equal(c.prev.refused, in.Refused)
 	}
 	c.used = make(map[*clusterState]bool, size)
 	c.fresh = map[string]*clusterState{}

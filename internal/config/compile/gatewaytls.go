@@ -77,7 +77,8 @@ func (c *compiler) secretRef(owner *store.Object, r gwv1.SecretObjectReference) 
 	}
 	o := c.set.Get(key)
 	if o == nil {
-		return nil, invalid, key.String() + " not found", c.missing("", "Secret", key.Namespace, key.Name)
+		message, remedy = c.notFound(key)
+		return nil, invalid, message, remedy
 	}
 	cert, why := c.certificateOf(o)
 	if why != "" {
@@ -140,7 +141,8 @@ func (c *compiler) caRef(owner *store.Object, key store.Key) (pem []byte, reason
 	invalid := string(gwv1.ListenerReasonInvalidCACertificateRef)
 	o := c.set.Get(key)
 	if o == nil {
-		return nil, invalid, key.String() + " not found", c.missing("", key.Kind, key.Namespace, key.Name)
+		message, remedy = c.notFound(key)
+		return nil, invalid, message, remedy
 	}
 	pem, why := c.bundleOf(o)
 	if why != "" {

@@ -37,8 +37,8 @@ func (c *compiler) compileListenerSets() {
 				c.report(problemAt(o, "spec.parentRef", store.Note, "OtherClass",
 					fmt.Sprintf("ignored: %s is not a Gateway that Gridway serves", key), ""))
 			} else {
-				c.report(problemAt(o, "spec.parentRef.name", store.Warning, "ParentNotFound",
-					key.String()+" not found", c.missing(gatewayGroup, "Gateway", key.Namespace, key.Name)))
+				message, remedy := c.notFound(key)
+				c.report(problemAt(o, "spec.parentRef.name", store.Warning, "ParentNotFound", message, remedy))
 			}
 			continue
 		}

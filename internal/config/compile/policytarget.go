@@ -61,7 +61,7 @@ func policyTargets(o *store.Object) []target {
 func (c *compiler) findTarget(t target) (message, remedy string) {
 	o := c.set.Get(t.key)
 	if o == nil {
-		return t.key.String() + " not found", c.missing(t.key.Group, t.key.Kind, t.key.Namespace, t.key.Name)
+		return c.notFound(t.key)
 	}
 	if t.section == "" {
 		return "", ""

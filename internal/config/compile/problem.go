@@ -133,6 +133,15 @@ func (c *compiler) elsewhere(group, kind, namespace, name string) string {
 	return ""
 }
 
+// notFound says what is wrong with a reference to an object that there is not,
+// and what to do.
+func (c *compiler) notFound(k store.Key) (message, remedy string) {
+	if c.in.Refused[k] {
+		return k.String() + " has errors and is left out", "correct the errors named for it"
+	}
+	return k.String() + " not found", c.missing(k.Group, k.Kind, k.Namespace, k.Name)
+}
+
 // missing is the remedy for a reference to an object that does not exist.
 func (c *compiler) missing(group, kind, namespace, name string) string {
 	return cmp.Or(didYouMean(name, c.names(group, kind, namespace)), c.elsewhere(group, kind, namespace, name),

@@ -8,7 +8,8 @@ import (
 
 // state is what a run leaves to the next one. It is never changed afterwards.
 type state struct {
-	set *store.Set
+	set     *store.Set
+	refused map[store.Key]bool
 	// fallback holds the last good version of objects that are now invalid.
 	fallback map[store.Key]*store.Object
 	// routes are parallel to set.Kind of HTTPRoute.
@@ -36,9 +37,10 @@ type state struct {
 	contexts []string
 }
 
-func newState(set *store.Set) *state {
+func newState(in Input) *state {
 	return &state{
-		set:      set,
+		set:      in.Set,
+		refused:  in.Refused,
 		fallback: map[store.Key]*store.Object{},
 		certs:    map[*store.Object]*certificate{},
 		bundles:  map[*store.Object]*bundle{},

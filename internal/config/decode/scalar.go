@@ -206,6 +206,9 @@ func (w *walker) text(n *yaml.Node, s *schema.Node) (any, bool) {
 	case s.Format == "byte" && !isBase64(v):
 		p.Code, p.Message = "InvalidValue", "is not base64"
 		p.Remedy = "encode it, or write it as it is under stringData"
+		if w.kind == "ConfigMap" {
+			p.Remedy = "encode it, or write it as it is under data"
+		}
 	default:
 		return v, true
 	}

@@ -50,6 +50,8 @@ func CheckTables(cfg *ir.Config, set *store.Set, table func(listener string) Tab
 	l.unreachable()
 	l.unusedBackends()
 	l.weightless()
+	l.preflights()
+	l.orphanSlices()
 	return l.problems
 }
 

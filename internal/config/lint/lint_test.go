@@ -41,6 +41,17 @@ spec:
 
 const to = "backendRefs: [{group: gridway.dev, kind: Backend, name: b}]"
 
+func slice(name, labels string) string {
+	return `apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: ` + name + ", " + labels + `}
+addressType: IPv4
+ports: [{port: 80}]
+endpoints: [{addresses: [127.0.0.1]}]
+---
+`
+}
+
 func TestCheck(t *testing.T) {
 	for _, tt := range []struct {
 		name, config string
@@ -77,6 +88,22 @@ spec: {endpoints: [{address: "127.0.0.1:9001", weight: 0}]}
 ---
 ` + route("a", "  rules:\n  - backendRefs: [{group: gridway.dev, kind: Backend, name: w}, {group: gridway.dev, kind: Backend, name: b}]"),
 			[]string{"NoWeight spec.endpoints"},
+		},
+		{
+			"no preflight", gateway + route("a", "  rules:\n"+
+				"  - {matches: [{method: PUT}, {method: GET}], filters: [{type: CORS, cors: {allowOrigins: [\"*\"]}}], "+to+"}\n"+
+				"  - {matches: [{method: OPTIONS}], "+to+"}"),
+			[]string{"NoPreflight spec.rules[0]"},
+		},
+		{
+			"a preflight to another rule", gateway + route("a", "  rules:\n"+
+				"  - {matches: [{method: PUT}], filters: [{type: CORS, cors: {allowOrigins: [\"*\"]}}], "+to+"}\n"+
+				"  - {matches: [{method: OPTIONS}], filters: [{type: CORS, cors: {allowOrigins: [\"*\"]}}], "+to+"}"), nil,
+		},
+		{
+			"slices without a Service", gateway + route("a", "  rules:\n  - "+to) + slice("x", "") + slice("y", "labels: {kubernetes.io/service-name: y}") +
+				slice("z", "labels: {kubernetes.io/service-name: z}") + "apiVersion: v1\nkind: Service\nmetadata: {name: z}\nspec: {ports: [{port: 80}]}\n",
+			[]string{"OrphanEndpointSlice metadata", "OrphanEndpointSlice metadata.labels[kubernetes.io/service-name]"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

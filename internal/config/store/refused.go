@@ -1,0 +1,16 @@
+package store
+
+// Refused lists the objects that a set lacks because they have errors.
+func Refused(set *Set, problems []Problem) map[Key]bool {
+	var out map[Key]bool
+	for _, p := range problems {
+		if p.Severity != Error || p.Object == (Key{}) || set.Get(p.Object) != nil {
+			continue
+		}
+		if out == nil {
+			out = map[Key]bool{}
+		}
+		out[p.Object] = true
+	}
+	return out
+}
