@@ -179,9 +179,6 @@ type FaultAbort struct {
 }
 
 // SessionPersistence is Gateway API's, with an idle timeout beside it.
-//
-// +kubebuilder:validation:XValidation:message="absoluteTimeout must be given when cookieConfig.lifetimeType is Permanent",rule="!has(self.cookieConfig) || !has(self.cookieConfig.lifetimeType) || self.cookieConfig.lifetimeType != 'Permanent' || has(self.absoluteTimeout)"
-// +kubebuilder:validation:XValidation:message="cookieConfig can only be set with type Cookie",rule="!has(self.cookieConfig) || self.type == 'Cookie'"
 type SessionPersistence struct {
 	gatewayv1.SessionPersistence `json:",inline"`
 

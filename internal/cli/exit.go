@@ -80,7 +80,9 @@ func report(t *term.Terminal, cmd *cobra.Command, err error) int {
 	case errors.As(err, &hinted):
 		hint = hinted.hint
 	}
-	t.Errorf("%s %s\n", term.Paint("error:", term.Bad), err)
+	for line := range strings.Lines(err.Error()) { // joined errors are one on each line
+		t.Errorf("%s %s\n", term.Paint("error:", term.Bad), strings.TrimSuffix(line, "\n"))
+	}
 	if hint != "" {
 		t.Errorf("%s %s\n", term.Paint("hint:", term.Info), strings.ReplaceAll(hint, "\n", "\n      "))
 	}

@@ -163,7 +163,9 @@ func (s *filterScope) backends(field string, rule *gwv1.HTTPRouteRule, fields []
 	var list []ir.BackendRef
 	total := uint32(0)
 	for j, r := range refs {
-		x := ir.BackendRef{Weight: r.weight, Problem: r.problem, Ref: ir.Ref{Kind: r.key.Kind, Namespace: r.key.Namespace, Name: r.key.Name}}
+		// What cannot be used is shown where it is named.
+		x := ir.BackendRef{Weight: r.weight, Problem: r.problem, Ref: ref(s.object, fields[j])}
+		x.Ref.Kind, x.Ref.Namespace, x.Ref.Name = r.key.Kind, r.key.Namespace, r.key.Name
 		if r.backend != nil {
 			x.Ref = r.backend.base.Ref
 			for _, p := range policyRefs(s.merge(r.backend.policies).winners) {

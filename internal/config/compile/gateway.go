@@ -203,10 +203,6 @@ func (c *compiler) finishGateways() {
 				gw.accepted.Status = status.False
 			}
 		}
-		if gw.used != gw.object {
-			gw.accepted.Message = "the last good version serves, because this one is invalid: " + gw.faults[0].message
-			gw.accepted.Reason = string(gwv1.GatewayReasonInvalid)
-		}
 		if gw.accepted.Status == status.True {
 			o.Addresses = gw.addresses
 		}
@@ -222,6 +218,10 @@ func (gw *gateway) conditions() []status.Condition {
 	}
 	if gw.accepted.Status == status.False {
 		programmed.Status, programmed.Reason = status.False, string(gwv1.GatewayReasonInvalid)
+	}
+	if gw.used != gw.object { // what is programmed then is the last good version
+		gw.accepted.Status, gw.accepted.Reason = status.False, string(gwv1.GatewayReasonInvalid)
+		gw.accepted.Message = "the last good version serves, because this one is invalid: " + gw.faults[0].message
 	}
 	list := []status.Condition{gw.accepted, gw.resolved, programmed}
 	if gw.insecureFrontend {

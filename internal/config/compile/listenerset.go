@@ -126,10 +126,6 @@ func (c *compiler) finishListenerSets() {
 				set.accepted.Status = status.False
 			}
 		}
-		if set.used != set.object {
-			set.accepted.Message = "the last good version serves, because this one is invalid: " + set.faults[0].message
-			set.accepted.Reason = string(gwv1.ListenerSetReasonInvalid)
-		}
 		programmed := status.Condition{
 			Type: string(gwv1.ListenerSetConditionProgrammed), Status: status.Unknown,
 			Reason: string(gwv1.ListenerSetReasonPending), Generation: set.accepted.Generation,
@@ -141,7 +137,12 @@ func (c *compiler) finishListenerSets() {
 				programmed.Reason = set.accepted.Reason
 			}
 		}
-		st.Conditions = []status.Condition{set.accepted, programmed}
+		accepted := set.accepted
+		if set.used != set.object { // what is programmed then is the last good version
+			accepted.Status, accepted.Reason = status.False, string(gwv1.ListenerSetReasonInvalid)
+			accepted.Message = "the last good version serves, because this one is invalid: " + set.faults[0].message
+		}
+		st.Conditions = []status.Condition{accepted, programmed}
 		c.say(st)
 	}
 }

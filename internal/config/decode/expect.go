@@ -40,8 +40,14 @@ func expectation(shownValue, pattern string) (message, remedy string) {
 		switch {
 		case strings.Contains(pattern, `http(s)?`):
 			what, remedy = "an origin", `write scheme and host, as in https://example.com or https://*.example.com, or *`
-		case strings.Contains(pattern, `\/[A-Za-z0-9\/`):
-			what, remedy = "a value of this field", "write a listed name or DOMAIN/NAME"
+		case strings.HasPrefix(pattern, "^"+names+`\/[A-Za-z0-9\/`):
+			what, remedy = "a domain with a path behind it", "write DOMAIN/PATH, as in gridway.dev/controller"
+		case strings.HasPrefix(pattern, "^Hostname|IPAddress|"):
+			what, remedy = "a type of address", "write IPAddress, Hostname, NamedAddress or DOMAIN/NAME"
+		case strings.HasPrefix(pattern, "^(System|"):
+			what, remedy = "a set of certificates", "write System"
+		case strings.HasPrefix(pattern, `^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$|`):
+			what, remedy = "a protocol", "write HTTP or HTTPS"
 		default:
 			return fmt.Sprintf("%s does not match %s", shownValue, pattern), ""
 		}

@@ -17,7 +17,8 @@ func (l *linter) orphanSlices() {
 			continue
 		}
 		service := slice.Labels[discoveryv1.LabelServiceName]
-		field, why := "metadata.labels["+discoveryv1.LabelServiceName+"]", ""
+		var why string
+		field := "metadata.labels[" + discoveryv1.LabelServiceName + "]"
 		switch {
 		case service == "":
 			field, why = "metadata", "it has no label "+discoveryv1.LabelServiceName

@@ -1,6 +1,7 @@
 package dryrun
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -162,7 +163,7 @@ func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Ex
 	}
 	d.Action = Forward
 	d.Mirrors = t.mirrors(m.Rule.Filters.Mirrors)
-	total := 0.0
+	total, usable, why := 0.0, false, ""
 	for i := range m.Rule.Backends {
 		total += float64(m.Rule.Backends[i].Weight)
 	}
@@ -172,12 +173,20 @@ func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Ex
 		if total > 0 {
 			b.Percent = float64(ref.Weight) / total * 100
 		}
+		usable = usable || ref.Cluster != "" && ref.Weight > 0
+		if ofRule(ref) {
+			why = ref.Problem
+			continue
+		}
+		if why == "" && ref.Weight > 0 {
+			why = ref.Problem
+		}
 		t.upstream(&b, l, m, head, m.Value.backends[i])
 		d.Backends = append(d.Backends, b)
 	}
-	if total == 0 {
+	if !usable {
 		d.Action = Reply
-		d.Local = &Local{Status: 500, Reason: filter.BackendInvalid.String(), Detail: "every backend of the rule has weight 0"}
+		d.Local = &Local{Status: 500, Reason: filter.BackendInvalid.String(), Detail: cmp.Or(why, "every backend of the rule has weight 0")}
 	}
 }
 

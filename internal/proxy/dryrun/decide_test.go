@@ -38,6 +38,12 @@ func table(t *testing.T) *dryrun.Table {
 			Rewrite: &ir.Rewrite{Hostname: "rewritten.example", Path: &ir.PathModifier{Type: ir.Prefix, Value: "/x"}},
 		}},
 	}
+	ofRule := ir.BackendRef{Weight: 1, Problem: "the rule has no backendRefs", Ref: ir.Ref{Kind: "HTTPRoute", Name: "r"}}
+	rules = append(rules,
+		&ir.Rule{Name: "gone", Matches: prefix("/gone"), Backends: []ir.BackendRef{unresolved, ref("a", 0)}},
+		&ir.Rule{Name: "ofrule", Matches: prefix("/ofrule"), Backends: []ir.BackendRef{ofRule}},
+		&ir.Rule{Name: "weightless", Matches: prefix("/weightless"), Backends: []ir.BackendRef{ref("a", 0), ofRule}},
+	)
 	for i, r := range rules {
 		r.ID = "HTTPRoute/default/r/rules/" + string(rune('0'+i))
 	}
@@ -189,7 +195,24 @@ func TestRowsAreInTheOrderOfMatching(t *testing.T) {
 			t.Errorf("%s comes before %s", rows[i-1].Match, r.Match)
 		}
 	}
-	if n := len(tb.Rows("two.example")); n != 6*2+1 {
+	if n := len(tb.Rows("two.example")); n != 9*2+1 {
 		t.Errorf("%d rows for two.example", n)
+	}
+}
+
+// What no backend can answer is a reply, which a route test can expect.
+func TestNothingButBackendsThatCannotBeUsed(t *testing.T) {
+	for _, c := range []struct {
+		path, want string
+		shown      int
+	}{
+		{"/gone", "there is no such Backend", 2},
+		{"/ofrule", "the rule has no backendRefs", 0},
+		{"/weightless", "the rule has no backendRefs", 1},
+	} {
+		d := decide(t, dryrun.Request{URL: "http://x:8080" + c.path})
+		if d.Action != dryrun.Reply || d.Local == nil || d.Local.Status != 500 || d.Local.Detail != c.want || len(d.Backends) != c.shown {
+			t.Errorf("%s: %+v, %d backends", c.path, d.Local, len(d.Backends))
+		}
 	}
 }

@@ -107,6 +107,10 @@ func compareMatch(a, b *ir.Match) int {
 	)
 }
 
+// ofRule tells whether a ref stands for what the rule itself answers where it
+// has no backend to go to.
+func ofRule(b *ir.BackendRef) bool { return b.Cluster == "" && b.Ref.Kind == "HTTPRoute" }
+
 // Destinations says where a rule leads, one entry per backend.
 func Destinations(r *ir.Rule) []string {
 	switch {
@@ -125,10 +129,12 @@ func Destinations(r *ir.Rule) []string {
 	for i := range r.Backends {
 		b := &r.Backends[i]
 		name := b.Ref.Name
-		if b.Ref.Namespace != "default" {
+		if ofRule(b) {
+			name = "reply 500"
+		} else if b.Ref.Namespace != "default" {
 			name = b.Ref.Namespace + "/" + name
 		}
-		if b.Cluster == "" {
+		if b.Cluster == "" && !ofRule(b) {
 			name += " (unresolved)"
 		}
 		if len(r.Backends) > 1 && total > 0 {
