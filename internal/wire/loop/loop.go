@@ -165,7 +165,9 @@ func (l *Loop) collect() {
 	}
 	clear(l.posted)
 	l.posted = l.posted[:0]
-	l.fired = l.timers.expire(l.fired)
+	if !l.pulse.armed { // else it says when to look at the clock
+		l.fired = l.timers.expire(l.fired)
+	}
 	l.mu.Unlock()
 	for i, sd := range l.fired { // not under the lock: their tasks may belong to other loops
 		sd.sock.wake(sd, l)
@@ -256,9 +258,13 @@ func (l *Loop) await() {
 }
 
 // share lets goroutines run before a wait that keeps the processor from them:
-// those that tasks have woken, and now and then whoever else may be waiting.
+// those that tasks have woken, and now and then, or with the pulse, whoever else
+// may be waiting.
 func (l *Loop) share() {
-	if l.rests++; l.woke.Load() || l.rests >= often {
+	if !l.pulse.armed {
+		l.rests++
+	}
+	if l.woke.Load() || l.rests >= often {
 		l.woke.Store(false)
 		l.rests = 0
 		runtime.Gosched()
