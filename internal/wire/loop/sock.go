@@ -164,6 +164,16 @@ func (s *Sock) Read(f func(fd uintptr) bool) error { return s.do(&s.rd, f) }
 // Write is Read for writing.
 func (s *Sock) Write(f func(fd uintptr) bool) error { return s.do(&s.wr, f) }
 
+// AwaitRead waits until the socket is readable. What an event has announced since
+// the last wait counts.
+func (s *Sock) AwaitRead() error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
+	return s.await(&s.rd)
+}
+
 func (s *Sock) do(sd *side, f func(fd uintptr) bool) error {
 	if err := s.begin(); err != nil {
 		return err

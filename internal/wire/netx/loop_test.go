@@ -186,3 +186,43 @@ func TestDialOfLoopsEndsWithItsContext(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The timer of a Watcher outlives the waits that it is armed for. When it fires,
+// only a wait that has lasted asks; the others go on, and miss nothing.
+func TestShortWaitsAskNobody(t *testing.T) {
+	a, b := loopPair(t)
+	w := &watcher{}
+	b.SetWatch(w)
+	b.SetReadBy(netx.After(20 * time.Second))
+	const pieces = 150
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		gap := time.NewTicker(3 * time.Millisecond)
+		defer gap.Stop()
+		for i := range pieces {
+			<-gap.C
+			if _, err := a.Write([]byte{byte(i)}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	p := make([]byte, 1)
+	for i := range pieces {
+		if n, err := b.Read(p); err != nil || n != 1 || p[0] != byte(i) {
+			t.Fatalf("%d: %d bytes, %v", i, n, err)
+		}
+	}
+	writer.Wait()
+	if n := w.asked.Load(); n > 1 { // one gap may be long on a busy machine
+		t.Errorf("asked %d times although no wait was long", n)
+	}
+	b.SetReadBy(netx.After(120 * time.Millisecond)) // after the timer has fired once
+	if _, err := b.Read(p); !netx.IsTimeout(err) {
+		t.Errorf("past the deadline: %v", err)
+	}
+	b.SetReadBy(netx.After(20 * time.Second))
+	w.gone.Store(true)
+	if _, err := b.Read(p); err != netx.ErrWatchGone {
+		t.Errorf("a long wait: %v", err)
+	}
+}

@@ -39,6 +39,8 @@ type reader struct {
 	by    int64 // when reads shall fail, monotonic, 0 = never
 	armed int64 // when the runtime's timer fires, 0 = it is off
 	near  bool  // armed was set for the Watcher: it is at most watchEvery away
+	// Of the wait that is under way: it has begun, and armed was set for it.
+	blocked, own bool
 
 	ready  func(fd uintptr) bool // Conn.readReady, made once
 	mode   readMode
@@ -201,6 +203,7 @@ func (c *Conn) readIdleHolding(size int) (*bufpool.Buf, int, error) {
 
 // waitRead runs the read that c.in describes until it is done or its time is up.
 func (c *Conn) waitRead() error {
+	c.in.blocked, c.in.own = false, false
 	for {
 		err := c.raw.Read(c.in.ready)
 		if err == nil {
@@ -226,11 +229,20 @@ func (c *Conn) readExpired() error {
 	if c.in.by != 0 && now >= c.in.by {
 		return os.ErrDeadlineExceeded
 	}
-	if c.watch != nil && c.watch.Gone() {
+	young := c.watch != nil && c.in.blocked && !c.in.own && c.sock != nil
+	if c.watch != nil && !young && c.watch.Gone() {
 		return ErrWatchGone
 	}
-	c.in.armed, c.in.near = c.readTarget(now), c.watch != nil
-	return c.setReadTimer(c.in.armed)
+	c.in.armed, c.in.near, c.in.own = c.readTarget(now), c.watch != nil, true
+	if err := c.setReadTimer(c.in.armed); err != nil || !young {
+		return err
+	}
+	// The timer was of an earlier wait. With many connections most are, and this
+	// one has not lasted for long enough to look at the socket and the Watcher.
+	if err := c.sock.AwaitRead(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return c.readExpired()
 }
 
 // readTarget says when the timer ought to fire, 0 for never.
@@ -244,6 +256,7 @@ func (c *Conn) readTarget(now int64) int64 {
 
 // armRead is called just before a read blocks.
 func (c *Conn) armRead() {
+	c.in.blocked = true
 	if c.in.by == 0 && c.watch == nil {
 		return
 	}
@@ -255,7 +268,7 @@ func (c *Conn) armRead() {
 	if c.in.armed != 0 && c.in.armed <= t {
 		return
 	}
-	c.in.armed, c.in.near = t, c.watch != nil
+	c.in.armed, c.in.near, c.in.own = t, c.watch != nil, true
 	_ = c.setReadTimer(t) // fails only on closed connections, as the wait will
 }
 
