@@ -82,13 +82,15 @@ type Retry struct {
 	// Backoff is the wait before another try.
 	// +optional
 	Backoff *Backoff `json:"backoff,omitempty"`
-	// RetryAfter is the longest Retry-After of an endpoint that is waited for;
-	// a longer one ends the retries. `0s` ignores the header. Default: 0s.
+	// RetryAfter is the longest Retry-After of an endpoint that is waited for,
+	// with the back-off on top; a longer one ends the retries. `0s` ignores the
+	// header. Default: 0s.
 	// +optional
 	RetryAfter *gatewayv1.Duration `json:"retryAfter,omitempty"`
 	// MaxReplayBytes is how much of a request body is kept, in bytes, so that
 	// it can be sent again; a request with a longer body is not retried once
-	// part of it was sent. Default: 65536.
+	// part of it was sent, unless buffer.requestBytes lets it be read whole
+	// first. Default: 65536.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=16777216

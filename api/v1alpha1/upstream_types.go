@@ -52,9 +52,10 @@ type LoadBalancer struct {
 	// +kubebuilder:validation:Minimum=101
 	// +kubebuilder:validation:Maximum=10000
 	BoundedLoad *int32 `json:"boundedLoad,omitempty"`
-	// TableSize is the number of points of the ring, or the size of the Maglev
-	// table, for which the next prime is taken. Default: 1024 for RingHash,
-	// 65537 for Maglev.
+	// TableSize is the least number of points of the ring, or the size of the
+	// Maglev table, for which the next prime is taken. A ring of a given size
+	// moves keys of all endpoints when their number passes a power of two.
+	// Default: 256 points for each endpoint of a ring, 65537 for Maglev.
 	// +optional
 	// +kubebuilder:validation:Minimum=64
 	// +kubebuilder:validation:Maximum=5000011
@@ -79,6 +80,7 @@ type LoadBalancer struct {
 	PanicThreshold *int32 `json:"panicThreshold,omitempty"`
 	// Overprovisioning in percent says when a priority or zone counts as full:
 	// with 140, while at least 100/140 = 72 % of it is healthy. Default: 140.
+	// It bounds the panic threshold too: what counts as full is never in panic.
 	// +optional
 	// +kubebuilder:validation:Minimum=100
 	// +kubebuilder:validation:Maximum=1000

@@ -188,7 +188,7 @@ outlierDetection:
   consecutive5xx: 0
   interval: 50ms
   baseEjection: 1h
-  successRate: {minHosts: 3, minRequests: 5, stdevFactor: 150}
+  successRate: {minHosts: 4, minRequests: 5, stdevFactor: 150}
 `, append(addrs, flaky.addr)...))
 	eventually(t, "the flaky endpoint is ejected", func() bool {
 		g.tally(60, 4, "/")

@@ -171,6 +171,33 @@ func TestRetryAfter(t *testing.T) {
 			want(t, resp, 200, "")
 		})
 	})
+	t.Run("as a date", func(t *testing.T) {
+		t.Parallel()
+		var until time.Time
+		app := failing(t, 1, func(w http.ResponseWriter, _ *http.Request) {
+			until = time.Now().Add(2 * time.Second).Truncate(time.Second)
+			w.Header().Set("Retry-After", until.UTC().Format(http.TimeFormat))
+			w.WriteHeader(503)
+		})
+		g := serveYAML(t, edge(`retry: {retryOn: [ServerError], retryAfter: 3s}`, app.addr))
+		resp, _ := g.get("/")
+		want(t, resp, 200, "")
+		if now := time.Now(); now.Before(until) {
+			t.Errorf("tried again %v too early", until.Sub(now))
+		}
+	})
+	t.Run("has its jitter on top", func(t *testing.T) {
+		t.Parallel()
+		app := failing(t, 8, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(503)
+		})
+		g := serveYAML(t, edge(`retry: {attempts: 8, retryOn: [ServerError], retryAfter: 1s, backoff: {base: 200ms, max: 200ms}}`, app.addr))
+		within(t, 100*time.Millisecond, 8*200*time.Millisecond+patience, func() { // eight draws from 0 to 200 ms
+			resp, _ := g.get("/")
+			want(t, resp, 200, "")
+		})
+	})
 	t.Run("too long ends the retries", func(t *testing.T) {
 		t.Parallel()
 		app := failing(t, 1, busy)
@@ -249,6 +276,52 @@ func TestRetryReplaysBodies(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The bound holds to the byte, also for a body that comes in one packet with
+// its head.
+func TestReplayBoundIsExact(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		bound, size int
+		buffer      string
+		tries       int64
+	}{
+		{10, 10, "", 2},
+		{10, 11, "", 1},
+		{0, 1, "", 1},
+		{0, 0, "", 2},
+		{10, 11, "\nbuffer: {requestBytes: 1000}", 2}, // read whole whatever happens
+	} {
+		for _, chunked := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d of %d chunked %v%s", c.size, c.bound, chunked, c.buffer), func(t *testing.T) {
+				t.Parallel()
+				app := bodySum(t, 1)
+				g := serveYAML(t, edge(fmt.Sprintf("retry: {retryOn: [ServerError], maxReplayBytes: %d}%s", c.bound, c.buffer), app.addr))
+				w := g.dial()
+				body := strings.Repeat("x", c.size)
+				if chunked && c.size > 0 {
+					body = fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", c.size, body)
+					w.send("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+				} else {
+					w.send(fmt.Sprintf("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", c.size, body))
+				}
+				resp, _ := w.mustRespond("PUT")
+				if n := app.requests.Load(); n != c.tries || (resp.StatusCode == 200) != (c.tries == 2) {
+					t.Errorf("%d after %d tries, want %d", resp.StatusCode, n, c.tries)
+				}
+			})
+		}
+	}
+	t.Run("nothing was sent yet", func(t *testing.T) {
+		t.Parallel()
+		good := bodySum(t, 0)
+		g := serveYAML(t, edge("retry: {maxReplayBytes: 0}\nloadBalancer: {algorithm: RoundRobin}", refused(t), good.addr))
+		for range 4 {
+			resp, _ := g.post("/", "sent once only")
+			want(t, resp, 200, "")
+		}
+	})
 }
 
 // Under total failure the budget keeps the load upstream near the load downstream.

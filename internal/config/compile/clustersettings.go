@@ -44,7 +44,7 @@ func balance(lb *v1alpha1.LoadBalancer) ir.Balance {
 	}
 	b.BoundedLoad = int(deref(lb.BoundedLoad, 0))
 	if b.Algorithm == ir.RingHash {
-		b.RingSize = int(deref(lb.TableSize, defaultRingSize))
+		b.RingSize = int(deref(lb.TableSize, 0))
 	} else {
 		b.RingSize = nextPrime(int(deref(lb.TableSize, defaultMaglevSize)))
 	}

@@ -44,10 +44,7 @@ func defaultBalance() ir.Balance {
 	}
 }
 
-const (
-	defaultRingSize   = 1024
-	defaultMaglevSize = 65537
-)
+const defaultMaglevSize = 65537
 
 func defaultPool() ir.Pool {
 	return ir.Pool{MaxIdle: 1024, IdleTimeout: time.Minute, KeepAlive: 15 * time.Second, HeaderBytes: 64 << 10}

@@ -44,6 +44,10 @@ func idleFields(spec *v1alpha1.TrafficPolicySpec, backends []resolvedRef) []idle
 		}
 		add(lb.Choices != nil && algorithm != v1alpha1.LeastRequest, "loadBalancer.choices",
 			fmt.Sprintf("is used by LeastRequest only, and the algorithm is %s", algorithm), "leave it out")
+		for path, set := range map[string]bool{"loadBalancer.slowStart": lb.SlowStart != nil && duration(lb.SlowStart, 0) > 0, "loadBalancer.zoneAware": deref(lb.ZoneAware, false)} {
+			add(set && (algorithm == v1alpha1.RingHash || algorithm == v1alpha1.Maglev), path,
+				fmt.Sprintf("is not used by %s: it would move keys", algorithm), "leave it out, or use another algorithm")
+		}
 		add(lb.Decay != nil && algorithm != v1alpha1.PeakEWMA, "loadBalancer.decay",
 			fmt.Sprintf("is used by PeakEWMA only, and the algorithm is %s", algorithm), "leave it out")
 	}
@@ -51,6 +55,24 @@ func idleFields(spec *v1alpha1.TrafficPolicySpec, backends []resolvedRef) []idle
 		add(b.MaxPending != nil && b.MaxConnections == nil, "circuitBreaker.maxPending",
 			"nobody waits for a connection without maxConnections", "set maxConnections")
 	}
+	if r := spec.Retry; r != nil && deref(r.Attempts, int32(defaultRetry().Attempts)) > 0 {
+		add(r.RetryOn != nil && len(r.RetryOn) == 0 && len(r.Statuses) == 0, "retry.retryOn",
+			"is empty, and no statuses are given: nothing is tried again", "name conditions, or set attempts to 0")
+		if b := r.Budget; b != nil {
+			d := defaultRetryBudget()
+			add(deref(b.Percent, int32(d.Percent)) == 0 && deref(b.MinPerSecond, int32(d.MinPerSecond)) == 0, "retry.budget.percent",
+				"is 0, and so is minPerSecond: nothing is tried again or hedged", "raise one of them, or set attempts to 0")
+		}
+	}
+	if h, t := spec.Hedge, spec.Timeouts; h != nil && t != nil {
+		most := duration(t.Request, 0)
+		if try := duration(t.BackendRequest, 0); try > 0 && (most == 0 || try < most) {
+			most = try
+		}
+		add(most > 0 && duration(h.Delay, 0) >= most, "hedge.delay",
+			fmt.Sprintf("is not shorter than the request's time, %s: nothing is hedged", most), "make it shorter")
+	}
+	out = append(out, idleOutlier(spec.OutlierDetection)...)
 	if f := spec.Fault; f != nil {
 		add(f.Delay != nil && f.Delay.Duration == nil, "fault.delay", "has no duration: nothing is delayed", "set duration")
 		add(f.Delay == nil && f.Abort == nil, "fault", "has neither delay nor abort: nothing happens", "")
@@ -60,6 +82,30 @@ func idleFields(spec *v1alpha1.TrafficPolicySpec, backends []resolvedRef) []idle
 		low, first, high := deref(a.MinConcurrency, int32(d.MinConcurrency)), deref(a.InitialConcurrency, int32(d.Initial)), deref(a.MaxConcurrency, int32(d.MaxConcurrency))
 		add(low > high, "admission.minConcurrency", fmt.Sprintf("%d is above maxConcurrency, %d, which holds", low, high), "")
 		add(first > high, "admission.initialConcurrency", fmt.Sprintf("%d is above maxConcurrency, %d, which holds", first, high), "")
+	}
+	return out
+}
+
+// idleOutlier finds rules of outlier detection that can never eject.
+func idleOutlier(o *v1alpha1.OutlierDetection) []idleField {
+	if o == nil {
+		return nil
+	}
+	var out []idleField
+	d := outlier(o)
+	if d.Consecutive5xx == 0 && d.ConsecutiveGateway == 0 && o.SuccessRate == nil {
+		out = append(out, idleField{"outlierDetection.consecutive5xx", "is 0, and there is no other rule: nothing is ejected", "set consecutiveGatewayErrors or successRate"})
+	}
+	// Of n endpoints, one that fails alone is sqrt(n-1) deviations below the mean.
+	if s := o.SuccessRate; s != nil && s.MinHosts != nil {
+		factor := float64(d.SuccessRateStdev) / 100
+		if least := int(factor*factor) + 2; d.SuccessRateMinHosts < least {
+			out = append(out, idleField{
+				"outlierDetection.successRate.minHosts",
+				fmt.Sprintf("of fewer than %d endpoints none can be %v standard deviations below the mean", least, factor),
+				"lower stdevFactor, or raise minHosts",
+			})
+		}
 	}
 	return out
 }

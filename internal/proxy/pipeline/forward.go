@@ -342,7 +342,11 @@ func (x *Exchange) endTry(c *upstream.Cluster, f failure) failure {
 			}
 		}
 	}
-	x.done(c, upstream.Outcome{Kind: f.kind, Latency: x.latency(x.tick())}, f.reason)
+	o := upstream.Outcome{Kind: f.kind, Latency: x.latency(x.tick())}
+	if f.reason == filter.Overload {
+		o.Latency = 0 // it waited in line, not for the endpoint
+	}
+	x.done(c, o, f.reason)
 	return f
 }
 

@@ -49,8 +49,9 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 			c.RetryDone()
 		}
 	}()
+	body := append([]byte(nil), x.body.first...) // of all legs; none writes to it
 	start := func() {
-		l := x.newLeg(legs)
+		l := x.newLeg(legs, body)
 		legs = append(legs, l)
 		running++
 		x.attempts++
@@ -115,7 +116,7 @@ func (x *Exchange) tryContained(c *upstream.Cluster) (f failure) {
 }
 
 // newLeg makes an exchange that can run one try of x.
-func (x *Exchange) newLeg(others []*leg) *leg {
+func (x *Exchange) newLeg(others []*leg, body []byte) *leg {
 	l := &leg{x: Get(), down: &legDown{Downstream: x.Down}}
 	y := l.x
 	y.begin()
@@ -127,7 +128,7 @@ func (x *Exchange) newLeg(others []*leg) *leg {
 	y.Down = l.down
 	y.Req.CopyFrom(&x.Req)
 	y.body.whole, y.body.ended = true, true
-	y.body.first = append([]byte(nil), x.body.first...)
+	y.body.first = body
 	y.avoid = append(y.avoid[:0], x.avoid...)
 	for _, o := range others {
 		if o.x == nil { // it failed; its endpoint is in avoid
@@ -153,8 +154,9 @@ func (x *Exchange) adopt(l *leg) {
 	l.release()
 }
 
-// release gives the leg's exchange back.
+// release gives the leg's exchange back, and forgets the body.
 func (l *leg) release() {
+	l.x.body.release()
 	l.x.Release()
 	l.x = nil
 }
@@ -174,7 +176,7 @@ func (x *Exchange) reap(c *upstream.Cluster, legs []*leg, winner *leg, running i
 			l := <-results
 			if !l.result.failed() {
 				l.x.dropConn()
-				c.Done(l.x.endpoint, upstream.Outcome{Kind: upstream.Cancelled})
+				c.Done(l.x.endpoint, upstream.Outcome{Kind: upstream.Cancelled, Latency: l.x.latency(l.x.headAt)})
 			}
 			l.release()
 		}

@@ -89,18 +89,24 @@ func (x *Exchange) wantsRetry(r *ir.Retry, f failure) bool {
 	return false
 }
 
-// mayResend tells whether the method may be sent again after it was sent once.
+// mayResend tells whether the request may be sent again after it was sent once:
+// by its method, and by the length of its body unless that was to be read whole
+// anyway. A body that came with the head is at hand, but the bound must not
+// depend on packets.
 func (x *Exchange) mayResend(r *ir.Retry) bool {
+	if b := x.Rule.Policy.Buffer; x.body.whole && int64(len(x.body.first)) > r.MaxReplayBytes && (b == nil || b.RequestBytes == 0) {
+		return false
+	}
 	if len(r.Methods) == 0 {
 		return x.Req.MethodID.Idempotent()
 	}
 	return slices.Contains(r.Methods, string(x.Req.Method))
 }
 
-// pause is the wait before the nth retry: what the upstream asks for, or an
-// exponential back-off with full jitter, and never less than BackoffMin. It is
-// not ok if the upstream asks for more than the policy's bound, or if the
-// exchange would end while it waits.
+// pause is the wait before the nth retry: BackoffMin, an exponential back-off
+// with full jitter, and what the upstream asks for, so that those who were told
+// the same do not come back together. It is not ok if the upstream asks for
+// more than the policy's bound, or if the exchange would end while it waits.
 func (x *Exchange) pause(r *ir.Retry, f failure, n int) (d time.Duration, ok bool) {
 	d = r.BackoffMin + retry.Backoff(r.BackoffBase, r.BackoffMax, n)
 	if r.RetryAfter && !f.failed() {
@@ -109,7 +115,7 @@ func (x *Exchange) pause(r *ir.Retry, f failure, n int) (d time.Duration, ok boo
 				if r.RetryAfterMax > 0 && after > r.RetryAfterMax {
 					return 0, false
 				}
-				d = max(after, r.BackoffMin)
+				d += after
 			}
 		}
 	}

@@ -235,6 +235,7 @@ func (c *Cluster) Done(e *Endpoint, o Outcome) {
 	c.balancer.Release(&e.node)
 	e.tries.Add(1)
 	if o.Kind == Cancelled {
+		e.node.ObserveLeast(orNow(o.Now), o.Latency, c.lbConfig.Balance.Decay)
 		return
 	}
 	class := classOf(&o)

@@ -155,7 +155,8 @@ func (k OutcomeKind) String() string {
 type Outcome struct {
 	Kind   OutcomeKind
 	Status int
-	// Latency runs from Pick to the response's header, or to the failure.
+	// Latency runs from Pick to the response's header, or to the failure; of a
+	// cancelled try, it is what the endpoint had without an answer, or zero.
 	Latency time.Duration
 	// Started is the monotonic time of Pick. A half-open breaker is not judged
 	// by tries that began before it opened; without Started, it takes a try to

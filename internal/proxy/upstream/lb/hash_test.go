@@ -133,6 +133,19 @@ func TestDisruptionWhenAnEndpointLeaves(t *testing.T) {
 			t.Errorf("Maglev of %d: %.2f%% of the other keys moved", n, 100*got)
 		}
 	}
+	// By default its counts of points do not depend on how many there are.
+	for n := 2; n <= 40; n++ {
+		if got := moved(t, ir.Balance{Algorithm: ir.RingHash}, equal(n), n/2); got != 0 {
+			t.Errorf("default ring of %d: %.2f%% of the other keys moved", n, 100*got)
+		}
+		heavy := equal(n)
+		for i := range heavy {
+			heavy[i].Weight = 100
+		}
+		if got := moved(t, ir.Balance{Algorithm: ir.RingHash}, append(heavy, lb.Member{Weight: 7}), n); got != 0 {
+			t.Errorf("default ring of %d and a canary: %.2f%% of the other keys moved", n, 100*got)
+		}
+	}
 	mixed := equal(50)
 	for i := range mixed {
 		mixed[i].Weight = uint32(1 + i%7)

@@ -219,6 +219,36 @@ func TestPeakEWMAPrefersTheFast(t *testing.T) {
 	near(t, "after one time constant", float64(n.Latency(int64(1001*time.Millisecond), time.Second)), float64(time.Second)/math.E, 0.01)
 }
 
+// Latencies that differ by chance do not outweigh weights; those that differ do.
+func TestPeakEWMAFollowsWeightsOfTheAlike(t *testing.T) {
+	for _, c := range []struct {
+		what           string
+		least, most    time.Duration
+		slowest        time.Duration // of the last; zero is like the others
+		want, accuracy float64       // share of the last
+	}{
+		{"alike", 2 * time.Millisecond, 3900 * time.Microsecond, 0, 0.1, 0.2},
+		{"alike and fast", 20 * time.Microsecond, 900 * time.Microsecond, 0, 0.1, 0.2},
+		{"slower", 2 * time.Millisecond, 3900 * time.Microsecond, 40 * time.Millisecond, 0.005, 1},
+	} {
+		w := newWorld(ir.Balance{Algorithm: ir.PeakEWMA, Decay: 10 * time.Second}, "", weights(7, 2, 1)...)
+		const n = 30000
+		last := 0
+		for range n {
+			w.now += int64(time.Millisecond)
+			i := w.view.Pick(w.b, &lb.Query{Now: w.now})
+			latency := c.least + rand.N(c.most-c.least)
+			if i == 2 {
+				last++
+				latency = max(latency, c.slowest)
+			}
+			w.members[i].Node.Observe(w.now, latency, 10*time.Second)
+			w.b.Release(w.members[i].Node)
+		}
+		near(t, c.what, float64(last)/n, c.want, c.accuracy)
+	}
+}
+
 func TestPicksAllocateNothing(t *testing.T) {
 	for _, alg := range algorithms {
 		for _, bounded := range []int{0, 125} {

@@ -100,6 +100,14 @@ func (n *Node) Observe(now int64, latency, decay time.Duration) {
 	}
 }
 
+// ObserveLeast takes in a try that was given up: it would have taken longer
+// still, so it counts if it took longer than the average already.
+func (n *Node) ObserveLeast(now int64, latency, decay time.Duration) {
+	if float64(latency) > decayed(n.latency.Load(), now, decay) {
+		n.Observe(now, latency, decay)
+	}
+}
+
 // Learn copies what another node has learned, for an endpoint that was rebuilt.
 func (n *Node) Learn(from *Node) {
 	n.latency.Store(from.latency.Load())

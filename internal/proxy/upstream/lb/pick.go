@@ -136,31 +136,53 @@ func (v *View) leastRequest(g *weighted) int {
 }
 
 // peakEWMA draws two by weight and keeps the one that is expected to answer
-// first: its latency times the tries that are ahead, relative to its weight.
+// first: its latency times the tries that are ahead, relative to its weight. A
+// tie goes to the first, so that what is alike is used by weight.
 func (v *View) peakEWMA(g *weighted, now int64) int {
 	a := g.draw()
 	if len(g.members) == 1 {
 		return a
 	}
 	c := g.drawOther(a)
-	if v.cost(g, c, now) < v.cost(g, a, now) {
+	latency, queue := v.expect(g, a, now)
+	otherLatency, otherQueue := v.expect(g, c, now)
+	if alike(latency, otherLatency) {
+		latency = otherLatency
+	}
+	if otherLatency*otherQueue < latency*queue {
 		return c
 	}
 	return a
 }
 
-// unmeasured is the latency, in ns, assumed for an endpoint that has work but
-// no answer yet: one probe is free, more wait until it is known.
-const unmeasured = 1e9
+const (
+	// unmeasured is the latency, in ns, assumed for an endpoint that has work but
+	// no answer yet: one probe is free, more wait until it is known.
+	unmeasured = 1e9
+	// Peaks of equal endpoints differ by chance: those below shortest, and those
+	// within a factor of similar, say nothing.
+	shortest = 1e6
+	similar  = 2
+)
 
-func (v *View) cost(g *weighted, at int, now int64) float64 {
+// expect is a member's latency in ns, and how much of it a new try takes.
+func (v *View) expect(g *weighted, at int, now int64) (latency, queue float64) {
 	n := v.members[g.members[at]].Node
 	active := float64(n.active.Load())
-	ns := decayed(n.latency.Load(), now, v.cfg.Balance.Decay)
-	if ns == 0 && active > 0 {
-		ns = unmeasured
+	latency = decayed(n.latency.Load(), now, v.cfg.Balance.Decay)
+	if latency == 0 && active > 0 {
+		latency = unmeasured
 	}
-	return ns * (1 + active*g.mean/float64(g.weightAt(at)))
+	return latency, 1 + active*g.mean/float64(g.weightAt(at))
+}
+
+// alike tells whether two latencies are no reason to prefer one.
+func alike(a, b float64) bool {
+	if a == 0 || b == 0 { // one was not measured
+		return a == b
+	}
+	a, b = max(a, shortest), max(b, shortest)
+	return a < similar*b && b < similar*a
 }
 
 // weightAt is the weight at a position.

@@ -15,27 +15,17 @@ type ring struct {
 }
 
 const (
-	minRing = 1024
 	maxRing = 1 << 19 // by default
 	// maxPoints bounds what configuration may ask for.
 	maxPoints = 1 << 23
-	// pointsEach is how many points a member has by default; the load then
-	// varies by about a tenth.
-	pointsEach = 128
+	// pointsEach is how many points a member of the greatest weight has by
+	// default, or up to twice as many; the load then varies by about a twentieth.
+	pointsEach = 256
 )
 
-// newRing gives a member of weight w about w×scale points. The scale is a
-// power of two, so that it does not change with each member that comes or
-// goes: a member's points stay where they are, and only keys of the ones that
-// changed move.
+// newRing gives a member of weight w about w×scale points.
 func newRing(v *View, all []int32) *ring {
-	sum := v.tableSum(all)
-	want := v.cfg.Balance.RingSize
-	if want <= 0 {
-		want = min(max(minRing, pointsEach*len(all)), maxRing)
-	}
-	want = max(min(want, maxPoints), len(all))
-	scale := math.Exp2(math.Ceil(math.Log2(float64(want) / float64(sum))))
+	scale := v.ringScale(all)
 	counts := make([]int, len(all))
 	total := 0
 	for i, m := range all {
@@ -45,6 +35,27 @@ func newRing(v *View, all []int32) *ring {
 		total += counts[i]
 	}
 	return placePoints(v, all, counts, total)
+}
+
+// ringScale is a power of two, and by default depends on the greatest weight
+// alone: who else comes or goes, a member's points stay where they are, and only
+// keys of the ones that changed move. A ring of a given size, or one that would
+// grow out of bounds, changes all counts as its weight passes a power of two.
+func (v *View) ringScale(all []int32) float64 {
+	sum := float64(v.tableSum(all))
+	if want := v.cfg.Balance.RingSize; want > 0 {
+		want = max(min(want, maxPoints), len(all))
+		return math.Exp2(math.Ceil(math.Log2(float64(want) / sum)))
+	}
+	var most uint64
+	for _, m := range all {
+		most = max(most, v.tableWeight(m))
+	}
+	scale := pointsEach / math.Exp2(math.Floor(math.Log2(float64(most))))
+	for sum*scale > maxRing {
+		scale /= 2
+	}
+	return scale
 }
 
 // placePoints sorts in two steps by the top bits, each within what the cache

@@ -82,35 +82,52 @@ func (v *View) group(t *tier, weights []uint64) {
 	t.usable = newWeighted(append([]int32(nil), idx...), take(idx))
 }
 
+// zoneState is the weight of a zone's endpoints, of those that are in use, and
+// what the zone can take: all that it was made for while the overprovisioning
+// factor makes up for what is not in use.
+type zoneState struct{ all, inUse, capacity float64 }
+
+// zoneStates sums up the zones of a tier and their capacity. A zone without
+// endpoints in use still sends traffic, so it counts.
+func (v *View) zoneStates(t *tier, idx []int32, weights []uint64) (zones map[string]*zoneState, total float64) {
+	zones = map[string]*zoneState{v.cfg.Zone: {}}
+	for _, m := range t.all {
+		zone := v.members[m].Zone
+		if zones[zone] == nil {
+			zones[zone] = &zoneState{}
+		}
+		zones[zone].all += float64(weights[m])
+	}
+	for _, m := range idx {
+		zones[v.members[m].Zone].inUse += float64(weights[m])
+	}
+	over := float64(v.cfg.Balance.Overprovisioning) / 100
+	for _, z := range zones {
+		z.capacity = min(z.all, z.inUse*over)
+		total += z.capacity
+	}
+	return zones, total
+}
+
 // splitZones keeps traffic in the proxy's own zone while that has capacity for
 // its part. Proxies are taken to be spread evenly over the zones, so each zone
-// is due 1/zones of the traffic. A zone with a smaller share of the healthy
-// weight keeps what it can serve; the rest goes to the zones that have a surplus,
-// in proportion to it. Every endpoint is then used alike as long as all proxies
-// do the same.
+// is due 1/zones of the traffic. A zone with a smaller share of the capacity
+// keeps what it can serve; the rest goes to the zones that have a surplus, in
+// proportion to it. Every endpoint is then used alike as long as all proxies do
+// the same and all endpoints are in use.
 func (v *View) splitZones(t *tier, idx []int32, weights []uint64) {
-	sums := make(map[string]float64)
-	for _, m := range t.all {
-		sums[v.members[m].Zone] += 0 // a zone without healthy endpoints still sends traffic
-	}
-	sums[v.cfg.Zone] += 0
-	var total float64
-	for _, m := range idx {
-		sums[v.members[m].Zone] += float64(weights[m])
-		total += float64(weights[m])
-	}
-	zones := float64(len(sums))
-	local := sums[v.cfg.Zone]
-	if zones < 2 || total == 0 || local == 0 && len(sums) == 2 {
+	zones, total := v.zoneStates(t, idx, weights)
+	local := zones[v.cfg.Zone].capacity
+	if len(zones) < 2 || total == 0 || local == 0 && len(zones) == 2 {
 		return
 	}
-	due := 1 / zones
+	due := 1 / float64(len(zones))
 	keep := min(1, local/total/due)
 	surplus := make(map[string]float64)
 	var spare float64
-	for zone, sum := range sums {
-		if zone != v.cfg.Zone && sum > 0 {
-			surplus[zone] = max(0, sum/total-due)
+	for zone, z := range zones {
+		if zone != v.cfg.Zone && z.capacity > 0 {
+			surplus[zone] = max(0, z.capacity/total-due)
 			spare += surplus[zone]
 		}
 	}
@@ -125,7 +142,7 @@ func (v *View) splitZones(t *tier, idx []int32, weights []uint64) {
 		w := weights[m]
 		if spare > 0 {
 			// Scale so that zones share the spill by surplus, endpoints in a zone by weight.
-			w = uint64(float64(w*zoneScale) * surplus[zone] / spare * total / sums[zone])
+			w = uint64(float64(w*zoneScale) * surplus[zone] / spare * total / zones[zone].inUse)
 			if surplus[zone] > 0 {
 				w = max(1, w)
 			}

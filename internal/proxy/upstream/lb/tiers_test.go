@@ -128,12 +128,30 @@ func TestZonePreference(t *testing.T) {
 		{"local is larger: all local", map[string]int{"a": 8, "b": 4}, nil, map[string]float64{"a": 1}, "a"},
 		// a has 2/8 of what is due 1/2: half stays, half goes to b.
 		{"local is smaller", map[string]int{"a": 2, "b": 6}, nil, map[string]float64{"a": 0.5, "b": 0.5}, "a"},
-		// 1 of 9 healthy is local; due is 1/3: a third stays; b and c have equal surplus.
+		// The default of overprovisioning, 140 %, makes up for one of four.
+		{"one local fails", map[string]int{"a": 4, "b": 4, "c": 4}, map[string]int{"a": 1}, map[string]float64{"a": 1}, "a"},
+		// Two local ones do the work of 2.8 of 10.8; due is a third of it.
+		{
+			"half of local fails",
+			map[string]int{"a": 4, "b": 4, "c": 4},
+			map[string]int{"a": 2},
+			map[string]float64{"a": 3 * 2.8 / 10.8, "b": (1 - 3*2.8/10.8) / 2, "c": (1 - 3*2.8/10.8) / 2},
+			"a",
+		},
+		// One does that of 1.4 of 9.4.
 		{
 			"local fails",
 			map[string]int{"a": 4, "b": 4, "c": 4},
 			map[string]int{"a": 3},
-			map[string]float64{"a": 1 / 3.0, "b": 1 / 3.0, "c": 1 / 3.0},
+			map[string]float64{"a": 3 * 1.4 / 9.4, "b": (1 - 3*1.4/9.4) / 2, "c": (1 - 3*1.4/9.4) / 2},
+			"a",
+		},
+		// What spills over does not go where as little is left: c does 1.4 of 6.8.
+		{
+			"another zone fails too",
+			map[string]int{"a": 4, "b": 4, "c": 4},
+			map[string]int{"a": 3, "c": 3},
+			map[string]float64{"a": 3 * 1.4 / 6.8, "b": 1 - 3*1.4/6.8},
 			"a",
 		},
 		{

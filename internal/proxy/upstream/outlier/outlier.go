@@ -61,6 +61,7 @@ type Host struct {
 	// Guarded by Detector.mu.
 	until int64 // end of the ejection; zero while not ejected
 	grade int   // ejections that count for the length of the next one
+	back  bool  // it returned in this interval
 	total int   // ejections ever
 	cause Cause // of the last one
 }
@@ -148,6 +149,7 @@ func (d *Detector) eject(h *Host, cause Cause, now int64) bool {
 		return false
 	}
 	h.grade++
+	h.back = false
 	h.total++
 	h.cause = cause
 	h.until = now + int64(min(time.Duration(min(h.grade, 1<<20))*d.cfg.BaseEjection, d.cfg.MaxEjection))
@@ -171,7 +173,7 @@ func (d *Detector) Tick(now int64, changed func(i int, ejected bool)) (next int6
 	defer d.mu.Unlock()
 	for i, h := range d.hosts {
 		if h.until != 0 && now >= h.until {
-			h.until = 0
+			h.until, h.back = 0, true
 			d.ejected--
 			h.errors.Store(0)
 			h.gateway.Store(0)
@@ -192,8 +194,8 @@ func (d *Detector) Tick(now int64, changed func(i int, ejected bool)) (next int6
 	return next
 }
 
-// sweep ends an interval: a host that got through it without being ejected has
-// its next ejection shortened by one step, and success rates are compared.
+// sweep ends an interval: a host that was in use through all of it has its next
+// ejection shortened by one step, and success rates are compared.
 func (d *Detector) sweep(now int64, changed func(i int, ejected bool)) {
 	type rated struct {
 		i    int
@@ -205,9 +207,10 @@ func (d *Detector) sweep(now int64, changed func(i int, ejected bool)) {
 		if h.until != 0 {
 			continue
 		}
-		if h.grade > 0 {
+		if !h.back && h.grade > 0 {
 			h.grade--
 		}
+		h.back = false
 		if tries > 0 && int(tries) >= d.cfg.SuccessRateMinRequests {
 			rates = append(rates, rated{i, math.Min(1, float64(fine)/float64(tries))})
 		}

@@ -142,6 +142,31 @@ func TestEjectionsGrowAndEnd(t *testing.T) {
 	}
 }
 
+// Only an interval that was got through whole is good behaviour: an ejection
+// that ends shortly before the next look is none.
+func TestEjectionsGrowWhateverTheIntervals(t *testing.T) {
+	w := newWorld(ir.Outlier{ConsecutiveGateway: 1, MaxPercent: 50}, 4)
+	tick := func(at int64) { w.Tick(at*second, func(int, bool) {}) }
+	eject := func(at, want int64) {
+		t.Helper()
+		if !w.record(0, 1, outlier.GatewayError, at*second) {
+			t.Fatal("not ejected at", at)
+		}
+		if _, until, _ := w.Ejections(w.hosts[0]); until != (at+want)*second {
+			t.Errorf("ejected for %d s, want %d", until/second-at, want)
+		}
+	}
+	eject(5, 30)
+	tick(35) // it returns, and the interval ends
+	eject(36, 60)
+	tick(96)
+	tick(97) // neither is this one whole
+	eject(98, 90)
+	tick(188)
+	tick(198) // but this one is
+	eject(199, 90)
+}
+
 func TestCeiling(t *testing.T) {
 	for _, c := range []struct{ hosts, percent, want int }{
 		{10, 30, 3}, {10, 100, 10}, {10, 5, 1}, {10, 0, 1}, {2, 10, 1}, {1, 100, 0}, {7, 50, 3},
