@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -176,6 +177,57 @@ func TestMaxStream(t *testing.T) {
 			t.Errorf("%d bytes, %v", len(body), err)
 		}
 	})
+}
+
+// A stream that lived as long as it may is cut, and nobody has failed: neither
+// an endpoint that had more to say nor one whose client reads slowly.
+func TestTimeThatIsOverIsNotTheEndpointsFailure(t *testing.T) {
+	t.Parallel()
+	long := func(t *testing.T) *server {
+		return serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "67108864")
+			for r.Context().Err() == nil {
+				if r.URL.Path == "/fast" {
+					io.CopyN(w, zeros{}, 64<<20)
+				} else {
+					io.WriteString(w, "tick\n")
+					w.(http.Flusher).Flush()
+				}
+				hold(r, 5*time.Millisecond)
+			}
+		})
+	}
+	for _, timeouts := range []string{"{maxStream: 200ms}", "{request: 200ms}"} {
+		for _, path := range []string{"/slow", "/fast"} {
+			t.Run(timeouts+path, func(t *testing.T) {
+				t.Parallel()
+				g := serveYAML(t, edge("timeouts: "+timeouts+`
+circuitBreaker: {failureRate: {minRequests: 1, percent: 1}}
+outlierDetection: {consecutive5xx: 1, baseEjection: 1h}`, long(t).addr, long(t).addr))
+				for range 3 {
+					c := g.dial()
+					c.send("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+					resp, err := http.ReadResponse(c.r, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want(t, resp, 200, "")
+					for tick := time.NewTicker(5 * time.Millisecond); err == nil; <-tick.C { // it is in no hurry
+						_, err = io.CopyN(io.Discard, resp.Body, 64<<10)
+					}
+					if !errors.Is(err, io.ErrUnexpectedEOF) {
+						t.Errorf("%v", err)
+					}
+				}
+				eventually(t, "all are accounted for", func() bool { return strings.Count(g.entries.String(), `"UpstreamTimeout"`) == 3 })
+				for _, e := range g.endpoints() {
+					if e.State != "healthy" || e.Failures != 0 {
+						t.Errorf("%+v", e)
+					}
+				}
+			})
+		}
+	}
 }
 
 func TestIdleTimeoutOfAnUpgrade(t *testing.T) {

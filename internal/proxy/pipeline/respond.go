@@ -80,6 +80,9 @@ func (x *Exchange) cutShort(err error) upstream.OutcomeKind {
 	x.Down.Abort()
 	if netx.IsTimeout(err) {
 		x.Flags |= filter.UpstreamTimeout.Flag()
+		if x.overdue() {
+			return upstream.OK
+		}
 		return upstream.Timeout
 	}
 	if errors.Is(err, filter.ErrDecompressionLimit) {
@@ -92,6 +95,14 @@ func (x *Exchange) cutShort(err error) upstream.OutcomeKind {
 	}
 	x.Flags |= filter.UpstreamReset.Flag()
 	return upstream.Reset
+}
+
+// overdue tells whether the time of the exchange or of its stream is over. The
+// upstream was not silent then: it, or the client, had much to say.
+func (x *Exchange) overdue() bool {
+	d := x.Rule.Policy.Timeouts.MaxStream
+	at := x.tick()
+	return x.deadline > 0 && at >= x.deadline || d > 0 && at >= x.started+int64(d)
 }
 
 // filterResponse runs the response filters: the backend's, then the rule's.
