@@ -40,7 +40,7 @@ type BackendList struct {
 // BackendSpec is the desired state of a Backend.
 //
 // +kubebuilder:validation:XValidation:message="at least one of endpoints and dns must be given",rule="(has(self.endpoints) && size(self.endpoints) > 0) || (has(self.dns) && size(self.dns) > 0)"
-// +kubebuilder:validation:XValidation:message="tls needs protocol https",rule="!has(self.tls) || self.protocol == 'https'"
+// +kubebuilder:validation:XValidation:message="tls needs protocol https or h2",rule="!has(self.tls) || self.protocol == 'https' || self.protocol == 'h2'"
 type BackendSpec struct {
 	// Endpoints are addresses. One whose host is a DNS name is looked up, as
 	// if it stood under dns with default settings.
@@ -55,13 +55,15 @@ type BackendSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	DNS []BackendDNS `json:"dns,omitempty"`
 
-	// Protocol is what the endpoints speak: `http` (HTTP/1.1 in clear text) or
-	// `https` (the same over TLS).
+	// Protocol is what the endpoints speak: `http` (HTTP/1.1 in clear text),
+	// `https` (the same over TLS), `h2c` (HTTP/2 in clear text, with prior
+	// knowledge) or `h2` (HTTP/2 over TLS, by ALPN; an endpoint that does not
+	// agree to it gets no requests).
 	// +optional
 	// +kubebuilder:default=http
 	Protocol BackendProtocol `json:"protocol,omitempty"`
 
-	// TLS is how https endpoints are verified. With protocol https and no tls,
+	// TLS is how endpoints are verified. With protocol https or h2 and no tls,
 	// the system's roots must have signed a certificate for the endpoint's DNS
 	// name; an endpoint given by IP address then needs tls.serverName.
 	// +optional
@@ -77,7 +79,7 @@ type BackendSpec struct {
 
 // BackendProtocol is what endpoints speak.
 //
-// +kubebuilder:validation:Enum=http;https
+// +kubebuilder:validation:Enum=http;https;h2c;h2
 type BackendProtocol string
 
 const (
@@ -85,6 +87,10 @@ const (
 	BackendHTTP BackendProtocol = "http"
 	// BackendHTTPS is HTTP/1.1 over TLS.
 	BackendHTTPS BackendProtocol = "https"
+	// BackendH2C is HTTP/2 in clear text.
+	BackendH2C BackendProtocol = "h2c"
+	// BackendH2 is HTTP/2 over TLS.
+	BackendH2 BackendProtocol = "h2"
 )
 
 // BackendEndpoint is one address.
@@ -263,3 +269,9 @@ type BackendStatus struct {
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
+
+// TLS tells whether connections begin with a TLS handshake.
+func (p BackendProtocol) TLS() bool { return p == BackendHTTPS || p == BackendH2 }
+
+// HTTP2 tells whether they carry HTTP/2.
+func (p BackendProtocol) HTTP2() bool { return p == BackendH2C || p == BackendH2 }

@@ -15,6 +15,8 @@ type Cluster struct {
 	// Protocol is HTTP or HTTPS; TLS is set with HTTPS.
 	Protocol Protocol     `json:"protocol"`
 	TLS      *UpstreamTLS `json:"tls,omitempty"`
+	// HTTP2: the endpoints speak HTTP/2, with prior knowledge or by ALPN.
+	HTTP2 bool `json:"http2,omitempty"`
 	// ProxyProtocol is 0, 1 or 2: the version sent to endpoints.
 	ProxyProtocol int `json:"proxyProtocol,omitempty"`
 	// Host replaces the Host header when set ("" keeps the client's).

@@ -75,7 +75,8 @@ func (c *compiler) ownBackend(b *backend) {
 	b.policies = c.traffic.at(target{key: b.object.Key})
 	b.base = ir.Cluster{Name: b.object.Key.String(), Ref: ref(used, ""), Protocol: ir.HTTP, Host: deref(v.Spec.Host, "")}
 	c.backendEndpoints(b, &v.Spec)
-	if v.Spec.Protocol == v1alpha1.BackendHTTPS {
+	b.base.HTTP2 = v.Spec.Protocol.HTTP2()
+	if v.Spec.Protocol.TLS() {
 		b.base.Protocol = ir.HTTPS
 		c.backendKindTLS(b, v.Spec.TLS, used)
 	}
@@ -206,8 +207,8 @@ func judgeBackendTLS(spec *v1alpha1.BackendSpec) []fault {
 	add := func(field, message, remedy string) {
 		faults = append(faults, fault{field: "spec.tls" + field, code: "InvalidValue", message: message, remedy: remedy})
 	}
-	if spec.Protocol != v1alpha1.BackendHTTPS {
-		add("", "tls needs protocol https", "set protocol: https, or remove tls")
+	if !spec.Protocol.TLS() {
+		add("", "tls needs protocol https or h2", "set protocol: https, or remove tls")
 	}
 	if len(t.CACertificateRefs) > 0 && t.WellKnownCACertificates != nil {
 		add(".wellKnownCACertificates", "caCertificateRefs and wellKnownCACertificates exclude each other", "remove one of them")

@@ -56,6 +56,7 @@ func (c *compiler) serviceBackend(b *backend, port int32) {
 	}
 	b.policies = append(b.policies, c.traffic.at(target{key: b.object.Key})...)
 	c.applyBackendTLS(b)
+	b.base.HTTP2 = overHTTP2(deref(p.AppProtocol, ""))
 	if why := refusedProtocol(deref(p.AppProtocol, ""), b.base.TLS != nil); why != "" && b.reason == "" {
 		b.unusable(string(gwv1.RouteReasonUnsupportedProtocol), fmt.Sprintf("%s: appProtocol %s", b.object.Key, why),
 			"remove appProtocol if the endpoints speak HTTP/1.1 too")
@@ -77,18 +78,25 @@ func portList(svc *corev1.Service) string {
 	return strings.Join(out, ", ")
 }
 
+// overHTTP2 tells whether an appProtocol is HTTP/2, or rides on it.
+func overHTTP2(name string) bool {
+	switch strings.ToLower(name) {
+	case "kubernetes.io/h2c", "h2c", "http2", "h2", "kubernetes.io/h2", "grpc", "grpcs":
+		return true
+	}
+	return false
+}
+
 // refusedProtocol says why an appProtocol cannot be spoken.
 func refusedProtocol(name string, tls bool) string {
 	switch strings.ToLower(name) {
-	case "", "http", "kubernetes.io/http", "kubernetes.io/ws", "ws":
+	case "", "http", "kubernetes.io/http", "kubernetes.io/ws", "ws", "kubernetes.io/h2c", "h2c", "http2", "grpc":
 		return ""
-	case "https", "kubernetes.io/https", "kubernetes.io/wss", "wss":
+	case "https", "kubernetes.io/https", "kubernetes.io/wss", "wss", "grpcs", "h2", "kubernetes.io/h2":
 		if tls {
 			return ""
 		}
 		return fmt.Sprintf("%q needs a BackendTLSPolicy for the Service", name)
-	case "kubernetes.io/h2c", "h2c", "http2", "grpc", "grpcs", "h2", "kubernetes.io/h2", "grpc-web":
-		return fmt.Sprintf("%q (HTTP/2) is not built yet", name)
 	}
 	return fmt.Sprintf("%q is not HTTP", name)
 }

@@ -171,6 +171,9 @@ func (l *Link) handle(t *loop.Task, readErr error) (again bool, err error) {
 // until is how long the reader may wait.
 func (l *Link) until() int64 {
 	by := l.H2.Deadline()
+	if l.H2.Leaving() {
+		return by
+	}
 	if idle := l.user.IdleBy(); by == 0 || idle != 0 && idle < by {
 		by = idle
 	}

@@ -50,7 +50,8 @@ type Exchange struct {
 	avoid    []*upstream.Endpoint
 
 	endpoint *upstream.Endpoint
-	up       http1.Stream
+	up       upstream.Stream // of the try that is under way, or nil
+	first    http1.Stream    // what up is with HTTP/1
 	body     requestBody
 	bodyRead atomic.Int64 // bytes of the request's body as they came
 	pump     pump

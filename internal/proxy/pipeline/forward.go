@@ -135,17 +135,21 @@ func (x *Exchange) try(c *upstream.Cluster) failure {
 	x.endpoint = e
 	x.picked.Store(e)
 	x.trying = true
-	for {
-		conn, reused, err := x.connect(e, by)
+	for again := 0; ; again++ {
+		reused, err := x.open(e, by)
 		if err != nil {
 			return x.endTry(c, connectFailure(err))
 		}
-		f := x.roundTrip(conn, by)
+		f := x.roundTrip(by)
 		if !f.failed() {
 			return failure{}
 		}
+		received, unprocessed := x.up.Received(), x.up.Unprocessed() && again < maxUnprocessed
 		x.dropConn()
-		if reused && f.kind == upstream.Reset && x.staleRetry() {
+		if unprocessed && x.mayReplay() {
+			continue
+		}
+		if reused && f.kind == upstream.Reset && !received && x.Req.MethodID.Idempotent() && x.mayReplay() {
 			if m := x.backend.Metrics; m != nil {
 				m.PoolStale()
 			}
@@ -166,34 +170,38 @@ func (x *Exchange) tryDeadline() int64 {
 	return by
 }
 
-// connect takes a connection. A request that must not be sent twice gets one
-// that was looked at, or a new one.
-func (x *Exchange) connect(e *upstream.Endpoint, by int64) (*netx.Conn, bool, error) {
+// maxUnprocessed is how often an endpoint may say that it did nothing with a
+// request before that counts as its failure.
+const maxUnprocessed = 3
+
+// open takes a connection, or a place on one. A request that must not be sent
+// twice gets a connection that was looked at, or a new one.
+func (x *Exchange) open(e *upstream.Endpoint, by int64) (reused bool, err error) {
 	x.ask = upstream.Ask{
 		By: by, Now: x.clock, Checked: !x.Req.MethodID.Idempotent() || !x.body.replayable(),
 		Source: x.PeerAddr, Destination: x.LocalAddr, Gone: x.gone,
 		Task: x.Down.Task(),
 	}
-	return e.ConnectWith(&x.ask)
+	x.up, reused, err = e.Open(&x.ask, &x.first)
+	if err != nil {
+		x.up = nil
+	}
+	return reused, err
 }
 
-// staleRetry tells whether a pooled connection that the upstream had closed may
-// be replaced without that being a retry: nothing of a response was received,
-// and sending the request again does no harm (RFC 9112 §9.3.1). The connection
-// was dropped, so that the pump is still.
-func (x *Exchange) staleRetry() bool {
-	return !x.up.Received() && x.Req.MethodID.Idempotent() && x.pump.failure(x) == nil &&
-		x.body.replayable() && !x.Down.Gone()
+// mayReplay tells whether the request can be sent once more, without that being
+// a retry: on a pooled connection that the upstream had closed, where nothing of
+// a response was received (RFC 9112 §9.3.1), or when the upstream has said that
+// it did nothing with it. The connection was dropped, so that the pump is still.
+func (x *Exchange) mayReplay() bool {
+	return x.pump.failure(x) == nil && x.body.replayable() && !x.Down.Gone()
 }
 
-// roundTrip sends the request on conn and reads the response's head.
-func (x *Exchange) roundTrip(conn *netx.Conn, by int64) failure {
-	cfg := x.backend.Cluster.Config()
-	x.up.Begin(conn, max(cfg.Pool.HeaderBytes, defaultResponseHeaderBytes), maxResponseHeaders)
-	conn.Bind(x.Down.Task())
-	conn.SetWriteBy(by)
-	conn.SetReadBy(by)
-	conn.SetWatch(x.Down)
+// roundTrip sends the request and reads the response's head.
+func (x *Exchange) roundTrip(by int64) failure {
+	x.up.SetWriteBy(by)
+	x.up.SetReadBy(by)
+	x.up.SetWatch(x.Down)
 	if err := x.send(); err != nil && !x.mayHaveAnswer(err) {
 		return x.exchangeFailure(err)
 	}
@@ -256,7 +264,7 @@ func (x *Exchange) send() error {
 	if err := x.up.Send(&x.Req, nil, false); err != nil {
 		return err
 	}
-	return x.pump.start(x, &x.up)
+	return x.pump.start(x, x.up)
 }
 
 // mayHaveAnswer tells whether a failed write may hide a response: a server that
@@ -312,22 +320,30 @@ func connectFailure(err error) failure {
 
 // dropConn closes the try's connection and takes the body away from it.
 func (x *Exchange) dropConn() {
-	conn := x.up.Conn()
-	if conn == nil {
+	if x.up == nil {
 		return
 	}
-	x.cutUpload(conn)
-	x.endpoint.Drop(conn)
+	x.cutUpload()
 	x.pump.detach(x)
-	x.up.End()
+	x.closeUp(false)
+}
+
+// closeUp gives the try's connection back, or closes it.
+func (x *Exchange) closeUp(whole bool) {
+	x.endpoint.Close(x.up, whole, x.clock)
+	x.up = nil
 }
 
 // cutUpload resets a connection in the middle of a request's body: its end
 // would wait behind what an upstream that does not read has not taken yet.
-func (x *Exchange) cutUpload(conn *netx.Conn) {
-	if !x.pump.complete() {
+func (x *Exchange) cutUpload() {
+	if x.pump.complete() {
+		return
+	}
+	if conn := x.up.Conn(); conn != nil {
 		_ = conn.Abort()
 	}
+	x.up.Cut()
 }
 
 // endTry reports a failed try. The body's own failure explains it better.

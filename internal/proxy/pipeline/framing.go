@@ -5,11 +5,13 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/wire/h1"
+	"github.com/gridway/gridway/internal/wire/h2"
 )
 
 // isFraming tells errors of what was said on a connection from errors of the
 // connection itself.
 func isFraming(err error) bool {
 	var bad *h1.Error
-	return errors.As(err, &bad) || errors.Is(err, http1.ErrResponseHeadTooLarge)
+	var bad2 *h2.Error
+	return errors.As(err, &bad) || errors.As(err, &bad2) || errors.Is(err, http1.ErrResponseHeadTooLarge)
 }

@@ -144,10 +144,14 @@ func (x *Exchange) newLeg(others []*leg, body []byte) *leg {
 // adopt makes the winner's response the exchange's own.
 func (x *Exchange) adopt(l *leg) {
 	x.Resp, l.x.Resp = l.x.Resp, x.Resp
-	x.up, l.x.up = l.x.up, x.up
+	x.up, l.x.up = l.x.up, nil
+	if x.up == &l.x.first {
+		x.first, l.x.first = l.x.first, x.first
+		x.up = &x.first
+	}
 	x.up.Rebind(&x.Resp)
-	x.up.Conn().Bind(x.Down.Task())
-	x.up.Conn().SetWatch(x.Down)
+	x.up.Bind(x.Down.Task())
+	x.up.SetWatch(x.Down)
 	x.endpoint, x.trying = l.x.endpoint, true
 	x.headAt, x.upstreamAt = l.x.headAt, l.x.upstreamAt
 	x.tick()

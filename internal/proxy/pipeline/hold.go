@@ -68,7 +68,7 @@ func (x *Exchange) holdBody(limit int64) error {
 		case err != nil:
 			return err
 		}
-		x.up.Conn().SetReadBy(x.streamDeadline(x.tick()))
+		x.up.SetReadBy(x.streamDeadline(x.tick()))
 	}
 }
 

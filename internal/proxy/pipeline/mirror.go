@@ -11,7 +11,6 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
-	"github.com/gridway/gridway/internal/wire/netx"
 )
 
 const (
@@ -41,9 +40,9 @@ type mirror struct {
 // Mirroring counts and awaits the copies in flight. Its zero value is ready.
 type Mirroring struct {
 	mu      sync.Mutex
-	active  int                     // guarded by mu
-	stopped bool                    // guarded by mu
-	conns   map[*netx.Conn]struct{} // guarded by mu
+	active  int                          // guarded by mu
+	stopped bool                         // guarded by mu
+	streams map[upstream.Stream]struct{} // guarded by mu
 	wg      sync.WaitGroup
 }
 
@@ -59,25 +58,25 @@ func (m *Mirroring) cut() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stopped = true
-	for c := range m.conns {
-		c.Close()
+	for s := range m.streams {
+		s.Cut()
 	}
 }
 
 // use notes the connection of a copy, so that it can be cut off.
-func (m *Mirroring) use(c *netx.Conn) bool {
+func (m *Mirroring) use(s upstream.Stream) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.conns == nil {
-		m.conns = map[*netx.Conn]struct{}{}
+	if m.streams == nil {
+		m.streams = map[upstream.Stream]struct{}{}
 	}
-	m.conns[c] = struct{}{}
+	m.streams[s] = struct{}{}
 	return !m.stopped
 }
 
-func (m *Mirroring) forget(c *netx.Conn) {
+func (m *Mirroring) forget(s upstream.Stream) {
 	m.mu.Lock()
-	delete(m.conns, c)
+	delete(m.streams, s)
 	m.mu.Unlock()
 }
 
@@ -192,29 +191,23 @@ func (c *mirror) run(all *Mirroring) {
 		return
 	}
 	by := now() + int64(mirrorTimeout)
-	conn, _, err := e.ConnectChecked(by)
+	var first http1.Stream
+	s, _, err := e.Open(&upstream.Ask{By: by, Checked: true}, &first)
 	if err != nil {
 		c.cluster.Done(e, upstream.Outcome{Kind: connectFailure(err).kind})
 		return
 	}
-	conn.SetReadBy(by)
-	conn.SetWriteBy(by)
-	var s http1.Stream
+	s.SetReadBy(by)
+	s.SetWriteBy(by)
 	var resp httpmsg.Response
-	s.Begin(conn, defaultResponseHeaderBytes, maxResponseHeaders)
 	var latency time.Duration
-	if all.use(conn) {
-		latency, err = c.exchange(&s, &resp)
+	if all.use(s) {
+		latency, err = c.exchange(s, &resp)
 	} else {
 		err = io.ErrClosedPipe
 	}
-	all.forget(conn)
-	if err == nil && s.Reusable() {
-		e.Put(conn)
-	} else {
-		e.Drop(conn)
-	}
-	s.End()
+	all.forget(s)
+	e.Close(s, err == nil, now())
 	kind := upstream.OK
 	if err != nil {
 		kind = upstream.Cancelled
@@ -224,7 +217,7 @@ func (c *mirror) run(all *Mirroring) {
 
 // exchange sends the copy and reads the answer; latency runs from the end of
 // the one to the head of the other.
-func (c *mirror) exchange(s *http1.Stream, resp *httpmsg.Response) (latency time.Duration, err error) {
+func (c *mirror) exchange(s upstream.Stream, resp *httpmsg.Response) (latency time.Duration, err error) {
 	piece, end, dropped := c.take()
 	if dropped { // a copy with a hole must not look whole
 		return 0, io.ErrShortWrite

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gridway/gridway/internal/proxy/upstream/http1"
+	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
 )
@@ -25,7 +25,7 @@ type pump struct {
 	changed sync.Cond
 	// target is the try that gets the body; nil between tries and after a
 	// failed write. Guarded by mu, as are the body's kept bytes.
-	target  *http1.Stream
+	target  upstream.Stream
 	stopped bool
 	running bool
 	// ended: the last piece was sent, or tried to be.
@@ -38,7 +38,7 @@ type pump struct {
 
 // start hands the body to a try whose head was sent, and starts the pump
 // on the first call. It replays what earlier tries have sent.
-func (p *pump) start(x *Exchange, s *http1.Stream) error {
+func (p *pump) start(x *Exchange, s upstream.Stream) error {
 	p.lock(x.Down.Task())
 	defer p.mu.Unlock()
 	if p.changed.L == nil {
@@ -52,7 +52,7 @@ func (p *pump) start(x *Exchange, s *http1.Stream) error {
 		}
 	}
 	p.target = s
-	s.Conn().BindWrite(p.task)
+	s.BindWrite(p.task)
 	if p.running {
 		p.changed.Broadcast()
 		x.Down.Task().Share()
@@ -75,7 +75,7 @@ func (p *pump) Resume(t *loop.Task) (idle bool) {
 	p.lock(t)
 	p.task = t
 	if p.target != nil {
-		p.target.Conn().BindWrite(t)
+		p.target.BindWrite(t)
 	}
 	p.x.Down.BindBody(t)
 	p.mu.Unlock()
@@ -110,7 +110,7 @@ func (p *pump) run() {
 		b.keep(piece)
 		ended := err == io.EOF
 		p.x.mirrors.feed(piece, ended)
-		p.target.Conn().SetWriteBy(p.x.streamDeadline(now()))
+		p.target.SetWriteBy(p.x.streamDeadline(now()))
 		if p.target.SendBody(piece, ended, b.trailer(p.x)) != nil {
 			p.refused.Store(true)
 			p.leave() // who reads the response sees why
@@ -128,7 +128,7 @@ func (p *pump) run() {
 // fail ends the try: without its body the request cannot be answered well.
 func (p *pump) fail() {
 	if p.target != nil {
-		p.target.Conn().Kill()
+		p.target.Cut()
 	}
 	p.finish()
 }
@@ -144,7 +144,7 @@ func (p *pump) finish() {
 // leave gives the writing side of the try's connection back to the exchange.
 func (p *pump) leave() {
 	if p.target != nil {
-		p.target.Conn().BindWrite(p.x.Down.Task())
+		p.target.BindWrite(p.x.Down.Task())
 		p.target = nil
 	}
 }

@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	defaultResponseHeaderBytes = 64 << 10
-	maxResponseHeaders         = 512
 	// spliceFrom is the body size from which moving it inside the kernel pays.
 	spliceFrom = 64 << 10
 	spliceStep = 256 << 10
@@ -29,7 +27,7 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 		x.tunnel(c, o)
 		return
 	}
-	x.up.Conn().SetReadBy(x.streamDeadline(x.clock))
+	x.up.SetReadBy(x.streamDeadline(x.clock))
 	h1.StripHopByHop(&x.Resp.Header)
 	x.markResponse()
 	if !x.bufferResponse(c, o) {
@@ -153,7 +151,7 @@ func (x *Exchange) relay() error {
 		}
 		return x.endResponse(&x.Resp.Trailer)
 	}
-	if x.Resp.Body == httpmsg.BodyLength && x.Resp.Length >= spliceFrom && !x.up.Buffered() {
+	if x.mayBeSpliced() && !x.up.Buffered() {
 		if done, err := x.relaySpliced(); done || err != nil {
 			return err
 		}
@@ -180,30 +178,37 @@ func (x *Exchange) relay() error {
 			if err := x.flush(); err != nil {
 				return err
 			}
-			if x.Resp.Length >= spliceFrom {
+			if x.mayBeSpliced() {
 				if done, err := x.relaySpliced(); done || err != nil {
 					return err
 				}
 			}
-			x.up.Conn().SetReadBy(x.streamDeadline(x.tick()))
+			x.up.SetReadBy(x.streamDeadline(x.tick()))
 		}
 	}
+}
+
+// mayBeSpliced tells whether a body is long, and both sides are plain TCP that
+// the exchange has alone.
+func (x *Exchange) mayBeSpliced() bool {
+	if x.Resp.Body != httpmsg.BodyLength || x.Resp.Length < spliceFrom {
+		return false
+	}
+	down, up := x.Down.Conn(), x.up.Conn()
+	return down != nil && up != nil && !down.IsTLS() && !up.IsTLS()
 }
 
 // relaySpliced moves the rest of a long body inside the kernel where both sides
 // are plain TCP. It goes in steps, so that the stream's timeouts hold for each.
 func (x *Exchange) relaySpliced() (done bool, err error) {
 	down, up := x.Down.Conn(), x.up.Conn()
-	if down == nil || down.IsTLS() || up.IsTLS() {
-		return false, nil
-	}
 	if err := x.flush(); err != nil {
 		return false, err
 	}
 	down.SetWriteWithin(x.Listener.IR.Client.BodyIdleTimeout)
 	for {
 		up.SetReadBy(x.streamDeadline(x.tick()))
-		n, err := x.up.Splice(down, spliceStep)
+		n, err := x.first.Splice(down, spliceStep)
 		x.sent += n
 		switch {
 		case err != nil:
@@ -252,8 +257,8 @@ func (x *Exchange) relayFiltered(funcs []filter.BodyFunc) (err error) {
 		case err != nil:
 			return err
 		}
-		if conn := x.up.Conn(); conn != nil {
-			conn.SetReadBy(x.streamDeadline(x.tick()))
+		if x.up != nil { // the response is not held
+			x.up.SetReadBy(x.streamDeadline(x.tick()))
 		}
 	}
 }
@@ -266,6 +271,9 @@ type upstreamBody struct {
 
 func (u *upstreamBody) Read(p []byte) (int, error) {
 	if len(u.rest) == 0 {
+		if u.x.up == nil { // it was held, and that is all
+			return 0, io.EOF
+		}
 		piece, err := u.x.up.ReadBody()
 		if len(piece) == 0 {
 			return 0, err

@@ -130,7 +130,7 @@ func (x *Exchange) discardResponse(c *upstream.Cluster) {
 		drainPieces   = 4
 		drainPatience = 5 * time.Millisecond
 	)
-	x.up.Conn().SetReadBy(earlier(x.deadline, x.tick()+int64(drainPatience)))
+	x.up.SetReadBy(earlier(x.deadline, x.tick()+int64(drainPatience)))
 	for range drainPieces {
 		if _, err := x.up.ReadBody(); err != nil {
 			break
@@ -143,20 +143,16 @@ func (x *Exchange) discardResponse(c *upstream.Cluster) {
 // returnConn ends a try: the connection goes back to the pool when both sides
 // have said all they had to.
 func (x *Exchange) returnConn(c *upstream.Cluster, o upstream.Outcome) {
-	conn := x.up.Conn()
-	if conn == nil {
+	if x.up == nil {
 		return
 	}
-	conn.SetWatch(nil)
-	now := x.tick()
-	if x.pump.complete() && x.up.Reusable() {
-		x.endpoint.PutAt(conn, now)
-	} else {
-		x.cutUpload(conn)
-		x.endpoint.Drop(conn)
+	x.tick()
+	whole := x.pump.complete() && x.up.Reusable()
+	if !whole {
+		x.cutUpload()
 		x.pump.detach(x)
 	}
-	x.up.End()
+	x.closeUp(whole)
 	if c.Crowded() {
 		x.Down.Task().Share()
 	}

@@ -13,7 +13,7 @@ import (
 func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 	down, up := x.Down.Conn(), x.up.Conn()
 	x.Resp.Upgrade = x.Req.Arena.Copy(x.Resp.Upgrade)
-	if down == nil || x.Req.Upgrade == nil || !x.agreed() || !x.pump.complete() {
+	if down == nil || up == nil || x.Req.Upgrade == nil || !x.agreed() || !x.pump.complete() {
 		// In the middle of the request's body nobody could tell where the other
 		// protocol begins.
 		x.dropConn()
@@ -29,9 +29,8 @@ func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 	if x.writeHead() == nil && x.Down.End(nil) == nil {
 		x.join(down, up)
 	}
-	x.endpoint.Drop(up)
-	x.up.End()
 	x.tick()
+	x.closeUp(false)
 	x.done(c, o, filter.ReasonNone)
 }
 
@@ -55,7 +54,7 @@ func (x *Exchange) join(down, up *netx.Conn) {
 	if _, err := up.Write(early); err != nil {
 		return
 	}
-	rest := x.up.Rest()
+	rest := x.first.Rest()
 	if _, err := down.Write(rest); err != nil {
 		return
 	}

@@ -96,6 +96,10 @@ func newCluster(s *Set, cfg *ir.Cluster, now int64) (*Cluster, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cluster %s: %w", cfg.Name, err)
 		}
+		if cfg.HTTP2 {
+			t = t.Clone()
+			t.NextProtos = []string{"h2"}
+		}
 		c.tls = t
 	}
 	if cfg.ProxyProtocol != 0 {

@@ -120,6 +120,7 @@ func (c *Cluster) match(old *arrangement, list []ir.Endpoint, now int64, first b
 
 func (c *Cluster) newEndpoint(address string) *Endpoint {
 	e := &Endpoint{cluster: c, address: address, hash: lb.HashKey(address)}
+	e.shared.e = e
 	e.host.Node = &e.node
 	return e
 }
@@ -271,4 +272,5 @@ func (e *Endpoint) closeIdle() {
 	for _, conn := range e.idle.Close() {
 		e.Drop(conn)
 	}
+	e.shared.close()
 }

@@ -21,6 +21,7 @@ type Set struct {
 	opts     Options
 	log      *slog.Logger
 	keeper   *keeper
+	shared   registry
 	clusters atomic.Pointer[map[string]*Cluster]
 	// generation counts the changes of which cluster a name leads to.
 	generation atomic.Uint64
@@ -171,6 +172,7 @@ func (s *Set) Close() {
 		c.retire(nil)
 	}
 	s.keeper.close()
+	s.shared.close()
 }
 
 // learn makes the endpoints of a rebuilt cluster that was knows, with what it
@@ -199,7 +201,7 @@ func (c *Cluster) learn(was *Cluster, list []ir.Endpoint) {
 
 // sameTransport tells whether connections of one cluster can serve another.
 func sameTransport(a, b *ir.Cluster) bool {
-	return a.Protocol == b.Protocol && a.ProxyProtocol == b.ProxyProtocol &&
+	return a.Protocol == b.Protocol && a.HTTP2 == b.HTTP2 && a.ProxyProtocol == b.ProxyProtocol &&
 		a.Pool.KeepAlive == b.Pool.KeepAlive && reflect.DeepEqual(a.TLS, b.TLS)
 }
 
@@ -228,6 +230,7 @@ func (c *Cluster) retire(next *Cluster) {
 				e.Drop(conn)
 			}
 		}
+		e.shared.close()
 	}
 }
 

@@ -48,6 +48,7 @@ type Conn struct {
 	out       *bufpool.Buf
 	outLen    int
 	overflown bool
+	last      lastFrame
 
 	// GOAWAY: what was sent and received.
 	leaving   leaveState

@@ -21,7 +21,7 @@ func (c *Conn) Take() *bufpool.Buf {
 	}
 	b := c.out
 	b.B = b.B[:c.outLen]
-	c.out, c.outLen = nil, 0
+	c.out, c.outLen, c.last = nil, 0, lastFrame{}
 	return b
 }
 
@@ -81,4 +81,24 @@ func (c *Conn) sendReset(id uint32, code ErrCode) {
 func (c *Conn) sendGoAway(last uint32, code ErrCode, debug string) {
 	c.room(64 + len(debug))
 	c.setOut(AppendGoAway(c.outBytes(), last, code, debug))
+}
+
+// lastFrame is the message's frame that is the last in the output: it can still
+// be made the one that ends the stream.
+type lastFrame struct {
+	s        *Stream
+	from, to int
+}
+
+// wrote notes that a frame of s is the last in the output, from an offset on.
+func (c *Conn) wrote(s *Stream, from int) { c.last = lastFrame{s, from, c.outLen} }
+
+// endLast makes the last frame of s end the stream, if it is still there.
+func (c *Conn) endLast(s *Stream) bool {
+	const flags = 4 // the offset in a frame's header, RFC 9113 §4.1
+	if c.last.s != s || c.last.to != c.outLen {
+		return false
+	}
+	c.out.B[c.last.from+flags] |= byte(FlagEndStream)
+	return true
 }

@@ -46,6 +46,7 @@ func (c *Conn) lengthField(b []byte, n int64) []byte {
 
 func (c *Conn) endBlock(b []byte, start int, s *Stream, end bool) {
 	c.setOut(EndHeaders(b, start, s.id, end))
+	c.wrote(s, start)
 }
 
 func (c *Conn) writeRequest(s *Stream, r *httpmsg.Request, end bool) {
@@ -111,8 +112,10 @@ func (c *Conn) SendTrailer(s *Stream, h *httpmsg.Header) error {
 		return ErrEnded
 	}
 	if h == nil || h.Len() == 0 {
-		c.room(FrameHeaderLen)
-		c.setOut(AppendData(c.outBytes(), s.id, nil, true))
+		if !c.endLast(s) {
+			c.room(FrameHeaderLen)
+			c.setOut(AppendData(c.outBytes(), s.id, nil, true))
+		}
 	} else {
 		b, start := c.beginBlock(h, 0)
 		b = c.fields(b, h)
@@ -134,7 +137,9 @@ func (c *Conn) SendData(s *Stream, p []byte, end bool) (n int, err error) {
 		chunk := c.allowance(s, len(p)-n)
 		if last := n+chunk == len(p); chunk > 0 || last && len(p) == 0 {
 			c.room(FrameHeaderLen + chunk)
+			from := c.outLen
 			c.setOut(AppendData(c.outBytes(), s.id, p[n:n+chunk], end && last))
+			c.wrote(s, from)
 			n += chunk
 			s.sendWindow -= int64(chunk)
 			c.sendWindow -= int64(chunk)

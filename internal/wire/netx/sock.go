@@ -28,6 +28,13 @@ func (c *Conn) Bind(t *loop.Task) {
 	}
 }
 
+// Handle gives an idle connection to h: it is called when there is something
+// to read.
+func (c *Conn) Handle(h loop.Handler) {
+	c.sock.SetHandler(h)
+	c.sock.Idle()
+}
+
 // Wake is BindRead for the handler of an idle socket that has been called: it
 // does not rely on what earlier reads have found.
 func (c *Conn) Wake(t *loop.Task) {

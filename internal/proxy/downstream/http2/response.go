@@ -17,32 +17,22 @@ func (s *stream) Inform(resp *httpmsg.Response) error {
 	return nil
 }
 
-// WriteHead starts the response. A head without a body ends it.
+// WriteHead starts the response.
 func (s *stream) WriteHead(resp *httpmsg.Response) error {
 	l := &s.c.link
 	l.Lock()
 	defer l.Unlock()
-	s.left = -1
-	if resp.Body == httpmsg.BodyLength {
-		s.left = resp.Length
-	}
-	if resp.Body == httpmsg.BodyNone || s.x.Req.MethodID == httpmsg.MethodHead {
-		s.left = 0
-	}
-	return s.note(l.H2.SendResponse(s.s, resp, s.left == 0))
+	s.bare = resp.Body == httpmsg.BodyNone || s.x.Req.MethodID == httpmsg.MethodHead
+	return s.note(l.H2.SendResponse(s.s, resp, s.bare))
 }
 
-// WriteBody sends a piece, waiting until all of it was taken. The end of the
-// stream goes with the last piece where the head has told its length.
+// WriteBody sends a piece, waiting until all of it was taken.
 func (s *stream) WriteBody(piece []byte) error {
 	l := &s.c.link
 	l.Lock()
 	defer l.Unlock()
-	if s.left >= 0 {
-		if piece = piece[:min(int64(len(piece)), s.left)]; len(piece) == 0 {
-			return s.note(nil)
-		}
-		s.left -= int64(len(piece))
+	if s.bare || len(piece) == 0 {
+		return s.note(nil)
 	}
 	s.out = piece
 	if s.push(); s.err != nil {
@@ -62,7 +52,7 @@ func (s *stream) WriteBody(piece []byte) error {
 
 // push sends what may go of the piece that waits. The lock is held.
 func (s *stream) push() {
-	n, err := s.c.link.H2.SendData(s.s, s.out, s.left == 0)
+	n, err := s.c.link.H2.SendData(s.s, s.out, false)
 	s.out = s.out[n:]
 	if err != nil {
 		s.out, s.err = nil, err

@@ -41,7 +41,7 @@ type stream struct {
 
 	// The response.
 	out  []byte    // what WriteBody waits for
-	left int64     // content that is still to come, -1 if that is not known
+	bare bool      // it has no body
 	err  error     // of what could not be sent
 	took loop.Gate // opened when all of it was taken
 }
@@ -117,7 +117,7 @@ func (s *stream) reset() {
 	s.c, s.s, s.x, s.task, s.reader, s.bad = nil, nil, nil, nil, nil, nil
 	s.gone.Store(false)
 	s.inEnd, s.inErr, s.stopped, s.bodyBy = false, nil, false, 0
-	s.out, s.left, s.err = nil, -1, nil
+	s.out, s.bare, s.err = nil, false, nil
 }
 
 // event notes what the client has sent. The lock is held.

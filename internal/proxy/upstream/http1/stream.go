@@ -10,6 +10,7 @@ import (
 	"github.com/gridway/gridway/internal/wire/bufpool"
 	"github.com/gridway/gridway/internal/wire/h1"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -85,3 +86,24 @@ func (s *Stream) End() {
 	s.scan.Reset()
 	s.conn, s.unsent = nil, nil
 }
+
+// Bind says which task sends and receives, nil for a goroutine.
+func (s *Stream) Bind(t *loop.Task) { s.conn.Bind(t) }
+
+// BindWrite says which task sends.
+func (s *Stream) BindWrite(t *loop.Task) { s.conn.BindWrite(t) }
+
+// SetReadBy lets reads fail from the monotonic time t on.
+func (s *Stream) SetReadBy(t int64) { s.conn.SetReadBy(t) }
+
+// SetWriteBy is SetReadBy for writes.
+func (s *Stream) SetWriteBy(t int64) { s.conn.SetWriteBy(t) }
+
+// SetWatch lets w be asked whether reading still has a point.
+func (s *Stream) SetWatch(w netx.Watcher) { s.conn.SetWatch(w) }
+
+// Unprocessed is false: HTTP/1 has no way to say so.
+func (s *Stream) Unprocessed() bool { return false }
+
+// Cut closes the connection at once.
+func (s *Stream) Cut() { s.conn.Kill() }

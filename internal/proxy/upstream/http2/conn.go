@@ -1,0 +1,147 @@
+// Package http2 drives HTTP/2 connections to endpoints: each carries many
+// exchanges, which send and receive as package http1's do. Package link moves
+// the bytes. It owns no goroutines. Package upstream imports it and decides
+// which connection an exchange gets.
+package http2
+
+import (
+	"io"
+	"time"
+
+	"github.com/gridway/gridway/internal/proxy/link"
+	"github.com/gridway/gridway/internal/wire/h2"
+	"github.com/gridway/gridway/internal/wire/loop"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// Owner is the pool that a connection belongs to.
+type Owner interface {
+	// Over is told, once, that the connection takes nothing more; what it
+	// carries has ended.
+	Over(*Conn)
+}
+
+// Options bound a connection.
+type Options struct {
+	HeaderBytes, HeaderCount int
+	// Idle is how long it may be without exchanges; 0 is for ever.
+	Idle time.Duration
+	// Lifetime is after how long it takes no more of them; 0 is never.
+	Lifetime time.Duration
+}
+
+// Conn is one connection to an endpoint.
+type Conn struct {
+	link  link.Link
+	nc    *netx.Conn
+	owner Owner
+	opts  Options
+
+	// The link's lock guards what follows.
+	opened int64
+	last   int64 // when a stream began or ended
+	open   int
+
+	// Held is the owner's count of who has, or will have, a stream.
+	Held int
+}
+
+// New makes a connection of nc, on which nothing was said yet.
+func New(nc *netx.Conn, owner Owner, o Options) *Conn {
+	now := loop.Now()
+	c := &Conn{nc: nc, owner: owner, opts: o, opened: now, last: now}
+	cfg := h2.Config{HeaderBytes: o.HeaderBytes, HeaderCount: o.HeaderCount, StallTimeout: 365 * 24 * time.Hour}
+	nc.Bind(nil)
+	nc.SetReadBy(0)
+	c.link.Init(nc, h2.NewClient(cfg, now), c, writeTimeout)
+	return c
+}
+
+// Start hands the connection to its loop.
+func (c *Conn) Start() {
+	c.link.Lock()
+	c.link.Flush(nil)
+	c.link.Unlock()
+	c.nc.Handle(c)
+}
+
+// writeTimeout is how long an endpoint may take nothing of what the connection
+// sends; each exchange has its own time besides.
+const writeTimeout = time.Minute
+
+// Home is the loop that the connection belongs to.
+func (c *Conn) Home() *loop.Loop { return c.nc.Home() }
+
+// Limit is how many exchanges the endpoint takes at a time; 0 if it takes no more.
+func (c *Conn) Limit() int {
+	c.link.Lock()
+	defer c.link.Unlock()
+	if c.link.Over() || c.link.H2.Leaving() {
+		return 0
+	}
+	return int(min(c.link.H2.Peer().MaxConcurrentStreams, 1<<20))
+}
+
+// Leave lets the connection end with what it carries.
+func (c *Conn) Leave() { c.link.Leave() }
+
+// Kill closes it at once.
+func (c *Conn) Kill() { c.link.Kill() }
+
+// Resume implements loop.Handler.
+func (c *Conn) Resume(t *loop.Task) (idle bool) {
+	if c.link.Receive(t) {
+		return true
+	}
+	c.owner.Over(c)
+	return false
+}
+
+// Event implements link.User.
+func (c *Conn) Event(_ *loop.Task, ev *h2.Event) {
+	switch ev.Kind {
+	case h2.EventResponse, h2.EventInterim, h2.EventData, h2.EventTrailer, h2.EventReset:
+		if s, ok := ev.Stream.User.(*Stream); ok {
+			s.event(ev)
+		}
+	}
+}
+
+// Send implements link.User.
+func (c *Conn) Send(hs *h2.Stream) {
+	if s, ok := hs.User.(*Stream); ok {
+		s.push()
+	}
+}
+
+// Rest implements link.User.
+func (c *Conn) Rest(*h2.Event) {}
+
+// IdleBy implements link.User.
+func (c *Conn) IdleBy() int64 {
+	by := int64(0)
+	if c.opts.Idle > 0 {
+		by = c.last + int64(c.opts.Idle)
+		if c.open > 0 {
+			by = loop.Now() + int64(c.opts.Idle)
+		}
+	}
+	if life := c.opened + int64(c.opts.Lifetime); c.opts.Lifetime > 0 && (by == 0 || life < by) && !c.link.H2.Leaving() {
+		by = life
+	}
+	return by
+}
+
+// Over implements link.User.
+func (c *Conn) Over(err error) {
+	if err == nil {
+		err = io.EOF
+	}
+	c.link.H2.Each(func(hs *h2.Stream) {
+		if s, ok := hs.User.(*Stream); ok {
+			s.fail(err)
+		}
+	})
+}
+
+var _ link.User = (*Conn)(nil)

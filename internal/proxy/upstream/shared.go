@@ -1,0 +1,206 @@
+package upstream
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gridway/gridway/internal/proxy/upstream/http2"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// sharedConns are the connections of an endpoint that carry many exchanges each. One
+// more is made when none has room, one at a time: who comes meanwhile waits.
+type sharedConns struct {
+	e *Endpoint
+
+	mu      sync.Mutex // guards what follows; taken before a connection's own lock
+	conns   []*http2.Conn
+	dialing bool
+	waiting []chan error // of those in line
+	closed  bool
+}
+
+// defaultStreams is how many exchanges a connection carries at most, whatever
+// the endpoint allows.
+const defaultStreams = 1024
+
+// take finds a connection with room, waits for one, or makes one.
+func (s *sharedConns) take(a *Ask, by int64) (conn *http2.Conn, reused bool, err error) {
+	c := s.e.cluster
+	for {
+		s.mu.Lock()
+		if !c.rules.Off {
+			if conn := s.find(a); conn != nil {
+				s.mu.Unlock()
+				return conn, true, nil
+			}
+		}
+		if (c.rules.Off || !s.dialing) && c.slots.Adopt() {
+			s.dialing = true
+			s.mu.Unlock()
+			conn, err := s.e.dialShared(a, by)
+			return conn, false, s.made(conn, err)
+		}
+		if !s.dialing && len(s.conns) == 0 {
+			s.mu.Unlock()
+			c.metrics.Count(EventOverloadConnections)
+			return nil, false, errCrowded
+		}
+		turn := make(chan error, 1)
+		s.waiting = append(s.waiting, turn)
+		s.mu.Unlock()
+		if err := s.await(turn, a, by); err != nil {
+			return nil, false, err
+		}
+	}
+}
+
+// find takes a place on a connection: of the caller's own loop if there is one,
+// and otherwise of the one that has the most room. The lock is held.
+func (s *sharedConns) find(a *Ask) *http2.Conn {
+	home := a.Task.Home()
+	var best *http2.Conn
+	most := 0
+	for _, conn := range s.conns {
+		room := min(conn.Limit(), defaultStreams) - conn.Held
+		if room > 0 && home != nil && conn.Home() == home {
+			room += defaultStreams
+		}
+		if room > most {
+			best, most = conn, room
+		}
+	}
+	if best != nil {
+		best.Held++
+	}
+	return best
+}
+
+// made notes what has become of a connection that was to be made.
+func (s *sharedConns) made(conn *http2.Conn, err error) error {
+	s.mu.Lock()
+	s.dialing = false
+	closed := s.closed
+	if err == nil {
+		conn.Held++
+		s.conns = append(s.conns, conn)
+	}
+	s.wake(len(s.waiting), err)
+	s.mu.Unlock()
+	switch {
+	case err != nil:
+		s.e.cluster.slots.Release()
+	case closed || s.e.cluster.rules.Off:
+		conn.Leave() // with this exchange
+	}
+	return err
+}
+
+// wake lets the first n in line look again, or fail. The lock is held.
+func (s *sharedConns) wake(n int, err error) {
+	for _, turn := range s.waiting[:n] {
+		turn <- err
+	}
+	s.waiting = slices.Delete(s.waiting, 0, n)
+}
+
+// await waits for a turn.
+func (s *sharedConns) await(turn chan error, a *Ask, by int64) error {
+	a.Task.Detach()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case err := <-turn:
+			return err
+		case <-timer.C:
+		}
+		left := by - netx.Monotonic()
+		gone := a.Gone != nil && a.Gone()
+		if left > 0 && !gone {
+			timer.Reset(min(time.Duration(left), 100*time.Millisecond))
+			continue
+		}
+		s.mu.Lock()
+		if i := slices.Index(s.waiting, turn); i >= 0 {
+			s.waiting = slices.Delete(s.waiting, i, i+1)
+		} else {
+			s.wake(min(1, len(s.waiting)), nil) // the turn has come too late: another's
+		}
+		s.mu.Unlock()
+		if gone {
+			return &ConnectError{Address: s.e.address, Kind: Cancelled, Err: netx.ErrWatchGone}
+		}
+		s.e.cluster.metrics.Count(EventOverloadConnections)
+		return errCrowded
+	}
+}
+
+// leave gives a place back.
+func (s *sharedConns) leave(conn *http2.Conn) {
+	s.mu.Lock()
+	conn.Held--
+	if len(s.waiting) > 0 {
+		s.wake(1, nil)
+	}
+	s.mu.Unlock()
+}
+
+// Over implements http2.Owner.
+func (s *sharedConns) Over(conn *http2.Conn) {
+	s.mu.Lock()
+	if i := slices.Index(s.conns, conn); i >= 0 {
+		s.conns = slices.Delete(s.conns, i, i+1)
+	}
+	s.wake(len(s.waiting), nil)
+	s.mu.Unlock()
+	s.e.cluster.slots.Release()
+	s.e.cluster.set.shared.remove(conn)
+}
+
+// registry is the shared connections of a Set, whatever became of their
+// clusters.
+type registry struct {
+	mu    sync.Mutex
+	conns map[*http2.Conn]struct{} // guarded by mu
+	gone  sync.WaitGroup
+}
+
+func (r *registry) add(conn *http2.Conn) {
+	r.gone.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.conns == nil {
+		r.conns = map[*http2.Conn]struct{}{}
+	}
+	r.conns[conn] = struct{}{}
+}
+
+func (r *registry) remove(conn *http2.Conn) {
+	r.mu.Lock()
+	delete(r.conns, conn)
+	r.mu.Unlock()
+	r.gone.Done()
+}
+
+// close cuts all connections and waits for their end.
+func (r *registry) close() {
+	r.mu.Lock()
+	for conn := range r.conns {
+		conn.Kill()
+	}
+	r.mu.Unlock()
+	r.gone.Wait()
+}
+
+// close lets the connections end with what they carry.
+func (s *sharedConns) close() {
+	s.mu.Lock()
+	s.closed = true
+	conns := slices.Clone(s.conns)
+	s.mu.Unlock()
+	for _, conn := range conns {
+		conn.Leave()
+	}
+}
