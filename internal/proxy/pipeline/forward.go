@@ -210,7 +210,7 @@ func (x *Exchange) roundTrip(by int64) failure {
 			if netx.IsTimeout(err) {
 				by, late := x.overtime()
 				if by > 0 {
-					conn.SetReadBy(by)
+					x.up.SetReadBy(by)
 					continue
 				}
 				if late {
