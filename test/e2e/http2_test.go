@@ -2,28 +2,24 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // overHTTP2 is a client that speaks HTTP/2 and nothing else: with prior
 // knowledge, or by ALPN if config is there. It keeps one connection.
 func overHTTP2(t *testing.T, config *tls.Config) *http.Client {
 	t.Helper()
-	tr := &http2.Transport{AllowHTTP: true, TLSClientConfig: config}
+	tr := &http.Transport{TLSClientConfig: config, Protocols: new(http.Protocols)}
 	if config == nil {
-		tr.DialTLSContext = func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, addr)
-		}
+		tr.Protocols.SetUnencryptedHTTP2(true)
+	} else {
+		tr.Protocols.SetHTTP2(true)
 	}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: 20 * time.Second}

@@ -11,38 +11,30 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"github.com/gridway/gridway/internal/wire/h2"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
 // h2Server takes HTTP/2 with prior knowledge, at most streams at a time on a
 // connection, and counts connections.
-func h2Server(t *testing.T, streams uint32, h http.HandlerFunc) (addr string, conns *atomic.Int64) {
+func h2Server(t *testing.T, streams int, h http.HandlerFunc) (addr string, conns *atomic.Int64) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	conns = new(atomic.Int64)
-	var all sync.Map
-	srv := &http2.Server{MaxConcurrentStreams: streams}
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
+	srv := &http.Server{
+		Handler: h, Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams},
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				conns.Add(1)
 			}
-			conns.Add(1)
-			all.Store(c, nil)
-			go srv.ServeConn(c, &http2.ServeConnOpts{Handler: h})
-		}
-	}()
-	t.Cleanup(func() {
-		ln.Close()
-		all.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
-	})
+		},
+	}
+	srv.Protocols.SetUnencryptedHTTP2(true)
+	go srv.Serve(ln)
+	t.Cleanup(func() { srv.Close() })
 	return ln.Addr().String(), conns
 }
 
