@@ -23,6 +23,9 @@ import (
 const (
 	// batchSize is how many events one system call may bring.
 	batchSize = 128
+	// beginners is how many sockets that were idle get a task before those that
+	// have one are looked at again.
+	beginners = 32
 	// often is how many waits a loop may do before it lets goroutines run.
 	often = 8
 	// forever is poll's wait for an event however long that takes.
@@ -57,7 +60,8 @@ type Loop struct {
 	many   bool // it had more than one: traffic is dense
 	rests  int  // since goroutines were last given the processor
 	pulse  pulse
-	ready  queue
+	ready  queue   // tasks that have begun, and what these have started
+	fresh  queue   // sockets that were idle
 	idle   []*Task // coroutines without work
 	fired  []*side // scratch
 
@@ -139,18 +143,48 @@ func (l *Loop) run() {
 	defer l.group.running.Done()
 	for !l.stopped.Load() {
 		l.collect()
-		for n := l.ready.len(); n > 0; n-- {
-			w := l.ready.pop()
-			if w.task == nil {
-				w.task = l.newTask(w)
-			}
-			if !l.resume(w.task) {
-				return
-			}
+		if !l.round() {
+			return
 		}
 		l.await()
 	}
 	l.dismiss(0)
+}
+
+// round lets all tasks run that can go on, and then some of the sockets that
+// were idle. So what has begun comes to its end before more begins: of many
+// connections that want something at once few are at work at a time, and what
+// they use stays in the processor's cache. It is false if another goroutine has
+// the loop now.
+func (l *Loop) round() bool {
+	for n := l.ready.len(); n > 0; n-- {
+		if !l.start(l.ready.pop()) {
+			return false
+		}
+	}
+	for n := min(l.fresh.len(), beginners); n > 0; n-- {
+		if !l.start(l.fresh.pop()) {
+			return false
+		}
+	}
+	return true
+}
+
+// start runs work, on a new task if it has none.
+func (l *Loop) start(w work) bool {
+	if w.task == nil {
+		w.task = l.newTask(w)
+	}
+	return l.resume(w.task)
+}
+
+// push queues work of the loop's own goroutine.
+func (l *Loop) push(w work) {
+	if w.sock != nil {
+		l.fresh.push(w)
+	} else {
+		l.ready.push(w)
+	}
 }
 
 // collect turns events, expired timers and what others have posted into work.
@@ -161,7 +195,7 @@ func (l *Loop) collect() {
 	l.count = 0
 	l.mu.Lock()
 	for _, w := range l.posted {
-		l.ready.push(w)
+		l.push(w)
 	}
 	clear(l.posted)
 	l.posted = l.posted[:0]
@@ -220,16 +254,16 @@ func (l *Loop) resume(t *Task) bool {
 		if !t.settle() {
 			return true
 		}
-		l.ready.push(work{task: t})
+		l.push(work{task: t})
 	case opYield:
-		l.ready.push(work{task: t})
+		l.push(work{task: t})
 	case opDetach:
 		t.attached = false
 		l.woke.Store(true)
 		go t.drive(opYield)
 	case opIdle:
 		if s := t.sock; s.settle() {
-			l.ready.push(work{sock: s})
+			l.push(work{sock: s})
 		}
 		l.retire(t)
 	case opDone:
@@ -240,7 +274,7 @@ func (l *Loop) resume(t *Task) bool {
 
 // await waits for events, the next timer, or the bell.
 func (l *Loop) await() {
-	if l.ready.len() > 0 {
+	if l.ready.len() > 0 || l.fresh.len() > 0 {
 		l.poll(0)
 		return
 	}

@@ -282,7 +282,7 @@ func (s *Sock) wake(sd *side, l *Loop) {
 // give is post, without the detour when the caller is the loop's own goroutine.
 func (l *Loop) give(w work, caller *Loop) {
 	if l == caller {
-		l.ready.push(w)
+		l.push(w)
 	} else {
 		l.post(w)
 	}
