@@ -26,13 +26,13 @@ NAMESPACE/NAME. "get clusters" shows the endpoints behind backends with their
 present state.
 
 ` + adminHelp,
-		Example:           lines("gridway get", "gridway get httproutes", "gridway get httproute catalog -o yaml", "gridway get httproute/shop/catalog", "gridway get clusters"),
-		Args:              getArgs,
-		ValidArgsFunction: offer(kindsOffered),
+		Example: lines("gridway get", "gridway get httproutes", "gridway get httproute catalog -o yaml", "gridway get httproute/shop/catalog", "gridway get clusters"),
+		Args:    getArgs,
 	}
 	out := outputFlag(cmd)
 	a := adminFlag(t, cmd)
 	namespace := cmd.Flags().StringP("namespace", "n", "", "only objects of this namespace")
+	cmd.ValidArgsFunction = completeGet(a, namespace)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		kind, name := whichObject(args)
 		if kind == "cluster" || kind == "clusters" {
