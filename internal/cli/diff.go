@@ -11,6 +11,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/delta"
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/surface/adminapi"
@@ -29,7 +30,7 @@ served differently. For the latter Gridway derives requests from the rules of bo
 sides, decides them with both, and shows those whose results differ: where they
 go, what the backend or the client would see, and which settings of filters,
 policies and backends are in force. Requests that two rules could take are among
-them, up to a bound.
+them, for up to 4,000 pairs of matches on each side; it says if there are more.
 
 Secrets are not shown: certificates and private keys are compared by fingerprint,
 and other values that a running gateway hides are named as not compared.
@@ -45,20 +46,7 @@ Exits with 0 if nothing differs and 1 if something does.
 	var from []string
 	cmd.Flags().StringArrayVar(&from, "from", nil, "files or folders to compare with, instead of a running gateway (repeatable)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		veil := ir.Veil(ir.Hide)
-		if len(from) > 0 {
-			veil = numbers()
-		}
-		after, err := sideOfFiles(t, args, veil)
-		if err != nil {
-			return err
-		}
-		var before *side
-		if len(from) > 0 {
-			before, err = sideOfFiles(t, from, veil)
-		} else {
-			before, err = sideOfGateway(cmd.Context(), a)
-		}
+		before, after, err := readSides(cmd.Context(), t, a, from, args)
 		if err != nil {
 			return err
 		}
@@ -96,8 +84,10 @@ type difference struct {
 	Behaviour []delta.RequestChange `json:"behaviour"`
 	// Unseen are fields that a gateway hides, so that they cannot be compared.
 	Unseen []string `json:"notCompared,omitempty"`
-	// Tried is how many requests were compared.
-	Tried int `json:"requestsTried"`
+	// Tried is how many requests were compared. Bounded is true if not all pairs
+	// of matches that overlap have one among them.
+	Tried   int  `json:"requestsTried"`
+	Bounded bool `json:"pairsBounded,omitempty"`
 }
 
 // side is one of the two configurations, with its secrets hidden.
@@ -106,7 +96,31 @@ type side struct {
 	config  *ir.Config
 }
 
-func sideOfFiles(t *term.Terminal, paths []string, veil ir.Veil) (*side, error) {
+// readSides reads the new files, and what they are compared with.
+func readSides(ctx context.Context, t *term.Terminal, a *admin, from, files []string) (before, after *side, err error) {
+	now, err := readSide(t, files)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(from) == 0 {
+		if after, err = sideOfFiles(now, nil, ir.Hide); err != nil {
+			return nil, nil, err
+		}
+		before, err = sideOfGateway(ctx, a)
+		return before, after, err
+	}
+	was, err := readSide(t, from)
+	if err != nil {
+		return nil, nil, err
+	}
+	veil := numbers()
+	if after, err = sideOfFiles(now, was.set, veil); err == nil {
+		before, err = sideOfFiles(was, now.set, veil)
+	}
+	return before, after, err
+}
+
+func readSide(t *term.Terminal, paths []string) (*offline, error) {
 	cfg, err := readConfig(t, paths)
 	if err != nil {
 		return nil, err
@@ -115,9 +129,20 @@ func sideOfFiles(t *term.Terminal, paths []string, veil ir.Veil) (*side, error) 
 		printProblems(t, cfg.problems, isError)
 		t.Errorf("%s %s in %s; objects with errors are left out\n\n", term.Paint("warning:", term.Warn), excerpt.Count(n, "error"), strings.Join(paths, ", "))
 	}
+	return cfg, nil
+}
+
+// sideOfFiles leaves out the objects that the other side, if it is given, has
+// exactly so: most are, and comparing them takes time.
+func sideOfFiles(cfg *offline, other *store.Set, veil ir.Veil) (*side, error) {
 	s := &side{config: cfg.out.Config.Veiled(veil)}
 	for _, gk := range cfg.set.Kinds() {
 		for _, o := range cfg.set.Kind(gk.Group, gk.Kind) {
+			if other != nil {
+				if x := other.Get(o.Key); x != nil && x.Hash == o.Hash {
+					continue
+				}
+			}
 			v, err := json.Marshal(o.Value)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", o.Key, err)
@@ -165,7 +190,9 @@ func compareSides(before, after *side) (d *difference, err error) {
 		return nil, err
 	}
 	d.Listeners = delta.Listeners(before.config, after.config)
-	d.Behaviour, d.Tried = delta.Behaviour(a, b)
+	var tried delta.Tried
+	d.Behaviour, tried = delta.Behaviour(a, b)
+	d.Tried, d.Bounded = tried.Requests, tried.Bounded
 	return d, nil
 }
 
@@ -207,6 +234,9 @@ func printDifference(t *term.Terminal, d *difference) {
 	}
 	if len(d.Behaviour) == 0 {
 		t.Printf("no difference\n")
+	}
+	if d.Bounded {
+		t.Printf("\n%s\n", term.Paint(fmt.Sprintf("of the pairs of rules that could take the same request, only the first %d of each side were tried", dryrun.MaxPairs), term.Faint))
 	}
 	if n := len(d.Unseen); n > 0 {
 		t.Printf("\n%s\n", term.Paint(fmt.Sprintf("the gateway hides %s, which could not be compared: %s", excerpt.Count(n, "value"), strings.Join(d.Unseen, ", ")), term.Faint))

@@ -24,28 +24,63 @@ type Aspect struct {
 	New  string `json:"new"`
 }
 
+// Tried says which requests were compared.
+type Tried struct {
+	Requests int
+	// Bounded is true if there were more pairs of matches than are looked at.
+	Bounded bool
+}
+
 // Behaviour compares what both configurations do with requests that stand for
-// the rules of either. Tried is how many there were.
-func Behaviour(before, after *dryrun.Table) (changes []RequestChange, tried int) {
+// the rules of either.
+func Behaviour(before, after *dryrun.Table) (changes []RequestChange, tried Tried) {
 	changes = []RequestChange{}
+	old, now := newSide(before), newSide(after)
 	seen := map[string]bool{}
-	for _, r := range append(dryrun.Samples(before.Config()), dryrun.Samples(after.Config())...) {
-		key := fmt.Sprint(r)
-		if seen[key] {
-			continue
-		}
-		seen[key] = true
-		tried++
-		if a := difference(aspects(before, r), aspects(after, r)); len(a) > 0 {
-			changes = append(changes, RequestChange{Method: r.Method, URL: r.URL, Headers: r.Headers, Aspects: a})
+	for _, t := range []*dryrun.Table{before, after} {
+		list, all := dryrun.Samples(t.Config())
+		tried.Bounded = tried.Bounded || !all
+		for _, r := range list {
+			key := r.Key()
+			if seen[key] {
+				continue
+			}
+			seen[key] = true
+			tried.Requests++
+			if a := difference(old.aspects(r), now.aspects(r)); len(a) > 0 {
+				changes = append(changes, RequestChange{Method: r.Method, URL: r.URL, Headers: r.Headers, Aspects: a})
+			}
 		}
 	}
 	return changes, tried
 }
 
+// side is one configuration, with the settings in words that many requests share.
+type side struct {
+	*dryrun.Table
+	told map[sharedBy][]setting
+}
+
+// sharedBy is a cluster, or a rule of a route, or one of the rule's backends.
+type sharedBy struct {
+	path, name    string
+	rule, backend int
+}
+
+func newSide(t *dryrun.Table) *side { return &side{t, map[sharedBy][]setting{}} }
+
+func (t *side) shared(by sharedBy, tell func() []setting) []setting {
+	list, ok := t.told[by]
+	if !ok {
+		list = tell()
+		t.told[by] = list
+	}
+	return list
+}
+
 // aspects are what a client or a backend could notice, as text by name, the
 // result first. Names of routes and rules are not among them.
-func aspects(t *dryrun.Table, r dryrun.Request) []setting {
+func (t *side) aspects(r dryrun.Request) []setting {
 	d, err := t.Outcome(r)
 	if err != nil {
 		return []setting{{resultAspect, "no listener takes it"}}
@@ -74,9 +109,13 @@ func aspects(t *dryrun.Table, r dryrun.Request) []setting {
 			setting{"response headers" + to, headerText(b.ResponseHeaders)},
 			setting{"endpoints" + to, endpointText(b.Endpoints)},
 		)
-		out = append(out, filterSettings("filters"+to, b.Filters)...)
+		out = append(out, t.shared(sharedBy{"filters" + to, d.Route.Name, d.RuleIndex, i}, func() []setting {
+			return filterSettings("filters"+to, b.Filters)
+		})...)
 		if c := t.Cluster(b.Cluster); c != nil {
-			out = append(out, clusterSettings("backend"+to, *c)...)
+			out = append(out, t.shared(sharedBy{path: "backend" + to, name: b.Cluster}, func() []setting {
+				return clusterSettings("backend"+to, *c)
+			})...)
 		}
 	}
 	var mirrors []string
@@ -84,8 +123,9 @@ func aspects(t *dryrun.Table, r dryrun.Request) []setting {
 		mirrors = append(mirrors, fmt.Sprintf("%s %g%%", m.Name, m.Percent))
 	}
 	out = append(out, setting{"mirrors", strings.Join(mirrors, ", ")})
-	out = append(out, filterSettings("filters", d.Filters)...)
-	return append(out, settings("policy", d.Policy)...)
+	return append(out, t.shared(sharedBy{path: "policy", name: d.Route.Name, rule: d.RuleIndex}, func() []setting {
+		return append(filterSettings("filters", d.Filters), settings("policy", d.Policy)...)
+	})...)
 }
 
 const resultAspect = "result"
@@ -174,6 +214,9 @@ func endpointText(list []ir.Endpoint) string {
 // difference lists what is not the same; when the result differs, the rest is
 // a consequence.
 func difference(a, b []setting) []Aspect {
+	if slices.Equal(a, b) {
+		return nil
+	}
 	if len(a) > 0 && len(b) > 0 && a[0].name == resultAspect && a[0].text != b[0].text {
 		return []Aspect{{Name: resultAspect, Old: a[0].text, New: b[0].text}}
 	}

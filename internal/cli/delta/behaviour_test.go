@@ -74,8 +74,8 @@ func TestBehaviour(t *testing.T) {
 					got = append(got, fmt.Sprintf("%s %s %s: %s → %s", c.Method, c.URL[len("http://h.example:80"):], a.Name, a.Old, a.New))
 				}
 			}
-			if !slices.Equal(got, tt.want) || tried < 3 {
-				t.Errorf("%d tried, got %q\nwant %q", tried, got, tt.want)
+			if !slices.Equal(got, tt.want) || tried.Requests < 3 {
+				t.Errorf("%+v tried, got %q\nwant %q", tried, got, tt.want)
 			}
 		})
 	}
@@ -107,7 +107,24 @@ func TestBehaviourSeesANarrowerExpression(t *testing.T) {
 	for _, tt := range [][2]string{{"/v[0-9]+", "/v[0-4]+"}, {"/(en|de|fr)", "/(en|de)"}, {"/a.*", "/a.?"}, {"/x{1,3}", "/x{1,2}"}, {"/[a-z]+", "/[a-y]+"}} {
 		changes, tried := delta.Behaviour(side(t, with(tt[0])), side(t, with(tt[1])))
 		if len(changes) == 0 {
-			t.Errorf("%q: no difference among %d requests", tt, tried)
+			t.Errorf("%q: no difference among %d requests", tt, tried.Requests)
+		}
+	}
+}
+
+// A bound that was reached is told.
+func TestPairsAreBounded(t *testing.T) {
+	crowd := func(n int) func(*ir.Config) {
+		return func(c *ir.Config) {
+			for i := range n {
+				m := ir.Match{Path: ir.PathMatch{Type: ir.Prefix, Value: "/"}, Headers: []ir.ValueMatch{{Name: fmt.Sprintf("X-%d", i), Type: ir.Exact, Value: "1"}}}
+				c.Routes[0].Rules[0].Matches = append(c.Routes[0].Rules[0].Matches, m)
+			}
+		}
+	}
+	for n, want := range map[int]bool{10: false, 120: true} {
+		if _, tried := delta.Behaviour(side(t, crowd(n)), side(t, crowd(n))); tried.Bounded != want {
+			t.Errorf("%d matches that overlap: bounded %v, want %v", n, tried.Bounded, want)
 		}
 	}
 }

@@ -4,6 +4,7 @@
 package delta
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -84,6 +85,9 @@ func Objects(before, after []Object) (changes []ObjectChange, unseen []string, e
 }
 
 func fields(before, after json.RawMessage) (list []Field, unseen []string, err error) {
+	if bytes.Equal(before, after) && !bytes.Contains(before, []byte(Hidden)) {
+		return nil, nil, nil
+	}
 	var a, b map[string]any
 	if err := json.Unmarshal(before, &a); err != nil {
 		return nil, nil, err

@@ -18,6 +18,15 @@ type Request struct {
 	Listener string `json:"listener,omitempty"`
 }
 
+// Key is equal for equal requests.
+func (r Request) Key() string {
+	key := r.Method + "\n" + r.URL + "\n" + r.Listener
+	for _, h := range r.Headers {
+		key += "\n" + h.Name + ":" + h.Value
+	}
+	return key
+}
+
 // Action is how an exchange would end.
 type Action string
 

@@ -16,8 +16,8 @@ import (
 // path, next to a prefix); for pairs of matches with overlapping paths one that
 // both take; for each host one that should match nothing; and for each listener
 // one for a host that nobody names. A regular expression for which no example
-// is found is left out.
-func Samples(cfg *ir.Config) []Request {
+// is found is left out. all is false if there are more pairs than are looked at.
+func Samples(cfg *ir.Config) (list []Request, all bool) {
 	routes := map[string]*ir.Route{}
 	for _, r := range cfg.Routes {
 		routes[r.Name] = r
@@ -41,7 +41,7 @@ func Samples(cfg *ir.Config) []Request {
 			s.pairs(baseURL(l, h), hosts[h])
 		}
 	}
-	return s.list
+	return s.list, !s.bounded
 }
 
 // route adds samples of all matches, which it returns.
@@ -60,12 +60,13 @@ type sampler struct {
 	list             []Request
 	seen             map[string]bool
 	looks, pairsMade int
+	bounded          bool
 	sampled          map[ir.PathMatch][]string
 	expressions      map[string]*regexp.Regexp
 }
 
 func (s *sampler) add(r Request) {
-	key := fmt.Sprint(r)
+	key := r.Key()
 	if !s.seen[key] {
 		s.seen[key] = true
 		s.list = append(s.list, r)
@@ -132,10 +133,10 @@ func request(base, path string, variant int, all ...*ir.Match) (Request, bool) {
 	return r, true
 }
 
-// maxPairs bounds the samples for pairs of matches, and maxLooks the pairs that
+// MaxPairs bounds the samples for pairs of matches, and maxLooks the pairs that
 // are looked at for them: there may be thousands of matches.
 const (
-	maxPairs = 4000
+	MaxPairs = 4000
 	maxLooks = 1 << 18
 )
 
@@ -151,7 +152,8 @@ func (s *sampler) pairs(base string, matches []*ir.Match) {
 			if j <= i && !bare(b) {
 				continue // that pair was made, or is none
 			}
-			if s.looks++; s.looks > maxLooks || s.pairsMade >= maxPairs {
+			if s.looks++; s.looks > maxLooks || s.pairsMade >= MaxPairs {
+				s.bounded = true
 				return
 			}
 			for _, p := range append(slices.Clone(s.paths(a.Path)), s.paths(b.Path)...) {

@@ -41,7 +41,8 @@ func TestSamplesCoverEveryMatch(t *testing.T) {
 		Routes:    []*ir.Route{{Name: "r", Rules: []*ir.Rule{rule}}},
 	}
 	var got []string
-	for _, r := range dryrun.Samples(cfg) {
+	list, _ := dryrun.Samples(cfg)
+	for _, r := range list {
 		s := r.Method + " " + r.URL
 		for _, h := range r.Headers {
 			s += " " + h.Name + "=" + h.Value
