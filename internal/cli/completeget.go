@@ -56,7 +56,9 @@ func namesOf(ctx context.Context, a *admin, kind, namespace string, full bool) [
 		}
 		return out
 	}
-	list, err := ask(ctx, a, func(ctx context.Context, c *client.Client) ([]adminapi.Object, error) { return c.Objects(ctx, "", false) })
+	list, err := ask(ctx, a, func(ctx context.Context, c *client.Client) ([]adminapi.Object, error) {
+		return c.Objects(ctx, "", false)
+	})
 	if err != nil {
 		return nil
 	}
