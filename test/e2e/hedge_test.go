@@ -159,6 +159,28 @@ func TestHedgingLetsLongBodiesThrough(t *testing.T) {
 	}
 }
 
+// An endpoint whose tries always lose is known to be slow, though none of them
+// was answered in time.
+func TestLostTriesTellOfLatency(t *testing.T) {
+	t.Parallel()
+	hung, good := startPeer(t, hangs), named(t, "good")
+	g := serveYAML(t, edge("hedge: {delay: 30ms}\nloadBalancer: {algorithm: PeakEWMA}", hung.addr, good.addr))
+	eventually(t, "the hung endpoint's latency is known", func() bool {
+		g.get("/")
+		for _, e := range g.endpoints() {
+			if e.Address == hung.addr {
+				return e.Latency >= 30*time.Millisecond
+			}
+		}
+		return false
+	})
+	for _, e := range g.endpoints() {
+		if e.Failures != 0 {
+			t.Errorf("%s: %d failures", e.Address, e.Failures)
+		}
+	}
+}
+
 // What a hedged exchange comes to may be retried like any other.
 func TestHedgedRequestsAreRetried(t *testing.T) {
 	t.Parallel()

@@ -179,6 +179,41 @@ func TestMaxStream(t *testing.T) {
 	})
 }
 
+// A client that waits to be asked for its body is not late; once it was asked,
+// it is its turn.
+func TestTimeoutPerTryOfAnExpectation(t *testing.T) {
+	t.Parallel()
+	const head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+	hung := startPeer(t, hangs)
+	g := serveYAML(t, edge("timeouts: {backendRequest: 300ms}", hung.addr))
+	within(t, 290*time.Millisecond, 3*time.Second, func() {
+		c := g.dial()
+		c.send(head)
+		resp, _ := c.mustRespond("POST")
+		want(t, resp, 504, "UpstreamTimeout")
+	})
+	if e := g.endpoints()[0]; e.Failures != 1 {
+		t.Errorf("%d failures of the endpoint", e.Failures)
+	}
+
+	asks := bodySum(t, 0)
+	g = serveYAML(t, edge("timeouts: {backendRequest: 300ms}", asks.addr))
+	c := g.dial()
+	c.send(head)
+	if resp, err := http.ReadResponse(c.r, nil); err != nil || resp.StatusCode != 100 {
+		t.Fatal(resp, err)
+	}
+	for range 5 {
+		<-time.NewTimer(100 * time.Millisecond).C
+		c.send("x")
+	}
+	resp, _ := c.mustRespond("POST")
+	want(t, resp, 200, "")
+	if e := g.endpoints()[0]; e.Failures != 0 {
+		t.Errorf("%+v", e)
+	}
+}
+
 // A stream that lived as long as it may is cut, and nobody has failed: neither
 // an endpoint that had more to say nor one whose client reads slowly.
 func TestTimeThatIsOverIsNotTheEndpointsFailure(t *testing.T) {

@@ -144,6 +144,9 @@ func (j *trafficJudge) cluster(spec *v1alpha1.TrafficPolicySpec) {
 			if set != 1 {
 				j.add(fmt.Sprintf("loadBalancer.hashOn[%d]", i), "exactly one of header, cookie, query and sourceIP must be given", "")
 			}
+			if name := deref(k.Cookie, "c"); !isToken(name) {
+				j.add(fmt.Sprintf("loadBalancer.hashOn[%d].cookie", i), fmt.Sprintf("%q is not a cookie name", name), "")
+			}
 		}
 	}
 	hc := spec.HealthCheck

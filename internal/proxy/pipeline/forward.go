@@ -234,7 +234,7 @@ func (x *Exchange) roundTrip(by int64) failure {
 // longer. late tells that it is the client who is late.
 func (x *Exchange) overtime() (by int64, late bool) {
 	at := x.tick()
-	late = x.pump.clientsTurn(at, x.upstreamAt)
+	late = x.pump.clientsTurn(at, x.upstreamAt) && !x.awaitsContinue()
 	d := x.Rule.Policy.Timeouts.PerTry
 	if d <= 0 {
 		return 0, late
@@ -247,6 +247,12 @@ func (x *Exchange) overtime() (by int64, late bool) {
 		return 0, late
 	}
 	return by, late
+}
+
+// awaitsContinue tells whether the client waits for the upstream's word before
+// it sends the body.
+func (x *Exchange) awaitsContinue() bool {
+	return x.Req.ExpectContinue && !x.continued && x.bodyRead.Load() == 0
 }
 
 // latency of the upstream's answer at the time at: from the try's beginning, or

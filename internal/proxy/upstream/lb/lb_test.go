@@ -219,6 +219,20 @@ func TestPeakEWMAPrefersTheFast(t *testing.T) {
 	near(t, "after one time constant", float64(n.Latency(int64(1001*time.Millisecond), time.Second)), float64(time.Second)/math.E, 0.01)
 }
 
+// A try that was given up tells that an endpoint is slow, never that it is fast.
+func TestObserveLeast(t *testing.T) {
+	n := new(lb.Node)
+	n.Observe(0, 10*time.Millisecond, time.Second)
+	n.ObserveLeast(0, time.Millisecond, time.Second)
+	if got := n.Latency(0, time.Second); got < 9*time.Millisecond {
+		t.Error("lowered to", got)
+	}
+	n.ObserveLeast(0, 50*time.Millisecond, time.Second)
+	if got := n.Latency(0, time.Second); got < 49*time.Millisecond {
+		t.Error("not raised:", got)
+	}
+}
+
 // Latencies that differ by chance do not outweigh weights; those that differ do.
 func TestPeakEWMAFollowsWeightsOfTheAlike(t *testing.T) {
 	for _, c := range []struct {
