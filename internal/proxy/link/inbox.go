@@ -61,6 +61,15 @@ func (i *Inbox) Take() []byte {
 	return i.cur.B
 }
 
+// Drop gives back what was not taken.
+func (i *Inbox) Drop() {
+	for n, b := range i.bufs {
+		b.Release()
+		i.bufs[n] = nil
+	}
+	i.bufs = i.bufs[:0]
+}
+
 // Clear gives everything back.
 func (i *Inbox) Clear() {
 	for i.Take() != nil {

@@ -57,9 +57,12 @@ type Link struct {
 	r, w int
 	size int
 
-	armed   int64 // until when the reader waits; guarded by mu
-	writing bool  // guarded by mu: a task writes, or is about to
-	over    bool  // guarded by mu
+	armed   int64     // until when the reader waits; guarded by mu
+	nudged  bool      // guarded by mu: the reader is to look at once
+	writing bool      // guarded by mu: a task writes, or is about to
+	ending  bool      // guarded by mu: nothing more is added to the output
+	over    bool      // guarded by mu
+	written loop.Gate // opened when ending is set and nobody writes any more
 	flusher flusher
 
 	leave atomic.Bool
@@ -70,8 +73,11 @@ type Link struct {
 func (l *Link) Init(nc *netx.Conn, c *h2.Conn, user User, accept time.Duration) {
 	l.nc, l.H2, l.user, l.size = nc, c, user, firstRead
 	l.flusher.l = l
+	l.written.Init(nc.Home())
+	nc.SetReadBy(0)
 	nc.SetWriteWithin(accept)
 	nc.SetWatch(nil)
+	nc.Uninterrupt()
 }
 
 // Lock takes the lock, which is never held for long. Unlock gives it back.
@@ -86,9 +92,12 @@ func (l *Link) Over() bool { return l.over }
 // Leave ends the connection without losing a request; see h2.Conn.Leave. Any
 // goroutine may call it.
 func (l *Link) Leave() {
-	l.leave.Store(true)
+	l.LeaveSoon()
 	l.nc.Nudge()
 }
+
+// LeaveSoon is Leave with the next Receive.
+func (l *Link) LeaveSoon() { l.leave.Store(true) }
 
 // Start puts bytes in front of what comes, before the first Receive.
 func (l *Link) Start(early []byte) {
@@ -108,9 +117,7 @@ func (l *Link) Receive(t *loop.Task) (idle bool) {
 		if !fresh {
 			wait, readErr = l.read()
 		}
-		l.mu.Lock()
 		again, err := l.handle(t, readErr)
-		l.mu.Unlock()
 		switch {
 		case err != nil:
 			l.end(t, err)
@@ -124,15 +131,37 @@ func (l *Link) Receive(t *loop.Task) (idle bool) {
 // errDone: both sides have agreed to end.
 var errDone = errors.New("link: done")
 
-// handle lets the state machine have what was read. It runs with the lock held.
-// again: the reader waits for longer than it may now.
+// handle lets the state machine have what was read. again: the reader waits for
+// longer than it may now.
 func (l *Link) handle(t *loop.Task, readErr error) (again bool, err error) {
 	if readErr != nil && !netx.IsTimeout(readErr) {
 		return false, readErr
 	}
-	if l.leave.Load() {
-		l.H2.Leave()
+	l.mu.Lock()
+	defer l.mu.Unlock() // also for a defect, which others must not wait for
+	l.nudged = false
+	if err := l.events(t); err != nil {
+		return false, err
 	}
+	l.makeRoom()
+	by := l.user.IdleBy()
+	if l.leave.Load() || by != 0 && loop.Now() >= by {
+		l.H2.Leave() // after Next, which has told it the time
+	}
+	l.startWriting(t)
+	if l.H2.Done() && !l.writing {
+		return false, errDone
+	}
+	by = l.until()
+	if again = by != 0 && (l.armed == 0 || by < l.armed); again {
+		l.armed = by
+		l.nc.SetReadBy(by)
+	}
+	return again, nil
+}
+
+// events tells the user of what has come.
+func (l *Link) events(t *loop.Task) error {
 	now := loop.Now()
 	for {
 		in := []byte(nil)
@@ -146,33 +175,16 @@ func (l *Link) handle(t *loop.Task, readErr error) (again bool, err error) {
 		}
 		if err != nil || l.ev.Kind == h2.EventNone {
 			l.user.Rest(&l.ev)
-			if err != nil {
-				return false, err
-			}
-			break
+			return err
 		}
 	}
-	l.makeRoom()
-	if by := l.user.IdleBy(); by != 0 && now >= by {
-		l.H2.Leave()
-	}
-	if l.H2.Done() {
-		return false, errDone
-	}
-	l.schedule(t)
-	by := l.until()
-	if again = l.armed != by && by != 0 && (l.armed == 0 || by < l.armed); again {
-		l.armed = by
-		l.nc.SetReadBy(by)
-	}
-	return again, nil
 }
 
 // until is how long the reader may wait.
 func (l *Link) until() int64 {
 	by := l.H2.Deadline()
-	if l.H2.Leaving() {
-		return by
+	if l.H2.Left() {
+		return by // it will end by itself
 	}
 	if idle := l.user.IdleBy(); by == 0 || idle != 0 && idle < by {
 		by = idle
@@ -233,13 +245,15 @@ func (l *Link) makeRoom() {
 // end closes the connection for an error, or in agreement.
 func (l *Link) end(t *loop.Task, err error) {
 	var bad *h2.Error
-	if errors.As(err, &bad) || err == errDone {
+	told := errors.As(err, &bad) || err == errDone
+	alone := l.await(t, told)
+	if alone && told {
 		l.lastWords(t)
 	}
 	l.mu.Lock()
 	l.finish(err)
 	l.mu.Unlock()
-	if err == errDone || err == io.EOF {
+	if alone && (err == errDone || err == io.EOF) {
 		_ = l.nc.Close()
 	} else {
 		l.nc.Kill()
@@ -248,6 +262,29 @@ func (l *Link) end(t *loop.Task, err error) {
 		l.buf.Release()
 		l.buf = nil
 	}
+}
+
+// await stops the output and makes the caller the one who writes. It is false if
+// another is still at it: who does not wait, and a peer that does not read.
+func (l *Link) await(t *loop.Task, patient bool) bool {
+	by := netx.After(patience)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ending = true
+	for l.writing {
+		if !patient {
+			return false
+		}
+		l.mu.Unlock()
+		err := l.written.Wait(t, by)
+		l.mu.Lock()
+		if err != nil && l.writing {
+			return false
+		}
+	}
+	l.writing = true
+	l.nc.BindWrite(t)
+	return true
 }
 
 // finish tells the user, once, that the connection is over.
@@ -264,6 +301,16 @@ func (l *Link) finish(err error) {
 		b.Release()
 	}
 }
+
+// Abandon ends the connection after a defect of its user. Any goroutine may call it.
+func (l *Link) Abandon() {
+	l.nc.Kill()
+	l.mu.Lock()
+	l.finish(errDefect)
+	l.mu.Unlock()
+}
+
+var errDefect = errors.New("link: a defect has ended the connection")
 
 // Kill closes the connection whatever it does. Any goroutine may call it.
 func (l *Link) Kill() { l.nc.Kill() }

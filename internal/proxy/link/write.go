@@ -24,7 +24,11 @@ func (f *flusher) Resume(t *loop.Task) (idle bool) {
 // when the tasks that can run now have added theirs. It is called with the lock
 // held, which it gives back while it writes.
 func (l *Link) Flush(t *loop.Task) {
-	if l.writing || l.over || l.H2.Pending() == 0 {
+	if l.writing || l.ending || l.over {
+		return
+	}
+	if l.H2.Pending() == 0 {
+		l.rearm()
 		return
 	}
 	if l.H2.Streams() > 1 || t == nil {
@@ -38,7 +42,11 @@ func (l *Link) Flush(t *loop.Task) {
 // schedule lets the flusher run if anything waits to be sent.
 func (l *Link) schedule(t *loop.Task) {
 	l.rearm()
-	if l.writing || l.over {
+	l.startWriting(t)
+}
+
+func (l *Link) startWriting(t *loop.Task) {
+	if l.writing || l.ending || l.over {
 		return
 	}
 	l.fill()
@@ -53,10 +61,15 @@ func (l *Link) schedule(t *loop.Task) {
 	}
 }
 
-// rearm wakes the reader if something is due before it would look.
+// rearm wakes the reader if something is due before it would look, or if there
+// is nothing more to do.
 func (l *Link) rearm() {
-	if by := l.H2.Deadline(); by != 0 && (l.armed == 0 || by < l.armed) {
-		l.armed = by
+	if l.nudged || l.over {
+		return
+	}
+	by := l.H2.Deadline()
+	if by != 0 && (l.armed == 0 || by < l.armed) || l.H2.Done() && !l.writing {
+		l.nudged = true
 		l.nc.Nudge()
 	}
 }
@@ -73,7 +86,9 @@ func (l *Link) fill() {
 // held and writing set.
 func (l *Link) write(t *loop.Task, once bool) {
 	for n := 0; ; n++ {
-		l.fill()
+		if !l.ending {
+			l.fill()
+		}
 		if l.over || l.H2.Pending() == 0 {
 			break
 		}
@@ -86,6 +101,10 @@ func (l *Link) write(t *loop.Task, once bool) {
 		}
 	}
 	l.writing = false
+	if l.ending {
+		l.written.Open()
+		return
+	}
 	l.rearm()
 }
 
@@ -107,25 +126,23 @@ func (l *Link) writeOut(t *loop.Task, b *bufpool.Buf) bool {
 	return false
 }
 
+// patience is how long the end of a connection may take, and each part of it.
+const patience = time.Second
+
 // lastWords sends what is left, as far as that goes without patience.
 func (l *Link) lastWords(t *loop.Task) {
-	const patience = time.Second
 	l.mu.Lock()
-	if l.writing { // the flusher may be waiting for a peer that does not read
-		l.mu.Unlock()
-		return
-	}
-	l.writing = true
 	b := l.H2.Take()
 	l.mu.Unlock()
-	if b == nil {
-		return
+	l.nc.SetWriteBy(netx.After(patience))
+	if b != nil {
+		_, err := l.nc.Write(b.B)
+		b.Release()
+		if err != nil {
+			return
+		}
 	}
-	l.nc.BindWrite(t)
-	l.nc.SetWriteWithin(patience)
-	_, err := l.nc.Write(b.B)
-	b.Release()
-	if err == nil && l.nc.CloseWrite() == nil {
+	if l.nc.CloseWrite() == nil {
 		l.linger(t)
 	}
 }
@@ -133,10 +150,7 @@ func (l *Link) lastWords(t *loop.Task) {
 // linger lets the peer read the reason of the end: a close with unread bytes
 // would reset the connection.
 func (l *Link) linger(t *loop.Task) {
-	const (
-		patience = time.Second
-		most     = 256 << 10
-	)
+	const most = 256 << 10
 	b := bufpool.Get(firstRead)
 	defer b.Release()
 	l.nc.BindRead(t)

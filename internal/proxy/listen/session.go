@@ -146,6 +146,10 @@ func (ss *session) contain() {
 		ss.nc.Kill()
 		ss.l.log.Error("a defect in Gridway ended a connection; please report it", "listener", ss.l.name,
 			"panic", fmt.Sprint(defect), "stack", string(debug.Stack()))
+		if c, ok := ss.http.(*http2.Conn); ok {
+			c.Abandon() // its exchanges are still ending
+			return
+		}
 		ss.l.remove(ss)
 	}
 }

@@ -103,6 +103,19 @@ func (p *Pipeline) Refuse(x *Exchange, status int, reason filter.Reason, detail 
 	x.account()
 }
 
+// Abandon accounts for an exchange that its client has given up before it began.
+func (p *Pipeline) Abandon(x *Exchange) {
+	x.p = p
+	x.begun()
+	x.clear()
+	x.host, x.path = x.Req.Host, x.Req.Path
+	x.Client = x.PeerAddr.Addr()
+	x.Flags |= filter.ClientGone.Flag()
+	x.broken = true
+	x.finish()
+	x.account()
+}
+
 // logFailure tells operators, who see no more of it than a status otherwise,
 // why an upstream could not answer.
 func (x *Exchange) logFailure(f failure) {

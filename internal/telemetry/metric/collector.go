@@ -180,10 +180,34 @@ func (e *emitter) listener(h *Listener) {
 	e.named(&handshakeFamily, &t, eventTLS, tlsVersions[:], h.name)
 	e.named(&handshakeFailedFamily, &t, eventTLSFailed, handshakeFailureNames[:], h.name)
 	h.mu.Lock()
-	protocol := maps.Clone(h.protocol)
+	protocol, goAways := maps.Clone(h.protocol), maps.Clone(h.goAways)
 	h.mu.Unlock()
 	for _, code := range slices.Sorted(maps.Keys(protocol)) {
 		e.count(&protocolFamily, protocol[code], h.name, code)
+	}
+	e.http2(h, &t)
+	for _, reason := range slices.Sorted(maps.Keys(goAways)) {
+		e.count(&goAwayFamily, goAways[reason], h.name, reason)
+	}
+}
+
+func (e *emitter) http2(h *Listener, t *[maxEvents]uint64) {
+	open := func(f *family, opened, closed HTTP2Event) {
+		if n := t[eventHTTP2+int(opened)]; n > 0 {
+			e.gauge(f, max(float64(n)-float64(t[eventHTTP2+int(closed)]), 0), h.name)
+		}
+	}
+	open(&http2Family, HTTP2Opened, HTTP2Closed)
+	open(&streamsFamily, StreamOpened, StreamClosed)
+	if n := t[eventHTTP2+int(HTTP2Opened)]; n > 0 {
+		e.count(&http2AcceptedFamily, n, h.name)
+	}
+	for side, name := range resetSides {
+		for code, label := range resetNames {
+			if n := h.resets[side][code].Load(); n > 0 {
+				e.count(&resetFamily, n, h.name, name, label)
+			}
+		}
 	}
 }
 

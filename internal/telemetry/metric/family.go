@@ -80,7 +80,12 @@ var (
 	resumedFamily         = define("gridway_listener_tls_resumptions_total", counter, "TLS handshakes that resumed a session.", "listener")
 	handshakeTimeFamily   = define("gridway_listener_tls_handshake_duration_seconds", histo, "Time of TLS handshakes.", "listener")
 	handshakeFailedFamily = define("gridway_listener_tls_handshake_failures_total", counter, "TLS handshakes that failed.", "listener", "reason")
-	protocolFamily        = define("gridway_listener_protocol_errors_total", counter, "Requests that the parser refused, by its code.", "listener", "code")
+	protocolFamily        = define("gridway_listener_protocol_errors_total", counter, "Requests and HTTP/2 connections that the parser refused, by its code.", "listener", "code")
+	http2AcceptedFamily   = define("gridway_listener_http2_connections_accepted_total", counter, "Connections that have spoken HTTP/2.", "listener")
+	http2Family           = define("gridway_listener_http2_connections", gauge, "HTTP/2 connections open now.", "listener")
+	streamsFamily         = define("gridway_listener_http2_streams", gauge, "Requests under way on HTTP/2 connections.", "listener")
+	resetFamily           = define("gridway_listener_http2_resets_total", counter, "Streams reset, by the client or by gridway, by error code.", "listener", "by", "code")
+	goAwayFamily          = define("gridway_listener_http2_goaways_total", counter, "HTTP/2 connections that Gridway has ended, by reason.", "listener", "reason")
 
 	revisionFamily   = define("gridway_config_revision", gauge, "Revision in service.")
 	reloadsFamily    = define("gridway_config_reloads_total", counter, "Configurations put in service, or not.", "result")
@@ -97,7 +102,7 @@ var (
 		breakerFamily, ejectionFamily, returnFamily, healthFamily, healthChangeFamily, breakerChangeFamily, endpointUpdateFamily, endpointsFamily, activeFamily,
 		pendingFamily, connectionsFamily, breakerStateFamily,
 		acceptedFamily, openFamily, acceptErrorFamily, rejectedFamily, handshakeFamily, resumedFamily, handshakeTimeFamily,
-		handshakeFailedFamily, protocolFamily,
+		handshakeFailedFamily, protocolFamily, http2AcceptedFamily, http2Family, streamsFamily, resetFamily, goAwayFamily,
 		revisionFamily, reloadsFamily, reloadTimeFamily, reloadTookFamily, reloadOKFamily, problemsFamily, objectsFamily,
 		accessLogFamily, readyFamily, buildInfoFamily,
 	}

@@ -14,17 +14,20 @@ type Listener struct {
 	handshake histogram
 	events    events
 	name      string
+	resets    resets
 
-	mu sync.Mutex // guards protocol
+	mu sync.Mutex // guards protocol and goAways
 	// protocol counts malformed requests by the parser's code.
 	protocol map[string]uint64
+	// goAways counts ends of HTTP/2 connections by reason.
+	goAways map[string]uint64
 }
 
 // maxProtocolCodes bounds the codes that are told apart; the rest are "other".
 const maxProtocolCodes = 64
 
 func newListener(r *Registry, name string) *Listener {
-	h := &Listener{name: name, protocol: map[string]uint64{}}
+	h := &Listener{name: name, protocol: map[string]uint64{}, goAways: map[string]uint64{}}
 	h.red.cells.stripes = r.stripes
 	h.handshake.cells.stripes = r.stripes
 	h.events.cells.stripes = r.stripes
@@ -39,7 +42,8 @@ const (
 	eventTLS       = eventRejected + int(rejectReasons)
 	eventTLSFailed = eventTLS + len(tlsVersions)
 	eventResumed   = eventTLSFailed + int(handshakeFailures)
-	listenerEvents = eventResumed + 1
+	eventHTTP2     = eventResumed + 1
+	listenerEvents = eventHTTP2 + int(http2Events)
 )
 
 var _ [maxEvents - listenerEvents]struct{}
@@ -110,10 +114,15 @@ func (h *Listener) HandshakeFailed(why HandshakeFailure) { h.events.add(eventTLS
 // ProtocolError counts a request that the parser refused. Code must be one of
 // the parser's own, never text from the client.
 func (h *Listener) ProtocolError(code string) {
+	h.count(h.protocol, code)
+}
+
+// count adds one to a name's count, "other" if there are too many names.
+func (h *Listener) count(m map[string]uint64, name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, ok := h.protocol[code]; !ok && len(h.protocol) >= maxProtocolCodes {
-		code = "other"
+	if _, ok := m[name]; !ok && len(m) >= maxProtocolCodes {
+		name = "other"
 	}
-	h.protocol[code]++
+	m[name]++
 }

@@ -33,6 +33,9 @@ type Config struct {
 	// NewRequest, if it is there, is asked for what a server's next request is
 	// decoded to, when Event.Request is nil.
 	NewRequest func() *httpmsg.Request
+	// OnReset, if it is there, is called for each stream that is reset: with the
+	// peer's code, or with ours and the reason if it was the peer's fault.
+	OnReset func(code ErrCode, ours bool, reason string)
 	// NoHuffman sends strings as they are: less work, more bytes.
 	NoHuffman bool
 

@@ -66,6 +66,10 @@ func (c *Conn) Done() bool {
 	return c.failed != nil || c.opened == 0 && (c.leaving >= leaveFinal || c.client && c.gone)
 }
 
+// Left tells whether this side has said that it takes no more streams: the
+// connection ends with those that are open.
+func (c *Conn) Left() bool { return c.leaving != leaveNot }
+
 // Leaving tells whether either side has said that it takes no more streams.
 func (c *Conn) Leaving() bool { return c.leaving != leaveNot || c.gone || c.failed != nil }
 

@@ -102,7 +102,7 @@ func (c *Conn) Reset(s *Stream, code ErrCode) {
 	if s.closed {
 		return
 	}
-	c.sendReset(s.id, code)
+	c.sendReset(s.id, code, "")
 	c.closeStream(s)
 }
 

@@ -73,8 +73,11 @@ func (c *Conn) control(frame func([]byte) []byte) {
 	c.setOut(frame(c.outBytes()))
 }
 
-func (c *Conn) sendReset(id uint32, code ErrCode) {
+func (c *Conn) sendReset(id uint32, code ErrCode, reason string) {
 	c.resets.add(id)
+	if c.cfg.OnReset != nil {
+		c.cfg.OnReset(code, true, reason)
+	}
 	c.control(func(b []byte) []byte { return AppendRSTStream(b, id, code) })
 }
 

@@ -17,6 +17,9 @@ func (c *Conn) recvReset(h FrameHeader, p []byte, ev *Event) *Error {
 	if s == nil {
 		return c.spend(1)
 	}
+	if c.cfg.OnReset != nil {
+		c.cfg.OnReset(code, false, "")
+	}
 	c.closeStream(s)
 	*ev = Event{Kind: EventReset, Request: ev.Request, Stream: s, Code: code, End: true, Unprocessed: code == RefusedStream}
 	return nil
@@ -30,7 +33,7 @@ func (c *Conn) failStream(id uint32, e *Error, ev *Event) *Error {
 		return errRapidReset
 	}
 	s := c.streams.get(id)
-	c.sendReset(id, e.Code)
+	c.sendReset(id, e.Code, e.Reason)
 	if s != nil {
 		c.closeStream(s)
 		*ev = Event{Kind: EventReset, Request: ev.Request, Stream: s, Code: e.Code, Err: e, End: true}

@@ -111,7 +111,7 @@ func (c *Conn) lookForStalled(ev *Event) {
 			s.waitingFrom = c.now
 		} else if c.now-s.waitingFrom >= int64(c.cfg.StallTimeout) {
 			t.look = c.now // there may be others
-			c.sendReset(s.id, errStalled.Code)
+			c.sendReset(s.id, errStalled.Code, errStalled.Reason)
 			c.closeStream(s)
 			*ev = Event{Kind: EventReset, Request: ev.Request, Stream: s, Code: errStalled.Code, Err: errStalled, End: true}
 			return

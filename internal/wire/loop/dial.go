@@ -107,7 +107,7 @@ func (s *Sock) awaitConnect() error {
 	}
 	defer s.end()
 	for {
-		if err := s.await(&s.wr); err != nil {
+		if err := s.await(&s.wr, s.wr.task); err != nil {
 			return err
 		}
 		code, err := syscall.GetsockoptInt(s.fd, syscall.SOL_SOCKET, syscall.SO_ERROR)

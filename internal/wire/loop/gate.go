@@ -11,15 +11,22 @@ type Gate struct {
 	armed bool
 }
 
-// Init readies a gate whose deadlines the loop l watches.
+// Init readies a gate, which nobody uses, whose deadlines the loop l watches.
 func (g *Gate) Init(l *Loop) {
 	if g.s.rd.sock == nil {
 		g.s.fd = -1
 		g.s.rd.sock = &g.s
 		g.s.rd.timer.side = &g.s.rd
 	}
-	if g.s.loop.Load() == nil {
+	switch old := g.s.loop.Load(); old {
+	case l:
+	case nil:
 		g.s.loop.Store(l)
+	default: // which may have ended
+		old.mu.Lock()
+		old.timers.remove(&g.s.rd.timer)
+		g.s.loop.Store(l)
+		old.mu.Unlock()
 	}
 }
 

@@ -159,10 +159,14 @@ func (s *Sock) OnHangUp(f func()) { s.hungUp.Store(&f) }
 
 // Read calls f with the descriptor until it returns true, waiting before each
 // further call until the socket is readable: syscall.RawConn's.
-func (s *Sock) Read(f func(fd uintptr) bool) error { return s.do(&s.rd, f) }
+func (s *Sock) Read(f func(fd uintptr) bool) error { return s.do(&s.rd, s.rd.task, f) }
 
 // Write is Read for writing.
-func (s *Sock) Write(f func(fd uintptr) bool) error { return s.do(&s.wr, f) }
+func (s *Sock) Write(f func(fd uintptr) bool) error { return s.do(&s.wr, s.wr.task, f) }
+
+// WriteHere is Write for whoever the side is not bound to: it waits as an
+// ordinary goroutine does, also on a task, and so may hold a loop up.
+func (s *Sock) WriteHere(f func(fd uintptr) bool) error { return s.do(&s.wr, nil, f) }
 
 // AwaitRead waits until the socket is readable. What an event has announced since
 // the last wait counts.
@@ -171,10 +175,10 @@ func (s *Sock) AwaitRead() error {
 		return err
 	}
 	defer s.end()
-	return s.await(&s.rd)
+	return s.await(&s.rd, s.rd.task)
 }
 
-func (s *Sock) do(sd *side, f func(fd uintptr) bool) error {
+func (s *Sock) do(sd *side, t *Task, f func(fd uintptr) bool) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
@@ -184,18 +188,18 @@ func (s *Sock) do(sd *side, f func(fd uintptr) bool) error {
 	var err error
 	if sd.expired.Load() {
 		err = os.ErrDeadlineExceeded
-	} else if sd.task != nil {
-		sd.task.step()
+	} else if t != nil {
+		t.step()
 	}
 	for err == nil && !f(uintptr(s.fd)) {
-		err = s.await(sd)
+		err = s.await(sd, t)
 	}
 	s.end()
 	return err
 }
 
 // await waits until the side is ready.
-func (s *Sock) await(sd *side) error {
+func (s *Sock) await(sd *side, t *Task) error {
 	if sd == &s.wr && !s.writes {
 		// Few sockets ever fill up, so events for writing are asked for late.
 		if err := s.control(s.loop.Load(), syscall.EPOLL_CTL_MOD, reading|syscall.EPOLLOUT); err != nil {
@@ -203,8 +207,8 @@ func (s *Sock) await(sd *side) error {
 		}
 		s.writes = true
 	}
-	if sd.task != nil {
-		sd.task.wait(s, sd)
+	if t != nil {
+		t.wait(s, sd)
 	} else {
 		s.waitHere(sd)
 	}

@@ -25,6 +25,7 @@ type Conn struct {
 
 	watch       Watcher
 	interrupted atomic.Bool
+	nudged      atomic.Bool
 
 	remote, local netip.AddrPort
 	state         *tls.ConnectionState
@@ -132,8 +133,14 @@ func (c *Conn) SetWriteBy(t int64) { c.out.by, c.out.within = t, 0 }
 func (c *Conn) SetWriteWithin(d time.Duration) { c.out.by, c.out.within = 0, int64(max(d, 0)) }
 
 // SetWatch lets w be asked, about every 100 ms while a Read is blocked, whether
-// the read still has a point. Nil ends that.
-func (c *Conn) SetWatch(w Watcher) { c.watch = w }
+// the read still has a point. Nil ends that. A watcher with the method
+// Watching(*Conn) is given the connection, and may Nudge it to be asked at once.
+func (c *Conn) SetWatch(w Watcher) {
+	c.watch = w
+	if n, ok := w.(interface{ Watching(c *Conn) }); ok {
+		n.Watching(c)
+	}
+}
 
 // Interrupt wakes the ReadIdle that waits, or lets the next one return
 // ErrInterrupted as soon as it would wait. Reads of other kinds go on. It is
@@ -147,6 +154,9 @@ func (c *Conn) Interrupt() {
 	}
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
 }
+
+// Uninterrupt takes Interrupt back.
+func (c *Conn) Uninterrupt() { c.interrupted.Store(false) }
 
 // Interrupted reports whether Interrupt was called.
 func (c *Conn) Interrupted() bool { return c.interrupted.Load() }

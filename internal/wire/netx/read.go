@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,12 +43,13 @@ type reader struct {
 	// Of the wait that is under way: it has begun, and armed was set for it.
 	blocked, own bool
 
-	ready  func(fd uintptr) bool // Conn.readReady, made once
-	mode   readMode
-	poll   bool // do not wait
-	short  bool // the last read got less than it had room for
-	inline bool // crypto/tls is being called from within ready
-	fd     int  // the descriptor while inline
+	ready func(fd uintptr) bool // Conn.readReady, made once
+	mode  readMode
+	poll  bool // do not wait
+	short bool // the last read got less than it had room for
+	// inline: crypto/tls is being called from within ready.
+	inline atomic.Bool
+	fd     int // the descriptor while inline
 	p      []byte
 	ask    []byte       // what is still to be written before the read
 	from   *bufpool.Buf // to be released once it was
@@ -70,7 +72,7 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 	if c.raw == nil {
 		return c.readGeneric(p)
 	}
-	if c.in.inline {
+	if c.in.inline.Load() {
 		if c.in.poll && c.empty() {
 			return 0, errWouldBlock
 		}
@@ -185,8 +187,14 @@ func (c *Conn) Poll(p []byte) (n int, wait bool, err error) {
 }
 
 // Nudge calls the handler of an idle socket, or lets it be called once more if
-// it runs. Any goroutine may call it.
-func (c *Conn) Nudge() { _ = c.sock.SetReadBy(1) }
+// it runs; a read that waits asks the Watcher. Any goroutine may call it, at any
+// time: at worst somebody looks in vain. Connections without a loop ignore it.
+func (c *Conn) Nudge() {
+	if c.sock != nil {
+		c.nudged.Store(true)
+		_ = c.sock.SetReadBy(1)
+	}
+}
 
 // readIdleHolding is ReadIdle where there is no descriptor to wait on.
 func (c *Conn) readIdleHolding(size int) (*bufpool.Buf, int, error) {
@@ -229,7 +237,7 @@ func (c *Conn) readExpired() error {
 	if c.in.by != 0 && now >= c.in.by {
 		return os.ErrDeadlineExceeded
 	}
-	young := c.watch != nil && c.in.blocked && !c.in.own && c.sock != nil
+	young := !c.nudged.Swap(false) && c.watch != nil && c.in.blocked && !c.in.own && c.sock != nil
 	if c.watch != nil && !young && c.watch.Gone() {
 		return ErrWatchGone
 	}
@@ -339,9 +347,10 @@ func (c *Conn) readInline(fd int, p []byte) (n int, err error) {
 	if c.tls == nil {
 		return c.readNow(fd, p)
 	}
-	c.in.inline, c.in.fd = true, fd
+	c.in.fd = fd
+	c.in.inline.Store(true)
 	n, err = c.tls.Read(p)
-	c.in.inline = false
+	c.in.inline.Store(false)
 	if n > 0 {
 		err = nil // an error comes again with the next read
 	}

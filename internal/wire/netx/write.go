@@ -45,7 +45,7 @@ func (c *Conn) writeRaw(a, b []byte) (int, error) {
 // waitWrite runs the write that c.out describes until it is done or its time is up.
 func (c *Conn) waitWrite() error {
 	for {
-		err := c.raw.Write(c.out.ready)
+		err := c.writeNow()
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
@@ -53,6 +53,16 @@ func (c *Conn) waitWrite() error {
 			return err
 		}
 	}
+}
+
+// writeNow waits as the task that the writing side is bound to, unless the bytes
+// may be of crypto/tls itself, which answers a KeyUpdate within a read: the
+// reader can be another task.
+func (c *Conn) writeNow() error {
+	if c.sock != nil && c.in.inline.Load() {
+		return c.sock.WriteHere(c.out.ready)
+	}
+	return c.raw.Write(c.out.ready)
 }
 
 // writeExpired is called when the runtime's timer fired, or had fired before

@@ -39,6 +39,8 @@ func (s *stream) ReadBody() ([]byte, error) {
 	}
 	for {
 		switch {
+		case s.inErr != nil:
+			return nil, s.inErr
 		case !s.in.Empty():
 			piece := s.in.Take()
 			if s.inEnd && s.in.Empty() {
@@ -47,8 +49,6 @@ func (s *stream) ReadBody() ([]byte, error) {
 			return piece, nil
 		case s.inEnd:
 			return nil, s.endBody()
-		case s.inErr != nil:
-			return nil, s.inErr
 		case s.stopped:
 			return nil, netx.ErrWatchGone
 		}

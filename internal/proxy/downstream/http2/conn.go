@@ -14,6 +14,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/link"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/h2"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
@@ -45,6 +46,7 @@ type Conn struct {
 	opened   int64
 	last     int64 // when an exchange began or ended
 	over     bool
+	why      string // why the connection is left, if that is known
 
 	cut atomic.Bool
 }
@@ -57,6 +59,8 @@ func New(nc *netx.Conn, host Host, p *pipeline.Pipeline, door uint64, early []by
 	client := &host.Current().IR.Client
 	cfg := limits(client)
 	cfg.NewRequest = c.newRequest
+	cfg.OnReset = c.wasReset
+	host.Current().Metrics.HTTP2(metric.HTTP2Opened)
 	c.link.Init(nc, h2.NewServer(cfg, now), c, client.BodyIdleTimeout)
 	c.link.Start(early)
 	return c
@@ -87,25 +91,40 @@ const forever = 100 * 365 * 24 * time.Hour
 // Serve handles what has come, until there is nothing more. It is false when
 // the connection is closed; exchanges may still be ending then.
 func (c *Conn) Serve(t *loop.Task) (idle bool) {
-	if c.host.Draining() {
-		c.link.Lock()
-		if c.requests > 0 && c.open == 0 {
-			c.link.H2.Leave()
-		}
-		c.link.Unlock()
+	if c.host.Draining() && c.unused() {
+		c.link.LeaveSoon()
 	}
 	return c.link.Receive(t)
+}
+
+// unused: requests have come, and none is under way.
+func (c *Conn) unused() bool {
+	c.link.Lock()
+	defer c.link.Unlock()
+	return c.requests > 0 && c.open == 0
 }
 
 // EndIdle tells the client to send no more requests; those that are under way
 // go on.
 func (c *Conn) EndIdle() { c.link.Leave() }
 
+// The reasons of GOAWAY without an error.
+const (
+	whyDrain    = "Drain"
+	whyRequests = "RequestLimit"
+	whyChanged  = "ListenerChanged"
+	whyAge      = "MaxConnectionDuration"
+	whyIdle     = "IdleTimeout"
+)
+
 // Kill closes the connection whatever it does.
 func (c *Conn) Kill() {
 	c.cut.Store(true)
 	c.link.Kill()
 }
+
+// Abandon ends the connection after a defect has interrupted Serve.
+func (c *Conn) Abandon() { c.link.Abandon() }
 
 // IdleBy implements link.User.
 func (c *Conn) IdleBy() int64 {
@@ -118,7 +137,7 @@ func (c *Conn) IdleBy() int64 {
 		}
 		by = from + int64(client.IdleTimeout)
 	}
-	if life := int64(client.MaxConnectionDuration); life > 0 && (by == 0 || c.opened+life < by) && !c.link.H2.Leaving() {
+	if life := int64(client.MaxConnectionDuration); life > 0 && (by == 0 || c.opened+life < by) {
 		by = c.opened + life
 	}
 	return by
@@ -142,10 +161,11 @@ func (c *Conn) begin(t *loop.Task, ev *h2.Event) {
 	lst := c.host.Current()
 	x := c.next
 	c.next, ev.Request = nil, nil
+	s := newStream(c, ev, x, t.Home())
 	c.open++
 	c.requests++
 	c.last = loop.Now()
-	s := newStream(c, ev, x, t.Home())
+	lst.Metrics.HTTP2(metric.StreamOpened)
 	x.Down, x.Listener = s, lst
 	x.PeerAddr, x.LocalAddr, x.TLS = c.nc.RemoteAddrPort(), c.nc.LocalAddrPort(), c.nc.TLSState()
 	x.Req.Scheme = "http"
@@ -156,10 +176,30 @@ func (c *Conn) begin(t *loop.Task, ev *h2.Event) {
 		s.bodyBy = c.last + int64(d)
 	}
 	limit := lst.IR.Client.MaxRequestsPerConnection
-	if limit > 0 && c.requests >= limit || c.door != lst.Door {
-		c.link.H2.Leave()
+	switch {
+	case limit > 0 && c.requests >= limit:
+		c.leave(whyRequests)
+	case c.door != lst.Door:
+		c.leave(whyChanged)
 	}
 	t.Go(s)
+}
+
+// leave ends the connection without losing a request.
+func (c *Conn) leave(why string) {
+	if !c.link.H2.Left() {
+		c.why = why
+		c.link.H2.Leave()
+	}
+}
+
+// wasReset counts streams that were reset, and what clients do wrong.
+func (c *Conn) wasReset(code h2.ErrCode, ours bool, reason string) {
+	m := c.host.Current().Metrics
+	m.StreamReset(uint32(code), ours)
+	if reason != "" {
+		m.ProtocolError(reason)
+	}
 }
 
 // newRequest is what the state machine decodes a request to.
@@ -186,9 +226,15 @@ func (c *Conn) Rest(ev *h2.Event) {
 // Over implements link.User.
 func (c *Conn) Over(err error) {
 	c.over = true
+	m := c.host.Current().Metrics
+	m.HTTP2(metric.HTTP2Closed)
 	var bad *h2.Error
-	if errors.As(err, &bad) {
-		c.host.Current().Metrics.ProtocolError(bad.Reason)
+	switch {
+	case errors.As(err, &bad):
+		m.ProtocolError(bad.Reason)
+		m.GoAway(bad.Reason)
+	case c.link.H2.Left():
+		m.GoAway(c.reason())
 	}
 	c.link.H2.Each(func(hs *h2.Stream) {
 		if s, ok := hs.User.(*stream); ok {
@@ -200,8 +246,23 @@ func (c *Conn) Over(err error) {
 	}
 }
 
+// reason is why the connection was left.
+func (c *Conn) reason() string {
+	life := c.host.Current().IR.Client.MaxConnectionDuration
+	switch {
+	case c.why != "":
+		return c.why
+	case c.host.Draining():
+		return whyDrain
+	case life > 0 && loop.Now()-c.opened >= int64(life):
+		return whyAge
+	}
+	return whyIdle
+}
+
 // finished notes that a stream's exchange has ended.
 func (c *Conn) finished() {
+	c.host.Current().Metrics.HTTP2(metric.StreamClosed)
 	c.open--
 	c.last = loop.Now()
 	if c.over && c.open == 0 {

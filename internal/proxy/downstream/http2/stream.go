@@ -2,7 +2,9 @@ package http2
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -26,8 +28,12 @@ type stream struct {
 	bad    *h2.Error // why the request is refused
 	// gone: the client has reset the stream, or the connection has ended.
 	gone atomic.Bool
+	// watched is the connection whose answer the exchange may be waiting for.
+	watched atomic.Pointer[netx.Conn]
 
 	// The link's lock guards what follows.
+
+	ended bool // the exchange was counted as over
 
 	// The request's body.
 	in      link.Inbox
@@ -61,10 +67,14 @@ func newStream(c *Conn, ev *h2.Event, x *pipeline.Exchange, home *loop.Loop) *st
 
 // Resume serves the exchange.
 func (s *stream) Resume(t *loop.Task) (idle bool) {
+	defer s.contain()
 	s.task, s.reader = t, t
-	if s.bad == nil {
+	switch {
+	case s.gone.Load(): // a reset has overtaken it, and it costs no upstream anything
+		s.c.p.Abandon(s.x)
+	case s.bad == nil:
 		s.c.p.Serve(s.x)
-	} else {
+	default:
 		s.refuse()
 	}
 	s.finish()
@@ -86,9 +96,18 @@ func (s *stream) refuse() {
 
 // finish ends the stream, if the exchange has not done so, and gives all back.
 func (s *stream) finish() {
-	c := s.c
 	broken := s.x.Broken()
+	s.close(broken)
+	s.x.Release()
+	s.reset()
+	streams.Put(s)
+}
+
+// close ends the stream for the client.
+func (s *stream) close(broken bool) {
+	c := s.c
 	c.link.Lock()
+	defer c.link.Unlock()
 	if !s.s.Closed() {
 		switch {
 		case !s.s.LocalEnd():
@@ -101,12 +120,27 @@ func (s *stream) finish() {
 	}
 	c.link.H2.Release(s.s)
 	s.in.Clear()
+	s.ended = true
 	c.finished()
 	c.link.Flush(s.task)
-	c.link.Unlock()
-	s.x.Release()
-	s.reset()
-	streams.Put(s)
+}
+
+// contain keeps a defect to the connection that met it.
+func (s *stream) contain() {
+	defect := recover()
+	if defect == nil {
+		return
+	}
+	c := s.c
+	c.p.Log.Error("a defect in Gridway ended a connection; please report it",
+		"panic", fmt.Sprint(defect), "stack", string(debug.Stack()))
+	c.link.Abandon()
+	c.link.Lock()
+	defer c.link.Unlock()
+	if !s.ended {
+		s.s.User = nil
+		c.finished()
+	}
 }
 
 func (s *stream) reset() {
@@ -116,6 +150,8 @@ func (s *stream) reset() {
 	s.arena.Reset()
 	s.c, s.s, s.x, s.task, s.reader, s.bad = nil, nil, nil, nil, nil, nil
 	s.gone.Store(false)
+	s.watched.Store(nil)
+	s.ended = false
 	s.inEnd, s.inErr, s.stopped, s.bodyBy = false, nil, false, 0
 	s.out, s.bare, s.err = nil, false, nil
 }
@@ -147,13 +183,26 @@ var errReset = errors.New("http2: the client has reset the stream")
 
 // fail ends the stream for its exchange: nothing more comes or goes. The lock is held.
 func (s *stream) fail(err error) {
-	if !s.inEnd && s.inErr == nil {
+	if s.inErr == nil && !(s.inEnd && s.in.Empty()) {
 		s.inErr = err
 	}
+	s.in.Drop()
 	s.out = nil
 	s.gone.Store(true)
 	s.arrived.Open()
 	s.took.Open()
+	if c := s.watched.Load(); c != nil {
+		c.Nudge()
+	}
+}
+
+// Watching notes the connection that the exchange waits for. It may have become
+// another's since when the client resets the stream; that one only looks in vain.
+func (s *stream) Watching(c *netx.Conn) {
+	s.watched.Store(c)
+	if s.gone.Load() {
+		c.Nudge()
+	}
 }
 
 // Task implements pipeline.Downstream, as do the methods that follow.
