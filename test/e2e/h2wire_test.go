@@ -53,8 +53,7 @@ func (f frame) String() string {
 // rawH2 wraps a connection that has said nothing yet.
 func rawH2(t *testing.T, c net.Conn) *h2wire {
 	w := &h2wire{wire: newWire(t, c), next: 1}
-	w.enc = hpack.NewEncoder(&w.head)
-	w.dec = hpack.NewDecoder(4096, nil)
+	w.reset()
 	return w
 }
 

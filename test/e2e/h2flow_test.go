@@ -1,0 +1,185 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gridway/gridway/internal/wire/h2"
+)
+
+// A stream whose window is shut, and uploads that the upstream does not read, do
+// not keep a neighbour on the same connection waiting, and cost what is bounded.
+func TestHTTP2SlowStreamsStallNobody(t *testing.T) {
+	t.Parallel()
+	big := bytes.Repeat([]byte("x"), 1<<20)
+	release := make(chan struct{})
+	app := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/big":
+			w.Write(big)
+		case "/unread":
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		case "/sum":
+			n, _ := io.Copy(io.Discard, r.Body)
+			fmt.Fprint(w, n)
+		default:
+			io.WriteString(w, "ok")
+		}
+	})
+	defer close(release)
+	port := ownPort(t)
+	p := start(t, documents(plainOn(port), routeDoc("app", ""), backendDoc("app", app.addr)))
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	before := p.rss()
+
+	// Responses that nobody takes, beside one that is taken.
+	c := dialH2(t, addr, h2.Setting{ID: h2.SettingInitialWindowSize, Value: 0})
+	c.write(h2.AppendWindowUpdate(nil, 0, 1<<30))
+	for range 50 {
+		c.ask("/big")
+	}
+	id, b := c.get("/")
+	c.write(h2.AppendWindowUpdate(b, id, 10))
+	if f, body := c.response(id); f[":status"] != "200" || body != "ok" {
+		t.Errorf("beside stalled responses: %v %q", f, body)
+	}
+	// A window that a setting has made negative opens again.
+	id, b = c.get("/big")
+	b = h2.AppendWindowUpdate(b, id, 5000)
+	b = h2.AppendSettings(b, h2.Setting{ID: h2.SettingInitialWindowSize, Value: 100})
+	c.write(h2.AppendSettings(b, h2.Setting{ID: h2.SettingInitialWindowSize, Value: 0}))
+	c.write(h2.AppendWindowUpdate(nil, id, 1<<20))
+	if _, body := c.response(id); len(body) != len(big) {
+		t.Errorf("%d bytes came through a window that was negative", len(body))
+	}
+
+	// Uploads that nobody reads, as much as their windows allow and more than the
+	// sockets of the upstream hold, beside one that is read.
+	c = dialH2(t, addr, h2.Setting{ID: h2.SettingInitialWindowSize, Value: 1 << 20})
+	piece := make([]byte, 16<<10)
+	for range 60 {
+		id, b := c.request("POST", "/unread", false)
+		for range 3 {
+			b = h2.AppendData(b, id, piece, false)
+		}
+		c.write(b)
+	}
+	id, b = c.request("POST", "/sum", false)
+	for range 3 {
+		b = h2.AppendData(b, id, piece, false)
+	}
+	c.write(h2.AppendData(b, id, nil, true))
+	if f, body := c.response(id); body != fmt.Sprint(3*len(piece)) {
+		t.Errorf("beside stalled uploads: %v %q", f, body)
+	}
+	if after := p.rss(); after > before+48<<20 {
+		t.Errorf("memory grew from %d to %d MiB", before>>20, after>>20)
+	}
+
+	// An upload is not slower for what is stalled.
+	begun := time.Now()
+	const size = 32 << 20
+	resp, err := overHTTP2(t, nil).Post("http://"+addr+"/sum", "", bytes.NewReader(make([]byte, size)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got, _ := io.ReadAll(resp.Body); string(got) != fmt.Sprint(size) || time.Since(begun) > patience {
+		t.Errorf("%s of %d bytes in %v", got, size, time.Since(begun))
+	}
+}
+
+// What is urgent overtakes what is not (RFC 9218), by header and by frame.
+func TestHTTP2Priorities(t *testing.T) {
+	t.Parallel()
+	big := strings.Repeat("x", 200_000)
+	app := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, big) })
+	g := serveYAML(t, documents(plainOn(80), routeDoc("app", ""), backendDoc("app", app.addr)))
+	c := dialH2(t, g.addr, h2.Setting{ID: h2.SettingInitialWindowSize, Value: 1 << 20})
+	slow := c.ask("/", "priority", "u=6")
+	normal := c.ask("/")
+	urgent := c.ask("/", "priority", "u=0")
+	late := c.ask("/", "priority", "u=7")
+	heads := 0
+	got := map[uint32]int{}
+	count := func(f frame) {
+		if f.Type == h2.FrameData {
+			got[f.StreamID] += len(f.payload)
+		}
+	}
+	// The connection's window is used up by whoever was first.
+	c.until("all heads and the whole window", func(f frame) bool {
+		if f.Type == h2.FrameHeaders {
+			heads++
+		}
+		count(f)
+		return heads == 4 && got[slow]+got[normal]+got[urgent]+got[late] == 65535
+	})
+	eventually(t, "the responses wait", func() bool { return g.metric("gridway_listener_http2_streams") == 4 })
+	c.write(h2.AppendPriorityUpdate(nil, late, "u=1"))
+	c.write(h2.AppendWindowUpdate(nil, 0, 1<<20))
+	var ends []uint32
+	c.until("the end of all", func(f frame) bool {
+		count(f)
+		if f.Flags.Has(h2.FlagEndStream) && f.Type == h2.FrameData {
+			ends = append(ends, f.StreamID)
+		}
+		return len(ends) == 4
+	})
+	if !slices.Equal(ends, []uint32{urgent, late, normal, slow}) {
+		t.Errorf("the responses ended in the order %v; urgent is %d, late %d, normal %d, slow %d", ends, urgent, late, normal, slow)
+	}
+	for id, n := range got {
+		if n != len(big) {
+			t.Errorf("stream %d: %d bytes", id, n)
+		}
+	}
+}
+
+// A client that cancels a request, or goes, ends the upstream's at once.
+func TestHTTP2CancelReachesTheUpstream(t *testing.T) {
+	t.Parallel()
+	begun, ended := make(chan struct{}), make(chan time.Time)
+	app := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			begun <- struct{}{}
+			<-r.Context().Done()
+			ended <- time.Now()
+		}
+		io.WriteString(w, "ok")
+	})
+	g := serveYAML(t, documents(plainOn(80), routeDoc("app", ""), backendDoc("app", app.addr)))
+	c := dialH2(t, g.addr)
+	fastest := time.Hour
+	for range 5 {
+		c.response(c.ask("/")) // so that the next one finds a connection
+		id := c.ask("/wait")
+		<-begun
+		at := time.Now()
+		c.write(h2.AppendRSTStream(nil, id, h2.Cancel))
+		fastest = min(fastest, (<-ended).Sub(at))
+	}
+	if fastest > 50*time.Millisecond {
+		t.Errorf("it took %v at best", fastest)
+	}
+	c.ask("/wait")
+	<-begun
+	c.Close()
+	<-ended
+	g.logged(`"path":"/wait"`, `"protocol":"HTTP/2"`, "ClientGone")
+	eventually(t, "nothing is open", func() bool {
+		return g.metric("gridway_listener_http2_streams") == 0 && g.metric("gridway_listener_http2_connections") == 0
+	})
+	if n := g.metric("gridway_listener_http2_resets_total", `by="client"`, `code="cancel"`); n != 5 {
+		t.Errorf("%v resets were counted", n)
+	}
+}
