@@ -63,7 +63,7 @@ func TestEveryExampleRoutesAsItSays(t *testing.T) {
 
 // A README may only name commands, flags and files that exist.
 func TestReadmesAreTrue(t *testing.T) {
-	path := regexp.MustCompile(`examples/[a-z-]+(/[a-zA-Z.-]+)*`)
+	path := regexp.MustCompile(`examples/[a-z0-9-]+(/[a-zA-Z.-]+)*`)
 	for _, dir := range append(folders(t), ".") {
 		text, err := os.ReadFile(filepath.Join(dir, "README.md"))
 		if err != nil {

@@ -54,9 +54,9 @@ func newRoot(t *term.Terminal) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gridway",
 		Short: "An API gateway in one binary, on its way to a service mesh",
-		Long: `Gridway is an API gateway: it takes HTTP/1.1 traffic that enters a system, over TLS
-or not, and brings it to services, configured by Kubernetes Gateway API objects in
-plain files. What it does not do yet: HTTP/2 and gRPC, the traffic between services
+		Long: `Gridway is an API gateway: it takes HTTP/1.1 and HTTP/2 traffic that enters a system,
+over TLS or not, and brings it to services, configured by Kubernetes Gateway API
+objects in plain files. What it does not do yet: GRPCRoute, the traffic between services
 (a mesh with mutual TLS is to come, in the same binary and with the same objects),
 and reading objects from a Kubernetes cluster.
 
