@@ -14,8 +14,8 @@ import (
 // written or has failed. An error of the write is a *WriteError.
 //
 // It readies the wait before it writes, so an answer cannot slip in between.
-// What had come before that, unasked, is noticed only after the Watcher's 100
-// ms; without a Watcher, and with TLS, Ask does the two calls.
+// What had come before that, unasked, is noticed only when the Watcher is asked;
+// without a Watcher, and with TLS, Ask does the two calls.
 func (c *Conn) Ask(request []byte, from *bufpool.Buf, size int) (buf *bufpool.Buf, n int, err error) {
 	if c.tls != nil || c.raw == nil || c.watch == nil || len(c.in.unread) > 0 || len(request) == 0 {
 		return c.askSlowly(request, from, size)

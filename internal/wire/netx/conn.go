@@ -132,9 +132,10 @@ func (c *Conn) SetWriteBy(t int64) { c.out.by, c.out.within = t, 0 }
 // not wait never look at the clock.
 func (c *Conn) SetWriteWithin(d time.Duration) { c.out.by, c.out.within = 0, int64(max(d, 0)) }
 
-// SetWatch lets w be asked, about every 100 ms while a Read is blocked, whether
-// the read still has a point. Nil ends that. A watcher with the method
-// Watching(*Conn) is given the connection, and may Nudge it to be asked at once.
+// SetWatch lets w be asked, about every 100 ms while a Read is blocked and for
+// the first time after 100 to 200, whether the read still has a point. Nil ends
+// that. A watcher with the method Watching(*Conn) is given the connection, and
+// may Nudge it to be asked at once.
 func (c *Conn) SetWatch(w Watcher) {
 	c.watch = w
 	if n, ok := w.(interface{ Watching(c *Conn) }); ok {
