@@ -155,7 +155,9 @@ func (s *state) judgeVersions(snap file.Snapshot, problems []store.Problem, revi
 				r.since = old.since
 			}
 		}
-		r.why = append(r.why, p.Message)
+		if !slices.Contains(r.why, p.Message) {
+			r.why = append(r.why, p.Message)
+		}
 		refused[p.Object] = r
 	}
 	if s.versions != nil && len(refused)+len(s.refused) == 0 {

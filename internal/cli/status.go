@@ -46,7 +46,8 @@ Exits with 1 if the gateway is not serving, or something was refused.
 		} else {
 			printStatus(t, s, *conditions, time.Now())
 		}
-		if err == nil && (!s.Ready || len(s.Refused) > 0 || s.LastFailure != nil) {
+		wrong := slices.ContainsFunc(s.Problems, func(p adminapi.Problem) bool { return p.Severity == string(store.Error) })
+		if err == nil && (!s.Ready || wrong || len(s.Refused) > 0 || s.LastFailure != nil) {
 			return errProblems
 		}
 		return err
