@@ -203,7 +203,10 @@ func (l *Link) read() (wait bool, err error) {
 		n, wait, err = l.nc.Poll(l.buf.B[l.w:])
 		l.w += n
 	}
-	if netx.IsTimeout(err) && !wait {
+	if wait {
+		err = nil
+	}
+	if netx.IsTimeout(err) {
 		l.mu.Lock()
 		l.armed = 0 // the time has come
 		l.mu.Unlock()

@@ -63,6 +63,9 @@ func (e *WriteError) Unwrap() error { return e.Err }
 
 // IsTimeout reports whether err says that a deadline passed.
 func IsTimeout(err error) bool {
+	if err == nil {
+		return false
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return true
 	}
