@@ -38,7 +38,9 @@ type Options struct {
 	// Stdout is where an access log on stdout goes.
 	Stdout, Stderr io.Writer
 	Log            *slog.Logger
-	Level          *slog.LevelVar
+	// LogStats reads what became of the lines of Log, for the metrics; may be nil.
+	LogStats func() metric.LogStats
+	Level    *slog.LevelVar
 	// DrainTimeout is how long work may go on after a stop was asked for.
 	DrainTimeout time.Duration
 	// SharePorts lets other gateways of the same user have the same ports.

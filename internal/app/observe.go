@@ -21,11 +21,23 @@ func (g *Gateway) observe() {
 			yield(name, gauges(c.Snapshot()))
 		}
 	})
+	g.metrics.SetAdmission(func(yield func(string, metric.Admission)) {
+		for _, s := range g.plane.Admission() {
+			c := &s.Counts
+			yield(s.Scope, metric.Admission{
+				Limit: s.Limit, InFlight: s.InFlight, Queued: s.Queued, Baseline: s.Baseline, Recent: s.Recent,
+				Admitted: c.Admitted, Delayed: c.Queued, Refused: c.Refused, Displaced: c.Evicted, Expired: c.TimedOut,
+			})
+		}
+	})
 	if l := g.access.logger; l != nil {
-		g.metrics.SetAccessLog(func() metric.AccessLogStats {
+		g.metrics.SetAccessLog(func() metric.LogStats {
 			s := l.Stats()
-			return metric.AccessLogStats{Written: s.Written, Dropped: s.Dropped, Errors: s.Errors}
+			return metric.LogStats{Written: s.Written, Dropped: s.Dropped, Errors: s.Errors}
 		})
+	}
+	if g.opt.LogStats != nil {
+		g.metrics.SetLog(g.opt.LogStats)
 	}
 }
 

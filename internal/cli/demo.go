@@ -98,7 +98,7 @@ func runDemo(ctx context.Context, t *term.Terminal, f *demoFlags, adminGiven boo
 		traffic = nil
 	}
 	defer stopTraffic()
-	return serve(ctx, t, o, hooks{
+	return f.serve(ctx, t, o, hooks{
 		started: func(g *app.Gateway) {
 			printTour(t, shop, base, path, g, f)
 			if !f.noTraffic {

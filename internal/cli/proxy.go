@@ -49,7 +49,7 @@ to start a file from.`,
 			return err
 		}
 		o.Source = app.Files([]string{file.Stdin}, file.Options{Stdin: strings.NewReader(text)})
-		return serve(cmd.Context(), t, o, hooks{started: func(g *app.Gateway) {
+		return s.serve(cmd.Context(), t, o, hooks{started: func(g *app.Gateway) {
 			for _, addr := range g.Listening() {
 				t.Printf("%s http://%s → %s\n", term.Paint("proxying", term.Good), visible(addr), strings.Join(to, ", "))
 			}

@@ -40,7 +40,7 @@ end; a second one ends at once. SIGHUP opens the access log's file anew.`,
 		}
 		o.SharePorts = share
 		o.Source = app.Files(args, file.Options{Stdin: t.In})
-		return serve(cmd.Context(), t, o, hooks{started: func(g *app.Gateway) {
+		return s.serve(cmd.Context(), t, o, hooks{started: func(g *app.Gateway) {
 			if a := g.AdminAddr(); a != nil {
 				o.Log.Info("serving", "listeners", len(g.Listening()), "admin", a.String())
 			}

@@ -20,6 +20,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/surface/adminapi"
+	"github.com/gridway/gridway/internal/telemetry/logqueue"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
@@ -31,6 +32,8 @@ type serving struct {
 	drain                 time.Duration
 	zone                  string
 	sessionKeyFile        string
+
+	log *logqueue.Queue // set by options, closed by serve
 }
 
 func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLevel string) {
@@ -55,15 +58,6 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	if err := o.Level.UnmarshalText([]byte(s.logLevel)); err != nil {
 		return o, usagef("", "--log-level must be debug, info, warn or error, not %q", s.logLevel)
 	}
-	handler := &slog.HandlerOptions{Level: o.Level}
-	switch s.logFormat {
-	case "text":
-		o.Log = slog.New(slog.NewTextHandler(t.RawErr, handler))
-	case "json":
-		o.Log = slog.New(slog.NewJSONHandler(t.RawErr, handler))
-	default:
-		return o, usagef("", "--log-format must be text or json, not %q", s.logFormat)
-	}
 	if s.drain <= 0 {
 		return o, usagef("", "--drain-timeout must be more than 0")
 	}
@@ -86,7 +80,9 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	}
 	b := readBuild()
 	o.Build = metric.Build{Version: b.Version, Commit: b.Commit, GoVersion: b.Go}
-	return o, nil
+	log, err := s.openLog(t.RawErr, &slog.HandlerOptions{Level: o.Level})
+	o.Log, o.LogStats = log, s.logStats
+	return o, err
 }
 
 // hooks are called around the life of a gateway; each may be nil.
@@ -97,7 +93,11 @@ type hooks struct {
 }
 
 // serve runs a gateway until a signal or ctx ends it.
-func serve(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
+func (s *serving) serve(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
+	return s.closeLog(run(ctx, t, o, h))
+}
+
+func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)

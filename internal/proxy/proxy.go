@@ -266,6 +266,9 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	return nil
 }
 
+// Admission lists the state of the adaptive concurrency limits, by scope.
+func (p *Proxy) Admission() []admission.State { return p.deps.Admission.States() }
+
 // Connections counts the open connections of each listener, by its name.
 func (p *Proxy) Connections() map[string]int {
 	p.mu.Lock()

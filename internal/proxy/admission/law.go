@@ -10,24 +10,27 @@ import (
 // Latencies are averaged over windows. With the latency of an idle service
 // (baseline) and that of the last window (recent), the next limit is
 //
-//	limit × gradient + headroom,  gradient = tolerance × baseline / recent within [½, 1]
+//	limit × gradient + headroom,  gradient = tolerance × baseline / recent within [½, 1.2]
 //
 // and headroom = √limit: it grows while latency is near the baseline, and
 // settles where queueing in the service has raised it to tolerance / (1 − 1/√limit)
 // times that: about twice at a limit of 20, 1.7 times at 100. With a target
 // latency, that stands for tolerance × baseline.
 //
-// The baseline is the least recent latency. It cannot be seen while there is a
-// standing queue, so every probeEvery the limit is halved for a moment, which
-// drains the queue, and the baseline is taken anew: a service that has become
-// slower for good is not throttled for ever.
+// The baseline cannot be seen while there is a standing queue, and a limiter
+// that begins under overload has never seen anything else: soon after the start
+// and then every probeEvery it is looked for, see probe. In between it follows
+// the latency down, slowly, so that a few quick answers in a row do not make a
+// service look slow afterwards.
 type law struct {
 	min, max float64
 	target   float64
 
 	value    float64
 	baseline float64 // ns; zero before the first window
-	recent   float64
+	recent   float64 // of the last window
+	smooth   float64 // recent, averaged over many windows
+	windows  float64
 
 	// The current window.
 	opened  int64
@@ -36,37 +39,44 @@ type law struct {
 	drops   int
 	peak    int // most in flight, with those refused for want of a place
 
-	probing   bool
-	probeAt   int64
-	probeEnds int64
-	probeMin  float64
+	probe probe
 }
 
 const (
 	tolerance = 1.5
-	// A window has both; it stretches while there are few samples.
+	// A window has both; it stretches while there are few samples, and to the
+	// latency itself, for what a change does is not seen sooner.
 	windowTime    = int64(100 * time.Millisecond)
 	windowSamples = 10
 	// longWindow ends a window with fewer samples, if there are any.
 	longWindow = int64(time.Second)
-	probeEvery = int64(10 * time.Second)
 	smoothing  = 0.3
+	// settled is over how many windows smooth is averaged, about.
+	settled  = 10.0
+	steepest = 1.2
+	// inUse is the part of the limit that must be in use for it to be raised,
+	// and below which it is not lowered otherwise.
+	inUse = 0.8
 )
 
 func (a *law) start(initial int, now int64) {
 	a.value = float64(initial)
 	a.opened = now
-	a.probeAt = now + probeEvery
+	a.probe.at = now + probeFirst
 }
 
 func (a *law) bound(lo, hi int, target time.Duration) {
 	a.min, a.max, a.target = float64(lo), float64(hi), float64(target)
 	a.value = min(max(a.value, a.min), a.max)
+	a.probe.level = min(max(a.probe.level, a.min), a.max)
+	if target > 0 {
+		a.probe.on = false
+	}
 }
 
 func (a *law) limit() int {
-	if a.probing {
-		return int(max(a.min, a.value/2))
+	if a.probe.on {
+		return int(min(a.probe.level, a.value))
 	}
 	return int(a.value)
 }
@@ -78,20 +88,32 @@ func (a *law) base() float64 {
 	return a.baseline
 }
 
+// goal is the latency above which the limit is lowered.
+func (a *law) goal() float64 {
+	if a.target > 0 {
+		return a.target
+	}
+	return tolerance * a.baseline
+}
+
 // saw takes note of demand.
 func (a *law) saw(inflight int) { a.peak = max(a.peak, inflight) }
 
-// sample takes in the end of an exchange, and the end of a window.
-func (a *law) sample(now int64, latency time.Duration, dropped bool) {
-	if dropped {
-		a.drops++
-	} else {
-		a.sum += max(float64(latency), 1)
+// binding tells whether the limit is what holds work back.
+func (a *law) binding() bool { return float64(a.peak) >= a.value*inUse }
+
+// sample takes in the end of an exchange, with its latency in nanoseconds, or
+// zero for one that was dropped, and the end of a window.
+func (a *law) sample(now int64, latency float64) {
+	if latency > 0 {
+		a.sum += latency
 		a.samples++
+	} else {
+		a.drops++
 	}
 	age := now - a.opened
 	n := a.samples + a.drops
-	if age < windowTime || n < windowSamples && age < longWindow {
+	if age < max(windowTime, min(int64(a.recent), longWindow)) || n < windowSamples && age < longWindow {
 		return
 	}
 	a.turn(now)
@@ -103,25 +125,26 @@ func (a *law) turn(now int64) {
 	if a.samples > 0 {
 		a.recent = a.sum / float64(a.samples)
 	}
-	if a.probing {
-		a.probe(now)
+	if a.probe.on {
 		return
 	}
-	if a.samples > 0 && (a.baseline == 0 || a.recent < a.baseline) {
-		a.baseline = a.recent
+	if a.samples > 0 {
+		a.settle()
 	}
 	a.adapt()
-	if a.target <= 0 && now >= a.probeAt {
-		// An idle service shows its baseline without being asked to.
-		if float64(a.peak) <= a.value/2 {
-			if a.samples > 0 {
-				a.baseline = a.recent
-			}
-			a.probeAt = now + probeEvery
-			return
-		}
-		a.probing, a.probeMin = true, math.Inf(1)
-		a.probeEnds = now + max(2*windowTime, int64(3*a.recent))
+	if a.target <= 0 && now >= a.probe.at {
+		a.begin(now)
+	}
+}
+
+// settle lets the baseline follow the latency down.
+func (a *law) settle() {
+	a.windows = min(a.windows+1, settled)
+	a.smooth += (a.recent - a.smooth) / a.windows
+	if a.probe.done {
+		a.baseline = min(a.baseline, a.smooth)
+	} else {
+		a.baseline = a.smooth
 	}
 }
 
@@ -133,31 +156,14 @@ func (a *law) adapt() {
 	if a.samples == 0 {
 		return
 	}
-	goal := a.target
-	if goal <= 0 {
-		goal = tolerance * a.baseline
-	}
-	gradient := min(1, max(0.5, goal/a.recent))
-	if gradient == 1 && float64(a.peak) < a.value*0.8 {
-		return // the limit was not what held work back
+	gradient := min(steepest, max(0.5, a.goal()/a.recent))
+	if gradient >= 1 && !a.binding() {
+		return // a higher limit would change nothing
 	}
 	next := a.value*gradient + math.Sqrt(a.value)
 	next = a.value*(1-smoothing) + next*smoothing
+	if gradient < 1 && !a.binding() {
+		next = max(next, min(a.value, float64(a.peak)/inUse))
+	}
 	a.value = min(max(next, a.min), a.max)
-}
-
-// probe looks for the baseline while the limit is low. The first window still
-// has what was in progress before, so the least of several counts.
-func (a *law) probe(now int64) {
-	if a.samples > 0 {
-		a.probeMin = min(a.probeMin, a.recent)
-	}
-	if now < a.probeEnds {
-		return
-	}
-	a.probing = false
-	a.probeAt = now + probeEvery
-	if !math.IsInf(a.probeMin, 1) {
-		a.baseline = a.probeMin
-	}
 }

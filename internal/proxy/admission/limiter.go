@@ -66,28 +66,29 @@ func (l *Limiter) configure(cfg *ir.Admission) {
 // Acquire asks for a place, for an exchange of priority 0 (first to be refused)
 // to 9. It waits until the monotonic time by (0: as long as the queue allows)
 // and asks gone, if given, about every 100 ms whether waiting has become
-// pointless. If it returns true, Release must follow.
-func (l *Limiter) Acquire(priority int, by int64, gone func() bool) bool {
+// pointless. A place that it returns must be released; false is a refusal.
+func (l *Limiter) Acquire(priority int, by int64, gone func() bool) (Place, bool) {
 	return l.AcquireOn(nil, priority, by, gone)
 }
 
 // AcquireOn is Acquire for a task of an event loop, which a wait detaches.
-func (l *Limiter) AcquireOn(t *loop.Task, priority int, by int64, gone func() bool) bool {
+func (l *Limiter) AcquireOn(t *loop.Task, priority int, by int64, gone func() bool) (Place, bool) {
 	priority = min(max(priority, 0), priorities-1)
 	l.mu.Lock()
 	if l.inflight < l.law.limit() && l.queue.len == 0 {
 		l.inflight++
 		l.law.saw(l.inflight)
 		l.counts.Admitted++
+		p := Place{l, l.law.enter()}
 		l.mu.Unlock()
-		return true
+		return p, true
 	}
 	l.law.saw(l.inflight + 1) // demand, though it is not met
 	w := l.enqueue(priority)
 	timeout := l.cfg.QueueTimeout
 	l.mu.Unlock()
 	if w == nil {
-		return false
+		return Place{}, false
 	}
 	limit := netx.Monotonic() + int64(timeout)
 	if by == 0 || by > limit {
@@ -95,26 +96,6 @@ func (l *Limiter) AcquireOn(t *loop.Task, priority int, by int64, gone func() bo
 	}
 	t.Detach()
 	return l.wait(w, by, gone)
-}
-
-// Release gives a place back. latency is the exchange's time since Acquire;
-// dropped says that it failed in a way that tells of overload (timeout, 503,
-// reset), in which case its latency says nothing.
-func (l *Limiter) Release(latency time.Duration, dropped bool) {
-	now := netx.Monotonic()
-	l.mu.Lock()
-	l.inflight--
-	l.law.sample(now, latency, dropped)
-	l.admit()
-	l.mu.Unlock()
-}
-
-// Cancel gives a place back without a judgement: the client left.
-func (l *Limiter) Cancel() {
-	l.mu.Lock()
-	l.inflight--
-	l.admit()
-	l.mu.Unlock()
 }
 
 // admit lets in who waits, the best first. It is called with mu held.
@@ -125,6 +106,7 @@ func (l *Limiter) admit() {
 		l.inflight++
 		l.law.saw(l.inflight)
 		l.counts.Queued++
+		w.place = Place{l, l.law.enter()}
 		w.verdict <- true
 	}
 }

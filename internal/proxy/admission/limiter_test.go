@@ -17,24 +17,25 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // full returns a limiter of one place that is taken.
-func full(t *testing.T, queue int) *admission.Limiter {
+func full(t *testing.T, queue int) (*admission.Limiter, admission.Place) {
 	t.Helper()
 	l := admission.New(&ir.Admission{MinConcurrency: 1, MaxConcurrency: 1, Initial: 1, MaxQueue: queue, QueueTimeout: time.Minute})
-	if !l.Acquire(5, 0, nil) {
+	p, ok := l.Acquire(5, 0, nil)
+	if !ok {
 		t.Fatal("an empty limiter refused")
 	}
-	return l
+	return l, p
 }
 
 func TestQueueOrderAndEviction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := full(t, 3)
+		l, place := full(t, 3)
 		var mu sync.Mutex
 		var order []string
 		var refused []string
 		ask := func(name string, priority int) {
 			go func() {
-				ok := l.Acquire(priority, 0, nil)
+				p, ok := l.Acquire(priority, 0, nil)
 				mu.Lock()
 				if ok {
 					order = append(order, name)
@@ -43,7 +44,7 @@ func TestQueueOrderAndEviction(t *testing.T) {
 				}
 				mu.Unlock()
 				if ok {
-					l.Release(time.Millisecond, false)
+					p.Release(admission.Answered, time.Millisecond)
 				}
 			}()
 			synctest.Wait()
@@ -56,7 +57,7 @@ func TestQueueOrderAndEviction(t *testing.T) {
 		ask("mid2", 5)  // pushes out low1
 		ask("mid3", 5)  // refused
 		ask("high2", 9) // pushes out mid2
-		l.Release(time.Millisecond, false)
+		place.Release(admission.Answered, time.Millisecond)
 		synctest.Wait()
 		if got := join(order); got != "high high2 mid" {
 			t.Error("served:", got)
@@ -82,19 +83,19 @@ func join(names []string) (s string) {
 
 func TestWaitEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := full(t, 3)
+		l, _ := full(t, 3)
 		began := time.Now()
-		if l.Acquire(5, netx.After(50*time.Millisecond), nil) || time.Since(began) != 50*time.Millisecond {
+		if _, ok := l.Acquire(5, netx.After(50*time.Millisecond), nil); ok || time.Since(began) != 50*time.Millisecond {
 			t.Error("the caller's deadline:", time.Since(began))
 		}
 		began = time.Now()
-		if l.Acquire(5, 0, nil) || time.Since(began) != time.Minute {
+		if _, ok := l.Acquire(5, 0, nil); ok || time.Since(began) != time.Minute {
 			t.Error("the queue's timeout:", time.Since(began))
 		}
 		var left atomic.Bool
 		time.AfterFunc(time.Second, func() { left.Store(true) })
 		began = time.Now()
-		if l.Acquire(5, 0, left.Load) || time.Since(began) > 1100*time.Millisecond {
+		if _, ok := l.Acquire(5, 0, left.Load); ok || time.Since(began) > 1100*time.Millisecond {
 			t.Error("a client that left:", time.Since(began))
 		}
 		if s := l.State(); s.Queued != 0 || s.Counts.TimedOut != 3 {
@@ -104,12 +105,12 @@ func TestWaitEnds(t *testing.T) {
 }
 
 func TestNoQueue(t *testing.T) {
-	l := full(t, 0)
-	if l.Acquire(9, 0, nil) {
+	l, p := full(t, 0)
+	if _, ok := l.Acquire(9, 0, nil); ok {
 		t.Error("beyond the limit")
 	}
-	l.Cancel()
-	if !l.Acquire(0, 0, nil) {
+	p.Release(admission.Silent, 0)
+	if _, ok := l.Acquire(0, 0, nil); !ok {
 		t.Error("a place that was given back is not free")
 	}
 }
@@ -118,12 +119,19 @@ func TestDropsLowerTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := admission.New(&ir.Admission{MinConcurrency: 3, MaxConcurrency: 100, Initial: 100})
 		for range 60 {
+			var places []admission.Place
 			for range 10 {
-				l.Acquire(5, 0, nil)
+				if p, ok := l.Acquire(5, 0, nil); ok {
+					places = append(places, p)
+				}
 			}
 			time.Sleep(100 * time.Millisecond)
-			for i := range 10 {
-				l.Release(10*time.Millisecond, i < 5)
+			for i, p := range places {
+				if i%2 == 0 {
+					p.Release(admission.Overloaded, 0)
+				} else {
+					p.Release(admission.Answered, 10*time.Millisecond)
+				}
 			}
 		}
 		if n := l.State().Limit; n > 12 {
@@ -135,8 +143,8 @@ func TestDropsLowerTheLimit(t *testing.T) {
 func TestAcquireAllocatesNothing(t *testing.T) {
 	l := admission.New(&ir.Admission{Initial: 10, MaxConcurrency: 10, MinConcurrency: 10})
 	if n := testing.AllocsPerRun(1000, func() {
-		l.Acquire(5, 0, nil)
-		l.Release(time.Millisecond, false)
+		p, _ := l.Acquire(5, 0, nil)
+		p.Release(admission.Answered, time.Millisecond)
 	}); n != 0 {
 		t.Error(n, "allocations")
 	}
@@ -168,14 +176,15 @@ func TestManyGoroutines(t *testing.T) {
 	for g := range 32 {
 		wg.Go(func() {
 			for i := range 300 {
-				if !l.Acquire((g+i)%10, 0, nil) {
+				p, ok := l.Acquire((g+i)%10, 0, nil)
+				if !ok {
 					continue
 				}
 				n := inside.Add(1)
 				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
 				}
 				inside.Add(-1)
-				l.Release(time.Duration(i)*time.Microsecond, i%50 == 0)
+				p.Release(admission.Sign(i%4), time.Duration(i)*time.Microsecond)
 			}
 		})
 	}
@@ -189,7 +198,7 @@ func BenchmarkAcquire(b *testing.B) {
 	l := admission.New(&ir.Admission{Initial: 10, MaxConcurrency: 10})
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Acquire(5, 0, nil)
-		l.Release(time.Millisecond, false)
+		p, _ := l.Acquire(5, 0, nil)
+		p.Release(admission.Answered, time.Millisecond)
 	}
 }

@@ -13,6 +13,7 @@ const priorities = 10
 type waiter struct {
 	priority   int
 	verdict    chan bool
+	place      Place // with the verdict true
 	timer      *time.Timer
 	next, prev *waiter
 	queued     bool
@@ -46,8 +47,15 @@ func (l *Limiter) enqueue(priority int) *waiter {
 }
 
 // wait blocks until there is a verdict.
-func (l *Limiter) wait(w *waiter, by int64, gone func() bool) bool {
+func (l *Limiter) wait(w *waiter, by int64, gone func() bool) (Place, bool) {
 	defer l.queue.recycle(w)
+	if l.verdict(w, by, gone) {
+		return w.place, true
+	}
+	return Place{}, false
+}
+
+func (l *Limiter) verdict(w *waiter, by int64, gone func() bool) bool {
 	for {
 		left := by - netx.Monotonic()
 		if left <= 0 {

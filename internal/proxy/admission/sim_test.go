@@ -81,25 +81,32 @@ func (l *load) run(wg *sync.WaitGroup, lim *admission.Limiter, s *service, d tim
 	})
 }
 
-func (l *load) one(lim *admission.Limiter, s *service) {
+// one is a request; false is a refusal.
+func (l *load) one(lim *admission.Limiter, s *service) bool {
 	began := time.Now()
-	if lim != nil && !lim.Acquire(l.priority, 0, nil) {
+	var place admission.Place
+	ok := true
+	if lim != nil {
+		place, ok = lim.Acquire(l.priority, 0, nil)
+	}
+	if !ok {
 		l.mu.Lock()
 		l.refused++
 		l.mu.Unlock()
-		return
+		return false
 	}
 	admitted := time.Now()
 	s.serve()
-	took := time.Since(admitted)
+	in := time.Since(admitted)
 	if lim != nil {
-		lim.Release(took, false)
+		place.Release(admission.Answered, in)
 	}
 	l.mu.Lock()
 	l.served++
-	l.latencies = append(l.latencies, took)
+	l.latencies = append(l.latencies, in)
 	l.total = append(l.total, time.Since(began))
 	l.mu.Unlock()
+	return true
 }
 
 func simulate(lim *admission.Limiter, s *service, d time.Duration, loads ...*load) {

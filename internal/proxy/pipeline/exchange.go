@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gridway/gridway/internal/proxy/admission"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/upstream"
@@ -57,7 +58,7 @@ type Exchange struct {
 	pump     pump
 	mirrors  mirrors
 	held     heldResponse
-	limiter  limiterState
+	place    admission.Place
 	// picked is endpoint for other legs of a hedged exchange to read.
 	picked atomic.Pointer[upstream.Endpoint]
 
@@ -158,11 +159,11 @@ func (x *Exchange) Broken() bool { return x.broken }
 
 // finish gives back what the exchange holds.
 func (x *Exchange) finish() {
+	x.release()
 	x.pump.stop()
 	x.mirrors.close()
 	x.body.release()
 	x.held.release()
-	x.release()
 	x.Exchange.End()
 }
 

@@ -23,6 +23,7 @@ const (
 // respond passes the response of the last try on.
 func (x *Exchange) respond(c *upstream.Cluster) {
 	o := upstream.Outcome{Kind: upstream.OK, Status: x.Resp.Status, Latency: x.latency(x.headAt)}
+	x.leaveEarly()
 	if x.Resp.Status == 101 {
 		x.tunnel(c, o)
 		return

@@ -44,17 +44,16 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		e.listener(h)
 	}
 	c.r.mu.RLock()
-	gauges, accessLog := c.r.gauges, c.r.accessLog
+	gauges, admission, accessLog, log := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log
 	c.r.mu.RUnlock()
 	if gauges != nil {
 		gauges(e.gauges)
 	}
-	if accessLog != nil {
-		s := accessLog()
-		e.count(&accessLogFamily, s.Written, "written")
-		e.count(&accessLogFamily, s.Dropped, "dropped")
-		e.count(&accessLogFamily, s.Errors, "error")
+	if admission != nil {
+		admission(e.admission)
 	}
+	e.lines(&accessLogFamily, accessLog)
+	e.lines(&logFamily, log)
 	e.process(&c.r.process)
 	b := c.r.opt.Build
 	e.gauge(&buildInfoFamily, 1, b.Version, b.Commit, b.GoVersion)

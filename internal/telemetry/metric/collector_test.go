@@ -104,7 +104,11 @@ func populated(c *clock) *metric.Registry {
 	r.SetProblems(map[string]int{"error": 1, "warning": 2})
 	r.SetObjects(map[string]int{"HTTPRoute": 3})
 	r.SetReady(true)
-	r.SetAccessLog(func() metric.AccessLogStats { return metric.AccessLogStats{Written: 1, Dropped: 2, Errors: 3} })
+	r.SetAccessLog(func() metric.LogStats { return metric.LogStats{Written: 1, Dropped: 2, Errors: 3} })
+	r.SetLog(func() metric.LogStats { return metric.LogStats{Written: 4, Dropped: 5, Errors: 6} })
+	r.SetAdmission(func(yield func(string, metric.Admission)) {
+		yield("HTTPRoute/default/app", metric.Admission{Limit: 12, InFlight: 3, Queued: 1, Baseline: 20 * time.Millisecond, Recent: 30 * time.Millisecond, Admitted: 5, Delayed: 4, Refused: 3, Displaced: 2, Expired: 1})
+	})
 	return r
 }
 

@@ -87,6 +87,13 @@ var (
 	resetFamily           = define("gridway_listener_http2_resets_total", counter, "Streams reset, by the client or by gridway, by error code.", "listener", "by", "code")
 	goAwayFamily          = define("gridway_listener_http2_goaways_total", counter, "HTTP/2 connections that Gridway has ended, by reason.", "listener", "reason")
 
+	admissionLimitFamily    = define("gridway_admission_limit", gauge, "Adaptive concurrency limit now.", "scope")
+	admissionActiveFamily   = define("gridway_admission_in_flight", gauge, "Exchanges that hold a place under the limit.", "scope")
+	admissionQueuedFamily   = define("gridway_admission_queued", gauge, "Exchanges that wait for a place.", "scope")
+	admissionBaselineFamily = define("gridway_admission_baseline_seconds", gauge, "Latency without queueing as it was found out, or the target.", "scope")
+	admissionLatencyFamily  = define("gridway_admission_latency_seconds", gauge, "Mean latency of the last window.", "scope")
+	admissionFamily         = define("gridway_admission_decisions_total", counter, "What admission control decided, by result.", "scope", "result")
+
 	revisionFamily   = define("gridway_config_revision", gauge, "Revision in service.")
 	reloadsFamily    = define("gridway_config_reloads_total", counter, "Configurations put in service, or not.", "result")
 	reloadTimeFamily = define("gridway_config_last_reload_timestamp_seconds", gauge, "Unix time of the last revision put in service.")
@@ -95,6 +102,7 @@ var (
 	problemsFamily   = define("gridway_config_problems", gauge, "Problems of the configuration by severity.", "severity")
 	objectsFamily    = define("gridway_config_objects", gauge, "Objects of the configuration by kind.", "kind")
 	accessLogFamily  = define("gridway_access_log_entries_total", counter, "Access log entries: written, dropped for want of room, or lost in a failed write.", "result")
+	logFamily        = define("gridway_log_lines_total", counter, "Lines of the process's own log: written, dropped because its output took none, or lost in a failed write.", "result")
 	readyFamily      = define("gridway_ready", gauge, "1 while the process is ready for traffic.")
 	buildInfoFamily  = define("gridway_build_info", gauge, "Always 1; the labels say what is running.", "version", "commit", "go_version")
 	allOtherFamilies = []family{
@@ -103,8 +111,9 @@ var (
 		pendingFamily, connectionsFamily, breakerStateFamily,
 		acceptedFamily, openFamily, acceptErrorFamily, rejectedFamily, handshakeFamily, resumedFamily, handshakeTimeFamily,
 		handshakeFailedFamily, protocolFamily, http2AcceptedFamily, http2Family, streamsFamily, resetFamily, goAwayFamily,
+		admissionLimitFamily, admissionActiveFamily, admissionQueuedFamily, admissionBaselineFamily, admissionLatencyFamily, admissionFamily,
 		revisionFamily, reloadsFamily, reloadTimeFamily, reloadTookFamily, reloadOKFamily, problemsFamily, objectsFamily,
-		accessLogFamily, readyFamily, buildInfoFamily,
+		accessLogFamily, logFamily, readyFamily, buildInfoFamily,
 	}
 )
 

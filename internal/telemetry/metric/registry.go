@@ -51,7 +51,9 @@ type Registry struct {
 	clusters  map[string]*Cluster
 	listeners map[string]*Listener
 	gauges    func(yield func(cluster string, g ClusterGauges))
-	accessLog func() AccessLogStats
+	accessLog func() LogStats
+	log       func() LogStats
+	admission func(yield func(scope string, a Admission))
 	kept      *ir.Config // by the last Keep
 }
 
@@ -206,16 +208,6 @@ func (r *Registry) SetClusterGauges(read func(yield func(cluster string, g Clust
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gauges = read
-}
-
-// AccessLogStats is what an access log counts about itself.
-type AccessLogStats struct{ Written, Dropped, Errors uint64 }
-
-// SetAccessLog names the function that reads the access log's counters.
-func (r *Registry) SetAccessLog(read func() AccessLogStats) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.accessLog = read
 }
 
 // sorted returns a map's handles in the order of their names.
