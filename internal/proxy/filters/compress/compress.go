@@ -11,6 +11,7 @@ package compress
 import (
 	"bytes"
 	"io"
+	"strconv"
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -62,40 +63,52 @@ func (p *Compress) OnRequest(x *filter.Exchange) filter.Verdict {
 
 var acceptEncoding = []byte("Accept-Encoding")
 
-// OnResponse sets the headers of the coded response and wraps the body.
+// OnResponse sets the headers of the coded response and wraps the body. What
+// has no body of its own gets the headers that the whole response would have
+// (RFC 9110 §9.3.2 for HEAD, §15.4.5 for 304, §15.3.7 for 206).
 func (p *Compress) OnResponse(x *filter.Exchange) {
+	r := &x.Resp
 	if !transformable(x) {
 		return
 	}
-	h := &x.Resp.Header
-	fits := p.fits(&x.Resp)
-	// Other clients may get it with a coding (RFC 9110 §12.5.5).
-	if fits && !h.HasToken(httpmsg.NameVary, "accept-encoding") && !h.HasToken(httpmsg.NameVary, "*") {
-		h.AddID(httpmsg.NameVary, acceptEncoding)
-	}
+	fits := p.fits(r)
 	c := coding(x.Kept.Coding)
-	if c == none || c >= codings || !fits && !x.Kept.IdentityRefused || x.Req.MethodID == httpmsg.MethodHead {
+	coded := c != none && c < codings && (fits || x.Kept.IdentityRefused) && !empty(r)
+	// Other clients may get it with a coding (RFC 9110 §12.5.5).
+	if fits || coded {
+		vary(&r.Header)
+	}
+	switch {
+	case r.Status == 304:
+		x.NameWeakTag()
+		return
+	case r.Status == 206 || !coded:
 		return
 	}
 	level := p.level[c]
-	stream := x.Resp.Body != httpmsg.BodyLength
-	h.Set(httpmsg.NameContentEncoding, codingNames[c])
+	stream := r.Body != httpmsg.BodyLength
+	r.Header.Set(httpmsg.NameContentEncoding, codingNames[c])
 	reframe(x)
+	if x.Req.MethodID == httpmsg.MethodHead {
+		r.Body = httpmsg.BodyNone
+		return
+	}
 	x.WrapResponseBody(func(source io.Reader) io.Reader {
 		return &reader{source: source, coding: c, level: level, worker: c.worker(level), stream: stream}
 	})
 }
 
-// transformable tells whether the response's body may be coded at all.
+// transformable tells whether the response, or the one that it stands for, may
+// be coded at all.
 func transformable(x *filter.Exchange) bool {
 	r := &x.Resp
 	h := &r.Header
 	switch {
-	case x.Local.Status != 0, r.Body == httpmsg.BodyNone && x.Req.MethodID != httpmsg.MethodHead:
+	case x.Local.Status != 0, r.Status < 200 || r.Status == 204:
 		return false
-	case r.Status < 200 || r.Status == 204 || r.Status == 206 || r.Status == 304:
+	case r.Body == httpmsg.BodyNone && x.Req.MethodID != httpmsg.MethodHead && r.Status != 304:
 		return false
-	case h.Has(httpmsg.NameContentRange), h.HasToken(httpmsg.NameCacheControl, "no-transform"):
+	case h.Has(httpmsg.NameContentRange) && r.Status != 206, h.HasToken(httpmsg.NameCacheControl, "no-transform"):
 		return false
 	case h.Has(httpmsg.NameContentEncoding) && !httpmsg.EqualFold(h.Get(httpmsg.NameContentEncoding), "identity"):
 		return false
@@ -104,10 +117,22 @@ func transformable(x *filter.Exchange) bool {
 	return !bytes.HasPrefix(h.Get(httpmsg.NameContentType), []byte("application/grpc"))
 }
 
+func vary(h *httpmsg.Header) {
+	if !h.HasToken(httpmsg.NameVary, "accept-encoding") && !h.HasToken(httpmsg.NameVary, "*") {
+		h.AddID(httpmsg.NameVary, acceptEncoding)
+	}
+}
+
+// empty tells whether there is nothing to code.
+func empty(r *httpmsg.Response) bool { return r.Body == httpmsg.BodyLength && r.Length == 0 }
+
 // fits tells whether length and media type are what the policy asks for.
 func (p *Compress) fits(r *httpmsg.Response) bool {
-	if r.Body == httpmsg.BodyLength && r.Length < max(p.minBytes, 1) {
+	if n, known := length(r); known && n < max(p.minBytes, 1) {
 		return false
+	}
+	if r.Status == 304 && !r.Header.Has(httpmsg.NameContentType) {
+		return true // nobody knows
 	}
 	media, _, _ := bytes.Cut(r.Header.Get(httpmsg.NameContentType), []byte(";"))
 	media = httpmsg.TrimOWS(media)
@@ -117,6 +142,20 @@ func (p *Compress) fits(r *httpmsg.Response) bool {
 		}
 	}
 	return false
+}
+
+// length is that of the body, or of the one that a HEAD stands for.
+func length(r *httpmsg.Response) (int64, bool) {
+	switch {
+	case r.Status == 304 || r.Status == 206: // a part says nothing of the whole
+		return 0, false
+	case r.Body == httpmsg.BodyLength:
+		return r.Length, true
+	case r.Body == httpmsg.BodyNone:
+		n, err := strconv.ParseInt(string(r.Header.Get(httpmsg.NameContentLength)), 10, 64)
+		return n, err == nil
+	}
+	return 0, false
 }
 
 // matchType compares a media type with a pattern that may hold one '*'.
@@ -133,7 +172,6 @@ func matchType(pattern, media []byte) bool {
 }
 
 var (
-	weak          = []byte("W/")
 	contentMD5    = []byte("Content-MD5")
 	contentDigest = []byte("Content-Digest")
 	digest        = []byte("Digest")
@@ -147,10 +185,7 @@ func reframe(x *filter.Exchange) {
 	h.DelName(contentMD5)
 	h.DelName(contentDigest)
 	h.DelName(digest)
-	// RFC 9110 §8.8.3.3: representations with different codings must not share
-	// a strong validator.
-	if tag := h.Get(httpmsg.NameETag); len(tag) > 0 && !bytes.HasPrefix(tag, weak) {
-		h.Set(httpmsg.NameETag, x.Req.Arena.Concat(weak, tag))
-	}
+	x.WeakenTag()
+	h.Del(httpmsg.NameTrailer) // trailers are dropped
 	x.Resp.Body, x.Resp.Length = httpmsg.BodyChunked, 0
 }

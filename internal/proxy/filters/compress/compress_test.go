@@ -130,15 +130,23 @@ func TestLeftAlone(t *testing.T) {
 		{"coded already", "gzip", set(httpmsg.NameContentEncoding, "br"), false},
 		{"no-transform", "gzip", set(httpmsg.NameCacheControl, "public, No-Transform"), false},
 		{"part", "gzip", set(httpmsg.NameContentRange, "bytes 0-9/10"), false},
-		{"206", "gzip", status(206), false},
+		{"206", "gzip", status(206), true},
+		{"206 of an image", "gzip", func(x *filter.Exchange) {
+			x.Resp.Status = 206
+			x.Resp.Header.Set(httpmsg.NameContentType, []byte("image/png"))
+		}, false},
+		{"empty", "gzip, identity;q=0", func(x *filter.Exchange) { x.Resp.Length = 0 }, false},
 		{"204", "gzip", status(204), false},
-		{"304", "gzip", status(304), false},
+		{"304", "gzip", status(304), true},
 		{"101", "gzip", status(101), false},
 		{"no body", "gzip", func(x *filter.Exchange) { x.Resp.Body = httpmsg.BodyNone }, false},
 		{"gRPC", "gzip", set(httpmsg.NameContentType, "application/grpc+json"), false},
 		{"own reply", "gzip", func(x *filter.Exchange) { x.Local.Status = 503 }, false},
-		{"HEAD", "gzip", func(x *filter.Exchange) { x.Req.MethodID = httpmsg.MethodHead }, true},
-		{"part for a client without identity", "gzip, identity;q=0", status(206), false},
+		{"HEAD of something short", "gzip", func(x *filter.Exchange) {
+			x.Req.MethodID, x.Resp.Body = httpmsg.MethodHead, httpmsg.BodyNone
+			x.Resp.Header.Set(httpmsg.NameContentLength, []byte("99"))
+		}, false},
+		{"part for a client without identity", "gzip, identity;q=0", status(206), true},
 	} {
 		p := policy("gzip")
 		p.ContentTypes = []string{"text/*", "application/*"}
@@ -149,6 +157,53 @@ func TestLeftAlone(t *testing.T) {
 		}
 		if x.Resp.Header.Has(httpmsg.NameVary) != c.vary {
 			t.Errorf("%s: Vary %q", c.name, x.Resp.Header.Get(httpmsg.NameVary))
+		}
+	}
+}
+
+// The answer to HEAD has the fields of the answer to GET, and none of the
+// length that this would not have.
+func TestHeadIsLikeGet(t *testing.T) {
+	x := exchange("gzip", func(x *filter.Exchange) {
+		x.Req.MethodID, x.Resp.Body = httpmsg.MethodHead, httpmsg.BodyNone
+		x.Resp.Header.Set(httpmsg.NameETag, []byte(`"a"`))
+	})
+	run(compress.New(policy("gzip")), x)
+	h := &x.Resp.Header
+	if len(x.ResponseBodyFuncs()) > 0 || h.Has(httpmsg.NameContentLength) || x.Resp.Body != httpmsg.BodyNone {
+		t.Error("it has a body, or the length of another")
+	}
+	if string(h.Get(httpmsg.NameContentEncoding)) != "gzip" || string(h.Get(httpmsg.NameETag)) != `W/"a"` {
+		t.Errorf("coding %q, tag %q", h.Get(httpmsg.NameContentEncoding), h.Get(httpmsg.NameETag))
+	}
+}
+
+// A 304 names the response that the client holds.
+func TestNotModified(t *testing.T) {
+	for _, c := range []struct{ match, tag, want string }{
+		{`W/"a"`, `"a"`, `W/"a"`},
+		{`"b", W/"a"`, `"a"`, `W/"a"`},
+		{`"a"`, `"a"`, `"a"`},
+		{`"a", W/"a"`, `"a"`, `W/"a"`},
+		{`W/"ab"`, `"a"`, `"a"`},
+		{`W/"a"`, `W/"a"`, `W/"a"`},
+		{``, `"a"`, `"a"`},
+		{`*`, ``, ``},
+	} {
+		x := exchange("gzip", func(x *filter.Exchange) {
+			x.Resp.Status, x.Resp.Body = 304, httpmsg.BodyNone
+			x.Resp.Header.Del(httpmsg.NameContentType)
+			if c.tag != "" {
+				x.Resp.Header.Set(httpmsg.NameETag, []byte(c.tag))
+			}
+			if c.match != "" {
+				x.Req.Header.AddID(httpmsg.NameIfNoneMatch, []byte(c.match))
+			}
+		})
+		run(compress.New(policy("gzip")), x)
+		h := &x.Resp.Header
+		if got := string(h.Get(httpmsg.NameETag)); got != c.want || !h.HasToken(httpmsg.NameVary, "accept-encoding") {
+			t.Errorf("If-None-Match %s of %s: %s, Vary %q", c.match, c.tag, got, h.Get(httpmsg.NameVary))
 		}
 	}
 }

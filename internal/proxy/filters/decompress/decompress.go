@@ -7,7 +7,6 @@
 package decompress
 
 import (
-	"bytes"
 	"io"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -53,10 +52,18 @@ func (f *Request) OnRequest(x *filter.Exchange) filter.Verdict {
 	return filter.Continue
 }
 
-// OnResponse wraps the body if it has codings that are all known.
+// OnResponse wraps the body if it has codings that are all known. The answer to
+// HEAD gets the headers that the one to GET would have (RFC 9110 §9.3.2).
 func (f *Response) OnResponse(x *filter.Exchange) {
 	r := &x.Resp
-	if x.Local.Status != 0 || r.Body == httpmsg.BodyNone || r.Status == 206 || x.Req.MethodID == httpmsg.MethodHead {
+	head := x.Req.MethodID == httpmsg.MethodHead
+	switch {
+	case x.Local.Status != 0 || r.Status == 206 || r.Status == 204:
+		return
+	case r.Status == 304:
+		x.NameWeakTag()
+		return
+	case r.Body == httpmsg.BodyNone && !head:
 		return
 	}
 	wrap := f.limits.undo(&r.Header, &r.Body, &r.Length)
@@ -64,14 +71,16 @@ func (f *Response) OnResponse(x *filter.Exchange) {
 		return
 	}
 	r.Header.Del(httpmsg.NameAcceptRanges)
-	if tag := r.Header.Get(httpmsg.NameETag); len(tag) > 0 && !bytes.HasPrefix(tag, weak) {
-		r.Header.Set(httpmsg.NameETag, x.Req.Arena.Concat(weak, tag)) // RFC 9110 §8.8.3.3
+	x.WeakenTag()
+	r.Header.Del(httpmsg.NameTrailer) // trailers are dropped
+	if head {
+		r.Body = httpmsg.BodyNone
+		return
 	}
 	x.WrapResponseBody(wrap)
 }
 
 var (
-	weak          = []byte("W/")
 	contentMD5    = []byte("Content-MD5")
 	contentDigest = []byte("Content-Digest")
 	digest        = []byte("Digest")

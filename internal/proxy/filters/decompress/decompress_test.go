@@ -130,13 +130,25 @@ func TestResponseHead(t *testing.T) {
 	for name, change := range map[string]func(*filter.Exchange){
 		"206":       func(x *filter.Exchange) { x.Resp.Status = 206 },
 		"no body":   func(x *filter.Exchange) { x.Resp.Body = httpmsg.BodyNone },
-		"HEAD":      func(x *filter.Exchange) { x.Req.MethodID = httpmsg.MethodHead },
+		"304":       func(x *filter.Exchange) { x.Resp.Status = 304 },
 		"own reply": func(x *filter.Exchange) { x.Local.Status = 500 },
 		"range":     func(x *filter.Exchange) { x.Resp.Header.AddID(httpmsg.NameContentRange, []byte("bytes 0-1/2")) },
 	} {
 		if x := response(change); len(x.ResponseBodyFuncs()) > 0 || !x.Resp.Header.Has(httpmsg.NameContentLength) {
 			t.Errorf("%s: changed", name)
 		}
+	}
+}
+
+func TestHeadIsLikeGet(t *testing.T) {
+	x := &filter.Exchange{}
+	x.Req.MethodID = httpmsg.MethodHead
+	x.Resp.Status, x.Resp.Body = 200, httpmsg.BodyNone
+	x.Resp.Header.AddID(httpmsg.NameContentEncoding, []byte("gzip"))
+	x.Resp.Header.AddID(httpmsg.NameContentLength, []byte("10"))
+	decompress.NewResponse(&ir.Compression{}).OnResponse(x)
+	if x.Resp.Header.Len() != 0 || len(x.ResponseBodyFuncs()) > 0 || x.Resp.Body != httpmsg.BodyNone {
+		t.Errorf("%d fields are left, body kind %v", x.Resp.Header.Len(), x.Resp.Body)
 	}
 }
 
