@@ -1,7 +1,5 @@
 package ir
 
-import "strings"
-
 // Hidden stands for a value that does not leave the process.
 const Hidden = "(hidden)"
 
@@ -92,7 +90,7 @@ func redactEach[T any](list []T, f func(T) T) []T {
 // Match hides what headers and query parameters are compared with.
 func (v Veil) Match(m Match) Match {
 	hide := func(x ValueMatch) ValueMatch {
-		if SecretHeader(x.Name) {
+		if Credential(x.Name, x.Value) {
 			x.Value = v(x.Value)
 		}
 		return x
@@ -118,7 +116,7 @@ func (v Veil) mods(m *HeaderMods) *HeaderMods {
 // Headers hides the values of credentials among header fields.
 func (v Veil) Headers(list []Header) []Header {
 	return redactEach(list, func(h Header) Header {
-		if SecretHeader(h.Name) {
+		if Credential(h.Name, h.Value) {
 			h.Value = v(h.Value)
 		}
 		return h
@@ -150,25 +148,9 @@ func (c *Cluster) veiled(v Veil) *Cluster {
 	if c.Health != nil && c.Health.HTTP != nil {
 		health, http := *c.Health, *c.Health.HTTP
 		http.Headers = v.Headers(http.Headers)
+		http.Path = v.Target(http.Path)
 		health.HTTP = &http
 		n.Health = &health
 	}
 	return &n
-}
-
-// SecretHeader tells whether a header field or parameter of that name usually carries
-// credentials: Authorization and its kin, cookies, and what is called a key,
-// token, secret, password or signature.
-func SecretHeader(name string) bool {
-	name = strings.ToLower(name)
-	switch name {
-	case "cookie", "set-cookie", "authorization", "proxy-authorization":
-		return true
-	}
-	for _, word := range []string{"token", "secret", "password", "passwd", "api-key", "apikey", "auth-key", "access-key", "credential", "signature"} {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return false
 }

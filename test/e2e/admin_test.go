@@ -108,10 +108,24 @@ func TestAdminAPIOfAProcessKeepsSecrets(t *testing.T) {
   queryParams: [{name: access_token, value: sesame-query}]
 filters:
 - type: RequestHeaderModifier
-  requestHeaderModifier: {set: [{name: Authorization, value: sesame-header}]}
+  requestHeaderModifier:
+    set:
+    - {name: Authorization, value: sesame-header}
+    - {name: X-Plain, value: "Bearer sesame-scheme"}
+    - {name: X-Back, value: "https://user:sesame-url@host/"}
+    - {name: X-Auth, value: sesame-auth}
+    - {name: X-Claims, value: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.sesame-jwt}
 sessionPersistence: {sessionName: s}
 `),
 		backendDoc("app", app.addr),
+		policyDoc("app", "HTTPRoute", "app", `
+healthCheck: {http: {path: "/healthz?token=sesame-path", headers: [{name: Authorization, value: sesame-check}]}}
+`),
+		`apiVersion: v1
+kind: ConfigMap
+metadata: {name: c, annotations: {db-password: sesame-annotation}, labels: {token: sesame-label}}
+data: {password: sesame-map, stray: "-----BEGIN PRIVATE KEY-----\nsesame-pem\n-----END PRIVATE KEY-----"}
+`,
 	))
 	if config := p.admin("/v1/config"); !strings.Contains(config, "(hidden)") || !strings.Contains(config, "access_token") {
 		t.Fatalf("the credentials are not in the configuration: %s", config)

@@ -40,7 +40,7 @@ func conditionText(c *conditions, f failure, i int, r *httpmsg.Request) (Outcome
 // valueText leaves out what may be a credential.
 func valueText(name string, p *pattern, value string) string {
 	switch {
-	case ir.SecretHeader(name):
+	case ir.Credential(name, value):
 		return "has another value"
 	case p != nil:
 		return fmt.Sprintf("does not match the regular expression %q", value)

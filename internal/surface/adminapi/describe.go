@@ -24,7 +24,7 @@ func describe(m *ir.Match) string {
 			if v.Type == ir.Regex {
 				op = "~"
 			}
-			if ir.SecretHeader(v.Name) {
+			if ir.Credential(v.Name, v.Value) {
 				value = hidden
 			}
 			b.WriteString(", " + what + " " + v.Name + op + value)

@@ -48,12 +48,18 @@ func (o Object) redacted(values bool, veil ir.Veil) Object {
 		o.Value = nil
 		return o
 	}
-	hideHeaders(v, veil)
+	hideCredentials(v, veil)
+	if o.Kind == "ConfigMap" {
+		hideNamed(v["data"], veil)
+		hideNamed(v["binaryData"], veil)
+	}
 	if meta, ok := v["metadata"].(map[string]any); ok {
 		delete(meta, "managedFields")
 		if a, ok := meta["annotations"].(map[string]any); ok {
 			delete(a, "kubectl.kubernetes.io/last-applied-configuration")
 		}
+		hideNamed(meta["annotations"], veil)
+		hideNamed(meta["labels"], veil)
 	}
 	if o.Kind == "Secret" {
 		for _, field := range []string{"data", "stringData"} {
@@ -72,22 +78,45 @@ func (o Object) redacted(values bool, veil ir.Veil) Object {
 	return o
 }
 
-// hideHeaders hides the value beside each name of a header or parameter that
-// usually carries credentials, wherever it is.
-func hideHeaders(v any, veil ir.Veil) {
+// hideCredentials hides, wherever it is, the value beside each name of a header
+// or parameter that usually carries credentials, what has such a name itself,
+// and what looks like one.
+func hideCredentials(v any, veil ir.Veil) any {
 	switch v := v.(type) {
+	case string:
+		if ir.SecretValue(v) {
+			return veil(v)
+		}
+		return v
 	case map[string]any:
-		if name, ok := v["name"].(string); ok && ir.SecretHeader(name) {
-			if s, ok := v["value"].(string); ok {
-				v["value"] = veil(s)
+		name, named := v["name"].(string)
+		for k, x := range v {
+			text, isText := x.(string)
+			switch {
+			case isText && named && k == "value" && ir.Credential(name, text):
+				v[k] = veil(text)
+			case isText && k == "path":
+				v[k] = veil.Target(text)
+			default:
+				v[k] = hideCredentials(x, veil)
 			}
 		}
-		for _, x := range v {
-			hideHeaders(x, veil)
-		}
+		return v
 	case []any:
-		for _, x := range v {
-			hideHeaders(x, veil)
+		for i, x := range v {
+			v[i] = hideCredentials(x, veil)
+		}
+		return v
+	}
+	return v
+}
+
+// hideNamed hides the texts of a map whose keys say that they are credentials.
+func hideNamed(v any, veil ir.Veil) {
+	m, _ := v.(map[string]any)
+	for k, x := range m {
+		if text, ok := x.(string); ok && ir.SecretName(k) {
+			m[k] = veil(text)
 		}
 	}
 }
