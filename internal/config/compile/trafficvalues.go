@@ -59,8 +59,8 @@ func (j *trafficJudge) healthRequest(h *v1alpha1.HTTPHealthCheck) {
 func notInTarget(r rune) bool { return r <= ' ' || r >= 0x7f }
 
 func (j *trafficJudge) direct(d *v1alpha1.DirectResponse) {
-	if s := deref(d.Status, 200); (s == 204 || s == 304) && deref(d.Body, "") != "" {
-		j.add("directResponse.body", fmt.Sprintf("a response with status %d has no body (RFC 9110 §6.4.1)", s), "leave it out, or answer with another status")
+	if s := deref(d.Status, 200); (s == 204 || s == 205 || s == 304) && deref(d.Body, "") != "" {
+		j.add("directResponse.body", fmt.Sprintf("a response with status %d has no body (RFC 9110 §15)", s), "leave it out, or answer with another status")
 	}
 	if strings.ContainsFunc(deref(d.ContentType, ""), notInValue) {
 		j.add("directResponse.contentType", "a header value cannot contain line breaks or control characters", "")

@@ -4,6 +4,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -17,8 +18,12 @@ const (
 	// mirrorQueue bounds what waits for a slow mirror; over it the copy is dropped.
 	mirrorQueue   = 1 << 20
 	mirrorTimeout = 15 * time.Second
-	// maxMirrors bounds the copies in flight in the whole proxy.
-	maxMirrors = 1024
+	// maxMirrors bounds the copies in flight to one cluster, so that one that
+	// hangs leaves the others theirs; maxAllMirrors those of the whole proxy,
+	// and maxMirrorBytes what of their bodies is kept.
+	maxMirrors     = 1024
+	maxAllMirrors  = 4096
+	maxMirrorBytes = 256 << 20
 )
 
 // mirrors are the copies of one exchange's request that are being sent.
@@ -28,11 +33,14 @@ type mirrors struct{ active []*mirror }
 // answer is read and forgotten.
 type mirror struct {
 	cluster *upstream.Cluster
+	all     *Mirroring
 	req     httpmsg.Request
 
 	mu      sync.Mutex
 	changed sync.Cond
 	queue   []byte // guarded by mu
+	held    int64  // guarded by mu; bytes of all.bytes in the queue
+	sending int64  // guarded by mu; and those that are being sent
 	ended   bool
 	dropped bool
 }
@@ -41,6 +49,8 @@ type mirror struct {
 type Mirroring struct {
 	mu      sync.Mutex
 	active  int                          // guarded by mu
+	each    map[*upstream.Cluster]int    // guarded by mu
+	bytes   atomic.Int64                 // of bodies that are kept
 	stopped bool                         // guarded by mu
 	streams map[upstream.Stream]struct{} // guarded by mu
 	wg      sync.WaitGroup
@@ -80,20 +90,27 @@ func (m *Mirroring) forget(s upstream.Stream) {
 	m.mu.Unlock()
 }
 
-func (m *Mirroring) enter() bool {
+func (m *Mirroring) enter(c *upstream.Cluster) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.active >= maxMirrors || m.stopped {
+	if m.active >= maxAllMirrors || m.each[c] >= maxMirrors || m.stopped {
 		return false
 	}
+	if m.each == nil {
+		m.each = map[*upstream.Cluster]int{}
+	}
+	m.each[c]++
 	m.active++
 	m.wg.Add(1)
 	return true
 }
 
-func (m *Mirroring) leave() {
+func (m *Mirroring) leave(c *upstream.Cluster) {
 	m.mu.Lock()
 	m.active--
+	if m.each[c]--; m.each[c] == 0 {
+		delete(m.each, c)
+	}
 	m.mu.Unlock()
 	m.wg.Done()
 }
@@ -110,10 +127,10 @@ func (x *Exchange) startMirrors() {
 }
 
 func (x *Exchange) startMirror(m *snapshot.Mirror) {
-	if m.Cluster == nil || !sampled(m.IR) || !x.p.Mirrors.enter() {
+	if m.Cluster == nil || !sampled(m.IR) || !x.p.Mirrors.enter(m.Cluster) {
 		return
 	}
-	copied := &mirror{cluster: m.Cluster}
+	copied := &mirror{cluster: m.Cluster, all: &x.p.Mirrors}
 	copied.changed.L = &copied.mu
 	copied.req.CopyFrom(&x.Req)
 	copied.req.Header.Del(httpmsg.NameExpect)
@@ -122,15 +139,16 @@ func (x *Exchange) startMirror(m *snapshot.Mirror) {
 	}
 	copied.req.Upgrade = nil // nobody would speak the other protocol
 	if x.body.whole {
-		copied.queue = append(copied.queue, x.body.first...)
+		copied.add(x.body.first)
 		copied.ended = true
 	} else {
-		copied.queue = append(copied.queue, x.body.kept...) // what was read ahead
+		copied.add(x.body.kept) // what was read ahead
 		x.mirrors.active = append(x.mirrors.active, copied)
 	}
 	mirroring := &x.p.Mirrors // the exchange may be over before the copy begins
 	go func() {
-		defer mirroring.leave()
+		defer mirroring.leave(copied.cluster)
+		defer copied.forget()
 		copied.run(mirroring)
 	}()
 	x.Down.Task().Share()
@@ -140,6 +158,29 @@ func sampled(m *ir.Mirror) bool {
 	return m.Numerator >= m.Denominator || rand.IntN(m.Denominator) < m.Numerator
 }
 
+// add keeps a piece of the body, unless that would be too much for all copies
+// together. It is called with mu held, or before the copy is shared.
+func (c *mirror) add(piece []byte) {
+	if c.dropped || len(piece) == 0 {
+		return
+	}
+	if c.all.bytes.Add(int64(len(piece))) > maxMirrorBytes {
+		c.all.bytes.Add(-int64(len(piece)))
+		c.dropped = true
+		return
+	}
+	c.queue = append(c.queue, piece...)
+	c.held += int64(len(piece))
+}
+
+// forget gives back what is kept of the body.
+func (c *mirror) forget() {
+	c.mu.Lock()
+	c.all.bytes.Add(-c.held - c.sending)
+	c.held, c.sending, c.queue, c.dropped = 0, 0, nil, true
+	c.mu.Unlock()
+}
+
 // feed gives a piece of the body to the copies.
 func (m *mirrors) feed(piece []byte, end bool) {
 	for _, c := range m.active {
@@ -147,9 +188,7 @@ func (m *mirrors) feed(piece []byte, end bool) {
 		if len(c.queue)+len(piece) > mirrorQueue {
 			c.dropped = true
 		}
-		if !c.dropped {
-			c.queue = append(c.queue, piece...)
-		}
+		c.add(piece)
 		c.ended = c.ended || end
 		c.changed.Signal()
 		c.mu.Unlock()
@@ -177,6 +216,8 @@ func (c *mirror) take() (piece []byte, end, dropped bool) {
 	for len(c.queue) == 0 && !c.ended && !c.dropped {
 		c.changed.Wait()
 	}
+	c.all.bytes.Add(-c.sending) // that is over
+	c.sending, c.held = c.held, 0
 	piece, c.queue = c.queue, nil
 	return piece, c.ended, c.dropped
 }

@@ -26,12 +26,14 @@ func (s *Source) settle(r result) {
 	switch {
 	case r.err == nil:
 		n.failures, n.denials = 0, 0
-		wait = jitter(min(max(r.answer.ttl, n.key.minTTL), n.key.maxTTL))
+		wait = jitter(n.lifetime(r.answer.ttl))
 		n.resolved = now
 		s.accept(n, r.answer)
 	case errors.Is(r.err, errPartial):
+		// What did answer may change when its time is over, however long the
+		// rest fails.
 		n.denials = 0
-		wait = n.backoff()
+		wait = min(n.backoff(), jitter(n.lifetime(r.answer.ttl)))
 		n.resolved = now
 		s.accept(n, r.answer)
 	case errors.Is(r.err, errDenied):
@@ -74,7 +76,12 @@ func (s *Source) deny(n *name, ttl time.Duration, now time.Time) time.Duration {
 		s.opts.Log.Warn("name lost its endpoints", "name", n.key.name, "error", n.err, "denials", n.denials)
 		s.accept(n, answer{})
 	}
-	return jitter(min(max(ttl, n.key.minTTL), n.key.maxTTL))
+	return jitter(n.lifetime(ttl))
+}
+
+// lifetime is how long an answer is believed.
+func (n *name) lifetime(ttl time.Duration) time.Duration {
+	return min(max(ttl, n.key.minTTL), n.key.maxTTL)
 }
 
 // backoff counts a failure and returns the wait until the next attempt.
