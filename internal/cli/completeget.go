@@ -19,7 +19,8 @@ const completionPatience = 500 * time.Millisecond
 // Without a gateway that answers there are no names to offer.
 func completeGet(a *admin, namespace *string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		kind, name, joined := "", typed, false
+		var kind string
+		name, joined := typed, false
 		switch {
 		case len(args) == 0:
 			if kind, name, joined = strings.Cut(typed, "/"); !joined {
