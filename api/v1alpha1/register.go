@@ -16,6 +16,8 @@ const (
 	KindBackend = "Backend"
 	// KindTrafficPolicy is the kind of TrafficPolicy objects.
 	KindTrafficPolicy = "TrafficPolicy"
+	// KindCertificateIssuer is the kind of CertificateIssuer objects.
+	KindCertificateIssuer = "CertificateIssuer"
 )
 
 // GroupVersion returns the group and version of this package's kinds.
@@ -28,6 +30,7 @@ func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion(),
 		&Backend{}, &BackendList{},
 		&TrafficPolicy{}, &TrafficPolicyList{},
+		&CertificateIssuer{}, &CertificateIssuerList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil

@@ -81,6 +81,9 @@ type ServerTLS struct {
 	// Certificates are offered by server name and by what the client can verify;
 	// the first is used when none fits better.
 	Certificates []*Certificate `json:"certificates"`
+	// Awaited are certificates that have not been issued yet, by the names that
+	// they will have. Without another one handshakes are refused meanwhile.
+	Awaited []string `json:"awaited,omitempty"`
 	// MinVersion and MaxVersion are "1.2" or "1.3"; empty means 1.2 and 1.3.
 	MinVersion string `json:"minVersion,omitempty"`
 	MaxVersion string `json:"maxVersion,omitempty"`

@@ -115,6 +115,14 @@ func dataField(o *store.Object, entry string) string {
 	return "data[" + entry + "]"
 }
 
+// secretEntry returns an entry of a Secret that is an object; nil for others.
+func secretEntry(o *store.Object, name string) []byte {
+	if s, ok := o.Value.(*corev1.Secret); ok {
+		return secretValue(s, name)
+	}
+	return nil
+}
+
 // certificateOf returns the certificate to use for a Secret: its own or, if it
 // is invalid now, the last good one. why says what is wrong with the Secret.
 func (c *compiler) certificateOf(o *store.Object) (cert *certificate, why string) {
@@ -147,8 +155,12 @@ func (c *compiler) certificateOf(o *store.Object) (cert *certificate, why string
 // judgeDates warns of certificates that are not valid now, or not for long.
 func (c *compiler) judgeDates(o *store.Object, cert *certificate) {
 	now := c.in.Now
+	remedy, soon := "renew it", expiresSoon
+	if o.Source == SourceACME { // whoever issued it knows when to renew it
+		remedy, soon = `"gridway status" says why it was not renewed`, 0
+	}
 	warn := func(code, message string) {
-		c.reportOnce(problemAt(o, "", store.Warning, code, message, "renew it"))
+		c.reportOnce(problemAt(o, "", store.Warning, code, message, remedy))
 	}
 	switch left := cert.notAfter.Sub(now); {
 	case now.IsZero():
@@ -156,7 +168,7 @@ func (c *compiler) judgeDates(o *store.Object, cert *certificate) {
 		warn("CertificateExpired", "the certificate expired at "+cert.notAfter.UTC().Format(time.RFC3339))
 	case now.Before(cert.notBefore):
 		warn("CertificateNotYetValid", "the certificate is not valid before "+cert.notBefore.UTC().Format(time.RFC3339))
-	case left < expiresSoon:
+	case left < soon:
 		warn("CertificateExpiresSoon", fmt.Sprintf("the certificate expires at %s, in %d days",
 			cert.notAfter.UTC().Format(time.RFC3339), int(left.Hours()/24)))
 	}

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gridway/gridway/internal/config/issuance"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
@@ -50,6 +51,9 @@ type Output struct {
 	Config *ir.Config
 	// Problems are ordered by place, then severity.
 	Problems []store.Problem
+	// Orders are the certificates that listeners want from CertificateIssuers.
+	// They come back as Secrets in a later Input.
+	Orders []issuance.Order
 
 	state *state
 }
@@ -59,6 +63,7 @@ func Compile(in Input, prev *Output) *Output {
 	c := newCompiler(in, prev)
 	c.compileClasses()
 	c.indexPolicies()
+	c.compileIssuers()
 	c.compileGateways()
 	routes, clusters, ok := c.patchRoutes()
 	if !ok {
@@ -70,9 +75,10 @@ func Compile(in Input, prev *Output) *Output {
 	c.finishGateways()
 	c.finishPolicies()
 	c.finishBackends()
+	orders := c.finishIssuers()
 
 	c.finishStatuses()
-	return &Output{Config: c.revise(listeners, routes, clusters), Problems: sortProblems(c.problems), state: c.next}
+	return &Output{Config: c.revise(listeners, routes, clusters), Problems: sortProblems(c.problems), Orders: orders, state: c.next}
 }
 
 // Statuses returns the status of every object, ordered by key. It gathers them

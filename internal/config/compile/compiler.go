@@ -35,6 +35,7 @@ type compiler struct {
 	gateways []*gateway
 	byKey    map[store.Key]*gateway
 	sets     map[store.Key]*listenerSet
+	issuers  map[store.Key]*issuer
 	sections []*section
 	sockets  map[string]*socket
 
@@ -57,6 +58,7 @@ func newCompiler(in Input, prev *Output) *compiler {
 		set:      in.Set,
 		byKey:    map[store.Key]*gateway{},
 		sets:     map[store.Key]*listenerSet{},
+		issuers:  map[store.Key]*issuer{},
 		backends: map[backendKey]*backend{},
 		statuses: map[string][]status.Object{},
 		seen:     map[string]bool{}, relations: map[relationKey][]status.Relation{},

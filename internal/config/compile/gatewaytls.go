@@ -7,6 +7,7 @@ import (
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
@@ -22,6 +23,16 @@ func (c *compiler) compileTLS(gw *gateway) {
 		}
 		s.tls = &ir.ServerTLS{}
 		for i, r := range s.spec.TLS.CertificateRefs {
+			key := resolveKey(s.owner, r.Group, "", r.Kind, "Secret", r.Namespace, r.Name)
+			if key.Group == ownGroup && key.Kind == v1alpha1.KindCertificateIssuer {
+				cert, secret := c.issuedCertificate(s, fmt.Sprintf(".tls.certificateRefs[%d]", i), key)
+				if cert != nil {
+					s.tls.Certificates = append(s.tls.Certificates, cert.ir)
+				} else if secret != (store.Key{}) {
+					s.tls.Awaited = append(s.tls.Awaited, secret.String())
+				}
+				continue
+			}
 			if cert := c.listenerCertificate(s, i, r); cert != nil {
 				s.tls.Certificates = append(s.tls.Certificates, cert.ir)
 			}
@@ -31,7 +42,7 @@ func (c *compiler) compileTLS(gw *gateway) {
 				fmt.Sprintf("TLS option %q is not known and has no effect", name),
 				"set TLS versions and cipher suites by a TrafficPolicy on the Gateway (client.tls)"))
 		}
-		if len(s.tls.Certificates) == 0 {
+		if len(s.tls.Certificates)+len(s.tls.Awaited) == 0 {
 			s.refused = true
 		}
 		c.compileClientAuth(gw, s)
@@ -70,7 +81,7 @@ func (c *compiler) secretRef(owner *store.Object, r gwv1.SecretObjectReference) 
 	switch {
 	case key.Group != "" || key.Kind != "Secret":
 		return nil, invalid, fmt.Sprintf("certificates cannot come from kind %s of group %q", key.Kind, key.Group),
-			"name a Secret of type kubernetes.io/tls"
+			"name a Secret of type kubernetes.io/tls, or a CertificateIssuer of group gridway.dev"
 	case !c.grants.permits(owner.Key, key):
 		return nil, string(gwv1.ListenerReasonRefNotPermitted), key.String() + " is in another namespace, and no ReferenceGrant allows it",
 			grantRemedy(owner.Key, key)

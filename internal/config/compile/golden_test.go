@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridway/gridway/internal/config/compile"
+	"github.com/gridway/gridway/internal/config/issuance"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
@@ -89,6 +90,9 @@ func render(t *testing.T, out *compile.Output, everything bool) []byte {
 	doc := map[string]any{
 		"config": plain(t, out.Config), "problems": problems, "statuses": renderStatuses(out.Statuses()),
 	}
+	if len(out.Orders) > 0 {
+		doc["orders"] = renderOrders(out.Orders)
+	}
 	if !everything {
 		withoutDefaults(t, doc["config"].(map[string]any))
 	}
@@ -97,6 +101,25 @@ func render(t *testing.T, out *compile.Output, everything bool) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func renderOrders(list []issuance.Order) map[string]any {
+	out := map[string]any{}
+	for _, o := range list {
+		entry := map[string]any{
+			"names": o.Names, "directory": o.Directory, "challenges": o.Challenges, "keyType": o.KeyType, "issuer": o.Issuer.String(),
+		}
+		for name, v := range map[string]string{"hold": o.Hold, "profile": o.Profile, "contact": strings.Join(o.Contact, " "), "ca": string(o.CA)} {
+			if v != "" {
+				entry[name] = v
+			}
+		}
+		if o.EAB != nil {
+			entry["eab"] = fmt.Sprintf("%s, %d bytes", o.EAB.KeyID, len(o.EAB.Key))
+		}
+		out[o.Secret.String()] = entry
+	}
+	return out
 }
 
 func plain(t *testing.T, v any) any {

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/compile"
 	"github.com/gridway/gridway/internal/config/store"
 )
 
@@ -46,6 +47,8 @@ func newValue(kind string) runtime.Object {
 		return &gwv1.BackendTLSPolicy{}
 	case "Backend":
 		return &v1alpha1.Backend{}
+	case "CertificateIssuer":
+		return &v1alpha1.CertificateIssuer{}
 	case "TrafficPolicy":
 		return &v1alpha1.TrafficPolicy{}
 	case "Service":
@@ -103,9 +106,13 @@ func parse(file string, text []byte) ([]*store.Object, error) {
 		}
 		h := fnv.New64a()
 		h.Write([]byte(doc))
+		source := "file"
+		if strings.Contains(m.GetName(), ":") { // no file can have such a name
+			source = compile.SourceACME
+		}
 		out = append(out, &store.Object{
 			Key:     store.Key{Group: group, Kind: head.Kind, Namespace: m.GetNamespace(), Name: m.GetName()},
-			Version: version, Value: v, Source: "file", Hash: h.Sum64(),
+			Version: version, Value: v, Source: source, Hash: h.Sum64(),
 			Locator: line{File: file, Line: first, Column: 1},
 		})
 	}

@@ -3,6 +3,7 @@ package compile
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -165,8 +166,12 @@ func (s *section) conditions() []status.Condition {
 		Type: string(gwv1.ListenerConditionProgrammed), Status: status.Unknown,
 		Reason: string(gwv1.ListenerReasonPending), Generation: s.accepted.Generation,
 	}
+	if s.tls != nil && len(s.tls.Certificates) == 0 && len(s.tls.Awaited) > 0 {
+		programmed.Status = status.False
+		programmed.Message = "the port is open, but its handshakes are refused until the first certificate has been issued: " + strings.Join(s.tls.Awaited, ", ")
+	}
 	if s.refused {
-		programmed.Status, programmed.Reason = status.False, string(gwv1.ListenerReasonInvalid)
+		programmed.Status, programmed.Reason, programmed.Message = status.False, string(gwv1.ListenerReasonInvalid), ""
 		if s.conflicted.Status == status.True {
 			programmed.Reason = s.conflicted.Reason
 		}

@@ -61,6 +61,8 @@ func goType(group, kind string) func() runtime.Object {
 		return func() runtime.Object { return &v1alpha1.Backend{} }
 	case "gridway.dev/TrafficPolicy":
 		return func() runtime.Object { return &v1alpha1.TrafficPolicy{} }
+	case "gridway.dev/CertificateIssuer":
+		return func() runtime.Object { return &v1alpha1.CertificateIssuer{} }
 	case "/Service":
 		return func() runtime.Object { return &corev1.Service{} }
 	case "/Secret":
