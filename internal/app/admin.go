@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
@@ -87,7 +88,10 @@ func (r *runtime) Status() adminapi.Status {
 		}
 		out.Listeners = append(out.Listeners, ls)
 	}
-	for _, o := range status.Program(s.statuses(), s.progress) {
+	states := g.acme.States()
+	now := time.Now()
+	out.Certificates = certificates(states, now)
+	for _, o := range issuers(status.Program(s.statuses(), s.progress), states, now) {
 		out.Statuses = append(out.Statuses, objectStatus(o))
 	}
 	return out

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/config/compile"
+	"github.com/gridway/gridway/internal/config/source/acme"
 	"github.com/gridway/gridway/internal/config/source/dns"
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/config/store"
@@ -50,6 +51,10 @@ type Options struct {
 	// one, with which sessions end with the process.
 	SessionKey []byte
 	Build      metric.Build
+	// StateDir is the folder of what must outlive the process: certificates that
+	// were issued, and the accounts with their authorities. It is made when it is
+	// needed. Empty means the working directory.
+	StateDir string
 }
 
 // Source is where objects come from. Load is called once, before Run.
@@ -70,10 +75,14 @@ type Gateway struct {
 	access  *accessLog
 	admin   *adminapi.Server
 	dns     *dns.Source
+	acme    *acme.Source
+	storage *acme.Files // of acme
+	issued  chan struct{}
 	started time.Time
 
 	applying sync.Mutex      // held while a configuration is put in service
 	out      *compile.Output // guarded by applying
+	base     file.Snapshot   // guarded by applying; of the source, without issued certificates
 	// failing is told that a listener could not be opened.
 	failing chan struct{}
 
@@ -100,7 +109,7 @@ var ErrNoListener = errors.New("the configuration opens no listener")
 // is fatal here, and only a warning once the gateway runs.
 func Start(ctx context.Context, o Options) (*Gateway, error) {
 	o = o.withDefaults()
-	g := &Gateway{opt: o, log: o.Log, started: time.Now(), failing: make(chan struct{}, 1)}
+	g := &Gateway{opt: o, log: o.Log, started: time.Now(), failing: make(chan struct{}, 1), issued: make(chan struct{}, 1)}
 	g.state.phase = adminapi.Starting
 	snap, err := o.Source.Load()
 	if err != nil {
@@ -123,8 +132,13 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 		return err
 	}
 	g.metrics = proxy.NewMetrics(o.Build)
+	g.openIssuing()
+	if err := g.startIssuing(ctx, snap); err != nil {
+		return err
+	}
 	g.plane = proxy.New(proxy.Options{
 		Log: o.Log, Metrics: g.metrics, AccessLog: g.access.logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
+		Challenges: g.acme.Responder(),
 	})
 	g.observe()
 	g.dns = dns.New(dns.Options{Log: o.Log, Update: func(u ir.EndpointUpdate) { g.plane.Update(u) }})
@@ -202,6 +216,8 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 		defer close(sourceEnded)
 		return g.opt.Source.Run(sourceCtx, func(s file.Snapshot) { _ = g.apply(sourceCtx, s, false) }) // it reports what fails
 	})
+	part("issued certificates", func(context.Context) error { g.applyIssued(sourceCtx); return nil })
+	part("certificates", func(ctx context.Context) error { g.acme.Run(ctx); return nil })
 	part("listeners", func(context.Context) error { g.reopen(sourceCtx); return nil })
 	part("memory", func(context.Context) error { trimMemory(); return nil })
 	part("discovery", func(ctx context.Context) error { g.dns.Run(ctx); return nil })

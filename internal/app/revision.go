@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gridway/gridway/internal/config/compile"
 	"github.com/gridway/gridway/internal/config/lint"
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/config/status"
@@ -56,8 +55,11 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 	defer g.applying.Unlock()
 	began := time.Now()
 	before := g.out
-	if !first {
-		g.out = compile.Compile(g.input(snap), g.out)
+	g.base = snap
+	if first {
+		snap.Set = g.withIssued(snap.Set)
+	} else {
+		snap = g.compile(ctx, snap)
 	}
 	cfg := g.out.Config
 	var err error

@@ -23,10 +23,11 @@ func newGet(t *term.Terminal) *cobra.Command {
 -o json. Values of Secrets, and of headers that carry credentials, are hidden.
 KIND is not case-sensitive and may be plural ("httproutes"). NAME may be
 NAMESPACE/NAME. "get clusters" shows the endpoints behind backends with their
-present state.
+present state, "get certificates" those that issuers have given, with their next
+renewals.
 
 ` + adminHelp,
-		Example: lines("gridway get", "gridway get httproutes", "gridway get httproute catalog -o yaml", "gridway get httproute/shop/catalog", "gridway get clusters"),
+		Example: lines("gridway get", "gridway get httproutes", "gridway get httproute catalog -o yaml", "gridway get httproute/shop/catalog", "gridway get clusters", "gridway get certificates"),
 		Args:    getArgs,
 	}
 	out := outputFlag(cmd)
@@ -37,6 +38,9 @@ present state.
 		kind, name := whichObject(args)
 		if kind == "cluster" || kind == "clusters" {
 			return getClusters(cmd.Context(), t, a, out, name)
+		}
+		if kind == "certificate" || kind == "certificates" {
+			return getCertificates(cmd.Context(), t, a, out, name)
 		}
 		if ns, bare, ok := strings.Cut(name, "/"); ok {
 			*namespace, name = ns, bare
@@ -88,7 +92,7 @@ func whichObject(args []string) (kind, name string) {
 
 // kindsOffered complete the first argument.
 var kindsOffered = []string{
-	"backend", "backendtlspolicy", "clusters", "configmap", "endpointslice", "gateway", "gatewayclass",
+	"backend", "backendtlspolicy", "certificateissuer", "certificates", "clusters", "configmap", "endpointslice", "gateway", "gatewayclass",
 	"httproute", "listenerset", "namespace", "referencegrant", "secret", "service", "trafficpolicy",
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,6 +33,7 @@ type serving struct {
 	drain                 time.Duration
 	zone                  string
 	sessionKeyFile        string
+	stateDir              string
 
 	log *logqueue.Queue // set by options, closed by serve
 }
@@ -46,6 +48,7 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.DurationVar(&s.drain, "drain-timeout", 30*time.Second, "how long requests may go on after SIGTERM or SIGINT; a second signal ends them at once")
 	f.StringVar(&s.zone, "zone", t.Getenv("GRIDWAY_ZONE"), "zone of this proxy, for zone-aware load balancing (default $GRIDWAY_ZONE)")
 	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
+	f.StringVar(&s.stateDir, "state-dir", "", "folder of what outlives the process, such as certificates that were issued; several gateways may share it (default $STATE_DIRECTORY, $XDG_STATE_HOME/gridway or ~/.local/state/gridway)")
 	complete(cmd, "log-level", "debug", "info", "warn", "error")
 	complete(cmd, "log-format", "text", "json")
 }
@@ -53,7 +56,7 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 // options checks the flags.
 func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	o := app.Options{
-		Admin: s.admin, AccessLog: s.accessLog, Stdout: t.RawOut, Stderr: t.RawErr, DrainTimeout: s.drain, Zone: s.zone, Level: &slog.LevelVar{},
+		Admin: s.admin, AccessLog: s.accessLog, Stdout: t.RawOut, Stderr: t.RawErr, DrainTimeout: s.drain, Zone: s.zone, StateDir: s.stateFolder(t), Level: &slog.LevelVar{},
 	}
 	if err := o.Level.UnmarshalText([]byte(s.logLevel)); err != nil {
 		return o, usagef("", "--log-level must be debug, info, warn or error, not %q", s.logLevel)
@@ -83,6 +86,25 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	log, err := s.openLog(t.RawErr, &slog.HandlerOptions{Level: o.Level})
 	o.Log, o.LogStats = log, s.logStats
 	return o, err
+}
+
+// stateFolder is where state is kept: systemd's StateDirectory=, or the user's
+// folder of the XDG specification.
+func (s *serving) stateFolder(t *term.Terminal) string {
+	if s.stateDir != "" {
+		return s.stateDir
+	}
+	if list := t.Getenv("STATE_DIRECTORY"); list != "" {
+		first, _, _ := strings.Cut(list, ":")
+		return first
+	}
+	if base := t.Getenv("XDG_STATE_HOME"); filepath.IsAbs(base) {
+		return filepath.Join(base, "gridway")
+	}
+	if home := t.Getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state", "gridway")
+	}
+	return "/var/lib/gridway"
 }
 
 // hooks are called around the life of a gateway; each may be nil.

@@ -22,7 +22,7 @@ func newStatus(t *term.Terminal) *cobra.Command {
 		GroupID: groupLive,
 		Short:   "Tell which revision serves, and what was refused",
 		Long: `Tells which revision of the configuration a running gateway serves, which sockets
-are open, which objects were refused and whether their last good version goes on
+are open, which certificates issuers have given and when they are asked next, which objects were refused and whether their last good version goes on
 serving, and every problem with its place. --conditions adds the Gateway API
 conditions of each object.
 
@@ -92,6 +92,9 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions bool, now time
 	}
 	if listeners.Len() > 0 {
 		t.Printf("\n%s", listeners)
+	}
+	if len(s.Certificates) > 0 {
+		t.Printf("\n%s", certificateTable(s.Certificates, now))
 	}
 	printRefused(t, s.Refused, now)
 	if len(s.Problems) > 0 {

@@ -47,6 +47,14 @@ type Options struct {
 	// SharePorts lets other processes of the same user have the same ports, if
 	// they want it too. Without it a port that somebody has is an error.
 	SharePorts bool
+	// Challenges may be nil: no certificate authority is answered.
+	Challenges Challenges
+}
+
+// Challenges knows what certificate authorities look for before they issue.
+type Challenges interface {
+	pipeline.Challenges
+	tlsx.Challenges
 }
 
 // Proxy is a running data plane.
@@ -94,6 +102,9 @@ func New(o Options) *Proxy {
 		},
 		listeners: map[string]*listen.Listener{},
 		sockets:   &listen.Sockets{Shared: o.SharePorts},
+	}
+	if o.Challenges != nil {
+		p.pipeline.Challenges = o.Challenges
 	}
 	p.drainCtx, p.drainStop = context.WithCancel(context.Background())
 	return p
@@ -174,7 +185,7 @@ func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapsh
 		return open.Set(built)
 	}
 	open, err := listen.Open(ctx, l, listen.Options{
-		Loops: p.loops, Pipeline: p.pipeline, Log: p.opts.Log, Stapler: p.stapler, Sockets: p.sockets, IdleGrace: p.opts.IdleGrace,
+		Loops: p.loops, Pipeline: p.pipeline, Log: p.opts.Log, TLS: p.tlsOptions(), Sockets: p.sockets, IdleGrace: p.opts.IdleGrace,
 	})
 	if err != nil {
 		return &ListenError{Listener: l.Name, Err: err}
@@ -187,6 +198,14 @@ func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapsh
 	p.listeners[l.Name] = open
 	p.opts.Log.Info("listening", "listener", l.Name, "protocol", l.Protocol)
 	return err
+}
+
+func (p *Proxy) tlsOptions() tlsx.Options {
+	o := tlsx.Options{Stapler: p.stapler}
+	if p.opts.Challenges != nil {
+		o.Challenges = p.opts.Challenges
+	}
+	return o
 }
 
 // mirrorGrace is how long copies of requests may take to end after the last

@@ -77,7 +77,8 @@ func ParseKey(text []byte) ([]byte, error) {
 // certificate, whoever places them.
 func (o *Order) ID() string {
 	parts := append([]string{o.Directory, o.KeyType, o.Profile}, o.Names...)
-	return o.Names[0] + "-" + hex.EncodeToString(digest(parts)[:8])
+	first := o.Names[0]
+	return first[:min(len(first), 100)] + "-" + hex.EncodeToString(digest(parts)[:8]) // it becomes the name of a file
 }
 
 // Account names the account that the order is placed by.

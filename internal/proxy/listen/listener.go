@@ -26,13 +26,13 @@ import (
 
 // Listener is one open socket with the connections that came from it.
 type Listener struct {
-	name      string
-	socket    *loop.Listener
-	sockets   *Sockets
-	pipeline  *pipeline.Pipeline
-	log       *slog.Logger
-	stapler   tlsx.Stapler
-	idleGrace time.Duration
+	name       string
+	socket     *loop.Listener
+	sockets    *Sockets
+	pipeline   *pipeline.Pipeline
+	log        *slog.Logger
+	tlsOptions tlsx.Options // without what the configuration says
+	idleGrace  time.Duration
 
 	current  atomic.Pointer[snapshot.Listener]
 	tls      atomic.Pointer[tls.Config]
@@ -57,7 +57,7 @@ type Options struct {
 	Loops    *loop.Group
 	Pipeline *pipeline.Pipeline
 	Log      *slog.Logger
-	Stapler  tlsx.Stapler
+	TLS      tlsx.Options
 	Sockets  *Sockets
 	// IdleGrace is how long an idle connection may still bring a request after
 	// a drain has begun; its answer then says that the connection will close.
@@ -71,7 +71,7 @@ func Open(ctx context.Context, l *ir.Listener, o Options) (*Listener, error) {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
 	opened := &Listener{
-		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, log: o.Log, stapler: o.Stapler, idleGrace: o.IdleGrace,
+		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, log: o.Log, tlsOptions: o.TLS, idleGrace: o.IdleGrace,
 		sessions: map[*session]struct{}{}, refusing: make(chan struct{}, maxRefusing),
 	}
 	opened.socket, err = o.Loops.Listen(socket.(*net.TCPListener), opened.admit, opened.acceptFailed)
@@ -107,7 +107,9 @@ func (l *Listener) Set(s *snapshot.Listener) error {
 func (l *Listener) setTLS(s *snapshot.Listener) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	server, err := tlsx.NewServerWith(tlsx.Options{Stapler: l.stapler, HTTP2: !s.IR.Client.NoHTTP2}, s.IR.Sections, l.server)
+	opts := l.tlsOptions
+	opts.HTTP2 = !s.IR.Client.NoHTTP2
+	server, err := tlsx.NewServerWith(opts, s.IR.Sections, l.server)
 	l.server = server
 	l.tls.Store(server.Config())
 	return err

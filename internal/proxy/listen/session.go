@@ -16,6 +16,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
+	"github.com/gridway/gridway/internal/wire/tlsx"
 )
 
 // session is one connection, from its first byte to its end.
@@ -98,6 +99,11 @@ func (ss *session) begin(t *loop.Task) bool {
 		}
 		state := nc.TLSState()
 		ss.s.Metrics.Handshake(state.Version, state.DidResume, time.Since(begun))
+		if state.NegotiatedProtocol == tlsx.ChallengeProtocol {
+			nc.SetDeadline(time.Now().Add(refusalTime))
+			awaitEnd(nc) // a certificate authority has seen what it wanted
+			return false
+		}
 	}
 	nc.SetWriteBy(0)
 	if state := nc.TLSState(); state != nil && state.NegotiatedProtocol == "h2" {

@@ -27,6 +27,8 @@ type Pipeline struct {
 	// of hedged exchanges. Whoever stops the proxy waits for both.
 	Mirrors    Mirroring
 	Background sync.WaitGroup
+	// Challenges may be nil: no certificate is asked for.
+	Challenges Challenges
 }
 
 // Serve carries the exchange from its parsed head to the end of its response.
@@ -41,7 +43,7 @@ func (p *Pipeline) Serve(x *Exchange) {
 
 func (x *Exchange) serve() {
 	defer x.contain()
-	if x.identify() && x.match() && x.limitBody() && x.admit() && x.filterRequest() && x.choose() {
+	if x.identify() && x.challenge() && x.match() && x.limitBody() && x.admit() && x.filterRequest() && x.choose() {
 		x.forward()
 	}
 	if x.Local.Status != 0 && !x.headSent {

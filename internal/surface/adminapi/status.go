@@ -30,7 +30,9 @@ type Status struct {
 	Problems  []Problem        `json:"problems"`
 	Refused   []Refused        `json:"refused"`
 	Listeners []ListenerStatus `json:"listeners"`
-	Statuses  []ObjectStatus   `json:"statuses"`
+	// Certificates are those that listeners want from CertificateIssuers.
+	Certificates []Certificate  `json:"certificates"`
+	Statuses     []ObjectStatus `json:"statuses"`
 }
 
 // Revision is the configuration in service.
@@ -94,6 +96,30 @@ type ListenerStatus struct {
 	Sections []string  `json:"sections"`
 	// Connections open now.
 	Connections int `json:"connections"`
+}
+
+// Certificate is one that listeners want from a CertificateIssuer.
+type Certificate struct {
+	// Secret is the object that it comes as: "Secret/namespace/issuer:name".
+	Secret    string   `json:"secret"`
+	Issuer    string   `json:"issuer"` // "CertificateIssuer/namespace/name"
+	Names     []string `json:"names"`
+	Directory string   `json:"directory"`
+	// Phase is Pending, Issued, Renewing, Failing (the last try failed; there may
+	// be a certificate all the same) or Held (it cannot be asked for; Error says
+	// why).
+	Phase string `json:"phase"`
+	// Valid: there is one, and it has not expired.
+	Valid     bool      `json:"valid"`
+	Serial    string    `json:"serial,omitempty"`
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	NotAfter  time.Time `json:"notAfter,omitzero"`
+	// NextTry is when the authority is asked next, for a renewal or once more.
+	NextTry time.Time `json:"nextTry,omitzero"`
+	// Failures in a row, the last of them at FailedAt.
+	Failures int       `json:"failures,omitempty"`
+	FailedAt time.Time `json:"failedAt,omitzero"`
+	Error    string    `json:"error,omitempty"`
 }
 
 // ObjectStatus is what became of one object.

@@ -44,10 +44,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		e.listener(h)
 	}
 	c.r.mu.RLock()
-	gauges, admission, accessLog, log := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log
+	gauges, admission, accessLog, log, certs := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs
 	c.r.mu.RUnlock()
 	if gauges != nil {
 		gauges(e.gauges)
+	}
+	if certs != nil {
+		certs(e.certificate)
 	}
 	if admission != nil {
 		admission(e.admission)

@@ -103,6 +103,11 @@ var (
 	objectsFamily    = define("gridway_config_objects", gauge, "Objects of the configuration by kind.", "kind")
 	accessLogFamily  = define("gridway_access_log_entries_total", counter, "Access log entries: written, dropped for want of room, or lost in a failed write.", "result")
 	logFamily        = define("gridway_log_lines_total", counter, "Lines of the process's own log: written, dropped because its output took none, or lost in a failed write.", "result")
+	notBeforeFamily  = define("gridway_certificate_not_before_timestamp_seconds", gauge, "Unix time from which a certificate that was issued automatically is valid.", "certificate", "issuer")
+	notAfterFamily   = define("gridway_certificate_not_after_timestamp_seconds", gauge, "Unix time at which it expires.", "certificate", "issuer")
+	nextTryFamily    = define("gridway_certificate_next_try_timestamp_seconds", gauge, "Unix time at which the authority is asked next: for a renewal, or once more.", "certificate", "issuer")
+	inARowFamily     = define("gridway_certificate_failures", gauge, "Tries to have it issued that failed, since the last that succeeded.", "certificate", "issuer")
+	issuanceFamily   = define("gridway_certificate_tries_total", counter, "Tries of this process to have it issued: issued or failed.", "certificate", "issuer", "result")
 	readyFamily      = define("gridway_ready", gauge, "1 while the process is ready for traffic.")
 	buildInfoFamily  = define("gridway_build_info", gauge, "Always 1; the labels say what is running.", "version", "commit", "go_version")
 	allOtherFamilies = []family{
@@ -113,7 +118,7 @@ var (
 		handshakeFailedFamily, protocolFamily, http2AcceptedFamily, http2Family, streamsFamily, resetFamily, goAwayFamily,
 		admissionLimitFamily, admissionActiveFamily, admissionQueuedFamily, admissionBaselineFamily, admissionLatencyFamily, admissionFamily,
 		revisionFamily, reloadsFamily, reloadTimeFamily, reloadTookFamily, reloadOKFamily, problemsFamily, objectsFamily,
-		accessLogFamily, logFamily, readyFamily, buildInfoFamily,
+		accessLogFamily, logFamily, notBeforeFamily, notAfterFamily, nextTryFamily, inARowFamily, issuanceFamily, readyFamily, buildInfoFamily,
 	}
 )
 

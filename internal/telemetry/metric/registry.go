@@ -54,6 +54,7 @@ type Registry struct {
 	accessLog func() LogStats
 	log       func() LogStats
 	admission func(yield func(scope string, a Admission))
+	certs     func(yield func(Certificate))
 	kept      *ir.Config // by the last Keep
 }
 

@@ -107,6 +107,9 @@ func (s *Sock) Bind(t *Task) {
 	}
 }
 
+// Detach detaches the task that reads the socket, which calls it.
+func (s *Sock) Detach() { s.rd.task.Detach() }
+
 // BindRead is Bind for the reading side.
 func (s *Sock) BindRead(t *Task) { s.rd.task = t }
 

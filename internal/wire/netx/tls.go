@@ -21,6 +21,13 @@ func (p *plain) SetDeadline(t time.Time) error      { return (*Conn)(p).SetDeadl
 func (p *plain) SetReadDeadline(t time.Time) error  { return (*Conn)(p).SetReadDeadline(t) }
 func (p *plain) SetWriteDeadline(t time.Time) error { return (*Conn)(p).SetWriteDeadline(t) }
 
+// Detach says that a callback of the handshake will block; see loop.Task.
+func (p *plain) Detach() {
+	if p.sock != nil {
+		p.sock.Detach()
+	}
+}
+
 // HandshakeServer does the server's side of a TLS handshake, until the
 // monotonic time by (0 = no bound), after which the Conn is encrypted. The
 // deadlines that were set before are replaced by none. After an error the

@@ -130,12 +130,34 @@ func (s *Server) sectionFor(name string) *section {
 }
 
 func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == ChallengeProtocol {
+		return s.challenge(hello), nil
+	}
 	sec := s.sectionFor(hello.ServerName)
 	if sec == nil || sec.config == nil {
 		return s.refuse, nil
 	}
 	s.tickets.seal(sec)
 	return sec.config, nil
+}
+
+// challenge answers a certificate authority, whatever certificates and clients
+// the section of that name would ask for.
+func (s *Server) challenge(hello *tls.ClientHelloInfo) *tls.Config {
+	if s.opts.Challenges == nil {
+		return s.refuse
+	}
+	if d, ok := hello.Conn.(interface{ Detach() }); ok {
+		d.Detach()
+	}
+	cert, ok := s.opts.Challenges.Certificate(hello.ServerName)
+	if !ok {
+		return s.refuse
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{ChallengeProtocol}, Certificates: []tls.Certificate{*cert},
+		Time: s.opts.Now, SessionTicketsDisabled: true,
+	}
 }
 
 // build makes what serves one section.
@@ -155,7 +177,7 @@ func (s *Server) build(in *ir.Section, prev *Server) (*section, []error) {
 		}
 		sec.certs = append(sec.certs, cert)
 	}
-	if len(in.TLS.Certificates) == 0 {
+	if len(in.TLS.Certificates)+len(in.TLS.Awaited) == 0 {
 		report("", errors.New("no certificate"))
 	}
 	config := &tls.Config{

@@ -32,9 +32,22 @@ type Stapler interface {
 	Staple(leaf, issuer *x509.Certificate) []byte
 }
 
-// Options of a Server. The zero value has no Stapler and the system's clock.
+// Challenges knows the certificates that certificate authorities look for.
+type Challenges interface {
+	// Certificate returns the one that proves to an authority that a name leads
+	// here (TLS-ALPN-01, RFC 8737). It may block.
+	Certificate(name string) (*tls.Certificate, bool)
+}
+
+// ChallengeProtocol is what an authority negotiates in such a handshake. Such a
+// connection is good for nothing else, and must be closed.
+const ChallengeProtocol = "acme-tls/1"
+
+// Options of a Server. The zero value has no Stapler, answers no challenges,
+// and has the system's clock.
 type Options struct {
-	Stapler Stapler
+	Stapler    Stapler
+	Challenges Challenges
 	// HTTP2 is offered to clients.
 	HTTP2 bool
 	Now   func() time.Time
