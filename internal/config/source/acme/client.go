@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -119,9 +120,33 @@ type recorder struct {
 
 	mu   sync.Mutex
 	wait time.Duration // guarded by mu; of the last reply that was an error
+	// refuse is the URL of renewal information while that is not wanted, which
+	// ends the conversation.
+	refuse string // guarded by mu
+	end    func() // guarded by mu
+	// once: a reply that is an error ends the conversation.
+	once bool
+}
+
+var errNotNow = errors.New("renewal information is asked for later")
+
+// unwanted ends the conversation that asks for what it was told not to. The
+// library asks for renewal information with each download, and again and again
+// where there is none, while a good certificate waits.
+func (r *recorder) unwanted(req *http.Request) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refuse == "" || !strings.HasPrefix(req.URL.String(), r.refuse) {
+		return false
+	}
+	r.end()
+	return true
 }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	if r.unwanted(req) {
+		return nil, errNotNow
+	}
 	resp, err := r.base.RoundTrip(req)
 	if err != nil {
 		return nil, err
@@ -130,6 +155,9 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp.StatusCode >= 400 {
 		r.mu.Lock()
 		r.wait = retryAfter(resp.Header.Get("Retry-After"), r.now())
+		if r.once {
+			r.end()
+		}
 		r.mu.Unlock()
 	}
 	return resp, nil
@@ -254,6 +282,15 @@ func (t *conversation) finalize(ctx context.Context, account acme.Account, order
 	if err != nil {
 		return nil, fmt.Errorf("finalize: %w", err)
 	}
+	dir, err := t.acme.GetDirectory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t.recorder.mu.Lock()
+	t.recorder.refuse, t.recorder.end = dir.RenewalInfo, cancel
+	t.recorder.mu.Unlock()
 	// The first chain is the authority's own choice; that another one could not
 	// be had does not matter.
 	chains, err := t.acme.GetCertificateChain(ctx, account, order.Certificate)
@@ -295,6 +332,9 @@ func (c *client) advise(ctx context.Context, o *issuance.Order, leaf *x509.Certi
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t.recorder.once, t.recorder.end = true, cancel
 	info, err := t.acme.GetRenewalInfo(ctx, leaf)
 	if err != nil {
 		return nil, err

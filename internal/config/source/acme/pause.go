@@ -38,13 +38,15 @@ func (p *pauses) after(err error, failed time.Time, before *setback) *setback {
 	out := &setback{Tries: 1, Failed: failed.UTC(), Error: err.Error()}
 	if before != nil {
 		out.Tries += before.Tries
+		out.Refused = before.Refused
 	}
 	var e *setbackError
-	first, most := p.unreached, p.unreachedMax
+	first, most, times := p.unreached, p.unreachedMax, out.Tries-out.Refused
 	if errors.As(err, &e) && e.refused {
-		first, most = p.refused, p.refusedMax
+		out.Refused++
+		first, most, times = p.refused, p.refusedMax, out.Refused
 	}
-	pause := min(first<<min(out.Tries-1, 20), most)
+	pause := min(first<<min(times-1, 20), most)
 	pause += time.Duration((rand.Float64() - 0.5) / 5 * float64(pause))
 	if e != nil && e.wait > pause {
 		// Everybody was told the same: come a little later than that.

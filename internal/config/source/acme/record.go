@@ -99,9 +99,11 @@ func loadBundle(ctx context.Context, s Storage, o *issuance.Order) (*bundle, err
 // setback remembers that the last try failed, so that neither a restart nor
 // another edge asks again at once.
 type setback struct {
-	Tries  int       `json:"tries"`
-	Failed time.Time `json:"failed"`
-	Error  string    `json:"error"`
+	// Tries failed in a row, of which the authority refused some.
+	Tries   int       `json:"tries"`
+	Refused int       `json:"refused,omitempty"`
+	Failed  time.Time `json:"failed"`
+	Error   string    `json:"error"`
 	// Next is when to try again. Binding says that the authority has asked for
 	// the wait.
 	Next    time.Time `json:"next"`

@@ -113,6 +113,9 @@ func (w *worker) inherit(old *worker) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
 	w.counts = old.counts
+	if s := old.setback; s != nil && !s.Binding {
+		w.forgiven = s.Failed
+	}
 	if old.bundle == nil {
 		return
 	}

@@ -34,12 +34,15 @@ type worker struct {
 	bundle  *bundle    // what serves
 	object  *store.Object
 	setback *setback
-	advice  *advice
-	trying  bool
-	broken  error // of the storage
-	blocked bool  // broken in a way that a new certificate would not mend
-	next    time.Time
-	counts  Counts
+	// forgiven is when the failure happened that counts no more, because the
+	// order is another one since.
+	forgiven time.Time
+	advice   *advice
+	trying   bool
+	broken   error // of the storage
+	blocked  bool  // broken in a way that a new certificate would not mend
+	next     time.Time
+	counts   Counts
 }
 
 // read takes over what is stored, and tells whether another certificate serves
@@ -59,7 +62,9 @@ func (w *worker) read(ctx context.Context, start bool) (changed bool) {
 	w.broken = err
 	w.blocked = err != nil && !errors.Is(err, errDamaged)
 	if !w.blocked {
-		if start {
+		if failed != nil && failed.Failed.Equal(w.forgiven) {
+			failed = nil
+		} else if start {
 			failed = w.s.opt.pauses.resumed(failed)
 		} else if failed != nil && w.setback != nil && failed.Failed.Equal(w.setback.Failed) {
 			failed = w.setback // as it was resumed
@@ -94,11 +99,10 @@ func (w *worker) run(ctx context.Context) {
 		if w.read(ctx, false) {
 			w.s.changed()
 		}
-		w.consult(ctx)
-		if wait := w.until(w.s.opt.Now()); wait <= 0 {
+		if w.until(w.s.opt.Now()) <= 0 {
 			w.try(ctx)
-			w.consult(ctx)
 		}
+		w.consult(ctx)
 		wait := max(0, min(w.until(w.s.opt.Now()), w.s.opt.pauses.look))
 		timer.Reset(wait + rand.N(wait/20+1))
 	}
@@ -190,7 +194,7 @@ func (w *worker) try(ctx context.Context) {
 		old = w.bundle.leaf
 	}
 	if w.setback != nil {
-		turn = w.setback.Tries
+		turn = w.setback.Refused
 	}
 	w.mu.Unlock()
 	began := w.s.opt.Now()
