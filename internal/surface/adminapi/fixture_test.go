@@ -56,6 +56,11 @@ func (p *process) Status() adminapi.Status {
 			Severity: "error", Code: "UnknownField", Object: "HTTPRoute/default/cart", Field: "spec.rulez",
 			Place: adminapi.Place{File: "shop.yaml", Line: 12, Column: 3}, Message: "unknown field \"rulez\"", Remedy: "did you mean \"rules\"?",
 		}},
+		Certificates: []adminapi.Certificate{{
+			Secret: "Secret/default/le:shop.example", Issuer: "CertificateIssuer/default/le", Names: []string{"shop.example"},
+			Directory: "https://ca.example/directory", Phase: "Failing", Valid: true, Serial: "5f", NotBefore: at, NotAfter: at.Add(90 * 24 * time.Hour),
+			NextTry: at.Add(time.Hour), Failures: 2, FailedAt: at.Add(time.Minute), Error: "the authority could not be reached",
+		}},
 		Refused: []adminapi.Refused{{
 			Object: "HTTPRoute/default/cart", Place: adminapi.Place{File: "shop.yaml", Line: 10, Column: 1},
 			Since: at.Add(2 * time.Hour), LastGood: 6, Why: []string{"unknown field \"rulez\""},

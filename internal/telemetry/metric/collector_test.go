@@ -104,6 +104,14 @@ func populated(c *clock) *metric.Registry {
 	r.SetProblems(map[string]int{"error": 1, "warning": 2})
 	r.SetObjects(map[string]int{"HTTPRoute": 3})
 	r.SetReady(true)
+	r.SetCertificates(func(yield func(metric.Certificate)) {
+		day := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+		yield(metric.Certificate{
+			Secret: "default/le:shop.example", Issuer: "default/le", NotBefore: day, NotAfter: day.AddDate(0, 3, 0), Next: day.AddDate(0, 2, 0),
+			Failures: 1, Issued: 2, Failed: 3,
+		})
+		yield(metric.Certificate{Secret: "default/le:new.example", Issuer: "default/le"})
+	})
 	r.SetAccessLog(func() metric.LogStats { return metric.LogStats{Written: 1, Dropped: 2, Errors: 3} })
 	r.SetLog(func() metric.LogStats { return metric.LogStats{Written: 4, Dropped: 5, Errors: 6} })
 	r.SetAdmission(func(yield func(string, metric.Admission)) {
