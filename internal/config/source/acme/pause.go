@@ -26,7 +26,7 @@ type pauses struct {
 
 var usual = pauses{
 	unreached: 5 * time.Second, unreachedMax: 10 * time.Minute,
-	refused: 2 * time.Minute, refusedMax: 6 * time.Hour,
+	refused: 150 * time.Second, refusedMax: 6 * time.Hour,
 	restart: time.Minute, look: time.Minute,
 	// RFC 9773 §4.3.
 	advice: 6 * time.Hour, adviceMin: time.Minute, adviceMax: 24 * time.Hour,

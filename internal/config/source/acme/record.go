@@ -32,7 +32,8 @@ type bundle struct {
 	Chain     string    `json:"chain"`
 	Key       string    `json:"key"`
 
-	leaf *x509.Certificate
+	leaf   *x509.Certificate
+	stored [sha256.Size]byte // digest of the stored form; zero if it was not read
 }
 
 // newBundle checks that key and chain belong together and are for the order.
@@ -84,11 +85,19 @@ func (b *bundle) renewAt() time.Time {
 
 func certificateKey(o *issuance.Order) string { return "certificates/" + o.ID() + ".json" }
 
-// loadBundle returns the stored certificate for an order; nil if there is none.
-func loadBundle(ctx context.Context, s Storage, o *issuance.Order) (*bundle, error) {
-	b, err := load[bundle](ctx, s, certificateKey(o))
-	if b == nil || err != nil {
+// loadBundle returns the stored certificate for an order; nil if there is none,
+// or if it is known.
+func loadBundle(ctx context.Context, s Storage, o *issuance.Order, known *bundle) (*bundle, error) {
+	text, err := s.Load(ctx, certificateKey(o))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && known != nil && sha256.Sum256(text) == known.stored {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
+	}
+	b := &bundle{stored: sha256.Sum256(text)}
+	if json.Unmarshal(text, b) != nil { // its error may quote what is secret
+		return nil, fmt.Errorf("%s: %w", certificateKey(o), errDamaged)
 	}
 	if err := b.check(o); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", certificateKey(o), errDamaged, err)

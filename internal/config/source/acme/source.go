@@ -48,7 +48,7 @@ type Source struct {
 
 	mu      sync.Mutex
 	workers map[store.Key]*worker // guarded by mu; by Order.Secret
-	running context.Context       // guarded by mu; nil before Run, and done after it
+	running context.Context       // guarded by mu; nil before Run and after it
 	working sync.WaitGroup        // grows only while running is not done, with mu held
 }
 
@@ -150,7 +150,8 @@ func (s *Source) Run(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	<-ctx.Done()
-	s.mu.Lock() // no worker is started after this
+	s.mu.Lock()
+	s.running = nil // no worker is started after this
 	s.mu.Unlock()
 	s.working.Wait()
 	s.client.close()

@@ -50,7 +50,10 @@ type worker struct {
 func (w *worker) read(ctx context.Context, start bool) (changed bool) {
 	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
 	defer cancel()
-	b, err := loadBundle(ctx, w.s.opt.Storage, w.order)
+	w.mu.Lock()
+	known := w.bundle
+	w.mu.Unlock()
+	b, err := loadBundle(ctx, w.s.opt.Storage, w.order, known)
 	failed, err2 := load[setback](ctx, w.s.opt.Storage, setbackKey(w.order))
 	said, err3 := load[advice](ctx, w.s.opt.Storage, adviceKey(w.order))
 	err = errors.Join(err, err2, err3)
@@ -79,7 +82,11 @@ func (w *worker) read(ctx context.Context, start bool) (changed bool) {
 
 // serve makes b what is delivered, unless it is older than what there is.
 func (w *worker) serve(b *bundle) (changed bool) {
-	if b == nil || w.bundle != nil && (b.serial() == w.bundle.serial() || b.leaf.NotAfter.Before(w.bundle.leaf.NotAfter)) {
+	if b == nil || w.bundle != nil && b.leaf.NotAfter.Before(w.bundle.leaf.NotAfter) {
+		return false
+	}
+	if w.bundle != nil && w.bundle.serial() == b.serial() {
+		w.bundle = b
 		return false
 	}
 	w.bundle, w.object = b, secretObject(w.order, b)
