@@ -40,7 +40,7 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short unit integration conformance ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: setup lint generate-check fuzz-short unit integration acme conformance ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
 
 # A test that fails is run once more, and reported: tests of time on a machine
 # that is short of it must not stop a change. One that fails twice fails.
@@ -53,6 +53,12 @@ unit: ## The tests of the packages, with -race, shuffled.
 .PHONY: integration
 integration: ## End-to-end tests with real clients and servers, one package at a time, with -race.
 	$(GOTESTSUM) --packages="./test/..." -- -race -p 1 -timeout 10m
+
+# A module of its own, as pebble is not among what Gridway needs. Its tests mostly
+# wait, for each other too if they are not many at once.
+.PHONY: acme
+acme: ## Certificates from pebble, an ACME server, against the binary.
+	cd test/acme && $(GOTESTSUM) --packages=./... -- -count=1 -parallel 12 -timeout 10m
 
 # A module of its own: the suite needs Kubernetes' clients, Gridway does not.
 .PHONY: conformance

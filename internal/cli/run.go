@@ -18,7 +18,7 @@ func newRun(t *term.Terminal) *cobra.Command {
 		GroupID: groupRun,
 		Short:   "Run a gateway from configuration files",
 		Long: `Runs a gateway that is configured by Kubernetes Gateway API objects and Gridway's
-own kinds (Backend, TrafficPolicy) in YAML or JSON files; folders are read with
+own kinds (Backend, TrafficPolicy, CertificateIssuer) in YAML or JSON files; folders are read with
 everything in them, "-" is standard input.
 
 A mistake in the files stops the start, with its file and line. Once the gateway
