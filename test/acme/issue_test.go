@@ -114,14 +114,17 @@ func TestTLSALPN01(t *testing.T) {
 	g := start(t, a.issuerYAML("", "")+gatewayYAML(clients, secureListener(secure, "shop.test")), t.TempDir())
 	g.reaches("Issued")
 	var shown *x509.Certificate
-	_, err := a.handshake(secure, "shop.test", func(c *tls.Config) {
-		c.MaxVersion = tls.VersionTLS12 // the refusal comes within the handshake
-		c.VerifyConnection = func(s tls.ConnectionState) error {
-			shown = s.PeerCertificates[0]
-			return nil
-		}
-	})
-	if err == nil || shown == nil || shown.VerifyHostname("shop.test") != nil {
+	var err error
+	if !eventually(func() bool { // issued, and then put in service
+		_, err = a.handshake(secure, "shop.test", func(c *tls.Config) {
+			c.MaxVersion = tls.VersionTLS12 // the refusal comes within the handshake
+			c.VerifyConnection = func(s tls.ConnectionState) error {
+				shown = s.PeerCertificates[0]
+				return nil
+			}
+		})
+		return shown != nil
+	}) || err == nil || shown.VerifyHostname("shop.test") != nil {
 		t.Errorf("a client without a certificate: %v, shown %v", err, shown)
 	}
 	// A stranger who speaks the authority's protocol learns nothing.
