@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"slices"
 	"strconv"
 	"syscall"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/handover"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/surface/adminapi"
@@ -26,9 +29,15 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 		return nil
 	}
 	api := &runtime{g: g}
-	var err error
+	var (
+		err  error
+		open net.Listener
+	)
+	if t := g.predecessor(); t != nil {
+		open = t.Listener(handover.RoleAdmin, g.opt.Admin)
+	}
 	g.admin, err = adminapi.New(ctx, adminapi.Options{
-		Address: g.opt.Admin, Token: g.opt.AdminToken, Process: api, Configuration: api, Explainer: api,
+		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Process: api, Configuration: api, Explainer: api,
 		Sampler: g.metrics, Metrics: g.metrics.Handler(), Level: g.opt.Level, Log: g.log,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -57,10 +66,13 @@ func (r *runtime) Status() adminapi.Status {
 	s := g.state
 	g.mu.Unlock()
 	out := adminapi.Status{
-		State: s.phase, Version: g.opt.Build.Version, Started: g.started, LastFailure: s.failure,
+		State: s.phase, Version: g.opt.Build.Version, PID: os.Getpid(), Started: g.started, LastFailure: s.failure,
 		Revision: adminapi.Revision{At: s.at, Took: s.took, Sources: g.opt.Source.Names()},
 		Objects:  map[string]int{},
 	}
+	g.following.Lock()
+	out.Predecessor = g.drains
+	g.following.Unlock()
 	if s.config == nil {
 		return out
 	}

@@ -55,6 +55,8 @@ type Options struct {
 	// were issued, and the accounts with their authorities. It is made when it is
 	// needed. Empty means the working directory.
 	StateDir string
+	// Upgrade lets the process be replaced, and replace another one; nil neither.
+	Upgrade *Upgrade
 }
 
 // Source is where objects come from. Load is called once, before Run.
@@ -79,6 +81,9 @@ type Gateway struct {
 	storage *acme.Files // of acme
 	issued  chan struct{}
 	started time.Time
+	// serving is closed when connections are accepted.
+	serving chan struct{}
+	upgrades
 
 	applying sync.Mutex      // held while a configuration is put in service
 	out      *compile.Output // guarded by applying
@@ -108,22 +113,57 @@ var ErrNoListener = errors.New("the configuration opens no listener")
 // Start reads the configuration, opens every socket and serves. What is wrong
 // is fatal here, and only a warning once the gateway runs.
 func Start(ctx context.Context, o Options) (*Gateway, error) {
-	o = o.withDefaults()
-	g := &Gateway{opt: o, log: o.Log, started: time.Now(), failing: make(chan struct{}, 1), issued: make(chan struct{}, 1)}
+	g := &Gateway{
+		opt: o, log: o.Log, started: time.Now(),
+		failing: make(chan struct{}, 1), issued: make(chan struct{}, 1), serving: make(chan struct{}),
+	}
 	g.state.phase = adminapi.Starting
-	snap, err := o.Source.Load()
+	err := g.start(ctx)
 	if err != nil {
-		return nil, err
-	}
-	if err := g.judge(snap); err != nil {
-		return nil, err
-	}
-	if err := g.open(ctx, snap); err != nil {
-		g.abandon()
+		g.abandon(err)
 		return nil, err
 	}
 	return g, nil
 }
+
+func (g *Gateway) start(ctx context.Context) error {
+	if err := g.inherit(); err != nil {
+		return err
+	}
+	g.opt = g.opt.withDefaults()
+	g.log = g.opt.Log
+	snap, err := g.opt.Source.Load()
+	if err != nil {
+		return err
+	}
+	if err := g.judge(snap); err != nil {
+		return err
+	}
+	if err := g.open(ctx, snap); err != nil {
+		return err
+	}
+	if g.predecessor() != nil {
+		return nil // Run takes over
+	}
+	if err := g.plane.Begin(); err != nil {
+		return err
+	}
+	g.serves()
+	return nil
+}
+
+// serves notes that connections are accepted.
+func (g *Gateway) serves() {
+	g.mu.Lock()
+	g.state.phase = adminapi.Serving
+	g.mu.Unlock()
+	g.metrics.SetReady(true)
+	close(g.serving)
+}
+
+// Serving is closed once connections are accepted, which Run may have to do
+// first.
+func (g *Gateway) Serving() <-chan struct{} { return g.serving }
 
 // open builds the parts and puts the first configuration in service.
 func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
@@ -139,13 +179,17 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	g.plane = proxy.New(proxy.Options{
 		Log: o.Log, Metrics: g.metrics, AccessLog: g.access.logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
 		Challenges: g.acme.Responder(),
+		Inherited:  g.inheritedListeners(), Held: true,
 	})
 	g.observe()
 	g.dns = dns.New(dns.Options{Log: o.Log, Update: func(u ir.EndpointUpdate) { g.plane.Update(u) }})
 	if err := g.openAdmin(ctx); err != nil {
 		return err
 	}
-	return g.apply(ctx, snap, true)
+	if err := g.apply(ctx, snap, true); err != nil {
+		return err
+	}
+	return g.openUpgrades()
 }
 
 func (o Options) withDefaults() Options {
@@ -193,72 +237,24 @@ func (g *Gateway) input(snap file.Snapshot) compile.Input {
 	return compile.Input{Set: snap.Set, Refused: store.Refused(snap.Set, snap.Problems), Now: time.Now(), SessionKey: g.opt.SessionKey}
 }
 
-// Run serves until ctx ends, then lets work finish for DrainTimeout, or until
-// cut ends, and returns when nothing runs any more. An error means that work
-// had to be cut off, or that a part failed.
-func (g *Gateway) Run(ctx, cut context.Context) error {
-	parts, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	var wg sync.WaitGroup
-	failed := make(chan error, 4)
-	part := func(name string, run func(context.Context) error) {
-		wg.Go(func() {
-			if err := run(parts); err != nil {
-				failed <- fmt.Errorf("%s: %w", name, err)
-			}
-		})
-	}
-	// The source ends before the drain begins: what is changed then is not for us.
-	sourceCtx, stopSource := context.WithCancel(parts)
-	defer stopSource()
-	sourceEnded := make(chan struct{})
-	part("source", func(context.Context) error {
-		defer close(sourceEnded)
-		return g.opt.Source.Run(sourceCtx, func(s file.Snapshot) { _ = g.apply(sourceCtx, s, false) }) // it reports what fails
-	})
-	part("issued certificates", func(context.Context) error { g.applyIssued(sourceCtx); return nil })
-	part("certificates", func(ctx context.Context) error { g.acme.Run(ctx); return nil })
-	part("listeners", func(context.Context) error { g.reopen(sourceCtx); return nil })
-	part("memory", func(context.Context) error { trimMemory(); return nil })
-	part("discovery", func(ctx context.Context) error { g.dns.Run(ctx); return nil })
-	part("metrics", func(ctx context.Context) error { g.metrics.Run(ctx); return nil })
-	if g.admin != nil {
-		part("admin API", g.admin.Run)
-	}
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-		g.log.Error("a part of the gateway failed; shutting down", "error", err)
-	}
-	stopSource()
-	<-sourceEnded
-	g.setPhase(adminapi.Draining)
-	err = errors.Join(err, g.drain(cut))
-	stop()
-	wg.Wait()
-	return errors.Join(err, g.access.close())
-}
-
-func (g *Gateway) drain(cut context.Context) error {
-	g.log.Info("draining", "timeout", g.opt.DrainTimeout)
-	ctx, cancel := context.WithTimeout(cut, g.opt.DrainTimeout)
-	defer cancel()
-	began := time.Now()
-	err := g.plane.Shutdown(ctx)
-	g.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
-	return err
-}
-
 // abandon gives back what Start opened before it failed.
-func (g *Gateway) abandon() {
+func (g *Gateway) abandon(why error) {
 	done, cancel := context.WithCancel(context.Background())
 	cancel()
 	if g.plane != nil {
 		_ = g.plane.Shutdown(done) // the error of Start is the one to tell
 	}
+	if g.giver != nil {
+		g.giver.Release()
+	}
 	if g.admin != nil {
+		if g.predecessor() != nil {
+			g.admin.Yield() // it is the predecessor's
+		}
 		_ = g.admin.Close()
+	}
+	if t := g.predecessor(); t != nil {
+		t.Fail(why)
 	}
 	if g.access != nil {
 		_ = g.access.close()

@@ -63,6 +63,9 @@ func (g *Gateway) reopen(ctx context.Context) {
 func (g *Gateway) tryReopen(ctx context.Context) bool {
 	g.applying.Lock()
 	defer g.applying.Unlock()
+	if ctx.Err() != nil {
+		return true
+	}
 	began := time.Now()
 	g.mu.Lock()
 	missing := len(g.state.unopened)

@@ -53,6 +53,9 @@ type refusal struct {
 func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) error {
 	g.applying.Lock()
 	defer g.applying.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err // it is the successor's
+	}
 	began := time.Now()
 	before := g.out
 	g.base = snap
@@ -101,9 +104,6 @@ func (g *Gateway) record(snap file.Snapshot, problems []store.Problem, began tim
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := &g.state
-	if s.phase == adminapi.Starting {
-		s.phase = adminapi.Serving
-	}
 	s.set, s.config, s.problems = snap.Set, cfg, problems
 	if changed {
 		s.at, s.took = began.Add(took), took
@@ -210,7 +210,6 @@ func (g *Gateway) report(snap file.Snapshot, problems []store.Problem, known map
 	}
 	g.metrics.SetProblems(severities)
 	g.metrics.SetObjects(kinds)
-	g.metrics.SetReady(true)
 	cfg := g.out.Config
 	switch {
 	case err != nil:

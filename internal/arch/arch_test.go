@@ -75,6 +75,10 @@ var rules = []rule{
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "k8s.io/client-go"},
 	},
 	{
+		name: "handing over knows nothing of what is handed over", of: "internal/handover",
+		allow: []string{}, external: []string{"golang.org/x/sys"},
+	},
+	{
 		name: "telemetry does not know the control plane", of: "internal/telemetry",
 		never: []string{"internal/config", "internal/surface", "internal/cli", "internal/app", "api", "k8s.io"},
 	},

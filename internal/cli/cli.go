@@ -130,6 +130,7 @@ func refuseUnknown(root *cobra.Command) {
 func commands(t *term.Terminal) []*cobra.Command {
 	return []*cobra.Command{
 		newRun(t),
+		newUpgrade(t),
 		newProxy(t),
 		newDemo(t),
 		newCheck(t),

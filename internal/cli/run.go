@@ -6,11 +6,13 @@ import (
 	"github.com/gridway/gridway/internal/app"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/config/source/file"
+	"github.com/gridway/gridway/internal/systemd"
 )
 
 func newRun(t *term.Terminal) *cobra.Command {
 	var (
 		s     serving
+		r     replacing
 		share bool
 	)
 	cmd := &cobra.Command{
@@ -27,11 +29,13 @@ request. A mistake made then keeps the last good version of the object that it i
 in; the log and "gridway status" say so.
 
 SIGTERM and SIGINT stop accepting, let requests finish for --drain-timeout and
-end; a second one ends at once. SIGHUP opens the access log's file anew.`,
+end; a second one ends at once. SIGHUP opens the access log's file anew. SIGUSR2
+replaces the process by a new one, as "gridway upgrade" does.`,
 		Example: lines("gridway run gateway.yaml", "gridway run /etc/gridway --access-log /var/log/gridway/access.json", "gridway run config/ --admin 127.0.0.1:9902 --log-level debug"),
 		Args:    minArgs(1, "at least one file or folder"),
 	}
 	s.flags(t, cmd, "stdout", "info")
+	r.flags(cmd)
 	cmd.Flags().BoolVar(&share, "reuse-port", false, "share ports with other gateways of this user that have this flag too (SO_REUSEPORT)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o, err := s.options(t)
@@ -40,10 +44,17 @@ end; a second one ends at once. SIGHUP opens the access log's file anew.`,
 		}
 		o.SharePorts = share
 		o.Source = app.Files(args, file.Options{Stdin: t.In})
-		return s.serve(cmd.Context(), t, o, hooks{started: func(g *app.Gateway) {
+		if err := r.options(cmd.Context(), t, &o, args); err != nil {
+			return err
+		}
+		sup := &supervised{notify: systemd.New(t.Getenv("NOTIFY_SOCKET")), pidFile: r.pidFile, log: o.Log}
+		o.Upgrade.Yielded = sup.replaced
+		defer sup.ended()
+		return s.serve(cmd.Context(), t, o, hooks{stopping: sup.stopping, started: func(g *app.Gateway) {
 			if a := g.AdminAddr(); a != nil {
 				o.Log.Info("serving", "listeners", len(g.Listening()), "admin", a.String())
 			}
+			sup.serving()
 		}})
 	}
 	return cmd

@@ -110,7 +110,7 @@ func (s *serving) stateFolder(t *term.Terminal) string {
 // hooks are called around the life of a gateway; each may be nil.
 type hooks struct {
 	started func(*app.Gateway)
-	// stopping is called before the gateway drains.
+	// stopping is called before the gateway drains because it was told to.
 	stopping func()
 }
 
@@ -121,7 +121,7 @@ func (s *serving) serve(ctx context.Context, t *term.Terminal, o app.Options, h 
 
 func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 	// Whoever asks for SIGPIPE gets EPIPE from writes. Without that the end of
 	// what reads our log would be the end of the gateway.
@@ -132,18 +132,15 @@ func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
 	if err != nil {
 		return startError(t, err, o.Admin)
 	}
-	if h.started != nil {
-		h.started(g)
-	}
 	running, drain := context.WithCancel(context.WithoutCancel(ctx))
 	defer drain()
 	cut, cutNow := context.WithCancel(context.Background())
 	defer cutNow()
 	done := make(chan error, 1)
 	go func() { done <- g.Run(running, cut) }()
-	ended := ctx.Done()
-	var reopening sync.WaitGroup
-	defer reopening.Wait()
+	ended, serving := ctx.Done(), g.Serving()
+	var asides sync.WaitGroup
+	defer asides.Wait()
 	stop := func() {
 		if running.Err() != nil {
 			cutNow()
@@ -156,6 +153,11 @@ func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
 	}
 	for {
 		select {
+		case <-serving:
+			serving = nil
+			if h.started != nil {
+				h.started(g)
+			}
 		case err := <-done:
 			if cut.Err() != nil {
 				return errors.New("requests were cut off by a second signal")
@@ -165,13 +167,16 @@ func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
 			ended = nil
 			stop()
 		case s := <-signals:
-			if s != syscall.SIGHUP {
+			switch s {
+			// Beside the loop: what takes its time must not keep the next
+			// signal waiting.
+			case syscall.SIGHUP:
+				asides.Go(func() { reopen(running, g, o.Log) })
+			case syscall.SIGUSR2:
+				asides.Go(func() { _, _ = g.Upgrade(running) }) // it is logged
+			default:
 				stop()
-				continue
 			}
-			// Beside the loop: an output that takes nothing must not keep
-			// the next signal waiting.
-			reopening.Go(func() { reopen(running, g, o.Log) })
 		}
 	}
 }
@@ -201,7 +206,7 @@ func startError(t *term.Terminal, err error, admin string) error {
 	case errors.Is(err, app.ErrNoListener):
 		return hintError{err: err, hint: `a Gateway with gatewayClassName "gridway" opens listeners; "gridway check" says what became of each object`}
 	case errors.Is(err, app.ErrAdminTaken):
-		return hintError{err: err, hint: fmt.Sprintf("another gateway may be running (\"gridway status --admin %s\"): stop it, or choose another address with --admin, or --admin off", admin)}
+		return hintError{err: err, hint: fmt.Sprintf("another gateway may be running (\"gridway status --admin %s\"): replace it with \"gridway upgrade\", stop it,\nor choose another address with --admin, or --admin off", admin)}
 	case errors.Is(err, adminapi.ErrTokenNeeded):
 		return hintError{err: err, hint: "put a token of 16 characters or more into a file, and name it with --admin-token-file"}
 	case errors.Is(err, fs.ErrNotExist) && !errors.As(err, &file):
@@ -209,7 +214,7 @@ func startError(t *term.Terminal, err error, admin string) error {
 	case errors.As(err, &file) && !errors.As(err, &socket):
 		return hintError{err: err, hint: "give files in folders that exist and that this user may use"}
 	case errors.Is(err, syscall.EADDRINUSE):
-		return hintError{err: err, hint: "stop the other program (\"ss -ltnp\" names it) or change the listener's port; gateways that shall share their ports all need --reuse-port"}
+		return hintError{err: err, hint: "stop the other program (\"ss -ltnp\" names it) or change the listener's port; a gateway is replaced with\n\"gridway upgrade\" or \"gridway run --upgrade\", and gateways that shall share a port all need --reuse-port"}
 	case errors.Is(err, syscall.EACCES):
 		return hintError{err: err, hint: "ports below 1024 need the capability CAP_NET_BIND_SERVICE: setcap cap_net_bind_service=+ep $(command -v gridway)"}
 	}

@@ -66,6 +66,9 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions bool, now time
 	}
 	t.Printf("%s\n", head)
 	t.Printf("gridway %s, up for %s, reads %s\n", s.Version, age(now.Sub(s.Started)), strings.Join(s.Revision.Sources, ", "))
+	if p := s.Predecessor; p != nil {
+		t.Printf("took over from process %d (%s), which has %s left\n", p.PID, p.Version, excerpt.Count(p.Connections, "connection"))
+	}
 	if line := kinds(s.Objects); line != "" {
 		t.Printf("%s\n", line)
 	}

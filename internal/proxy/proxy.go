@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -49,6 +50,11 @@ type Options struct {
 	SharePorts bool
 	// Challenges may be nil: no certificate authority is answered.
 	Challenges Challenges
+	// Inherited are sockets of a process that this one replaces, by the name of
+	// the listener: "ADDRESS:PORT".
+	Inherited map[string]*net.TCPListener
+	// Held lets the proxy accept nothing before Begin.
+	Held bool
 }
 
 // Challenges knows what certificate authorities look for before they issue.
@@ -70,7 +76,9 @@ type Proxy struct {
 	snap atomic.Pointer[snapshot.Snapshot]
 
 	mu        sync.Mutex
-	listeners map[string]*listen.Listener // guarded by mu
+	listeners map[string]*listen.Listener   // guarded by mu
+	leaving   map[*listen.Listener]struct{} // guarded by mu: being drained
+	held      bool                          // guarded by mu
 	sockets   *listen.Sockets
 	stopped   bool // guarded by mu
 	draining  sync.WaitGroup
@@ -100,12 +108,13 @@ func New(o Options) *Proxy {
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 		},
-		listeners: map[string]*listen.Listener{},
-		sockets:   &listen.Sockets{Shared: o.SharePorts},
+		listeners: map[string]*listen.Listener{}, leaving: map[*listen.Listener]struct{}{},
+		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held,
 	}
 	if o.Challenges != nil {
 		p.pipeline.Challenges = o.Challenges
 	}
+	p.sockets.Inherit(o.Inherited)
 	p.drainCtx, p.drainStop = context.WithCancel(context.Background())
 	return p
 }
@@ -191,13 +200,11 @@ func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapsh
 		return &ListenError{Listener: l.Name, Err: err}
 	}
 	err = open.Set(built)
-	if cause := open.Start(); cause != nil {
-		p.drain(open)
-		return errors.Join(err, &ListenError{Listener: l.Name, Err: cause})
-	}
 	p.listeners[l.Name] = open
-	p.opts.Log.Info("listening", "listener", l.Name, "protocol", l.Protocol)
-	return err
+	if p.held {
+		return err
+	}
+	return errors.Join(err, p.begin(l.Name))
 }
 
 func (p *Proxy) tlsOptions() tlsx.Options {
@@ -222,9 +229,12 @@ func named(cfg *ir.Config, name string) bool {
 	return false
 }
 
-// drain ends a listener that is no longer configured, in the background.
+// drain ends a listener that is no longer configured, in the background. The
+// caller holds mu.
 func (p *Proxy) drain(l *listen.Listener) {
+	p.leaving[l] = struct{}{}
 	p.draining.Go(func() {
+		defer p.left(l)
 		ctx, cancel := context.WithTimeout(p.drainCtx, p.opts.DrainTimeout)
 		defer cancel()
 		if err := l.Drain(ctx); err != nil {
@@ -260,17 +270,24 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.stopped = true
 	listeners := p.listeners
 	p.listeners = map[string]*listen.Listener{}
+	for _, l := range listeners {
+		p.leaving[l] = struct{}{}
+	}
 	p.mu.Unlock()
 
 	errs := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { errs <- l.Drain(ctx) }()
+		go func() {
+			errs <- l.Drain(ctx)
+			p.left(l)
+		}()
 	}
 	var err error
 	for range listeners {
 		err = errors.Join(err, <-errs)
 	}
 	p.drainStop()
+	p.sockets.Disown()
 	p.draining.Wait()
 	p.pipeline.Background.Wait()
 	p.pipeline.Mirrors.Stop(mirrorGrace)
@@ -297,4 +314,24 @@ func (p *Proxy) Connections() map[string]int {
 		open[name] = int(l.Active())
 	}
 	return open
+}
+
+// Left counts the open connections of all listeners, also of those that drain.
+func (p *Proxy) Left() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, l := range p.listeners {
+		n += int(l.Active())
+	}
+	for l := range p.leaving {
+		n += int(l.Active())
+	}
+	return n
+}
+
+func (p *Proxy) left(l *listen.Listener) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.leaving, l)
 }

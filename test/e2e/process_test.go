@@ -85,7 +85,7 @@ func startWith(t *testing.T, yaml string, change func(*exec.Cmd), flags ...strin
 		},
 	}}
 	t.Cleanup(p.api.CloseIdleConnections)
-	flags = append([]string{"run", p.file(), "--admin", "unix:" + socket, "--access-log", filepath.Join(dir, "access"), "--log-level", "debug"}, flags...)
+	flags = append([]string{"run", p.file(), "--admin", "unix:" + socket, "--access-log", filepath.Join(dir, "access"), "--log-level", "debug", "--upgrade-socket", "off"}, flags...)
 	p.cmd = exec.Command(path, flags...)
 	p.cmd.Stderr = p.log
 	change(p.cmd)

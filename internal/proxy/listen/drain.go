@@ -19,19 +19,23 @@ const (
 // ends. It returns when every connection is closed, with an error if some had
 // to be cut off.
 func (l *Listener) Drain(ctx context.Context) error {
-	if err := netx.HoldOff(l.socket); err != nil {
-		l.log.Debug("new connections may be reset by the drain", "listener", l.name, "error", err)
-	}
 	l.draining.Store(true)
-	l.acceptWaiting()
+	if l.shared.Load() {
+		l.leaveWaiting()
+	} else {
+		l.acceptWaiting()
+	}
 	_ = l.socket.Close()
 	l.sockets.remove(l)
+	if l.shared.Load() { // who serves new connections is there already
+		l.each((*session).leave)
+	}
 	done := make(chan struct{})
 	go func() {
 		l.serving.Wait()
 		close(done)
 	}()
-	idle := time.NewTimer(l.idleGrace)
+	idle := time.NewTimer(time.Duration(l.idleGrace.Load()))
 	defer idle.Stop()
 	var err error
 	for {
@@ -57,10 +61,25 @@ func (l *Listener) Drain(ctx context.Context) error {
 	}
 }
 
+// leaveWaiting leaves the connections that wait to the process that has the
+// socket too, but for those of which the kernel may have told only this one.
+func (l *Listener) leaveWaiting() {
+	l.socket.Leave()
+	if !l.started.Load() {
+		return
+	}
+	by := netx.After(acceptGrace)
+	for l.socket.Accept() && netx.Monotonic() < by {
+	}
+}
+
 // acceptWaiting takes the connections that the kernel has accepted already, as
 // the loops do beside it: closing the socket at once would reset them. It ends
 // when none has come for two moments, or after acceptGrace.
 func (l *Listener) acceptWaiting() {
+	if err := netx.HoldOff(l.socket); err != nil {
+		l.log.Debug("new connections may be reset by the drain", "listener", l.name, "error", err)
+	}
 	pause := time.NewTicker(acceptPause)
 	defer pause.Stop()
 	by := netx.After(acceptGrace)

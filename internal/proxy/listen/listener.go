@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -32,14 +33,17 @@ type Listener struct {
 	pipeline   *pipeline.Pipeline
 	log        *slog.Logger
 	tlsOptions tlsx.Options // without what the configuration says
-	idleGrace  time.Duration
 
 	current  atomic.Pointer[snapshot.Listener]
 	tls      atomic.Pointer[tls.Config]
+	started  atomic.Bool
 	draining atomic.Bool
-	active   atomic.Int64
-	pause    atomic.Int64   // the last one after accepting has failed
-	local    netip.AddrPort // of every connection; zero if the socket has all addresses
+	// shared: another process has the socket too, and accepts from it.
+	shared    atomic.Bool
+	idleGrace atomic.Int64 // a time.Duration
+	active    atomic.Int64
+	pause     atomic.Int64   // the last one after accepting has failed
+	local     netip.AddrPort // of every connection; zero if the socket has all addresses
 
 	mu       sync.Mutex
 	sessions map[*session]struct{} // guarded by mu
@@ -66,14 +70,16 @@ type Options struct {
 
 // Open binds the socket of l. Nothing is accepted before Start.
 func Open(ctx context.Context, l *ir.Listener, o Options) (*Listener, error) {
-	socket, err := o.Sockets.bind(ctx, l)
+	socket, inherited, err := o.Sockets.bind(ctx, l)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
 	opened := &Listener{
-		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, log: o.Log, tlsOptions: o.TLS, idleGrace: o.IdleGrace,
+		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, log: o.Log, tlsOptions: o.TLS,
 		sessions: map[*session]struct{}{}, refusing: make(chan struct{}, maxRefusing),
 	}
+	opened.idleGrace.Store(int64(o.IdleGrace))
+	opened.shared.Store(inherited)
 	opened.socket, err = o.Loops.Listen(socket.(*net.TCPListener), opened.admit, opened.acceptFailed)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
@@ -118,6 +124,7 @@ func (l *Listener) setTLS(s *snapshot.Listener) error {
 // Start accepts connections until Drain. After an error the socket is closed;
 // Drain ends connections that a loop may have got from it.
 func (l *Listener) Start() error {
+	l.started.Store(true)
 	if err := l.socket.Start(); err != nil {
 		_ = l.socket.Close()
 		l.sockets.remove(l)
@@ -125,6 +132,19 @@ func (l *Listener) Start() error {
 	}
 	return nil
 }
+
+// Share says whether another process has the socket too and accepts from it. A
+// drain then leaves it what waits.
+func (l *Listener) Share(shared bool) { l.shared.Store(shared) }
+
+// Shared is what Share said last; a socket that was inherited begins as shared.
+func (l *Listener) Shared() bool { return l.shared.Load() }
+
+// SetIdleGrace replaces Options.IdleGrace for a drain that has not begun.
+func (l *Listener) SetIdleGrace(d time.Duration) { l.idleGrace.Store(int64(d)) }
+
+// Socket is the descriptor, to be given to another process.
+func (l *Listener) Socket() syscall.Conn { return l.socket }
 
 // Current is the present configuration.
 func (l *Listener) Current() *snapshot.Listener { return l.current.Load() }

@@ -137,6 +137,14 @@ func (ss *session) endIdle() {
 	}
 }
 
+// leave tells an HTTP/2 client to open another connection for what comes next,
+// which costs it nothing. The caller holds l.mu.
+func (ss *session) leave() {
+	if c, ok := ss.http.(*http2.Conn); ok {
+		c.EndIdle()
+	}
+}
+
 // kill closes the connection whatever it does.
 func (ss *session) kill() {
 	if ss.http != nil {

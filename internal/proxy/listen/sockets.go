@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -24,14 +25,42 @@ type Sockets struct {
 	// user that do so too get their part of the connections.
 	Shared bool
 
-	mu   sync.Mutex
-	open map[*Listener]struct{} // guarded by mu
+	mu        sync.Mutex
+	open      map[*Listener]struct{}      // guarded by mu
+	inherited map[string]*net.TCPListener // guarded by mu
 }
 
-// bind opens the socket of l.
-func (s *Sockets) bind(ctx context.Context, l *ir.Listener) (net.Listener, error) {
+// Inherit gives the sockets of another process to the listeners of these names.
+// Until Disown the other process goes on with them.
+func (s *Sockets) Inherit(sockets map[string]*net.TCPListener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.inherited = maps.Clone(sockets)
+}
+
+// Disown closes what no listener wanted of Inherit's.
+func (s *Sockets) Disown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, socket := range s.inherited {
+		_ = socket.Close()
+	}
+	s.inherited = nil
+}
+
+// bind opens the socket of l, or takes it over.
+func (s *Sockets) bind(ctx context.Context, l *ir.Listener) (socket net.Listener, inherited bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if socket := s.inherited[l.Name]; socket != nil {
+		delete(s.inherited, l.Name)
+		return socket, true, nil
+	}
+	socket, err = s.bindAnew(ctx, l)
+	return socket, false, err
+}
+
+func (s *Sockets) bindAnew(ctx context.Context, l *ir.Listener) (net.Listener, error) {
 	address := net.JoinHostPort(l.Address, strconv.Itoa(int(l.Port)))
 	socket, err := netx.Listen(ctx, address, netx.ListenOptions{ReusePort: s.Shared})
 	if errors.Is(err, syscall.EADDRINUSE) && s.share(l.Port) {
@@ -48,6 +77,11 @@ func (s *Sockets) bind(ctx context.Context, l *ir.Listener) (net.Listener, error
 func (s *Sockets) share(port uint16) (ours bool) {
 	for o := range s.open {
 		if o.Addr().Port() == port && netx.SharePort(o.socket) == nil {
+			ours = true
+		}
+	}
+	for _, socket := range s.inherited {
+		if socket.Addr().(*net.TCPAddr).AddrPort().Port() == port && netx.SharePort(socket) == nil {
 			ours = true
 		}
 	}

@@ -88,3 +88,17 @@ func (c *Cluster) stopChecks() {
 		c.checker.Close()
 	}
 }
+
+// Unchecked tells whether an active health check has not seen all of its
+// endpoints yet. Until then they are taken for healthy.
+func (c *Cluster) Unchecked() bool {
+	if c.checker == nil {
+		return false
+	}
+	for _, e := range c.view.Load().endpoints {
+		if !e.checked.Load() {
+			return true
+		}
+	}
+	return false
+}

@@ -14,10 +14,15 @@ import (
 // ErrTokenNeeded refuses to open the API to a network without a token.
 var ErrTokenNeeded = errors.New("the admin API needs a token to listen on an address that is not loopback")
 
-// bind opens the socket that address names, after the rules of Options.Address.
-func bind(ctx context.Context, address string, token Token) (net.Listener, error) {
+// bind opens the socket that address names, after the rules of Options.Address,
+// unless there is one already.
+func bind(ctx context.Context, address string, token Token, open net.Listener) (net.Listener, error) {
 	var lc net.ListenConfig
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		if ul, ok := open.(*net.UnixListener); ok {
+			ul.SetUnlinkOnClose(true)
+			return ul, nil
+		}
 		return bindUnix(ctx, &lc, path)
 	}
 	addr, err := net.ResolveTCPAddr("tcp", address)
@@ -27,6 +32,9 @@ func bind(ctx context.Context, address string, token Token) (net.Listener, error
 	// An address without a host is every interface.
 	if !addr.IP.IsLoopback() && token.empty() {
 		return nil, fmt.Errorf("%w: %s (set a token, or listen on 127.0.0.1)", ErrTokenNeeded, address)
+	}
+	if open != nil {
+		return open, nil
 	}
 	l, err := lc.Listen(ctx, "tcp", addr.String())
 	if err != nil {

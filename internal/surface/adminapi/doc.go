@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"net/http"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -57,6 +58,8 @@ type Options struct {
 	// Address is "HOST:PORT" or "unix:PATH"; empty means DefaultAddress. A HOST
 	// that is not loopback needs a Token.
 	Address string
+	// Listener is a socket for Address that a predecessor had open; nil opens one.
+	Listener net.Listener
 	// Token that requests must present, except for /healthz and /readyz. Empty
 	// means that whoever reaches the address may use the API.
 	Token Token

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -38,7 +39,7 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	l, err := bind(ctx, opt.Address, opt.Token)
+	l, err := bind(ctx, opt.Address, opt.Token, opt.Listener)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +59,17 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 
 // Addr is the address that the socket is bound to.
 func (s *Server) Addr() net.Addr { return s.l.Addr() }
+
+// Socket is the listening socket, to be given to a successor.
+func (s *Server) Socket() syscall.Conn { return s.l.Listener.(syscall.Conn) }
+
+// Yield says that a successor has the socket: its path stays when this one is
+// closed.
+func (s *Server) Yield() {
+	if ul, ok := s.l.Listener.(*net.UnixListener); ok {
+		ul.SetUnlinkOnClose(false)
+	}
+}
 
 // Run serves until ctx ends, then lets requests under way finish for a few
 // seconds. It returns nil after a stop that was asked for.

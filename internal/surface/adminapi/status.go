@@ -19,9 +19,12 @@ type Status struct {
 	State   State  `json:"state"`
 	Ready   bool   `json:"ready"`
 	Version string `json:"version"`
+	PID     int    `json:"pid"`
 	// Started is when the process started.
 	Started  time.Time `json:"started"`
 	Revision Revision  `json:"revision"`
+	// Predecessor is the process that this one has replaced, while that drains.
+	Predecessor *Predecessor `json:"predecessor,omitempty"`
 	// LastFailure is the last configuration that could not be put in service, if
 	// it is newer than Revision.
 	LastFailure *Failure `json:"lastFailure,omitempty"`
@@ -33,6 +36,14 @@ type Status struct {
 	// Certificates are those that listeners want from CertificateIssuers.
 	Certificates []Certificate  `json:"certificates"`
 	Statuses     []ObjectStatus `json:"statuses"`
+}
+
+// Predecessor is a process that was replaced by an upgrade.
+type Predecessor struct {
+	PID     int    `json:"pid"`
+	Version string `json:"version"`
+	// Connections that it has left.
+	Connections int `json:"connections"`
 }
 
 // Revision is the configuration in service.

@@ -24,6 +24,9 @@ type Listener struct {
 	burst atomic.Int32
 	// resting: the loops look away after a failure, until a timer fires.
 	resting atomic.Bool
+
+	watching sync.Mutex
+	over     bool // guarded by watching: the loops never look again
 	// accepting is held for reading by who accepts.
 	accepting sync.RWMutex
 }
@@ -80,8 +83,18 @@ func (l *Listener) acceptSome() {
 	l.burst.Store(min(2*n, maxBurst))
 }
 
-// watch tells every loop. Exclusive events wake one loop.
+// watch lets every loop look, or none.
 func (l *Listener) watch(what int) error {
+	l.watching.Lock()
+	defer l.watching.Unlock()
+	if l.over {
+		return net.ErrClosed
+	}
+	return l.tell(what)
+}
+
+// tell is watch's; the caller holds watching. Exclusive events wake one loop.
+func (l *Listener) tell(what int) error {
 	if err := l.sock.begin(); err != nil {
 		return err
 	}
@@ -102,9 +115,23 @@ func (l *Listener) Addr() net.Addr { return l.addr }
 // SyscallConn gives access to the descriptor.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) { return l.sock, nil }
 
-// Close stops listening. Connections that the kernel has accepted already are
-// reset. When it returns, taken is not called any more.
+// Leave stops looking for connections for good, in favour of another process
+// that has the socket too: from now on the kernel tells that one alone. What it
+// has told us may wait still; who calls Leave takes it with Accept.
+func (l *Listener) Leave() {
+	l.watching.Lock()
+	defer l.watching.Unlock()
+	if !l.over {
+		l.over = true
+		_ = l.tell(syscall.EPOLL_CTL_DEL)
+	}
+}
+
+// Close stops listening. Unless another process has the socket too, connections
+// that the kernel has accepted already are reset. When it returns, taken is not
+// called any more.
 func (l *Listener) Close() error {
+	l.Leave() // where another process has the socket, closing it here ends no event
 	err := l.sock.Close()
 	l.accepting.Lock()
 	defer l.accepting.Unlock()

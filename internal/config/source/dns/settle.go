@@ -102,12 +102,16 @@ func (s *Source) deliver() {
 	for _, u := range s.updates() {
 		s.opts.Update(u)
 	}
+	s.mu.Lock()
+	s.delivering = false
+	s.mu.Unlock()
 }
 
 func (s *Source) updates() []ir.EndpointUpdate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list []ir.EndpointUpdate
+	s.delivering = true
 	for name := range s.changed {
 		c := s.clusters[name]
 		if c == nil {

@@ -70,6 +70,8 @@ type Source struct {
 	names    map[key]*name
 	queue    queue
 	changed  map[string]bool // clusters whose endpoints have to be compared
+	// delivering: Update is being told.
+	delivering bool
 }
 
 // key is what makes two names one lookup.

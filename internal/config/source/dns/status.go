@@ -50,3 +50,16 @@ func (s *Source) Status() []Status {
 	})
 	return list
 }
+
+// Pending tells whether a name was never asked about yet, or whether an answer
+// is on its way to Update.
+func (s *Source) Pending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.names {
+		if n.resolved.IsZero() && n.err == nil {
+			return true
+		}
+	}
+	return s.delivering || len(s.changed) > 0
+}

@@ -1,0 +1,89 @@
+package proxy
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// Begin accepts from every socket, and gives back those of Options.Inherited
+// that no listener wants. An error is a *ListenError of each listener that
+// Reopen has to try again.
+func (p *Proxy) Begin() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped || !p.held {
+		return nil
+	}
+	p.held = false
+	p.sockets.Disown()
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(p.listeners)) {
+		errs = append(errs, p.begin(name))
+	}
+	return errors.Join(errs...)
+}
+
+// begin accepts from one socket; the caller holds mu.
+func (p *Proxy) begin(name string) error {
+	l := p.listeners[name]
+	if err := l.Start(); err != nil {
+		delete(p.listeners, name)
+		p.drain(l)
+		return &ListenError{Listener: name, Err: err}
+	}
+	p.opts.Log.Info("listening", "listener", name, "protocol", l.Current().IR.Protocol)
+	return nil
+}
+
+// Sockets are the open sockets by listener name, for a successor.
+func (p *Proxy) Sockets() map[string]syscall.Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make(map[string]syscall.Conn, len(p.listeners))
+	for name, l := range p.listeners {
+		out[name] = l.Socket()
+	}
+	return out
+}
+
+// Inherited names the listeners whose sockets another process has too.
+func (p *Proxy) Inherited() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var names []string
+	for name, l := range p.listeners {
+		if l.Shared() {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Own says that the process that the sockets came from has left them.
+func (p *Proxy) Own() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.listeners {
+		l.Share(false)
+	}
+}
+
+// Yield says that a successor accepts from the sockets of these names, so that
+// Shutdown, which must follow, leaves them to it. Idle connections may stay for
+// idleGrace.
+func (p *Proxy) Yield(names []string, idleGrace time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.listeners {
+		l.SetIdleGrace(idleGrace)
+	}
+	for _, name := range names {
+		if l := p.listeners[name]; l != nil {
+			l.Share(true)
+		}
+	}
+}
