@@ -87,7 +87,7 @@ func upload(c net.Conn, r *bufio.Reader) error {
 			return err
 		}
 	}
-	return answered(r, 200, strconv.Itoa(4*pieces))
+	return answeredWith(r, 200, strconv.Itoa(4*pieces))
 }
 
 func download(c net.Conn, r *bufio.Reader) error {
@@ -96,7 +96,7 @@ func download(c net.Conn, r *bufio.Reader) error {
 	for i := range pieces {
 		fmt.Fprintf(&want, "%04d", i)
 	}
-	return answered(r, 200, want.String())
+	return answeredWith(r, 200, want.String())
 }
 
 func tunnel(c net.Conn, r *bufio.Reader) error {
@@ -116,7 +116,7 @@ func tunnel(c net.Conn, r *bufio.Reader) error {
 	return nil
 }
 
-func answered(r *bufio.Reader, status int, want string) error {
+func answeredWith(r *bufio.Reader, status int, want string) error {
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
 		return err
