@@ -252,7 +252,7 @@ func TestAnswersOfAllShapesForAProcess(t *testing.T) {
 		"one.test. 0 A 127.0.79.1", "two.test. 0 A 127.0.79.2")
 	p.reload(config("name: _http._tcp.app.test, type: SRV, minTTL: 50ms"))
 	answered(t, port, "127.0.79.1")
-	s.say(fmt.Sprintf("_http._tcp.app.test. 0 SRV 10 0 1 one.test."), fmt.Sprintf("_http._tcp.app.test. 0 SRV 20 5 %d two.test.", app),
+	s.say("_http._tcp.app.test. 0 SRV 10 0 1 one.test.", fmt.Sprintf("_http._tcp.app.test. 0 SRV 20 5 %d two.test.", app),
 		"one.test. 0 A 127.0.80.1", "two.test. 0 A 127.0.79.2")
 	answered(t, port, "127.0.79.2") // nobody is at port 1
 	s.say(fmt.Sprintf("_http._tcp.app.test. 0 SRV 1 1 %d one.test.", app), fmt.Sprintf("_http._tcp.app.test. 0 SRV 1 1 %d two.test.", app),

@@ -179,10 +179,11 @@ func TestHTTP2Attacks(t *testing.T) {
 			return err
 		}
 		defer resp.Body.Close()
-		if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "ok" {
-			return fmt.Errorf("%d %q %v", resp.StatusCode, b, err)
+		b, err := io.ReadAll(resp.Body)
+		if err == nil && string(b) != "ok" {
+			err = fmt.Errorf("%d %q", resp.StatusCode, b)
 		}
-		return nil
+		return err
 	}
 	if err := get(); err != nil {
 		t.Fatal(err)
