@@ -289,6 +289,10 @@ func TestUpgradeDrainsPolitely(t *testing.T) {
 	if resp, err := http.ReadResponse(c.r, nil); err != nil || resp.StatusCode != 101 {
 		t.Fatal(resp, err)
 	}
+	idle.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n") // a connection that only waits could be either process's
+	if resp, _ := idle.mustRespond("GET"); resp.StatusCode != 200 || resp.Close {
+		t.Fatalf("before the upgrade: %d, close %v", resp.StatusCode, resp.Close)
+	}
 	old := g.pid()
 	begun := time.Now()
 	g.upgrade()
