@@ -39,7 +39,7 @@ type Conn struct {
 
 	// The link's lock guards what follows.
 	opened int64
-	last   int64 // when a stream began or ended
+	last   int64 // when a stream ended
 	open   int
 
 	// Held is the owner's count of who has, or will have, a stream.

@@ -28,7 +28,6 @@ func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
 	hs.User = s
 	s.s = hs
 	s.c.open++
-	s.c.last = max(s.c.last, s.c.opened)
 	if whole {
 		s.sentAll = true
 		l.Flush(s.writer)
