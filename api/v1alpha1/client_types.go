@@ -65,6 +65,22 @@ type Client struct {
 	// forwarding. Default: false.
 	// +optional
 	MergeSlashes *bool `json:"mergeSlashes,omitempty"`
+	// ProtocolDetection lets listeners of the protocols HTTP, HTTPS, TLS and TCP
+	// share a port: the first bytes of a connection tell to which of them it
+	// belongs. Default: none, listeners that share a port have one protocol.
+	// +optional
+	ProtocolDetection *ProtocolDetection `json:"protocolDetection,omitempty"`
+}
+
+// ProtocolDetection looks at the first bytes of a connection: a TLS handshake, an
+// HTTP/1 request, the preface of HTTP/2, or anything else, which is for the
+// listener of protocol TCP.
+type ProtocolDetection struct {
+	// Timeout is how long a client may be silent. Then it counts as one that
+	// waits for the server to speak first, and goes to the listener of protocol
+	// TCP if there is one. Default: 50ms.
+	// +optional
+	Timeout *gatewayv1.Duration `json:"timeout,omitempty"`
 }
 
 // Forwarded says which forwarding headers are believed and which are sent.

@@ -52,13 +52,13 @@ type TrafficPolicyList struct {
 type TrafficPolicySpec struct {
 	// TargetRefs name what the policy attaches to, in its own namespace:
 	// Gateway (sectionName: a listener), ListenerSet (sectionName: a listener),
-	// HTTPRoute (sectionName: the name of a rule), Service (sectionName: a port
-	// name) or Backend.
+	// HTTPRoute, TCPRoute, TLSRoute or UDPRoute (sectionName: the name of a
+	// rule), Service (sectionName: a port name) or Backend.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:message="kind must be Gateway, ListenerSet or HTTPRoute (group gateway.networking.k8s.io), Service (group \"\") or Backend (group gridway.dev)",rule="self.all(t, (t.group == 'gateway.networking.k8s.io' && t.kind in ['Gateway', 'ListenerSet', 'HTTPRoute']) || (t.group == '' && t.kind == 'Service') || (t.group == 'gridway.dev' && t.kind == 'Backend'))"
+	// +kubebuilder:validation:XValidation:message="kind must be Gateway, ListenerSet, HTTPRoute, TCPRoute, TLSRoute or UDPRoute (group gateway.networking.k8s.io), Service (group \"\") or Backend (group gridway.dev)",rule="self.all(t, (t.group == 'gateway.networking.k8s.io' && t.kind in ['Gateway', 'ListenerSet', 'HTTPRoute', 'TCPRoute', 'TLSRoute', 'UDPRoute']) || (t.group == '' && t.kind == 'Service') || (t.group == 'gridway.dev' && t.kind == 'Backend'))"
 	// +kubebuilder:validation:XValidation:message="sectionName cannot be used with a Backend",rule="self.all(t, t.kind != 'Backend' || !has(t.sectionName))"
 	// +kubebuilder:validation:XValidation:message="the same target is named twice",rule="self.all(a, self.exists_one(b, a.group == b.group && a.kind == b.kind && a.name == b.name && (has(a.sectionName) ? a.sectionName : '') == (has(b.sectionName) ? b.sectionName : '')))"
 	TargetRefs []gatewayv1.LocalPolicyTargetReferenceWithSectionName `json:"targetRefs"`

@@ -12,7 +12,8 @@ type Cluster struct {
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
 	Discovery *Discovery `json:"discovery,omitempty"`
 
-	// Protocol is HTTP or HTTPS; TLS is set with HTTPS.
+	// Name ends in "/tcp", "/tls" (TLS is passed through) or "/udp" if streams use it.
+	// Protocol is HTTP, HTTPS, TCP or UDP; TLS is set with HTTPS, and with TCP inside TLS.
 	Protocol Protocol     `json:"protocol"`
 	TLS      *UpstreamTLS `json:"tls,omitempty"`
 	// HTTP2: the endpoints speak HTTP/2, with prior knowledge or by ALPN.

@@ -17,7 +17,9 @@ type Config struct {
 	Revision  uint64      `json:"revision"`
 	Listeners []*Listener `json:"listeners,omitempty"`
 	Routes    []*Route    `json:"routes,omitempty"`
-	Clusters  []*Cluster  `json:"clusters,omitempty"`
+	// Streams are the routes of what is not HTTP.
+	Streams  []*StreamRoute `json:"streams,omitempty"`
+	Clusters []*Cluster     `json:"clusters,omitempty"`
 }
 
 // Ref names the object and place that a compiled item came from, so that
@@ -41,17 +43,26 @@ type Protocol string
 const (
 	HTTP  Protocol = "HTTP"
 	HTTPS Protocol = "HTTPS"
+	// TLS is a stream of any kind inside TLS.
+	TLS Protocol = "TLS"
+	TCP Protocol = "TCP"
+	UDP Protocol = "UDP"
+	// Detect is for listeners whose sections have several of the other protocols:
+	// the first bytes of a connection tell.
+	Detect Protocol = "Detect"
 )
 
 // Listener is one socket. Gateway listeners that share an address and a port
 // are sections of the same Listener.
 type Listener struct {
-	// Name is unique: "ADDRESS:PORT", for example "0.0.0.0:8080" or "[::]:8443".
+	// Name is unique: "ADDRESS:PORT", for example "0.0.0.0:8080" or "[::]:8443",
+	// with "/udp" appended for sockets of UDP.
 	Name string `json:"name"`
 	// Address is an IP address; empty means every address of both families.
 	Address string `json:"address,omitempty"`
 	Port    uint16 `json:"port"`
-	// Protocol is HTTP, or HTTPS when connections start with a TLS handshake.
+	// Protocol is HTTP; HTTPS or TLS when connections start with a TLS handshake
+	// (TLS if not all sections are HTTPS); TCP; UDP; or Detect.
 	Protocol Protocol     `json:"protocol"`
 	Client   ClientPolicy `json:"client"`
 	Sections []*Section   `json:"sections"`
@@ -63,10 +74,16 @@ type Section struct {
 	// Name is "Gateway/namespace/name/section" or "ListenerSet/namespace/name/section".
 	Name string `json:"name"`
 	// Hostname is empty (any), "host.example" or "*.host.example".
-	Hostname string       `json:"hostname,omitempty"`
-	TLS      *ServerTLS   `json:"tls,omitempty"`
-	Routes   []Attachment `json:"routes,omitempty"`
-	Ref      Ref          `json:"ref"`
+	Hostname string `json:"hostname,omitempty"`
+	// Protocol is empty where it is the listener's, and always there if it is TLS.
+	Protocol Protocol   `json:"protocol,omitempty"`
+	TLS      *ServerTLS `json:"tls,omitempty"`
+	// Passthrough leaves TLS to the endpoints.
+	Passthrough bool         `json:"passthrough,omitempty"`
+	Routes      []Attachment `json:"routes,omitempty"`
+	// Streams are the attached routes of what is not HTTP, the oldest first.
+	Streams []Attachment `json:"streams,omitempty"`
+	Ref     Ref          `json:"ref"`
 }
 
 // Attachment says that a route serves a section, under which hostnames: the
@@ -173,6 +190,17 @@ type ClientPolicy struct {
 	BodyIdleTimeout       time.Duration `json:"bodyIdleTimeout,omitempty"`
 	HandshakeTimeout      time.Duration `json:"handshakeTimeout"`
 	MaxConnectionDuration time.Duration `json:"maxConnectionDuration,omitempty"`
+	// DetectTimeout is how long a client may be silent before it counts as one
+	// that waits for the server to speak, on listeners that detect protocols.
+	DetectTimeout time.Duration `json:"detectTimeout,omitempty"`
+}
+
+// ProtocolOf is the protocol of one of the listener's sections.
+func (l *Listener) ProtocolOf(s *Section) Protocol {
+	if s.Protocol != "" {
+		return s.Protocol
+	}
+	return l.Protocol
 }
 
 // ProxyProtocolMode says whether a listener expects the PROXY protocol.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/gridway/gridway/internal/proxy/listen"
 )
 
 // Begin accepts from every socket, and gives back those of Options.Inherited
@@ -44,7 +46,9 @@ func (p *Proxy) Sockets() map[string]syscall.Conn {
 	defer p.mu.Unlock()
 	out := make(map[string]syscall.Conn, len(p.listeners))
 	for name, l := range p.listeners {
-		out[name] = l.Socket()
+		if l, ok := l.(*listen.Listener); ok {
+			out[name] = l.Socket()
+		}
 	}
 	return out
 }
@@ -55,7 +59,7 @@ func (p *Proxy) Inherited() []string {
 	defer p.mu.Unlock()
 	var names []string
 	for name, l := range p.listeners {
-		if l.Shared() {
+		if l, ok := l.(*listen.Listener); ok && l.Shared() {
 			names = append(names, name)
 		}
 	}
@@ -68,7 +72,9 @@ func (p *Proxy) Own() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range p.listeners {
-		l.Share(false)
+		if l, ok := l.(*listen.Listener); ok {
+			l.Share(false)
+		}
 	}
 }
 
@@ -78,11 +84,13 @@ func (p *Proxy) Own() {
 func (p *Proxy) Yield(names []string, idleGrace time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, l := range p.listeners {
+	for name, l := range p.listeners {
+		l, ok := l.(*listen.Listener)
+		if !ok {
+			continue
+		}
 		l.SetIdleGrace(idleGrace)
-	}
-	for _, name := range names {
-		if l := p.listeners[name]; l != nil {
+		if slices.Contains(names, name) {
 			l.Share(true)
 		}
 	}

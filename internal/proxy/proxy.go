@@ -21,9 +21,11 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/admission"
+	"github.com/gridway/gridway/internal/proxy/datagram"
 	"github.com/gridway/gridway/internal/proxy/listen"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/stream"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
@@ -71,14 +73,15 @@ type Proxy struct {
 	set      *upstream.Set
 	stapler  *ocspstaple.Stapler
 	pipeline *pipeline.Pipeline
+	streams  *stream.Server
 	deps     snapshot.Deps
 
 	snap atomic.Pointer[snapshot.Snapshot]
 
 	mu        sync.Mutex
-	listeners map[string]*listen.Listener   // guarded by mu
-	leaving   map[*listen.Listener]struct{} // guarded by mu: being drained
-	held      bool                          // guarded by mu
+	listeners map[string]socket   // guarded by mu
+	leaving   map[socket]struct{} // guarded by mu: being drained
+	held      bool                // guarded by mu
 	sockets   *listen.Sockets
 	stopped   bool // guarded by mu
 	draining  sync.WaitGroup
@@ -105,10 +108,11 @@ func New(o Options) *Proxy {
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log},
+		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 		},
-		listeners: map[string]*listen.Listener{}, leaving: map[*listen.Listener]struct{}{},
+		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
 		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held,
 	}
 	if o.Challenges != nil {
@@ -193,9 +197,7 @@ func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapsh
 	if open := p.listeners[l.Name]; open != nil {
 		return open.Set(built)
 	}
-	open, err := listen.Open(ctx, l, listen.Options{
-		Loops: p.loops, Pipeline: p.pipeline, Log: p.opts.Log, TLS: p.tlsOptions(), Sockets: p.sockets, IdleGrace: p.opts.IdleGrace,
-	})
+	open, err := p.openSocket(ctx, l)
 	if err != nil {
 		return &ListenError{Listener: l.Name, Err: err}
 	}
@@ -215,6 +217,27 @@ func (p *Proxy) tlsOptions() tlsx.Options {
 	return o
 }
 
+// socket is a listener of either transport.
+type socket interface {
+	Set(*snapshot.Listener) error
+	Current() *snapshot.Listener
+	Start() error
+	Drain(context.Context) error
+	Addr() netip.AddrPort
+	Active() int64
+}
+
+func (p *Proxy) openSocket(ctx context.Context, l *ir.Listener) (socket, error) {
+	if l.Protocol == ir.UDP {
+		return datagram.Open(l, datagram.Options{
+			Loops: p.loops, AccessLog: p.opts.AccessLog, Log: p.opts.Log, Shared: p.opts.SharePorts, Quiet: p.opts.IdleGrace,
+		})
+	}
+	return listen.Open(ctx, l, listen.Options{
+		Loops: p.loops, Pipeline: p.pipeline, Streams: p.streams, Log: p.opts.Log, TLS: p.tlsOptions(), Sockets: p.sockets, IdleGrace: p.opts.IdleGrace,
+	})
+}
+
 // mirrorGrace is how long copies of requests may take to end after the last
 // exchange has.
 const mirrorGrace = time.Second
@@ -231,7 +254,7 @@ func named(cfg *ir.Config, name string) bool {
 
 // drain ends a listener that is no longer configured, in the background. The
 // caller holds mu.
-func (p *Proxy) drain(l *listen.Listener) {
+func (p *Proxy) drain(l socket) {
 	p.leaving[l] = struct{}{}
 	p.draining.Go(func() {
 		defer p.left(l)
@@ -269,7 +292,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	p.stopped = true
 	listeners := p.listeners
-	p.listeners = map[string]*listen.Listener{}
+	p.listeners = map[string]socket{}
 	for _, l := range listeners {
 		p.leaving[l] = struct{}{}
 	}
@@ -330,7 +353,7 @@ func (p *Proxy) Left() int {
 	return n
 }
 
-func (p *Proxy) left(l *listen.Listener) {
+func (p *Proxy) left(l socket) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.leaving, l)

@@ -155,7 +155,7 @@ func (s *routeScope) choose(p *parent, candidates []*section) {
 	allowed := slices.DeleteFunc(named, func(x *section) bool { return !s.admits(x, s.object.Key) })
 	if len(allowed) == 0 {
 		s.refuseParent(p, gwv1.RouteReasonNotAllowedByListeners,
-			fmt.Sprintf("no listener of %s allows HTTPRoutes from namespace %q", p.ref, s.object.Key.Namespace),
+			fmt.Sprintf("no listener of %s allows %ss from namespace %q", p.ref, s.object.Key.Kind, s.object.Key.Namespace),
 			"see allowedRoutes of its listeners")
 		return
 	}

@@ -18,8 +18,9 @@ import (
 
 // backendKey names a backend: a Service with a port, or a Backend with port 0.
 type backendKey struct {
-	key  store.Key
-	port int32
+	key    store.Key
+	port   int32
+	stream streamUse
 }
 
 // backend is what a backendRef resolves to, before policies are applied.
@@ -55,8 +56,9 @@ func (c *compiler) backendOf(k backendKey) *backend {
 	if k.key.Kind == v1alpha1.KindBackend {
 		c.ownBackend(b)
 	} else {
-		c.serviceBackend(b, k.port)
+		c.serviceBackend(b, k)
 	}
+	k.stream.apply(&b.base)
 	return b
 }
 

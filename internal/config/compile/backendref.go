@@ -52,7 +52,7 @@ func (s *routeScope) resolveBackend(field string, r gwv1.BackendObjectReference)
 	case !own && r.Port == nil && s.set.Get(key) != nil:
 		return fail(field+".port", gwv1.RouteReasonBackendNotFound, "a reference to a Service needs a port", s.portRemedy(key))
 	}
-	k := backendKey{key: key}
+	k := backendKey{key: key, stream: s.stream}
 	if !own {
 		k.port = deref(r.Port, 0)
 	}
@@ -185,6 +185,8 @@ func (s *filterScope) backends(field string, rule *gwv1.HTTPRouteRule, fields []
 		list = append(list, x)
 	}
 	switch {
+	case len(list) == 0 && s.stream != "":
+		list = s.nowhere(field, "the rule has no backendRefs", "NoBackendRefs")
 	case len(list) == 0:
 		list = s.nowhere(field, "the rule has no backendRefs, redirect or direct response", "NoBackendRefs")
 	case total == 0:
@@ -195,7 +197,11 @@ func (s *filterScope) backends(field string, rule *gwv1.HTTPRouteRule, fields []
 
 // nowhere answers the whole rule with 500.
 func (s *filterScope) nowhere(field, why, code string) []ir.BackendRef {
-	p := problemAt(s.object, field, store.Warning, code, why+"; requests are answered 500", "")
+	what := "; requests are answered 500"
+	if s.stream != "" {
+		what = "; everything is refused"
+	}
+	p := problemAt(s.object, field, store.Warning, code, why+what, "")
 	if !slices.Contains(s.state.problems, p) {
 		s.state.problems = append(s.state.problems, p)
 	}

@@ -104,6 +104,9 @@ func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
 		p.MaxHeaderCount = int(deref(l.HeaderCount, int32(p.MaxHeaderCount)))
 		p.MaxBodyBytes = deref(l.BodyBytes, 0)
 	}
+	if d := v.ProtocolDetection; d != nil {
+		p.DetectTimeout = duration(d.Timeout, defaultDetectTimeout)
+	}
 	if t := v.Timeouts; t != nil {
 		p.HeaderTimeout = duration(t.Header, p.HeaderTimeout)
 		p.IdleTimeout = duration(t.Idle, p.IdleTimeout)

@@ -78,7 +78,8 @@ func Compile(in Input, prev *Output) *Output {
 	orders := c.finishIssuers()
 
 	c.finishStatuses()
-	return &Output{Config: c.revise(listeners, routes, clusters), Problems: sortProblems(c.problems), Orders: orders, state: c.next}
+	cfg := &ir.Config{Listeners: listeners, Routes: routes, Streams: c.next.streamRoutes(), Clusters: clusters}
+	return &Output{Config: c.revise(cfg), Problems: sortProblems(c.problems), Orders: orders, state: c.next}
 }
 
 // Statuses returns the status of every object, ordered by key. It gathers them
@@ -86,16 +87,16 @@ func Compile(in Input, prev *Output) *Output {
 func (o *Output) Statuses() []status.Object { return o.state.statuses() }
 
 // revise returns the previous Config if nothing differs, or the next revision.
-func (c *compiler) revise(listeners []*ir.Listener, routes []*ir.Route, clusters []*ir.Cluster) *ir.Config {
-	revision := uint64(1)
-	if c.prevConfig != nil {
-		revision = c.prevConfig.Revision + 1
-		if equalListeners(c.prevConfig.Listeners, listeners) {
-			if slices.Equal(c.prevConfig.Routes, routes) && slices.Equal(c.prevConfig.Clusters, clusters) {
-				return c.prevConfig
+func (c *compiler) revise(cfg *ir.Config) *ir.Config {
+	cfg.Revision = 1
+	if was := c.prevConfig; was != nil {
+		cfg.Revision = was.Revision + 1
+		if equalListeners(was.Listeners, cfg.Listeners) {
+			if slices.Equal(was.Routes, cfg.Routes) && slices.Equal(was.Streams, cfg.Streams) && slices.Equal(was.Clusters, cfg.Clusters) {
+				return was
 			}
-			listeners = c.prevConfig.Listeners
+			cfg.Listeners = was.Listeners
 		}
 	}
-	return &ir.Config{Revision: revision, Listeners: listeners, Routes: routes, Clusters: clusters}
+	return cfg
 }

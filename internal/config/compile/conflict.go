@@ -40,7 +40,7 @@ func (c *compiler) findConflicts(gw *gateway) {
 	}
 	for i, a := range all {
 		for _, b := range all[:i] {
-			if a.served() && b.served() && a.spec.Port == b.spec.Port && a.spec.Protocol == gwv1.HTTPSProtocolType &&
+			if a.served() && b.served() && a.spec.Port == b.spec.Port && a.terminates() && b.terminates() &&
 				(covers(a.hostname, b.hostname) || covers(b.hostname, a.hostname) || a.hostname == "" || b.hostname == "") {
 				a.overlapping, b.overlapping = true, true
 			}
@@ -54,12 +54,35 @@ func conflictOf(a, b *section) string {
 	switch {
 	case a.refused || b.refused || a.spec.Port != b.spec.Port:
 		return ""
-	case a.spec.Protocol != b.spec.Protocol:
+	case a.transport() != b.transport():
+		return ""
+	case a.opening() != b.opening():
+		if a.detects && b.detects {
+			return ""
+		}
 		return string(gwv1.ListenerReasonProtocolConflict)
 	case a.hostname == b.hostname:
 		return string(gwv1.ListenerReasonHostnameConflict)
 	}
 	return ""
+}
+
+// transport is what carries the section's connections. One port of each is free
+// for the other.
+func (s *section) transport() string {
+	if s.spec.Protocol == gwv1.UDPProtocolType {
+		return "udp"
+	}
+	return "tcp"
+}
+
+// opening is how a connection of the section begins. Sections whose connections
+// begin alike are told apart by hostname; HTTPS and TLS both by server name.
+func (s *section) opening() ir.Protocol {
+	if s.spec.Protocol == gwv1.HTTPSProtocolType {
+		return ir.TLS
+	}
+	return ir.Protocol(s.spec.Protocol)
 }
 
 func (c *compiler) markConflicted(s *section, reason string) {
@@ -68,16 +91,28 @@ func (c *compiler) markConflicted(s *section, reason string) {
 		message = fmt.Sprintf("another listener on port %d has another protocol", s.spec.Port)
 	}
 	s.conflicted.Status, s.conflicted.Reason, s.conflicted.Message = status.True, reason, message
-	c.refuse(s, "", reason, message, "give listeners that share a port one protocol and each its own hostname")
+	remedy := "give listeners that share a port one protocol and each its own hostname"
+	if reason == string(gwv1.ListenerReasonProtocolConflict) && s.opening() != ir.UDP {
+		remedy += ", or turn on protocol detection for them (client.protocolDetection of a TrafficPolicy)"
+	}
+	c.refuse(s, "", reason, message, remedy)
 }
 
 // socket is what one address and port is shared by.
 type socket struct {
 	listener *ir.Listener
 	first    *section
-	hosts    map[string]*section
+	hosts    map[socketPlace]*section
 	sections []*section
 }
+
+// socketPlace is what a section of a socket has for itself.
+type socketPlace struct {
+	opening  ir.Protocol
+	hostname string
+}
+
+func (s *section) place() socketPlace { return socketPlace{s.opening(), s.hostname} }
 
 // shareSockets puts the sections of all Gateways onto sockets. An older
 // Gateway keeps the port that a younger one asks for in another way.
@@ -90,9 +125,12 @@ func (c *compiler) shareSockets() {
 		var mine []*socket
 		for _, address := range s.gateway.addresses {
 			name := net.JoinHostPort(address, strconv.Itoa(int(s.spec.Port)))
+			if s.transport() == "udp" {
+				name += "/udp"
+			}
 			k := c.sockets[name]
 			if k == nil {
-				k = &socket{first: s, hosts: map[string]*section{}, listener: &ir.Listener{
+				k = &socket{first: s, hosts: map[socketPlace]*section{}, listener: &ir.Listener{
 					Name: name, Address: address, Port: uint16(s.spec.Port), Protocol: ir.Protocol(s.spec.Protocol),
 				}}
 				c.sockets[name] = k
@@ -108,17 +146,19 @@ func (c *compiler) shareSockets() {
 			continue
 		}
 		for _, k := range mine {
-			k.hosts[s.hostname] = s
+			k.hosts[s.place()] = s
 			k.sections = append(k.sections, s)
 		}
 	}
 }
 
 func (k *socket) refuses(s *section) string {
-	if k.listener.Protocol != ir.Protocol(s.spec.Protocol) {
-		return fmt.Sprintf("port %d already serves %s for %s", s.spec.Port, k.listener.Protocol, k.first.name())
+	for _, other := range k.sections {
+		if other.opening() != s.opening() && !(other.detects && s.detects) {
+			return fmt.Sprintf("port %d already serves %s for %s", s.spec.Port, other.spec.Protocol, other.name())
+		}
 	}
-	if other := k.hosts[s.hostname]; other != nil {
+	if other := k.hosts[s.place()]; other != nil {
 		return fmt.Sprintf("port %d already serves this hostname for %s", s.spec.Port, other.name())
 	}
 	return ""
@@ -137,18 +177,44 @@ func (c *compiler) compileListeners() []*ir.Listener {
 			x := built[s]
 			if x == nil {
 				x = &ir.Section{
-					Name: s.name(), Hostname: s.hostname, TLS: s.tls, Routes: s.attachments, Ref: ref(s.owner, s.field),
+					Name: s.name(), Hostname: s.hostname, TLS: s.tls, Passthrough: s.passesThrough(),
+					Routes: s.attachments, Streams: s.streams, Ref: ref(s.owner, s.field),
+				}
+				if p := k.protocol(); p != ir.Protocol(s.spec.Protocol) || p == ir.TLS {
+					x.Protocol = ir.Protocol(s.spec.Protocol)
 				}
 				built[s] = x
 			}
 			k.listener.Sections = append(k.listener.Sections, x)
 		}
 		if len(k.listener.Sections) > 0 {
+			k.listener.Protocol = k.protocol()
 			k.listener.Client = c.clientPolicy(k)
+			if k.listener.Protocol != ir.Detect {
+				k.listener.Client.DetectTimeout = 0
+			}
 			out = append(out, k.listener)
 		}
 	}
 	return out
+}
+
+// protocol is that of all sections in service, or the one that includes them.
+func (k *socket) protocol() ir.Protocol {
+	var p ir.Protocol
+	for _, s := range k.sections {
+		switch is := ir.Protocol(s.spec.Protocol); {
+		case s.refused:
+		case p == "":
+			p = is
+		case p == is:
+		case s.opening() == ir.TLS && (p == ir.TLS || p == ir.HTTPS):
+			p = ir.TLS
+		default:
+			return ir.Detect
+		}
+	}
+	return p
 }
 
 // equalListeners compares without reflection what there can be many of.
@@ -169,15 +235,21 @@ func equalListeners(a, b []*ir.Listener) bool {
 }
 
 func equalSections(a, b *ir.Section) bool {
-	same := len(a.Routes) == len(b.Routes) && (len(a.Routes) == 0 || &a.Routes[0] == &b.Routes[0])
-	if !same && !slices.EqualFunc(a.Routes, b.Routes, func(x, y ir.Attachment) bool {
-		return x.Route == y.Route && slices.Equal(x.Hostnames, y.Hostnames)
-	}) {
+	if !equalAttachments(a.Routes, b.Routes) || !equalAttachments(a.Streams, b.Streams) {
 		return false
 	}
 	p, q := *a, *b
-	p.Routes, q.Routes = nil, nil
+	p.Routes, q.Routes, p.Streams, q.Streams = nil, nil, nil, nil
 	return hashOf(p) == hashOf(q)
+}
+
+func equalAttachments(a, b []ir.Attachment) bool {
+	if len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) {
+		return true
+	}
+	return slices.EqualFunc(a, b, func(x, y ir.Attachment) bool {
+		return x.Route == y.Route && slices.Equal(x.Hostnames, y.Hostnames)
+	})
 }
 
 // resolveKey fills in what a reference leaves out.

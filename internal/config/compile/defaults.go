@@ -18,6 +18,16 @@ func defaultTimeouts() ir.Timeouts {
 	return ir.Timeouts{Idle: 5 * time.Minute}
 }
 
+// Streams are silent for longer: a pool of database connections may rest for
+// many minutes. Clients of UDP say nothing when they are done.
+const (
+	defaultStreamIdle   = time.Hour
+	defaultDatagramIdle = time.Minute
+	// defaultDetectTimeout is longer than a client needs that has something to
+	// say, and too short for people to notice.
+	defaultDetectTimeout = 50 * time.Millisecond
+)
+
 const (
 	defaultConnectTimeout = 5 * time.Second
 	// noConnectTimeout stands for no limit: the kernel gives up long before.

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -113,7 +114,7 @@ func collectEndpoint(into map[string]ir.Endpoint, family discoveryv1.AddressType
 // decides, and at last there being one port only.
 func slicePort(slice *discoveryv1.EndpointSlice, p *servicePort) int32 {
 	usable := func(x discoveryv1.EndpointPort) bool {
-		return x.Port != nil && deref(x.Protocol, corev1.ProtocolTCP) == corev1.ProtocolTCP
+		return x.Port != nil && deref(x.Protocol, corev1.ProtocolTCP) == cmp.Or(p.port.Protocol, corev1.ProtocolTCP)
 	}
 	for _, x := range slice.Ports {
 		if usable(x) && deref(x.Name, "") == p.port.Name {

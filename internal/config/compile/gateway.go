@@ -59,6 +59,7 @@ func (c *compiler) compileGateways() {
 			c.sections = append(c.sections, s)
 		}
 		c.compileTLS(gw)
+		c.findDetection(gw)
 		c.findConflicts(gw)
 	}
 	c.shareSockets()
@@ -238,8 +239,12 @@ func (gw *gateway) conditions() []status.Condition {
 // warnIdle names listeners that no route is attached to.
 func (c *compiler) warnIdle(s *section) {
 	if !s.refused && s.attached == 0 {
+		what, article := "every request is answered 404", "an "
+		if k := s.spec.Protocol; k != gwv1.HTTPProtocolType && k != gwv1.HTTPSProtocolType {
+			what, article = "everything is refused", "a "
+		}
 		c.report(problemAt(s.owner, s.field, store.Warning, "ListenerWithoutRoutes",
-			fmt.Sprintf("no route is attached to listener %q; every request is answered 404", s.spec.Name),
-			"add an HTTPRoute with a parentRef to it, or remove it"))
+			fmt.Sprintf("no route is attached to listener %q; %s", s.spec.Name, what),
+			"add "+article+kindList(s.supportedKinds())+" with a parentRef to it, or remove it"))
 	}
 }

@@ -74,7 +74,18 @@ func judgeListenerTLS(l gwv1.Listener, at func(field, code, message, remedy stri
 	case gwv1.HTTPProtocolType, gwv1.TCPProtocolType, gwv1.UDPProtocolType:
 		if l.TLS != nil {
 			at(".tls", "UnexpectedTLS", fmt.Sprintf("tls must not be set with protocol %s", l.Protocol),
-				"use protocol HTTPS, or remove tls")
+				"use protocol HTTPS or TLS, or remove tls")
+		}
+		if l.Protocol != gwv1.HTTPProtocolType && deref(l.Hostname, "") != "" {
+			at(".hostname", "UnexpectedHostname", fmt.Sprintf("hostname must not be set with protocol %s", l.Protocol), "remove it")
+		}
+	case gwv1.TLSProtocolType:
+		switch {
+		case l.TLS == nil:
+			at(".tls", "TLSMissing", "protocol TLS needs tls", "set tls.mode to Passthrough, or to Terminate with certificateRefs")
+		case deref(l.TLS.Mode, gwv1.TLSModeTerminate) == gwv1.TLSModeTerminate && len(l.TLS.CertificateRefs) == 0 && len(l.TLS.Options) == 0:
+			at(".tls.certificateRefs", "CertificateMissing", "mode Terminate needs at least one certificateRef",
+				"name a Secret of type kubernetes.io/tls, or set tls.mode to Passthrough")
 		}
 	case gwv1.HTTPSProtocolType:
 		switch {

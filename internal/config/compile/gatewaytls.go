@@ -13,12 +13,12 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 )
 
-// compileTLS gives the HTTPS listeners of a Gateway their certificates and
+// compileTLS gives the listeners that terminate TLS of a Gateway their certificates and
 // their way to verify clients, and the Gateway its own certificate for backends.
 func (c *compiler) compileTLS(gw *gateway) {
 	c.compileBackendCertificate(gw)
 	for _, s := range gw.everySection() {
-		if s.refused || s.spec.Protocol != gwv1.HTTPSProtocolType || s.spec.TLS == nil {
+		if s.refused || !s.terminates() || s.spec.TLS == nil {
 			continue
 		}
 		s.tls = &ir.ServerTLS{}

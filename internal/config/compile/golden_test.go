@@ -204,6 +204,12 @@ func withoutDefaults(t *testing.T, config map[string]any) {
 			each(rule, "policies", func(m map[string]any) { delete(m, "file"); delete(m, "column") })
 		})
 	})
+	each(config, "streams", func(r map[string]any) {
+		delete(r, "hash")
+		slimRef(r)
+		each(r, "backends", slimRef)
+		each(r, "policies", func(m map[string]any) { delete(m, "file"); delete(m, "column") })
+	})
 	each(config, "clusters", func(c map[string]any) {
 		delete(c, "hash")
 		slimRef(c)

@@ -25,8 +25,9 @@ type routeState struct {
 	losses      []boundLoss // of policies to the route's own fields
 	parents     []status.Relation
 	problems    []store.Problem
-	shared      []store.Problem // of other objects, told once however many routes find them
-	accepted    []int           // sections by which the route counts as attached
+	shared      []store.Problem   // of other objects, told once however many routes find them
+	streams     []*ir.StreamRoute // the forms of what is not an HTTPRoute
+	accepted    []int             // sections by which the route counts as attached
 }
 
 type attachment struct {
@@ -45,12 +46,14 @@ type routeScope struct {
 	dropped    map[int]fault    // rules left out
 	count      map[*clusterState]bool
 	unserved   bool // no listener serves it, so it needs no clusters
+	stream     streamUse
 }
 
+// routeSpec is the spec of an HTTPRoute, or what a route of streams would be as one.
 func routeSpec(o *store.Object) (*gwv1.HTTPRouteSpec, bool) {
 	v, ok := o.Value.(*gwv1.HTTPRoute)
 	if !ok {
-		return nil, false
+		return streamSpec(o)
 	}
 	return &v.Spec, true
 }
@@ -61,8 +64,14 @@ func (c *compiler) compileRoutes() {
 	if c.prev != nil {
 		old = c.prev.routes
 	}
-	objects := c.set.Kind(gatewayGroup, "HTTPRoute")
-	c.next.routes = make([]*routeState, 0, len(objects))
+	c.next.routes = c.compileKind("HTTPRoute", old)
+	c.compileStreams()
+}
+
+// compileKind compiles the routes of one kind. Old are those before, in order.
+func (c *compiler) compileKind(kind string, old []*routeState) []*routeState {
+	objects := c.set.Kind(gatewayGroup, kind)
+	out := make([]*routeState, 0, len(objects))
 	for _, o := range objects {
 		for len(old) > 0 && old[0].object != o && compareKeys(old[0].object.Key, o.Key) < 0 {
 			old = old[1:]
@@ -79,11 +88,12 @@ func (c *compiler) compileRoutes() {
 		} else {
 			rs = c.takeOverRoute(rs)
 		}
-		c.next.routes = append(c.next.routes, rs)
+		out = append(out, rs)
 		if rs.fallback != nil {
 			c.next.fallback[o.Key] = rs.fallback
 		}
 	}
+	return out
 }
 
 // takeOverRoute keeps a route and its clusters.
@@ -137,6 +147,9 @@ func (c *compiler) compileRoute(o *store.Object, before *routeState) *routeState
 				}
 			}
 		}
+	}
+	if streamKind(o.Key.Kind) {
+		rs.makeStreams(before)
 	}
 	return rs
 }
@@ -240,6 +253,7 @@ func (s *routeScope) form(ctx *policyContext) *ir.Route {
 	if len(rules) == 0 {
 		rules = []gwv1.HTTPRouteRule{{}}
 	}
+	s.stream = useOf(s.object.Key.Kind, ctx)
 	for i := range rules {
 		if _, out := s.dropped[i]; !out {
 			r.Rules = append(r.Rules, s.rule(ctx, i, &rules[i]))
@@ -264,6 +278,11 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 	out.Policies = policyRefs(merged.winners)
 	s.noteOwnFields(merged, rule, id)
 	s.noteIdleFields(merged, resolved)
+	if s.stream != "" {
+		s.noteHTTPFields(merged)
+		out.Policy.Direct = nil
+		out.Policy.Timeouts = streamTimeouts(merged.spec.Timeouts, s.stream)
+	}
 
 	scope := filterScope{routeScope: s, ctx: ctx, chain: chain}
 	var broken string
@@ -347,40 +366,47 @@ func (s *routeScope) dropMessage() string {
 func (c *compiler) collectRoutes() []*ir.Route {
 	out := make([]*ir.Route, 0, len(c.next.routes))
 	var last *settings
+	c.collectStreams()
 	for i, x := range c.sections {
 		if c.prev != nil && i < len(c.prev.attachments) {
 			x.attachments = make([]ir.Attachment, 0, len(c.prev.attachments[i])+1)
 		}
 	}
-	c.next.plain = true
 	for _, rs := range c.next.routes {
 		out = append(out, rs.forms...)
-		c.next.plain = c.next.plain && rs.plain()
 		for _, at := range rs.attachments {
 			x := c.sections[at.section]
 			x.attachments = append(x.attachments, at.ir)
 		}
-		for _, i := range rs.accepted {
-			c.sections[i].attached++
-		}
-		for _, m := range rs.settings {
-			if m != last && !c.traffic.settled[m] {
-				c.settle(m)
-				c.next.settled = append(c.next.settled, m)
-			}
-			last = m
-		}
-		for _, l := range rs.losses {
-			c.loseTo(l)
-		}
-		c.problems = append(c.problems, rs.problems...)
-		for _, p := range rs.shared {
-			c.reportOnce(p)
-		}
+		last = c.collectRoute(rs, last)
 	}
 	for _, x := range c.sections {
 		c.next.attachments = append(c.next.attachments, x.attachments)
 		c.next.accepted = append(c.next.accepted, x.attached)
 	}
 	return out
+}
+
+// collectRoute gathers what a route of any kind has to say. Last are the
+// settings of the one before, which are often the same.
+func (c *compiler) collectRoute(rs *routeState, last *settings) *settings {
+	c.next.plain = c.next.plain && rs.plain()
+	for _, i := range rs.accepted {
+		c.sections[i].attached++
+	}
+	for _, m := range rs.settings {
+		if m != last && !c.traffic.settled[m] {
+			c.settle(m)
+			c.next.settled = append(c.next.settled, m)
+		}
+		last = m
+	}
+	for _, l := range rs.losses {
+		c.loseTo(l)
+	}
+	c.problems = append(c.problems, rs.problems...)
+	for _, p := range rs.shared {
+		c.reportOnce(p)
+	}
+	return last
 }

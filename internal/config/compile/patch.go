@@ -40,6 +40,11 @@ func (c *compiler) patchRoutes() (routes []*ir.Route, clusters []*ir.Cluster, ok
 	}
 	for i, x := range c.sections {
 		x.attachments, x.attached = c.prev.attachments[i], c.prev.accepted[i]
+		x.streams = c.prev.streamed[i]
+	}
+	c.next.streams, c.next.streamed = c.prev.streams, c.prev.streamed
+	for _, rs := range c.next.streams {
+		c.say(rs.status())
 	}
 	for _, m := range c.prev.settled {
 		c.settle(m)
@@ -93,9 +98,8 @@ func (c *compiler) sameClusters(before, now *routeState) bool {
 		}
 	}
 	for _, cs := range before.clusters {
-		if !slices.Contains(now.clusters, cs) && !slices.ContainsFunc(c.prev.routes, func(rs *routeState) bool {
-			return rs != before && slices.Contains(rs.clusters, cs)
-		}) {
+		uses := func(rs *routeState) bool { return rs != before && slices.Contains(rs.clusters, cs) }
+		if !slices.Contains(now.clusters, cs) && !slices.ContainsFunc(c.prev.routes, uses) && !slices.ContainsFunc(c.prev.streams, uses) {
 			return false
 		}
 	}

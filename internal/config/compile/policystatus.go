@@ -157,7 +157,7 @@ func (c *compiler) gatewaysOf(backend store.Key) []status.Reference {
 		return nil
 	}
 	var out []status.Reference
-	for _, rs := range c.next.routes {
+	for _, rs := range slices.Concat(c.next.routes, c.next.streams) {
 		if !slices.Contains(rs.deps, o) {
 			continue
 		}

@@ -28,8 +28,9 @@ type section struct {
 	accepted, resolved, conflicted status.Condition
 	overlapping                    bool
 	refused                        bool // nothing is programmed for it
+	detects                        bool // its first bytes are looked at
 	tls                            *ir.ServerTLS
-	attachments                    []ir.Attachment
+	attachments, streams           []ir.Attachment
 	attached                       int
 }
 
@@ -71,7 +72,7 @@ func (c *compiler) newSection(gw *gateway, owner *store.Object, i int, spec gwv1
 // withoutCertificate tells whether no handshake can succeed, because none of
 // the certificates that are named can be used.
 func (s *section) withoutCertificate() bool {
-	return s.spec.Protocol == gwv1.HTTPSProtocolType && s.resolved.Status == status.False &&
+	return s.terminates() && s.resolved.Status == status.False &&
 		(s.tls == nil || len(s.tls.Certificates) == 0)
 }
 
@@ -93,26 +94,19 @@ func (c *compiler) unresolved(s *section, field, reason, message, remedy string)
 
 func (c *compiler) judgeProtocol(s *section) {
 	switch s.spec.Protocol {
-	case gwv1.HTTPProtocolType, gwv1.HTTPSProtocolType:
-	case gwv1.TLSProtocolType, gwv1.TCPProtocolType, gwv1.UDPProtocolType:
-		s.refused = true
-		s.accepted.Status = status.False
-		s.accepted.Reason = string(gwv1.ListenerReasonUnsupportedProtocol)
-		s.accepted.Message = fmt.Sprintf("protocol %s is not built yet", s.spec.Protocol)
-		c.report(problemAt(s.owner, s.field+".protocol", store.Warning, "NotBuiltYet", s.accepted.Message,
-			"use HTTP or HTTPS; other listeners of this object are served"))
+	case gwv1.HTTPProtocolType, gwv1.HTTPSProtocolType, gwv1.TLSProtocolType, gwv1.TCPProtocolType, gwv1.UDPProtocolType:
 	default:
 		s.refused = true
 		s.accepted.Status = status.False
 		s.accepted.Reason = string(gwv1.ListenerReasonUnsupportedProtocol)
 		s.accepted.Message = fmt.Sprintf("protocol %q is not known", s.spec.Protocol)
-		c.report(problemAt(s.owner, s.field+".protocol", store.Warning, s.accepted.Reason, s.accepted.Message, "use HTTP or HTTPS"))
+		c.report(problemAt(s.owner, s.field+".protocol", store.Warning, s.accepted.Reason, s.accepted.Message, "use HTTP, HTTPS, TLS, TCP or UDP"))
 	}
 }
 
 // judgeKinds finds the route kinds that may attach.
 func (c *compiler) judgeKinds(s *section) {
-	supported := supportedKinds(s.spec.Protocol)
+	supported := s.supportedKinds()
 	if s.spec.AllowedRoutes == nil || len(s.spec.AllowedRoutes.Kinds) == 0 {
 		s.kinds = supported
 		return
@@ -131,7 +125,7 @@ func (c *compiler) judgeKinds(s *section) {
 		default:
 			c.unresolved(s, field, string(gwv1.ListenerReasonInvalidRouteKinds),
 				fmt.Sprintf("kind %s of group %q cannot attach to a listener with protocol %s", k.Kind, *k.Group, s.spec.Protocol),
-				"use HTTPRoute")
+				"use "+kindList(supported))
 		}
 	}
 }
@@ -143,11 +137,49 @@ func (c *compiler) unresolvedWarning(s *section, field, message string) {
 	c.report(problemAt(s.owner, s.field+field, store.Warning, "NotBuiltYet", message, "HTTPRoute works"))
 }
 
-func supportedKinds(p gwv1.ProtocolType) []gwv1.RouteGroupKind {
-	if p == gwv1.HTTPProtocolType || p == gwv1.HTTPSProtocolType {
-		return []gwv1.RouteGroupKind{{Group: ptr(gwv1.Group(gatewayGroup)), Kind: "HTTPRoute"}}
+func (s *section) supportedKinds() []gwv1.RouteGroupKind {
+	var kinds []gwv1.Kind
+	switch s.spec.Protocol {
+	case gwv1.HTTPProtocolType, gwv1.HTTPSProtocolType:
+		kinds = []gwv1.Kind{"HTTPRoute"}
+	case gwv1.TLSProtocolType:
+		kinds = []gwv1.Kind{"TLSRoute"}
+		if s.terminates() {
+			kinds = append(kinds, "TCPRoute") // the server name does not matter to it
+		}
+	case gwv1.TCPProtocolType:
+		kinds = []gwv1.Kind{"TCPRoute"}
+	case gwv1.UDPProtocolType:
+		kinds = []gwv1.Kind{"UDPRoute"}
 	}
-	return nil
+	out := make([]gwv1.RouteGroupKind, len(kinds))
+	for i, k := range kinds {
+		out[i] = gwv1.RouteGroupKind{Group: ptr(gwv1.Group(gatewayGroup)), Kind: k}
+	}
+	return out
+}
+
+func kindList(kinds []gwv1.RouteGroupKind) string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = string(k.Kind)
+	}
+	return strings.Join(names, " or ")
+}
+
+// terminates tells whether TLS ends at the listener.
+func (s *section) terminates() bool {
+	switch s.spec.Protocol {
+	case gwv1.HTTPSProtocolType:
+		return true
+	case gwv1.TLSProtocolType:
+		return !s.passesThrough()
+	}
+	return false
+}
+
+func (s *section) passesThrough() bool {
+	return s.spec.Protocol == gwv1.TLSProtocolType && s.spec.TLS != nil && deref(s.spec.TLS.Mode, gwv1.TLSModeTerminate) == gwv1.TLSModePassthrough
 }
 
 // admits tells whether routes of a kind and a namespace may attach.

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -26,7 +27,8 @@ func serviceOf(o *store.Object) (*corev1.Service, bool) {
 }
 
 // serviceBackend reads the port of a Service that a reference names.
-func (c *compiler) serviceBackend(b *backend, port int32) {
+func (c *compiler) serviceBackend(b *backend, k backendKey) {
+	port, protocol := k.port, k.stream.transport()
 	svc, ok := serviceOf(b.object)
 	if !ok {
 		b.unusable(string(gwv1.RouteReasonInvalidKind), b.object.Key.String()+" is not a Service", "")
@@ -38,10 +40,10 @@ func (c *compiler) serviceBackend(b *backend, port int32) {
 		return
 	}
 	i := slices.IndexFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool {
-		return p.Port == port && (p.Protocol == "" || p.Protocol == corev1.ProtocolTCP)
+		return p.Port == port && cmp.Or(p.Protocol, corev1.ProtocolTCP) == protocol
 	})
 	if i < 0 {
-		b.unusable(string(gwv1.RouteReasonBackendNotFound), fmt.Sprintf("%s has no TCP port %d", b.object.Key, port),
+		b.unusable(string(gwv1.RouteReasonBackendNotFound), fmt.Sprintf("%s has no %s port %d", b.object.Key, protocol, port),
 			"its ports are "+portList(svc))
 		return
 	}
@@ -55,7 +57,12 @@ func (c *compiler) serviceBackend(b *backend, port int32) {
 		b.policies = append(b.policies, c.traffic.at(target{b.object.Key, p.Name})...)
 	}
 	b.policies = append(b.policies, c.traffic.at(target{key: b.object.Key})...)
-	c.applyBackendTLS(b)
+	if !k.stream.opaque() {
+		c.applyBackendTLS(b)
+	}
+	if k.stream != "" {
+		return // any protocol will do
+	}
 	b.base.HTTP2 = overHTTP2(deref(p.AppProtocol, ""))
 	if why := refusedProtocol(deref(p.AppProtocol, ""), b.base.TLS != nil); why != "" && b.reason == "" {
 		b.unusable(string(gwv1.RouteReasonUnsupportedProtocol), fmt.Sprintf("%s: appProtocol %s", b.object.Key, why),

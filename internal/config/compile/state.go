@@ -13,7 +13,9 @@ type state struct {
 	// fallback holds the last good version of objects that are now invalid.
 	fallback map[store.Key]*store.Object
 	// routes are parallel to set.Kind of HTTPRoute.
-	routes   []*routeState
+	routes []*routeState
+	// streams are the routes of what is not HTTP, by kind and then by key.
+	streams  []*routeState
 	backends []*backendState
 	clusters map[string]*clusterState
 	ordered  []*clusterState // by name
@@ -25,6 +27,8 @@ type state struct {
 	// attachments of each section, and how many routes count as attached to it.
 	attachments [][]ir.Attachment
 	accepted    []int
+	// streamed are the attachments of streams to each section.
+	streamed [][]ir.Attachment
 	// settled are the settings that routes have.
 	settled []*settings
 	// others are the statuses of kinds other than HTTPRoute and Backend.

@@ -47,10 +47,11 @@ func (j *trafficJudge) targets(spec *v1alpha1.TrafficPolicySpec) {
 		field := fmt.Sprintf("targetRefs[%d].kind", i)
 		gk := coreGroup(string(t.Group)) + "/" + string(t.Kind)
 		switch gk {
-		case gatewayGroup + "/Gateway", gatewayGroup + "/ListenerSet", gatewayGroup + "/HTTPRoute", "/Service", ownGroup + "/Backend":
+		case gatewayGroup + "/Gateway", gatewayGroup + "/ListenerSet", gatewayGroup + "/HTTPRoute",
+			gatewayGroup + "/TCPRoute", gatewayGroup + "/TLSRoute", gatewayGroup + "/UDPRoute", "/Service", ownGroup + "/Backend":
 		default:
 			j.add(field, fmt.Sprintf("a TrafficPolicy cannot attach to kind %s of group %q", t.Kind, t.Group),
-				"use Gateway, ListenerSet, HTTPRoute, Service or Backend, with its group")
+				"use Gateway, ListenerSet, HTTPRoute, TCPRoute, TLSRoute, UDPRoute, Service or Backend, with its group")
 			continue
 		}
 		if spec.Client != nil && t.Kind != "Gateway" && t.Kind != "ListenerSet" {

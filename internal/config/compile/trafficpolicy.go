@@ -132,19 +132,21 @@ type policyContext struct {
 	chain       []bound // most specific first, without those that speak of clients only
 	full        []bound
 	certificate *ir.Certificate
+	// passthrough: the client's TLS reaches the endpoints.
+	passthrough bool
 }
 
 // bindContexts gives each section the policies of its Gateway, ListenerSet and listener.
 func (c *compiler) bindContexts() {
 	for _, s := range c.sections {
-		var chain []bound
-		chain = append(chain, c.traffic.at(target{s.owner.Key, string(s.spec.Name)})...)
-		chain = append(chain, c.traffic.at(target{key: s.owner.Key})...)
-		if s.owner.Key != s.gateway.object.Key {
-			chain = append(chain, c.traffic.at(target{key: s.gateway.object.Key})...)
+		chain := c.sectionChain(s)
+		s.context = &policyContext{
+			chain: withoutClient(chain), full: chain, certificate: s.gateway.backend, passthrough: s.passesThrough(),
 		}
-		s.context = &policyContext{chain: withoutClient(chain), full: chain, certificate: s.gateway.backend}
 		s.context.key = chainKey(s.context.chain)
+		if s.context.passthrough {
+			s.context.key += "|passthrough"
+		}
 		if s.gateway.backend != nil {
 			s.context.key += fmt.Sprintf("|%x", hashOf(s.gateway.backend))
 		}
@@ -152,6 +154,28 @@ func (c *compiler) bindContexts() {
 	}
 	if c.prev != nil && !slices.Equal(c.prev.contexts, c.next.contexts) {
 		c.changes.structure = true
+	}
+}
+
+// sectionChain lists the policies on a section and what it belongs to.
+func (c *compiler) sectionChain(s *section) []bound {
+	var chain []bound
+	chain = append(chain, c.traffic.at(target{s.owner.Key, string(s.spec.Name)})...)
+	chain = append(chain, c.traffic.at(target{key: s.owner.Key})...)
+	if s.owner.Key != s.gateway.object.Key {
+		chain = append(chain, c.traffic.at(target{key: s.gateway.object.Key})...)
+	}
+	return chain
+}
+
+// findDetection finds the listeners whose connections may begin in several ways.
+func (c *compiler) findDetection(gw *gateway) {
+	for _, s := range gw.everySection() {
+		for _, b := range c.sectionChain(s) {
+			if cl := b.policy.spec.Client; cl != nil && cl.ProtocolDetection != nil && s.transport() == "tcp" {
+				s.detects = true
+			}
+		}
 	}
 }
 

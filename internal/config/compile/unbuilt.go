@@ -12,7 +12,7 @@ import (
 )
 
 // unbuiltRoutes are route kinds of the Gateway API that come with later issues.
-func unbuiltRoutes() []string { return []string{"GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"} }
+func unbuiltRoutes() []string { return []string{"GRPCRoute"} }
 
 func notBuiltYet(kind string) bool { return slices.Contains(unbuiltRoutes(), kind) }
 

@@ -33,6 +33,11 @@ const (
 	InternalError
 	DecompressionLimit
 	ResponseTooLarge // over the limit of response buffering
+	IdleTimeout      // a stream on which nothing moved
+	StreamTimeout    // a stream that lasted too long
+	ProtocolNotServed
+	InvalidClientHello
+	SessionLimit // clients of UDP
 	reasonCount
 )
 
@@ -41,7 +46,8 @@ var reasonNames = [reasonCount]string{
 	"RouteNotFound", "BackendInvalid", "NoHealthyEndpoint", "UpstreamConnectFailure", "UpstreamTLSFailure",
 	"UpstreamReset", "UpstreamTimeout", "UpstreamProtocolError", "Overload", "BreakerOpen", "AdmissionDenied",
 	"RetryLimit", "FaultInjected", "ConnectionLimit", "Draining", "MisdirectedRequest", "ExpectationFailed",
-	"InternalError", "DecompressionLimit", "ResponseTooLarge",
+	"InternalError", "DecompressionLimit", "ResponseTooLarge", "IdleTimeout", "StreamTimeout", "ProtocolNotServed",
+	"InvalidClientHello", "SessionLimit",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

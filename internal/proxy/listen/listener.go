@@ -19,6 +19,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/stream"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -31,6 +32,7 @@ type Listener struct {
 	socket     *loop.Listener
 	sockets    *Sockets
 	pipeline   *pipeline.Pipeline
+	streams    *stream.Server
 	log        *slog.Logger
 	tlsOptions tlsx.Options // without what the configuration says
 
@@ -60,6 +62,7 @@ type Listener struct {
 type Options struct {
 	Loops    *loop.Group
 	Pipeline *pipeline.Pipeline
+	Streams  *stream.Server
 	Log      *slog.Logger
 	TLS      tlsx.Options
 	Sockets  *Sockets
@@ -75,7 +78,7 @@ func Open(ctx context.Context, l *ir.Listener, o Options) (*Listener, error) {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
 	opened := &Listener{
-		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, log: o.Log, tlsOptions: o.TLS,
+		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, streams: o.Streams, log: o.Log, tlsOptions: o.TLS,
 		sessions: map[*session]struct{}{}, refusing: make(chan struct{}, maxRefusing),
 	}
 	opened.idleGrace.Store(int64(o.IdleGrace))
@@ -101,7 +104,7 @@ func (l *Listener) Addr() netip.AddrPort {
 // Certificates that cannot be used are reported; the rest is served.
 func (l *Listener) Set(s *snapshot.Listener) error {
 	var err error
-	if s.IR.Protocol == ir.HTTPS {
+	if s.Doors.Secure {
 		err = l.setTLS(s)
 	} else {
 		l.tls.Store(nil)
@@ -179,12 +182,16 @@ func (l *Listener) admit(sock *loop.Sock) {
 		l.refuse(nc, s)
 		return
 	}
-	ss := &session{l: l, nc: nc, s: s}
+	ss := &session{l: l, nc: nc, s: s, host: l, began: time.Now()}
 	l.add(ss)
 	s.Metrics.Accepted()
 	nc.SetReadBy(handshakeBy(&s.IR.Client))
 	nc.SetWriteBy(handshakeBy(&s.IR.Client))
 	sock.SetHandler(ss)
+	if !speaksFirst(s) {
+		sock.Start()
+		return
+	}
 	if d := l.firstByte(s); d > 0 {
 		_ = sock.SetReadBy(netx.After(d))
 	}
@@ -195,7 +202,12 @@ func (l *Listener) admit(sock *loop.Sock) {
 func (l *Listener) firstByte(s *snapshot.Listener) time.Duration {
 	client := &s.IR.Client
 	d := client.IdleTimeout
-	if client.ProxyProtocol != ir.ProxyProtocolOff || l.tls.Load() != nil {
+	switch {
+	case client.ProxyProtocol != ir.ProxyProtocolOff:
+		d = client.HandshakeTimeout
+	case detectTimeout(s) > 0:
+		return detectTimeout(s)
+	case s.IR.Protocol != ir.HTTP:
 		d = client.HandshakeTimeout
 	}
 	if life := client.MaxConnectionDuration; life > 0 && (d <= 0 || life < d) {

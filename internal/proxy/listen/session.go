@@ -25,8 +25,11 @@ type session struct {
 	nc *netx.Conn
 	s  *snapshot.Listener // when it was accepted
 	// http is nil until PROXY header and TLS handshake are over. It is set with
-	// l.mu held, which others than the session's task need to look.
-	http driver
+	// l.mu held, which others than the session's task need to look. Streams are
+	// drivers too.
+	http  driver
+	host  http1.Host
+	began time.Time
 }
 
 // driver serves a connection in its protocol.
@@ -74,7 +77,7 @@ func (ss *session) speaksHTTP2() bool {
 }
 
 func (ss *session) http2(early []byte) driver {
-	return http2.New(ss.nc, ss.l, ss.l.pipeline, ss.s.Door, early, func() { ss.l.remove(ss) })
+	return http2.New(ss.nc, ss.host, ss.l.pipeline, ss.s.Door, early, func() { ss.l.remove(ss) })
 }
 
 // begin reads what comes before the first request.
@@ -89,27 +92,23 @@ func (ss *session) begin(t *loop.Task) bool {
 			return false
 		}
 	}
-	if config := ss.l.tls.Load(); config != nil {
-		begun := time.Now()
-		if err := nc.HandshakeServer(config, handshakeBy(client)); err != nil {
-			ss.s.Metrics.HandshakeFailed(handshakeFailure(err))
-			ss.l.log.Debug("TLS handshake failed", "listener", ss.l.name, "peer", nc.RemoteAddrPort(), "error", err)
-			refusePlain(nc, err)
-			return false
-		}
-		state := nc.TLSState()
-		ss.s.Metrics.Handshake(state.Version, state.DidResume, time.Since(begun))
-		if state.NegotiatedProtocol == tlsx.ChallengeProtocol {
-			nc.SetDeadline(time.Now().Add(refusalTime))
-			awaitEnd(nc) // a certificate authority has seen what it wanted
-			return false
-		}
+	o := ss.open()
+	if !o.ok {
+		return false
 	}
 	nc.SetWriteBy(0)
+	if !o.http {
+		o.start.Conn, o.start.Listener, o.start.Began = nc, ss.s, ss.began
+		o.start.Closed = func() { ss.l.remove(ss) }
+		return ss.start(ss.l.streams.New(o.start))
+	}
+	if o.secure && ss.s.Secure != ss.s {
+		ss.host = secureSide{ss.l}
+	}
 	if state := nc.TLSState(); state != nil && state.NegotiatedProtocol == "h2" {
 		return ss.start(ss.http2(nil))
 	}
-	return ss.start(http1.New(nc, ss.l, ss.l.pipeline, ss.s.Door))
+	return ss.start(http1.New(nc, ss.host, ss.l.pipeline, ss.s.Door))
 }
 
 // start makes d the session's driver, unless the listener is closed.
@@ -123,6 +122,29 @@ func (ss *session) start(d driver) bool {
 	ss.http = d
 	if ss.l.ending {
 		d.EndIdle()
+	}
+	return true
+}
+
+// handshake terminates TLS.
+func (ss *session) handshake() bool {
+	nc, config := ss.nc, ss.l.tls.Load()
+	if config == nil { // the listener has another protocol by now
+		return false
+	}
+	begun := time.Now()
+	if err := nc.HandshakeServer(config, handshakeBy(&ss.s.IR.Client)); err != nil {
+		ss.s.Metrics.HandshakeFailed(handshakeFailure(err))
+		ss.l.log.Debug("TLS handshake failed", "listener", ss.l.name, "peer", nc.RemoteAddrPort(), "error", err)
+		refusePlain(nc, err)
+		return false
+	}
+	state := nc.TLSState()
+	ss.s.Metrics.Handshake(state.Version, state.DidResume, time.Since(begun))
+	if state.NegotiatedProtocol == tlsx.ChallengeProtocol {
+		nc.SetDeadline(time.Now().Add(refusalTime))
+		awaitEnd(nc) // a certificate authority has seen what it wanted
+		return false
 	}
 	return true
 }

@@ -23,14 +23,25 @@ type Snapshot struct {
 	Config    *ir.Config
 	Listeners map[string]*Listener // by ir.Listener.Name
 	routes    []*builtRoute        // parallel to Config.Routes
+	streams   map[string]*Stream   // by name
 	// clusters is the generation of the set that rules hold clusters of.
 	clusters uint64
 }
 
 // Listener is what serves the connections of one socket.
 type Listener struct {
-	IR    *ir.Listener
+	IR *ir.Listener
+	// Table routes the requests of sections without TLS on a listener that
+	// detects protocols; on others, those of all its sections that speak HTTP.
 	Table *route.Table[*Rule]
+	// Secure is the listener as requests inside TLS see it, on a listener that
+	// detects protocols. On others it is the listener itself.
+	Secure *Listener
+	// TLS: the requests come inside TLS.
+	TLS bool
+	// Doors are the sections, for what comes before the first request and for
+	// what is not HTTP.
+	Doors *Doors
 	// RequestIDHeader is the name as bytes, "X-Request-Id" if none is configured.
 	RequestIDHeader []byte
 	Metrics         *metric.Listener
@@ -38,7 +49,9 @@ type Listener struct {
 	Revision        uint64
 	// Door changes with what a connection has to pass to come in.
 	Door uint64
-	// attached are the routes of each section, as places in Config.Routes.
+	// sections are those that Table is about, and attached the routes of each, as
+	// places in Config.Routes.
+	sections []*ir.Section
 	attached [][]int32
 }
 
@@ -88,32 +101,70 @@ type Deps struct {
 // d.Upstreams before. prev may be nil.
 func Build(cfg *ir.Config, prev *Snapshot, d Deps) (*Snapshot, error) {
 	s := &Snapshot{Config: cfg, Listeners: make(map[string]*Listener, len(cfg.Listeners)), clusters: d.Upstreams.Generation()}
-	changed := s.buildRoutes(prev, d)
+	b := builder{Snapshot: s, prev: prev, changed: s.buildRoutes(prev, d), deps: d}
+	s.buildStreams(d)
 	var errs []error
-	var names map[string]int32 // of routes, made when a listener needs it
 	for _, l := range cfg.Listeners {
-		built := &Listener{IR: l, Metrics: d.Metrics.Listener(l.Name), Clock: d.Clock, Revision: cfg.Revision, Door: door(l)}
 		var before *Listener
 		if prev != nil {
 			before = prev.Listeners[l.Name]
 		}
-		if !s.changeTable(built, before, prev, changed) {
-			if names == nil {
-				names = indexRoutes(cfg.Routes)
-			}
-			if err := s.buildTable(built, before, names); err != nil {
-				errs = append(errs, fmt.Errorf("listener %s: %w", l.Name, err))
-				continue
-			}
+		built, err := b.listener(l, before)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("listener %s: %w", l.Name, err))
+			continue
 		}
-		header := l.Client.RequestIDHeader
-		if header == "" {
-			header = "X-Request-Id"
-		}
-		built.RequestIDHeader = []byte(header)
 		s.Listeners[l.Name] = built
 	}
 	return s, errors.Join(errs...)
+}
+
+// builder is the work on the listeners of one snapshot.
+type builder struct {
+	*Snapshot
+	prev    *Snapshot
+	changed []int32
+	names   map[string]int32 // of routes, made when a listener needs it
+	deps    Deps
+}
+
+func (b *builder) listener(l *ir.Listener, before *Listener) (*Listener, error) {
+	header := l.Client.RequestIDHeader
+	if header == "" {
+		header = "X-Request-Id"
+	}
+	built := &Listener{
+		IR: l, Metrics: b.deps.Metrics.Listener(l.Name), Clock: b.deps.Clock, Revision: b.Config.Revision, Door: door(l),
+		RequestIDHeader: []byte(header), Doors: b.buildDoors(l),
+	}
+	built.Secure = built
+	if l.Protocol == ir.Detect {
+		secure := *built
+		built.Secure, secure.sections, secure.TLS = &secure, speaking(l, ir.HTTPS), true
+		built.sections = speaking(l, ir.HTTP)
+		var was *Listener
+		if before != nil && before.Secure != before {
+			was = before.Secure
+		}
+		secure.Secure = &secure
+		if err := b.table(&secure, was); err != nil {
+			return nil, err
+		}
+	} else if built.sections = l.Sections; l.Protocol != ir.HTTP {
+		built.sections, built.TLS = speaking(l, ir.HTTPS), true
+	}
+	return built, b.table(built, before)
+}
+
+// table gives the listener its route table.
+func (b *builder) table(l, before *Listener) error {
+	if b.changeTable(l, before, b.prev, b.changed) {
+		return nil
+	}
+	if b.names == nil {
+		b.names = indexRoutes(b.Config.Routes)
+	}
+	return b.buildTable(l, before, b.names)
 }
 
 func indexRoutes(routes []*ir.Route) map[string]int32 {

@@ -16,17 +16,17 @@ const fewChanges = 64
 // changed routes in their places. It is false if that is not all that changed.
 // Changed is nil if routes were added, removed or put in another order.
 func (s *Snapshot) changeTable(l, before *Listener, prev *Snapshot, changed []int32) bool {
-	if before == nil || changed == nil || len(changed) > fewChanges || len(l.IR.Sections) != len(before.IR.Sections) {
+	if before == nil || changed == nil || len(changed) > fewChanges || len(l.sections) != len(before.sections) {
 		return false
 	}
 	replaced := make(map[int32]bool, len(changed))
 	for _, i := range changed {
 		replaced[i] = true
 	}
-	sections := l.IR.Sections
+	sections := l.sections
 	var changes []route.Change[*Rule]
 	for i, section := range sections {
-		if !sameAttachments(section.Routes, before.IR.Sections[i].Routes) {
+		if !sameAttachments(section.Routes, before.sections[i].Routes) {
 			return false
 		}
 		if len(replaced) == 0 {
@@ -70,9 +70,9 @@ func (s *Snapshot) buildTable(l, before *Listener, names map[string]int32) error
 	if before != nil {
 		prevTable = before.Table
 	}
-	sections := make([]route.Section[*Rule], len(l.IR.Sections))
+	sections := make([]route.Section[*Rule], len(l.sections))
 	l.attached = make([][]int32, len(sections))
-	for i, section := range l.IR.Sections {
+	for i, section := range l.sections {
 		sections[i].Section = section
 		sections[i].Routes = make([]route.Attached[*Rule], len(section.Routes))
 		l.attached[i] = make([]int32, len(section.Routes))

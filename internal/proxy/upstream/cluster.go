@@ -96,9 +96,13 @@ func newCluster(s *Set, cfg *ir.Cluster, now int64) (*Cluster, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cluster %s: %w", cfg.Name, err)
 		}
-		if cfg.HTTP2 {
+		switch {
+		case cfg.HTTP2:
 			t = t.Clone()
 			t.NextProtos = []string{"h2"}
+		case cfg.Protocol == ir.TCP && len(t.NextProtos) > 0:
+			t = t.Clone()
+			t.NextProtos = nil // what is inside is not known
 		}
 		c.tls = t
 	}
@@ -236,7 +240,16 @@ const failurePenalty = time.Second
 
 // Done ends the try that Pick began.
 func (c *Cluster) Done(e *Endpoint, o Outcome) {
-	c.balancer.Release(&e.node)
+	c.Release(e)
+	c.Observe(e, o)
+}
+
+// Release and Observe are the two halves of Done, for streams: their verdict is
+// known long before they end.
+func (c *Cluster) Release(e *Endpoint) { c.balancer.Release(&e.node) }
+
+// Observe takes in how a try went.
+func (c *Cluster) Observe(e *Endpoint, o Outcome) {
 	e.tries.Add(1)
 	if o.Kind == Cancelled {
 		e.node.ObserveLeast(orNow(o.Now), o.Latency, c.lbConfig.Balance.Decay)

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/upstream/lb"
@@ -64,6 +65,17 @@ func (c *Cluster) HashOf(r *httpmsg.Request, client netip.Addr) (uint64, bool) {
 		if len(value) > 0 {
 			return lb.HashBytes(value), true
 		}
+	}
+	return 0, false
+}
+
+// HashOfClient is HashOf for what has no request.
+func (c *Cluster) HashOfClient(client netip.Addr) (uint64, bool) {
+	if a := c.lbConfig.Balance.Algorithm; a != ir.RingHash && a != ir.Maglev || !client.IsValid() {
+		return 0, false
+	}
+	if len(c.hashOn) == 0 || slices.ContainsFunc(c.hashOn, func(s hashSource) bool { return s.sourceIP }) {
+		return hashAddr(client), true
 	}
 	return 0, false
 }

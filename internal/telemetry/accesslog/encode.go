@@ -66,8 +66,10 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	} else {
 		b = text(b, `,"protocol":"`, raw(e.Protocol), c.maxField)
 	}
-	b = append(b, `,"status":`...)
-	b = digits(b, int64(e.Status))
+	if !e.Stream {
+		b = append(b, `,"status":`...)
+		b = digits(b, int64(e.Status))
+	}
 	b = text(b, `,"flags":"`, e.Flags, c.maxField)
 	b = text(b, `,"reason":"`, raw(e.Reason), c.maxField)
 	b = c.places.append(b, place{e.Listener, e.Route, e.Rule, e.Cluster, e.Endpoint}, c.maxField)
@@ -90,8 +92,9 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	b = c.refererURL(b, e.Referer)
 	b = text(b, `,"trace_id":"`, e.TraceID, c.maxField)
 	if e.TLSVersion != 0 {
-		b = tlsState(b, e, c.maxField)
+		b = tlsState(b, e)
 	}
+	b = text(b, `,"tls_server_name":"`, raw(e.TLSServerName), c.maxField)
 	if e.Revision != 0 {
 		b = append(b, `,"revision":`...)
 		b = strconv.AppendUint(b, e.Revision, 10)
@@ -99,7 +102,7 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	return append(b, '}', '\n')
 }
 
-func tlsState(b []byte, e *Entry, limit int) []byte {
+func tlsState(b []byte, e *Entry) []byte {
 	b = append(b, `,"tls_version":"`...)
 	switch e.TLSVersion {
 	case tls.VersionTLS12:
@@ -115,7 +118,7 @@ func tlsState(b []byte, e *Entry, limit int) []byte {
 		b = append(b, cipherName(e.TLSCipher)...)
 		b = append(b, '"')
 	}
-	return text(b, `,"tls_server_name":"`, raw(e.TLSServerName), limit)
+	return b
 }
 
 // cipherName avoids crypto/tls's answer for unknown numbers, which allocates.

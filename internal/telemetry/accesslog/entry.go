@@ -28,7 +28,10 @@ type Entry struct {
 	Path, Query []byte
 	// Protocol is "HTTP/1.1" and so on.
 	Protocol string
-	// Status is what was sent to the client, 0 if nothing was. Always there.
+	// Stream is set for what is not HTTP: no status is logged.
+	Stream bool
+	// Status is what was sent to the client, 0 if nothing was. Always there
+	// unless it is a stream.
 	Status int
 	// Flags are reasons, comma separated ("UpstreamTimeout,RetryLimit").
 	Flags []byte
@@ -50,7 +53,8 @@ type Entry struct {
 	UserAgent, Referer []byte
 	// TraceID is 32 hexadecimal digits.
 	TraceID []byte
-	// TLSVersion and TLSCipher are crypto/tls's numbers; zero on plain connections.
+	// TLSVersion and TLSCipher are crypto/tls's numbers; zero on plain connections
+	// and where TLS is passed through.
 	TLSVersion, TLSCipher uint16
 	TLSServerName         string
 	// Revision is the configuration that served the exchange.

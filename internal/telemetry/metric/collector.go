@@ -37,6 +37,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, h := range sorted(c.r, c.r.routes) {
 		e.red(&routeFamilies, &h.red, h.route, h.rule)
 	}
+	for _, h := range sorted(c.r, c.r.streams) {
+		e.stream(h)
+	}
 	for _, h := range sorted(c.r, c.r.clusters) {
 		e.cluster(h)
 	}
@@ -177,6 +180,11 @@ func (e *emitter) listener(h *Listener) {
 	// Accepted and closed are not read at one instant.
 	e.gauge(&openFamily, max(float64(t[eventAccepted])-float64(t[eventClosed]), 0), h.name)
 	e.count(&acceptErrorFamily, t[eventAcceptError], h.name)
+	for i, name := range e.reasons {
+		if n := h.unrouted[i].Load(); n > 0 && name != "" {
+			e.count(&unroutedStreamFamily, n, h.name, name)
+		}
+	}
 	e.count(&resumedFamily, t[eventResumed], h.name)
 	e.named(&rejectedFamily, &t, eventRejected, rejectNames[:], h.name)
 	e.named(&handshakeFamily, &t, eventTLS, tlsVersions[:], h.name)

@@ -72,6 +72,7 @@ var (
 	connectionsFamily    = define("gridway_cluster_connections", gauge, "Upstream connections, active or idle.", "cluster", "state")
 	breakerStateFamily   = define("gridway_cluster_breaker_state", gauge, "Breaker by failure rate: 0 closed, 1 half-open, 2 open.", "cluster")
 
+	unroutedStreamFamily  = define("gridway_listener_unrouted_streams_total", counter, "Connections and sessions that reached no route, by reason.", "listener", "reason")
 	acceptedFamily        = define("gridway_listener_connections_accepted_total", counter, "Connections accepted.", "listener")
 	openFamily            = define("gridway_listener_connections", gauge, "Connections open now.", "listener")
 	acceptErrorFamily     = define("gridway_listener_accept_errors_total", counter, "Failed accepts, such as for want of descriptors.", "listener")
@@ -114,7 +115,7 @@ var (
 		retriesFamily, retriesDeniedFamily, hedgesFamily, hedgesWonFamily, poolFamily, connectFamily, connectFailureFamily,
 		breakerFamily, ejectionFamily, returnFamily, healthFamily, healthChangeFamily, breakerChangeFamily, endpointUpdateFamily, endpointsFamily, activeFamily,
 		pendingFamily, connectionsFamily, breakerStateFamily,
-		acceptedFamily, openFamily, acceptErrorFamily, rejectedFamily, handshakeFamily, resumedFamily, handshakeTimeFamily,
+		unroutedStreamFamily, acceptedFamily, openFamily, acceptErrorFamily, rejectedFamily, handshakeFamily, resumedFamily, handshakeTimeFamily,
 		handshakeFailedFamily, protocolFamily, http2AcceptedFamily, http2Family, streamsFamily, resetFamily, goAwayFamily,
 		admissionLimitFamily, admissionActiveFamily, admissionQueuedFamily, admissionBaselineFamily, admissionLatencyFamily, admissionFamily,
 		revisionFamily, reloadsFamily, reloadTimeFamily, reloadTookFamily, reloadOKFamily, problemsFamily, objectsFamily,
@@ -127,6 +128,7 @@ func families() (all []family) {
 	for _, f := range []redFamilies{routeFamilies, clusterFamilies, listenerFamilies} {
 		all = append(all, f.requests, f.duration, f.in, f.out, f.reasons)
 	}
+	all = append(all, streamFamilies.all()...)
 	return append(all, allOtherFamilies...)
 }
 

@@ -2,7 +2,9 @@ package metric
 
 import (
 	"crypto/tls"
+	"math/bits"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +17,8 @@ type Listener struct {
 	events    events
 	name      string
 	resets    resets
+
+	unrouted [maxReasons]atomic.Uint64 // streams
 
 	mu sync.Mutex // guards protocol and goAways
 	// protocol counts malformed requests by the parser's code.
@@ -84,6 +88,13 @@ func (h *Listener) Observe(status int, d time.Duration, in, out int64, flags uin
 // Accepted and Closed bracket the life of a connection.
 func (h *Listener) Accepted() { h.events.add(eventAccepted) }
 func (h *Listener) Closed()   { h.events.add(eventClosed) }
+
+// Unrouted counts a stream that reached no route, by what is in flags.
+func (h *Listener) Unrouted(flags uint64) {
+	for ; flags != 0; flags &= flags - 1 {
+		h.unrouted[bits.TrailingZeros64(flags)].Add(1)
+	}
+}
 
 // AcceptError counts a failed accept, such as for want of descriptors.
 func (h *Listener) AcceptError() { h.events.add(eventAcceptError) }

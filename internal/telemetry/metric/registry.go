@@ -48,6 +48,7 @@ type Registry struct {
 
 	mu        sync.RWMutex // guards the maps and gauges
 	routes    map[string]*Route
+	streams   map[string]*Stream
 	clusters  map[string]*Cluster
 	listeners map[string]*Listener
 	gauges    func(yield func(cluster string, g ClusterGauges))
@@ -70,6 +71,7 @@ func New(opt Options) *Registry {
 		opt:       opt,
 		stripes:   stripe.New(),
 		routes:    map[string]*Route{},
+		streams:   map[string]*Stream{},
 		clusters:  map[string]*Cluster{},
 		listeners: map[string]*Listener{},
 	}
@@ -154,6 +156,11 @@ func (r *Registry) Keep(cfg *ir.Config) {
 		keep(r.clusters, clusters, now)
 	}
 	keep(r.listeners, listeners, now)
+	streams := make(map[string]bool, len(cfg.Streams))
+	for _, s := range cfg.Streams {
+		streams[s.ID] = true
+	}
+	keep(r.streams, streams, now)
 }
 
 func eachRule(route *ir.Route, do func(id string)) {
@@ -199,6 +206,7 @@ func (r *Registry) expire(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	maps.DeleteFunc(r.routes, func(_ string, h *Route) bool { return expired(&h.life, now) })
+	maps.DeleteFunc(r.streams, func(_ string, h *Stream) bool { return expired(&h.life, now) })
 	maps.DeleteFunc(r.clusters, func(_ string, h *Cluster) bool { return expired(&h.life, now) })
 	maps.DeleteFunc(r.listeners, func(_ string, h *Listener) bool { return expired(&h.life, now) })
 }

@@ -15,14 +15,18 @@ type Route struct {
 }
 
 func newRoute(r *Registry, id string) *Route {
-	route, rule, ok := strings.Cut(id, "/rules/")
-	if !ok {
-		rule = "0"
+	h := &Route{}
+	h.begin(r, id)
+	return h
+}
+
+func (h *Route) begin(r *Registry, id string) {
+	var ok bool
+	if h.route, h.rule, ok = strings.Cut(id, "/rules/"); !ok {
+		h.rule = "0"
 	}
-	h := &Route{route: route, rule: rule}
 	h.red.cells.stripes = r.stripes
 	h.window.start(r.opt.Now())
-	return h
 }
 
 // Observe records one exchange at its end. Status is what was sent to the

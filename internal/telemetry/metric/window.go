@@ -69,6 +69,9 @@ func (r *Registry) Sample() {
 	for _, h := range sorted(r, r.routes) {
 		h.window.sample(now, &h.red)
 	}
+	for _, h := range sorted(r, r.streams) {
+		h.window.sample(now, &h.red)
+	}
 	for _, h := range sorted(r, r.clusters) {
 		h.window.sample(now, &h.red)
 	}
@@ -118,6 +121,11 @@ type Snapshot struct {
 func (r *Registry) Snapshot() Snapshot {
 	s := Snapshot{At: r.opt.Now(), Routes: []RouteStats{}, Clusters: []ClusterStats{}}
 	for _, h := range sorted(r, r.routes) {
+		if h.red.cells.used() {
+			s.Routes = append(s.Routes, RouteStats{h.route, h.rule, stats(&h.red, &h.window, s.At, false)})
+		}
+	}
+	for _, h := range sorted(r, r.streams) {
 		if h.red.cells.used() {
 			s.Routes = append(s.Routes, RouteStats{h.route, h.rule, stats(&h.red, &h.window, s.At, false)})
 		}

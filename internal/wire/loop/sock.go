@@ -95,6 +95,10 @@ func (s *Sock) Idle() {
 	}
 }
 
+// Start calls the handler of a fresh socket at once, whether or not there is
+// something to read.
+func (s *Sock) Start() { s.loop.Load().post(work{sock: s}) }
+
 // settle marks the socket idle; it is true if its handler is to be called at once.
 func (s *Sock) settle() bool { return s.publish(&s.rd, idle) }
 

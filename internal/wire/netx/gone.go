@@ -120,6 +120,10 @@ func (c *Conn) HungUp() bool {
 	return c.raw != nil && c.look(true, true) == lookOver
 }
 
+// Broken reports whether the connection is over in both directions, as after a
+// reset. A peer that has closed its side alone may still be waiting for answers.
+func (c *Conn) Broken() bool { return c.raw != nil && c.look(true, false) == lookOver }
+
 // Stale reports whether an idle connection to an upstream cannot be used for
 // a new exchange: the peer has gone, or, on plain sockets, has sent bytes that
 // nobody asked for (often an answer 408 before it closes).

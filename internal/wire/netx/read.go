@@ -88,6 +88,9 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if c.in.err == syscall.EAGAIN { // see PollSplice
+		return 0, errWouldBlock
+	}
 	return readResult(c.in.n, c.in.err)
 }
 

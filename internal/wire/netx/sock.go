@@ -45,6 +45,7 @@ func (c *Conn) Wake(t *loop.Task) {
 // BindRead is Bind for reading alone.
 func (c *Conn) BindRead(t *loop.Task) {
 	if c.sock != nil {
+		c.in.short = false
 		c.sock.BindRead(t)
 	}
 }

@@ -120,6 +120,8 @@ func (c *Conn) spliceThrough(p *pipe, dst *Conn, limit int) (int, error) {
 	switch {
 	case err != nil:
 		return 0, err
+	case c.in.err == syscall.EAGAIN: // see PollSplice
+		return 0, errWouldBlock
 	case c.in.err == syscall.EINVAL:
 		return 0, c.in.err
 	case c.in.err != nil:
@@ -138,6 +140,16 @@ func (c *Conn) spliceThrough(p *pipe, dst *Conn, limit int) (int, error) {
 		return dst.out.n, &WriteError{err}
 	}
 	return dst.out.n, nil
+}
+
+// PollSplice is SpliceSome for a task that leaves its socket idle rather than
+// wait: wait is true if nothing has come yet, as with PollIdle. Both ends are
+// plain sockets of a loop, and nothing was unread.
+func (c *Conn) PollSplice(dst *Conn, limit int64) (n int64, wait bool, err error) {
+	c.in.poll = true
+	n, err = c.SpliceSome(dst, limit)
+	c.in.poll = false
+	return n, err == errWouldBlock, err
 }
 
 // copySome is SpliceSome through user space.

@@ -203,6 +203,9 @@ func (s *Server) build(in *ir.Section, prev *Server) (*section, []error) {
 	report("", err)
 
 	sec.keys.context = sealContext(in)
+	if in.Protocol == ir.TLS {
+		config.NextProtos = nil // the protocol inside is the endpoints' affair
+	}
 	if sound && len(sec.certs) > 0 {
 		sec.config = config
 	}

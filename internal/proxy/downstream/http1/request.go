@@ -46,7 +46,7 @@ func (c *Conn) next() nextState {
 		c.refuse(err)
 		return over
 	}
-	if c.nc.IsTLS() != (c.lst.IR.Protocol == ir.HTTPS) { // the port has changed
+	if c.nc.IsTLS() != c.lst.TLS { // the port has changed
 		c.p.Refuse(c.x, 421, filter.MisdirectedRequest, "the port speaks another protocol now")
 		c.linger()
 		return over

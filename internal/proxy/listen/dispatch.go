@@ -1,0 +1,199 @@
+package listen
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/stream"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/wire/bufpool"
+	"github.com/gridway/gridway/internal/wire/netx"
+	"github.com/gridway/gridway/internal/wire/opening"
+)
+
+// opened says how a connection goes on after its first bytes.
+type opened struct {
+	// http: with requests. Otherwise it is a stream, or nothing if !ok.
+	http, ok bool
+	secure   bool // after a TLS handshake
+	start    stream.Start
+}
+
+// speaksFirst tells whether the client has to say something before its
+// connection can be served.
+func speaksFirst(s *snapshot.Listener) bool {
+	return s.IR.Protocol != ir.TCP || s.IR.Client.ProxyProtocol != ir.ProxyProtocolOff
+}
+
+// detectTimeout is how long a client may be silent before it counts as one that
+// waits for the server; 0 if there is nothing for such clients.
+func detectTimeout(s *snapshot.Listener) time.Duration {
+	if s.IR.Protocol != ir.Detect || s.Doors.Plain == nil {
+		return 0
+	}
+	return s.IR.Client.DetectTimeout
+}
+
+// open reads what comes before the first request, or before the stream.
+func (ss *session) open() opened {
+	switch s := ss.s; s.IR.Protocol {
+	case ir.HTTP:
+		return opened{http: true, ok: true}
+	case ir.HTTPS:
+		return opened{http: true, secure: true, ok: ss.handshake()}
+	case ir.TCP:
+		return ss.plain()
+	case ir.TLS:
+		return ss.secure()
+	default:
+		return ss.detect()
+	}
+}
+
+// plain is for streams without TLS.
+func (ss *session) plain() opened {
+	o := opened{ok: true, start: stream.Start{Protocol: "TCP", Reason: filter.RouteNotFound}}
+	if door := ss.s.Doors.Plain; door != nil {
+		o.start.Route = door.Route("")
+	}
+	return o
+}
+
+// detect finds out what the client speaks (see opening.Detect).
+func (ss *session) detect() opened {
+	by := handshakeBy(&ss.s.IR.Client)
+	if d := detectTimeout(ss.s); d > 0 {
+		// What has come in time is looked at, however late that is.
+		by = max(netx.MonotonicOf(ss.began)+int64(d), netx.After(time.Millisecond))
+	}
+	kind := opening.More
+	err := ss.peek(opening.MaxDetectBytes, by, func(b []byte) bool {
+		kind = opening.Detect(b)
+		return kind != opening.More
+	})
+	doors := ss.s.Doors
+	switch {
+	case err != nil && !netx.IsTimeout(err):
+		return opened{}
+	case kind == opening.TLS && doors.Secure:
+		return ss.secure()
+	case (kind == opening.HTTP1 || kind == opening.HTTP2) && doors.Web:
+		return opened{http: true, ok: true}
+	case doors.Plain != nil:
+		return ss.plain()
+	}
+	return opened{ok: true, start: stream.Start{Protocol: "TCP", Reason: filter.ProtocolNotServed}}
+}
+
+// secure is for connections that begin with TLS, to HTTPS or to a stream.
+func (ss *session) secure() opened {
+	o := opened{ok: true, start: stream.Start{Protocol: "TLS", Reason: filter.RouteNotFound}}
+	doors := ss.s.Doors
+	if doors.Passthrough {
+		hello, err := ss.hello()
+		o.start.ServerName = hello
+		if err != nil {
+			return ss.badHello(err)
+		}
+		door := doors.Named(hello)
+		if door != nil && door.Passthrough {
+			if o.start.Route = door.Route(hello); o.start.Route == nil {
+				ss.alert(opening.AlertUnrecognizedName)
+			}
+			return o
+		}
+	}
+	if !ss.handshake() {
+		return opened{}
+	}
+	o.start.ServerName = strings.ToLower(ss.nc.TLSState().ServerName)
+	if door := doors.Named(o.start.ServerName); door != nil {
+		o.http, o.secure = door.HTTP, true
+		o.start.Route = door.Route(o.start.ServerName)
+	}
+	return o
+}
+
+// hello reads the server name that the client asks for, and leaves the bytes to
+// be read again.
+func (ss *session) hello() (name string, err error) {
+	parsed := opening.ErrMore
+	err = ss.peek(opening.MaxHelloBytes, handshakeBy(&ss.s.IR.Client), func(b []byte) bool {
+		var h opening.Hello
+		if h, parsed = opening.ParseHello(b); parsed == opening.ErrMore {
+			return false
+		}
+		name = string(h.ServerName)
+		return true
+	})
+	if err == nil {
+		err = parsed
+	}
+	return name, err
+}
+
+// badHello ends a connection whose TLS cannot begin.
+func (ss *session) badHello(err error) opened {
+	why := metric.HandshakeProtocol
+	var broken *opening.Error
+	switch {
+	case netx.IsTimeout(err):
+		why = metric.HandshakeTimeout
+	case netx.IsGone(err):
+		why = metric.HandshakeClientGone
+	case errors.As(err, &broken), err == opening.ErrMore:
+		ss.alert(opening.AlertDecode)
+	}
+	ss.s.Metrics.HandshakeFailed(why)
+	ss.l.log.Debug("no TLS handshake", "listener", ss.l.name, "peer", ss.nc.RemoteAddrPort(), "error", err)
+	if why != metric.HandshakeProtocol {
+		return opened{}
+	}
+	return opened{ok: true, start: stream.Start{Protocol: "TLS", Reason: filter.InvalidClientHello}}
+}
+
+// alert tells a TLS client, in the clear, why its handshake will not be.
+func (ss *session) alert(code byte) {
+	ss.nc.SetWriteBy(netx.After(refusalTime))
+	_, _ = ss.nc.Write(opening.AppendAlert(nil, code))
+	_ = ss.nc.CloseWrite()
+}
+
+// peek reads until enough says so, or most bytes were read, and leaves them to
+// be read again.
+func (ss *session) peek(most int, by int64, enough func([]byte) bool) error {
+	nc := ss.nc
+	nc.SetReadBy(by)
+	defer nc.SetReadBy(0)
+	buf, n, err := nc.ReadIdle(min(most, bufpool.Small))
+	if err != nil {
+		return err
+	}
+	defer func() { buf.Release() }()
+	for {
+		if enough(buf.B[:n]) || n >= most {
+			nc.Unread(buf.B[:n])
+			return nil
+		}
+		if n == len(buf.B) {
+			larger := bufpool.Get(most)
+			copy(larger.B, buf.B[:n])
+			buf.Release()
+			buf = larger
+		}
+		m, err := nc.Read(buf.B[n:min(len(buf.B), most)])
+		if n += m; err != nil {
+			nc.Unread(buf.B[:n])
+			return err
+		}
+	}
+}
+
+// secureSide is the listener as requests inside TLS see it.
+type secureSide struct{ *Listener }
+
+func (s secureSide) Current() *snapshot.Listener { return s.Listener.Current().Secure }

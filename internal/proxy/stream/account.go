@@ -1,0 +1,49 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// account records the stream at its end: metrics and the access log. In are
+// bytes from the client, out those to it.
+func (s *Stream) account(in, out int64) {
+	d := time.Duration(netx.Monotonic() - s.began)
+	if s.Route != nil {
+		s.Route.Metrics.Ended(d, in, out, uint64(s.flags), s.flags&^(filter.ClientGone.Flag()|filter.Draining.Flag()) != 0)
+	} else {
+		s.Listener.Metrics.Unrouted(uint64(s.flags))
+	}
+	if s.server.AccessLog != nil {
+		s.log(d, in, out)
+	}
+}
+
+func (s *Stream) log(d time.Duration, in, out int64) {
+	var scratch [128]byte
+	e := accesslog.Entry{
+		Stream: true, Start: s.Began, Duration: d, Upstream: s.connected, Protocol: s.Protocol,
+		Reason: s.reason.String(), Listener: s.Listener.IR.Name, Attempts: s.attempts,
+		RequestBytes: in, ResponseBytes: out,
+		Client: s.Conn.RemoteAddrPort().Addr(), TLSServerName: s.ServerName, Revision: s.Listener.Revision,
+	}
+	if s.flags != 0 {
+		e.Flags = s.flags.AppendTo(scratch[:0])
+	}
+	if s.Route != nil {
+		e.Route, e.Rule = s.Route.IR.Name, s.Route.IR.ID
+	}
+	if s.backend != nil {
+		e.Cluster = s.backend.IR.Cluster
+	}
+	if s.endpoint != nil {
+		e.Endpoint = s.endpoint.Address()
+	}
+	if state := s.Conn.TLSState(); state != nil {
+		e.TLSVersion, e.TLSCipher = state.Version, state.CipherSuite
+	}
+	s.server.AccessLog.Log(&e)
+}
