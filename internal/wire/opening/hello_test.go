@@ -159,7 +159,9 @@ func TestParsingAllocatesNothing(t *testing.T) {
 func FuzzHello(f *testing.F) {
 	for _, b := range [][]byte{
 		plain(sni("a.example"), ext(0xfe0d, []byte{0})), plain(ext(0x1a1a, nil), sni("A.example")), hello(nil, []byte{0, 1}, []byte{0}, nil),
-		fragmented(plain(sni("a.example")), 9), {22, 3, 1}, []byte("GET /"),
+		fragmented(plain(sni("a.example")), 9),
+		{22, 3, 1},
+		[]byte("GET /"),
 	} {
 		f.Add(b)
 	}
