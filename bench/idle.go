@@ -20,7 +20,7 @@ const idleConns = 10_000
 // idle measures what an idle keep-alive connection costs each proxy in memory.
 func (b *bench) idle(ctx context.Context) ([]report.Measure, error) {
 	var out []report.Measure
-	for _, spec := range everyone(peers.Spec{Backend: b.backend}) {
+	for _, spec := range everyone(peers.Spec{Backend: b.backend.Addr}) {
 		b.say.step("%d idle connections: %s", idleConns, spec.Label)
 		kib, err := b.idleOf(ctx, spec)
 		if err != nil {

@@ -143,7 +143,7 @@ func (b *bench) oneFile(name string, n int) (*site, error) {
 	s.path = s.file
 	s.text = func(rev int) []byte {
 		var buf bytes.Buffer
-		head(&buf, s.port, b.backend)
+		head(&buf, s.port, b.backend.Addr)
 		for i := range n {
 			r := 0
 			if i == n/2 {
@@ -179,7 +179,7 @@ func (b *bench) folder(name string, n int) (*site, error) {
 		return buf.Bytes()
 	}
 	var buf bytes.Buffer
-	head(&buf, s.port, b.backend)
+	head(&buf, s.port, b.backend.Addr)
 	if err := os.WriteFile(filepath.Join(s.path, "gateway.yaml"), buf.Bytes(), 0o644); err != nil {
 		return nil, err
 	}

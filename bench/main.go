@@ -203,7 +203,12 @@ func measureAll(o options) (*report.Results, error) {
 		return nil, err
 	}
 	defer sink.Stop()
-	b.backend, b.sink = backend.Addr, sink.Addr
+	echo, err := peers.StartEcho(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer echo.Stop()
+	b.backend, b.sink, b.echo = backend, sink.Addr, echo.Addr
 
 	r := &report.Results{Date: time.Now().UTC(), Quick: o.quick, Filter: o.only, Machine: proc.Describe(), Versions: versions(ctx)}
 	var errs []error
@@ -239,6 +244,7 @@ func versions(ctx context.Context) map[string]string {
 		"NGINX":   proc.Version(ctx, peers.Path("nginx"), "-v"),
 		"HAProxy": proc.Version(ctx, peers.Path("haproxy"), "-v"),
 		"wrk":     proc.Version(ctx, "wrk", "-v"),
+		"h2load":  proc.Version(ctx, "h2load", "--version"),
 	}
 	if out, err := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD").Output(); err == nil {
 		v["Gridway"] = strings.TrimSpace(string(out))

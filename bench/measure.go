@@ -18,8 +18,9 @@ import (
 // bench is one run: the machine, what stands behind the proxies, and how long to look.
 type bench struct {
 	lab     *peers.Lab
-	backend string // address of the server for downloads
-	sink    string // address of the server for uploads
+	backend *peers.Backend // for downloads
+	sink    string         // address of the server for uploads
+	echo    string         // address of the server for gRPC and WebSocket
 	cert    *peers.Certificate
 	rounds  int
 	round   time.Duration
@@ -97,9 +98,16 @@ func (b *bench) measure(ctx context.Context, w workload) (report.Case, error) {
 
 // enter starts a proxy for a case and warms it up.
 func (b *bench) enter(ctx context.Context, w workload, spec peers.Spec) (*contender, error) {
-	spec.Backend = b.backend
-	if w.target.Upload > 0 {
+	spec.Traffic = w.target.Traffic
+	switch {
+	case w.target.Upload > 0:
 		spec.Backend = b.sink
+	case spec.Traffic > load.HTTP2:
+		spec.Backend = b.echo
+	case spec.BackendHTTP2:
+		spec.Backend = b.backend.HTTP2
+	default:
+		spec.Backend = b.backend.Addr
 	}
 	if w.tls {
 		spec.TLS = b.cert
@@ -152,12 +160,7 @@ func (b *bench) cpuRound(ctx context.Context, w workload, p *contender) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", p.spec.Label, err, p.proc.Output())
 	}
-	var res load.Result
-	if w.target.Upload > 0 {
-		res, err = load.Closed(ctx, p.target, w.conns, b.round)
-	} else {
-		res, err = load.Wrk(ctx, p.target, w.conns, b.round, b.lab.Dir)
-	}
+	res, err := load.Busy(ctx, p.target, w.conns, b.round, b.lab.Dir)
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.spec.Label, err)
 	}

@@ -102,7 +102,7 @@ func (b *bench) endpointChange(ctx context.Context, times int) ([]report.Measure
 		return nil, err
 	}
 	var buf bytes.Buffer
-	head(&buf, s.port, b.backend)
+	head(&buf, s.port, b.backend.Addr)
 	for i := range services {
 		fmt.Fprintf(&buf, "---\napiVersion: v1\nkind: Service\nmetadata: {name: s%d}\nspec: {ports: [{name: http, port: 80}]}\n"+
 			"---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: s%d}\nspec:\n  parentRefs: [{name: edge}]\n"+

@@ -50,6 +50,10 @@ func suite(quick bool) []workload {
 	}
 	get := func(path string) load.Target { return load.Target{Path: path} }
 	put := func(n int) load.Target { return load.Target{Path: "/upload", Upload: n} }
+	h2 := func(streams int) load.Target { return load.Target{Path: "/1k", Traffic: load.HTTP2, Streams: streams} }
+	three := plain[:3]
+	toHTTP2 := everyone(peers.Spec{BackendHTTP2: true})
+	toHTTP2 = append(toHTTP2[:1], toHTTP2[2:]...) // NGINX speaks HTTP/2 to backends of gRPC only
 	many := manyRoutes(quick)
 	return []workload{
 		{name: "plain-1", title: "GET 1 KiB, 1 connection", conns: 1, target: get("/1k"), rate: 1000, rateConns: 1, proxies: most},
@@ -63,6 +67,14 @@ func suite(quick bool) []workload {
 		{name: "tls-64", title: "TLS 1.3, GET 1 KiB", conns: 64, target: get("/1k"), tls: true, rate: 2000, rateConns: 64, proxies: most},
 		{name: "close", title: "New connection per request", conns: 64, target: load.Target{Path: "/1k", Close: true}, rate: 500, rateConns: 64, proxies: most},
 		{name: "tls-close", title: "New TLS 1.3 connection per request", conns: 32, target: load.Target{Path: "/1k", Close: true}, tls: true, rate: 100, rateConns: 32, proxies: most, long: true},
+		{name: "h2-1", title: "HTTP/2, GET 1 KiB, 1 connection with 100 streams", conns: 1, target: h2(100), rate: 2000, rateConns: 1, proxies: most},
+		{name: "h2-64", title: "HTTP/2, GET 1 KiB, 64 connections with 8 streams", conns: 64, target: h2(8), rate: 2000, rateConns: 8, proxies: most},
+		{name: "h2-tls", title: "HTTP/2 over TLS 1.3, GET 1 KiB, 64 connections with 8 streams", conns: 64, target: h2(8), tls: true, rate: 2000, rateConns: 8, proxies: most},
+		{name: "h1-h2", title: "HTTP/1.1 to HTTP/2, GET 1 KiB, 64 connections", conns: 64, target: get("/1k"), rate: 2000, rateConns: 64, proxies: toHTTP2, long: true},
+		{name: "h2-h2", title: "HTTP/2 to HTTP/2, GET 1 KiB, 64 connections with 8 streams", conns: 64, target: h2(8), rate: 2000, rateConns: 8, proxies: toHTTP2, long: true},
+		{name: "grpc", title: "gRPC, unary calls of 100 bytes, 64 connections with 8 streams", conns: 64, target: load.Target{Path: "/bench.Echo/Unary", Traffic: load.GRPC, Streams: 8}, rate: 1000, rateConns: 8, proxies: three},
+		{name: "grpc-stream", title: "gRPC, messages of 100 bytes, 16 connections with 4 streams", conns: 16, target: load.Target{Path: "/bench.Echo/Stream", Traffic: load.GRPCStream, Streams: 4}, rate: 1000, rateConns: 4, proxies: three},
+		{name: "websocket", title: "WebSocket, messages of 64 bytes, 64 connections", conns: 64, target: load.Target{Path: "/ws", Traffic: load.WebSocket}, rate: 2000, rateConns: 64, proxies: three},
 		{
 			name: "routes", title: thousands(many) + " routes", conns: 64, target: load.Target{}, rate: 2000, rateConns: 64,
 			proxies: []peers.Spec{

@@ -1,6 +1,6 @@
-// Package load makes requests: through wrk for CPU figures, and by clients of
-// its own where wrk cannot (uploads, a fixed rate, thousands of idle
-// connections). Each function that starts goroutines waits for them. Only the
+// Package load makes requests: through wrk and h2load for CPU figures, and by
+// clients of its own where they cannot (uploads, a fixed rate, streams,
+// thousands of idle connections). Each function that starts goroutines waits for them. Only the
 // packages of bench import it.
 package load
 
@@ -21,6 +21,8 @@ import (
 type Target struct {
 	Addr    string      // IP:PORT
 	TLS     *tls.Config // nil for plain HTTP
+	Traffic Traffic
+	Streams int // at a time on each connection of HTTP/2
 	Path    string
 	Routes  int      // above 0: the path of the i-th request is /r(i mod Routes)/x
 	Headers []string // "Name: value"

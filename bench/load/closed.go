@@ -38,15 +38,15 @@ func (c *collector) add(requests, failures int64, first error, h *stats.Histogra
 	}
 }
 
-// connectAll opens the connections before the clock runs.
-func connectAll(ctx context.Context, t Target, n int) ([]*Client, error) {
-	clients := make([]*Client, n)
-	for i := range clients {
-		clients[i] = NewClient(t)
-		if t.Close {
-			continue
-		}
-		if err := clients[i].Connect(ctx); err != nil {
+// connectAll opens the sessions of n connections before the clock runs.
+func connectAll(ctx context.Context, t Target, n int) ([]session, error) {
+	clients := t.sessions(n)
+	if t.Close {
+		return clients, nil
+	}
+	for i, c := range clients {
+		// A stream lives longer than the dial; Close ends it.
+		if err := c.Connect(context.WithoutCancel(ctx)); err != nil {
 			for _, c := range clients[:i] {
 				c.Close()
 			}
@@ -56,8 +56,21 @@ func connectAll(ctx context.Context, t Target, n int) ([]*Client, error) {
 	return clients, nil
 }
 
-// Closed keeps conns requests in flight until d has passed or ctx is done, and
-// lets those in flight end: every request that the proxy worked for is counted.
+// Busy keeps conns connections as busy as they can be for d (whole seconds),
+// with the generator that takes the least CPU. The scratch folder is for its files.
+func Busy(ctx context.Context, t Target, conns int, d time.Duration, scratch string) (Result, error) {
+	switch {
+	case t.Traffic == HTTP2, t.Traffic == GRPC:
+		return H2Load(ctx, t, conns, d, scratch)
+	case t.Traffic == HTTP1 && t.Upload == 0:
+		return Wrk(ctx, t, conns, d, scratch)
+	}
+	return Closed(ctx, t, conns, d)
+}
+
+// Closed keeps a request in flight in each session of conns connections until d
+// has passed or ctx is done, and lets those in flight end: every request that
+// the proxy worked for is counted.
 func Closed(ctx context.Context, t Target, conns int, d time.Duration) (Result, error) {
 	clients, err := connectAll(ctx, t, conns)
 	if err != nil {
@@ -74,7 +87,7 @@ func Closed(ctx context.Context, t Target, conns int, d time.Duration) (Result, 
 			defer c.Close()
 			var n, failed int64
 			var first error
-			for i := k; !over.Load() && time.Since(start) < d; i += conns {
+			for i := k; !over.Load() && time.Since(start) < d; i += len(clients) {
 				// The context of a dial is not ended with the load: that would count as a failure.
 				if err := c.Do(context.WithoutCancel(ctx), i); err != nil {
 					failed++

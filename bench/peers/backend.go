@@ -8,16 +8,21 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gridway/gridway/bench/load"
 )
 
-// StartBackend starts the NGINX that answers downloads: 1 KiB on any path,
-// files of 64 KiB and 10 MiB under /files/.
-func (l *Lab) StartBackend(ctx context.Context) (*Process, error) {
+// Backend is an NGINX that answers downloads.
+type Backend struct {
+	*Process
+	HTTP2 string // where it speaks HTTP/2 without TLS
+}
+
+// StartBackend starts it: 1 KiB on any path, files of 64 KiB and 10 MiB under
+// /files/.
+func (l *Lab) StartBackend(ctx context.Context) (*Backend, error) {
 	www := filepath.Join(l.Dir, "www", "files")
 	if err := os.MkdirAll(www, 0o755); err != nil {
 		return nil, err
@@ -31,18 +36,22 @@ func (l *Lab) StartBackend(ctx context.Context) (*Process, error) {
 			return nil, err
 		}
 	}
-	port, err := l.Ports()
+	addr, err := l.address()
 	if err != nil {
 		return nil, err
 	}
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	p := params{Dir: l.Dir, Addr: addr, KiB: strings.Repeat("0123456789abcdef", 64), Root: os.Geteuid() == 0}
+	second, err := l.address()
+	if err != nil {
+		return nil, err
+	}
+	p := params{Dir: l.Dir, Addr: addr, HTTP2Addr: second, KiB: strings.Repeat("0123456789abcdef", 64), Root: os.Geteuid() == 0}
 	file, err := l.render("backend.conf.tmpl", "backend.conf", p)
 	if err != nil {
 		return nil, err
 	}
 	argv := []string{find("nginx"), "-c", file, "-p", l.Dir, "-e", filepath.Join(l.Dir, "backend-start.log")}
-	return l.Launch(ctx, "backend", argv, load.Target{Addr: addr, Path: "/1k"}, -1)
+	process, err := l.Launch(ctx, "backend", argv, load.Target{Addr: addr, Path: "/1k"}, -1)
+	return &Backend{process, second}, err
 }
 
 // Sink is a server that swallows uploads and answers when it has all of one.

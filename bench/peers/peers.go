@@ -47,7 +47,23 @@ type Spec struct {
 	TLS     *Certificate
 	Routes  int  // 0 is one route for everything, else /r0/ to /r(Routes-1)/
 	Full    bool // access log, forwarding headers, request ID, timeouts, retries
+	// Traffic is what clients speak; gRPC is spoken to the backend, too.
+	Traffic load.Traffic
+	// BackendHTTP2 is HTTP/2 to the backend, without TLS.
+	BackendHTTP2 bool
 }
+
+// HTTP2 tells whether clients speak it.
+func (s Spec) HTTP2() bool { return s.Traffic == load.HTTP2 || s.GRPC() }
+
+// GRPC tells whether clients speak it.
+func (s Spec) GRPC() bool { return s.Traffic == load.GRPC || s.Traffic == load.GRPCStream }
+
+// WebSocket tells whether clients speak it.
+func (s Spec) WebSocket() bool { return s.Traffic == load.WebSocket }
+
+// ToHTTP2 tells whether the backend is spoken to by HTTP/2.
+func (s Spec) ToHTTP2() bool { return s.BackendHTTP2 || s.GRPC() }
 
 // Lab is where processes are started.
 type Lab struct {
@@ -75,9 +91,9 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // params are what the templates see.
 type params struct {
 	Spec
-	Dir, Addr, Cert, Key, Pem, CertBase64, KeyBase64, KiB string
-	Port                                                  int
-	Root                                                  bool
+	Dir, Addr, HTTP2Addr, Cert, Key, Pem, CertBase64, KeyBase64, KiB string
+	Port                                                             int
+	Root                                                             bool
 }
 
 // Files is how many descriptors the servers may ask for: what the kernel
@@ -142,12 +158,15 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 		if s.TLS != nil {
 			argv = append(argv, "-cert", p.Cert, "-key", p.Key)
 		}
+		if s.ToHTTP2() {
+			argv = append(argv, "-http2")
+		}
 	}
 	path := "/1k"
 	if s.Routes > 0 {
 		path = fmt.Sprintf("/r%d/x", s.Routes-1)
 	}
-	target := load.Target{Addr: addr, Path: path}
+	target := load.Target{Addr: addr, Path: path, Traffic: s.Traffic}
 	if s.TLS != nil {
 		target.TLS = s.TLS.Client()
 	}
@@ -220,6 +239,12 @@ func find(name string) string {
 // startTimeout is long enough for 100,000 routes on a busy machine.
 const startTimeout = 150 * time.Second
 
+// address is a free one.
+func (l *Lab) address() (string, error) {
+	port, err := l.Ports()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), err
+}
+
 // Launch runs argv on one core (any of ours if core is negative) and returns
 // when ready is answered with 200. Its output goes to a file of the scratch folder.
 func (l *Lab) Launch(ctx context.Context, label string, argv []string, ready load.Target, core int) (*Process, error) {
@@ -254,12 +279,10 @@ func (l *Lab) Launch(ctx context.Context, label string, argv []string, ready loa
 func (p *Process) await(ctx context.Context, ready load.Target) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	c := load.NewClient(ready)
-	defer c.Close()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := c.Do(ctx, 0)
+		err := load.Probe(ctx, ready)
 		if err == nil {
 			return nil
 		}
@@ -315,7 +338,7 @@ func PortsBelow(top int) func() (int, error) {
 // Reachable says whether the programs that are not built here are installed.
 func Reachable() error {
 	var missing []string
-	for _, name := range []string{"nginx", "haproxy", "wrk", "taskset"} {
+	for _, name := range []string{"nginx", "haproxy", "wrk", "h2load", "taskset"} {
 		if _, err := exec.LookPath(find(name)); err != nil {
 			if _, err := exec.LookPath(name); err != nil {
 				missing = append(missing, name)

@@ -55,6 +55,11 @@ func Aims(r *Results) []Aim {
 		atMost("plain HTTP/1.1, "+n+" connections, against the better of NGINX and HAProxy", 0.9, "×", of("plain-"+n, "gridway", peers...))
 	}
 	atMost("TLS 1.3, against the better of NGINX and HAProxy", 0.8, "×", of("tls-64", "gridway", peers...))
+	for _, c := range []struct{ name, what string }{
+		{"h2-64", "HTTP/2, 64 connections"}, {"h2-tls", "HTTP/2 over TLS 1.3"}, {"grpc", "gRPC, unary"}, {"grpc-stream", "gRPC, messages of streams"},
+	} {
+		atMost(c.what+", against the better of NGINX and HAProxy", 0.8, "×", of(c.name, "gridway", peers...))
+	}
 	atMost("everything on, against bare NGINX", 1, "×", of("everything", "gridway", "nginx-bare"))
 	atMost("against net/http's ReverseProxy", 0.25, "×", of("plain-64", "gridway", "reverseproxy"))
 	many := "100,000 routes"

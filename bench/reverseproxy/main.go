@@ -18,15 +18,22 @@ func main() {
 	backend := flag.String("backend", "", "HOST:PORT of the backend")
 	cert := flag.String("cert", "", "certificate in PEM; turns TLS 1.3 on")
 	key := flag.String("key", "", "key of the certificate in PEM")
+	http2 := flag.Bool("http2", false, "speak HTTP/2 to the backend, without TLS")
 	flag.Parse()
 
+	var from, to http.Protocols
+	from.SetHTTP1(true)
+	from.SetHTTP2(true)
+	from.SetUnencryptedHTTP2(true)
+	to.SetHTTP1(!*http2)
+	to.SetUnencryptedHTTP2(*http2)
 	target := &url.URL{Scheme: "http", Host: *backend}
 	srv := &http.Server{
-		Addr: *listen, ReadHeaderTimeout: time.Minute, ErrorLog: log.Default(),
+		Addr: *listen, ReadHeaderTimeout: time.Minute, ErrorLog: log.Default(), Protocols: &from,
 		Handler: &httputil.ReverseProxy{
 			Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = r.In.Host },
 			Transport: &http.Transport{
-				MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 5 * time.Minute, DisableCompression: true,
+				Protocols: &to, MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 5 * time.Minute, DisableCompression: true,
 			},
 			BufferPool: &buffers{},
 		},
