@@ -176,11 +176,13 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	if err := g.startIssuing(ctx, snap); err != nil {
 		return err
 	}
-	g.plane = proxy.New(proxy.Options{
+	plane := proxy.Options{
 		Log: o.Log, Metrics: g.metrics, AccessLog: g.access.logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
 		Challenges: g.acme.Responder(),
-		Inherited:  g.inheritedListeners(), Held: true,
-	})
+		Held:       true,
+	}
+	g.inheritTo(&plane)
+	g.plane = proxy.New(plane)
 	g.observe()
 	g.dns = dns.New(dns.Options{Log: o.Log, Update: func(u ir.EndpointUpdate) { g.plane.Update(u) }})
 	if err := g.openAdmin(ctx); err != nil {

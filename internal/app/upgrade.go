@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/gridway/gridway/internal/handover"
+	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 )
 
@@ -83,11 +83,11 @@ func (g *Gateway) inherit() error {
 	return nil
 }
 
-func (g *Gateway) inheritedListeners() map[string]*net.TCPListener {
+// inheritTo gives the data plane the predecessor's sockets.
+func (g *Gateway) inheritTo(o *proxy.Options) {
 	if t := g.predecessor(); t != nil {
-		return t.Listeners(handover.RoleListener)
+		o.Inherited, o.InheritedDatagrams = t.Listeners(handover.RoleListener), t.Datagrams(handover.RoleListener)
 	}
-	return nil
 }
 
 // openUpgrades lets successors come.

@@ -25,8 +25,8 @@ type Taker struct {
 	// SessionKey authenticates session persistence.
 	SessionKey []byte
 
-	sockets map[SocketID]net.Listener
-	gone    bool // the giver ended, which leaves its work to us
+	sockets map[SocketID]io.Closer // net.Listener or *net.UDPConn
+	gone    bool                   // the giver ended, which leaves its work to us
 }
 
 // Inherited is the connection to the gateway that has started this process, nil
@@ -71,7 +71,7 @@ func Reach(ctx context.Context, path string) (*Taker, error) {
 // Take asks for everything that is to be taken over.
 func (t *Taker) Take(version string) error {
 	_ = t.c.send(&message{Kind: kindHello, Protocol: Protocol, Version: version}) // who reads nothing has said why
-	t.sockets = map[SocketID]net.Listener{}
+	t.sockets = map[SocketID]io.Closer{}
 	for {
 		m, fds, err := t.c.hear(stepTimeout)
 		if over(err) {
@@ -85,7 +85,7 @@ func (t *Taker) Take(version string) error {
 		}
 		t.PID, t.Version, t.SessionKey = t.c.pid, m.Version, m.SessionKey
 		for i, fd := range fds {
-			l, err := listener(fd)
+			s, err := adopt(fd)
 			if err != nil {
 				closeAll(fds[i+1:])
 				return fmt.Errorf("%s %s: %w", m.Sockets[i].Role, m.Sockets[i].Name, err)
@@ -93,7 +93,7 @@ func (t *Taker) Take(version string) error {
 			if old := t.sockets[m.Sockets[i]]; old != nil {
 				_ = old.Close()
 			}
-			t.sockets[m.Sockets[i]] = l
+			t.sockets[m.Sockets[i]] = s
 		}
 		if !m.More {
 			return nil
@@ -101,20 +101,35 @@ func (t *Taker) Take(version string) error {
 	}
 }
 
-// listener makes a listener of a descriptor, which it closes.
-func listener(fd int) (net.Listener, error) {
+// adopt makes a listener, or a socket of UDP, of a descriptor, which it closes.
+func adopt(fd int) (io.Closer, error) {
 	f := os.NewFile(uintptr(fd), "socket")
 	defer f.Close()
+	kind, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_TYPE)
+	if err != nil {
+		return nil, os.NewSyscallError("getsockopt", err)
+	}
+	if kind == syscall.SOCK_DGRAM {
+		return net.FilePacketConn(f)
+	}
 	return net.FileListener(f)
 }
 
 // Listeners are the TCP sockets of a role by their names. They are the caller's
 // from now on.
 func (t *Taker) Listeners(role string) map[string]*net.TCPListener {
-	out := map[string]*net.TCPListener{}
-	for id, l := range maps.Clone(t.sockets) {
-		if tl, ok := l.(*net.TCPListener); ok && id.Role == role {
-			out[id.Name] = tl
+	return take[*net.TCPListener](t, role)
+}
+
+// Datagrams are the UDP sockets of a role by their names. They are the caller's
+// from now on.
+func (t *Taker) Datagrams(role string) map[string]*net.UDPConn { return take[*net.UDPConn](t, role) }
+
+func take[S io.Closer](t *Taker, role string) map[string]S {
+	out := map[string]S{}
+	for id, s := range maps.Clone(t.sockets) {
+		if s, ok := s.(S); ok && id.Role == role {
+			out[id.Name] = s
 			delete(t.sockets, id)
 		}
 	}
@@ -124,8 +139,10 @@ func (t *Taker) Listeners(role string) map[string]*net.TCPListener {
 // Listener is one socket, which is the caller's from now on; nil if there is none.
 func (t *Taker) Listener(role, name string) net.Listener {
 	id := SocketID{role, name}
-	l := t.sockets[id]
-	delete(t.sockets, id)
+	l, ok := t.sockets[id].(net.Listener)
+	if ok {
+		delete(t.sockets, id)
+	}
 	return l
 }
 

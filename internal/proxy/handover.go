@@ -6,8 +6,6 @@ import (
 	"slices"
 	"syscall"
 	"time"
-
-	"github.com/gridway/gridway/internal/proxy/listen"
 )
 
 // Begin accepts from every socket, and gives back those of Options.Inherited
@@ -20,12 +18,21 @@ func (p *Proxy) Begin() error {
 		return nil
 	}
 	p.held = false
-	p.sockets.Disown()
+	p.disown()
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(p.listeners)) {
 		errs = append(errs, p.begin(name))
 	}
 	return errors.Join(errs...)
+}
+
+// disown gives back what was inherited and no listener wants; the caller holds mu.
+func (p *Proxy) disown() {
+	p.sockets.Disown()
+	for name, c := range p.datagrams {
+		_ = c.Close()
+		delete(p.datagrams, name)
+	}
 }
 
 // begin accepts from one socket; the caller holds mu.
@@ -46,9 +53,7 @@ func (p *Proxy) Sockets() map[string]syscall.Conn {
 	defer p.mu.Unlock()
 	out := make(map[string]syscall.Conn, len(p.listeners))
 	for name, l := range p.listeners {
-		if l, ok := l.(*listen.Listener); ok {
-			out[name] = l.Socket()
-		}
+		out[name] = l.Socket()
 	}
 	return out
 }
@@ -59,7 +64,7 @@ func (p *Proxy) Inherited() []string {
 	defer p.mu.Unlock()
 	var names []string
 	for name, l := range p.listeners {
-		if l, ok := l.(*listen.Listener); ok && l.Shared() {
+		if l.Shared() {
 			names = append(names, name)
 		}
 	}
@@ -72,9 +77,7 @@ func (p *Proxy) Own() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range p.listeners {
-		if l, ok := l.(*listen.Listener); ok {
-			l.Share(false)
-		}
+		l.Share(false)
 	}
 }
 
@@ -85,10 +88,6 @@ func (p *Proxy) Yield(names []string, idleGrace time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, l := range p.listeners {
-		l, ok := l.(*listen.Listener)
-		if !ok {
-			continue
-		}
 		l.SetIdleGrace(idleGrace)
 		if slices.Contains(names, name) {
 			l.Share(true)

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -55,6 +56,8 @@ type Options struct {
 	// Inherited are sockets of a process that this one replaces, by the name of
 	// the listener: "ADDRESS:PORT".
 	Inherited map[string]*net.TCPListener
+	// InheritedDatagrams are those of UDP: "ADDRESS:PORT/udp".
+	InheritedDatagrams map[string]*net.UDPConn
 	// Held lets the proxy accept nothing before Begin.
 	Held bool
 }
@@ -83,7 +86,8 @@ type Proxy struct {
 	leaving   map[socket]struct{} // guarded by mu: being drained
 	held      bool                // guarded by mu
 	sockets   *listen.Sockets
-	stopped   bool // guarded by mu
+	datagrams map[string]*net.UDPConn // guarded by mu: inherited and not wanted yet
+	stopped   bool                    // guarded by mu
 	draining  sync.WaitGroup
 	drainCtx  context.Context
 	drainStop context.CancelFunc
@@ -119,6 +123,7 @@ func New(o Options) *Proxy {
 		p.pipeline.Challenges = o.Challenges
 	}
 	p.sockets.Inherit(o.Inherited)
+	p.datagrams = maps.Clone(o.InheritedDatagrams)
 	p.drainCtx, p.drainStop = context.WithCancel(context.Background())
 	return p
 }
@@ -225,12 +230,25 @@ type socket interface {
 	Drain(context.Context) error
 	Addr() netip.AddrPort
 	Active() int64
+	heirloom
+}
+
+// heirloom is what a process that replaces this one gets (see handover.go).
+type heirloom interface {
+	Socket() syscall.Conn
+	// Share says whether the other process receives from the socket too.
+	Share(bool)
+	Shared() bool
+	SetIdleGrace(time.Duration)
 }
 
 func (p *Proxy) openSocket(ctx context.Context, l *ir.Listener) (socket, error) {
 	if l.Protocol == ir.UDP {
+		inherited := p.datagrams[l.Name]
+		delete(p.datagrams, l.Name)
 		return datagram.Open(l, datagram.Options{
-			Loops: p.loops, AccessLog: p.opts.AccessLog, Log: p.opts.Log, Shared: p.opts.SharePorts, Quiet: p.opts.IdleGrace,
+			Loops: p.loops, AccessLog: p.opts.AccessLog, Log: p.opts.Log, Shared: p.opts.SharePorts,
+			Inherited: inherited, IdleGrace: p.opts.IdleGrace,
 		})
 	}
 	return listen.Open(ctx, l, listen.Options{
@@ -310,7 +328,9 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, <-errs)
 	}
 	p.drainStop()
-	p.sockets.Disown()
+	p.mu.Lock()
+	p.disown()
+	p.mu.Unlock()
 	p.draining.Wait()
 	p.pipeline.Background.Wait()
 	p.pipeline.Mirrors.Stop(mirrorGrace)

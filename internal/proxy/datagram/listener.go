@@ -18,9 +18,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -29,6 +31,15 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+const (
+	// maxFailures bounds how often a handler tries again at once.
+	maxFailures = 64
+	// answerGrace is how long a drain waits at least for an endpoint that owes an
+	// answer, and at most for one that does not: clients of DNS ask again after
+	// five seconds.
+	answerGrace = 5 * time.Second
 )
 
 // defaultSessions bounds the sessions of a listener whose policy sets no limit:
@@ -43,8 +54,10 @@ type Options struct {
 	Log       *slog.Logger
 	// Shared opens sockets with SO_REUSEPORT.
 	Shared bool
-	// Quiet is how long a session may still be silent once a drain has begun.
-	Quiet time.Duration
+	// Inherited is a socket of a process that this one replaces; nil opens one.
+	Inherited *net.UDPConn
+	// IdleGrace is how long a session may still be silent once a drain has begun.
+	IdleGrace time.Duration
 }
 
 // Listener is one socket with the sessions that came from it.
@@ -53,12 +66,14 @@ type Listener struct {
 	name    string
 	socket  *netx.Datagrams
 	current atomic.Pointer[snapshot.Listener]
+	// shared: another process has the socket too, and receives from it.
+	shared    atomic.Bool
+	idleGrace atomic.Int64 // a time.Duration
 
 	mu       sync.Mutex
 	sessions map[client]*session // guarded by mu
 	draining bool                // guarded by mu: no new sessions
-	closed   bool                // guarded by mu
-	empty    chan struct{}       // guarded by mu: closed when the last session ends in a drain
+	empty    chan struct{}       // closed, with mu, when a drain has no session left
 
 	stopped chan struct{} // closed when the handler has seen the end
 	started atomic.Bool
@@ -73,11 +88,28 @@ type client struct {
 
 // Open binds the socket of l. Nothing is received before Start.
 func Open(l *ir.Listener, o Options) (*Listener, error) {
-	socket, err := netx.ListenDatagrams(o.Loops, net.JoinHostPort(l.Address, strconv.Itoa(int(l.Port))), o.Shared)
+	socket, err := open(l, &o)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
-	return &Listener{opts: o, name: l.Name, socket: socket, sessions: map[client]*session{}, stopped: make(chan struct{})}, nil
+	opened := &Listener{
+		opts: o, name: l.Name, socket: socket, sessions: map[client]*session{},
+		empty: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	opened.idleGrace.Store(int64(o.IdleGrace))
+	opened.shared.Store(o.Inherited != nil)
+	return opened, nil
+}
+
+func open(l *ir.Listener, o *Options) (*netx.Datagrams, error) {
+	if o.Inherited != nil {
+		return netx.TakeDatagrams(o.Loops, o.Inherited)
+	}
+	socket, err := netx.ListenDatagrams(o.Loops, net.JoinHostPort(l.Address, strconv.Itoa(int(l.Port))), o.Shared)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("UDP port %d is taken by another process: %w", l.Port, err)
+	}
+	return socket, err
 }
 
 // Addr is the address that the socket is bound to.
@@ -99,6 +131,19 @@ func (l *Listener) Start() error {
 	return nil
 }
 
+// Share says whether another process has the socket too and receives from it. A
+// drain then leaves it what clients send, and passes on answers only.
+func (l *Listener) Share(shared bool) { l.shared.Store(shared) }
+
+// Shared is what Share said last; a socket that was inherited begins as shared.
+func (l *Listener) Shared() bool { return l.shared.Load() }
+
+// SetIdleGrace replaces Options.IdleGrace for a drain that has not begun.
+func (l *Listener) SetIdleGrace(d time.Duration) { l.idleGrace.Store(int64(d)) }
+
+// Socket is the descriptor, to be given to another process.
+func (l *Listener) Socket() syscall.Conn { return l.socket }
+
 // Active is the number of sessions.
 func (l *Listener) Active() int64 {
 	l.mu.Lock()
@@ -108,22 +153,27 @@ func (l *Listener) Active() int64 {
 
 // Resume passes on what clients have sent: the handler of the socket.
 func (l *Listener) Resume(t *loop.Task) (idle bool) {
+	l.socket.BindRead(t)
 	b := netx.GetBatch()
 	defer b.Release()
-	for {
+	for failed := 0; failed < maxFailures; {
 		n, err := l.socket.Receive(b)
 		switch {
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded): // Close or Leave
 			close(l.stopped)
 			return false
 		case err != nil:
+			// The error of one datagram, such as an ICMP message, is taken off with it.
+			failed++
 			l.opts.Log.Debug("receiving failed", "listener", l.name, "error", err)
-			continue // the error of one datagram, such as an ICMP message, is taken off with it
 		case n == 0:
 			return true
+		default:
+			failed = 0
+			l.dispatch(t, b, b.Packets[:n])
 		}
-		l.dispatch(t, b, b.Packets[:n])
 	}
+	return true
 }
 
 // dispatch gives runs of datagrams of one client to its session.
@@ -224,13 +274,17 @@ func (l *Listener) room(snap *snapshot.Listener) bool {
 // Drain takes no new clients, lets sessions end that have become quiet, and
 // cuts what is left when ctx ends.
 func (l *Listener) Drain(ctx context.Context) error {
+	shared := l.shared.Load()
+	if shared {
+		l.leave()
+	}
 	l.mu.Lock()
-	l.draining, l.empty = true, make(chan struct{})
+	l.draining = true
 	if len(l.sessions) == 0 {
 		close(l.empty)
 	}
 	for _, s := range l.sessions {
-		s.hurry(l.opts.Quiet)
+		s.hurry(time.Duration(l.idleGrace.Load()))
 	}
 	l.mu.Unlock()
 	var err error
@@ -243,10 +297,18 @@ func (l *Listener) Drain(ctx context.Context) error {
 		<-l.empty
 	}
 	l.socket.Close()
-	if l.started.Load() {
+	if l.started.Load() && !shared {
 		<-l.stopped
 	}
 	return err
+}
+
+// leave stops receiving. What was received already still gets its sessions.
+func (l *Listener) leave() {
+	l.socket.Leave()
+	if l.started.Load() {
+		<-l.stopped
+	}
 }
 
 // cut ends all sessions.
@@ -263,14 +325,25 @@ func (l *Listener) cut() int {
 	return len(all)
 }
 
+// enter files a session; it is false if there are to be no more.
+func (l *Listener) enter(s *session) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.draining {
+		return false
+	}
+	l.sessions[s.who] = s
+	return true
+}
+
 func (l *Listener) remove(s *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.sessions[s.who] == s {
-		delete(l.sessions, s.who)
+	if l.sessions[s.who] != s {
+		return
 	}
-	if l.draining && len(l.sessions) == 0 && !l.closed {
-		l.closed = true
+	delete(l.sessions, s.who)
+	if l.draining && len(l.sessions) == 0 {
 		close(l.empty)
 	}
 }

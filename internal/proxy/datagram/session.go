@@ -30,6 +30,7 @@ type session struct {
 	last    atomic.Int64 // when a datagram was passed on
 	idle    atomic.Int64 // how long it may be silent
 	in, out atomic.Int64 // bytes
+	owed    atomic.Bool  // the client was the last to say something
 	ended   atomic.Bool
 	judged  atomic.Bool
 }
@@ -67,19 +68,17 @@ func (l *Listener) begin(t *loop.Task, snap *snapshot.Listener, route *snapshot.
 	s.endpoint = e
 	s.last.Store(s.began)
 	s.idle.Store(int64(route.IR.Idle))
-	return s, l.enter(s)
-}
-
-// enter files a session that has begun, and lets it hear its endpoint.
-func (l *Listener) enter(s *session) filter.Reason {
-	s.route.Metrics.Opened()
-	s.snap.Metrics.Accepted()
-	l.mu.Lock()
-	l.sessions[s.who] = s
-	l.mu.Unlock()
+	if !l.enter(s) {
+		s.up.Close()
+		c.Release(e)
+		c.End()
+		return nil, filter.Draining
+	}
+	route.Metrics.Opened()
+	snap.Metrics.Accepted()
 	s.up.SetHandlerBy(s.deadline())
 	s.up.Start(s)
-	return filter.ReasonNone
+	return s, filter.ReasonNone
 }
 
 // deadline is when the session has been silent for too long, or has lasted too long.
@@ -93,6 +92,11 @@ func (s *session) deadline() int64 {
 
 // hurry shortens the time that the session may be silent.
 func (s *session) hurry(quiet time.Duration) {
+	if s.owed.Load() {
+		quiet = max(quiet, answerGrace)
+	} else {
+		quiet = min(quiet, answerGrace)
+	}
 	if int64(quiet) < s.idle.Load() {
 		s.idle.Store(int64(quiet))
 		s.up.SetHandlerBy(max(s.deadline(), 1))
@@ -102,6 +106,7 @@ func (s *session) hurry(quiet time.Duration) {
 // forward passes on what the client has sent. What the socket does not take is
 // lost, as it would be on any link that is full.
 func (s *session) forward(b *netx.Batch, packets []netx.Packet) {
+	s.owed.Store(true)
 	total, sent := len(packets), 0
 	for len(packets) > 0 {
 		n, err := s.up.Send(b, packets)
@@ -124,7 +129,8 @@ func (s *session) forward(b *netx.Batch, packets []netx.Packet) {
 }
 
 // Resume passes on what the endpoint has answered: the handler of its socket.
-func (s *session) Resume(*loop.Task) (idle bool) {
+func (s *session) Resume(t *loop.Task) (idle bool) {
+	s.up.BindRead(t)
 	b := netx.GetBatch()
 	defer b.Release()
 	for !s.ended.Load() {
@@ -154,6 +160,7 @@ func (s *session) Resume(*loop.Task) (idle bool) {
 // answer passes datagrams on to the client, from the address that it knows.
 func (s *session) answer(b *netx.Batch, packets []netx.Packet) {
 	s.judge(upstream.OK)
+	s.owed.Store(false)
 	for i := range packets {
 		packets[i].Remote, packets[i].Local = s.who.remote, s.who.local
 	}

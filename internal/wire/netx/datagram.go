@@ -103,9 +103,15 @@ func ListenDatagrams(g *loop.Group, address string, share bool) (*Datagrams, err
 	if err != nil {
 		return nil, err
 	}
-	defer pc.Close()
-	local := pc.LocalAddr().(*net.UDPAddr).AddrPort()
-	fd, err := duplicate(pc.(*net.UDPConn))
+	return TakeDatagrams(g, pc.(*net.UDPConn))
+}
+
+// TakeDatagrams takes a socket over from package net, which may be another
+// process's too. It closes c.
+func TakeDatagrams(g *loop.Group, c *net.UDPConn) (*Datagrams, error) {
+	defer c.Close()
+	local := c.LocalAddr().(*net.UDPAddr).AddrPort()
+	fd, err := duplicate(c)
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +194,21 @@ func (d *Datagrams) SetHandlerBy(t int64) { _ = d.sock.SetReadBy(t) }
 
 // Close closes the socket. Its handler is called once more.
 func (d *Datagrams) Close() { _ = d.sock.Close() }
+
+// Leave stops receiving, in favour of another process that has the socket too.
+// Datagrams can still be sent. The handler is called once more, and gets
+// os.ErrDeadlineExceeded.
+func (d *Datagrams) Leave() {
+	_ = d.sock.Leave()
+	_ = d.sock.SetReadBy(1)
+}
+
+// SyscallConn is the socket itself, to be given to another process.
+func (d *Datagrams) SyscallConn() (syscall.RawConn, error) { return d.sock, nil }
+
+// BindRead says that task t, the handler's, receives. Without it a flood of
+// datagrams would keep the other sockets of the loop waiting.
+func (d *Datagrams) BindRead(t *loop.Task) { d.sock.BindRead(t) }
 
 // Receive takes the datagrams that are there, by the handler. None and no error
 // means that there are none; os.ErrDeadlineExceeded that the time of
