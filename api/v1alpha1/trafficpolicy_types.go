@@ -48,17 +48,17 @@ type TrafficPolicyList struct {
 // default that its page names.
 //
 // +kubebuilder:validation:XValidation:message="client can only be set when every target is a Gateway or a ListenerSet",rule="!has(self.client) || self.targetRefs.all(t, t.kind == 'Gateway' || t.kind == 'ListenerSet')"
-// +kubebuilder:validation:XValidation:message="directResponse can only be set when every target is an HTTPRoute",rule="!has(self.directResponse) || self.targetRefs.all(t, t.kind == 'HTTPRoute')"
+// +kubebuilder:validation:XValidation:message="directResponse can only be set when every target is an HTTPRoute or a GRPCRoute",rule="!has(self.directResponse) || self.targetRefs.all(t, t.kind == 'HTTPRoute' || t.kind == 'GRPCRoute')"
 type TrafficPolicySpec struct {
 	// TargetRefs name what the policy attaches to, in its own namespace:
 	// Gateway (sectionName: a listener), ListenerSet (sectionName: a listener),
-	// HTTPRoute, TCPRoute, TLSRoute or UDPRoute (sectionName: the name of a
-	// rule), Service (sectionName: a port name) or Backend.
+	// HTTPRoute, GRPCRoute, TCPRoute, TLSRoute or UDPRoute (sectionName: the name
+	// of a rule), Service (sectionName: a port name) or Backend.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:message="kind must be Gateway, ListenerSet, HTTPRoute, TCPRoute, TLSRoute or UDPRoute (group gateway.networking.k8s.io), Service (group \"\") or Backend (group gridway.dev)",rule="self.all(t, (t.group == 'gateway.networking.k8s.io' && t.kind in ['Gateway', 'ListenerSet', 'HTTPRoute', 'TCPRoute', 'TLSRoute', 'UDPRoute']) || (t.group == '' && t.kind == 'Service') || (t.group == 'gridway.dev' && t.kind == 'Backend'))"
+	// +kubebuilder:validation:XValidation:message="kind must be Gateway, ListenerSet, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute or UDPRoute (group gateway.networking.k8s.io), Service (group \"\") or Backend (group gridway.dev)",rule="self.all(t, (t.group == 'gateway.networking.k8s.io' && t.kind in ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute', 'UDPRoute']) || (t.group == '' && t.kind == 'Service') || (t.group == 'gridway.dev' && t.kind == 'Backend'))"
 	// +kubebuilder:validation:XValidation:message="sectionName cannot be used with a Backend",rule="self.all(t, t.kind != 'Backend' || !has(t.sectionName))"
 	// +kubebuilder:validation:XValidation:message="the same target is named twice",rule="self.all(a, self.exists_one(b, a.group == b.group && a.kind == b.kind && a.name == b.name && (has(a.sectionName) ? a.sectionName : '') == (has(b.sectionName) ? b.sectionName : '')))"
 	TargetRefs []gatewayv1.LocalPolicyTargetReferenceWithSectionName `json:"targetRefs"`
@@ -104,7 +104,8 @@ type TrafficPolicySpec struct {
 	// Buffer reads a whole body, up to a bound, before it is passed on.
 	// +optional
 	Buffer *Buffer `json:"buffer,omitempty"`
-	// DirectResponse answers without an endpoint. Only for HTTPRoute targets.
+	// DirectResponse answers without an endpoint. Only for targets that
+	// are an HTTPRoute or a GRPCRoute.
 	// +optional
 	DirectResponse *DirectResponse `json:"directResponse,omitempty"`
 	// MaxBodyBytes bounds request bodies, in bytes; a longer one is answered

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Route is one compiled HTTPRoute.
+// Route is one compiled HTTPRoute or GRPCRoute.
 type Route struct {
 	// Name is "HTTPRoute/namespace/name", with "~HASH" appended where listeners
 	// with other policies, or another certificate for backends, get a form of
@@ -14,7 +14,9 @@ type Route struct {
 	Ref  Ref    `json:"ref"`
 	// Created breaks ties between matches of equal precedence: the older route wins.
 	Created time.Time `json:"created,omitzero"`
-	Rules   []*Rule   `json:"rules"`
+	// GRPC: the route is a GRPCRoute, whose requests are calls: "/service/method".
+	GRPC  bool    `json:"grpc,omitempty"`
+	Rules []*Rule `json:"rules"`
 	// Hash is a digest of everything in the route but the places in files. Two
 	// routes with equal names and hashes serve alike, so a snapshot keeps what it
 	// built for one.
@@ -24,7 +26,7 @@ type Route struct {
 // Rule is one rule of a route. Its matches are alternatives; a rule without
 // matches was given one that matches every path by compile.
 type Rule struct {
-	// ID is "HTTPRoute/namespace/name/rules/INDEX".
+	// ID is "HTTPRoute/namespace/name/rules/INDEX", or "GRPCRoute/…".
 	ID string `json:"id"`
 	// Name is the rule's own name, if it has one.
 	Name     string       `json:"name,omitempty"`
@@ -70,6 +72,17 @@ type Match struct {
 	Method  string       `json:"method,omitempty"`
 	Headers []ValueMatch `json:"headers,omitempty"`
 	Query   []ValueMatch `json:"query,omitempty"`
+	// GRPC is what Path was made from, if that was a service or a method. Among
+	// regular expressions, those for longer services, then methods, go first.
+	GRPC *GRPCMatch `json:"grpc,omitempty"`
+}
+
+// GRPCMatch names a service and a method of gRPC, or regular expressions for
+// them (Type is Exact or Regex). One of the two may be empty, for any.
+type GRPCMatch struct {
+	Type    MatchType `json:"type"`
+	Service string    `json:"service,omitempty"`
+	Method  string    `json:"method,omitempty"`
 }
 
 // PathMatch compares the normalised path.

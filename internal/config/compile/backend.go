@@ -21,6 +21,8 @@ type backendKey struct {
 	key    store.Key
 	port   int32
 	stream streamUse
+	// grpc: the endpoints serve gRPC, and so speak HTTP/2.
+	grpc bool
 }
 
 // backend is what a backendRef resolves to, before policies are applied.
@@ -59,6 +61,10 @@ func (c *compiler) backendOf(k backendKey) *backend {
 		c.serviceBackend(b, k)
 	}
 	k.stream.apply(&b.base)
+	if k.grpc && !b.base.HTTP2 {
+		b.base.HTTP2 = true
+		b.base.Name += "~h2" // beside the cluster that HTTPRoutes use
+	}
 	return b
 }
 

@@ -52,7 +52,7 @@ func (s *routeScope) resolveBackend(field string, r gwv1.BackendObjectReference)
 	case !own && r.Port == nil && s.set.Get(key) != nil:
 		return fail(field+".port", gwv1.RouteReasonBackendNotFound, "a reference to a Service needs a port", s.portRemedy(key))
 	}
-	k := backendKey{key: key, stream: s.stream}
+	k := backendKey{key: key, stream: s.stream, grpc: s.grpc()}
 	if !own {
 		k.port = deref(r.Port, 0)
 	}
@@ -200,6 +200,8 @@ func (s *filterScope) nowhere(field, why, code string) []ir.BackendRef {
 	what := "; requests are answered 500"
 	if s.stream != "" {
 		what = "; everything is refused"
+	} else if s.grpc() {
+		what = "; calls are answered UNAVAILABLE"
 	}
 	p := problemAt(s.object, field, store.Warning, code, why+what, "")
 	if !slices.Contains(s.state.problems, p) {

@@ -70,7 +70,6 @@ func Compile(in Input, prev *Output) *Output {
 		c.compileRoutes()
 		routes, clusters = c.collectRoutes(), c.collectClusters()
 	}
-	c.refuseUnbuilt()
 	listeners := c.compileListeners()
 	c.finishGateways()
 	c.finishPolicies()

@@ -126,7 +126,10 @@ func (c *compiler) finishStatuses() {
 // Backends, of which there can be many, are where they were made and are in
 // order already.
 func (s *state) statuses() []status.Object {
-	kinds := map[string]int{"HTTPRoute": len(s.routes), v1alpha1.KindBackend: len(s.backends)}
+	kinds := map[string]int{v1alpha1.KindBackend: len(s.backends)}
+	for _, kind := range requestKinds {
+		kinds[kind] = len(s.routes)
+	}
 	total := len(s.routes) + len(s.backends)
 	for kind, list := range s.others {
 		kinds[kind] = len(list)
@@ -135,9 +138,11 @@ func (s *state) statuses() []status.Object {
 	out := make([]status.Object, 0, total)
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		switch kind {
-		case "HTTPRoute":
+		case "GRPCRoute", "HTTPRoute":
 			for _, rs := range s.routes {
-				out = append(out, rs.status())
+				if rs.object.Key.Kind == kind {
+					out = append(out, rs.status())
+				}
 			}
 		case v1alpha1.KindBackend:
 			for _, b := range s.backends {

@@ -28,6 +28,7 @@ type routeState struct {
 	shared      []store.Problem   // of other objects, told once however many routes find them
 	streams     []*ir.StreamRoute // the forms of what is not an HTTPRoute
 	accepted    []int             // sections by which the route counts as attached
+	original    *routeState       // what it was before a route of another kind won a conflict
 }
 
 type attachment struct {
@@ -49,22 +50,27 @@ type routeScope struct {
 	stream     streamUse
 }
 
-// routeSpec is the spec of an HTTPRoute, or what a route of streams would be as one.
+// routeSpec is the spec of an HTTPRoute, or what a route of another kind would be as one.
 func routeSpec(o *store.Object) (*gwv1.HTTPRouteSpec, bool) {
-	v, ok := o.Value.(*gwv1.HTTPRoute)
-	if !ok {
-		return streamSpec(o)
+	switch v := o.Value.(type) {
+	case *gwv1.HTTPRoute:
+		return &v.Spec, true
+	case *gwv1.GRPCRoute:
+		return grpcSpec(v), true
 	}
-	return &v.Spec, true
+	return streamSpec(o)
 }
 
-// compileRoutes compiles every HTTPRoute, or takes over what did not change.
+// compileRoutes compiles every route, or takes over what did not change.
 func (c *compiler) compileRoutes() {
 	var old []*routeState
 	if c.prev != nil {
-		old = c.prev.routes
+		old = unresolvedConflicts(c.prev.routes)
 	}
-	c.next.routes = c.compileKind("HTTPRoute", old)
+	for _, kind := range requestKinds {
+		c.next.routes = append(c.next.routes, c.compileKind(kind, old)...)
+	}
+	c.next.routes = c.resolveConflicts(c.next.routes)
 	c.compileStreams()
 }
 
@@ -122,7 +128,7 @@ func (c *compiler) compileRoute(o *store.Object, before *routeState) *routeState
 	if !ok {
 		return nil
 	}
-	faults := c.judgeRoute(spec)
+	faults := c.judgeRoute(o, spec)
 	rs := &routeState{object: o, deps: []*store.Object{o}}
 	for _, f := range faults {
 		rs.problems = append(rs.problems, f.problem(o))
@@ -160,7 +166,7 @@ func (c *compiler) lastGoodRoute(o *store.Object) (*store.Object, *gwv1.HTTPRout
 		return nil, nil
 	}
 	spec, ok := routeSpec(old)
-	if !ok || len(c.judgeRoute(spec)) > 0 {
+	if !ok || len(c.judgeRoute(old, spec)) > 0 {
 		return nil, nil
 	}
 	return old, spec
@@ -248,6 +254,7 @@ func (s *routeScope) form(ctx *policyContext) *ir.Route {
 	r := &ir.Route{
 		Name: s.object.Key.String(), Ref: ref(s.object, ""),
 		Created: meta(s.object).GetCreationTimestamp().Time,
+		GRPC:    s.grpc(),
 	}
 	rules := s.spec.Rules
 	if len(rules) == 0 {
@@ -267,7 +274,7 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 	id := fmt.Sprintf("%s/rules/%d", s.object.Key, i)
 	out := &ir.Rule{
 		ID: id, Name: string(deref(rule.Name, "")),
-		Matches: matches(rule.Matches), Ref: ref(s.object, field),
+		Matches: s.ruleMatches(i, rule), Ref: ref(s.object, field),
 	}
 	chain := s.routeChain(out.Name)
 	backends, resolved := s.resolveBackends(field, rule)

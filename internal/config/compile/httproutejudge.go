@@ -4,11 +4,13 @@ import (
 	"fmt"
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/internal/config/store"
 )
 
-// judgeRoute finds the semantic errors of an HTTPRoute by itself. References
-// that do not resolve are none.
-func (c *compiler) judgeRoute(spec *gwv1.HTTPRouteSpec) []fault {
+// judgeRoute finds the semantic errors of a route by itself, given its spec as
+// that of an HTTPRoute. References that do not resolve are none.
+func (c *compiler) judgeRoute(o *store.Object, spec *gwv1.HTTPRouteSpec) []fault {
 	var faults []fault
 	for i, h := range spec.Hostnames {
 		if why := checkHostname(string(h), true); why != "" {
@@ -31,6 +33,9 @@ func (c *compiler) judgeRoute(spec *gwv1.HTTPRouteSpec) []fault {
 			names[*r.Name] = true
 		}
 		faults = append(faults, judgeRule(r, field)...)
+	}
+	if v, ok := o.Value.(*gwv1.GRPCRoute); ok {
+		faults = append(faults, judgeGRPCMatches(&v.Spec)...)
 	}
 	return faults
 }

@@ -117,23 +117,24 @@ func judgeMatch(m *gwv1.HTTPRouteMatch, at func(field, code, message, remedy str
 	if m.Method != nil && !isToken(string(*m.Method)) {
 		at(".method", "InvalidValue", fmt.Sprintf("%q is not a method", *m.Method), "")
 	}
-	judgeValue := func(field, name, kind, value string) {
-		if !isToken(name) {
-			at(field+".name", "InvalidValue", fmt.Sprintf("%q is not a name", name), "")
-		}
-		switch kind {
-		case "Exact":
-		case "RegularExpression":
-			judgeRegex(field+".value", value, at)
-		default:
-			at(field+".type", "UnsupportedValue", fmt.Sprintf("type %q is not known", kind), "use Exact or RegularExpression")
-		}
-	}
 	for i, h := range m.Headers {
-		judgeValue(fmt.Sprintf(".headers[%d]", i), string(h.Name), string(deref(h.Type, "Exact")), h.Value)
+		judgeValueMatch(fmt.Sprintf(".headers[%d]", i), string(h.Name), string(deref(h.Type, "Exact")), h.Value, at)
 	}
 	for i, q := range m.QueryParams {
-		judgeValue(fmt.Sprintf(".queryParams[%d]", i), string(q.Name), string(deref(q.Type, "Exact")), q.Value)
+		judgeValueMatch(fmt.Sprintf(".queryParams[%d]", i), string(q.Name), string(deref(q.Type, "Exact")), q.Value, at)
+	}
+}
+
+func judgeValueMatch(field, name, kind, value string, at func(field, code, message, remedy string)) {
+	if !isToken(name) {
+		at(field+".name", "InvalidValue", fmt.Sprintf("%q is not a name", name), "")
+	}
+	switch kind {
+	case "Exact":
+	case "RegularExpression":
+		judgeRegex(field+".value", value, at)
+	default:
+		at(field+".type", "UnsupportedValue", fmt.Sprintf("type %q is not known", kind), "use Exact or RegularExpression")
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 )
 
 // patchRoutes compiles the routes that changed and leaves all others as they
-// are, without looking at them. That is enough if nothing changed but HTTPRoutes
-// in their places, and none of these, before or now, has more to say than its
+// are, without looking at them. That is enough if nothing changed but routes
+// of requests in their places, and none of these, before or now, has more to say than its
 // own compiled form: problems, losses of policies, other listeners or other
 // clusters. Nearly every edit of a large configuration is like this. Otherwise
 // ok is false, and all routes have to be gone through.
@@ -17,7 +17,7 @@ func (c *compiler) patchRoutes() (routes []*ir.Route, clusters []*ir.Cluster, ok
 	if c.prev == nil || !c.prev.plain || c.changes.structure || !c.changes.inPlace || len(c.prev.routes) != len(c.prevConfig.Routes) {
 		return nil, nil, false
 	}
-	objects := c.set.Kind(gatewayGroup, "HTTPRoute")
+	objects := c.requestRoutes()
 	if len(objects) != len(c.prev.routes) {
 		return nil, nil, false
 	}

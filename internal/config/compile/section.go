@@ -120,8 +120,6 @@ func (c *compiler) judgeKinds(s *section) {
 		switch {
 		case known:
 			s.kinds = append(s.kinds, k)
-		case *k.Group == gatewayGroup && notBuiltYet(string(k.Kind)):
-			c.unresolvedWarning(s, field, fmt.Sprintf("kind %s is not built yet", k.Kind))
 		default:
 			c.unresolved(s, field, string(gwv1.ListenerReasonInvalidRouteKinds),
 				fmt.Sprintf("kind %s of group %q cannot attach to a listener with protocol %s", k.Kind, *k.Group, s.spec.Protocol),
@@ -130,18 +128,11 @@ func (c *compiler) judgeKinds(s *section) {
 	}
 }
 
-func (c *compiler) unresolvedWarning(s *section, field, message string) {
-	if s.resolved.Status == status.True {
-		s.resolved.Status, s.resolved.Reason, s.resolved.Message = status.False, string(gwv1.ListenerReasonInvalidRouteKinds), message
-	}
-	c.report(problemAt(s.owner, s.field+field, store.Warning, "NotBuiltYet", message, "HTTPRoute works"))
-}
-
 func (s *section) supportedKinds() []gwv1.RouteGroupKind {
 	var kinds []gwv1.Kind
 	switch s.spec.Protocol {
 	case gwv1.HTTPProtocolType, gwv1.HTTPSProtocolType:
-		kinds = []gwv1.Kind{"HTTPRoute"}
+		kinds = []gwv1.Kind{"HTTPRoute", "GRPCRoute"}
 	case gwv1.TLSProtocolType:
 		kinds = []gwv1.Kind{"TLSRoute"}
 		if s.terminates() {

@@ -64,7 +64,7 @@ func (c *compiler) serviceBackend(b *backend, k backendKey) {
 		return // any protocol will do
 	}
 	b.base.HTTP2 = overHTTP2(deref(p.AppProtocol, ""))
-	if why := refusedProtocol(deref(p.AppProtocol, ""), b.base.TLS != nil); why != "" && b.reason == "" {
+	if why := refusedProtocol(deref(p.AppProtocol, ""), b.base.TLS != nil, k.grpc); why != "" && b.reason == "" {
 		b.unusable(string(gwv1.RouteReasonUnsupportedProtocol), fmt.Sprintf("%s: appProtocol %s", b.object.Key, why),
 			"remove appProtocol if the endpoints speak HTTP/1.1 too")
 	}
@@ -95,7 +95,13 @@ func overHTTP2(name string) bool {
 }
 
 // refusedProtocol says why an appProtocol cannot be spoken.
-func refusedProtocol(name string, tls bool) string {
+func refusedProtocol(name string, tls, grpc bool) string {
+	switch strings.ToLower(name) {
+	case "kubernetes.io/ws", "ws", "kubernetes.io/wss", "wss":
+		if grpc {
+			return fmt.Sprintf("%q is not gRPC", name)
+		}
+	}
 	switch strings.ToLower(name) {
 	case "", "http", "kubernetes.io/http", "kubernetes.io/ws", "ws", "kubernetes.io/h2c", "h2c", "http2", "grpc":
 		return ""

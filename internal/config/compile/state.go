@@ -12,7 +12,7 @@ type state struct {
 	refused map[store.Key]bool
 	// fallback holds the last good version of objects that are now invalid.
 	fallback map[store.Key]*store.Object
-	// routes are parallel to set.Kind of HTTPRoute.
+	// routes are those of requests, ordered by key.
 	routes []*routeState
 	// streams are the routes of what is not HTTP, by kind and then by key.
 	streams  []*routeState
@@ -31,7 +31,7 @@ type state struct {
 	streamed [][]ir.Attachment
 	// settled are the settings that routes have.
 	settled []*settings
-	// others are the statuses of kinds other than HTTPRoute and Backend.
+	// others are the statuses of kinds other than GRPCRoute, HTTPRoute and Backend.
 	others map[string][]status.Object
 	// plain: every route is its one form and nothing else, and no cluster has
 	// problems. See patchRoutes.
@@ -119,7 +119,7 @@ func compareHeads(a, b []*store.Object) int {
 // note records that an object was removed (is nil), added (was nil) or replaced.
 func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 	ch.any = true
-	if was == nil || is == nil || is.Key.Kind != "HTTPRoute" || is.Key.Group != gatewayGroup {
+	if was == nil || is == nil || !requestKind(is.Key) {
 		ch.inPlace = false
 	} else {
 		ch.routes = append(ch.routes, is)
@@ -131,7 +131,7 @@ func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 	if o == nil {
 		o = was
 	}
-	if was == nil && o.Key.Kind != "HTTPRoute" {
+	if was == nil && !requestKind(o.Key) {
 		ch.added = true
 	}
 	switch o.Key.Group + "/" + o.Key.Kind {

@@ -47,18 +47,18 @@ func (j *trafficJudge) targets(spec *v1alpha1.TrafficPolicySpec) {
 		field := fmt.Sprintf("targetRefs[%d].kind", i)
 		gk := coreGroup(string(t.Group)) + "/" + string(t.Kind)
 		switch gk {
-		case gatewayGroup + "/Gateway", gatewayGroup + "/ListenerSet", gatewayGroup + "/HTTPRoute",
+		case gatewayGroup + "/Gateway", gatewayGroup + "/ListenerSet", gatewayGroup + "/HTTPRoute", gatewayGroup + "/GRPCRoute",
 			gatewayGroup + "/TCPRoute", gatewayGroup + "/TLSRoute", gatewayGroup + "/UDPRoute", "/Service", ownGroup + "/Backend":
 		default:
 			j.add(field, fmt.Sprintf("a TrafficPolicy cannot attach to kind %s of group %q", t.Kind, t.Group),
-				"use Gateway, ListenerSet, HTTPRoute, TCPRoute, TLSRoute, UDPRoute, Service or Backend, with its group")
+				"use Gateway, ListenerSet, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute, Service or Backend, with its group")
 			continue
 		}
 		if spec.Client != nil && t.Kind != "Gateway" && t.Kind != "ListenerSet" {
 			j.add("client", "client can only be set when every target is a Gateway or a ListenerSet", "")
 		}
-		if spec.DirectResponse != nil && t.Kind != "HTTPRoute" {
-			j.add("directResponse", "directResponse can only be set when every target is an HTTPRoute", "")
+		if spec.DirectResponse != nil && t.Kind != "HTTPRoute" && t.Kind != "GRPCRoute" {
+			j.add("directResponse", "directResponse can only be set when every target is an HTTPRoute or a GRPCRoute", "")
 		}
 	}
 }

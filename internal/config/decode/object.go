@@ -106,7 +106,7 @@ func (w *walker) oneObject(n *yaml.Node, r *Result) {
 	case w.key.Name == "":
 		r.Unidentified = true
 	default:
-		if entry.kind == "HTTPRoute" && w.values <= maxValues {
+		if (entry.kind == "HTTPRoute" || entry.kind == "GRPCRoute") && w.values <= maxValues {
 			w.regexes(n)
 		}
 		r.Broken = append(r.Broken, w.key)

@@ -1,6 +1,7 @@
 package dryrun
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -38,7 +39,11 @@ func MatchText(match *ir.Match) string {
 	if m.Method != "" {
 		s = append(s, m.Method)
 	}
-	s = append(s, PathText(m.Path))
+	if m.GRPC != nil {
+		s = append(s, grpcText(m.GRPC))
+	} else {
+		s = append(s, PathText(m.Path))
+	}
 	for _, h := range m.Headers {
 		s = append(s, h.Name+operator(h.Type)+h.Value)
 	}
@@ -57,6 +62,16 @@ func PathText(p ir.PathMatch) string {
 		return fmt.Sprintf("~ %s", p.Value)
 	}
 	return strings.TrimSuffix(p.Value, "/") + "/*"
+}
+
+// grpcText is "/service/method" with "*" for what is left open, or "~ " and the
+// expressions.
+func grpcText(g *ir.GRPCMatch) string {
+	text := "/" + cmp.Or(g.Service, "*") + "/" + cmp.Or(g.Method, "*")
+	if g.Type == ir.Regex {
+		return "~ " + text
+	}
+	return text
 }
 
 func operator(t ir.MatchType) string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/route"
 )
 
 // Row is one match in the order in which requests try them.
@@ -90,7 +91,6 @@ func serves(pattern, host string) bool {
 
 // compareMatch is the precedence that package route documents.
 func compareMatch(a, b *ir.Match) int {
-	class := map[ir.MatchType]int{ir.Exact: 0, ir.Regex: 1, ir.Prefix: 2}
 	bare := func(m *ir.Match) int {
 		if m.Method == "" {
 			return 1
@@ -98,8 +98,7 @@ func compareMatch(a, b *ir.Match) int {
 		return 0
 	}
 	return cmp.Or(
-		cmp.Compare(class[a.Path.Type], class[b.Path.Type]),
-		cmp.Compare(len(b.Path.Value), len(a.Path.Value)),
+		route.ComparePaths(a, b),
 		cmp.Compare(a.Path.Value, b.Path.Value),
 		cmp.Compare(bare(a), bare(b)),
 		cmp.Compare(len(b.Headers), len(a.Headers)),
@@ -109,7 +108,9 @@ func compareMatch(a, b *ir.Match) int {
 
 // ofRule tells whether a ref stands for what the rule itself answers where it
 // has no backend to go to.
-func ofRule(b *ir.BackendRef) bool { return b.Cluster == "" && b.Ref.Kind == "HTTPRoute" }
+func ofRule(b *ir.BackendRef) bool {
+	return b.Cluster == "" && (b.Ref.Kind == "HTTPRoute" || b.Ref.Kind == "GRPCRoute")
+}
 
 // Destinations says where a rule leads, one entry per backend.
 func Destinations(r *ir.Rule) []string {

@@ -207,5 +207,7 @@ func sameRoute[T any](a, b *hosted[T]) bool {
 }
 
 func sameMatch(a, b ir.Match) bool {
-	return a.Path == b.Path && a.Method == b.Method && slices.Equal(a.Headers, b.Headers) && slices.Equal(a.Query, b.Query)
+	return a.Path == b.Path && sameGRPC(a.GRPC, b.GRPC) && a.Method == b.Method && slices.Equal(a.Headers, b.Headers) && slices.Equal(a.Query, b.Query)
 }
+
+func sameGRPC(a, b *ir.GRPCMatch) bool { return a == b || a != nil && b != nil && *a == *b }

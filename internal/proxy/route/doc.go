@@ -19,7 +19,9 @@
 //     shortest text, then prefixes from the longest to the shortest. The API
 //     leaves the place of regular expressions open. They come before prefixes
 //     here, as in Envoy Gateway and NGINX, because somebody who writes an
-//     expression beside a prefix means an exception to it.
+//     expression beside a prefix means an exception to it. Matches of a
+//     GRPCRoute that name a service or a method alone, or expressions for them,
+//     go by the length of the service, then of the method.
 //  4. A match that names a method, then the larger number of header matches,
 //     then of query parameter matches.
 //  5. The older route, then the one whose "namespace/name" sorts first, then

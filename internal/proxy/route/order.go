@@ -32,6 +32,7 @@ type candidate struct {
 	method         bool
 	headers, query int32
 	// length of the path value, in bytes; without the slash at the end of a prefix.
+	// For an expression that was made for gRPC, what rankOf says.
 	length int32
 	// age is the place of the route when sorted from the oldest, then by name.
 	age                int32
@@ -40,6 +41,23 @@ type candidate struct {
 	cond               *conditions
 	path               string
 	pattern            *pattern
+}
+
+// rankOf orders matches of gRPC by the length of the service, then of the method.
+func rankOf(g *ir.GRPCMatch) int32 {
+	const most = 1<<12 - 1 // the Gateway API allows 1024 characters for each
+	return int32(min(len(g.Service), most)<<12 | min(len(g.Method), most))
+}
+
+// ComparePaths orders two matches by the precedence of their paths alone.
+func ComparePaths(a, b *ir.Match) int {
+	length := func(m *ir.Match) int32 {
+		if m.GRPC != nil && m.Path.Type == ir.Regex {
+			return rankOf(m.GRPC)
+		}
+		return int32(len(m.Path.Value))
+	}
+	return cmp.Or(cmp.Compare(classOf(a.Path.Type), classOf(b.Path.Type)), cmp.Compare(length(b), length(a)))
 }
 
 // comparePath orders by the precedence of the path alone.

@@ -125,6 +125,9 @@ func (c *compiler) candidate(m *ir.Match) (candidate, error) {
 		x.path = normalPath(x.path)
 	}
 	x.length = int32(len(x.path))
+	if g := m.GRPC; g != nil && x.class == classRegex {
+		x.length = rankOf(g)
+	}
 	return x, err
 }
 

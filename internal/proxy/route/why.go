@@ -95,6 +95,8 @@ func matchText(winner, loser *Candidate) string {
 	switch {
 	case w.class != l.class:
 		return fmt.Sprintf("its path match is of type %s, not %s", wp.Type, lp.Type)
+	case w.length != l.length && w.class == classRegex && winner.Rule.Matches[winner.Match].GRPC != nil:
+		return "it names a longer service, or method"
 	case w.length != l.length:
 		return fmt.Sprintf("its path %q is longer than %q", wp.Value, lp.Value)
 	case w.method != l.method:

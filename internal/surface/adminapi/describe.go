@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,7 +18,11 @@ func describe(m *ir.Match) string {
 	if m.Method != "" {
 		b.WriteString(m.Method + " ")
 	}
-	b.WriteString(pathTypes[m.Path.Type] + " " + m.Path.Value)
+	if g := m.GRPC; g != nil {
+		b.WriteString(pathTypes[g.Type] + " /" + cmp.Or(g.Service, "*") + "/" + cmp.Or(g.Method, "*"))
+	} else {
+		b.WriteString(pathTypes[m.Path.Type] + " " + m.Path.Value)
+	}
 	values := func(what string, list []ir.ValueMatch) {
 		for _, v := range list {
 			op, value := "=", v.Value
