@@ -91,16 +91,19 @@ func (c *Conn) pong(data [8]byte, ev *Event) *Error {
 	return c.spend(1)
 }
 
-// sweepUnprocessed finds a stream that the peer's GOAWAY has left out.
+// sweepUnprocessed finds the first stream that the peer's GOAWAY has left out.
 func (c *Conn) sweepUnprocessed(ev *Event) bool {
+	var first *Stream
 	for _, s := range c.streams.slots {
-		if s == nil || s.id <= c.goneLast {
-			continue
+		if s != nil && s.id > c.goneLast && (first == nil || s.id < first.id) {
+			first = s
 		}
-		c.closeStream(s)
-		*ev = Event{Kind: EventReset, Request: ev.Request, Stream: s, Code: RefusedStream, End: true, Unprocessed: true}
-		return true
 	}
-	c.sweep = false
-	return false
+	if first == nil {
+		c.sweep = false
+		return false
+	}
+	c.closeStream(first)
+	*ev = Event{Kind: EventReset, Request: ev.Request, Stream: first, Code: RefusedStream, End: true, Unprocessed: true}
+	return true
 }

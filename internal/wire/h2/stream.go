@@ -60,7 +60,11 @@ type streamTable struct {
 	n     int
 }
 
-func (t *streamTable) slot(id uint32) int { return int((id >> 1) & uint32(len(t.slots)-1)) }
+// slot scatters numbers, which follow one another: side by side they would be
+// one long run, all of which remove has to look at.
+func (t *streamTable) slot(id uint32) int {
+	return int((id * 0x9e3779b1) >> 8 & uint32(len(t.slots)-1))
+}
 
 func (t *streamTable) get(id uint32) *Stream {
 	if t.n == 0 {

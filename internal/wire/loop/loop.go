@@ -30,8 +30,6 @@ const (
 	often = 8
 	// forever is poll's wait for an event however long that takes.
 	forever = -1
-	// keepTasks is how many idle tasks a loop keeps the stacks of while it parks.
-	keepTasks = 16
 )
 
 // start is where Now counts from.
@@ -60,9 +58,9 @@ type Loop struct {
 	many   bool // it had more than one: traffic is dense
 	rests  int  // since goroutines were last given the processor
 	pulse  pulse
-	ready  queue   // tasks that have begun, and what these have started
-	fresh  queue   // sockets that were idle
-	idle   []*Task // coroutines without work
+	ready  queue // tasks that have begun, and what these have started
+	fresh  queue // sockets that were idle
+	spare  spares
 	fired  []*side // scratch
 
 	// woke: tasks have started or woken goroutines.
@@ -148,7 +146,7 @@ func (l *Loop) run() {
 		}
 		l.await()
 	}
-	l.dismiss(0)
+	l.spare.dismiss(0)
 }
 
 // round lets all tasks run that can go on, and then some of the sockets that
@@ -326,10 +324,13 @@ func (l *Loop) due() bool {
 
 // parkUntil waits in the runtime's poller, which knows epoll as one more file.
 func (l *Loop) parkUntil() {
-	l.dismiss(keepTasks)
+	at := l.first
+	if due := l.spare.trim(); due != 0 && (at == 0 || due < at) {
+		at = due
+	}
 	l.group.parked.Add(1)
-	if l.first != 0 && (l.until == 0 || l.until > l.first) || l.first == 0 && l.until != 0 {
-		l.setUntil(l.first)
+	if at != 0 && (l.until == 0 || l.until > at) || at == 0 && l.until != 0 {
+		l.setUntil(at)
 	}
 	if err := l.park.Read(l.look); err != nil { // the timer
 		l.until = 0
@@ -382,10 +383,7 @@ func (l *Loop) newTask(w work) *Task {
 	if w.sock != nil {
 		w.handler = w.sock.handler
 	}
-	if n := len(l.idle); n > 0 {
-		t := l.idle[n-1]
-		l.idle[n-1] = nil
-		l.idle = l.idle[:n-1]
+	if t := l.spare.take(); t != nil {
 		t.sock, t.handler = w.sock, w.handler
 		return t
 	}
@@ -394,15 +392,5 @@ func (l *Loop) newTask(w work) *Task {
 
 func (l *Loop) retire(t *Task) {
 	t.sock, t.on, t.side, t.handler, t.steps = nil, nil, nil, nil, 0
-	l.idle = append(l.idle, t)
-}
-
-// dismiss ends all but the given number of idle tasks.
-func (l *Loop) dismiss(keep int) {
-	for len(l.idle) > keep {
-		n := len(l.idle) - 1
-		l.idle[n].stop()
-		l.idle[n] = nil
-		l.idle = l.idle[:n]
-	}
+	l.spare.put(t)
 }

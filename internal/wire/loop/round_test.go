@@ -25,7 +25,7 @@ func TestWhatHasBegunComesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.close()
-	defer l.dismiss(0)
+	defer l.spare.dismiss(0)
 	var log, want []string
 	const idle = 2*beginners + 3
 	for i := range idle {
