@@ -102,9 +102,9 @@ func (b *bench) enter(ctx context.Context, w workload, spec peers.Spec) (*conten
 	switch {
 	case w.target.Upload > 0:
 		spec.Backend = b.sink
-	case spec.Traffic > load.HTTP2:
+	case spec.Traffic == load.GRPCStream, spec.Traffic == load.WebSocket:
 		spec.Backend = b.echo
-	case spec.BackendHTTP2:
+	case spec.ToHTTP2():
 		spec.Backend = b.backend.HTTP2
 	default:
 		spec.Backend = b.backend.Addr

@@ -13,12 +13,14 @@ import (
 // GRPCBytes is the size of a gRPC message.
 const GRPCBytes = 100
 
-// grpcMessage is one with its prefix.
-var grpcMessage = func() []byte {
+// Message is a message of gRPC with its prefix.
+func Message() []byte {
 	m := make([]byte, 5+GRPCBytes)
 	binary.BigEndian.PutUint32(m[1:], GRPCBytes)
 	return m
-}()
+}
+
+var grpcMessage = Message()
 
 // http2Client makes requests and gRPC's unary calls on a connection that it may share.
 type http2Client struct {

@@ -21,18 +21,20 @@ type Backend struct {
 }
 
 // StartBackend starts it: 1 KiB on any path, files of 64 KiB and 10 MiB under
-// /files/.
+// /files/, and a message of gRPC as /bench.Echo/Unary.
 func (l *Lab) StartBackend(ctx context.Context) (*Backend, error) {
-	www := filepath.Join(l.Dir, "www", "files")
-	if err := os.MkdirAll(www, 0o755); err != nil {
-		return nil, err
-	}
-	for name, size := range map[string]int{"64k": 64 << 10, "10m": 10 << 20} {
-		body := make([]byte, size)
-		if _, err := rand.Read(body); err != nil {
+	files := map[string][]byte{"files/64k": make([]byte, 64<<10), "files/10m": make([]byte, 10<<20), "bench.Echo/Unary": load.Message()}
+	for name, body := range files {
+		if strings.HasPrefix(name, "files/") {
+			if _, err := rand.Read(body); err != nil {
+				return nil, err
+			}
+		}
+		path := filepath.Join(l.Dir, "www", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(filepath.Join(www, name), body, 0o644); err != nil {
+		if err := os.WriteFile(path, body, 0o644); err != nil {
 			return nil, err
 		}
 	}

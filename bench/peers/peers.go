@@ -163,8 +163,11 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 		}
 	}
 	path := "/1k"
-	if s.Routes > 0 {
+	switch {
+	case s.Routes > 0:
 		path = fmt.Sprintf("/r%d/x", s.Routes-1)
+	case s.GRPC():
+		path = "/bench.Echo/Unary"
 	}
 	target := load.Target{Addr: addr, Path: path, Traffic: s.Traffic}
 	if s.TLS != nil {
