@@ -111,7 +111,7 @@ func huffDecode(dst, src []byte) (n int, ok bool) {
 	return huffTail(dst, n, src, acc, bits)
 }
 
-// huffTail decodes the last bytes, one symbol at a time.
+// huffTail decodes the last bytes.
 func huffTail(dst []byte, n int, src []byte, acc uint64, bits uint) (int, bool) {
 	if bits < 64 {
 		acc &^= 1<<(64-bits) - 1
@@ -127,6 +127,14 @@ func huffTail(dst []byte, n int, src []byte, acc uint64, bits uint) (int, bool) 
 		}
 		filled := acc | (1<<(64-bits) - 1) // with ones, as padding is
 		e := &huffTable[filled>>(64-huffBits)]
+		if e.symbols == 2 && uint(e.length) <= bits {
+			dst[n+1] = e.second
+			dst[n] = e.first
+			n += 2
+			acc <<= e.length & 63
+			bits -= uint(e.length)
+			continue
+		}
 		symbol, length := e.first, uint(huffLen[e.first])
 		if e.symbols == 0 {
 			symbol, length = huffLongest(filled)
