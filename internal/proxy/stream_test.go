@@ -303,8 +303,8 @@ func TestStreamTLS(t *testing.T) {
 	if b, _ := io.ReadAll(c); !strings.HasPrefix(string(b), "HTTP/1.1 200") || !strings.HasSuffix(string(b), "web\n") {
 		t.Errorf("HTTPS beside streams: %q", b)
 	}
-	for name, want := range map[string]string{"b.pass.example": "unrecognized name", "other.example": "unrecognized name", "": "unrecognized name"} {
-		if _, err := secure(name); err == nil || !strings.Contains(err.Error(), want) {
+	for _, name := range []string{"b.pass.example", "other.example", ""} {
+		if _, err := secure(name); !netx.IsReset(err) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

@@ -184,6 +184,7 @@ func (c *cluster) plain(obj client.Object) (*unstructured.Unstructured, error) {
 // written are the kinds that Gridway reads.
 var written = []client.ObjectList{
 	&gwv1.GatewayClassList{}, &gwv1.GatewayList{}, &gwv1.ListenerSetList{}, &gwv1.HTTPRouteList{}, &gwv1.GRPCRouteList{},
+	&gwv1.TCPRouteList{}, &gwv1.TLSRouteList{}, &gwv1.UDPRouteList{},
 	&gwv1.ReferenceGrantList{}, &gwv1.BackendTLSPolicyList{},
 }
 

@@ -18,12 +18,17 @@ import (
 	"sigs.k8s.io/gateway-api/pkg/features"
 )
 
-// supported lists every feature that Gridway has beyond the core of the
-// GATEWAY-HTTP profile. What is missing is listed in docs/guides/configuration.md.
+// supported lists every feature that Gridway has, of the profiles GATEWAY-HTTP,
+// GATEWAY-TLS, GATEWAY-TCP and GATEWAY-UDP. What is missing is listed in docs/guides/configuration.md.
 var supported = []features.FeatureName{
 	features.SupportGateway,
 	features.SupportReferenceGrant,
 	features.SupportHTTPRoute,
+	features.SupportTCPRoute,
+	features.SupportTLSRoute,
+	features.SupportTLSRouteModeTerminate,
+	features.SupportTLSRouteModeMixed,
+	features.SupportUDPRoute,
 
 	features.SupportGatewayPort8080,
 	features.SupportGatewayStaticAddresses,
@@ -87,7 +92,6 @@ func TestConformance(t *testing.T) {
 			AllowCRDsMismatch:    true, // there are no CRDs
 			DisableParallelTests: true,
 			TimeoutConfig:        timeouts(),
-			SkipTests:            []string{"ListenerSetProtocolConflict"}, // needs TCP listeners, which are not built yet
 			UsableNetworkAddresses: []gwv1.GatewaySpecAddress{
 				{Type: new(gwv1.IPAddressType), Value: "127.9.9.9"},
 			},
@@ -114,6 +118,7 @@ func timeouts() config.TimeoutConfig {
 		&c.GatewayMustHaveAddress, &c.GatewayMustHaveCondition, &c.GatewayStatusMustHaveListeners,
 		&c.GatewayListenersMustHaveConditions, &c.ListenerSetMustHaveCondition, &c.ListenerSetListenersMustHaveConditions,
 		&c.GWCMustBeAccepted, &c.HTTPRouteMustNotHaveParents, &c.HTTPRouteMustHaveCondition, &c.RouteMustHaveParents,
+		&c.TLSRouteMustHaveCondition, &c.TCPRouteMustHaveCondition, &c.UDPRouteMustHaveCondition,
 		&c.NamespacesMustBeReady, &c.LatestObservedGenerationSet, &c.MaxTimeToConsistency, &c.DefaultTestTimeout,
 	} {
 		*d = min(*d, 15*time.Second)

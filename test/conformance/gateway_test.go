@@ -116,6 +116,12 @@ func (c *cluster) withStatus(obj client.Object) error {
 		kind = "ListenerSet"
 	case *gwv1.HTTPRoute:
 		kind = "HTTPRoute"
+	case *gwv1.TCPRoute:
+		kind = "TCPRoute"
+	case *gwv1.TLSRoute:
+		kind = "TLSRoute"
+	case *gwv1.UDPRoute:
+		kind = "UDPRoute"
 	case *gwv1.BackendTLSPolicy:
 		kind = "BackendTLSPolicy"
 	default:
@@ -149,16 +155,13 @@ func (c *cluster) withStatus(obj client.Object) error {
 	case *gwv1.ListenerSet:
 		o.Status = gwv1.ListenerSetStatus{Conditions: s.of(""), Listeners: listeners[gwv1.ListenerEntryStatus](s)}
 	case *gwv1.HTTPRoute:
-		o.Status.Parents = nil
-		for _, ref := range o.Spec.ParentRefs {
-			list := s.of(s.parent(ref, o.Namespace))
-			if ref.Group == nil { // as the CRD's defaults would
-				ref.Group, ref.Kind = new(gwv1.Group(gwv1.GroupName)), new(gwv1.Kind("Gateway"))
-			}
-			if len(list) > 0 {
-				o.Status.Parents = append(o.Status.Parents, gwv1.RouteParentStatus{ParentRef: ref, ControllerName: "gridway.dev/controller", Conditions: list})
-			}
-		}
+		o.Status.Parents = s.parents(o.Spec.ParentRefs, o.Namespace)
+	case *gwv1.TCPRoute:
+		o.Status.Parents = s.parents(o.Spec.ParentRefs, o.Namespace)
+	case *gwv1.TLSRoute:
+		o.Status.Parents = s.parents(o.Spec.ParentRefs, o.Namespace)
+	case *gwv1.UDPRoute:
+		o.Status.Parents = s.parents(o.Spec.ParentRefs, o.Namespace)
 	case *gwv1.BackendTLSPolicy:
 		o.Status.Ancestors = nil
 		for _, of := range s.relations() {
@@ -190,6 +193,21 @@ func (s objectStatus) relations() []string {
 		if c.Of != "" && !seen[c.Of] {
 			seen[c.Of] = true
 			out = append(out, c.Of)
+		}
+	}
+	return out
+}
+
+// parents is the status of a route.
+func (s objectStatus) parents(refs []gwv1.ParentReference, namespace string) []gwv1.RouteParentStatus {
+	var out []gwv1.RouteParentStatus
+	for _, ref := range refs {
+		list := s.of(s.parent(ref, namespace))
+		if ref.Group == nil { // as the CRD's defaults would
+			ref.Group, ref.Kind = new(gwv1.Group(gwv1.GroupName)), new(gwv1.Kind("Gateway"))
+		}
+		if len(list) > 0 {
+			out = append(out, gwv1.RouteParentStatus{ParentRef: ref, ControllerName: "gridway.dev/controller", Conditions: list})
 		}
 	}
 	return out

@@ -71,9 +71,9 @@ func build(t *testing.T, in, to, pkg string) {
 	}
 }
 
-// unused are the servers of TCPRoute, UDPRoute and GRPCRoute, which are not
-// built yet. They would open ports on all addresses.
-var unused = map[string]bool{"tcp-backend": true, "coredns": true, "grpc-infra-backend-v1": true, "grpc-infra-backend-v2": true, "grpc-infra-backend-v3": true}
+// unused are the servers of GRPCRoute, which is not built yet. They would open
+// ports on all addresses.
+var unused = map[string]bool{"grpc-infra-backend-v1": true, "grpc-infra-backend-v2": true, "grpc-infra-backend-v3": true}
 
 // reconcile starts the pods of new Deployments, once their Secrets are there.
 func (w *workloads) reconcile(ctx context.Context, c client.Client) error {
@@ -98,6 +98,12 @@ func (w *workloads) reconcile(ctx context.Context, c client.Client) error {
 		replicas := int32(1)
 		if d.Spec.Replicas != nil {
 			replicas = *d.Spec.Replicas
+		}
+		if d.Name == "coredns" {
+			if err := w.startDNS(ctx, c, d); err != nil {
+				return err
+			}
+			continue
 		}
 		for n := range replicas {
 			if err := w.startPod(ctx, c, d, int(n), dir); err != nil {
@@ -147,13 +153,18 @@ func (w *workloads) startPod(ctx context.Context, c client.Client, d *appsv1.Dep
 	}
 	cmd := exec.Command(w.echo)
 	cmd.Env = append(os.Environ(), "POD_NAME="+p.key.Name, "NAMESPACE="+p.key.Namespace)
-	for name, port := range map[string]int32{"HTTP_PORT": 3000, "H2C_PORT": 3001, "HTTPS_PORT": 8443} {
+	// Programs that serve TCP or UDP read other variables than those of HTTP.
+	for port, names := range map[int32][]string{
+		3000: {"HTTP_PORT", "TCP_PORT"}, 3001: {"H2C_PORT"}, 8443: {"HTTPS_PORT", "TLS_PORT"}, 8080: {"UDP_PORT"},
+	} {
 		free, err := freePort(ctx)
 		if err != nil {
 			return err
 		}
 		p.ports[port] = free
-		cmd.Env = append(cmd.Env, name+"="+strconv.Itoa(int(free)))
+		for _, name := range names {
+			cmd.Env = append(cmd.Env, name+"="+strconv.Itoa(int(free)))
+		}
 	}
 	for _, e := range d.Spec.Template.Spec.Containers[0].Env {
 		if e.Value == "" {

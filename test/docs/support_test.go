@@ -32,6 +32,12 @@ func TestSupportTableIsComplete(t *testing.T) {
 		gwv1.HTTPRouteMatch{},
 		gwv1.HTTPRouteTimeouts{},
 		gwv1.HTTPRouteRetry{},
+		gwv1.TCPRouteSpec{},
+		gwv1.TCPRouteRule{},
+		gwv1.TLSRouteSpec{},
+		gwv1.TLSRouteRule{},
+		gwv1.UDPRouteSpec{},
+		gwv1.UDPRouteRule{},
 		gwv1.BackendTLSPolicySpec{},
 		gwv1.BackendTLSPolicyValidation{},
 	} {

@@ -17,19 +17,25 @@ import (
 
 // findConflicts compares the listeners of one Gateway. Of the Gateway's own
 // listeners that are not distinct none is served; an entry of a ListenerSet
-// loses against the Gateway and against older ListenerSets.
+// loses against the Gateway and against older ListenerSets. What has lost is in
+// nobody's way.
 func (c *compiler) findConflicts(gw *gateway) {
 	all := gw.everySection()
 	reasons := make([]string, len(all))
+	lost := make([]bool, len(all)) // against an elder
 	for i, a := range all {
 		for j, b := range all[:i] {
-			reason := conflictOf(a, b)
-			if reason == "" {
+			if a.owner != b.owner && reasons[j] == "" {
+				reasons[i] = cmp.Or(reasons[i], conflictOf(a, b))
+			}
+		}
+		lost[i] = reasons[i] != ""
+		for j, b := range all[:i] {
+			if a.owner != b.owner || lost[i] || lost[j] {
 				continue
 			}
-			reasons[i] = cmp.Or(reasons[i], reason)
-			if a.owner == b.owner {
-				reasons[j] = cmp.Or(reasons[j], reason)
+			if reason := conflictOf(a, b); reason != "" {
+				reasons[i], reasons[j] = cmp.Or(reasons[i], reason), cmp.Or(reasons[j], reason)
 			}
 		}
 	}

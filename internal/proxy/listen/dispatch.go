@@ -100,10 +100,11 @@ func (ss *session) secure() opened {
 			return ss.badHello(err)
 		}
 		door := doors.Named(hello)
-		if door != nil && door.Passthrough {
-			if o.start.Route = door.Route(hello); o.start.Route == nil {
-				ss.alert(opening.AlertUnrecognizedName)
-			}
+		if door == nil { // a reset, not an alert, as the Gateway API wants it
+			return o
+		}
+		if door.Passthrough {
+			o.start.Route = door.Route(hello)
 			return o
 		}
 	}

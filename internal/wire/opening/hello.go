@@ -249,12 +249,8 @@ func lower(name []byte) ([]byte, error) {
 	return out, nil
 }
 
-// Alerts of RFC 8446 §6.2 that are told before a handshake.
-const (
-	AlertDecode           = 50
-	AlertInternalError    = 80
-	AlertUnrecognizedName = 112
-)
+// AlertDecode is what a broken ClientHello is told (RFC 8446 §6.2).
+const AlertDecode = 50
 
 // AppendAlert appends a fatal alert, as it is sent in the clear.
 func AppendAlert(b []byte, alert byte) []byte {
