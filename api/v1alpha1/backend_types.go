@@ -48,9 +48,10 @@ type BackendSpec struct {
 	// +kubebuilder:validation:MaxItems=4096
 	Endpoints []BackendEndpoint `json:"endpoints,omitempty"`
 
-	// DNS are names whose records become endpoints. They are looked up again
-	// when their time to live ends; while the resolver fails, the last answer
-	// stays in use.
+	// DNS are names whose records become endpoints. They are looked up before
+	// they serve, which may delay a change by up to two seconds, and again when
+	// their time to live ends; while the resolver fails, the last answer stays in
+	// use.
 	// +optional
 	// +kubebuilder:validation:MaxItems=64
 	DNS []BackendDNS `json:"dns,omitempty"`

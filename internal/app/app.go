@@ -77,6 +77,8 @@ type Gateway struct {
 	access  *accessLog
 	admin   *adminapi.Server
 	dns     *dns.Source
+	// stopDNS ends discovery and waits for that; nil before it was begun.
+	stopDNS func()
 	acme    *acme.Source
 	storage *acme.Files // of acme
 	issued  chan struct{}
@@ -184,7 +186,7 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	g.inheritTo(&plane)
 	g.plane = proxy.New(plane)
 	g.observe()
-	g.dns = dns.New(dns.Options{Log: o.Log, Update: func(u ir.EndpointUpdate) { g.plane.Update(u) }})
+	g.discover()
 	if err := g.openAdmin(ctx); err != nil {
 		return err
 	}
@@ -192,6 +194,15 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 		return err
 	}
 	return g.openUpgrades()
+}
+
+// discover begins to look up names, which the first configuration waits for.
+func (g *Gateway) discover() {
+	g.dns = dns.New(dns.Options{Log: g.opt.Log, Update: func(u ir.EndpointUpdate) { g.plane.Update(u) }})
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { g.dns.Run(ctx) })
+	g.stopDNS = func() { cancel(); done.Wait() }
 }
 
 func (o Options) withDefaults() Options {
@@ -243,6 +254,9 @@ func (g *Gateway) input(snap file.Snapshot) compile.Input {
 func (g *Gateway) abandon(why error) {
 	done, cancel := context.WithCancel(context.Background())
 	cancel()
+	if g.stopDNS != nil {
+		g.stopDNS()
+	}
 	if g.plane != nil {
 		_ = g.plane.Shutdown(done) // the error of Start is the one to tell
 	}

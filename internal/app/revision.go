@@ -67,7 +67,11 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 	cfg := g.out.Config
 	var err error
 	if first || cfg != before.Config {
-		err = g.plane.Apply(ctx, cfg)
+		found := g.dns.Prepare(ctx, cfg.Clusters)
+		if err := ctx.Err(); err != nil {
+			return err // it is to stop
+		}
+		err = g.plane.Apply(ctx, cfg, found...)
 		g.dns.Set(cfg.Clusters)
 	}
 	if err != nil && first {

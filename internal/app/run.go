@@ -37,7 +37,6 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 		return g.opt.Source.Run(sourceCtx, func(s file.Snapshot) { _ = g.apply(sourceCtx, s, false) }) // it reports what fails
 	})
 	part("memory", func(context.Context) error { trimMemory(); return nil })
-	part("discovery", func(ctx context.Context) error { g.dns.Run(ctx); return nil })
 	part("metrics", func(ctx context.Context) error { g.metrics.Run(ctx); return nil })
 	err := g.takeOver(ctx, parts, &wg)
 	if err == nil {
@@ -56,6 +55,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 	err = errors.Join(err, g.drain(ctx, cut))
 	stop()
 	wg.Wait()
+	g.stopDNS()
 	g.giver.Release()
 	return errors.Join(err, g.access.close())
 }

@@ -128,7 +128,12 @@ func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
-	g, err := app.Start(ctx, o)
+	starting, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	g, err := start(starting, giveUp, signals, o)
+	if err != nil && starting.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it was told to stop before it served
+	}
 	if err != nil {
 		return startError(t, err, o.Admin)
 	}
@@ -138,7 +143,7 @@ func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
 	defer cutNow()
 	done := make(chan error, 1)
 	go func() { done <- g.Run(running, cut) }()
-	ended, serving := ctx.Done(), g.Serving()
+	ended, serving := starting.Done(), g.Serving()
 	var asides sync.WaitGroup
 	defer asides.Wait()
 	stop := func() {
@@ -176,6 +181,35 @@ func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
 				asides.Go(func() { _, _ = g.Upgrade(running) }) // it is logged
 			default:
 				stop()
+			}
+		}
+	}
+}
+
+// start starts a gateway, which may take seconds, and gives up when it is told to.
+// Other signals are for the gateway that has started.
+func start(ctx context.Context, giveUp func(), signals chan os.Signal, o app.Options) (g *app.Gateway, err error) {
+	done := make(chan struct{})
+	var later os.Signal
+	go func() {
+		g, err = app.Start(ctx, o)
+		close(done)
+	}()
+	for {
+		select {
+		case <-done:
+			if later != nil {
+				select {
+				case signals <- later:
+				default: // there are more of them
+				}
+			}
+			return g, err
+		case s := <-signals:
+			if s == os.Interrupt || s == syscall.SIGTERM {
+				giveUp()
+			} else {
+				later = s
 			}
 		}
 	}

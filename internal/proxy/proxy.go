@@ -131,8 +131,10 @@ func New(o Options) *Proxy {
 // Apply makes cfg the configuration of every request from now on: new sockets
 // are open before old ones are closed, and connections with work keep it. An
 // error names what could not be applied (a port that is taken, a certificate
-// that cannot be used); the rest of cfg serves all the same.
-func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config) error {
+// that cannot be used); the rest of cfg serves all the same. Endpoints of
+// clusters with Discovery that were found already are in place before the
+// clusters serve.
+func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointUpdate) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
@@ -142,7 +144,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config) error {
 		return fmt.Errorf("proxy: %w", p.loopsErr)
 	}
 	var errs []error
-	if err := p.set.Apply(cfg.Clusters); err != nil {
+	if err := p.set.Apply(cfg.Clusters, found...); err != nil {
 		errs = append(errs, err)
 	}
 	snap, err := snapshot.Build(cfg, p.snap.Load(), p.deps)

@@ -114,7 +114,13 @@ func (s *nameServer) ServeDNS(w mdns.ResponseWriter, q *mdns.Msg) {
 // from asks the gateway on port and tells who answered.
 func from(t *testing.T, port int) string {
 	t.Helper()
-	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+	return fetch(t, port, "/")
+}
+
+// fetch asks for a path and tells who answered, or the reason why nobody did.
+func fetch(t *testing.T, port int, path string) string {
+	t.Helper()
+	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", port, path))
 	if err != nil {
 		t.Fatal(err)
 	}

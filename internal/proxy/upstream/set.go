@@ -62,8 +62,10 @@ func (s *Set) Clusters() map[string]*Cluster { return *s.clusters.Load() }
 //
 // A cluster that cannot be built is reported in the error and left as it was;
 // all others are applied. The endpoints of a cluster with Discovery are
-// replaced only if it names some or if none were discovered yet.
-func (s *Set) Apply(clusters []*ir.Cluster) error {
+// replaced only if found has some, or if none were discovered yet. As long as
+// nothing is known of the names of a cluster that had others before, it goes on
+// with the endpoints that it has, if it reaches them in the same way.
+func (s *Set) Apply(clusters []*ir.Cluster, found ...ir.EndpointUpdate) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -72,6 +74,10 @@ func (s *Set) Apply(clusters []*ir.Cluster) error {
 	old := *s.clusters.Load()
 	next := make(map[string]*Cluster, len(clusters))
 	replaced := make(map[*Cluster]*Cluster)
+	discovered := make(map[string][]ir.Endpoint, len(found))
+	for _, u := range found {
+		discovered[u.Cluster] = u.Endpoints
+	}
 	var errs []error
 	different := false
 	for _, cfg := range clusters {
@@ -81,7 +87,7 @@ func (s *Set) Apply(clusters []*ir.Cluster) error {
 		}
 		was := old[cfg.Name]
 		if was != nil && was.cfg.Load().Hash == cfg.Hash {
-			s.keep(was, cfg)
+			s.keep(was, cfg, discovered)
 			next[cfg.Name] = was
 			continue
 		}
@@ -93,7 +99,7 @@ func (s *Set) Apply(clusters []*ir.Cluster) error {
 			}
 			continue
 		}
-		s.start(c, was, cfg)
+		s.start(c, was, cfg, discovered)
 		if was != nil {
 			replaced[was] = c
 		}
@@ -113,26 +119,40 @@ func (s *Set) Apply(clusters []*ir.Cluster) error {
 }
 
 // keep goes on with a cluster that did not change, or only in its endpoints.
-func (s *Set) keep(c *Cluster, cfg *ir.Cluster) {
+func (s *Set) keep(c *Cluster, cfg *ir.Cluster, found map[string][]ir.Endpoint) {
+	list, known := found[cfg.Name]
 	c.mu.Lock()
+	if known {
+		c.discovered = cfg.Discovery != nil
+	}
 	discovered := c.discovered
 	c.mu.Unlock()
 	c.cfg.Store(cfg)
-	if cfg.Discovery == nil || !discovered {
+	switch {
+	case known:
+		c.setEndpoints(list, false)
+	case cfg.Discovery == nil || !discovered:
 		c.setEndpoints(cfg.Endpoints, false)
 	}
 }
 
 // start gives a new cluster its endpoints, and what was learned about them.
-func (s *Set) start(c, was *Cluster, cfg *ir.Cluster) {
-	list := cfg.Endpoints
-	if was != nil && cfg.Discovery != nil {
+func (s *Set) start(c, was *Cluster, cfg *ir.Cluster, found map[string][]ir.Endpoint) {
+	list, known := found[cfg.Name]
+	switch {
+	case known:
+		c.discovered = cfg.Discovery != nil
+	case was != nil && cfg.Discovery != nil:
+		list = cfg.Endpoints
+		old := was.cfg.Load()
 		was.mu.Lock()
-		if was.discovered && reflect.DeepEqual(was.cfg.Load().Discovery, cfg.Discovery) {
+		if was.discovered && (reflect.DeepEqual(old.Discovery, cfg.Discovery) || len(list) == 0 && sameTransport(old, cfg)) {
 			list = was.specs()
 			c.discovered = true
 		}
 		was.mu.Unlock()
+	default:
+		list = cfg.Endpoints
 	}
 	if was != nil {
 		c.learn(was, list)

@@ -88,13 +88,54 @@ func TestDiscoveredEndpointsOutliveApply(t *testing.T) {
 			t.Error("discovered endpoint lost:", err)
 		}
 	}
+	// Of another name nothing is known yet.
 	moved := changed
 	moved.Hash, moved.Discovery = 3, &ir.Discovery{DNS: []ir.DNSName{{Name: "other.example"}}}
 	if err := set.Apply([]*ir.Cluster{&moved}); err != nil {
 		t.Fatal(err)
 	}
+	if e, err := set.Cluster(cfg.Name).Pick(&upstream.Query{}); err != nil || e.Hostname() != "catalog.example" {
+		t.Error("nothing serves until the other name is known:", err)
+	}
+	set.Update(ir.EndpointUpdate{Cluster: cfg.Name})
 	if _, err := set.Cluster(cfg.Name).Pick(&upstream.Query{}); !errors.Is(err, upstream.ErrNoHealthyEndpoint) {
 		t.Error("endpoints of another name were kept:", err)
+	}
+	// What was sent in clear text is not for others, nor the other way round.
+	set.Update(ir.EndpointUpdate{Cluster: cfg.Name, Endpoints: []ir.Endpoint{{Address: "127.0.0.1:1", Weight: 1}}})
+	secure := moved
+	secure.Hash, secure.Discovery, secure.TLS = 4, cfg.Discovery, &ir.UpstreamTLS{}
+	if err := set.Apply([]*ir.Cluster{&secure}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := set.Cluster(cfg.Name).Pick(&upstream.Query{}); !errors.Is(err, upstream.ErrNoHealthyEndpoint) {
+		t.Error("endpoints of another transport were kept:", err)
+	}
+}
+
+// What was found before a cluster serves is there when it does.
+func TestEndpointsFoundBeforehand(t *testing.T) {
+	cfg := cluster()
+	cfg.Discovery = &ir.Discovery{DNS: []ir.DNSName{{Name: "catalog.example"}}}
+	set := newSet(t)
+	for i, hash := range []uint64{1, 1, 2} { // new, kept, rebuilt
+		next := *cfg
+		next.Hash = hash
+		address := fmt.Sprintf("127.0.0.1:%d", i+1)
+		found := ir.EndpointUpdate{Cluster: cfg.Name, Endpoints: []ir.Endpoint{{Address: address, Weight: 1}}}
+		if err := set.Apply([]*ir.Cluster{&next}, found); err != nil {
+			t.Fatal(err)
+		}
+		if e := pick(t, set.Cluster(cfg.Name), upstream.Query{}); e.Address() != address {
+			t.Errorf("hash %d: %s, want %s", hash, e.Address(), address)
+		}
+		again := next
+		if err := set.Apply([]*ir.Cluster{&again}); err != nil {
+			t.Fatal(err)
+		}
+		if e := pick(t, set.Cluster(cfg.Name), upstream.Query{}); e.Address() != address {
+			t.Errorf("hash %d: forgotten by the next configuration", hash)
+		}
 	}
 }
 

@@ -17,6 +17,10 @@ const (
 	udpSize = 1232
 	// maxAliases bounds a chain of CNAMEs.
 	maxAliases = 8
+	// firstTry is how long a server may take before the next one is asked, or the
+	// same one again: a datagram that was lost must not use up the time that
+	// Prepare has. Later rounds have the whole timeout.
+	firstTry = 700 * time.Millisecond
 )
 
 // family looks up one family of a name.
@@ -53,9 +57,13 @@ func shorter(a, b time.Duration) time.Duration {
 // NXDOMAIN is an answer.
 func (q *query) ask(name string, qtype uint16) (*mdns.Msg, error) {
 	var failure error
-	for range max(1, q.attempts) {
+	for round := range max(1, q.attempts) {
+		timeout := q.timeout
+		if round == 0 && q.attempts > 1 {
+			timeout = min(timeout, firstTry)
+		}
 		for _, server := range q.servers {
-			reply, err := q.askServer(server, name, qtype)
+			reply, err := q.askServer(server, name, qtype, timeout)
 			if err == nil {
 				return reply, nil
 			}
@@ -71,17 +79,17 @@ func (q *query) ask(name string, qtype uint16) (*mdns.Msg, error) {
 	return nil, failure
 }
 
-func (q *query) askServer(server, name string, qtype uint16) (*mdns.Msg, error) {
+func (q *query) askServer(server, name string, qtype uint16, timeout time.Duration) (*mdns.Msg, error) {
 	m := new(mdns.Msg)
 	m.SetQuestion(name, qtype)
 	m.SetEdns0(udpSize, false)
-	reply, err := q.exchange("udp", m, server)
+	reply, err := q.exchange("udp", m, server, timeout)
 	if err == nil && (reply.Rcode == mdns.RcodeFormatError || reply.Rcode == mdns.RcodeNotImplemented) {
 		m.Extra = nil // a server from before EDNS0 (RFC 6891 §7)
-		reply, err = q.exchange("udp", m, server)
+		reply, err = q.exchange("udp", m, server, timeout)
 	}
 	if err == nil && reply.Truncated { // RFC 7766 §5
-		reply, err = q.exchange("tcp", m, server)
+		reply, err = q.exchange("tcp", m, server, timeout)
 	}
 	if err != nil {
 		return nil, err
@@ -92,10 +100,10 @@ func (q *query) askServer(server, name string, qtype uint16) (*mdns.Msg, error) 
 	return reply, nil
 }
 
-func (q *query) exchange(network string, m *mdns.Msg, server string) (*mdns.Msg, error) {
-	ctx, cancel := context.WithTimeout(q.ctx, q.timeout)
+func (q *query) exchange(network string, m *mdns.Msg, server string, timeout time.Duration) (*mdns.Msg, error) {
+	ctx, cancel := context.WithTimeout(q.ctx, timeout)
 	defer cancel()
-	client := mdns.Client{Net: network, UDPSize: udpSize, Timeout: q.timeout}
+	client := mdns.Client{Net: network, UDPSize: udpSize, Timeout: timeout}
 	reply, _, err := client.ExchangeContext(ctx, m, server)
 	if err != nil {
 		return nil, err

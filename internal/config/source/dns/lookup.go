@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	mdns "github.com/miekg/dns"
@@ -26,6 +28,8 @@ const (
 	// maxTargets bounds the SRV records, and maxHosts the addresses, that are used.
 	maxTargets = 256
 	maxHosts   = 4096
+	// maxTogether bounds the SRV targets of one name that are looked up at a time.
+	maxTogether = 8
 )
 
 // lookup resolves one name. With errPartial the answer is to be used; with
@@ -119,23 +123,32 @@ func plainHosts(addrs []netip.Addr, name string) []host {
 
 // addresses looks up both families of a name. If one fails, its addresses of
 // last time are taken; if both do, so does the lookup.
-func (q *query) addresses(name string) ([]netip.Addr, error) {
-	type reply struct {
-		addrs []netip.Addr
-		ttl   time.Duration
-		err   error
-	}
+func (q *query) addresses(name string) ([]netip.Addr, error) { return q.take(name, q.both(name)) }
+
+// reply is what was found of one family of a name.
+type reply struct {
+	addrs []netip.Addr
+	ttl   time.Duration
+	err   error
+}
+
+// both asks for both families of a name; it changes nothing of the query.
+func (q *query) both(name string) [2]reply {
 	ask := func(qtype uint16) reply {
 		addrs, ttl, err := q.family(name, qtype)
 		return reply{addrs, ttl, err}
 	}
 	six := make(chan reply, 1)
 	go func() { six <- ask(mdns.TypeAAAA) }()
-	replies := []reply{ask(mdns.TypeA), <-six}
+	return [2]reply{ask(mdns.TypeA), <-six}
+}
+
+// take notes what both has brought.
+func (q *query) take(name string, replies [2]reply) ([]netip.Addr, error) {
 	var all []netip.Addr
 	var failure, denial error
 	for i, r := range replies {
-		t := target{name, []uint16{mdns.TypeA, mdns.TypeAAAA}[i]}
+		t := target{name, [2]uint16{mdns.TypeA, mdns.TypeAAAA}[i]}
 		switch {
 		case r.err == nil:
 			q.found[t] = r.addrs
@@ -181,16 +194,23 @@ func (q *query) services(name string) (answer, error) {
 	if err != nil {
 		return answer{ttl: q.ttl}, err
 	}
+	given := make(map[string][]netip.Addr) // that came along
+	for _, r := range records {
+		if addrs, ttl := readAddresses(reply.Extra, r.target); len(addrs) > 0 {
+			q.least(ttl)
+			q.found[target{r.target, mdns.TypeA}], given[r.target] = addrs, addrs
+		}
+	}
+	asked := q.targets(records, given)
 	priority, weight := rank(records)
 	var hosts []host
 	var failure error
 	for i, r := range records {
-		addrs, ttl := readAddresses(reply.Extra, r.target)
-		if len(addrs) > 0 {
-			q.least(ttl)
-			q.found[target{r.target, mdns.TypeA}] = addrs
-		} else if addrs, err = q.targetAddresses(r.target); err != nil {
-			failure = fmt.Errorf("target %s: %w", r.target, err)
+		addrs, along := given[r.target]
+		if !along {
+			if addrs, err = q.targetAddresses(r.target, asked[r.target]); err != nil {
+				failure = fmt.Errorf("target %s: %w", r.target, err)
+			}
 		}
 		for _, h := range plainHosts(q.usable(addrs), r.target) {
 			h.port, h.priority, h.weight = r.port, priority[i], weight[i]
@@ -206,14 +226,39 @@ func (q *query) services(name string) (answer, error) {
 	return q.answer(hosts)
 }
 
-// targetAddresses resolves an SRV target; one that fails keeps what it had.
-func (q *query) targetAddresses(name string) ([]netip.Addr, error) {
-	t4, t6 := target{name, mdns.TypeA}, target{name, mdns.TypeAAAA}
-	if addrs, ok := q.found[t4]; ok { // several ports of one target
-		return slices.Concat(addrs, q.found[t6]), nil
+// targets asks for the addresses of SRV targets that did not come along.
+func (q *query) targets(records []srvRecord, given map[string][]netip.Addr) map[string][2]reply {
+	var names []string
+	for _, r := range records {
+		if _, along := given[r.target]; !along {
+			names = append(names, r.target)
+		}
 	}
-	addrs, err := q.addresses(name)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	replies := make([][2]reply, len(names))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(len(names), maxTogether) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(names)); i = next.Add(1) - 1 {
+				replies[i] = q.both(names[i])
+			}
+		})
+	}
+	workers.Wait()
+	out := make(map[string][2]reply, len(names))
+	for i, name := range names {
+		out[name] = replies[i]
+	}
+	return out
+}
+
+// targetAddresses notes the replies to an SRV target; one that fails keeps what it had.
+func (q *query) targetAddresses(name string, replies [2]reply) ([]netip.Addr, error) {
+	addrs, err := q.take(name, replies)
 	if err != nil && !errors.Is(err, errDenied) {
+		t4, t6 := target{name, mdns.TypeA}, target{name, mdns.TypeAAAA}
 		q.found[t4], q.found[t6] = q.last.targets[t4], q.last.targets[t6]
 		addrs = slices.Concat(q.found[t4], q.found[t6])
 	}

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"cmp"
-	"container/heap"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -17,6 +16,7 @@ func (s *Source) settle(r result) {
 	n := r.n
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.lanes[n.key.resolver].running--
 	if n.dropped {
 		return
 	}
@@ -43,7 +43,7 @@ func (s *Source) settle(r result) {
 		n.denials = 0
 		wait = n.backoff()
 	}
-	s.queue.add(n, now.Add(wait))
+	s.enqueue(n, now.Add(wait))
 	switch {
 	case was == nil && r.err != nil:
 		s.opts.Log.Warn("name cannot be resolved", "name", n.key.name, "error", r.err,
@@ -55,12 +55,12 @@ func (s *Source) settle(r result) {
 
 // accept makes a the answer of n.
 func (s *Source) accept(n *name, a answer) {
-	if !slices.Equal(n.answer.hosts, a.hosts) {
+	if !n.known || !slices.Equal(n.answer.hosts, a.hosts) {
 		for _, c := range n.clusters {
 			s.changed[c] = true
 		}
 	}
-	n.answer = a
+	n.answer, n.known = a, true
 }
 
 // deny counts a negative answer, and empties the name after the grace.
@@ -69,11 +69,13 @@ func (s *Source) deny(n *name, ttl time.Duration, now time.Time) time.Duration {
 		n.denied = now
 	}
 	n.denials++
-	if len(n.answer.hosts) > 0 {
+	if len(n.answer.hosts) > 0 || !n.known {
 		if n.denials < graceAnswers || now.Sub(n.denied) < s.opts.Grace {
 			return jitter(min(n.key.minTTL, s.opts.Grace/graceAnswers))
 		}
-		s.opts.Log.Warn("name lost its endpoints", "name", n.key.name, "error", n.err, "denials", n.denials)
+		if n.known {
+			s.opts.Log.Warn("name lost its endpoints", "name", n.key.name, "error", n.err, "denials", n.denials)
+		}
 		s.accept(n, answer{})
 	}
 	return jitter(n.lifetime(ttl))
@@ -132,7 +134,7 @@ func (s *Source) updates() []ir.EndpointUpdate {
 
 // merge lists the endpoints of a cluster: the static ones, then those of each
 // name in the order of the configuration. The first of equal addresses stays.
-// Known is false as long as none of the names was ever resolved.
+// Known is false as long as nothing is known of any of the names.
 func (s *Source) merge(c *cluster) (endpoints []ir.Endpoint, known bool) {
 	endpoints = make([]ir.Endpoint, 0, len(c.config.Endpoints)+len(c.keys))
 	seen := make(map[string]bool)
@@ -147,48 +149,10 @@ func (s *Source) merge(c *cluster) (endpoints []ir.Endpoint, known bool) {
 	}
 	for i, k := range c.keys {
 		n := s.names[k]
-		known = known || !n.resolved.IsZero()
+		known = known || n.known
 		for _, h := range n.answer.hosts {
 			add(h.endpoint(c.config.Discovery.DNS[i]))
 		}
 	}
 	return endpoints, known
-}
-
-// queue is a heap of names by the time of their next lookup.
-type queue []*name
-
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].next.Before(q[j].next) }
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push and Pop are for container/heap.
-func (q *queue) Push(x any) {
-	n := x.(*name)
-	n.index = len(*q)
-	*q = append(*q, n)
-}
-
-// Pop removes the last.
-func (q *queue) Pop() any {
-	last := len(*q) - 1
-	n := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	n.index = -1
-	return n
-}
-
-func (q *queue) add(n *name, next time.Time) {
-	n.next = next
-	heap.Push(q, n)
-}
-
-func (q *queue) remove(n *name) {
-	if n.index >= 0 {
-		heap.Remove(q, n.index)
-	}
 }

@@ -13,6 +13,9 @@
 //   - if one family, or one SRV target, fails while others succeed, its part of
 //     the last good answer is kept.
 //
+// Prepare has the names of a configuration looked up before it serves. A
+// resolver that does not answer keeps no name of another resolver waiting.
+//
 // Run is the one goroutine that owns all names; it starts a bounded number of
 // short-lived ones for lookups and waits for them. Package app uses this
 // package, nothing else does; it imports internal/ir and miekg/dns.
@@ -38,6 +41,7 @@ const (
 	backoffFirst   = time.Second
 	backoffMax     = 30 * time.Second
 	defaultLookups = 16
+	defaultFirst   = 2 * time.Second
 )
 
 // Options of a Source. Only Update is needed.
@@ -49,8 +53,10 @@ type Options struct {
 	ResolvConf, Hosts string
 	// Grace is how long a name that exists no more keeps its endpoints.
 	Grace time.Duration
-	// Lookups bounds how many run at a time.
+	// Lookups bounds how many run at a time for each resolver.
 	Lookups int
+	// First is how long Prepare waits for the first answer to a name.
+	First time.Duration
 	// Log is told when a name begins to fail and when it recovers; nil discards.
 	Log *slog.Logger
 	// Reachable reports whether this machine has a route to an address; nil
@@ -64,12 +70,13 @@ type Source struct {
 	resolver *resolver
 	wake     chan struct{}
 	results  chan result
+	settled  chan struct{} // wakes Prepare
 
 	mu       sync.Mutex // guards all below, and what it points to
 	clusters map[string]*cluster
 	names    map[key]*name
-	queue    queue
-	changed  map[string]bool // clusters whose endpoints have to be compared
+	lanes    map[string]*lane // by resolver
+	changed  map[string]bool  // clusters whose endpoints have to be compared
 	// delivering: Update is being told.
 	delivering bool
 }
@@ -95,11 +102,13 @@ type name struct {
 	key      key
 	clusters []string
 
+	since   time.Time // followed since then
 	next    time.Time
 	index   int  // in the queue; -1 while being looked up
 	dropped bool // while being looked up
 
 	answer   answer // last good one
+	known    bool   // answer is one, or the name was denied for the grace
 	resolved time.Time
 	err      error // of the last attempt
 	failures int   // attempts without an answer in a row
@@ -122,6 +131,9 @@ func New(opts Options) *Source {
 	if opts.Lookups <= 0 {
 		opts.Lookups = defaultLookups
 	}
+	if opts.First <= 0 {
+		opts.First = defaultFirst
+	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -133,8 +145,10 @@ func New(opts Options) *Source {
 		resolver: newResolver(opts),
 		wake:     make(chan struct{}, 1),
 		results:  make(chan result),
+		settled:  make(chan struct{}, 1),
 		clusters: map[string]*cluster{},
 		names:    map[key]*name{},
+		lanes:    map[string]*lane{},
 		changed:  map[string]bool{},
 	}
 }
@@ -162,22 +176,30 @@ func (s *Source) Set(clusters []*ir.Cluster) {
 		for _, d := range config.Discovery.DNS {
 			k := keyOf(d)
 			c.keys = append(c.keys, k)
-			s.follow(k, config.Name)
+			n := s.follow(k)
+			if !slices.Contains(n.clusters, config.Name) {
+				n.clusters = append(n.clusters, config.Name)
+			}
 		}
 		next[config.Name] = c
 	}
 	s.clusters = next
 	for k, n := range s.names {
 		if len(n.clusters) == 0 {
-			s.queue.remove(n)
+			s.lanes[k.resolver].queue.remove(n)
 			n.dropped = true
 			delete(s.names, k)
 		}
 	}
 	s.mu.Unlock()
+	poke(s.wake)
+}
+
+// poke wakes who waits for c, now or when it looks the next time.
+func poke(c chan struct{}) {
 	select {
-	case s.wake <- struct{}{}:
-	default: // it will look anyway
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -200,17 +222,15 @@ func keyOf(d ir.DNSName) key {
 	return k
 }
 
-// follow adds a cluster to a name, which is looked up at once if it is new.
-func (s *Source) follow(k key, cluster string) {
+// follow finds a name, which is looked up at once if it is new.
+func (s *Source) follow(k key) *name {
 	n := s.names[k]
 	if n == nil {
-		n = &name{key: k, index: -1}
+		n = &name{key: k, index: -1, since: time.Now()}
 		s.names[k] = n
-		s.queue.add(n, time.Now())
+		s.enqueue(n, n.since)
 	}
-	if !slices.Contains(n.clusters, cluster) {
-		n.clusters = append(n.clusters, cluster)
-	}
+	return n
 }
 
 // Run resolves names until ctx ends, and returns when no goroutine is left.
@@ -220,21 +240,19 @@ func (s *Source) Run(ctx context.Context) {
 	running := 0
 	for {
 		s.deliver()
-		for _, n := range s.due(s.opts.Lookups - running) {
+		due, wait := s.due()
+		for _, n := range due {
 			running++
 			go s.lookup(ctx, n)
 		}
-		if running < s.opts.Lookups {
-			timer.Reset(s.untilNext())
-		} else {
-			timer.Stop() // the next result makes room
-		}
+		timer.Reset(wait)
 		select {
 		case <-s.wake:
 		case <-timer.C:
 		case r := <-s.results:
 			running--
 			s.settle(r)
+			poke(s.settled)
 		case <-ctx.Done():
 			for ; running > 0; running-- {
 				<-s.results
@@ -242,29 +260,6 @@ func (s *Source) Run(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// due takes up to limit names out of the queue whose time has come.
-func (s *Source) due(limit int) []*name {
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var list []*name
-	for len(list) < limit && len(s.queue) > 0 && !s.queue[0].next.After(now) {
-		n := s.queue[0]
-		s.queue.remove(n)
-		list = append(list, n)
-	}
-	return list
-}
-
-func (s *Source) untilNext() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.queue) == 0 {
-		return time.Hour
-	}
-	return time.Until(s.queue[0].next)
 }
 
 func (s *Source) lookup(ctx context.Context, n *name) {
