@@ -166,6 +166,9 @@ client: {limits: {bodyBytes: 1000, headerBytes: 2048, headerCount: 10, connectio
 		"announced body":             {post + "Content-Length: 1001\r\n\r\n", 413, "BodyTooLarge"},
 		"announced body of Expect":   {post + "Expect: 100-continue\r\nContent-Length: 1001\r\n\r\n", 413, "BodyTooLarge"},
 		"chunks":                     {post + "Transfer-Encoding: chunked\r\n\r\n3e9\r\n" + strings.Repeat("x", 1001), 413, "BodyTooLarge"},
+		"announced chunk":            {post + "Transfer-Encoding: chunked\r\n\r\n3e9\r\n", 413, "BodyTooLarge"},
+		"announced later chunk":      {post + "Transfer-Encoding: chunked\r\n\r\n3e8\r\n" + strings.Repeat("x", 1000) + "\r\n1;a=b\r\n", 413, "BodyTooLarge"},
+		"chunks as long as may be":   {post + "Transfer-Encoding: chunked\r\n\r\n3e0\r\n" + strings.Repeat("x", 992) + "\r\n8\r\n" + strings.Repeat("x", 8) + "\r\n0\r\n\r\n", 200, ""},
 		"many chunks":                {post + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1\r\nx\r\n", 1001), 413, "BodyTooLarge"},
 		"trailers":                   {post + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("X: y\r\n", 2000), 400, "BadRequest"},
 	} {

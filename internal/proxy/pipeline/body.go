@@ -7,16 +7,19 @@ import (
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
-// errBodyTooLarge reports a request body over its limit.
-var errBodyTooLarge = errors.New("pipeline: the request's body is over the limit")
+// ErrBodyTooLarge reports a request body over its limit; a Downstream that knows
+// early fails with it, too.
+var ErrBodyTooLarge = errors.New("pipeline: the request's body is over the limit")
 
 // requestBody is the request's body on its way upstream. While keeping, it
 // retains what was read, up to a bound, so that another try can replay it.
 type requestBody struct {
 	x     *Exchange
 	limit int64 // 0: none
-	ended bool
-	err   error
+	// announced is the limit of what the client may say that it will send; 0: none.
+	announced int64
+	ended     bool
+	err       error
 
 	// whole: all of the body is in first, which needs no copy to be replayed.
 	whole bool
@@ -44,17 +47,26 @@ func (b *requestBody) begin(x *Exchange, keepMax int64) {
 			r = f(r)
 		}
 		b.wrapped = r
+		b.announced = b.limit
 		return
+	}
+	b.announced = b.limit
+	if buffer := x.Rule.Policy.Buffer; buffer != nil && buffer.RequestBytes > 0 && (b.limit == 0 || buffer.RequestBytes < b.limit) {
+		b.announced = buffer.RequestBytes
 	}
 	first, ok, err := x.Down.Whole()
 	b.err = err
 	if ok {
 		b.first, b.whole, b.ended = first, true, true
 		if read := x.bodyRead.Add(int64(len(first))); b.limit > 0 && read > b.limit {
-			b.err = errBodyTooLarge
+			b.err = ErrBodyTooLarge
 		}
 	}
 }
+
+// BodyLimit is how many bytes the request's body may announce to have; zero is
+// no limit.
+func (x *Exchange) BodyLimit() int64 { return x.body.announced }
 
 // replayable tells whether everything read so far can be sent again.
 func (b *requestBody) replayable() bool {
@@ -93,7 +105,7 @@ func (b *requestBody) endError() error {
 func (b *requestBody) readRaw() ([]byte, error) {
 	piece, err := b.x.Down.ReadBody()
 	if read := b.x.bodyRead.Add(int64(len(piece))); b.limit > 0 && read > b.limit {
-		return nil, errBodyTooLarge
+		return nil, ErrBodyTooLarge
 	}
 	return piece, err
 }
@@ -134,7 +146,7 @@ func (b *requestBody) buffer(max int64) error {
 		b.keep(piece)
 		switch {
 		case b.overflow:
-			b.err = errBodyTooLarge
+			b.err = ErrBodyTooLarge
 			return b.err
 		case err == io.EOF:
 			b.first, b.whole = b.kept, true

@@ -63,7 +63,7 @@ func (x *Exchange) bufferRequest() bool {
 		limit = b.RequestBytes
 	}
 	if limit > 0 && max(x.Req.Length, int64(len(x.body.first))) > limit {
-		return x.bodyAccepted(errBodyTooLarge)
+		return x.bodyAccepted(ErrBodyTooLarge)
 	}
 	hedged := limit == 0 && x.mayHedge() && x.Req.Length <= maxHedgedBody
 	if x.body.whole || limit == 0 && !hedged {
@@ -103,7 +103,7 @@ func (x *Exchange) bodyAccepted(err error) bool {
 	switch {
 	case err == nil:
 		return true
-	case errors.Is(err, errBodyTooLarge):
+	case errors.Is(err, ErrBodyTooLarge):
 		x.Fail(413, filter.BodyTooLarge, "the request's body is over the limit")
 	case errors.Is(err, filter.ErrDecompressionLimit):
 		x.Fail(413, filter.DecompressionLimit, "the request's body is over the limit once it is decoded")

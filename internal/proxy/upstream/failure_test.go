@@ -305,7 +305,7 @@ func TestRetryBudgetOfACluster(t *testing.T) {
 // checked is a cluster with fast health checks.
 func checked(h ir.Health, addresses ...string) *ir.Cluster {
 	cfg := cluster(addresses...)
-	h.Interval, h.Timeout = 10*time.Millisecond, 200*time.Millisecond
+	h.Interval, h.Timeout = 10*time.Millisecond, time.Second
 	h.HealthyThreshold, h.UnhealthyThreshold = 2, 3
 	cfg.Health = &h
 	return cfg

@@ -49,6 +49,16 @@ const (
 // Reset makes the reader ready for another body.
 func (c *ChunkReader) Reset() { *c = ChunkReader{} }
 
+// Announced is how many bytes of data the chunk that has begun still has: its
+// sender has said so, though nothing of them may have come.
+func (c *ChunkReader) Announced() int64 {
+	switch c.state {
+	case chunkExtension, chunkSizeLF, chunkData:
+		return c.size
+	}
+	return 0
+}
+
 // Next consumes n bytes of in, and returns data, a slice of in, when it comes to
 // some; more may then follow in what is left. done is true once the body has
 // ended; data is empty then. n == 0 means that more must arrive: only a trailer

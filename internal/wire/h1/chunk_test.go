@@ -225,3 +225,25 @@ func FuzzChunkReader(f *testing.F) {
 		}
 	})
 }
+
+func TestChunkAnnounced(t *testing.T) {
+	var c h1.ChunkReader
+	for _, step := range []struct {
+		in   string
+		want int64
+	}{{"3", 0}, {"E8;a", 0x3e8}, {"=b\r", 0x3e8}, {"\n", 0x3e8}, {"xx", 0x3e6}, {strings.Repeat("x", 0x3e6), 0}, {"\r\n", 0}, {"0\r\n", 0}, {"\r\n", 0}} {
+		for in := []byte(step.in); len(in) > 0; {
+			_, n, _, err := c.Next(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				break // the trailer section is waited for
+			}
+			in = in[n:]
+		}
+		if got := c.Announced(); got != step.want {
+			t.Errorf("after %.8q: %d, want %d", step.in, got, step.want)
+		}
+	}
+}

@@ -71,6 +71,7 @@ type Conn struct {
 	kind     httpmsg.BodyKind
 	left     int64
 	chunks   h1.ChunkReader
+	decoded  int64  // bytes of data of chunks
 	early    []byte // decoded already, for the first ReadBody
 	bodyDone bool
 	// progress is what the response's writer may know of the body.

@@ -219,6 +219,7 @@ func (c *Conn) acceptBody(client *ir.ClientPolicy) {
 		c.progress.Store(bodyUnread)
 	}
 	c.chunks.Reset()
+	c.decoded = 0
 	c.bodyBy = deadline(client.RequestTimeout)
 	c.keep = req.KeepAlive && !c.host.Draining() && c.door == c.lst.Door &&
 		(client.MaxRequestsPerConnection == 0 || c.requests < client.MaxRequestsPerConnection)
@@ -252,7 +253,7 @@ func (c *Conn) Whole() ([]byte, bool, error) {
 func (c *Conn) wholeChunked() ([]byte, bool, error) {
 	start, end := c.r, c.r
 	for !c.bodyDone && c.r < c.w {
-		data, n, done, err := c.chunks.Next(c.buf.B[c.r:c.w], &c.x.Req.Trailer)
+		data, n, done, err := c.nextChunk()
 		if err != nil {
 			return nil, false, c.breakBody(err)
 		}
@@ -270,6 +271,17 @@ func (c *Conn) wholeChunked() ([]byte, bool, error) {
 	}
 	c.progress.Store(bodyEnded)
 	return body, true, nil
+}
+
+// nextChunk decodes what is buffered. A chunk that will pass the limit of the
+// body is refused when its size is known.
+func (c *Conn) nextChunk() (data []byte, n int, done bool, err error) {
+	data, n, done, err = c.chunks.Next(c.buf.B[c.r:c.w], &c.x.Req.Trailer)
+	c.decoded += int64(len(data))
+	if limit := c.x.BodyLimit(); limit > 0 && err == nil && c.decoded+c.chunks.Announced() > limit {
+		return nil, n, false, pipeline.ErrBodyTooLarge
+	}
+	return data, n, done, err
 }
 
 // breakBody notes that the end of the body cannot be found any more.
@@ -327,7 +339,7 @@ func (c *Conn) takeBody() ([]byte, error) {
 			c.bodyDone = c.left == 0
 			return piece, nil
 		}
-		data, n, done, err := c.chunks.Next(c.buf.B[c.r:c.w], &c.x.Req.Trailer)
+		data, n, done, err := c.nextChunk()
 		c.r += n
 		c.bodyDone = done
 		if err != nil || done || len(data) > 0 {
