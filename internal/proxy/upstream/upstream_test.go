@@ -84,7 +84,7 @@ func newSet(t *testing.T, clusters ...*ir.Cluster) *upstream.Set {
 }
 
 func cluster(addresses ...string) *ir.Cluster {
-	c := &ir.Cluster{Name: "Backend/default/test", Protocol: ir.HTTP, ConnectTimeout: 2 * time.Second, Hash: 1}
+	c := &ir.Cluster{Name: "Backend/default/test", Protocol: ir.HTTP, ConnectTimeout: 10 * time.Second, Hash: 1}
 	for _, a := range addresses {
 		c.Endpoints = append(c.Endpoints, ir.Endpoint{Address: a, Weight: 1})
 	}
@@ -101,7 +101,7 @@ func pick(t *testing.T, c *upstream.Cluster, q upstream.Query) *upstream.Endpoin
 }
 
 // soon is a deadline that a passing test never meets.
-func soon() int64 { return netx.After(10 * time.Second) }
+func soon() int64 { return netx.After(30 * time.Second) }
 
 // eventually polls for what another goroutine is about to do.
 func eventually(t *testing.T, what string, cond func() bool) {
