@@ -33,6 +33,7 @@ type side struct {
 	waiter  atomic.Pointer[Task]
 	expired atomic.Bool
 	task    *Task // who uses this side; nil is any goroutine
+	told    bool  // an event was taken that no read has followed; the user's
 	sock    *Sock
 	timer   timer
 }
@@ -153,7 +154,10 @@ func (s *Sock) move(to *Loop) {
 // Quiet reports that no event has told of anything to read since the last read
 // began. With a read that got less than it had room for, that means that there
 // is nothing.
-func (s *Sock) Quiet() bool { return s.rd.waiter.Load() == nil && !s.hup.Load() }
+func (s *Sock) Quiet() bool { return s.rd.waiter.Load() == nil && !s.rd.told && !s.hup.Load() }
+
+// Looks says that what Read has called is about to read from the descriptor.
+func (s *Sock) Looks() { s.rd.told = false }
 
 // HungUp reports that the peer has closed its side or reset the connection, as
 // far as events have told. It costs no system call.
@@ -189,8 +193,8 @@ func (s *Sock) do(sd *side, t *Task, f func(fd uintptr) bool) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
-	if sd.waiter.Load() == ready {
-		sd.waiter.CompareAndSwap(ready, nil)
+	if sd.waiter.Load() == ready && sd.waiter.CompareAndSwap(ready, nil) {
+		sd.told = true
 	}
 	var err error
 	if sd.expired.Load() {

@@ -322,6 +322,9 @@ func (c *Conn) readReady(fd uintptr) bool {
 
 // readNow reads what is there.
 func (c *Conn) readNow(fd int, p []byte) (int, error) {
+	if c.sock != nil {
+		c.sock.Looks()
+	}
 	n, err := sysRead(fd, p)
 	c.in.short = err == syscall.EAGAIN || err == nil && n > 0 && n < len(p)
 	return n, err

@@ -17,8 +17,7 @@ import (
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
-// tlsPair is a connection with TLS on both ends.
-func tlsPair(t testing.TB, maxVersion uint16) (client, server *netx.Conn) {
+func tlsConfig(t testing.TB) *tls.Config {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -32,14 +31,19 @@ func tlsPair(t testing.TB, maxVersion uint16) (client, server *netx.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		MinVersion:   tls.VersionTLS12,
+	}
+}
+
+// tlsPair is a connection with TLS on both ends.
+func tlsPair(t testing.TB, maxVersion uint16) (client, server *netx.Conn) {
+	t.Helper()
+	config := tlsConfig(t)
 	client, server = pair(t)
 	done := make(chan error, 1)
-	go func() {
-		done <- server.HandshakeServer(&tls.Config{
-			Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
-			MinVersion:   tls.VersionTLS12,
-		}, netx.After(10*time.Second))
-	}()
+	go func() { done <- server.HandshakeServer(config, netx.After(10*time.Second)) }()
 	if err := client.HandshakeClient(&tls.Config{InsecureSkipVerify: true, MaxVersion: maxVersion}, netx.After(10*time.Second)); err != nil {
 		t.Fatal(err)
 	}
