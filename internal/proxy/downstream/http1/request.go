@@ -425,8 +425,12 @@ func (c *Conn) linger() {
 		c.buf = bufpool.Get(firstRead)
 	}
 	c.nc.SetReadBy(deadline(patience))
+	c.nc.SetWatch(nil) // the body's, which would have reading stop
+	// What comes is of no use, and below TLS it can be read even if a read of
+	// the body was interrupted, which crypto/tls does not get over.
+	below := c.nc.Plain()
 	for n := 0; n < most; {
-		m, err := c.nc.Read(c.buf.B)
+		m, err := below.Read(c.buf.B)
 		if err != nil {
 			return
 		}
