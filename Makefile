@@ -40,7 +40,7 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short unit integration acme conformance ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: setup lint generate-check fuzz-short unit integration acme connect conformance ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
 
 # A test that fails is run once more, and reported: tests of time on a machine
 # that is short of it must not stop a change. One that fails twice fails.
@@ -59,6 +59,11 @@ integration: ## End-to-end tests with real clients and servers, one package at a
 .PHONY: acme
 acme: ## Certificates from pebble, an ACME server, against the binary.
 	cd test/acme && $(GOTESTSUM) --packages=./... -- -count=1 -parallel 12 -timeout 10m
+
+# A module of its own, which builds the suite's programs too.
+.PHONY: connect
+connect: ## The conformance suite of Connect, gRPC and gRPC-Web, through the binary.
+	cd test/connect && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
 
 # A module of its own: the suite needs Kubernetes' clients, Gridway does not.
 .PHONY: conformance

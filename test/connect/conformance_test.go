@@ -1,0 +1,151 @@
+package connect
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// suite is what the suite's programs are built from.
+const suite = "connectrpc.com/conformance/cmd/"
+
+var built string
+
+func TestMain(m *testing.M) {
+	if part := parts[os.Getenv("PART")]; part != nil {
+		if err := part(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	dir, err := os.MkdirTemp("", "gridway-connect")
+	if err != nil {
+		panic(err)
+	}
+	built = dir
+	code := 1
+	if err := build(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		code = m.Run()
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// program is one that TestMain has built.
+func program(dir, name string) string { return filepath.Join(dir, name) }
+
+func build() error {
+	gateway := exec.Command("go", "build", "-race", "-o", program(built, "gridway"), "./cmd/gridway")
+	gateway.Dir = "../.."
+	programs := exec.Command("go", "build", "-o", built+"/",
+		suite+"connectconformance", suite+"referenceserver", suite+"referenceclient", suite+"grpcserver")
+	for _, cmd := range []*exec.Cmd{gateway, programs} {
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w\n%s", cmd, err, out)
+		}
+	}
+	return nil
+}
+
+// conformance is one run of the suite.
+type conformance struct {
+	mode   string // which side of the gateway is under test
+	config string // features, in the suite's YAML; the default is all but HTTP/3
+	server string // the program, "referenceserver" by default
+	env    []string
+	// except are patterns of cases that must fail, with the reason.
+	except map[string]string
+	cases  int // how many there are, exceptions among them
+}
+
+var summary = regexp.MustCompile(`Total cases: (\d+)\n(\d+) passed, (\d+) failed`)
+
+func (c conformance) run(t *testing.T) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-v", "--mode", c.mode}
+	if c.config != "" {
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(file, []byte(c.config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--conf", file)
+	}
+	for pattern := range c.except {
+		args = append(args, "--known-failing", pattern)
+	}
+	server := c.server
+	if server == "" {
+		server = "referenceserver"
+	}
+	cmd := exec.Command(program(built, "connectconformance"), append(args, "--", self)...)
+	cmd.Env = append(os.Environ(), "PART="+c.mode, "GRIDWAY="+program(built, "gridway"),
+		"SUITE_SERVER="+program(built, server), "SUITE_CLIENT="+program(built, "referenceclient"))
+	cmd.Env = append(cmd.Env, c.env...)
+	out, err := cmd.CombinedOutput()
+	found := summary.FindSubmatch(out)
+	if err != nil || found == nil || strings.Contains(string(out), "DATA RACE") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if all, _ := strconv.Atoi(string(found[1])); all != c.cases {
+		t.Errorf("%d cases ran, not %d\n%s", all, c.cases, out)
+	}
+}
+
+// TestServer has the suite's clients talk to its server through the gateway, with
+// the same protocol and version of HTTP on both sides.
+func TestServer(t *testing.T) {
+	t.Parallel()
+	conformance{mode: "server", cases: 3620}.run(t)
+}
+
+// TestClient has the suite's client talk to its servers through the gateway. The
+// servers look closely at what reaches them, and answer in many wrong ways too,
+// which the client must see as they are.
+func TestClient(t *testing.T) {
+	t.Parallel()
+	const why = "connect-go says invalid_argument of a response that ends in a message, without a gateway too"
+	conformance{mode: "client", cases: 4618, except: map[string]string{
+		"Connect Unexpected Responses/**/server-stream/incomplete-message":        why,
+		"Connect Unexpected Responses/**/server-stream/incomplete-message-prefix": why,
+		"gRPC Unexpected Responses/**/server-stream/incomplete-message":           why,
+		"gRPC Unexpected Responses/**/server-stream/incomplete-message-prefix":    why,
+	}}.run(t)
+}
+
+// TestVersions translates between versions of HTTP, with certificates of clients
+// too.
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	t.Run("1to2", func(t *testing.T) {
+		t.Parallel()
+		conformance{mode: "server", cases: 1396, env: []string{"UPSTREAM_HTTP2=true"}, config: `
+features:
+  versions: [HTTP_VERSION_1]
+  protocols: [PROTOCOL_CONNECT, PROTOCOL_GRPC_WEB]
+  supportsHalfDuplexBidiOverHttp1: true
+  supportsTlsClientCerts: true
+`}.run(t)
+	})
+	t.Run("2to1", func(t *testing.T) { // where full duplex is not to be had
+		t.Parallel()
+		conformance{mode: "server", cases: 1396, env: []string{"UPSTREAM_HTTP2=false"}, config: `
+features:
+  versions: [HTTP_VERSION_2]
+  protocols: [PROTOCOL_CONNECT, PROTOCOL_GRPC_WEB]
+  streamTypes: [STREAM_TYPE_UNARY, STREAM_TYPE_CLIENT_STREAM, STREAM_TYPE_SERVER_STREAM, STREAM_TYPE_HALF_DUPLEX_BIDI_STREAM]
+  supportsTlsClientCerts: true
+`}.run(t)
+	})
+}
