@@ -61,6 +61,10 @@ type Client struct {
 	// without. Default: true.
 	// +optional
 	HTTP2 *bool `json:"http2,omitempty"`
+	// HTTP3 lets clients speak HTTP/3, on the UDP port of the same number as that
+	// of an HTTPS listener. Default: none, UDP is not listened on.
+	// +optional
+	HTTP3 *HTTP3 `json:"http3,omitempty"`
 	// MergeSlashes makes one of repeated slashes in a path, before matching and
 	// forwarding. Default: false.
 	// +optional
@@ -70,6 +74,37 @@ type Client struct {
 	// belongs. Default: none, listeners that share a port have one protocol.
 	// +optional
 	ProtocolDetection *ProtocolDetection `json:"protocolDetection,omitempty"`
+}
+
+// HTTP3 says how clients may speak HTTP/3.
+type HTTP3 struct {
+	// Enabled listens on UDP. Default: true where `http3` is given.
+	// +optional
+	Enabled *bool `json:"enabled,omitempty"`
+	// EarlyData lets clients that come back send a request with their first
+	// packets (0-RTT). An attacker can have such a request sent again, so that
+	// only GET, HEAD and OPTIONS without content are served before the handshake
+	// is complete, with `Early-Data: 1`; others wait for it. Listeners that ask
+	// for client certificates take no early data. Default: false.
+	// +optional
+	EarlyData *bool `json:"earlyData,omitempty"`
+	// AltSvc says how HTTP/1.1 and HTTP/2 responses announce HTTP/3 (RFC 7838).
+	// +optional
+	AltSvc *AltSvc `json:"altSvc,omitempty"`
+}
+
+// AltSvc is the announcement of HTTP/3. It is sent while the UDP socket is open.
+type AltSvc struct {
+	// MaxAge is how long clients may remember it; with 0s it is not announced.
+	// Default: 24h.
+	// +optional
+	MaxAge *gatewayv1.Duration `json:"maxAge,omitempty"`
+	// Port is the UDP port as clients see it, where something in front of Gridway
+	// maps ports. Default: the listener's.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port *int32 `json:"port,omitempty"`
 }
 
 // ProtocolDetection looks at the first bytes of a connection: a TLS handshake, an

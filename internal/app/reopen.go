@@ -128,14 +128,14 @@ func sortErrors(err error) (closed map[string]string, defects error) {
 	return closed, defects
 }
 
-// unopened lists listeners that have no socket, and why.
+// unopened lists listeners that have no socket, or not all that they want, and why.
 func unopened(cfg *ir.Config, open map[string]netip.AddrPort, closed map[string]string, defects error) map[string]string {
 	out := map[string]string{}
 	for _, l := range cfg.Listeners {
-		if _, ok := open[l.Name]; ok {
+		why, ok := closed[l.Name]
+		if _, isOpen := open[l.Name]; isOpen && !ok {
 			continue
 		}
-		why, ok := closed[l.Name]
 		if !ok {
 			why = "it could not be built"
 		}

@@ -174,11 +174,13 @@ type ClientPolicy struct {
 	MaxRequestsPerConnection int `json:"maxRequestsPerConnection,omitempty"`
 	// NoHTTP2 leaves clients HTTP/1.1 alone. MaxConcurrentStreams is how many
 	// requests an HTTP/2 connection may carry at a time; 0 is 128.
-	NoHTTP2              bool  `json:"noHTTP2,omitempty"`
-	MaxConcurrentStreams int   `json:"maxConcurrentStreams,omitempty"`
-	MaxHeaderBytes       int   `json:"maxHeaderBytes"`
-	MaxHeaderCount       int   `json:"maxHeaderCount"`
-	MaxBodyBytes         int64 `json:"maxBodyBytes,omitempty"`
+	NoHTTP2              bool `json:"noHTTP2,omitempty"`
+	MaxConcurrentStreams int  `json:"maxConcurrentStreams,omitempty"`
+	// HTTP3 is nil for clients that may not speak it.
+	HTTP3          *HTTP3 `json:"http3,omitempty"`
+	MaxHeaderBytes int    `json:"maxHeaderBytes"`
+	MaxHeaderCount int    `json:"maxHeaderCount"`
+	MaxBodyBytes   int64  `json:"maxBodyBytes,omitempty"`
 
 	// HeaderTimeout bounds the time from the first byte of a request to the end
 	// of its header; IdleTimeout the wait for a next request; RequestTimeout
@@ -193,6 +195,15 @@ type ClientPolicy struct {
 	// DetectTimeout is how long a client may be silent before it counts as one
 	// that waits for the server to speak, on listeners that detect protocols.
 	DetectTimeout time.Duration `json:"detectTimeout,omitempty"`
+}
+
+// HTTP3 lets clients speak HTTP/3.
+type HTTP3 struct {
+	EarlyData bool `json:"earlyData,omitempty"`
+	// AltSvcMaxAge is how long clients may remember that it is spoken; 0 is not
+	// announced. AltSvcPort is the port as they see it, 0 is the listener's.
+	AltSvcMaxAge time.Duration `json:"altSvcMaxAge,omitempty"`
+	AltSvcPort   uint16        `json:"altSvcPort,omitempty"`
 }
 
 // ProtocolOf is the protocol of one of the listener's sections.

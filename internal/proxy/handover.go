@@ -6,6 +6,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/gridway/gridway/internal/proxy/listen"
 )
 
 // Begin accepts from every socket, and gives back those of Options.Inherited
@@ -38,13 +40,15 @@ func (p *Proxy) disown() {
 // begin accepts from one socket; the caller holds mu.
 func (p *Proxy) begin(name string) error {
 	l := p.listeners[name]
-	if err := l.Start(); err != nil {
+	err := l.Start()
+	var udp *listen.UDPError
+	if err != nil && !errors.As(err, &udp) {
 		delete(p.listeners, name)
 		p.drain(l)
 		return &ListenError{Listener: name, Err: err}
 	}
 	p.opts.Log.Info("listening", "listener", name, "protocol", l.Current().IR.Protocol)
-	return nil
+	return listenErrors(name, err)
 }
 
 // Sockets are the open sockets by listener name, for a successor.

@@ -192,8 +192,11 @@ func (p *Proxy) Reopen(ctx context.Context) error {
 	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(snap.Listeners)) {
-		if p.listeners[name] == nil {
+		switch l := p.listeners[name].(type) {
+		case nil:
 			errs = append(errs, p.applyListener(ctx, snap.Listeners[name].IR, snap.Listeners[name]))
+		case *listen.Listener:
+			errs = append(errs, listenErrors(name, l.Retry()))
 		}
 	}
 	return errors.Join(errs...)
@@ -202,7 +205,7 @@ func (p *Proxy) Reopen(ctx context.Context) error {
 // applyListener opens or updates one socket.
 func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapshot.Listener) error {
 	if open := p.listeners[l.Name]; open != nil {
-		return open.Set(built)
+		return listenErrors(l.Name, open.Set(built))
 	}
 	open, err := p.openSocket(ctx, l)
 	if err != nil {
@@ -214,6 +217,23 @@ func (p *Proxy) applyListener(ctx context.Context, l *ir.Listener, built *snapsh
 		return err
 	}
 	return errors.Join(err, p.begin(l.Name))
+}
+
+// listenErrors makes a *ListenError of one about the UDP side of HTTP/3, for
+// Reopen to try again.
+func listenErrors(name string, err error) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, e := range many.Unwrap() {
+			errs = append(errs, listenErrors(name, e))
+		}
+		return errors.Join(errs...)
+	}
+	var udp *listen.UDPError
+	if errors.As(err, &udp) {
+		return &ListenError{Listener: name, Err: err}
+	}
+	return err
 }
 
 func (p *Proxy) tlsOptions() tlsx.Options {
@@ -254,7 +274,8 @@ func (p *Proxy) openSocket(ctx context.Context, l *ir.Listener) (socket, error) 
 		})
 	}
 	return listen.Open(ctx, l, listen.Options{
-		Loops: p.loops, Pipeline: p.pipeline, Streams: p.streams, Log: p.opts.Log, TLS: p.tlsOptions(), Sockets: p.sockets, IdleGrace: p.opts.IdleGrace,
+		Loops: p.loops, Pipeline: p.pipeline, Streams: p.streams, Log: p.opts.Log, TLS: p.tlsOptions(), Sockets: p.sockets,
+		IdleGrace: p.opts.IdleGrace, DrainTimeout: p.opts.DrainTimeout,
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -101,7 +102,11 @@ func (g *gateway) apply(yaml string) {
 		}
 	}
 	g.last = out
-	if err := g.proxy.Apply(context.Background(), onLoopback(out.Config)); err != nil {
+	err = g.proxy.Apply(context.Background(), onLoopback(out.Config))
+	var closed *proxy.ListenError
+	if errors.As(err, &closed) { // somebody's client has the UDP port of the number that TCP got
+		eventually(g.t, "listeners to open", func() bool { return g.proxy.Reopen(context.Background()) == nil })
+	} else if err != nil {
 		g.t.Fatalf("apply: %v", err)
 	}
 	if g.addr == "" { // sockets stay open over reloads, and so does this

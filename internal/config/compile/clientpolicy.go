@@ -3,6 +3,7 @@ package compile
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/ir"
@@ -82,6 +83,7 @@ func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
 	p.Via = deref(v.Via, "")
 	p.MergeSlashes = deref(v.MergeSlashes, false)
 	p.NoHTTP2 = !deref(v.HTTP2, true)
+	p.HTTP3 = http3(v.HTTP3)
 	if f := v.Forwarded; f != nil {
 		p.TrustedHops = int(deref(f.TrustedHops, 0))
 		p.TrustedProxies = prefixes(f.TrustedProxies)
@@ -125,4 +127,19 @@ func prefixes(list []v1alpha1.CIDR) []netip.Prefix {
 		}
 	}
 	return out
+}
+
+// defaultAltSvcMaxAge is RFC 7838's own (§3.1).
+const defaultAltSvcMaxAge = 24 * time.Hour
+
+func http3(v *v1alpha1.HTTP3) *ir.HTTP3 {
+	if v == nil || !deref(v.Enabled, true) {
+		return nil
+	}
+	p := &ir.HTTP3{EarlyData: deref(v.EarlyData, false), AltSvcMaxAge: defaultAltSvcMaxAge}
+	if a := v.AltSvc; a != nil {
+		p.AltSvcMaxAge = duration(a.MaxAge, defaultAltSvcMaxAge)
+		p.AltSvcPort = uint16(deref(a.Port, 0))
+	}
+	return p
 }

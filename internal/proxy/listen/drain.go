@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,7 +20,33 @@ const (
 // ends. It returns when every connection is closed, with an error if some had
 // to be cut off.
 func (l *Listener) Drain(ctx context.Context) error {
+	l.mu.Lock()
 	l.draining.Store(true)
+	quic := l.quic
+	l.quic = nil
+	l.mu.Unlock()
+	quicDone := make(chan error, 1)
+	go func() { quicDone <- l.drainQUIC(ctx, quic) }()
+	err := l.drainTCP(ctx)
+	return errors.Join(err, <-quicDone)
+}
+
+// drainQUIC is Drain for HTTP/3.
+func (l *Listener) drainQUIC(ctx context.Context, q *quicSide) error {
+	var err error
+	if q != nil {
+		if err = q.drain(ctx, time.Duration(l.idleGrace.Load())); err != nil {
+			err = fmt.Errorf("listener %s: %w", l.name, err)
+		}
+	}
+	cut := context.AfterFunc(ctx, l.stop)
+	defer cut()
+	l.leavingQUIC.Wait()
+	l.stop()
+	return err
+}
+
+func (l *Listener) drainTCP(ctx context.Context) error {
 	if l.shared.Load() {
 		l.leaveWaiting()
 	} else {
@@ -48,7 +75,10 @@ func (l *Listener) Drain(ctx context.Context) error {
 			l.mu.Unlock()
 			l.each((*session).endIdle)
 		case <-ctx.Done():
-			if n := l.Active(); n > 0 {
+			l.mu.Lock()
+			n := len(l.sessions)
+			l.mu.Unlock()
+			if n > 0 {
 				err = fmt.Errorf("listener %s: %d connections were cut off at the end of the drain", l.name, n)
 			}
 			l.mu.Lock()

@@ -7,6 +7,7 @@ package listen
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -38,6 +39,7 @@ type Listener struct {
 
 	current  atomic.Pointer[snapshot.Listener]
 	tls      atomic.Pointer[tls.Config]
+	quicTLS  atomic.Pointer[tls.Config] // nil without HTTP/3
 	started  atomic.Bool
 	draining atomic.Bool
 	// shared: another process has the socket too, and accepts from it.
@@ -52,10 +54,19 @@ type Listener struct {
 	server   *tlsx.Server          // guarded by mu; nil without TLS
 	ending   bool                  // guarded by mu; idle connections are not waited for
 	closed   bool                  // guarded by mu
+	quic     *quicSide             // guarded by mu; nil unless HTTP/3 is served
+	// announced: clients may remember that HTTP/3 is served. Guarded by mu.
+	announced bool
 	// refusing bounds the connections over the limit that are told so.
 	refusing chan struct{}
 
 	serving sync.WaitGroup // grows until the socket is closed
+
+	// leavingQUIC are sides of HTTP/3 that were switched off, until ctx ends.
+	leavingQUIC  sync.WaitGroup
+	drainTimeout time.Duration
+	ctx          context.Context
+	stop         context.CancelFunc
 }
 
 // Options are what all listeners of a proxy share.
@@ -69,6 +80,9 @@ type Options struct {
 	// IdleGrace is how long an idle connection may still bring a request after
 	// a drain has begun; its answer then says that the connection will close.
 	IdleGrace time.Duration
+	// DrainTimeout is how long connections of HTTP/3 may take to end when that is
+	// switched off.
+	DrainTimeout time.Duration
 }
 
 // Open binds the socket of l. Nothing is accepted before Start.
@@ -79,8 +93,9 @@ func Open(ctx context.Context, l *ir.Listener, o Options) (*Listener, error) {
 	}
 	opened := &Listener{
 		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, streams: o.Streams, log: o.Log, tlsOptions: o.TLS,
-		sessions: map[*session]struct{}{}, refusing: make(chan struct{}, maxRefusing),
+		sessions: map[*session]struct{}{}, refusing: make(chan struct{}, maxRefusing), drainTimeout: o.DrainTimeout,
 	}
+	opened.ctx, opened.stop = context.WithCancel(context.Background())
 	opened.idleGrace.Store(int64(o.IdleGrace))
 	opened.shared.Store(inherited)
 	opened.socket, err = o.Loops.Listen(socket.(*net.TCPListener), opened.admit, opened.acceptFailed)
@@ -108,24 +123,27 @@ func (l *Listener) Set(s *snapshot.Listener) error {
 		err = l.setTLS(s)
 	} else {
 		l.tls.Store(nil)
+		l.quicTLS.Store(nil)
 	}
 	l.current.Store(s)
-	return err
+	return errors.Join(err, l.setQUIC(s))
 }
 
 func (l *Listener) setTLS(s *snapshot.Listener) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	opts := l.tlsOptions
-	opts.HTTP2 = !s.IR.Client.NoHTTP2
+	opts.HTTP2, opts.HTTP3 = !s.IR.Client.NoHTTP2, wantsQUIC(s)
 	server, err := tlsx.NewServerWith(opts, s.IR.Sections, l.server)
 	l.server = server
 	l.tls.Store(server.Config())
+	l.quicTLS.Store(server.QUIC())
 	return err
 }
 
 // Start accepts connections until Drain. After an error the socket is closed;
-// Drain ends connections that a loop may have got from it.
+// Drain ends connections that a loop may have got from it. Only a *UDPError
+// leaves the rest at work.
 func (l *Listener) Start() error {
 	l.started.Store(true)
 	if err := l.socket.Start(); err != nil {
@@ -133,7 +151,7 @@ func (l *Listener) Start() error {
 		l.sockets.remove(l)
 		return fmt.Errorf("listener %s: %w", l.name, err)
 	}
-	return nil
+	return l.setQUIC(l.Current())
 }
 
 // Share says whether another process has the socket too and accepts from it. A

@@ -288,6 +288,11 @@ func (u *upstreamBody) Read(p []byte) (int, error) {
 
 func (x *Exchange) writeHead() error {
 	x.headSent = true
+	if x.TLS != nil && x.Req.Version < httpmsg.HTTP3 {
+		if alt := x.Listener.AltSvc.Load(); alt != nil {
+			x.Resp.Header.Set(httpmsg.NameAltSvc, *alt)
+		}
+	}
 	x.status = x.Resp.Status
 	return x.client(x.Down.WriteHead(&x.Resp))
 }

@@ -8,6 +8,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/admission"
@@ -49,6 +50,9 @@ type Listener struct {
 	Revision        uint64
 	// Door changes with what a connection has to pass to come in.
 	Door uint64
+	// AltSvc is the announcement of HTTP/3 in answers inside TLS; nil for none. Who
+	// listens sets it: only then is HTTP/3 spoken.
+	AltSvc *atomic.Pointer[[]byte]
 	// sections are those that Table is about, and attached the routes of each, as
 	// places in Config.Routes.
 	sections []*ir.Section
@@ -135,7 +139,7 @@ func (b *builder) listener(l *ir.Listener, before *Listener) (*Listener, error) 
 	}
 	built := &Listener{
 		IR: l, Metrics: b.deps.Metrics.Listener(l.Name), Clock: b.deps.Clock, Revision: b.Config.Revision, Door: door(l),
-		RequestIDHeader: []byte(header), Doors: b.buildDoors(l),
+		RequestIDHeader: []byte(header), Doors: b.buildDoors(l), AltSvc: new(atomic.Pointer[[]byte]),
 	}
 	built.Secure = built
 	if l.Protocol == ir.Detect {

@@ -190,7 +190,7 @@ func (e *emitter) listener(h *Listener) {
 	e.named(&handshakeFamily, &t, eventTLS, tlsVersions[:], h.name)
 	e.named(&handshakeFailedFamily, &t, eventTLSFailed, handshakeFailureNames[:], h.name)
 	h.mu.Lock()
-	protocol, goAways := maps.Clone(h.protocol), maps.Clone(h.goAways)
+	protocol, goAways, goAways3 := maps.Clone(h.protocol), maps.Clone(h.goAways), maps.Clone(h.goAways3)
 	h.mu.Unlock()
 	for _, code := range slices.Sorted(maps.Keys(protocol)) {
 		e.count(&protocolFamily, protocol[code], h.name, code)
@@ -198,6 +198,10 @@ func (e *emitter) listener(h *Listener) {
 	e.http2(h, &t)
 	for _, reason := range slices.Sorted(maps.Keys(goAways)) {
 		e.count(&goAwayFamily, goAways[reason], h.name, reason)
+	}
+	e.http3(h, &t)
+	for _, reason := range slices.Sorted(maps.Keys(goAways3)) {
+		e.count(&goAway3Family, goAways3[reason], h.name, reason)
 	}
 }
 

@@ -94,6 +94,17 @@ func populated(c *clock) *metric.Registry {
 	l.HTTP2(metric.HTTP2Opened)
 	l.HTTP2(metric.HTTP2Closed)
 	l.HTTP2(metric.StreamOpened)
+	for range 2 {
+		l.HTTP3(metric.HTTP3Opened)
+		l.HTTP3(metric.HTTP3StreamOpened)
+	}
+	l.HTTP3(metric.HTTP3StreamClosed)
+	l.HTTP3(metric.HTTP3Retried)
+	l.HTTP3(metric.HTTP3Early)
+	l.HTTP3Reset(0x10c, false)
+	l.HTTP3Reset(0x102, true)
+	l.HTTP3Reset(1<<40, false)
+	l.HTTP3GoAway("Drain")
 	l.StreamReset(8, false)
 	l.StreamReset(11, true)
 	l.StreamReset(1<<31, false)

@@ -87,6 +87,13 @@ var (
 	streamsFamily         = define("gridway_listener_http2_streams", gauge, "Requests under way on HTTP/2 connections.", "listener")
 	resetFamily           = define("gridway_listener_http2_resets_total", counter, "Streams reset, by the client or by gridway, by error code.", "listener", "by", "code")
 	goAwayFamily          = define("gridway_listener_http2_goaways_total", counter, "HTTP/2 connections that Gridway has ended, by reason.", "listener", "reason")
+	http3AcceptedFamily   = define("gridway_listener_http3_connections_accepted_total", counter, "Connections that have spoken HTTP/3.", "listener")
+	http3Family           = define("gridway_listener_http3_connections", gauge, "HTTP/3 connections open now.", "listener")
+	streams3Family        = define("gridway_listener_http3_streams", gauge, "Requests under way on HTTP/3 connections.", "listener")
+	reset3Family          = define("gridway_listener_http3_resets_total", counter, "HTTP/3 streams reset, by the client or by gridway, by error code.", "listener", "by", "code")
+	goAway3Family         = define("gridway_listener_http3_goaways_total", counter, "HTTP/3 connections that Gridway has ended, by reason.", "listener", "reason")
+	retriedFamily         = define("gridway_listener_http3_retries_total", counter, "QUIC clients that had to prove their address first (Retry).", "listener")
+	earlyFamily           = define("gridway_listener_http3_early_requests_total", counter, "Requests served from early data (0-RTT).", "listener")
 
 	admissionLimitFamily    = define("gridway_admission_limit", gauge, "Adaptive concurrency limit now.", "scope")
 	admissionActiveFamily   = define("gridway_admission_in_flight", gauge, "Exchanges that hold a place under the limit.", "scope")
@@ -117,6 +124,7 @@ var (
 		pendingFamily, connectionsFamily, breakerStateFamily,
 		unroutedStreamFamily, acceptedFamily, openFamily, acceptErrorFamily, rejectedFamily, handshakeFamily, resumedFamily, handshakeTimeFamily,
 		handshakeFailedFamily, protocolFamily, http2AcceptedFamily, http2Family, streamsFamily, resetFamily, goAwayFamily,
+		http3AcceptedFamily, http3Family, streams3Family, reset3Family, goAway3Family, retriedFamily, earlyFamily,
 		admissionLimitFamily, admissionActiveFamily, admissionQueuedFamily, admissionBaselineFamily, admissionLatencyFamily, admissionFamily,
 		revisionFamily, reloadsFamily, reloadTimeFamily, reloadTookFamily, reloadOKFamily, problemsFamily, objectsFamily,
 		accessLogFamily, logFamily, notBeforeFamily, notAfterFamily, nextTryFamily, inARowFamily, issuanceFamily, readyFamily, buildInfoFamily,

@@ -17,21 +17,24 @@ type Listener struct {
 	events    events
 	name      string
 	resets    resets
+	resets3   [len(resetSides)][len(http3Codes)]atomic.Uint64
 
 	unrouted [maxReasons]atomic.Uint64 // streams
 
-	mu sync.Mutex // guards protocol and goAways
+	mu sync.Mutex // guards the maps
 	// protocol counts malformed requests by the parser's code.
 	protocol map[string]uint64
 	// goAways counts ends of HTTP/2 connections by reason.
 	goAways map[string]uint64
+	// goAways3 counts those of HTTP/3.
+	goAways3 map[string]uint64
 }
 
 // maxProtocolCodes bounds the codes that are told apart; the rest are "other".
 const maxProtocolCodes = 64
 
 func newListener(r *Registry, name string) *Listener {
-	h := &Listener{name: name, protocol: map[string]uint64{}, goAways: map[string]uint64{}}
+	h := &Listener{name: name, protocol: map[string]uint64{}, goAways: map[string]uint64{}, goAways3: map[string]uint64{}}
 	h.red.cells.stripes = r.stripes
 	h.handshake.cells.stripes = r.stripes
 	h.events.cells.stripes = r.stripes
@@ -47,7 +50,8 @@ const (
 	eventTLSFailed = eventTLS + len(tlsVersions)
 	eventResumed   = eventTLSFailed + int(handshakeFailures)
 	eventHTTP2     = eventResumed + 1
-	listenerEvents = eventHTTP2 + int(http2Events)
+	eventHTTP3     = eventHTTP2 + int(http2Events)
+	listenerEvents = eventHTTP3 + int(http3Events)
 )
 
 var _ [maxEvents - listenerEvents]struct{}

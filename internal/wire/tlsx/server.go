@@ -15,6 +15,7 @@ import (
 type Server struct {
 	opts   Options
 	base   *tls.Config
+	quic   *tls.Config
 	refuse *tls.Config // has no certificate: crypto/tls answers unrecognized_name
 
 	exact    map[string]*section
@@ -30,6 +31,7 @@ type Server struct {
 // section is what serves one ir.Section.
 type section struct {
 	config *tls.Config // nil if nothing of it can be served
+	quic   *tls.Config // config for HTTP/3; nil without, or below TLS 1.3
 	certs  []*certificate
 	keys   sealer
 }
@@ -81,8 +83,14 @@ func NewServerWith(opts Options, sections []*ir.Section, prev *Server) (*Server,
 		GetConfigForClient: s.configFor,
 		Time:               opts.Now,
 	}
+	if opts.HTTP3 {
+		s.quic = &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: alpnHTTP3, GetConfigForClient: s.quicFor, Time: opts.Now}
+	}
 	return s, errors.Join(errs...)
 }
+
+// QUIC is Config for HTTP/3; nil if Options did not ask for it.
+func (s *Server) QUIC() *tls.Config { return s.quic }
 
 // Config is what the listener hands to crypto/tls. It is the same value for the
 // life of the Server and must not be changed.
@@ -139,6 +147,15 @@ func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	s.tickets.seal(sec)
 	return sec.config, nil
+}
+
+func (s *Server) quicFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	sec := s.sectionFor(hello.ServerName)
+	if sec == nil || sec.quic == nil {
+		return s.refuse, nil
+	}
+	s.tickets.seal(sec)
+	return sec.quic, nil
 }
 
 // challenge answers a certificate authority, whatever certificates and clients
@@ -208,6 +225,10 @@ func (s *Server) build(in *ir.Section, prev *Server) (*section, []error) {
 	}
 	if sound && len(sec.certs) > 0 {
 		sec.config = config
+		if s.opts.HTTP3 && in.Protocol != ir.TLS && config.MaxVersion >= tls.VersionTLS13 {
+			sec.quic = config.Clone()
+			sec.quic.NextProtos, sec.quic.MinVersion = alpnHTTP3, tls.VersionTLS13
+		}
 	}
 	return sec, errs
 }

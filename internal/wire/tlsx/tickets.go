@@ -87,5 +87,8 @@ func (t *tickets) seal(sec *section) {
 	}
 	t.mu.Unlock()
 	sec.config.SetSessionTicketKeys(keys)
+	if sec.quic != nil {
+		sec.quic.SetSessionTicketKeys(keys)
+	}
 	sec.keys.generation.Store(generation)
 }

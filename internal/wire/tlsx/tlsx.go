@@ -22,6 +22,7 @@ import (
 var (
 	alpnHTTP1 = []string{"http/1.1"}
 	alpnHTTP2 = []string{"h2", "http/1.1"}
+	alpnHTTP3 = []string{"h3"}
 )
 
 // Stapler provides OCSP responses for certificates that must carry one.
@@ -50,6 +51,8 @@ type Options struct {
 	Challenges Challenges
 	// HTTP2 is offered to clients.
 	HTTP2 bool
+	// HTTP3 is offered to those that come by QUIC.
+	HTTP3 bool
 	Now   func() time.Time
 }
 
