@@ -137,10 +137,10 @@ func commonSuffix(a, b []byte) int {
 // moved is decoded again, since its messages name lines.
 func (d *document) take(old *document) bool {
 	if d.line == old.line {
-		d.result = old.result
+		d.result, d.base, d.named = old.result, old.base, old.named
 		return true
 	}
-	if len(old.result.Problems) > 0 {
+	if len(old.result.Problems) > 0 || old.base != nil {
 		return false
 	}
 	objects := make([]*store.Object, len(old.result.Objects))

@@ -44,6 +44,8 @@ type generation struct {
 	owner    map[store.Key]string // the file of each object
 	errors   int
 	moved    int // objects that are elsewhere and have not changed
+	// beyond are folders of files that objects name.
+	beyond []string
 	// plain: every object of every document is in the set, and nothing else is.
 	plain bool
 }
@@ -63,6 +65,11 @@ type document struct {
 	start, length int
 	line          int
 	result        *decode.Result
+
+	// base is the result without the data of the files that its objects name;
+	// nil if they name none.
+	base  *decode.Result
+	named []named
 }
 
 // concerns tells whether what is written to a file can matter.
@@ -150,9 +157,13 @@ func (r *reader) read(f found, touched map[string]bool) *generation {
 		patchable = patchable && old != nil && len(s.docs) == len(old.docs)
 	}
 	decodeAll(todo)
+	if r.fillNamed(g, touched) {
+		patchable = false
+	}
+	g.beyond = g.found.dirs[len(f.dirs):]
 	g.snapshot.Files, g.snapshot.Documents = len(f.files), len(todo)
 	if !patchable || !r.patch(g) {
-		r.assemble(g, f)
+		r.assemble(g, g.found)
 	}
 	return g
 }
@@ -173,6 +184,9 @@ type job struct {
 func (j *job) decode() {
 	r := decode.Decode(j.doc)
 	j.to.result = &r
+	if namesFiles(&r) {
+		j.to.base = &r
+	}
 }
 
 // decodeAll decodes documents on every processor.

@@ -178,8 +178,12 @@ func (r *watchRun) read(again *time.Timer) {
 	opts := r.reader.opts
 	f := find(r.reader.paths)
 	// Watch first, so that no change between reading and watching is lost.
-	r.watch(f.dirs)
+	r.watch(slices.Concat(f.dirs, r.reader.now.beyond))
 	g := r.reader.read(f, r.touched)
+	if !slices.Equal(g.beyond, r.reader.now.beyond) {
+		r.watch(g.found.dirs)
+		defer again.Reset(opts.Settle) // for what changed there meanwhile
+	}
 	if r.reader.worse(g) {
 		now := time.Now()
 		if r.first.IsZero() { // found by polling
