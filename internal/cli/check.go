@@ -90,6 +90,7 @@ func inventory(cfg *offline) []string {
 	for _, r := range cfg.out.Config.Routes {
 		rules += len(r.Rules)
 	}
+	rules += len(cfg.out.Config.Streams)
 	return append(list, excerpt.Count(sections, "listener"), excerpt.Count(rules, "rule"), excerpt.Count(len(cfg.out.Config.Clusters), "backend"))
 }
 

@@ -16,7 +16,7 @@ import (
 
 func newExplain(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "explain METHOD URL",
+		Use:     "explain [METHOD] URL",
 		GroupID: groupFiles,
 		Short:   "Say what would happen to a request, and why",
 		Long: `Says which listener, section, route and rule would serve a request, what its
@@ -26,13 +26,21 @@ sent.
 
 With --file the answer comes from files alone; otherwise from a running gateway
 (--admin), with the present state of its endpoints. The URL's scheme and port
-choose the listener; without a port the one that fits.`,
+choose the listener; without a port the one that fits. "tcp://host:port",
+"tls://name:port" and "udp://host:port" stand for connections that are not HTTP,
+and have no method. Without a method a request is a GET.`,
 		Example: lines(
 			"gridway explain GET http://shop.example/api/products",
 			`gridway explain GET /api/reviews/1 -H "X-Canary: always" --file shop.yaml`,
 			"gridway explain POST https://shop.example/api/orders --file config/ -o json",
+			"gridway explain tls://shop.example:443",
 		),
-		Args:              exactArgs("a method", "a URL"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && strings.Contains(args[0], "/") {
+				return nil
+			}
+			return exactArgs("a method", "a URL")(cmd, args)
+		},
 		ValidArgsFunction: offer(methods),
 	}
 	out := outputFlag(cmd)
@@ -48,7 +56,10 @@ choose the listener; without a port the one that fits.`,
 	cmd.Flags().StringVar(&at, "listener", "", "listener or section that gets the request, whatever the URL's port")
 	cmd.Flags().BoolVar(&all, "all", false, "show all rules that lost, also those for other hosts and paths")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		req := dryrun.Request{Method: strings.ToUpper(args[0]), URL: args[1], Listener: at}
+		req := dryrun.Request{URL: args[len(args)-1], Listener: at}
+		if len(args) == 2 {
+			req.Method = strings.ToUpper(args[0])
+		}
 		for _, h := range headers {
 			name, value, ok := strings.Cut(h, ":")
 			if !ok {
@@ -170,7 +181,7 @@ func place(r ir.Ref) string {
 }
 
 func printDecision(t *term.Terminal, d *dryrun.Decision, src *source, all bool) {
-	t.Printf("%s %s\n", term.Paint(d.Request.Method, term.Bold), term.Paint(d.Request.URL, term.Bold))
+	t.Printf("%s\n", term.Paint(strings.TrimSpace(d.Request.Method+" "+d.Request.URL), term.Bold))
 	for _, h := range d.Request.Headers {
 		t.Printf("%s\n", term.Paint("  "+h.Name+": "+h.Value, term.Faint))
 	}
@@ -186,7 +197,12 @@ func printDecision(t *term.Terminal, d *dryrun.Decision, src *source, all bool) 
 	if d.Route != nil {
 		p.line("route", short(d.Route.Name), d.Route.Ref)
 		p.line("rule", ruleLabel(d), d.Rule.Ref)
-		p.line("match", dryrun.MatchText(d.Match), ir.Ref{})
+		if d.Match != nil {
+			p.line("match", dryrun.MatchText(d.Match), ir.Ref{})
+		}
+	}
+	for i, s := range streamTexts(d.Stream) {
+		p.line(once("stream", i), s, ir.Ref{})
 	}
 	for i, f := range filterTexts(d.Filters) {
 		p.line(once("filters", i), f, ir.Ref{})
@@ -194,16 +210,45 @@ func printDecision(t *term.Terminal, d *dryrun.Decision, src *source, all bool) 
 	for i, r := range d.Policies {
 		p.line(once("policies", i), short(r.String()), r)
 	}
-	for i, s := range policyTexts(d.Policy) {
-		p.line(once("in force", i), s, ir.Ref{})
+	if d.Stream == nil {
+		for i, s := range policyTexts(d.Policy) {
+			p.line(once("in force", i), s, ir.Ref{})
+		}
 	}
 	t.Printf("%s\n", p)
-	if d.Local != nil {
+	switch {
+	case d.Action == dryrun.Refuse:
+		t.Printf("%s %s: %s\n", term.Paint("→", term.Bad), term.Paint("refused "+d.Local.Reason, term.Bad), d.Local.Detail)
+	case d.Local != nil:
 		printLocal(t, d.Local)
-	} else {
+	default:
 		printBackends(t, d, src)
 	}
 	printLosers(t, d, all)
+}
+
+// streamTexts says what is in force for a stream.
+func streamTexts(s *dryrun.Stream) []string {
+	if s == nil {
+		return nil
+	}
+	var out []string
+	if s.TLS != "" {
+		out = append(out, "TLS is "+s.TLS)
+	}
+	if s.Hostname != "" {
+		out = append(out, "server name "+s.Hostname)
+	}
+	if s.Idle > 0 {
+		out = append(out, "ends after "+s.Idle.String()+" of silence")
+	}
+	if s.MaxStream > 0 {
+		out = append(out, "ends after "+s.MaxStream.String())
+	}
+	if s.Attempts > 0 {
+		out = append(out, fmt.Sprintf("%d more when connecting fails", s.Attempts))
+	}
+	return out
 }
 
 func once(label string, i int) string {
@@ -253,10 +298,16 @@ func printBackends(t *term.Terminal, d *dryrun.Decision, src *source) {
 		name := term.Paint(short(b.Name), term.Bold)
 		t.Printf("%s %s %s  %s\n", term.Paint("→", term.Good), share(b.Percent), name, term.Paint(place(b.Ref), term.Place))
 		if b.Problem != "" {
-			t.Printf("     %s %s\n", term.Paint("answers 500:", term.Bad), b.Problem)
+			what := "answers 500:"
+			if d.Stream != nil {
+				what = "refuses:"
+			}
+			t.Printf("     %s %s\n", term.Paint(what, term.Bad), b.Problem)
 			continue
 		}
-		t.Printf("     %s\n", upstreamLine(b.Upstream))
+		if b.Upstream != nil {
+			t.Printf("     %s\n", upstreamLine(b.Upstream))
+		}
 		printEndpoints(t, b, src.states[b.Cluster])
 		for _, f := range filterTexts(b.Filters) {
 			t.Printf("     only here: %s\n", f)

@@ -89,6 +89,9 @@ func (t *side) aspects(r dryrun.Request) []setting {
 	if d.Local != nil {
 		return append(out, setting{"response headers", headerText(d.Local.Headers)}, setting{"body", d.Local.Body})
 	}
+	if d.Stream != nil {
+		return append(out, t.stream(d)...)
+	}
 	for i := range d.Backends {
 		b := &d.Backends[i]
 		if b.Weight == 0 || b.Upstream == nil {
@@ -128,6 +131,29 @@ func (t *side) aspects(r dryrun.Request) []setting {
 	})...)
 }
 
+// stream is the part of aspects for connections that are not HTTP.
+func (t *side) stream(d *dryrun.Decision) []setting {
+	s := *d.Stream
+	s.Hostname = ""
+	out := settings("stream", s)
+	for i := range d.Backends {
+		b := &d.Backends[i]
+		c := t.Cluster(b.Cluster)
+		if b.Weight == 0 || c == nil {
+			continue
+		}
+		to := ""
+		if len(d.Backends) > 1 {
+			to = " to " + b.Ref.Name
+		}
+		out = append(out, setting{"endpoints" + to, endpointText(b.Endpoints)})
+		out = append(out, t.shared(sharedBy{path: "backend" + to, name: b.Cluster}, func() []setting {
+			return clusterSettings("backend"+to, *c)
+		})...)
+	}
+	return out
+}
+
 const resultAspect = "result"
 
 // filterSettings are those whose effect a dry run of one request need not
@@ -144,6 +170,9 @@ func clusterSettings(path string, c ir.Cluster) []setting {
 }
 
 func result(d *dryrun.Decision) string {
+	if d.Action == dryrun.Refuse {
+		return "refused " + d.Local.Reason
+	}
 	if l := d.Local; l != nil {
 		s := fmt.Sprintf("reply %d", l.Status)
 		for _, h := range l.Headers {

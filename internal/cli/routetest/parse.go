@@ -93,18 +93,20 @@ func (r *reader) finish(c *Case, path []string) {
 	at := func(field ...string) []string { return append(slices.Clone(path), field...) }
 	c.Position = r.locate(path)
 	c.Locate = func(field string) store.Position { return r.locate(at(strings.Split(field, ".")...)) }
-	if c.Request.Method == "" {
+	scheme, _, _ := strings.Cut(c.Request.URL, "://")
+	stream := slices.Contains([]string{"tcp", "tls", "udp"}, scheme)
+	if c.Request.Method == "" && !stream {
 		c.Request.Method = http.MethodGet
 	}
 	if c.Name == "" {
-		c.Name = c.Request.Method + " " + c.Request.URL
+		c.Name = strings.TrimSpace(c.Request.Method + " " + c.Request.URL)
 	}
 	if c.Request.URL == "" {
 		r.add(at("request"), "Required", "request.url is missing", `write an absolute URL such as "http://shop.example/cart"`)
 	} else if u, err := url.Parse(c.Request.URL); err != nil {
 		r.add(at("request", "url"), "InvalidValue", err.Error(), "")
-	} else if u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https" {
-		r.add(at("request", "url"), "InvalidValue", fmt.Sprintf("the scheme is %q", u.Scheme), "use http or https")
+	} else if u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https" && !stream {
+		r.add(at("request", "url"), "InvalidValue", fmt.Sprintf("the scheme is %q", u.Scheme), "use http or https, or tcp, tls or udp for what is not HTTP")
 	}
 	if reflect.ValueOf(c.Expect).IsZero() {
 		r.add(at(), "Required", "the test expects nothing", "say at least one thing under expect, such as route or status")

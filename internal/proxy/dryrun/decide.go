@@ -26,12 +26,15 @@ func (t *Table) Decide(req Request) (*Decision, error) { return t.decide(req, tr
 func (t *Table) Outcome(req Request) (*Decision, error) { return t.decide(req, false) }
 
 func (t *Table) decide(req Request, why bool) (*Decision, error) {
-	if req.Method == "" {
-		req.Method = "GET"
-	}
 	to, err := parseTarget(req.URL)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := streamSchemes[to.scheme]; ok {
+		return t.decideStream(req, to)
+	}
+	if req.Method == "" {
+		req.Method = "GET"
 	}
 	head, err := requestHead(req, to)
 	if err != nil {
@@ -88,19 +91,21 @@ func (l *listener) newExchange(head []byte) (*filter.Exchange, error) {
 		Client:    netip.MustParseAddr("127.0.0.1"),
 		Wait:      func(time.Duration) bool { return true },
 	}
-	x.Req.Scheme = strings.ToLower(string(l.ir.Protocol))
+	x.Req.Scheme = strings.ToLower(string(l.protocol))
 	lim := &h1.Limits{HeaderBytes: l.ir.Client.MaxHeaderBytes, HeaderCount: l.ir.Client.MaxHeaderCount, MergeSlashes: l.ir.Client.MergeSlashes}
 	return x, h1.ParseRequest(append([]byte(nil), head...), &x.Req, lim)
 }
 
 func (l *listener) sni(to target) string {
-	if l.ir.Protocol != ir.HTTPS {
-		return ""
-	}
-	if _, err := netip.ParseAddr(to.host()); err == nil {
+	if l.protocol != ir.HTTPS || isAddress(to.host()) {
 		return "" // RFC 6066 §3: literal addresses are not server names
 	}
 	return to.host()
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 func (t *Table) decideAt(l *listener, req Request, to target, head []byte, why bool) *Decision {

@@ -163,7 +163,7 @@ func TestRequestsThatCannotBeMade(t *testing.T) {
 		r    dryrun.Request
 		want string
 	}{
-		{dryrun.Request{URL: "ftp://x/"}, "scheme must be http or https"},
+		{dryrun.Request{URL: "ftp://x/"}, "scheme must be http, https, tcp"},
 		{dryrun.Request{URL: "http://"}, "has no host"},
 		{dryrun.Request{URL: "http://x:1/"}, "no HTTP listener has port 1"},
 		{dryrun.Request{URL: "/", Listener: "nobody"}, `no listener "nobody"`},

@@ -11,6 +11,8 @@ type Request struct {
 	Method string `json:"method"`
 	// URL is absolute ("https://shop.example/cart?x=1"), or a path, which then
 	// goes to the host "localhost". Its scheme and port choose the listener.
+	// "tcp://host:port", "tls://name:port" and "udp://host:port" stand for
+	// connections, and sessions, that are not HTTP; they have no method.
 	URL     string      `json:"url"`
 	Headers []ir.Header `json:"headers,omitempty"`
 	// Listener is the name of a listener ("0.0.0.0:8080") or of a section
@@ -35,6 +37,8 @@ const (
 	Forward Action = "forward"
 	// Reply by the proxy itself.
 	Reply Action = "reply"
+	// Refuse: the connection is reset, the datagram dropped.
+	Refuse Action = "refuse"
 )
 
 // Place is an item of the configuration and where the user wrote it.
@@ -62,6 +66,9 @@ type Decision struct {
 	Backends []Backend `json:"backends,omitempty"`
 	Mirrors  []Mirror  `json:"mirrors,omitempty"`
 
+	// Stream is set for what is not HTTP.
+	Stream *Stream `json:"stream,omitempty"`
+
 	// Filters are the rule's, as they are written.
 	Filters ir.Filters `json:"filters,omitzero"`
 	// Policy is in force for the exchange; Policies are the objects it came from.
@@ -82,7 +89,7 @@ type Decision struct {
 
 // Local is a reply that the proxy makes.
 type Local struct {
-	Status int `json:"status"`
+	Status int `json:"status,omitempty"`
 	// Reason is the code in X-Gridway-Reason; empty for configured replies.
 	Reason  string      `json:"reason,omitempty"`
 	Detail  string      `json:"detail,omitempty"`

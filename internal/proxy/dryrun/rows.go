@@ -35,13 +35,14 @@ func (t *Table) Rows(host string) []Row {
 		routes[r.Name] = r
 	}
 	rows := []Row{}
-	for li, l := range t.listeners {
-		for _, s := range l.ir.Sections {
+	for li, l := range t.config.Listeners {
+		for _, s := range l.Sections {
+			rows = t.streamRows(rows, li, l, s, host)
 			for _, a := range s.Routes {
 				r := routes[a.Route]
 				for _, h := range a.Hostnames {
 					if host == "" || serves(h, host) {
-						rows = appendRows(rows, li, l.ir, s, h, r)
+						rows = appendRows(rows, li, l, s, h, r)
 					}
 				}
 			}
@@ -122,13 +123,18 @@ func Destinations(r *ir.Rule) []string {
 	case len(r.Backends) == 0:
 		return []string{"reply 500"}
 	}
+	return shares(r.Backends)
+}
+
+// shares names backends with their part of the traffic.
+func shares(list []ir.BackendRef) []string {
 	total := 0.0
-	for i := range r.Backends {
-		total += float64(r.Backends[i].Weight)
+	for i := range list {
+		total += float64(list[i].Weight)
 	}
 	var out []string
-	for i := range r.Backends {
-		b := &r.Backends[i]
+	for i := range list {
+		b := &list[i]
 		name := b.Ref.Name
 		if ofRule(b) {
 			name = "reply 500"
@@ -138,7 +144,7 @@ func Destinations(r *ir.Rule) []string {
 		if b.Cluster == "" && !ofRule(b) {
 			name += " (unresolved)"
 		}
-		if len(r.Backends) > 1 && total > 0 {
+		if len(list) > 1 && total > 0 {
 			name = fmt.Sprintf("%s %.4g%%", name, float64(b.Weight)/total*100)
 		}
 		out = append(out, name)

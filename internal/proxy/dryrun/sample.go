@@ -24,24 +24,57 @@ func Samples(cfg *ir.Config) (list []Request, all bool) {
 	}
 	s := sampler{seen: map[string]bool{}, sampled: map[ir.PathMatch][]string{}, expressions: map[string]*regexp.Regexp{}}
 	for _, l := range cfg.Listeners {
-		s.add(Request{Method: "GET", URL: baseURL(l, "host-that-no-route-names.example") + "/"})
-		hosts := map[string][]*ir.Match{}
-		for _, sec := range l.Sections {
-			for _, a := range sec.Routes {
-				r := routes[a.Route]
-				if r == nil {
-					continue
-				}
+		for _, p := range []ir.Protocol{ir.HTTP, ir.HTTPS} {
+			s.listener(l, p, routes)
+		}
+		s.streams(l)
+	}
+	return s.list, !s.bounded
+}
+
+// listener adds samples for what speaks p on a listener.
+func (s *sampler) listener(l *ir.Listener, p ir.Protocol, routes map[string]*ir.Route) {
+	hosts := map[string][]*ir.Match{}
+	speaks := false
+	for _, sec := range l.Sections {
+		if l.ProtocolOf(sec) != p {
+			continue
+		}
+		if !speaks {
+			speaks = true
+			s.add(Request{Method: "GET", URL: baseURL(l, p, "host-that-no-route-names.example") + "/"})
+		}
+		for _, a := range sec.Routes {
+			r := routes[a.Route]
+			if r == nil {
+				continue
+			}
+			for _, h := range a.Hostnames {
+				hosts[h] = append(hosts[h], s.route(baseURL(l, p, h), r)...)
+			}
+		}
+	}
+	for _, h := range slices.Sorted(maps.Keys(hosts)) {
+		s.pairs(baseURL(l, p, h), hosts[h])
+	}
+}
+
+// streams adds a connection for each server name, and one for each port.
+func (s *sampler) streams(l *ir.Listener) {
+	for _, sec := range l.Sections {
+		switch p := l.ProtocolOf(sec); p {
+		case ir.TCP, ir.UDP:
+			s.add(Request{URL: baseURL(l, p, "")})
+		case ir.TLS:
+			s.add(Request{URL: baseURL(l, p, "host-that-no-route-names.example")})
+			s.add(Request{URL: baseURL(l, p, sec.Hostname)})
+			for _, a := range sec.Streams {
 				for _, h := range a.Hostnames {
-					hosts[h] = append(hosts[h], s.route(baseURL(l, h), r)...)
+					s.add(Request{URL: baseURL(l, p, h)})
 				}
 			}
 		}
-		for _, h := range slices.Sorted(maps.Keys(hosts)) {
-			s.pairs(baseURL(l, h), hosts[h])
-		}
 	}
-	return s.list, !s.bounded
 }
 
 // route adds samples of all matches, which it returns.
@@ -193,12 +226,8 @@ func (s *sampler) takes(m ir.PathMatch, path string) bool {
 	return path == base || strings.HasPrefix(path, base+"/")
 }
 
-func baseURL(l *ir.Listener, hostname string) string {
-	scheme := "http"
-	if l.Protocol == ir.HTTPS {
-		scheme = "https"
-	}
-	return fmt.Sprintf("%s://%s:%d", scheme, sampleHost(hostname), l.Port)
+func baseURL(l *ir.Listener, p ir.Protocol, hostname string) string {
+	return fmt.Sprintf("%s://%s:%d", strings.ToLower(string(p)), sampleHost(hostname), l.Port)
 }
 
 // sampleHost is a host name that the pattern takes.

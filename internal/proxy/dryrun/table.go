@@ -6,6 +6,7 @@ package dryrun
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -19,11 +20,14 @@ type Table struct {
 	config    *ir.Config
 	listeners []*listener
 	clusters  map[string]*ir.Cluster
+	streams   map[string]*ir.StreamRoute
 }
 
+// listener is one as requests in HTTP, or in HTTPS, see it: a port may have both.
 type listener struct {
-	ir    *ir.Listener
-	table *route.Table[*rule]
+	ir       *ir.Listener
+	protocol ir.Protocol
+	table    *route.Table[*rule]
 }
 
 // rule is what the snapshot holds for one, as far as nothing is sent.
@@ -36,7 +40,10 @@ type rule struct {
 
 // New builds the tables of all listeners.
 func New(cfg *ir.Config) (*Table, error) {
-	t := &Table{config: cfg, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters))}
+	t := &Table{config: cfg, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams))}
+	for _, r := range cfg.Streams {
+		t.streams[r.Name] = r
+	}
 	for _, c := range cfg.Clusters {
 		t.clusters[c.Name] = c
 	}
@@ -53,22 +60,31 @@ func New(cfg *ir.Config) (*Table, error) {
 		routes[r.Name] = b
 	}
 	for _, l := range cfg.Listeners {
-		sections := make([]route.Section[*rule], len(l.Sections))
-		for i, s := range l.Sections {
-			sections[i].Section = s
-			for _, a := range s.Routes {
-				b, ok := routes[a.Route]
-				if !ok {
-					return nil, fmt.Errorf("section %s names route %s, which is not in the configuration", s.Name, a.Route)
+		for _, p := range []ir.Protocol{ir.HTTP, ir.HTTPS} {
+			var sections []route.Section[*rule]
+			for _, s := range l.Sections {
+				if l.ProtocolOf(s) != p {
+					continue
 				}
-				sections[i].Routes = append(sections[i].Routes, route.Attached[*rule]{Route: b.route, Hostnames: a.Hostnames, Values: b.rules})
+				section := route.Section[*rule]{Section: s}
+				for _, a := range s.Routes {
+					b, ok := routes[a.Route]
+					if !ok {
+						return nil, fmt.Errorf("section %s names route %s, which is not in the configuration", s.Name, a.Route)
+					}
+					section.Routes = append(section.Routes, route.Attached[*rule]{Route: b.route, Hostnames: a.Hostnames, Values: b.rules})
+				}
+				sections = append(sections, section)
 			}
+			if len(sections) == 0 && l.Protocol != p {
+				continue
+			}
+			table, err := route.Build(sections, nil)
+			if err != nil {
+				return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+			}
+			t.listeners = append(t.listeners, &listener{ir: l, protocol: p, table: table})
 		}
-		table, err := route.Build(sections, nil)
-		if err != nil {
-			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
-		}
-		t.listeners = append(t.listeners, &listener{ir: l, table: table})
 	}
 	return t, nil
 }
@@ -107,8 +123,8 @@ func parseTarget(raw string) (target, error) {
 		scheme, rest = "http", raw
 	}
 	t := target{scheme: strings.ToLower(scheme)}
-	if t.scheme != "http" && t.scheme != "https" {
-		return t, fmt.Errorf("the URL's scheme must be http or https, not %q", scheme)
+	if _, stream := streamSchemes[t.scheme]; !stream && t.scheme != "http" && t.scheme != "https" {
+		return t, fmt.Errorf("the URL's scheme must be http, https, tcp, tls or udp, not %q", scheme)
 	}
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
 		t.authority, t.path = rest[:i], rest[i:]
@@ -134,20 +150,28 @@ func (t target) host() string {
 
 // listenersFor picks the listeners that the request may be meant for.
 func (t *Table) listenersFor(req Request, to target) ([]*listener, string, error) {
-	if len(t.listeners) == 0 {
+	if len(t.config.Listeners) == 0 {
 		return nil, "", fmt.Errorf("the configuration has no listeners")
 	}
 	if req.Listener != "" {
+		var others []*listener
 		for _, l := range t.listeners {
-			if l.named(req.Listener) {
+			if !named(l.ir, req.Listener) {
+				continue
+			}
+			if strings.EqualFold(string(l.protocol), to.scheme) {
 				return []*listener{l}, "", nil
 			}
+			others = append(others, l)
 		}
-		return nil, "", fmt.Errorf("there is no listener %q; there are %s", req.Listener, t.names())
+		if len(others) > 0 {
+			return others[:1], "", nil
+		}
+		return nil, "", fmt.Errorf("there is no listener %q for requests; there are %s", req.Listener, t.names())
 	}
 	var fit, exact []*listener
 	for _, l := range t.listeners {
-		if to.scheme != "" && !strings.EqualFold(string(l.ir.Protocol), to.scheme) {
+		if to.scheme != "" && !strings.EqualFold(string(l.protocol), to.scheme) {
 			continue
 		}
 		fit = append(fit, l)
@@ -168,11 +192,11 @@ func (t *Table) listenersFor(req Request, to target) ([]*listener, string, error
 	return fit, "the URL names no port: of several listeners the first with a matching rule was taken", nil
 }
 
-func (l *listener) named(name string) bool {
-	if l.ir.Name == name || strings.HasSuffix(l.ir.Name, ":"+strings.TrimPrefix(name, ":")) {
+func named(l *ir.Listener, name string) bool {
+	if l.Name == name || strings.HasSuffix(l.Name, ":"+strings.TrimPrefix(name, ":")) {
 		return true
 	}
-	for _, s := range l.ir.Sections {
+	for _, s := range l.Sections {
 		if s.Name == name || strings.HasSuffix(s.Name, "/"+name) {
 			return true
 		}
@@ -182,8 +206,22 @@ func (l *listener) named(name string) bool {
 
 func (t *Table) names() string {
 	var s []string
-	for _, l := range t.listeners {
-		s = append(s, fmt.Sprintf("%s (%s)", l.ir.Name, l.ir.Protocol))
+	for _, l := range t.config.Listeners {
+		s = append(s, fmt.Sprintf("%s (%s)", l.Name, spoken(l)))
 	}
 	return strings.Join(s, ", ")
+}
+
+// spoken lists the protocols of a listener.
+func spoken(l *ir.Listener) string {
+	var all []string
+	for _, s := range l.Sections {
+		if p := string(l.ProtocolOf(s)); !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	if len(all) == 0 {
+		return string(l.Protocol)
+	}
+	return strings.Join(all, ", ")
 }

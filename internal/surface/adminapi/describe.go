@@ -48,17 +48,22 @@ func destinations(r *ir.Rule) []string {
 	case r.Policy.Direct != nil:
 		return []string{fmt.Sprintf("reply %d", r.Policy.Direct.Status)}
 	}
+	return shares(r.Backends)
+}
+
+// shares names backends with their part of the traffic.
+func shares(list []ir.BackendRef) []string {
 	total := uint64(0)
-	for _, b := range r.Backends {
+	for _, b := range list {
 		total += uint64(b.Weight)
 	}
 	out := []string{}
-	for _, b := range r.Backends {
+	for _, b := range list {
 		name := b.Cluster
 		if name == "" {
 			name = b.Ref.String() + " (" + b.Problem + ")"
 		}
-		if len(r.Backends) > 1 && total > 0 {
+		if len(list) > 1 && total > 0 {
 			name += " " + strconv.FormatFloat(float64(b.Weight)*100/float64(total), 'f', -1, 64) + " %"
 		}
 		out = append(out, name)

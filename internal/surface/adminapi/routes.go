@@ -31,12 +31,21 @@ func Routes(c *ir.Config) []RouteRow {
 	for _, r := range c.Routes {
 		byName[r.Name] = r
 	}
+	streams := make(map[string]*ir.StreamRoute, len(c.Streams))
+	for _, r := range c.Streams {
+		streams[r.Name] = r
+	}
 	rows := []RouteRow{}
 	for _, l := range c.Listeners {
 		for _, s := range l.Sections {
 			for _, a := range s.Routes {
 				if r := byName[a.Route]; r != nil {
 					rows = appendRows(rows, l, s, a, r)
+				}
+			}
+			for _, a := range s.Streams {
+				if r := streams[a.Route]; r != nil {
+					rows = append(rows, streamRow(l, s, a, r))
 				}
 			}
 		}
@@ -60,4 +69,16 @@ func appendRows(rows []RouteRow, l *ir.Listener, s *ir.Section, a ir.Attachment,
 		}
 	}
 	return rows
+}
+
+func streamRow(l *ir.Listener, s *ir.Section, a ir.Attachment, r *ir.StreamRoute) RouteRow {
+	row := RouteRow{
+		Listener: l.Name, Section: s.Name, Route: r.Name, RuleName: r.Rule, Match: string(l.ProtocolOf(s)),
+		Hostnames: slices.DeleteFunc(append([]string{}, a.Hostnames...), func(h string) bool { return h == "" }),
+		Backends:  shares(r.Backends), Place: Place{r.Ref.File, r.Ref.Line, r.Ref.Column},
+	}
+	for _, p := range r.Policies {
+		row.Policies = append(row.Policies, p.String())
+	}
+	return row
 }
