@@ -40,7 +40,7 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short unit integration acme connect conformance ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: setup lint generate-check fuzz-short unit integration acme grpc connect conformance ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
 
 # A test that fails is run once more, and reported: tests of time on a machine
 # that is short of it must not stop a change. One that fails twice fails.
@@ -64,6 +64,11 @@ acme: ## Certificates from pebble, an ACME server, against the binary.
 .PHONY: connect
 connect: ## The conformance suite of Connect, gRPC and gRPC-Web, through the binary.
 	cd test/connect && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
+
+# A module of its own, for grpc-go.
+.PHONY: grpc
+grpc: ## grpc-go's interoperability cases and more, through the binary.
+	cd test/grpc && $(GOTESTSUM) --packages=./... -- -count=1 -parallel 8 -timeout 10m
 
 # A module of its own: the suite needs Kubernetes' clients, Gridway does not.
 .PHONY: conformance

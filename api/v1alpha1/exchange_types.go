@@ -33,7 +33,7 @@ type Timeouts struct {
 
 // RetryCondition is a reason to try again.
 //
-// +kubebuilder:validation:Enum=ConnectFailure;Reset;Timeout;GatewayError;ServerError
+// +kubebuilder:validation:Enum=ConnectFailure;Reset;Timeout;GatewayError;ServerError;Cancelled;DeadlineExceeded;Internal;ResourceExhausted;Unavailable
 type RetryCondition string
 
 const (
@@ -47,6 +47,13 @@ const (
 	RetryGatewayError RetryCondition = "GatewayError"
 	// RetryServerError: the response is any 5xx.
 	RetryServerError RetryCondition = "ServerError"
+	// RetryCancelled and the others below: a call of gRPC ends with this status
+	// before anything of a response was passed on.
+	RetryCancelled         RetryCondition = "Cancelled"
+	RetryDeadlineExceeded  RetryCondition = "DeadlineExceeded"
+	RetryInternal          RetryCondition = "Internal"
+	RetryResourceExhausted RetryCondition = "ResourceExhausted"
+	RetryUnavailable       RetryCondition = "Unavailable"
 )
 
 // Retry says when and how a request is tried again.
@@ -59,10 +66,13 @@ type Retry struct {
 	// RetryOn are the conditions for another try: `ConnectFailure` (no connection
 	// came about), `Reset` (the endpoint closed or reset before a response
 	// began), `Timeout` (timeouts.backendRequest ended), `GatewayError` (502,
-	// 503, 504), `ServerError` (any 5xx). Default: ConnectFailure and Reset.
+	// 503, 504), `ServerError` (any 5xx), and for calls of gRPC the statuses
+	// `Cancelled`, `DeadlineExceeded`, `Internal`, `ResourceExhausted` and
+	// `Unavailable`, whatever `methods` says; a try without an answer counts as
+	// Unavailable, or DeadlineExceeded. Default: ConnectFailure and Reset.
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:MaxItems=10
 	RetryOn []RetryCondition `json:"retryOn,omitempty"`
 	// Statuses are response codes that are tried again, beside what `retryOn` says.
 	// Default: none.

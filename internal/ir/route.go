@@ -213,6 +213,8 @@ type Retry struct {
 	ConnectFailure bool `json:"connectFailure,omitempty"`
 	Reset          bool `json:"reset,omitempty"`
 	Timeout        bool `json:"timeout,omitempty"`
+	// GRPCCodes are those of gRPC's statuses that are retried, a bit each.
+	GRPCCodes uint32 `json:"grpcCodes,omitempty"`
 	// Methods that may be retried after the request was sent; empty means the
 	// idempotent ones of RFC 9110 §9.2.2. A request that was never sent may
 	// always be tried again.

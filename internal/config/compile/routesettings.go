@@ -114,6 +114,7 @@ func applyRetry(out *ir.Retry, r *v1alpha1.Retry) {
 				out.Statuses = append(out.Statuses, code)
 			}
 		}
+		out.GRPCCodes |= grpcCode(on)
 	}
 	for _, code := range r.Statuses {
 		out.Statuses = append(out.Statuses, int(code))
@@ -255,4 +256,21 @@ func headers(list []gwv1.HTTPHeader) []ir.Header {
 		out = append(out, ir.Header{Name: string(h.Name), Value: h.Value})
 	}
 	return out
+}
+
+// grpcCode is the bit of the status of gRPC that a condition names.
+func grpcCode(on v1alpha1.RetryCondition) uint32 {
+	switch on {
+	case v1alpha1.RetryCancelled:
+		return 1 << 1
+	case v1alpha1.RetryDeadlineExceeded:
+		return 1 << 4
+	case v1alpha1.RetryResourceExhausted:
+		return 1 << 8
+	case v1alpha1.RetryInternal:
+		return 1 << 13
+	case v1alpha1.RetryUnavailable:
+		return 1 << 14
+	}
+	return 0
 }

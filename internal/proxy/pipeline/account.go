@@ -17,10 +17,14 @@ func (x *Exchange) account() {
 	}
 	d := time.Duration(x.ended() - x.started)
 	flags := uint64(x.Flags)
+	status := x.metricStatus()
 	if x.rule != nil {
-		x.rule.Metrics.Observe(x.status, d, x.bodyRead.Load(), x.sent, flags)
+		x.rule.Metrics.Observe(status, d, x.bodyRead.Load(), x.sent, flags)
 	} else {
-		x.Listener.Metrics.Observe(x.status, d, x.bodyRead.Load(), x.sent, flags)
+		x.Listener.Metrics.Observe(status, d, x.bodyRead.Load(), x.sent, flags)
+	}
+	if x.call.on {
+		x.accountCall()
 	}
 	if x.p.AccessLog != nil {
 		x.log(d)
@@ -50,6 +54,9 @@ func (x *Exchange) log(d time.Duration) {
 	}
 	if x.rule != nil {
 		e.Route, e.Rule = x.Route.Name, x.Rule.ID
+	}
+	if x.call.on {
+		e.GRPCService, e.GRPCMethod, e.GRPCStatus = x.call.service, x.call.method, x.call.code.String()
 	}
 	if x.backend != nil {
 		e.Cluster = x.backend.IR.Cluster
@@ -97,6 +104,7 @@ func (p *Pipeline) Refuse(x *Exchange, status int, reason filter.Reason, detail 
 	if x.Req.Version == 0 {
 		x.Req.Version = httpmsg.HTTP11
 	}
+	x.beginCall()
 	x.Fail(status, reason, detail)
 	x.replyLocal()
 	x.finish()

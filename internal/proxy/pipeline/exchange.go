@@ -59,6 +59,7 @@ type Exchange struct {
 	mirrors  mirrors
 	held     heldResponse
 	place    admission.Place
+	call     call
 	// picked is endpoint for other legs of a hedged exchange to read.
 	picked atomic.Pointer[upstream.Endpoint]
 
@@ -113,6 +114,7 @@ func (x *Exchange) begin() {
 		x.sni = x.TLS.ServerName
 	}
 	x.host, x.path = x.Req.Host, x.Req.Path
+	x.beginCall()
 	h1.StripHopByHop(&x.Req.Header)
 }
 
@@ -151,6 +153,9 @@ func (x *Exchange) clear() {
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
 	x.trace = trace.Context{}
+	if x.call.on {
+		x.call = call{}
+	}
 	x.Resp.Reset()
 }
 

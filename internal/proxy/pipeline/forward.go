@@ -36,6 +36,9 @@ func (x *Exchange) forward() {
 	if !x.bufferRequest() {
 		return
 	}
+	if x.call.on {
+		x.prepareCall(0)
+	}
 	x.startMirrors()
 	f := x.tries(c)
 	if f.failed() {
@@ -377,6 +380,9 @@ func (x *Exchange) failUpstream(f failure) {
 	x.Resp.Reset()
 	if x.Local.Status != 0 {
 		return
+	}
+	if x.call.on {
+		x.noteReset(f.err)
 	}
 	switch f.reason {
 	case filter.ClientGone:

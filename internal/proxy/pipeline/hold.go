@@ -57,7 +57,7 @@ func (x *Exchange) holdBody(limit int64) error {
 		return errResponseTooLarge
 	}
 	for {
-		piece, err := x.up.ReadBody()
+		piece, err := x.readBody()
 		if int64(len(x.held.body)+len(piece)) > limit {
 			return errResponseTooLarge
 		}

@@ -72,7 +72,7 @@ func (x *Exchange) match() bool {
 	if d := x.Rule.Policy.Timeouts.Request; d > 0 {
 		x.deadline = x.started + int64(d)
 	}
-	return true
+	return !x.call.on || x.limitCall()
 }
 
 // limitBody refuses a body that is announced to be over the limit.

@@ -31,7 +31,9 @@ func (x *Exchange) makeLocal() (body []byte) {
 	r.Status, r.Reason, r.Version = local.Status, nil, httpmsg.HTTP11
 	body = local.Body
 	h := &r.Header
-	if body == nil && local.Reason != filter.ReasonNone {
+	if x.call.on {
+		x.callReply()
+	} else if body == nil && local.Reason != filter.ReasonNone {
 		x.scratch = appendProblem(x.scratch[:0], local, x.RequestID)
 		body = x.scratch
 		h.Set(httpmsg.NameContentType, problemType)
@@ -43,11 +45,14 @@ func (x *Exchange) makeLocal() (body []byte) {
 	if local.Reason != filter.ReasonNone {
 		h.Set(httpmsg.NameXGridwayReason, x.Req.Arena.CopyString(local.Reason.String()))
 	}
-	if local.Status == 405 { // RFC 9110 §15.5.6
+	if local.Status == 405 && !x.call.on { // RFC 9110 §15.5.6
 		h.Set(httpmsg.NameAllow, allowed)
 	}
 	if x.RequestID != nil {
 		h.SetName(x.Listener.RequestIDHeader, x.RequestID)
+	}
+	if x.call.on {
+		return nil
 	}
 	r.Body, r.Length = httpmsg.BodyLength, int64(len(body))
 	if noBody(local.Status) {

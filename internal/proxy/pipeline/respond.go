@@ -38,6 +38,8 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 	x.filterResponse()
 	err := x.relay()
 	switch {
+	case err == nil && x.call.on:
+		x.noteAnswer(&o)
 	case err == nil:
 	case x.broken:
 		x.Flags |= filter.ClientGone.Flag()
@@ -75,11 +77,14 @@ func (x *Exchange) cutOff() {
 // cutShort ends a response whose upstream failed in the middle, so that the
 // client can tell.
 func (x *Exchange) cutShort(err error) upstream.OutcomeKind {
-	x.broken = true
-	x.Down.Abort()
+	overdue := netx.IsTimeout(err) && x.overdue()
+	if !x.call.on || !x.endCall(err, overdue) {
+		x.broken = true
+		x.Down.Abort()
+	}
 	if netx.IsTimeout(err) {
 		x.Flags |= filter.UpstreamTimeout.Flag()
-		if x.overdue() {
+		if overdue {
 			return upstream.OK
 		}
 		return upstream.Timeout
@@ -163,7 +168,7 @@ func (x *Exchange) relay() error {
 		}
 	}
 	for {
-		piece, err := x.up.ReadBody()
+		piece, err := x.readBody()
 		if len(piece) > 0 {
 			if werr := x.writeBody(piece); werr != nil {
 				return werr
@@ -275,7 +280,7 @@ func (u *upstreamBody) Read(p []byte) (int, error) {
 		if u.x.up == nil { // it was held, and that is all
 			return 0, io.EOF
 		}
-		piece, err := u.x.up.ReadBody()
+		piece, err := u.x.readBody()
 		if len(piece) == 0 {
 			return 0, err
 		}

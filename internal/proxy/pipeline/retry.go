@@ -47,6 +47,9 @@ func (x *Exchange) tries(c *upstream.Cluster) failure {
 			x.retried = false
 			return x.interrupted()
 		}
+		if x.call.on {
+			x.prepareCall(retries + 1)
+		}
 	}
 }
 
@@ -72,6 +75,9 @@ func (x *Exchange) wantsRetry(r *ir.Retry, f failure) bool {
 	if !x.body.replayable() || x.deadline > 0 && x.clock >= x.deadline {
 		return false
 	}
+	if x.call.on && x.wantsCall(r, f) {
+		return true
+	}
 	if !f.failed() {
 		return slices.Contains(r.Statuses, x.Resp.Status) && x.mayResend(r)
 	}
@@ -89,12 +95,18 @@ func (x *Exchange) wantsRetry(r *ir.Retry, f failure) bool {
 	return false
 }
 
-// mayResend tells whether the request may be sent again after it was sent once:
-// by its method, and by the length of its body unless that was to be read whole
-// anyway. A body that came with the head is at hand, but the bound must not
-// depend on packets.
+// mayResendBody tells whether the request's body may be sent again, by its
+// length, unless it was to be read whole anyway. A body that came with the head
+// is at hand, but the bound must not depend on packets.
+func (x *Exchange) mayResendBody(r *ir.Retry) bool {
+	b := x.Rule.Policy.Buffer
+	return !x.body.whole || int64(len(x.body.first)) <= r.MaxReplayBytes || b != nil && b.RequestBytes > 0
+}
+
+// mayResend tells whether the request may be sent again after it was sent once,
+// by its body and its method.
 func (x *Exchange) mayResend(r *ir.Retry) bool {
-	if b := x.Rule.Policy.Buffer; x.body.whole && int64(len(x.body.first)) > r.MaxReplayBytes && (b == nil || b.RequestBytes == 0) {
+	if !x.mayResendBody(r) {
 		return false
 	}
 	if len(r.Methods) == 0 {
@@ -109,6 +121,15 @@ func (x *Exchange) mayResend(r *ir.Retry) bool {
 // more than the policy's bound, or if the exchange would end while it waits.
 func (x *Exchange) pause(r *ir.Retry, f failure, n int) (d time.Duration, ok bool) {
 	d = r.BackoffMin + retry.Backoff(r.BackoffBase, r.BackoffMax, n)
+	if x.call.on && !f.failed() {
+		wait, said, ok := x.pushback(r)
+		if !ok {
+			return 0, false
+		}
+		if said {
+			d = wait
+		}
+	}
 	if r.RetryAfter && !f.failed() {
 		if v := x.Resp.Header.Get(httpmsg.NameRetryAfter); v != nil {
 			if after, ok := retry.After(v, time.Now()); ok {
@@ -124,7 +145,12 @@ func (x *Exchange) pause(r *ir.Retry, f failure, n int) (d time.Duration, ok boo
 
 // discardResponse ends a try whose response is not passed on.
 func (x *Exchange) discardResponse(c *upstream.Cluster) {
-	status := x.Resp.Status
+	o := upstream.Outcome{Kind: upstream.OK, Status: x.Resp.Status, Latency: x.latency(x.headAt)}
+	if x.call.on {
+		if code, ok := x.answerOf(&x.Resp.Trailer); ok {
+			x.rate(&o, code)
+		}
+	}
 	// The rest is worth a new connection, not a wait.
 	const (
 		drainPieces   = 4
@@ -132,11 +158,11 @@ func (x *Exchange) discardResponse(c *upstream.Cluster) {
 	)
 	x.up.SetReadBy(earlier(x.deadline, x.tick()+int64(drainPatience)))
 	for range drainPieces {
-		if _, err := x.up.ReadBody(); err != nil {
+		if _, err := x.readBody(); err != nil {
 			break
 		}
 	}
-	x.returnConn(c, upstream.Outcome{Kind: upstream.OK, Status: status, Latency: x.latency(x.headAt)})
+	x.returnConn(c, o)
 	x.Resp.Reset()
 }
 

@@ -33,6 +33,7 @@ func (c *encoder) bound(e *Entry) int {
 		len(e.RequestID), len(e.Method), len(e.Scheme), len(e.Host), len(e.Path), len(e.Query), len(e.Protocol),
 		len(e.Flags), len(e.Reason), len(e.Listener), len(e.Route), len(e.Rule), len(e.Cluster), len(e.Endpoint),
 		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName),
+		len(e.GRPCService), len(e.GRPCMethod), len(e.GRPCStatus),
 	} {
 		n += min(6*size, c.maxField) + fieldExtra
 	}
@@ -40,7 +41,7 @@ func (c *encoder) bound(e *Entry) int {
 }
 
 // texts is the number of text fields, the length of bound's list.
-const texts = 18
+const texts = 21
 
 // maxLine is the largest bound there is.
 func maxLine(maxField int) int { return fixedBytes + texts*(maxField+fieldExtra) }
@@ -69,6 +70,11 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	if !e.Stream {
 		b = append(b, `,"status":`...)
 		b = digits(b, int64(e.Status))
+	}
+	if e.GRPCStatus != "" {
+		b = text(b, `,"grpc_service":"`, e.GRPCService, c.maxField)
+		b = text(b, `,"grpc_method":"`, e.GRPCMethod, c.maxField)
+		b = text(b, `,"grpc_status":"`, raw(e.GRPCStatus), c.maxField)
 	}
 	b = text(b, `,"flags":"`, e.Flags, c.maxField)
 	b = text(b, `,"reason":"`, raw(e.Reason), c.maxField)

@@ -22,6 +22,7 @@ func full() *Entry {
 		Duration: 12_345_678 * time.Nanosecond, Upstream: 10 * time.Millisecond,
 		RequestID: []byte("0190-abc"), Method: []byte("GET"), Scheme: "https", Host: []byte("shop.example"),
 		Path: []byte("/cart/1"), Query: []byte("a=1&b&c=&token=x"), Protocol: "HTTP/1.1",
+		GRPCService: []byte("shop.v1.Cart"), GRPCMethod: []byte("Get"), GRPCStatus: "UNAVAILABLE",
 		Status: 503, Flags: []byte("UpstreamReset,RetryLimit"), Reason: "UpstreamReset",
 		Listener: "0.0.0.0:8443", Route: "HTTPRoute/default/cart", Rule: "HTTPRoute/default/cart/rules/0", Cluster: "Backend/default/cart", Endpoint: "10.0.0.1:80",
 		Attempts: 3, RequestBytes: 10, ResponseBytes: 1 << 40,
@@ -41,7 +42,7 @@ func line(c *encoder, e *Entry) string {
 
 func TestEveryField(t *testing.T) {
 	want := `{"time":"2026-11-20T09:11:12.013000014Z","request_id":"0190-abc","method":"GET","scheme":"https","host":"shop.example","path":"/cart/1",` +
-		`"protocol":"HTTP/1.1","status":503,"flags":"UpstreamReset,RetryLimit","reason":"UpstreamReset","listener":"0.0.0.0:8443","route":"HTTPRoute/default/cart",` +
+		`"protocol":"HTTP/1.1","status":503,"grpc_service":"shop.v1.Cart","grpc_method":"Get","grpc_status":"UNAVAILABLE","flags":"UpstreamReset,RetryLimit","reason":"UpstreamReset","listener":"0.0.0.0:8443","route":"HTTPRoute/default/cart",` +
 		`"rule":"0","cluster":"Backend/default/cart","endpoint":"10.0.0.1:80","attempts":3,"duration_ms":12.345,"upstream_ms":10.000,"request_bytes":10,` +
 		`"response_bytes":1099511627776,"client":"192.0.2.1","peer":"[2001:db8::1]:4711","user_agent":"curl/8","referer":"https://a.example/p",` +
 		`"trace_id":"0af7651916cd43dd8448eb211c80319c","tls_version":"1.3","tls_cipher":"TLS_AES_128_GCM_SHA256","tls_server_name":"shop.example","revision":7}` + "\n"

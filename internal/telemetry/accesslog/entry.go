@@ -33,6 +33,9 @@ type Entry struct {
 	// Status is what was sent to the client, 0 if nothing was. Always there
 	// unless it is a stream.
 	Status int
+	// GRPCService, GRPCMethod and GRPCStatus ("UNAVAILABLE") are of calls of gRPC.
+	GRPCService, GRPCMethod []byte
+	GRPCStatus              string
 	// Flags are reasons, comma separated ("UpstreamTimeout,RetryLimit").
 	Flags []byte
 	// Reason is that of the reply if Gridway made it itself.

@@ -40,6 +40,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, h := range sorted(c.r, c.r.streams) {
 		e.stream(h)
 	}
+	e.calls(&c.r.calls)
 	for _, h := range sorted(c.r, c.r.clusters) {
 		e.cluster(h)
 	}

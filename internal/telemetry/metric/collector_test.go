@@ -18,6 +18,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/wire/grpc"
 )
 
 var update = flag.Bool("update", false, "write golden files and generated documentation")
@@ -117,6 +118,11 @@ func populated(c *clock) *metric.Registry {
 	stream.Datagrams(3, 2)
 	stream.Dropped(1)
 	stream.Ended(time.Second, 10, 20, 1<<1, true)
+	for range 2 {
+		r.Calls().Observe([]byte("shop.v1.Catalog"), []byte("Get"), grpc.OK, true)
+	}
+	r.Calls().Observe([]byte("shop.v1.Catalog"), []byte("Get"), grpc.Unavailable, false)
+	r.Calls().Observe([]byte("made.up"), []byte("Name"), grpc.Unimplemented, false)
 	r.Reloaded(7, 30*time.Millisecond)
 	r.ReloadFailed()
 	r.SetProblems(map[string]int{"error": 1, "warning": 2})

@@ -137,6 +137,7 @@ func families() (all []family) {
 		all = append(all, f.requests, f.duration, f.in, f.out, f.reasons)
 	}
 	all = append(all, streamFamilies.all()...)
+	all = append(all, callFamily)
 	return append(all, allOtherFamilies...)
 }
 

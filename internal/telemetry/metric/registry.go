@@ -51,6 +51,7 @@ type Registry struct {
 	streams   map[string]*Stream
 	clusters  map[string]*Cluster
 	listeners map[string]*Listener
+	calls     Calls
 	gauges    func(yield func(cluster string, g ClusterGauges))
 	accessLog func() LogStats
 	log       func() LogStats
@@ -67,7 +68,7 @@ func New(opt Options) *Registry {
 	if len(opt.Reasons) > maxReasons {
 		opt.Reasons = opt.Reasons[:maxReasons]
 	}
-	return &Registry{
+	r := &Registry{
 		opt:       opt,
 		stripes:   stripe.New(),
 		routes:    map[string]*Route{},
@@ -75,6 +76,8 @@ func New(opt Options) *Registry {
 		clusters:  map[string]*Cluster{},
 		listeners: map[string]*Listener{},
 	}
+	r.calls.unknown.codes.cells.stripes = r.stripes
+	return r
 }
 
 // life is what handles have in common: when they left the configuration.

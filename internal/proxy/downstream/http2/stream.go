@@ -11,6 +11,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/link"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
+	upstream "github.com/gridway/gridway/internal/proxy/upstream/http2"
 	"github.com/gridway/gridway/internal/wire/h2"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
@@ -30,6 +31,8 @@ type stream struct {
 	gone atomic.Bool
 	// watched is the connection whose answer the exchange may be waiting for.
 	watched atomic.Pointer[netx.Conn]
+	// awaited is that answer's stream if it comes by HTTP/2.
+	awaited atomic.Pointer[upstream.Stream]
 
 	// The link's lock guards what follows.
 
@@ -151,6 +154,7 @@ func (s *stream) reset() {
 	s.c, s.s, s.x, s.task, s.reader, s.bad = nil, nil, nil, nil, nil, nil
 	s.gone.Store(false)
 	s.watched.Store(nil)
+	s.awaited.Store(nil)
 	s.ended = false
 	s.inEnd, s.inErr, s.stopped, s.bodyBy = false, nil, false, 0
 	s.out, s.bare, s.err = nil, false, nil
@@ -194,6 +198,9 @@ func (s *stream) fail(err error) {
 	if c := s.watched.Load(); c != nil {
 		c.Nudge()
 	}
+	if u := s.awaited.Load(); u != nil {
+		u.Nudge()
+	}
 }
 
 // Watching notes the connection that the exchange waits for. It may have become
@@ -206,6 +213,15 @@ func (s *stream) Watching(c *netx.Conn) {
 }
 
 // Task implements pipeline.Downstream, as do the methods that follow.
+
+// WatchingStream is Watching for an endpoint that speaks HTTP/2.
+func (s *stream) WatchingStream(u *upstream.Stream) {
+	s.awaited.Store(u)
+	if s.gone.Load() {
+		u.Nudge()
+	}
+}
+
 func (s *stream) Task() *loop.Task { return s.task }
 
 func (s *stream) Gone() bool { return s.gone.Load() }

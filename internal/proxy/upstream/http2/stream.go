@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/link"
@@ -49,6 +50,7 @@ type Stream struct {
 	trailer       httpmsg.Header
 	arena         httpmsg.Arena
 	arrived       loop.Gate
+	nudged        atomic.Bool
 	dst           *httpmsg.Response // where trailers go
 
 	// What is sent.
@@ -97,6 +99,7 @@ func (s *Stream) End() {
 func (s *Stream) reset() {
 	s.arrived.Rest()
 	s.took.Rest()
+	s.nudged.Store(false)
 	s.resp.Reset()
 	s.interim.Reset()
 	s.trailer.Reset()
@@ -202,8 +205,21 @@ func (s *Stream) SetReadBy(t int64) { s.readBy = t }
 func (s *Stream) SetWriteBy(t int64) { s.writeBy = t }
 
 // SetWatch lets w be asked, about every 100 ms while the response is waited for,
-// whether that still has a point.
-func (s *Stream) SetWatch(w netx.Watcher) { s.watch = w }
+// whether that still has a point. A watcher with the method WatchingStream is
+// given the stream, and may Nudge it to be asked at once.
+func (s *Stream) SetWatch(w netx.Watcher) {
+	s.watch = w
+	if n, ok := w.(interface{ WatchingStream(s *Stream) }); ok {
+		n.WatchingStream(s)
+	}
+}
+
+// Nudge lets who waits for the response ask its watcher. It may come late, when
+// the stream is another exchange's, which then asks for nothing.
+func (s *Stream) Nudge() {
+	s.nudged.Store(true)
+	s.arrived.Open()
+}
 
 // Rebind tells where trailers go after the response was moved to resp.
 func (s *Stream) Rebind(resp *httpmsg.Response) { s.dst = resp }
@@ -221,12 +237,12 @@ func (s *Stream) await() error {
 	}
 	s.c.link.Unlock()
 	err := s.arrived.Wait(s.reader, by)
-	gone := err != nil && s.watch != nil && s.watch.Gone()
+	gone := (err != nil || s.nudged.Swap(false)) && s.watch != nil && s.watch.Gone()
 	s.c.link.Lock()
 	switch {
-	case err == nil:
+	case err == nil && !gone:
 		return nil
-	case s.readBy != 0 && loop.Now() >= s.readBy:
+	case err != nil && s.readBy != 0 && loop.Now() >= s.readBy:
 		return os.ErrDeadlineExceeded
 	case gone:
 		return netx.ErrWatchGone
