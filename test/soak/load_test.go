@@ -38,7 +38,7 @@ spec:
 	for i := range n % 5 {
 		fmt.Fprintf(&b, "  - {matches: [{path: {value: /unused-%d}}], backendRefs: [{group: gridway.dev, kind: Backend, name: stable}]}\n", i)
 	}
-	for _, r := range []struct{ name, backend string }{{"stable", "stable"}, {"retried", "mortal"}, {"hedged", "mortal"}, {"bare", "mortal"}} {
+	for _, r := range []struct{ name, backend string }{{"stable", "stable"}, {"retried", "mortal"}, {"hedged", "mortal"}, {"bare", []string{"mortal", "multiplexed"}[n%2]}} {
 		fmt.Fprintf(&b, "  - {name: %s, matches: [{path: {value: /%s}}], backendRefs: [{group: gridway.dev, kind: Backend, name: %s}]", r.name, r.name, r.backend)
 		if r.name == "stable" && n%3 == 0 {
 			b.WriteString(", filters: [{type: RequestMirror, requestMirror: {percent: 20, backendRef: {group: gridway.dev, kind: Backend, name: mortal}}}]")
@@ -60,8 +60,12 @@ spec:
 	policy("hedged", retry+"\n  hedge: {delay: 20ms}")
 	policy("bare", "retry: {attempts: 0}")
 	policy("stable", []string{"compression: {}", "loadBalancer: {algorithm: PeakEWMA}", "buffer: {responseBytes: 10000000}"}[n%3])
-	for name, targets := range map[string][]*target{"stable": s.stable, "mortal": s.mortal} {
-		fmt.Fprintf(&b, "---\napiVersion: gridway.dev/v1alpha1\nkind: Backend\nmetadata: {name: %s}\nspec:\n  endpoints:\n", name)
+	for name, targets := range map[string][]*target{"stable": s.stable, "mortal": s.mortal, "multiplexed": s.mortal} {
+		fmt.Fprintf(&b, "---\napiVersion: gridway.dev/v1alpha1\nkind: Backend\nmetadata: {name: %s}\nspec:\n", name)
+		if name == "multiplexed" || name == "stable" && n%2 == 1 {
+			b.WriteString("  protocol: h2c\n")
+		}
+		b.WriteString("  endpoints:\n")
 		for i, m := range targets {
 			if name == "stable" && n%4 == i { // moves out and back again
 				continue
@@ -99,7 +103,7 @@ func (m *target) on() {
 		if m.srv == nil && m.addr == "127.0.0.1:0" { // never changes again: it is read without the lock
 			m.addr = l.Addr().String()
 		}
-		m.srv = &http.Server{Handler: http.HandlerFunc(answer)}
+		m.srv = &http.Server{Handler: http.HandlerFunc(answer), Protocols: protocols(true, true)}
 		go func(srv *http.Server) {
 			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				m.t.Error(err)
@@ -138,8 +142,16 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	w.Write(bulk[:size])
 }
 
-func newClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}, Timeout: 30 * time.Second}
+// newClient speaks HTTP/1.1 or HTTP/2.
+func newClient(http2 bool) *http.Client {
+	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, Protocols: protocols(!http2, http2)}, Timeout: 30 * time.Second}
+}
+
+func protocols(http1, http2 bool) *http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(http1)
+	p.SetUnencryptedHTTP2(http2)
+	return &p
 }
 
 // traffic sends requests of all shapes, one after the other. A target that dies
@@ -255,13 +267,18 @@ func (s *soak) goer(ctx context.Context) {
 			s.t.Error(err)
 			return
 		}
-		switch rand.IntN(4) {
+		switch rand.IntN(6) {
 		case 0:
 			io.WriteString(c, "GET /stable HTTP/1.1\r\nHo")
 		case 1:
 			fmt.Fprintf(c, "GET /stable?size=%d HTTP/1.1\r\nHost: a\r\n\r\n", len(bulk))
 		case 2:
 			io.WriteString(c, "POST /retried HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\nonly some of it")
+		case 3:
+			io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM")
+		case 4: // the request is GET http://a/stable, and its answer nobody's
+			io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+"\x00\x00\x00\x04\x00\x00\x00\x00\x00"+
+				"\x00\x00\x0e\x01\x05\x00\x00\x00\x01\x82\x86\x04\x07/stable\x41\x01a")
 		}
 		if rand.IntN(2) == 0 {
 			c.(*net.TCPConn).SetLinger(0)

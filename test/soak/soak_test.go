@@ -140,12 +140,15 @@ func (s *soak) run(d time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	var wg sync.WaitGroup
-	client := newClient()
+	client, multiplexed := newClient(false), newClient(true)
 	defer client.CloseIdleConnections()
+	defer multiplexed.CloseIdleConnections()
 	for _, kind := range []func(context.Context){
 		func(ctx context.Context) { s.traffic(ctx, client, "/stable") },
-		func(ctx context.Context) { s.traffic(ctx, client, "/stable") },
+		func(ctx context.Context) { s.traffic(ctx, multiplexed, "/stable") },
+		func(ctx context.Context) { s.traffic(ctx, multiplexed, "/stable") },
 		func(ctx context.Context) { s.traffic(ctx, client, "/retried") },
+		func(ctx context.Context) { s.traffic(ctx, multiplexed, "/retried") },
 		func(ctx context.Context) { s.traffic(ctx, client, "/hedged") },
 		func(ctx context.Context) { s.traffic(ctx, client, "/bare") },
 		s.slowReader, s.slowWriter, s.goer, s.killer, s.reloader,
