@@ -31,11 +31,19 @@ func (l *Listener) Drain(ctx context.Context) error {
 	return errors.Join(err, <-quicDone)
 }
 
+// sharedGrace is how long idle connections of HTTP/3 may bring a request when
+// another process is about to serve the port.
+const sharedGrace = 300 * time.Millisecond
+
 // drainQUIC is Drain for HTTP/3.
 func (l *Listener) drainQUIC(ctx context.Context, q *quicSide) error {
 	var err error
 	if q != nil {
-		if err = q.drain(ctx, time.Duration(l.idleGrace.Load())); err != nil {
+		grace := time.Duration(l.idleGrace.Load())
+		if l.shared.Load() { // who takes over waits for the port
+			grace = min(grace, sharedGrace)
+		}
+		if err = q.drain(ctx, grace); err != nil {
 			err = fmt.Errorf("listener %s: %w", l.name, err)
 		}
 	}

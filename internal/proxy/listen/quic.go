@@ -280,7 +280,7 @@ func (q *quicSide) serve(conn *quic.Conn) {
 	if a.s.Secure != a.s {
 		host = secureSide{q.l}
 	}
-	c := http3.New(conn, host, q.l.pipeline, a.s.Door)
+	c := http3.New(conn, host, q.l.pipeline, a.s.Door, early)
 	if !q.add(c) {
 		c.Kill()
 		return

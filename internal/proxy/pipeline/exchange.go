@@ -25,7 +25,10 @@ type Exchange struct {
 	// Set by the driver.
 	Down     Downstream
 	Listener *snapshot.Listener
-	sni      string
+	// Early: the driver has marked the request with EarlyData. Its Confirm waits
+	// until it cannot have been a replay.
+	Early bool
+	sni   string
 
 	p       *Pipeline
 	rule    *snapshot.Rule
@@ -100,7 +103,7 @@ func (x *Exchange) Release() {
 	x.Resp.Reset()
 	x.Down, x.Listener, x.p, x.rule, x.backend = nil, nil, nil, nil, nil
 	x.TLS = nil
-	x.sni = ""
+	x.sni, x.Early = "", false
 	if !x.tainted {
 		pool.Put(x)
 	}

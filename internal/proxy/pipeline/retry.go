@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"net/http"
 	"slices"
 	"time"
 
@@ -17,6 +18,9 @@ func (x *Exchange) tries(c *upstream.Cluster) failure {
 	r := x.Rule.Policy.Retry
 	for retries := 0; ; retries++ {
 		f := x.tryOrHedge(c)
+		if x.Early && !f.failed() && x.Resp.Status == http.StatusTooEarly {
+			f = x.tryLater(c, f)
+		}
 		if x.retried {
 			c.RetryDone()
 			x.retried = false
@@ -52,6 +56,23 @@ func (x *Exchange) tries(c *upstream.Cluster) failure {
 		}
 	}
 }
+
+// tryLater sends a request again that the upstream will not take from early data,
+// when the client's handshake is over. That is no retry: nothing was done with it
+// (RFC 8470 §5.2).
+func (x *Exchange) tryLater(c *upstream.Cluster, f failure) failure {
+	x.Early = false
+	down, ok := x.Down.(interface{ Confirm() bool })
+	if !ok || !x.body.replayable() || !down.Confirm() {
+		return f
+	}
+	x.discardResponse(c)
+	x.Req.Header.DelName(EarlyData)
+	return x.tryOrHedge(c)
+}
+
+// EarlyData marks requests that may have been replayed (RFC 8470 §5.1).
+var EarlyData = []byte("Early-Data")
 
 // tryOrHedge sends the request once, or as often as hedging does.
 func (x *Exchange) tryOrHedge(c *upstream.Cluster) failure {

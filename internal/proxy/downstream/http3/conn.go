@@ -45,6 +45,8 @@ type Conn struct {
 	// running are the goroutines of the connection.
 	running sync.WaitGroup
 	cut     atomic.Bool
+	failed  atomic.Bool // for what the client has done wrong
+	early   bool        // requests may come before the handshake is over
 
 	mu       sync.Mutex // guards what follows
 	control  *quic.SendStream
@@ -62,11 +64,11 @@ type Conn struct {
 	stopped  bool
 }
 
-// New makes the driver of a connection that came through a door, and whose
-// handshake may be under way yet.
-func New(q *quic.Conn, host Host, p *pipeline.Pipeline, door uint64) *Conn {
+// New makes the driver of a connection that came through a door. Early says that
+// its handshake may be under way yet.
+func New(q *quic.Conn, host Host, p *pipeline.Pipeline, door uint64, early bool) *Conn {
 	now := time.Now()
-	c := &Conn{q: q, host: host, p: p, door: door, opened: now, last: now, resets: newBudget(now)}
+	c := &Conn{q: q, host: host, p: p, door: door, early: early, opened: now, last: now, resets: newBudget(now)}
 	c.peer.Client = true
 	return c
 }
@@ -211,6 +213,9 @@ func (c *Conn) fail(err error) {
 			return // the connection is over already
 		}
 		bad = h3.ClosedControl()
+	}
+	if c.failed.Swap(true) {
+		return
 	}
 	m := c.host.Current().Metrics
 	m.ProtocolError(bad.Reason)

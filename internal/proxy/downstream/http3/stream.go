@@ -98,6 +98,8 @@ func (s *stream) serve() (answered bool) {
 	case s.reset(): // it has overtaken the request, which costs no upstream anything
 		c.p.Abandon(x)
 		return false
+	case c.early && !s.ready():
+		return false
 	default:
 		c.p.Serve(x)
 	}
