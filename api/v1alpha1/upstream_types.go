@@ -251,11 +251,15 @@ type SuccessRate struct {
 
 // HealthCheck asks each endpoint at an interval whether it is well.
 //
-// +kubebuilder:validation:XValidation:message="http and tcp exclude each other",rule="!(has(self.http) && has(self.tcp))"
+// +kubebuilder:validation:XValidation:message="http, grpc and tcp exclude each other",rule="(has(self.http) ? 1 : 0) + (has(self.grpc) ? 1 : 0) + (has(self.tcp) ? 1 : 0) <= 1"
 type HealthCheck struct {
-	// HTTP sends a request and looks at the status.
+	// HTTP sends a request and looks at the status, over HTTP/2 where requests to
+	// the backend use it.
 	// +optional
 	HTTP *HTTPHealthCheck `json:"http,omitempty"`
+	// GRPC asks the service grpc.health.v1.Health, over HTTP/2.
+	// +optional
+	GRPC *GRPCHealthCheck `json:"grpc,omitempty"`
 	// TCP opens a connection, with TLS if the backend has it.
 	// +optional
 	TCP *TCPHealthCheck `json:"tcp,omitempty"`
@@ -313,6 +317,22 @@ type HTTPHealthCheck struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	Headers []gatewayv1.HTTPHeader `json:"headers,omitempty"`
+}
+
+// GRPCHealthCheck calls grpc.health.v1.Health/Check; only the status SERVING is
+// healthy.
+type GRPCHealthCheck struct {
+	// Service whose health is asked for, as in `shop.v1.Catalog`. Default: none,
+	// which is the server as a whole.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:message="must be letters, digits and the characters . _ - /",rule="self.matches('^[A-Za-z0-9._/-]*$')"
+	Service *string `json:"service,omitempty"`
+	// Host is the authority of the call. Default: the endpoint's DNS name or address.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=260
+	Host *string `json:"host,omitempty"`
 }
 
 // TCPHealthCheck opens a connection and closes it.

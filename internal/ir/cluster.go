@@ -201,8 +201,9 @@ type Outlier struct {
 
 // Health is an active health check.
 type Health struct {
-	// HTTP is nil for a TCP check.
+	// HTTP and GRPC are nil for a TCP check; at most one is not.
 	HTTP               *HTTPHealth   `json:"http,omitempty"`
+	GRPC               *GRPCHealth   `json:"grpc,omitempty"`
 	Interval           time.Duration `json:"interval"`
 	Timeout            time.Duration `json:"timeout"`
 	HealthyThreshold   int           `json:"healthyThreshold"`
@@ -219,6 +220,13 @@ type HTTPHealth struct {
 	// Statuses are ranges "200" or "200-299".
 	Statuses []StatusRange `json:"statuses"`
 	Headers  []Header      `json:"headers,omitempty"`
+}
+
+// GRPCHealth asks grpc.health.v1.Health and expects SERVING.
+type GRPCHealth struct {
+	// Service is empty for the server as a whole.
+	Service string `json:"service,omitempty"`
+	Host    string `json:"host,omitempty"`
 }
 
 // StatusRange is inclusive at both ends.

@@ -152,6 +152,10 @@ func health(h *v1alpha1.HealthCheck) *ir.Health {
 	out.HealthyThreshold = int(deref(h.HealthyThreshold, int32(out.HealthyThreshold)))
 	out.UnhealthyThreshold = int(deref(h.UnhealthyThreshold, int32(out.UnhealthyThreshold)))
 	out.Port = uint16(deref(h.Port, 0))
+	if h.GRPC != nil {
+		out.GRPC = &ir.GRPCHealth{Service: deref(h.GRPC.Service, ""), Host: deref(h.GRPC.Host, "")}
+		return &out
+	}
 	if h.HTTP == nil {
 		return &out
 	}

@@ -128,10 +128,21 @@ func (m *merger) merge(dst, src reflect.Value, path string) {
 
 func (s *settings) pkgPath() string { return reflect.TypeOf(s.spec).PkgPath() }
 
-// excluded: a check is over HTTP or TCP, as the most specific policy says.
+// excluded: a check is over HTTP, gRPC or TCP, as the most specific policy says.
 func (m *merger) excluded(path string) bool {
 	hc := m.settings.spec.HealthCheck
-	return hc != nil && (path == "healthCheck.http" && hc.TCP != nil || path == "healthCheck.tcp" && hc.HTTP != nil)
+	if hc == nil {
+		return false
+	}
+	switch path {
+	case "healthCheck.http":
+		return hc.GRPC != nil || hc.TCP != nil
+	case "healthCheck.grpc":
+		return hc.HTTP != nil || hc.TCP != nil
+	case "healthCheck.tcp":
+		return hc.HTTP != nil || hc.GRPC != nil
+	}
+	return false
 }
 
 func (m *merger) take(to, from reflect.Value, path string) {

@@ -154,8 +154,14 @@ func (j *trafficJudge) cluster(spec *v1alpha1.TrafficPolicySpec) {
 	if hc == nil {
 		return
 	}
-	if hc.HTTP != nil && hc.TCP != nil {
-		j.add("healthCheck.tcp", "http and tcp exclude each other", "remove one of them")
+	switch {
+	case hc.TCP != nil && (hc.HTTP != nil || hc.GRPC != nil):
+		j.add("healthCheck.tcp", "http, grpc and tcp exclude each other", "leave one of them")
+	case hc.HTTP != nil && hc.GRPC != nil:
+		j.add("healthCheck.grpc", "http, grpc and tcp exclude each other", "leave one of them")
+	}
+	if hc.GRPC != nil {
+		j.healthHost("healthCheck.grpc.host", hc.GRPC.Host)
 	}
 	if hc.HTTP != nil {
 		j.healthRequest(hc.HTTP)

@@ -47,13 +47,17 @@ func (j *trafficJudge) healthRequest(h *v1alpha1.HTTPHealthCheck) {
 	if h.Path != nil && strings.ContainsFunc(*h.Path, notInTarget) {
 		j.add("healthCheck.http.path", "has a space, a control character or one outside of ASCII", "write it with a percent sign, as in %20")
 	}
-	if h.Host != nil && strings.ContainsFunc(*h.Host, func(r rune) bool { return notInTarget(r) || strings.ContainsRune(`/?#@,"\`, r) }) {
-		j.add("healthCheck.http.host", fmt.Sprintf("%q is not a host, with or without a port", *h.Host), "")
-	}
+	j.healthHost("healthCheck.http.host", h.Host)
 	if m := deref(h.Method, "GET"); m == "CONNECT" {
 		j.add("healthCheck.http.method", "CONNECT asks for a tunnel and cannot be a check", "use GET or HEAD")
 	}
 	j.fixedHeaders("healthCheck.http.headers", h.Headers)
+}
+
+func (j *trafficJudge) healthHost(field string, host *string) {
+	if host != nil && strings.ContainsFunc(*host, func(r rune) bool { return notInTarget(r) || strings.ContainsRune(`/?#@,"\`, r) }) {
+		j.add(field, fmt.Sprintf("%q is not a host, with or without a port", *host), "")
+	}
 }
 
 func notInTarget(r rune) bool { return r <= ' ' || r >= 0x7f }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"log/slog"
+	"strings"
 
 	"github.com/gridway/gridway/internal/proxy/upstream/health"
 	"github.com/gridway/gridway/internal/proxy/upstream/lb"
@@ -22,12 +23,34 @@ func (t *checkTarget) Host() string {
 	if host := e.Hostname(); host != "" {
 		return host
 	}
+	if strings.HasPrefix(t.address, "unix:") {
+		return "localhost"
+	}
 	return t.address
 }
 
+// HTTP2 is false where the protocol inside is not known.
+func (t *checkTarget) HTTP2() bool { return t.cluster.cfg.Load().HTTP2 }
+
+func (t *checkTarget) Secure() bool { return t.cluster.tls != nil }
+
 // Dial connects outside the pool: checks do not count against its limits.
-func (t *checkTarget) Dial(ctx context.Context, address string, by int64) (*netx.Conn, error) {
-	return (*Endpoint)(t).dialTo(ctx, address, &Ask{By: by}, by)
+func (t *checkTarget) Dial(ctx context.Context, address string, http2 bool, by int64) (*netx.Conn, error) {
+	e := (*Endpoint)(t)
+	config := e.cluster.tls
+	if config != nil {
+		config = e.tlsConfig()
+		if http2 && !t.HTTP2() {
+			config = config.Clone()
+			config.NextProtos = []string{"h2"}
+		}
+	}
+	conn, err := e.dialTo(ctx, address, config, &Ask{By: by}, by)
+	if err == nil && http2 && config != nil && conn.TLSState().NegotiatedProtocol != "h2" {
+		_ = conn.Abort()
+		return nil, errNoHTTP2
+	}
+	return conn, err
 }
 
 // Checked counts a check.

@@ -153,12 +153,16 @@ func (c *Cluster) connectTimeout() time.Duration {
 }
 
 func (e *Endpoint) dial(a *Ask, by int64) (*netx.Conn, error) {
-	return e.dialTo(context.Background(), e.address, a, by)
+	var config *tls.Config
+	if e.cluster.tls != nil {
+		config = e.tlsConfig()
+	}
+	return e.dialTo(context.Background(), e.address, config, a, by)
 }
 
-// dialTo makes a connection: TCP, then the PROXY header, then TLS, all within
-// the connect timeout.
-func (e *Endpoint) dialTo(ctx context.Context, address string, a *Ask, by int64) (*netx.Conn, error) {
+// dialTo makes a connection: TCP, then the PROXY header, then TLS unless config
+// is nil, all within the connect timeout.
+func (e *Endpoint) dialTo(ctx context.Context, address string, config *tls.Config, a *Ask, by int64) (*netx.Conn, error) {
 	c := e.cluster
 	by = min(by, netx.Monotonic()+int64(c.connectTimeout()))
 	fail := func(kind OutcomeKind, err error) error {
@@ -182,11 +186,11 @@ func (e *Endpoint) dialTo(ctx context.Context, address string, a *Ask, by int64)
 			return nil, fail(ConnectFailure, err)
 		}
 	}
-	if c.tls == nil {
+	if config == nil {
 		return conn, nil
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Abort() })
-	err = conn.HandshakeClient(e.tlsConfig(), by)
+	err = conn.HandshakeClient(config, by)
 	if stop(); err != nil {
 		_ = conn.Abort()
 		return nil, fail(TLSFailure, err)

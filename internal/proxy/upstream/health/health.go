@@ -1,4 +1,4 @@
-// Package health checks endpoints actively, over HTTP or TCP.
+// Package health checks endpoints actively, over HTTP, gRPC or TCP.
 //
 // An endpoint is in use until its first check, which is made at once, has
 // failed: traffic does not wait for checks, and a dead endpoint is found within
@@ -26,8 +26,13 @@ type Target interface {
 	// Address is "IP:PORT" or "unix:PATH"; Host is sent if the check names none.
 	Address() string
 	Host() string
-	// Dial connects as the proxy would, TLS included.
-	Dial(ctx context.Context, address string, by int64) (*netx.Conn, error)
+	// HTTP2 tells whether requests to the endpoint use it, Secure whether they
+	// use TLS.
+	HTTP2() bool
+	Secure() bool
+	// Dial connects as the proxy would, TLS included; with http2 that is what
+	// ALPN must agree to.
+	Dial(ctx context.Context, address string, http2 bool, by int64) (*netx.Conn, error)
 	// Checked is told of each check that came to its end.
 	Checked(ok bool)
 	// Report is told of each verdict that changed, and of the first one. cause

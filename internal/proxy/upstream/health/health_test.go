@@ -35,8 +35,10 @@ var errRefused = errors.New("refused")
 
 func (s *script) Address() string { return "192.0.2.1:80" }
 func (s *script) Host() string    { return "host.example" }
+func (s *script) HTTP2() bool     { return false }
+func (s *script) Secure() bool    { return false }
 
-func (s *script) Dial(ctx context.Context, _ string, _ int64) (*netx.Conn, error) {
+func (s *script) Dial(ctx context.Context, _ string, _ bool, _ int64) (*netx.Conn, error) {
 	s.mu.Lock()
 	r := s.results[min(len(s.dialed), len(s.results)-1)]
 	s.dialed = append(s.dialed, time.Now())

@@ -6,7 +6,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/wire/bufpool"
@@ -17,7 +16,8 @@ import (
 
 // probe makes one check on a connection of its own.
 func (c *Checker) probe(t Target, by int64) error {
-	conn, err := t.Dial(c.ctx, withPort(t.Address(), c.cfg.Port), by)
+	http2 := t.HTTP2() || c.cfg.GRPC != nil
+	conn, err := t.Dial(c.ctx, withPort(t.Address(), c.cfg.Port), http2, by)
 	if err != nil {
 		return err
 	}
@@ -28,10 +28,22 @@ func (c *Checker) probe(t Target, by int64) error {
 			_ = conn.Close()
 		}
 	}()
-	if c.cfg.HTTP == nil {
+	switch {
+	case c.cfg.GRPC != nil:
+		return probeGRPC(conn, t, c.cfg.GRPC, by)
+	case c.cfg.HTTP == nil:
 		return nil
 	}
-	return probeHTTP(conn, c.cfg.HTTP, t.Host(), by)
+	q := newRequest(c.cfg.HTTP, t.Host())
+	probe := probeHTTP1
+	if http2 {
+		probe = probeHTTP2
+	}
+	status, err := probe(conn, t, &q, by)
+	if err != nil {
+		return err
+	}
+	return judgeStatus(c.cfg.HTTP, status)
 }
 
 func withPort(address string, port uint16) string {
@@ -45,61 +57,91 @@ func withPort(address string, port uint16) string {
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
-func probeHTTP(conn *netx.Conn, cfg *ir.HTTPHealth, host string, by int64) error {
-	conn.SetWriteBy(by)
-	conn.SetReadBy(by)
-	if _, err := conn.Write(appendRequest(nil, cfg, host)); err != nil {
-		return fmt.Errorf("send: %w", err)
-	}
-	var r httpmsg.Response
-	n, err := readHead(conn, &r, httpmsg.LookupMethod([]byte(cfg.Method)))
-	if err != nil {
-		return err
-	}
-	drain(conn, &r, n, by)
-	for _, s := range cfg.Statuses {
-		if r.Status >= s.From && r.Status <= s.To {
-			return nil
-		}
-	}
-	if len(cfg.Statuses) == 0 && r.Status >= 200 && r.Status <= 299 {
-		return nil
-	}
-	return fmt.Errorf("status %d", r.Status)
+// agent is the User-Agent of checks.
+const agent = "gridway-health"
+
+// request is what a check asks for.
+type request struct {
+	method, path, host, agent string
+	fields                    []ir.Header
 }
 
-func appendRequest(dst []byte, cfg *ir.HTTPHealth, host string) []byte {
-	method, path, agent := cfg.Method, cfg.Path, "gridway-health"
-	if method == "" {
-		method = "GET"
+func newRequest(cfg *ir.HTTPHealth, host string) request {
+	q := request{method: cfg.Method, path: cfg.Path, host: host, agent: agent}
+	if q.method == "" {
+		q.method = "GET"
 	}
-	if path == "" {
-		path = "/"
+	if q.path == "" {
+		q.path = "/"
 	}
 	if cfg.Host != "" {
-		host = cfg.Host
+		q.host = cfg.Host
 	}
-	var fields []ir.Header
 	for _, h := range cfg.Headers {
 		switch {
 		case strings.EqualFold(h.Name, "host"):
-			host = h.Value
+			q.host = h.Value
 		case strings.EqualFold(h.Name, "user-agent"):
-			agent = h.Value
+			q.agent = h.Value
 		case strings.EqualFold(h.Name, "connection"), strings.EqualFold(h.Name, "content-length"),
 			strings.EqualFold(h.Name, "transfer-encoding"): // framing is ours
 		default:
-			fields = append(fields, h)
+			q.fields = append(q.fields, h)
 		}
 	}
-	dst = fmt.Appendf(dst, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nConnection: close\r\n", method, path, host, agent)
-	if method == "POST" || method == "PUT" || method == "PATCH" {
+	return q
+}
+
+// fill makes req the request, without content.
+func (q *request) fill(req *httpmsg.Request, secure bool) {
+	req.Method, req.Path, req.Host, req.Scheme = []byte(q.method), []byte(q.path), []byte(q.host), "http"
+	if secure {
+		req.Scheme = "https"
+	}
+	req.MethodID = httpmsg.LookupMethod(req.Method)
+	req.Header.Add([]byte("user-agent"), []byte(q.agent))
+	for _, h := range q.fields {
+		req.Header.Add([]byte(h.Name), []byte(h.Value))
+	}
+}
+
+// appendHTTP1 appends the request as HTTP/1.1 has it.
+func (q *request) appendHTTP1(dst []byte) []byte {
+	dst = fmt.Appendf(dst, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nConnection: close\r\n", q.method, q.path, q.host, q.agent)
+	if q.method == "POST" || q.method == "PUT" || q.method == "PATCH" {
 		dst = append(dst, "Content-Length: 0\r\n"...)
 	}
-	for _, h := range fields {
+	for _, h := range q.fields {
 		dst = fmt.Appendf(dst, "%s: %s\r\n", h.Name, h.Value)
 	}
 	return append(dst, "\r\n"...)
+}
+
+func probeHTTP1(conn *netx.Conn, _ Target, q *request, by int64) (status int, err error) {
+	conn.SetWriteBy(by)
+	conn.SetReadBy(by)
+	if _, err := conn.Write(q.appendHTTP1(nil)); err != nil {
+		return 0, fmt.Errorf("send: %w", err)
+	}
+	var r httpmsg.Response
+	n, err := readHead(conn, &r, httpmsg.LookupMethod([]byte(q.method)))
+	if err != nil {
+		return 0, err
+	}
+	drain(conn, &r, n, by)
+	return r.Status, nil
+}
+
+func judgeStatus(cfg *ir.HTTPHealth, status int) error {
+	for _, s := range cfg.Statuses {
+		if status >= s.From && status <= s.To {
+			return nil
+		}
+	}
+	if len(cfg.Statuses) == 0 && status >= 200 && status <= 299 {
+		return nil
+	}
+	return fmt.Errorf("status %d", status)
 }
 
 // readHead reads the final response's head and returns how many bytes of the
@@ -135,7 +177,7 @@ func drain(conn *netx.Conn, r *httpmsg.Response, have int, by int64) {
 	if r.Body == httpmsg.BodyNone || r.Body == httpmsg.BodyLength && int64(have) >= r.Length {
 		return
 	}
-	conn.SetReadBy(min(by, netx.After(200*time.Millisecond)))
+	conn.SetReadBy(min(by, netx.After(drainTime)))
 	buf := bufpool.Get(bufpool.Small)
 	defer buf.Release()
 	for left := 64 << 10; left > 0; {
