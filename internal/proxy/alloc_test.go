@@ -13,13 +13,30 @@ import (
 // fixedPeer answers each request with the same bytes and
 // allocates nothing on the way.
 func fixedPeer(t *testing.T, skip int, reply string) string {
+	out := []byte(reply)
+	return servePeer(t, func(c net.Conn, r *bufio.Reader) {
+		for {
+			if !discardHead(r) {
+				return
+			}
+			if _, err := r.Discard(skip); err != nil {
+				return
+			}
+			if _, err := c.Write(out); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// servePeer serves each connection until serve returns.
+func servePeer(t *testing.T, serve func(net.Conn, *bufio.Reader)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	out := []byte(reply)
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -28,18 +45,7 @@ func fixedPeer(t *testing.T, skip int, reply string) string {
 			}
 			go func() {
 				defer c.Close()
-				r := bufio.NewReaderSize(c, 16<<10)
-				for {
-					if !discardHead(r) {
-						return
-					}
-					if _, err := r.Discard(skip); err != nil {
-						return
-					}
-					if _, err := c.Write(out); err != nil {
-						return
-					}
-				}
+				serve(c, bufio.NewReaderSize(c, 64<<10))
 			}()
 		}
 	}()
@@ -78,6 +84,11 @@ func allocsPerRequest(t *testing.T, h *harness, request string, replyBody int) f
 			t.Fatal(err)
 		}
 	}
+	return mallocs(one)
+}
+
+// mallocs is how many allocations the process makes for one more request.
+func mallocs(one func()) float64 {
 	for range 2000 {
 		one()
 	}
@@ -91,14 +102,22 @@ func allocsPerRequest(t *testing.T, h *harness, request string, replyBody int) f
 	return float64(after.Mallocs-before.Mallocs) / n
 }
 
-// The whole request path, from socket to socket, allocates nothing. What is
-// left in the ceiling is for collections that empty the pools and for timers of
-// the runtime, far less than one in a hundred requests.
+// bounded judges a number of allocations per request: none. What is left is for
+// collections that empty the pools and for timers of the runtime.
+func bounded(t *testing.T, got float64) {
+	t.Helper()
+	const ceiling = 0.05
+	t.Logf("%.4f allocations per request", got)
+	if got > ceiling {
+		t.Errorf("%.3f allocations per request, want at most %v", got, ceiling)
+	}
+}
+
+// The whole request path, from socket to socket, allocates nothing.
 func TestRequestPathAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	const ceiling = 0.05
 	const reply = "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
 	const get = "GET /a/path?with=query HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test/1.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nX-Custom: 1\r\n\r\n"
 	for _, tc := range []struct {
@@ -122,11 +141,7 @@ func TestRequestPathAllocatesNothing(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := start(t, []string{fixedPeer(t, tc.body, reply)}, tc.change)
-			got := allocsPerRequest(t, h, tc.request, 5)
-			t.Logf("%.4f allocations per request", got)
-			if got > ceiling {
-				t.Errorf("%.3f allocations per request, want at most %v", got, ceiling)
-			}
+			bounded(t, allocsPerRequest(t, h, tc.request, 5))
 		})
 	}
 }
