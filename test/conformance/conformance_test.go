@@ -19,11 +19,12 @@ import (
 )
 
 // supported lists every feature that Gridway has, of the profiles GATEWAY-HTTP,
-// GATEWAY-TLS, GATEWAY-TCP and GATEWAY-UDP. What is missing is listed in docs/guides/configuration.md.
+// GATEWAY-GRPC, GATEWAY-TLS, GATEWAY-TCP and GATEWAY-UDP. What is missing is listed in docs/guides/configuration.md.
 var supported = []features.FeatureName{
 	features.SupportGateway,
 	features.SupportReferenceGrant,
 	features.SupportHTTPRoute,
+	features.SupportGRPCRoute,
 	features.SupportTCPRoute,
 	features.SupportTLSRoute,
 	features.SupportTLSRouteModeTerminate,
@@ -56,6 +57,7 @@ var supported = []features.FeatureName{
 	features.SupportHTTPRouteBackendTimeout,
 	features.SupportHTTPRouteParentRefPort,
 	features.SupportHTTPRouteBackendProtocolWebSocket,
+	features.SupportHTTPRouteBackendProtocolH2C,
 	features.SupportHTTPRouteNamedRouteRule,
 	features.SupportHTTPRouteCORS,
 	features.SupportHTTPRoute303RedirectStatusCode,
@@ -64,6 +66,8 @@ var supported = []features.FeatureName{
 	features.SupportHTTPRouteRetry,
 	features.SupportHTTPRouteRetryBackendTimeout,
 	features.SupportHTTPRouteRetryConnectionError,
+
+	features.SupportGRPCRouteNamedRouteRule,
 
 	features.SupportBackendTLSPolicy,
 	features.SupportBackendTLSPolicySANValidation,

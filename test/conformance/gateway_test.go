@@ -116,6 +116,8 @@ func (c *cluster) withStatus(obj client.Object) error {
 		kind = "ListenerSet"
 	case *gwv1.HTTPRoute:
 		kind = "HTTPRoute"
+	case *gwv1.GRPCRoute:
+		kind = "GRPCRoute"
 	case *gwv1.TCPRoute:
 		kind = "TCPRoute"
 	case *gwv1.TLSRoute:
@@ -155,6 +157,8 @@ func (c *cluster) withStatus(obj client.Object) error {
 	case *gwv1.ListenerSet:
 		o.Status = gwv1.ListenerSetStatus{Conditions: s.of(""), Listeners: listeners[gwv1.ListenerEntryStatus](s)}
 	case *gwv1.HTTPRoute:
+		o.Status.Parents = s.parents(o.Spec.ParentRefs, o.Namespace)
+	case *gwv1.GRPCRoute:
 		o.Status.Parents = s.parents(o.Spec.ParentRefs, o.Namespace)
 	case *gwv1.TCPRoute:
 		o.Status.Parents = s.parents(o.Spec.ParentRefs, o.Namespace)
