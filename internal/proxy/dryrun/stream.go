@@ -98,7 +98,7 @@ func (d *Decision) refuse(why filter.Reason, detail string) {
 func (d *Decision) chooseSection(l *ir.Listener, p ir.Protocol, name string) *ir.Section {
 	var best *ir.Section
 	for _, s := range l.Sections {
-		why := ""
+		var why string
 		switch {
 		case l.ProtocolOf(s) != p && (p != ir.TLS || l.ProtocolOf(s) != ir.HTTPS):
 			why = fmt.Sprintf("it speaks %s", l.ProtocolOf(s))

@@ -84,7 +84,7 @@ func TestStreams(t *testing.T) {
 			t.Errorf("%s: %v", tt.url, err)
 			continue
 		}
-		got := ""
+		var got string
 		if d.Action == dryrun.Refuse {
 			got = d.Local.Reason
 		} else {
