@@ -50,6 +50,9 @@ func Decode(doc Document) Result {
 	p := plainParsers.Get().(*plainParser)
 	defer p.release()
 	root := p.parse(doc.Text)
+	if p.deep {
+		return Result{Problems: []store.Problem{p.tooDeep(doc)}, Unidentified: true}
+	}
 	if root == nil {
 		var document yaml.Node
 		if err := unmarshal(doc.Text, &document); err != nil {

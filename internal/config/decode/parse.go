@@ -18,6 +18,7 @@ type plainParser struct {
 	line      int // from 1
 	lineStart int
 	depth     int
+	deep      bool         // there are more levels than maxNesting
 	stack     []*yaml.Node // children of collections that are not closed yet
 	nodes     slab[yaml.Node]
 	children  slab[*yaml.Node]
@@ -61,6 +62,7 @@ func (p *plainParser) release() {
 
 // parse returns the root of a document; nil if the library has to read it.
 func (p *plainParser) parse(text []byte) *yaml.Node {
+	p.deep = false
 	for _, c := range text {
 		if c < ' ' && c != '\n' || c > '~' {
 			return nil
@@ -154,9 +156,20 @@ func (p *plainParser) close(n *yaml.Node, mark int) *yaml.Node {
 // dash tells whether an item of a block sequence begins here.
 func (p *plainParser) dash() bool { return p.src[p.pos] == '-' && blank(p.peek(1)) }
 
+// maxNesting bounds the levels of a document. Where there are more, nobody looks
+// at the rest of it.
+const maxNesting = 500
+
+// enter is called for each collection.
+func (p *plainParser) enter() bool {
+	p.depth++
+	p.deep = p.deep || p.depth > maxNesting
+	return !p.deep
+}
+
 // mapping reads a block mapping whose keys are at a column.
 func (p *plainParser) mapping(column int) *yaml.Node {
-	if p.depth++; p.depth > maxDepth {
+	if !p.enter() {
 		return nil
 	}
 	defer func() { p.depth-- }()
@@ -218,7 +231,7 @@ func (p *plainParser) inline() *yaml.Node {
 
 // sequence reads a block sequence whose dashes are at a column.
 func (p *plainParser) sequence(column int) *yaml.Node {
-	if p.depth++; p.depth > maxDepth {
+	if !p.enter() {
 		return nil
 	}
 	defer func() { p.depth-- }()
@@ -264,7 +277,7 @@ func (p *plainParser) keyAhead() bool {
 
 // flow reads a collection in brackets.
 func (p *plainParser) flow() *yaml.Node {
-	if p.depth++; p.depth > maxDepth {
+	if !p.enter() {
 		return nil
 	}
 	defer func() { p.depth-- }()

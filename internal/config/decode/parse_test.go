@@ -123,3 +123,43 @@ func FuzzPlainParser(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) { sameAsLibrary(t, text) })
 }
+
+// A document with more levels than anybody needs is refused at the first one
+// that is too much, and what comes after it is read as ever.
+func TestNesting(t *testing.T) {
+	block := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "%*sa:\n", i, "")
+		}
+		return b.String()
+	}
+	for name, c := range map[string]struct {
+		text         string
+		line, column int // 0: not refused for its depth
+	}{
+		"block":          {block(501), 501, 501},
+		"block, more":    {block(3000), 501, 501},
+		"block, as many": {block(499) + strings.Repeat(" ", 499) + "b", 0, 0},
+		"flow":           {"a: " + strings.Repeat("[", 500) + strings.Repeat("]", 500), 1, 503},
+		"flow, as many":  {"a: " + strings.Repeat("[", 499) + strings.Repeat("]", 499), 0, 0},
+		"flow, open":     {"a: " + strings.Repeat("{a: ", 20_000), 1, 3 + 4*499 + 1},
+	} {
+		r := Decode(Document{File: "f.yaml", Line: 1, Text: []byte(c.text)})
+		if len(r.Problems) == 0 {
+			t.Errorf("%s: no problem", name)
+			continue
+		}
+		first := r.Problems[0]
+		deep := strings.Contains(first.Message, "more than 500 levels")
+		if deep != (c.line > 0) || deep && (first.Position.Line != c.line || first.Position.Column != c.column || !r.Unidentified || first.Code != "TooLarge") {
+			t.Errorf("%s: %v", name, first)
+		}
+		const good = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: é}\n" // not plain
+		for _, p := range Decode(Document{File: "f.yaml", Line: 1, Text: []byte(good)}).Problems {
+			if strings.Contains(p.Message, "levels") {
+				t.Errorf("%s: the next document: %v", name, p)
+			}
+		}
+	}
+}

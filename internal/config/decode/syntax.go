@@ -26,6 +26,16 @@ func (e *trailingError) Error() string {
 	return "something follows behind the end of the object"
 }
 
+// tooDeep is about a document whose levels nobody has counted on.
+func (p *plainParser) tooDeep(doc Document) store.Problem {
+	return store.Problem{
+		Severity: store.Error, Code: "TooLarge",
+		Position: store.Position{File: doc.File, Line: doc.Line + p.line - 1, Column: p.column() + 1},
+		Message:  fmt.Sprintf("nested more than %d levels deep", maxNesting),
+		Remedy:   "nothing in this document is read; no object has so many levels",
+	}
+}
+
 // lineOf finds the line in an error of the YAML parser.
 var lineOf = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
