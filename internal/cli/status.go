@@ -29,13 +29,14 @@ conditions of each object.
 Exits with 1 if the gateway is not serving, or something was refused.
 
 ` + adminHelp,
-		Example:           lines("gridway status", "gridway status --conditions", "gridway status -o json | jq .revision.number"),
+		Example:           lines("gridway status", "gridway status --conditions --all", "gridway status -o json | jq .revision.number"),
 		Args:              noArgs,
 		ValidArgsFunction: offer(),
 	}
 	out := outputFlag(cmd)
 	a := adminFlag(t, cmd)
 	conditions := cmd.Flags().Bool("conditions", false, "show the conditions of every object")
+	all := cmd.Flags().Bool("all", false, "show every warning and note")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*adminapi.Status, error) { return c.Status(ctx) })
 		if err != nil {
@@ -44,7 +45,7 @@ Exits with 1 if the gateway is not serving, or something was refused.
 		if *out != term.TableFormat {
 			err = out.Write(t.Out, s)
 		} else {
-			printStatus(t, s, *conditions, time.Now())
+			printStatus(t, s, *conditions, *all, time.Now())
 		}
 		wrong := slices.ContainsFunc(s.Problems, func(p adminapi.Problem) bool { return p.Severity == string(store.Error) })
 		if err == nil && (!s.Ready || wrong || len(s.Refused) > 0 || s.LastFailure != nil) {
@@ -55,7 +56,7 @@ Exits with 1 if the gateway is not serving, or something was refused.
 	return cmd
 }
 
-func printStatus(t *term.Terminal, s *adminapi.Status, conditions bool, now time.Time) {
+func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now time.Time) {
 	style := term.Good
 	if !s.Ready {
 		style = term.Bad
@@ -100,16 +101,46 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions bool, now time
 		t.Printf("\n%s", certificateTable(s.Certificates, now))
 	}
 	printRefused(t, s.Refused, now)
-	if len(s.Problems) > 0 {
-		t.Printf("\n")
-		p := excerpt.Printer{Width: t.Width()}
-		for _, problem := range s.Problems {
-			p.Print(t.Out, problemFrom(problem))
-			t.Printf("\n")
-		}
-	}
+	printStatusProblems(t, s.Problems, all)
 	if conditions {
 		printConditions(t, s.Statuses)
+	}
+}
+
+// likeShown is how many warnings or notes with the same code are shown, and one
+// more is no reason to leave it out.
+const likeShown = 3
+
+// printStatusProblems shows all errors, and the first of other problems that
+// are alike: a gateway may have thousands of Backends that nobody uses.
+func printStatusProblems(t *term.Terminal, list []adminapi.Problem, all bool) {
+	if len(list) == 0 {
+		return
+	}
+	t.Printf("\n")
+	type likeness struct{ severity, code string }
+	count, shown := map[likeness]int{}, map[likeness]int{}
+	var order []likeness
+	for _, p := range list {
+		k := likeness{p.Severity, p.Code}
+		if count[k]++; count[k] == 1 {
+			order = append(order, k)
+		}
+	}
+	p := excerpt.Printer{Width: t.Width()}
+	for _, problem := range list {
+		k := likeness{problem.Severity, problem.Code}
+		if !all && k.severity != string(store.Error) && count[k] > likeShown+1 && shown[k] == likeShown {
+			continue
+		}
+		shown[k]++
+		p.Print(t.Out, problemFrom(problem))
+		t.Printf("\n")
+	}
+	for _, k := range order {
+		if more := count[k] - shown[k]; more > 0 {
+			t.Printf("and %d more of %s; --all shows every one\n", more, term.Paint(k.severity+"["+k.code+"]", term.Warn))
+		}
 	}
 }
 
