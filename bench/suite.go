@@ -52,6 +52,7 @@ func suite(quick bool) []workload {
 	put := func(n int) load.Target { return load.Target{Path: "/upload", Upload: n} }
 	h2 := func(streams int) load.Target { return load.Target{Path: "/1k", Traffic: load.HTTP2, Streams: streams} }
 	three := plain[:3]
+	raw := everyone(peers.Spec{Raw: true})[:3]
 	toHTTP2 := everyone(peers.Spec{BackendHTTP2: true})
 	toHTTP2 = append(toHTTP2[:1], toHTTP2[2:]...) // NGINX speaks HTTP/2 to backends of gRPC only
 	many := manyRoutes(quick)
@@ -75,6 +76,8 @@ func suite(quick bool) []workload {
 		{name: "grpc", title: "gRPC, unary calls of 100 bytes, 64 connections with 8 streams", conns: 64, target: load.Target{Path: "/bench.Echo/Unary", Traffic: load.GRPC, Streams: 8}, rate: 1000, rateConns: 8, proxies: three},
 		{name: "grpc-stream", title: "gRPC, messages of 100 bytes, 16 connections with 4 streams", conns: 16, target: load.Target{Path: "/bench.Echo/Stream", Traffic: load.GRPCStream, Streams: 4}, rate: 1000, rateConns: 4, proxies: three},
 		{name: "websocket", title: "WebSocket, messages of 64 bytes, 64 connections", conns: 64, target: load.Target{Path: "/ws", Traffic: load.WebSocket}, rate: 2000, rateConns: 64, proxies: three},
+		{name: "tcp-64", title: "Raw TCP relay, exchanges of 1 KiB, 64 connections", conns: 64, target: get("/1k"), rate: 2000, rateConns: 64, proxies: raw},
+		{name: "tcp-10m", title: "Raw TCP relay, 10 MiB to the client", conns: 4, target: get("/files/10m"), rate: 10, rateConns: 4, proxies: raw},
 		{
 			name: "routes", title: thousands(many) + " routes", conns: 64, target: load.Target{}, rate: 2000, rateConns: 64,
 			proxies: []peers.Spec{

@@ -51,6 +51,8 @@ type Spec struct {
 	Traffic load.Traffic
 	// BackendHTTP2 is HTTP/2 to the backend, without TLS.
 	BackendHTTP2 bool
+	// Raw passes bytes on without a look at them: TCP to TCP.
+	Raw bool
 }
 
 // HTTP2 tells whether clients speak it.

@@ -11,22 +11,27 @@ import (
 
 func TestTemplates(t *testing.T) {
 	l := &Lab{Dir: t.TempDir()}
-	for name, c := range map[string]struct {
+	for _, c := range []struct {
+		name      string
 		spec      Spec
 		has, lack []string
 	}{
-		"nginx.conf.tmpl": {
+		{
+			"nginx.conf.tmpl",
 			Spec{Backend: "127.0.0.1:9", Routes: 2},
 			[]string{"location /r0/ {", "location /r1/ {", "access_log off;", "server 127.0.0.1:9;"},
 			[]string{"/r2/", "ssl", "request_id"},
 		},
-		"haproxy.cfg.tmpl":  {Spec{Backend: "127.0.0.1:9", Full: true}, []string{"log stdout", "retry-on", "default_backend"}, []string{"ssl", "map_beg"}},
-		"gridway.yaml.tmpl": {Spec{Backend: "127.0.0.1:9", Routes: 3, Full: true}, []string{"name: r2}", "retry:"}, []string{"name: r3}", "name: all", "Secret"}},
-		"backend.conf.tmpl": {Spec{}, []string{"return 200"}, []string{"<no value>"}},
+		{"haproxy.cfg.tmpl", Spec{Backend: "127.0.0.1:9", Full: true}, []string{"log stdout", "retry-on", "default_backend"}, []string{"ssl", "map_beg"}},
+		{"gridway.yaml.tmpl", Spec{Backend: "127.0.0.1:9", Routes: 3, Full: true}, []string{"name: r2}", "retry:"}, []string{"name: r3}", "name: all", "Secret"}},
+		{"backend.conf.tmpl", Spec{}, []string{"return 200"}, []string{"<no value>"}},
+		{"nginx.conf.tmpl", Spec{Backend: "127.0.0.1:9", Raw: true}, []string{"stream {", "proxy_pass 127.0.0.1:9;"}, []string{"http {"}},
+		{"haproxy.cfg.tmpl", Spec{Backend: "127.0.0.1:9", Raw: true}, []string{"mode tcp", "server s 127.0.0.1:9"}, []string{"mode http", "http-reuse"}},
+		{"gridway.yaml.tmpl", Spec{Backend: "127.0.0.1:9", Raw: true}, []string{"protocol: TCP", "TCPRoute"}, []string{"HTTPRoute", "protocol: HTTP"}},
 	} {
-		path, err := l.render(name, "out", params{Spec: c.spec, Dir: "/scratch", Addr: "127.0.0.1:8", Port: 8})
+		path, err := l.render(c.name, "out", params{Spec: c.spec, Dir: "/scratch", Addr: "127.0.0.1:8", Port: 8})
 		if err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
 		text, err := os.ReadFile(path)
@@ -35,12 +40,12 @@ func TestTemplates(t *testing.T) {
 		}
 		for _, s := range c.has {
 			if !strings.Contains(string(text), s) {
-				t.Errorf("%s: no %q", name, s)
+				t.Errorf("%s: no %q", c.name, s)
 			}
 		}
 		for _, s := range c.lack {
 			if strings.Contains(string(text), s) {
-				t.Errorf("%s: has %q", name, s)
+				t.Errorf("%s: has %q", c.name, s)
 			}
 		}
 	}
