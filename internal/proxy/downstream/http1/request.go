@@ -387,8 +387,12 @@ type stopper Conn
 
 func (s *stopper) Gone() bool { return (*Conn)(s).stop.Load() }
 
-// StopBody makes a blocked ReadBody return. The connection ends with this exchange.
+// StopBody makes a blocked ReadBody return. The connection ends with this exchange,
+// unless all of the body was read: then the client may have been told that it goes on.
 func (c *Conn) StopBody() {
+	if c.progress.Load() == bodyEnded {
+		return
+	}
 	c.stop.Store(true)
 	c.nc.Interrupt()
 }
