@@ -104,6 +104,10 @@ type TrafficPolicySpec struct {
 	// Buffer reads a whole body, up to a bound, before it is passed on.
 	// +optional
 	Buffer *Buffer `json:"buffer,omitempty"`
+	// Bridge lets clients that speak gRPC-Web or Connect call endpoints that
+	// speak gRPC only.
+	// +optional
+	Bridge *Bridge `json:"bridge,omitempty"`
 	// DirectResponse answers without an endpoint. Only for targets that
 	// are an HTTPRoute or a GRPCRoute.
 	// +optional

@@ -110,6 +110,16 @@ func policyTexts(p ir.RoutePolicy) []string {
 	if c := p.Compression; c != nil && len(c.Algorithms) > 0 {
 		s = append(s, fmt.Sprintf("compression %s from %d bytes", strings.Join(c.Algorithms, ", "), c.MinBytes))
 	}
+	if b := p.Bridge; b != nil {
+		var from []string
+		if b.GRPCWeb {
+			from = append(from, "gRPC-Web")
+		}
+		if b.Connect {
+			from = append(from, "Connect")
+		}
+		s = append(s, fmt.Sprintf("bridge from %s to gRPC, holding messages up to %d bytes", strings.Join(from, " and "), b.MaxMessageBytes))
+	}
 	if b := p.Buffer; b != nil {
 		s = append(s, fmt.Sprintf("buffering up to %d bytes of requests, %d of responses", b.RequestBytes, b.ResponseBytes))
 	}

@@ -187,6 +187,7 @@ type RoutePolicy struct {
 	Buffer      *Buffer             `json:"buffer,omitempty"`
 	Admission   *Admission          `json:"admission,omitempty"`
 	Direct      *DirectResponse     `json:"direct,omitempty"`
+	Bridge      *Bridge             `json:"bridge,omitempty"`
 	// MaxBodyBytes bounds request bodies; zero leaves it to the listener.
 	MaxBodyBytes int64 `json:"maxBodyBytes,omitempty"`
 }
@@ -262,6 +263,14 @@ type Fault struct {
 	DelayPercent int           `json:"delayPercent,omitempty"`
 	AbortStatus  int           `json:"abortStatus,omitempty"`
 	AbortPercent int           `json:"abortPercent,omitempty"`
+}
+
+// Bridge takes clients of other protocols to endpoints that speak gRPC.
+type Bridge struct {
+	GRPCWeb bool `json:"grpcWeb,omitempty"`
+	Connect bool `json:"connect,omitempty"`
+	// MaxMessageBytes bounds messages that are held.
+	MaxMessageBytes int64 `json:"maxMessageBytes"`
 }
 
 // Compression of responses on the way to the client.

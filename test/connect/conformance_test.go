@@ -124,6 +124,42 @@ func TestClient(t *testing.T) {
 	}}.run(t)
 }
 
+// TestBridge has clients of Connect and gRPC-Web call servers that speak gRPC.
+func TestBridge(t *testing.T) {
+	t.Parallel()
+	t.Run("grpc-go", func(t *testing.T) {
+		t.Parallel()
+		const (
+			count = "grpc-go says internal of a call with no or several requests, not unimplemented"
+			own   = "the endpoint says unimplemented, which is 501 and 415 then; it has no paths, or methods of HTTP"
+		)
+		conformance{mode: "server", cases: 1616, server: "grpcserver", except: map[string]string{
+			"*/**/server-stream/multiple-requests":                    count,
+			"*/**/server-stream/no-request":                           count,
+			"gRPC-Web Unexpected Requests/**/unary/multiple-requests": count,
+			"gRPC-Web Unexpected Requests/**/unary/no-request":        count,
+			"Connect Unexpected Requests/**/unexpected-uri":           own,
+			"Connect Unexpected Requests/**/unexpected-verb":          own,
+			"Connect with GET/**":                                     "the suite's server for grpc-go has no such method",
+		}, env: []string{"BRIDGE=on"}, config: `
+features:
+  versions: [HTTP_VERSION_1, HTTP_VERSION_2]
+  protocols: [PROTOCOL_CONNECT, PROTOCOL_GRPC_WEB]
+  codecs: [CODEC_PROTO]
+  supportsHalfDuplexBidiOverHttp1: true
+`}.run(t)
+	})
+	t.Run("connect-go", func(t *testing.T) {
+		t.Parallel()
+		conformance{mode: "server", cases: 2928, env: []string{"BRIDGE=on"}, config: `
+features:
+  versions: [HTTP_VERSION_1, HTTP_VERSION_2]
+  protocols: [PROTOCOL_CONNECT, PROTOCOL_GRPC_WEB]
+  supportsHalfDuplexBidiOverHttp1: true
+`}.run(t)
+	})
+}
+
 // TestVersions translates between versions of HTTP, with certificates of clients
 // too.
 func TestVersions(t *testing.T) {

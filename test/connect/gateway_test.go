@@ -37,6 +37,7 @@ type gateway struct {
 	upstreamPort int
 	upstreamCA   []byte
 	own          pair // shown to the server
+	bridge       bool // the server speaks gRPC without TLS, whatever clients do
 
 	port int
 	dir  string
@@ -147,9 +148,19 @@ spec:
 	protocol := map[bool]map[uint64]string{
 		false: {http1: "http", http2: "h2c"},
 		true:  {http1: "https", http2: "h2"},
-	}[g.tls][g.version]
+	}[g.tls && !g.bridge][g.version]
 	tls := ""
-	if g.tls {
+	if g.bridge {
+		b.WriteString(`
+apiVersion: gridway.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: bridge}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: conformance}]
+  bridge: {}
+---
+`)
+	} else if g.tls {
 		authority(&b, "servers", g.upstreamCA)
 		own := ""
 		if g.own.cert != nil {

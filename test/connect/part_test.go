@@ -18,6 +18,7 @@ var parts = map[string]func() error{"server": serverPart, "client": clientPart}
 
 // Field numbers of connectrpc.conformance.v1, whose Go package is internal.
 const (
+	serverRequestProtocol   = 1
 	serverRequestVersion    = 2
 	serverRequestTLS        = 4
 	serverRequestClientCert = 5
@@ -34,6 +35,7 @@ const (
 
 	http1 = 1
 	http2 = 2
+	grpc  = 2
 )
 
 // serverPart starts the suite's server and a gateway before it, and reports the
@@ -67,6 +69,14 @@ func serverPart() error {
 			}
 			request.setBytes(serverRequestClientCert, g.own.cert)
 		}
+	}
+	if os.Getenv("BRIDGE") != "" {
+		g.bridge, g.version = true, http2
+		request.setNumber(serverRequestProtocol, grpc)
+		request.setNumber(serverRequestVersion, http2)
+		request.setNumber(serverRequestTLS, 0)
+		request.setBytes(serverRequestClientCert, nil)
+		request.setBytes(serverRequestCreds, nil)
 	}
 	server := child(os.Getenv("SUITE_SERVER"))
 	in, err := server.StdinPipe()

@@ -21,6 +21,7 @@ func (c *compiler) rulePolicy(s *settings, rule *gwv1.HTTPRouteRule, id string) 
 		Fault:    faultOf(spec.Fault),
 		Buffer:   buffer(spec.Buffer),
 		Direct:   direct(spec.DirectResponse),
+		Bridge:   bridge(spec.Bridge),
 	}
 	p.Compression = compression(spec.Compression)
 	p.MaxBodyBytes = deref(spec.MaxBodyBytes, 0)

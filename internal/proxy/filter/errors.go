@@ -7,6 +7,12 @@ var (
 	// ErrDecompressionLimit: a compressed body grew beyond what is allowed. For
 	// a request the reply is 413 with reason DecompressionLimit.
 	ErrDecompressionLimit = errors.New("the body decompresses to more than is allowed")
+	// ErrMalformed: a body is not what its type says. For a request the reply is
+	// 400 with reason BadRequest.
+	ErrMalformed = errors.New("the body is not what its type says")
+	// ErrTooLarge: a message is longer than is held. For a request the reply is
+	// 413 with reason BodyTooLarge.
+	ErrTooLarge = errors.New("a message is longer than is allowed")
 	// ErrContentCoding: a body is not what its Content-Encoding says. For a
 	// request the reply is 400 with reason BadRequest.
 	ErrContentCoding = errors.New("the body does not decompress")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/wire/grpc"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -71,6 +72,26 @@ type Exchange struct {
 	// Kept is what filters remember from the request for the response.
 	Kept Kept
 
+	// Timeout is how long the exchange may take from Start, as a request filter
+	// has read it from the request; zero is as long as the rule says.
+	Timeout time.Duration
+	// HoldResponse has a response of gRPC read whole, up to so many bytes, before
+	// response filters see it; Held is its body then, and its trailer is there.
+	HoldResponse int64
+	Held         []byte
+	// BrokenOff is why the response's body ended early, if a body function has told
+	// the client so in its own way and returned io.EOF.
+	BrokenOff error
+	// Cause tells, of an error of a response's body, whether the time that the
+	// exchange may take was over, or the client has gone. Set by the pipeline.
+	Cause func(error) (late, gone bool)
+	// Replier gives replies of the proxy the form that the client understands; nil
+	// is that of HTTP.
+	Replier Replier
+
+	replacement []byte
+	replaced    bool
+
 	requestBody, responseBody []BodyFunc
 	after                     []func(*Exchange)
 }
@@ -89,6 +110,16 @@ type Kept struct {
 	// SessionBegan when that session began, in Unix seconds.
 	Session      string
 	SessionBegan int64
+	// Bridge is what the client speaks instead of gRPC, as the bridge filter
+	// numbers it; zero is nothing. Codec is the name of its messages' encoding.
+	Bridge uint8
+	Codec  []byte
+}
+
+// Replier makes replies for clients of a protocol above HTTP.
+type Replier interface {
+	// Reply sets status and content type of the response and returns its body.
+	Reply(x *Exchange, code grpc.Code, message string) (body []byte)
 }
 
 // BodyFunc wraps a body with one that reads from it. The pipeline closes what
@@ -129,6 +160,16 @@ func (x *Exchange) Fail(status int, reason Reason, detail string) Verdict {
 func (x *Exchange) WrapRequestBody(f BodyFunc)  { x.requestBody = append(x.requestBody, f) }
 func (x *Exchange) WrapResponseBody(f BodyFunc) { x.responseBody = append(x.responseBody, f) }
 
+// ReplaceResponse makes body the whole of a response of which nothing is left to
+// be read: one that was held, or that had no body.
+func (x *Exchange) ReplaceResponse(body []byte) {
+	x.replacement, x.replaced = body, true
+	x.Resp.Body, x.Resp.Length = httpmsg.BodyLength, int64(len(body))
+}
+
+// Replacement is what ReplaceResponse was given, for the pipeline.
+func (x *Exchange) Replacement() (body []byte, ok bool) { return x.replacement, x.replaced }
+
 // RequestBodyFuncs and ResponseBodyFuncs are for the pipeline.
 func (x *Exchange) RequestBodyFuncs() []BodyFunc  { return x.requestBody }
 func (x *Exchange) ResponseBodyFuncs() []BodyFunc { return x.responseBody }
@@ -154,6 +195,8 @@ func (x *Exchange) Reset() {
 	x.Flags = 0
 	x.Local = LocalReply{}
 	x.Kept = Kept{}
+	x.Timeout, x.HoldResponse, x.Held, x.Replier = 0, 0, nil, nil
+	x.replacement, x.replaced, x.BrokenOff = nil, false, nil
 	clear(x.requestBody)
 	clear(x.responseBody)
 	x.requestBody, x.responseBody = x.requestBody[:0], x.responseBody[:0]

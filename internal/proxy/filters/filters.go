@@ -6,6 +6,7 @@ package filters
 import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/filters/bridge"
 	"github.com/gridway/gridway/internal/proxy/filters/compress"
 	"github.com/gridway/gridway/internal/proxy/filters/cors"
 	"github.com/gridway/gridway/internal/proxy/filters/decompress"
@@ -36,6 +37,12 @@ func ForRule(r *ir.Rule) Chain {
 		crossOrigin = cors.New(f.CORS)
 		c.Request = append(c.Request, crossOrigin)
 	}
+	// What follows sees a call of gRPC.
+	var protocols *bridge.Bridge
+	if p.Bridge != nil {
+		protocols = bridge.New(p.Bridge)
+		c.Request = append(c.Request, protocols)
+	}
 	// What the client accepts is read before anything changes it.
 	if p.Compression != nil && len(p.Compression.Algorithms) > 0 {
 		coding = compress.New(p.Compression)
@@ -57,6 +64,9 @@ func ForRule(r *ir.Rule) Chain {
 	c.modifyRequest(f)
 
 	// Responses go the other way: what the client gets is decided last.
+	if protocols != nil {
+		c.Response = append(c.Response, protocols)
+	}
 	if p.Compression != nil && p.Compression.DecompressResponses {
 		c.Response = append(c.Response, decompress.NewResponse(p.Compression))
 	}

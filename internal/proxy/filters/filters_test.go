@@ -32,11 +32,11 @@ func all() ir.Filters {
 
 func TestOrder(t *testing.T) {
 	r := &ir.Rule{Filters: all(), Policy: ir.RoutePolicy{
-		Fault: &ir.Fault{}, Direct: &ir.DirectResponse{},
+		Fault: &ir.Fault{}, Direct: &ir.DirectResponse{}, Bridge: &ir.Bridge{},
 		Compression: &ir.Compression{Algorithms: []string{"gzip"}, DecompressRequests: true, DecompressResponses: true},
 	}}
-	const want = "cors.CORS compress.Compress fault.Fault redirect.Redirect direct.Response decompress.Request headers.Request rewrite.Rewrite" +
-		" | decompress.Response headers.Response cors.CORS compress.Compress"
+	const want = "cors.CORS bridge.Bridge compress.Compress fault.Fault redirect.Redirect direct.Response decompress.Request headers.Request rewrite.Rewrite" +
+		" | bridge.Bridge decompress.Response headers.Response cors.CORS compress.Compress"
 	if got := order(filters.ForRule(r)); got != want {
 		t.Errorf("rule:\n%s, want\n%s", got, want)
 	}

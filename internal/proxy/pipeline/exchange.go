@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,6 +90,9 @@ type Exchange struct {
 var pool = sync.Pool{New: func() any {
 	x := &Exchange{}
 	x.Exchange.Wait = x.wait
+	x.Cause = func(err error) (late, gone bool) {
+		return netx.IsTimeout(err) && x.overdue(), errors.Is(err, netx.ErrWatchGone)
+	}
 	x.gone = func() bool { return x.Down.Gone() }
 	return x
 }}

@@ -106,12 +106,14 @@ func (x *Exchange) bodyAccepted(err error) bool {
 	switch {
 	case err == nil:
 		return true
-	case errors.Is(err, ErrBodyTooLarge):
+	case errors.Is(err, ErrBodyTooLarge), errors.Is(err, filter.ErrTooLarge):
 		x.Fail(413, filter.BodyTooLarge, "the request's body is over the limit")
 	case errors.Is(err, filter.ErrDecompressionLimit):
 		x.Fail(413, filter.DecompressionLimit, "the request's body is over the limit once it is decoded")
 	case errors.Is(err, errInternal):
 		x.Fail(500, filter.InternalError, "a defect in the gateway; its log has more under this request's ID")
+	case errors.Is(err, filter.ErrMalformed):
+		x.Fail(400, filter.BadRequest, "the request's body is not what its type says")
 	case errors.Is(err, filter.ErrContentCoding):
 		x.Fail(400, filter.BadRequest, "the request's body is not in the coding that Content-Encoding names")
 	case netx.IsTimeout(err):

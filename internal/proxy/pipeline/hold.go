@@ -6,6 +6,7 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/wire/grpc"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -14,6 +15,7 @@ import (
 type heldResponse struct {
 	active bool
 	body   []byte
+	out    []byte // what is passed on: body, or what a filter has put in its place
 }
 
 var errResponseTooLarge = errors.New("pipeline: the response's body is over the limit")
@@ -22,14 +24,14 @@ var errResponseTooLarge = errors.New("pipeline: the response's body is over the 
 // and gives the connection back before the client begins to take the response.
 // It is false if the answer is an error now.
 func (x *Exchange) bufferResponse(c *upstream.Cluster, o upstream.Outcome) bool {
-	b := x.Rule.Policy.Buffer
-	if b == nil || b.ResponseBytes == 0 || x.Req.MethodID == httpmsg.MethodHead || x.Resp.Body == httpmsg.BodyNone {
+	limit := x.holdLimit()
+	if limit == 0 || x.Req.MethodID == httpmsg.MethodHead || x.Resp.Body == httpmsg.BodyNone {
 		return true
 	}
 	// Reading on moves what the head's slices point to.
 	x.Resp.Own(&x.Req.Arena)
 	x.held.active = true
-	err := x.holdBody(b.ResponseBytes)
+	err := x.holdBody(limit)
 	switch {
 	case err == nil:
 		x.Resp.Trailer.Own(&x.Req.Arena)
@@ -46,10 +48,31 @@ func (x *Exchange) bufferResponse(c *upstream.Cluster, o upstream.Outcome) bool 
 		x.held.active = false
 		return false
 	}
+	x.held.out = x.held.body
+	x.Held = x.held.body
 	if x.Resp.Trailer.Len() == 0 {
 		x.Resp.Body, x.Resp.Length = httpmsg.BodyLength, int64(len(x.held.body))
 	}
 	return true
+}
+
+// holdLimit is up to how many bytes a response is held; zero is not at all.
+func (x *Exchange) holdLimit() int64 {
+	limit := int64(0)
+	if b := x.Rule.Policy.Buffer; b != nil {
+		limit = b.ResponseBytes
+	}
+	if x.HoldResponse > 0 && grpc.IsContentType(x.Resp.Header.Get(httpmsg.NameContentType)) {
+		limit = max(limit, x.HoldResponse)
+	}
+	return limit
+}
+
+// replaceResponse takes what a filter has put in the place of the body.
+func (x *Exchange) replaceResponse() {
+	if body, ok := x.Replacement(); ok {
+		x.held.active, x.held.out = true, body
+	}
 }
 
 func (x *Exchange) holdBody(limit int64) error {

@@ -8,6 +8,7 @@ package pipeline
 import (
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
@@ -99,8 +100,14 @@ func (x *Exchange) filterRequest() bool {
 			return false
 		}
 	}
+	if x.Timeout > 0 {
+		x.deadline = earlier(x.deadline, x.started+int64(min(x.Timeout, maxTimeout)))
+	}
 	return true
 }
+
+// maxTimeout keeps deadlines within what the clock can express.
+const maxTimeout = 100 * 365 * 24 * time.Hour
 
 // choose picks the backend by weight, or by the client's session.
 func (x *Exchange) choose() bool {

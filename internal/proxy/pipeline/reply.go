@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/wire/grpc"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -31,7 +32,9 @@ func (x *Exchange) makeLocal() (body []byte) {
 	r.Status, r.Reason, r.Version = local.Status, nil, httpmsg.HTTP11
 	body = local.Body
 	h := &r.Header
-	if x.call.on {
+	if x.Replier != nil && local.Reason != filter.ReasonNone {
+		body = x.Replier.Reply(&x.Exchange, x.replyCode(), local.Detail)
+	} else if x.call.on {
 		x.callReply()
 	} else if body == nil && local.Reason != filter.ReasonNone {
 		x.scratch = appendProblem(x.scratch[:0], local, x.RequestID)
@@ -72,6 +75,15 @@ func (x *Exchange) writeLocal(body []byte) {
 		return
 	}
 	x.endResponse(nil)
+}
+
+// replyCode is the code of gRPC for what the reply says to a client that does not
+// speak gRPC itself.
+func (x *Exchange) replyCode() grpc.Code {
+	if x.Local.Reason == filter.BadRequest {
+		return grpc.InvalidArgument
+	}
+	return x.localCode()
 }
 
 // noBody tells whether a final status never has a body (RFC 9110 §6.4.1).

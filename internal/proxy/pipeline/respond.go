@@ -36,10 +36,13 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 	}
 	x.keepSession()
 	x.filterResponse()
+	x.replaceResponse()
 	err := x.relay()
 	switch {
 	case err == nil && x.call.on:
 		x.noteAnswer(&o)
+	case err == nil && x.BrokenOff != nil:
+		o.Kind = x.brokenOff(x.BrokenOff)
 	case err == nil:
 	case x.broken:
 		x.Flags |= filter.ClientGone.Flag()
@@ -77,14 +80,18 @@ func (x *Exchange) cutOff() {
 // cutShort ends a response whose upstream failed in the middle, so that the
 // client can tell.
 func (x *Exchange) cutShort(err error) upstream.OutcomeKind {
-	overdue := netx.IsTimeout(err) && x.overdue()
-	if !x.call.on || !x.endCall(err, overdue) {
+	if !x.call.on || !x.endCall(err, netx.IsTimeout(err) && x.overdue()) {
 		x.broken = true
 		x.Down.Abort()
 	}
+	return x.brokenOff(err)
+}
+
+// brokenOff says what it means that a response ended early.
+func (x *Exchange) brokenOff(err error) upstream.OutcomeKind {
 	if netx.IsTimeout(err) {
 		x.Flags |= filter.UpstreamTimeout.Flag()
-		if overdue {
+		if x.overdue() {
 			return upstream.OK
 		}
 		return upstream.Timeout
@@ -152,7 +159,7 @@ func (x *Exchange) relay() error {
 		return x.relayFiltered(funcs)
 	}
 	if x.held.active {
-		if err := x.writeBody(x.held.body); err != nil {
+		if err := x.writeBody(x.held.out); err != nil {
 			return err
 		}
 		return x.endResponse(&x.Resp.Trailer)
@@ -231,7 +238,7 @@ func (x *Exchange) relaySpliced() (done bool, err error) {
 
 // relayFiltered copies a body through the filters that asked for it.
 func (x *Exchange) relayFiltered(funcs []filter.BodyFunc) (err error) {
-	src := &upstreamBody{x: x, rest: x.held.body}
+	src := &upstreamBody{x: x, rest: x.held.out}
 	var r io.Reader = src
 	for _, f := range funcs {
 		r = f(r)
