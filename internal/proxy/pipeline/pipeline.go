@@ -8,7 +8,6 @@ package pipeline
 import (
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
@@ -101,13 +100,10 @@ func (x *Exchange) filterRequest() bool {
 		}
 	}
 	if x.Timeout > 0 {
-		x.deadline = earlier(x.deadline, x.started+int64(min(x.Timeout, maxTimeout)))
+		x.deadline = earlier(x.deadline, x.started+int64(min(x.Timeout, maxCallTimeout)))
 	}
 	return true
 }
-
-// maxTimeout keeps deadlines within what the clock can express.
-const maxTimeout = 100 * 365 * 24 * time.Hour
 
 // choose picks the backend by weight, or by the client's session.
 func (x *Exchange) choose() bool {
