@@ -64,7 +64,14 @@ type conformance struct {
 	// except are patterns of cases that must fail, with the reason.
 	except map[string]string
 	cases  int // how many there are, exceptions among them
+	// flaky are patterns of cases that may fail.
+	flaky []string
 }
+
+// earlyAnswers are cases in which Go's client for HTTP/1 may lose the end of an
+// answer that is complete before its request: it closes the connection itself
+// ("use of closed network connection").
+var earlyAnswers = []string{"Server Message Size/HTTPVersion:1/**/first-request-exceeds-server-limit"}
 
 var summary = regexp.MustCompile(`Total cases: (\d+)\n(\d+) passed, (\d+) failed`)
 
@@ -84,6 +91,9 @@ func (c conformance) run(t *testing.T) {
 	}
 	for pattern := range c.except {
 		args = append(args, "--known-failing", pattern)
+	}
+	for _, pattern := range c.flaky {
+		args = append(args, "--known-flaky", pattern)
 	}
 	server := c.server
 	if server == "" {
@@ -107,7 +117,7 @@ func (c conformance) run(t *testing.T) {
 // the same protocol and version of HTTP on both sides.
 func TestServer(t *testing.T) {
 	t.Parallel()
-	conformance{mode: "server", cases: 3620}.run(t)
+	conformance{mode: "server", cases: 3620, flaky: earlyAnswers}.run(t)
 }
 
 // TestClient has the suite's client talk to its servers through the gateway. The
@@ -133,7 +143,7 @@ func TestBridge(t *testing.T) {
 			count = "grpc-go says internal of a call with no or several requests, not unimplemented"
 			own   = "the endpoint says unimplemented, which is 501 and 415 then; it has no paths, or methods of HTTP"
 		)
-		conformance{mode: "server", cases: 1616, server: "grpcserver", except: map[string]string{
+		conformance{mode: "server", cases: 1616, server: "grpcserver", flaky: earlyAnswers, except: map[string]string{
 			"*/**/server-stream/multiple-requests":                    count,
 			"*/**/server-stream/no-request":                           count,
 			"gRPC-Web Unexpected Requests/**/unary/multiple-requests": count,
@@ -151,7 +161,7 @@ features:
 	})
 	t.Run("connect-go", func(t *testing.T) {
 		t.Parallel()
-		conformance{mode: "server", cases: 2928, env: []string{"BRIDGE=on"}, config: `
+		conformance{mode: "server", cases: 2928, flaky: earlyAnswers, env: []string{"BRIDGE=on"}, config: `
 features:
   versions: [HTTP_VERSION_1, HTTP_VERSION_2]
   protocols: [PROTOCOL_CONNECT, PROTOCOL_GRPC_WEB]
@@ -166,7 +176,7 @@ func TestVersions(t *testing.T) {
 	t.Parallel()
 	t.Run("1to2", func(t *testing.T) {
 		t.Parallel()
-		conformance{mode: "server", cases: 1396, env: []string{"UPSTREAM_HTTP2=true"}, config: `
+		conformance{mode: "server", cases: 1396, flaky: earlyAnswers, env: []string{"UPSTREAM_HTTP2=true"}, config: `
 features:
   versions: [HTTP_VERSION_1]
   protocols: [PROTOCOL_CONNECT, PROTOCOL_GRPC_WEB]
