@@ -106,7 +106,7 @@ func (g *gateway) status() (*statuses, error) {
 
 // withStatus puts in the object's status what the gateway says of it.
 func (c *cluster) withStatus(obj client.Object) error {
-	kind := ""
+	var kind string
 	switch obj.(type) {
 	case *gwv1.GatewayClass:
 		kind = "GatewayClass"
