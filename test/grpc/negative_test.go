@@ -1,6 +1,7 @@
 package grpc
 
 import (
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -81,5 +82,21 @@ func TestNegative(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+	})
+	t.Run("max_streams", func(t *testing.T) {
+		tc := through(t, &badServer{maxStreams: 1, answer: whole})
+		if err := large(tc); err != nil { // by now the limit is known
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 15 {
+			wg.Go(func() {
+				// Small requests: one that was refused before the limit was known is sent again.
+				if _, err := tc.UnaryCall(short(t), &testgrpc.SimpleRequest{Payload: payload(1000)}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
 	})
 }

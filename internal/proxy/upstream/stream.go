@@ -136,6 +136,7 @@ func (e *Endpoint) dialShared(a *Ask, by int64) (*http2.Conn, error) {
 	})
 	c.set.shared.add(conn)
 	conn.Start()
+	conn.Settle(a.Task, by)
 	return conn, nil
 }
 

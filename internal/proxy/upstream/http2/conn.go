@@ -41,6 +41,8 @@ type Conn struct {
 	opened int64
 	last   int64 // when a stream ended
 	open   int
+	// settled is opened when the endpoint's settings are known, or never will be.
+	settled loop.Gate
 
 	// Held is the owner's count of who has, or will have, a stream.
 	Held int
@@ -59,10 +61,21 @@ func New(nc *netx.Conn, owner Owner, o Options) *Conn {
 
 // Start hands the connection to its loop.
 func (c *Conn) Start() {
+	c.settled.Init(c.nc.Home())
 	c.link.Lock()
 	c.link.Flush(nil)
 	c.link.Unlock()
 	c.nc.Handle(c)
+}
+
+// settleTimeout is how long an endpoint may take to say what it allows. It is the
+// first thing that it sends (RFC 9113 §3.4), so that this is a round trip.
+const settleTimeout = 250 * time.Millisecond
+
+// Settle waits, on task t, until the endpoint's settings are known. Requests may
+// be sent before that (RFC 9113 §3.4), but those over its limit would be refused.
+func (c *Conn) Settle(t *loop.Task, by int64) {
+	_ = c.settled.Wait(t, min(by, loop.Now()+int64(settleTimeout))) // else without them
 }
 
 // writeTimeout is how long an endpoint may take nothing of what the connection
@@ -104,6 +117,8 @@ func (c *Conn) Event(_ *loop.Task, ev *h2.Event) {
 		if s, ok := ev.Stream.User.(*Stream); ok {
 			s.event(ev)
 		}
+	case h2.EventSettings:
+		c.settled.Open()
 	}
 }
 
@@ -142,6 +157,7 @@ func (c *Conn) Over(err error) {
 			s.fail(err)
 		}
 	})
+	c.settled.Open()
 }
 
 var _ link.User = (*Conn)(nil)
