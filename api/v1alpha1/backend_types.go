@@ -40,7 +40,7 @@ type BackendList struct {
 // BackendSpec is the desired state of a Backend.
 //
 // +kubebuilder:validation:XValidation:message="at least one of endpoints and dns must be given",rule="(has(self.endpoints) && size(self.endpoints) > 0) || (has(self.dns) && size(self.dns) > 0)"
-// +kubebuilder:validation:XValidation:message="tls needs protocol https or h2",rule="!has(self.tls) || self.protocol == 'https' || self.protocol == 'h2'"
+// +kubebuilder:validation:XValidation:message="tls needs protocol https, h2 or h3",rule="!has(self.tls) || self.protocol == 'https' || self.protocol == 'h2' || self.protocol == 'h3'"
 type BackendSpec struct {
 	// Endpoints are addresses. One whose host is a DNS name is looked up, as
 	// if it stood under dns with default settings.
@@ -58,8 +58,8 @@ type BackendSpec struct {
 
 	// Protocol is what the endpoints speak: `http` (HTTP/1.1 in clear text),
 	// `https` (the same over TLS), `h2c` (HTTP/2 in clear text, with prior
-	// knowledge) or `h2` (HTTP/2 over TLS, by ALPN; an endpoint that does not
-	// agree to it gets no requests).
+	// knowledge), `h2` (HTTP/2 over TLS, by ALPN; an endpoint that does not
+	// agree to it gets no requests) or `h3` (HTTP/3, on UDP).
 	// +optional
 	// +kubebuilder:default=http
 	Protocol BackendProtocol `json:"protocol,omitempty"`
@@ -80,7 +80,7 @@ type BackendSpec struct {
 
 // BackendProtocol is what endpoints speak.
 //
-// +kubebuilder:validation:Enum=http;https;h2c;h2
+// +kubebuilder:validation:Enum=http;https;h2c;h2;h3
 type BackendProtocol string
 
 const (
@@ -92,6 +92,8 @@ const (
 	BackendH2C BackendProtocol = "h2c"
 	// BackendH2 is HTTP/2 over TLS.
 	BackendH2 BackendProtocol = "h2"
+	// BackendH3 is HTTP/3, which is over QUIC and so over TLS.
+	BackendH3 BackendProtocol = "h3"
 )
 
 // BackendEndpoint is one address.
@@ -272,7 +274,10 @@ type BackendStatus struct {
 }
 
 // TLS tells whether connections begin with a TLS handshake.
-func (p BackendProtocol) TLS() bool { return p == BackendHTTPS || p == BackendH2 }
+func (p BackendProtocol) TLS() bool { return p == BackendHTTPS || p == BackendH2 || p == BackendH3 }
+
+// HTTP3 tells whether they carry HTTP/3.
+func (p BackendProtocol) HTTP3() bool { return p == BackendH3 }
 
 // HTTP2 tells whether they carry HTTP/2.
 func (p BackendProtocol) HTTP2() bool { return p == BackendH2C || p == BackendH2 }

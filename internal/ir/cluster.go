@@ -18,6 +18,8 @@ type Cluster struct {
 	TLS      *UpstreamTLS `json:"tls,omitempty"`
 	// HTTP2: the endpoints speak HTTP/2, with prior knowledge or by ALPN.
 	HTTP2 bool `json:"http2,omitempty"`
+	// HTTP3: they speak HTTP/3, on UDP.
+	HTTP3 bool `json:"http3,omitempty"`
 	// ProxyProtocol is 0, 1 or 2: the version sent to endpoints.
 	ProxyProtocol int `json:"proxyProtocol,omitempty"`
 	// Host replaces the Host header when set ("" keeps the client's).

@@ -61,7 +61,7 @@ func (c *compiler) backendOf(k backendKey) *backend {
 		c.serviceBackend(b, k)
 	}
 	k.stream.apply(&b.base)
-	if k.grpc && !b.base.HTTP2 {
+	if k.grpc && !b.base.HTTP2 && !b.base.HTTP3 {
 		b.base.HTTP2 = true
 		b.base.Name += "~h2" // beside the cluster that HTTPRoutes use
 	}
@@ -83,7 +83,7 @@ func (c *compiler) ownBackend(b *backend) {
 	b.policies = c.traffic.at(target{key: b.object.Key})
 	b.base = ir.Cluster{Name: b.object.Key.String(), Ref: ref(used, ""), Protocol: ir.HTTP, Host: deref(v.Spec.Host, "")}
 	c.backendEndpoints(b, &v.Spec)
-	b.base.HTTP2 = v.Spec.Protocol.HTTP2()
+	b.base.HTTP2, b.base.HTTP3 = v.Spec.Protocol.HTTP2(), v.Spec.Protocol.HTTP3()
 	if v.Spec.Protocol.TLS() {
 		b.base.Protocol = ir.HTTPS
 		c.backendKindTLS(b, v.Spec.TLS, used)
@@ -203,6 +203,16 @@ func judgeBackend(spec *v1alpha1.BackendSpec) []fault {
 			add(fmt.Sprintf("dns[%d].minTTL", i), fmt.Sprintf("%s is above maxTTL, %s", low, high), "")
 		}
 	}
+	if spec.Protocol.HTTP3() {
+		for i, e := range spec.Endpoints {
+			if strings.HasPrefix(e.Address, "unix:") {
+				add(fmt.Sprintf("endpoints[%d].address", i), "protocol h3 is over UDP, which Unix sockets have not", "give IP:PORT or NAME:PORT")
+			}
+		}
+		if t := spec.TLS; t != nil && deref(t.MaxVersion, v1alpha1.TLS13) != v1alpha1.TLS13 {
+			add("tls.maxVersion", "protocol h3 needs TLS 1.3", "remove maxVersion")
+		}
+	}
 	return append(faults, judgeBackendTLS(spec)...)
 }
 
@@ -216,7 +226,7 @@ func judgeBackendTLS(spec *v1alpha1.BackendSpec) []fault {
 		faults = append(faults, fault{field: "spec.tls" + field, code: "InvalidValue", message: message, remedy: remedy})
 	}
 	if !spec.Protocol.TLS() {
-		add("", "tls needs protocol https or h2", "set protocol: https, or remove tls")
+		add("", "tls needs protocol https, h2 or h3", "set protocol: https, or remove tls")
 	}
 	if len(t.CACertificateRefs) > 0 && t.WellKnownCACertificates != nil {
 		add(".wellKnownCACertificates", "caCertificateRefs and wellKnownCACertificates exclude each other", "remove one of them")

@@ -32,6 +32,7 @@ type Cluster struct {
 	rules pool.Rules
 	slots *pool.Slots
 	tls   *tls.Config
+	quic  *tls.Config // of HTTP/3; checks use tls, over TCP
 	// findIdle is method value idleConn, made once.
 	findIdle func(*pool.Stack) (conn idleConn, own bool)
 	hashOn   []hashSource
@@ -97,6 +98,9 @@ func newCluster(s *Set, cfg *ir.Cluster, now int64) (*Cluster, error) {
 			return nil, fmt.Errorf("cluster %s: %w", cfg.Name, err)
 		}
 		switch {
+		case cfg.HTTP3:
+			c.quic = t.Clone()
+			c.quic.NextProtos, c.quic.MinVersion = []string{"h3"}, tls.VersionTLS13
 		case cfg.HTTP2:
 			t = t.Clone()
 			t.NextProtos = []string{"h2"}

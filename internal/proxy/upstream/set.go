@@ -221,7 +221,7 @@ func (c *Cluster) learn(was *Cluster, list []ir.Endpoint) {
 
 // sameTransport tells whether connections of one cluster can serve another.
 func sameTransport(a, b *ir.Cluster) bool {
-	return a.Protocol == b.Protocol && a.HTTP2 == b.HTTP2 && a.ProxyProtocol == b.ProxyProtocol &&
+	return a.Protocol == b.Protocol && a.HTTP2 == b.HTTP2 && a.HTTP3 == b.HTTP3 && a.ProxyProtocol == b.ProxyProtocol &&
 		a.Pool.KeepAlive == b.Pool.KeepAlive && reflect.DeepEqual(a.TLS, b.TLS)
 }
 

@@ -1,13 +1,29 @@
 package upstream
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/upstream/http2"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
+
+// sharedConn is a connection that carries many exchanges, over HTTP/2 or HTTP/3.
+type sharedConn interface {
+	// Limit is how many it takes at a time, 0 if no more.
+	Limit() int
+	// Hold adds to the count of exchanges that have a place, and returns it. The
+	// lock of the endpoint's connections guards it.
+	Hold(n int) int
+	// Home is the loop that it belongs to, or nil.
+	Home() *loop.Loop
+	// Leave lets it end with what it carries; Kill closes it at once.
+	Leave()
+	Kill()
+}
 
 // sharedConns are the connections of an endpoint that carry many exchanges each. One
 // more is made when none has room, one at a time: who comes meanwhile waits.
@@ -15,7 +31,7 @@ type sharedConns struct {
 	e *Endpoint
 
 	mu      sync.Mutex // guards what follows; taken before a connection's own lock
-	conns   []*http2.Conn
+	conns   []sharedConn
 	dialing bool
 	waiting []chan error // of those in line
 	closed  bool
@@ -26,7 +42,7 @@ type sharedConns struct {
 const defaultStreams = 1024
 
 // take finds a connection with room, waits for one, or makes one.
-func (s *sharedConns) take(a *Ask, by int64) (conn *http2.Conn, reused bool, err error) {
+func (s *sharedConns) take(a *Ask, by int64) (conn sharedConn, reused bool, err error) {
 	c := s.e.cluster
 	for {
 		s.mu.Lock()
@@ -58,12 +74,12 @@ func (s *sharedConns) take(a *Ask, by int64) (conn *http2.Conn, reused bool, err
 
 // find takes a place on a connection: of the caller's own loop if there is one,
 // and otherwise of the one that has the most room. The lock is held.
-func (s *sharedConns) find(a *Ask) *http2.Conn {
+func (s *sharedConns) find(a *Ask) sharedConn {
 	home := a.Task.Home()
-	var best *http2.Conn
+	var best sharedConn
 	most := 0
 	for _, conn := range s.conns {
-		room := min(conn.Limit(), defaultStreams) - conn.Held
+		room := min(conn.Limit(), defaultStreams) - conn.Hold(0)
 		if room > 0 && home != nil && conn.Home() == home {
 			room += defaultStreams
 		}
@@ -72,18 +88,18 @@ func (s *sharedConns) find(a *Ask) *http2.Conn {
 		}
 	}
 	if best != nil {
-		best.Held++
+		best.Hold(1)
 	}
 	return best
 }
 
 // made notes what has become of a connection that was to be made.
-func (s *sharedConns) made(conn *http2.Conn, err error) error {
+func (s *sharedConns) made(conn sharedConn, err error) error {
 	s.mu.Lock()
 	s.dialing = false
 	closed := s.closed
 	if err == nil {
-		conn.Held++
+		conn.Hold(1)
 		s.conns = append(s.conns, conn)
 	}
 	s.wake(len(s.waiting), err)
@@ -138,9 +154,9 @@ func (s *sharedConns) await(turn chan error, a *Ask, by int64) error {
 }
 
 // leave gives a place back.
-func (s *sharedConns) leave(conn *http2.Conn) {
+func (s *sharedConns) leave(conn sharedConn) {
 	s.mu.Lock()
-	conn.Held--
+	conn.Hold(-1)
 	if len(s.waiting) > 0 {
 		s.wake(1, nil)
 	}
@@ -148,7 +164,10 @@ func (s *sharedConns) leave(conn *http2.Conn) {
 }
 
 // Over implements http2.Owner.
-func (s *sharedConns) Over(conn *http2.Conn) {
+func (s *sharedConns) Over(conn *http2.Conn) { s.over(conn) }
+
+// over notes that a connection takes nothing more and carries nothing.
+func (s *sharedConns) over(conn sharedConn) {
 	s.mu.Lock()
 	if i := slices.Index(s.conns, conn); i >= 0 {
 		s.conns = slices.Delete(s.conns, i, i+1)
@@ -163,21 +182,21 @@ func (s *sharedConns) Over(conn *http2.Conn) {
 // clusters.
 type registry struct {
 	mu    sync.Mutex
-	conns map[*http2.Conn]struct{} // guarded by mu
+	conns map[sharedConn]struct{} // guarded by mu
 	gone  sync.WaitGroup
 }
 
-func (r *registry) add(conn *http2.Conn) {
+func (r *registry) add(conn sharedConn) {
 	r.gone.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.conns == nil {
-		r.conns = map[*http2.Conn]struct{}{}
+		r.conns = map[sharedConn]struct{}{}
 	}
 	r.conns[conn] = struct{}{}
 }
 
-func (r *registry) remove(conn *http2.Conn) {
+func (r *registry) remove(conn sharedConn) {
 	r.mu.Lock()
 	delete(r.conns, conn)
 	r.mu.Unlock()
@@ -187,10 +206,11 @@ func (r *registry) remove(conn *http2.Conn) {
 // close cuts all connections and waits for their end.
 func (r *registry) close() {
 	r.mu.Lock()
-	for conn := range r.conns {
+	conns := slices.Collect(maps.Keys(r.conns))
+	r.mu.Unlock()
+	for _, conn := range conns {
 		conn.Kill()
 	}
-	r.mu.Unlock()
 	r.gone.Wait()
 }
 

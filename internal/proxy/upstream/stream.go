@@ -7,6 +7,7 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/proxy/upstream/http2"
+	"github.com/gridway/gridway/internal/proxy/upstream/http3"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -61,7 +62,7 @@ type Stream interface {
 // the connection was used before. Close must follow.
 func (e *Endpoint) Open(a *Ask, first *http1.Stream) (s Stream, reused bool, err error) {
 	cfg := e.cluster.cfg.Load()
-	if cfg.HTTP2 {
+	if cfg.HTTP2 || cfg.HTTP3 {
 		return e.openShared(a)
 	}
 	conn, reused, err := e.ConnectWith(a)
@@ -83,8 +84,14 @@ func headerBytes(n int) int { return max(n, defaultResponseHeaderBytes) }
 // Close ends an exchange at the monotonic time now. Unless it has come to its
 // end on both sides, what it used is not used again.
 func (e *Endpoint) Close(s Stream, whole bool, now int64) {
-	if shared, ok := s.(*http2.Stream); ok {
+	switch shared := s.(type) {
+	case *http2.Stream:
 		conn := shared.Link()
+		shared.End()
+		e.shared.leave(conn)
+		return
+	case *http3.Stream:
+		conn := shared.On()
 		shared.End()
 		e.shared.leave(conn)
 		return
@@ -113,11 +120,21 @@ func (e *Endpoint) openShared(a *Ask) (Stream, bool, error) {
 	if reused {
 		e.cluster.metrics.Reused()
 	}
-	return conn.Open(a.Task), reused, nil
+	if h3, ok := conn.(*http3.Conn); ok {
+		return h3.Open(a.Task), reused, nil
+	}
+	return conn.(*http2.Conn).Open(a.Task), reused, nil
 }
 
 // dialShared makes a connection, which the caller has counted.
-func (e *Endpoint) dialShared(a *Ask, by int64) (*http2.Conn, error) {
+func (e *Endpoint) dialShared(a *Ask, by int64) (sharedConn, error) {
+	if e.cluster.cfg.Load().HTTP3 {
+		return e.dialQUIC(a, by)
+	}
+	return e.dialHTTP2(a, by)
+}
+
+func (e *Endpoint) dialHTTP2(a *Ask, by int64) (sharedConn, error) {
 	c := e.cluster
 	began := netx.Monotonic()
 	nc, err := e.dial(a, by)
@@ -148,4 +165,5 @@ var errCrowded = fmt.Errorf("%w: no connection has room, and no more may be made
 var (
 	_ Stream = (*http1.Stream)(nil)
 	_ Stream = (*http2.Stream)(nil)
+	_ Stream = (*http3.Stream)(nil)
 )

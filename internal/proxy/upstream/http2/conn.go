@@ -44,8 +44,7 @@ type Conn struct {
 	// settled is opened when the endpoint's settings are known, or never will be.
 	settled loop.Gate
 
-	// Held is the owner's count of who has, or will have, a stream.
-	Held int
+	held int // the owner's count of who has, or will have, a stream
 }
 
 // New makes a connection of nc, on which nothing was said yet.
@@ -93,6 +92,13 @@ func (c *Conn) Limit() int {
 		return 0
 	}
 	return int(min(c.link.H2.Peer().MaxConcurrentStreams, 1<<20))
+}
+
+// Hold adds to the count of who has, or will have, a stream, and returns it. The
+// owner sees to it that only one does so at a time.
+func (c *Conn) Hold(n int) int {
+	c.held += n
+	return c.held
 }
 
 // Leave lets the connection end with what it carries.

@@ -1,0 +1,275 @@
+package http3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/gridway/gridway/internal/wire/bufpool"
+	"github.com/gridway/gridway/internal/wire/h3"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/loop"
+	"github.com/gridway/gridway/internal/wire/netx"
+)
+
+// ResetError is a stream that the endpoint has ended.
+type ResetError struct{ Code h3.Code }
+
+func (e *ResetError) Error() string {
+	return fmt.Sprintf("http3: the endpoint has reset the stream: %s", e.Code)
+}
+
+// brokenError is a connection that is over. It does not say that a time is, even
+// if the endpoint's silence was the reason: that is not the exchange's.
+type brokenError struct{ text string }
+
+func (e *brokenError) Error() string { return "http3: the connection is over: " + e.text }
+
+// errCut: this side has given the stream up.
+var errCut = errors.New("http3: the stream was given up")
+
+// Stream is one exchange on a connection to an endpoint. One task may send the
+// request while another receives the response.
+type Stream struct {
+	c     *Conn
+	watch netx.Watcher
+
+	reader, writer  *loop.Task
+	readBy, writeBy int64
+
+	mu          sync.Mutex   // guards what follows
+	str         *quic.Stream // nil before Send
+	cut         bool
+	received    bool
+	unprocessed bool
+	sentAll     bool
+
+	method  httpmsg.Method
+	r       h3.Reader
+	body    h3.Body
+	interim int
+	into    *bufpool.Buf
+	arena   httpmsg.Arena
+	dst     *httpmsg.Response // where trailers go
+	out     []byte
+}
+
+// Open makes a stream of the connection for task t. The connection's owner has
+// counted it. End gives it back.
+func (c *Conn) Open(t *loop.Task) *Stream {
+	s := &Stream{c: c}
+	s.Bind(t)
+	c.begun()
+	return s
+}
+
+// On is the connection that the stream is on.
+func (s *Stream) On() *Conn { return s.c }
+
+// End gives the stream back. What was not received of the response, or not sent
+// of the request, is cancelled. Nobody may use the stream any more.
+func (s *Stream) End() {
+	if s.str != nil {
+		if !s.sentAll {
+			s.str.CancelWrite(quic.StreamErrorCode(h3.RequestCancelled))
+		}
+		if !s.body.Done() {
+			s.str.CancelRead(quic.StreamErrorCode(h3.RequestCancelled))
+		}
+	}
+	s.r.Release()
+	s.into.Release()
+	s.into = nil
+	s.c.ended()
+}
+
+// Cut ends the stream at once: who sends or receives gets an error.
+func (s *Stream) Cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut = true
+	if s.str != nil {
+		s.str.CancelWrite(quic.StreamErrorCode(h3.RequestCancelled))
+		s.str.CancelRead(quic.StreamErrorCode(h3.RequestCancelled))
+	}
+}
+
+// Send opens the stream with the request's head and the first piece of its body.
+// end says that piece is all of it.
+func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
+	s.writer.Detach()
+	ctx := s.c.q.Context()
+	if s.writeBy != 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(s.writeBy-loop.Now()))
+		defer cancel()
+	}
+	str, err := s.c.q.OpenStreamSync(ctx)
+	s.mu.Lock()
+	switch {
+	case err != nil:
+		s.unprocessed = true // nothing was sent
+		s.mu.Unlock()
+		return s.explain(err)
+	case s.cut:
+		s.mu.Unlock()
+		str.CancelWrite(quic.StreamErrorCode(h3.RequestCancelled))
+		str.CancelRead(quic.StreamErrorCode(h3.RequestCancelled))
+		return errCut
+	}
+	s.str = str
+	s.mu.Unlock()
+	s.method = req.MethodID
+	s.r.Reset(str)
+	s.out = h3.EndHeaders(h3.AppendRequest(h3.BeginHeaders(s.out[:0]), req), 0)
+	var trailer *httpmsg.Header
+	if end && req.Trailer.Len() > 0 {
+		trailer = &req.Trailer
+	}
+	return s.send(piece, end, trailer)
+}
+
+// SendBody sends a further piece of the body; end closes it, with a trailer if
+// there is one.
+func (s *Stream) SendBody(piece []byte, end bool, trailer *httpmsg.Header) error {
+	s.writer.Detach()
+	s.out = s.out[:0]
+	return s.send(piece, end, trailer)
+}
+
+// copied is how long a piece is at most that is sent together with what stands
+// before it.
+const copied = 4 << 10
+
+// send sends what is in out, and a piece.
+func (s *Stream) send(piece []byte, end bool, trailer *httpmsg.Header) error {
+	if len(piece) > 0 {
+		s.out = h3.AppendFrameHeader(s.out, h3.FrameData, len(piece))
+		if len(piece) <= copied {
+			s.out = append(s.out, piece...)
+			piece = nil
+		}
+	}
+	if len(piece) > 0 {
+		if err := s.write(s.out); err != nil {
+			return err
+		}
+		if err := s.write(piece); err != nil {
+			return err
+		}
+		s.out = s.out[:0]
+	}
+	if trailer != nil {
+		start := len(s.out)
+		s.out = h3.EndHeaders(h3.AppendTrailer(h3.BeginHeaders(s.out), trailer), start)
+	}
+	if err := s.write(s.out); err != nil || !end {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cut {
+		return errCut
+	}
+	s.sentAll = true
+	return s.str.Close()
+}
+
+func (s *Stream) write(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	_ = s.str.SetWriteDeadline(wallClock(s.writeBy))
+	_, err := s.str.Write(b)
+	return s.explain(err)
+}
+
+// wallClock is the time of a monotonic deadline; 0 is none.
+func wallClock(by int64) time.Time {
+	if by == 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Duration(by - loop.Now()))
+}
+
+// explain says what an error of the library means.
+func (s *Stream) explain(err error) error {
+	var reset *quic.StreamError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded) && s.c.q.Context().Err() == nil:
+		return os.ErrDeadlineExceeded
+	case errors.As(err, &reset):
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.cut || !reset.Remote {
+			return errCut
+		}
+		code := h3.Code(reset.ErrorCode)
+		s.unprocessed = s.unprocessed || code == h3.RequestRejected && !s.received
+		return &ResetError{code}
+	}
+	if bad, ok := h3.AsError(err); ok {
+		if bad.Conn {
+			s.c.fail(bad)
+		}
+		return bad
+	}
+	return &brokenError{err.Error()}
+}
+
+// Unprocessed tells, after a failure, whether the endpoint has promised that it did
+// nothing with the request, which may then be sent again (RFC 9114 §4.1.1, §5.2).
+func (s *Stream) Unprocessed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unprocessed || s.str != nil && !s.received && s.c.unseen(uint64(s.str.StreamID()))
+}
+
+// Received tells whether anything of a response has arrived.
+func (s *Stream) Received() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.received
+}
+
+// Reusable tells whether the exchange has come to its end on both sides.
+func (s *Stream) Reusable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sentAll && s.body.Done()
+}
+
+// Conn is nil: the connection is not the exchange's own.
+func (s *Stream) Conn() *netx.Conn { return nil }
+
+// Bind says which task sends and receives, nil for a goroutine.
+func (s *Stream) Bind(t *loop.Task) { s.reader, s.writer = t, t }
+
+// BindWrite says which task sends.
+func (s *Stream) BindWrite(t *loop.Task) { s.writer = t }
+
+// SetReadBy lets what waits for the response fail from the monotonic time t on.
+func (s *Stream) SetReadBy(t int64) { s.readBy = t }
+
+// SetWriteBy is SetReadBy for sending.
+func (s *Stream) SetWriteBy(t int64) { s.writeBy = t }
+
+// SetWatch lets w be asked, about every 100 ms while the response is waited for,
+// whether that still has a point.
+func (s *Stream) SetWatch(w netx.Watcher) { s.watch = w }
+
+// Rebind tells where trailers go after the response was moved to resp.
+func (s *Stream) Rebind(resp *httpmsg.Response) { s.dst = resp }
+
+// Buffered tells whether ReadBody need not wait.
+func (s *Stream) Buffered() bool { return s.r.Pending() || s.r.Ended() || s.body.Done() }
+
+// Ended tells whether the whole response was read.
+func (s *Stream) Ended() bool { return s.body.Done() }
