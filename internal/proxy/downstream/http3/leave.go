@@ -65,11 +65,11 @@ func (c *Conn) goAway(id uint64) {
 	}
 }
 
-// What the client has to have the last bytes: closing forgets what was lost on
-// the way.
+// How long the client has to get the last bytes: closing forgets what was lost on
+// the way. A path whose queues are long shows that in its round trips.
 const (
 	shortestLinger = 200 * time.Millisecond
-	longestLinger  = 3 * time.Second
+	longestLinger  = 10 * time.Second
 )
 
 // linger closes the connection when the client has had the time to do so, and to
