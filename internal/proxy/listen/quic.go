@@ -36,6 +36,8 @@ type quicSide struct {
 
 	mu     sync.Mutex
 	conns  map[*http3.Conn]struct{} // guarded by mu
+	alive  int                      // guarded by mu; connections, also before their handshake is over
+	empty  chan struct{}            // closed when the last one ends in a drain
 	ending bool                     // guarded by mu; idle connections are not waited for
 	closed bool                     // guarded by mu
 
@@ -92,7 +94,7 @@ func openQUIC(ctx context.Context, l *Listener) (*quicSide, error) {
 	case err != nil:
 		return nil, err
 	}
-	q := &quicSide{l: l, socket: pc.(*net.UDPConn), conns: map[*http3.Conn]struct{}{}}
+	q := &quicSide{l: l, socket: pc.(*net.UDPConn), conns: map[*http3.Conn]struct{}{}, empty: make(chan struct{})}
 	// The library would tell about buffers on standard error, in words of its own.
 	_ = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 	q.transport = &quic.Transport{
@@ -200,7 +202,7 @@ type arrivalKey struct{}
 // admit takes a new connection, unless there are too many.
 func (q *quicSide) admit(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
 	s := q.l.Current()
-	if q.draining.Load() {
+	if !q.count(1) {
 		s.Metrics.Rejected(metric.RejectDraining)
 		return nil, errRefused
 	}
@@ -208,6 +210,7 @@ func (q *quicSide) admit(ctx context.Context, _ *quic.ClientInfo) (context.Conte
 	limit := s.IR.Client.MaxConnections
 	if limit > 0 && n > int64(limit) || q.handshaking.Load() >= maxHandshakes {
 		q.l.active.Add(-1)
+		q.count(-1)
 		s.Metrics.Rejected(metric.RejectConnectionLimit)
 		return nil, errRefused
 	}
@@ -216,6 +219,20 @@ func (q *quicSide) admit(ctx context.Context, _ *quic.ClientInfo) (context.Conte
 	s.Metrics.Accepted()
 	context.AfterFunc(ctx, func() { a.over(context.Cause(ctx)) })
 	return context.WithValue(ctx, arrivalKey{}, a), nil
+}
+
+// count counts connections; it is false for one that comes during a drain.
+func (q *quicSide) count(n int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n > 0 && q.draining.Load() {
+		return false
+	}
+	q.alive += n
+	if q.alive == 0 && q.draining.Load() {
+		close(q.empty)
+	}
+	return true
 }
 
 // shake notes the end of the handshake; it is false if there was one before.
@@ -235,6 +252,7 @@ func (a *arrival) over(err error) {
 	}
 	a.s.Metrics.Closed()
 	a.q.l.active.Add(-1)
+	a.q.count(-1)
 }
 
 // quicFailure sorts errors of handshakes for metrics.

@@ -3,7 +3,9 @@ package listen
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -78,47 +80,45 @@ func (l *Listener) announce(s *snapshot.Listener) {
 func (q *quicSide) drain(ctx context.Context, idleGrace time.Duration) (err error) {
 	q.mu.Lock()
 	q.draining.Store(true)
+	if q.alive == 0 {
+		close(q.empty)
+	}
 	q.mu.Unlock()
 	q.each((*http3.Conn).LeaveSoon)
 	idle := time.NewTimer(idleGrace)
 	defer idle.Stop()
 	select {
 	case <-idle.C:
+	case <-q.empty:
 	case <-ctx.Done():
 	}
 	q.mu.Lock()
 	q.ending = true
 	q.mu.Unlock()
 	q.each((*http3.Conn).EndIdle)
-	// Whose handshake is over is served; others are refused. Who comes later is
-	// told nothing any more.
-	_ = q.accepting.Close()
-	q.running.Wait()
-	done := make(chan struct{})
-	go func() {
-		q.serving.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
+	select { // who comes meanwhile is refused, and told so
+	case <-q.empty:
 	case <-ctx.Done():
-		q.mu.Lock()
-		q.closed = true
-		left := len(q.conns)
-		conns := make([]*http3.Conn, 0, left)
-		for c := range q.conns {
-			conns = append(conns, c)
-		}
-		q.mu.Unlock()
-		if left > 0 {
+		if left := q.cutOff(); left > 0 {
 			err = errors.New(strconv.Itoa(left) + " connections of HTTP/3 were cut off at the end of the drain")
 		}
-		for _, c := range conns {
-			c.Kill()
-		}
-		<-done
 	}
+	_ = q.accepting.Close() // ends handshakes, too
+	q.running.Wait()
+	q.serving.Wait()
 	_ = q.transport.Close()
 	_ = q.socket.Close()
 	return err
+}
+
+// cutOff closes all connections.
+func (q *quicSide) cutOff() (left int) {
+	q.mu.Lock()
+	q.closed = true
+	conns := slices.Collect(maps.Keys(q.conns))
+	q.mu.Unlock()
+	for _, c := range conns {
+		c.Kill()
+	}
+	return len(conns)
 }
