@@ -16,7 +16,7 @@ import (
 // FuzzText: what comes in pieces decodes like what comes at once, and what is
 // encoded in pieces decodes to itself.
 func FuzzText(f *testing.F) {
-	for _, s := range []string{"", "AAAAAAA=", "AA==AA==", "AAA", "A=AA", "AAAA\nAAAA", "====", "AAECAwQFBgcICQ=="} {
+	for _, s := range []string{"", "AAAAAAA=", "AA==AA==", "AAA", "A=AA", "AAAA\nAAAA", "0\r\r\r\r000", "====", "AAECAwQFBgcICQ=="} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -52,6 +53,10 @@ func (t *textReader) Read(p []byte) (int, error) {
 func (t *textReader) decode() {
 	out := t.room2[:0]
 	whole := t.in[:len(t.in)/4*4]
+	if bytes.ContainsAny(whole, "\r\n") { // which the library passes over
+		t.err, t.out = errText, out
+		return
+	}
 	for len(whole) > 0 {
 		// Up to and with the first group that has padding.
 		end := len(whole)
