@@ -57,7 +57,7 @@ func startWellness(t *testing.T, config *tls.Config, set func(*http.Protocols)) 
 	w := &wellness{addr: ln.Addr().String()}
 	w.status.Store(200)
 	w.seen.Store("")
-	srv := &http.Server{Handler: w, Protocols: new(http.Protocols), TLSConfig: config, ErrorLog: log.New(io.Discard, "", 0)}
+	srv := &http.Server{Handler: w, Protocols: new(http.Protocols), TLSConfig: config.Clone(), ErrorLog: log.New(io.Discard, "", 0)}
 	set(srv.Protocols)
 	if config != nil {
 		go srv.ServeTLS(ln, "", "")

@@ -139,7 +139,8 @@ func TestUpgradeKeepsStreams(t *testing.T) {
 	g.upgrade()
 	echoes(ends, "two\n")
 	echoes(stays, "two\n")
-	echoes(dialPort(t, port), "three\n")
+	third := dialPort(t, port)
+	echoes(third, "three\n")
 	if gone(old) {
 		t.Error("the old process ended although it had streams")
 	}
@@ -153,6 +154,7 @@ func TestUpgradeKeepsStreams(t *testing.T) {
 		t.Errorf("a byte %q from nowhere", b)
 	}
 	eventually(t, "the old process ends", func() bool { return gone(old) })
+	third.Close() // the new process would wait for it
 	g.stop()
 }
 
