@@ -63,6 +63,7 @@ func FuzzSection(f *testing.F) {
 func FuzzMessage(f *testing.F) {
 	f.Add(append(frame(FrameHeaders, get()), frame(FrameData, []byte("content"))...))
 	f.Add(append(frame(0x21, []byte("x")), frame(FrameHeaders, get("content-length", "0"))...))
+	f.Add([]byte{byte(FrameHeaders), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}) // a length that nothing holds
 	f.Fuzz(func(t *testing.T, b []byte) {
 		path, content, trailer, err := message(bytes.NewReader(b))
 		path2, content2, trailer2, err2 := message(iotest.OneByteReader(bytes.NewReader(b)))

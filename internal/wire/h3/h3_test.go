@@ -209,6 +209,9 @@ func message(src io.Reader) (head, content string, trailer int, err error) {
 	if err != nil {
 		return "", "", 0, err
 	}
+	if length > uint64(limits.HeaderBytes) {
+		return "", "", 0, TooLarge(new(httpmsg.Request))
+	}
 	block, err := r.Payload(make([]byte, 0, length))
 	if err != nil {
 		return "", "", 0, err
