@@ -47,6 +47,7 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	allowExtendedConnect()
 	code := m.Run()
 	if built.Load() {
 		if path, err := binary(); err == nil {

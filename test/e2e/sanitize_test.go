@@ -112,7 +112,7 @@ func TestRefusedUpgradeIsNoTunnel(t *testing.T) {
 			g := serveYAML(t, documents(gatewayDoc, backendDoc("app", app.addr), policyDoc("app", "HTTPRoute", "app", "retry: {attempts: 0}"), ruleDoc(`
 - {matches: [{path: {value: /open}}], backendRefs: [{group: gridway.dev, kind: Backend, name: app}]}`)))
 			c := g.dial()
-			c.send("GET /open HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nGET /closed HTTP/1.1\r\nHost: a\r\n\r\n")
+			c.send("GET /open HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + goodKey + "\r\n" + goodVersion + "\r\n\r\nGET /closed HTTP/1.1\r\nHost: a\r\n\r\n")
 			resp, _ := c.mustRespond("GET")
 			if resp.StatusCode == 101 {
 				t.Fatal("a tunnel")

@@ -25,17 +25,33 @@ type server struct {
 // serve runs an HTTP server. Its handlers end when the test does.
 func serve(t *testing.T, h http.HandlerFunc) *server {
 	t.Helper()
+	return serveProtocols(t, nil, h)
+}
+
+// serveProtocols is serve for more than HTTP/1.
+func serveProtocols(t *testing.T, protocols *http.Protocols, h http.HandlerFunc) *server {
+	t.Helper()
 	s := &server{}
-	s.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.http = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
 		h(w, r)
 	}))
+	s.http.Config.Protocols = protocols
+	s.http.Start()
 	s.addr = s.http.Listener.Addr().String()
 	t.Cleanup(func() {
 		s.http.CloseClientConnections()
 		s.http.Close()
 	})
 	return s
+}
+
+// plainProtocols are HTTP/1 and HTTP/2 without TLS.
+func plainProtocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 // named answers each request with its name.

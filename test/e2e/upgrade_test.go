@@ -14,6 +14,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 )
 
 const (
@@ -49,6 +52,19 @@ func longWork(t *testing.T) *server {
 			}
 			defer c.Close()
 			_, _ = io.Copy(c, rw)
+		case "/websocket":
+			s, err := acceptWS(w, r)
+			if err != nil {
+				return
+			}
+			defer s.closeWrite()
+			for err == nil {
+				var p []byte
+				var op ws.OpCode
+				if p, op, err = wsutil.ReadClientData(s); err == nil {
+					err = wsutil.WriteServerMessage(s, op, p)
+				}
+			}
 		default:
 			_, _ = io.Copy(io.Discard, r.Body)
 			io.WriteString(w, "a")
@@ -116,6 +132,43 @@ func tunnel(c net.Conn, r *bufio.Reader) error {
 	return nil
 }
 
+// webSocket talks until a process that goes says so. Until then nothing is lost.
+func webSocket(c net.Conn, r *bufio.Reader) error {
+	io.WriteString(c, strings.Replace(handshake(goodKey, goodVersion), "GET / ", "GET /websocket ", 1))
+	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != 101 {
+		return fmt.Errorf("no WebSocket: %v, %w", resp, err)
+	}
+	s := &socket{Reader: r, Writer: c}
+	tick := time.NewTicker(pieceTick)
+	defer tick.Stop()
+	for i := range pieces {
+		<-tick.C
+		said := fmt.Sprintf("message %d", i)
+		if err := s.say(ws.OpText, []byte(said)); err != nil {
+			return fmt.Errorf("saying %d: %w", i, err)
+		}
+		op, p, err := s.hear()
+		switch {
+		case err != nil:
+			return fmt.Errorf("message %d: %w", i, err)
+		case op == ws.OpClose:
+			if code, reason := ws.ParseCloseFrameData(p); code != ws.StatusGoingAway {
+				return fmt.Errorf("closed: %d %q", code, reason)
+			}
+			if err := s.say(ws.OpClose, p); err != nil {
+				return err
+			}
+			if _, err = io.Copy(io.Discard, s); err != nil {
+				return fmt.Errorf("after the Close frame: %w", err)
+			}
+			return nil
+		case string(p) != said:
+			return fmt.Errorf("message %d came back as %q", i, p)
+		}
+	}
+	return nil
+}
+
 func answeredWith(r *bufio.Reader, status int, want string) error {
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
@@ -169,6 +222,7 @@ func TestUpgradesUnderLoad(t *testing.T) { // not parallel: it takes the whole m
 		l.repeat(port, "slow upload", upload)
 		l.repeat(port, "long download", download)
 		l.repeat(port, "tunnel", tunnel)
+		l.repeat(port, "WebSocket", webSocket)
 	}
 	for range 10 {
 		l.passed(200)

@@ -99,6 +99,9 @@ func (l *Link) Leave() {
 // LeaveSoon is Leave with the next Receive.
 func (l *Link) LeaveSoon() { l.leave.Store(true) }
 
+// Leaving tells whether Leave or LeaveSoon was called. Any goroutine may ask.
+func (l *Link) Leaving() bool { return l.leave.Load() }
+
 // Start puts bytes in front of what comes, before the first Receive.
 func (l *Link) Start(early []byte) {
 	if len(early) > 0 {

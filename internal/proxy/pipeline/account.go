@@ -6,6 +6,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -19,7 +20,7 @@ func (x *Exchange) account() {
 	flags := uint64(x.Flags)
 	status := x.metricStatus()
 	if x.rule != nil {
-		x.rule.Metrics.Observe(status, d, x.bodyRead.Load(), x.sent, flags)
+		x.rule.Metrics.Observe(status, x.answered(d), x.bodyRead.Load(), x.sent, flags)
 	} else {
 		x.Listener.Metrics.Observe(status, d, x.bodyRead.Load(), x.sent, flags)
 	}
@@ -29,6 +30,15 @@ func (x *Exchange) account() {
 	if x.p.AccessLog != nil {
 		x.log(d)
 	}
+}
+
+// answered is the time d of the exchange without that of the other protocol that
+// it has switched to: who looks for slow answers is not to find long tunnels.
+func (x *Exchange) answered(d time.Duration) time.Duration {
+	if x.status == 101 || x.ws.opened {
+		return time.Duration(x.headAt - x.started)
+	}
+	return d
 }
 
 func (x *Exchange) log(d time.Duration) {
@@ -64,6 +74,12 @@ func (x *Exchange) log(d time.Duration) {
 	if x.endpoint != nil {
 		e.Endpoint = x.endpoint.Address()
 	}
+	if x.ws.opened {
+		r := &x.ws.result
+		e.WebSocket = true
+		e.RequestMessages, e.ResponseMessages = r.Messages[metric.Client], r.Messages[metric.Endpoint]
+		e.CloseCode, e.ClosedBy = r.Code, r.By.String()
+	}
 	if x.TLS != nil {
 		e.TLSVersion, e.TLSCipher, e.TLSServerName = x.TLS.Version, x.TLS.CipherSuite, x.TLS.ServerName
 	}
@@ -78,7 +94,11 @@ func (x *Exchange) done(c *upstream.Cluster, o upstream.Outcome, reason filter.R
 	x.trying = false
 	x.endedAt = x.clock
 	if m := x.backend.Metrics; m != nil {
-		m.Observe(o.Status, time.Duration(x.clock-x.upstreamAt), x.bodyRead.Load(), x.sent, uint64(reason.Flag()))
+		took := time.Duration(x.clock - x.upstreamAt)
+		if x.status == 101 || x.ws.opened {
+			took = time.Duration(x.headAt - x.upstreamAt)
+		}
+		m.Observe(o.Status, took, x.bodyRead.Load(), x.sent, uint64(reason.Flag()))
 	}
 }
 

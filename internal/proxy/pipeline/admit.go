@@ -1,12 +1,10 @@
 package pipeline
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/admission"
 	"github.com/gridway/gridway/internal/proxy/filter"
-	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
 // admit takes a place under the rule's adaptive concurrency limit.
@@ -72,8 +70,7 @@ func (x *Exchange) leaveEarly() {
 	if !x.place.Held() {
 		return
 	}
-	media, _, _ := bytes.Cut(x.Resp.Header.Get(httpmsg.NameContentType), []byte(";"))
-	if x.Resp.Status == 101 || httpmsg.EqualFold(httpmsg.TrimOWS(media), "text/event-stream") {
+	if x.switched() || x.isEventStream() {
 		x.release()
 	}
 }

@@ -239,6 +239,9 @@ func (x *Exchange) readBody() ([]byte, error) {
 		*e = early{}
 		return piece, err
 	}
+	if x.events != nil {
+		return x.readEvents()
+	}
 	return x.up.ReadBody()
 }
 

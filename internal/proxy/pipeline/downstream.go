@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -45,10 +46,18 @@ type Downstream interface {
 	// Abort ends the response so that the client can tell it is not complete.
 	Abort()
 
+	// OnLeave lets f be called, once and on any goroutine, when the connection is
+	// to end as soon as it can; at once if that is so already. Nil forgets f; it
+	// may be running still.
+	OnLeave(f func())
+
 	// Conn is the connection itself when this exchange has it alone (HTTP/1),
 	// for upgrades and splicing; nil when it is shared.
 	Conn() *netx.Conn
 	// Upgraded says that the connection no longer speaks HTTP and returns what
 	// was read from it already.
 	Upgraded() (early []byte)
+	// Tunnel is the client's side of a WebSocket, once the head that opens it
+	// was sent. It goes on from what was read already.
+	Tunnel() websocket.Side
 }

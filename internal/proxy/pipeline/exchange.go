@@ -64,6 +64,8 @@ type Exchange struct {
 	held     heldResponse
 	place    admission.Place
 	call     call
+	ws       webSocket
+	events   *events // nil unless the response is a stream of them
 	// picked is endpoint for other legs of a hedged exchange to read.
 	picked atomic.Pointer[upstream.Endpoint]
 
@@ -157,6 +159,7 @@ func (x *Exchange) clear() {
 	x.picked.Store(nil)
 	x.continued, x.headSent, x.broken = false, false, false
 	x.trying = false
+	x.ws = webSocket{}
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
 	x.trace = trace.Context{}
@@ -172,6 +175,7 @@ func (x *Exchange) Broken() bool { return x.broken }
 // finish gives back what the exchange holds.
 func (x *Exchange) finish() {
 	x.release()
+	x.forgetEvents()
 	x.pump.stop()
 	x.mirrors.close()
 	x.body.release()

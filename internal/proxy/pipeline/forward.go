@@ -9,6 +9,7 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -27,6 +28,9 @@ func (f failure) failed() bool { return f.reason != filter.ReasonNone }
 // forward sends the exchange to its backend and passes the response on.
 func (x *Exchange) forward() {
 	c := x.backend.Cluster
+	if x.Req.Upgrade != nil && !x.prepareUpgrade(c) {
+		return
+	}
 	if err := c.Begin(x.clock); err != nil {
 		x.refuse(err)
 		return
@@ -293,6 +297,8 @@ func (x *Exchange) exchangeFailure(err error) failure {
 		f.reason, f.kind = filter.ClientGone, upstream.Cancelled
 	case netx.IsTimeout(err), errors.As(err, &netErr) && netErr.Timeout():
 		f.reason, f.kind = filter.UpstreamTimeout, upstream.Timeout
+	case errors.Is(err, websocket.ErrUnsupported): // of which clients must not make a failure of the endpoint
+		f.reason, f.kind = filter.UpstreamProtocolError, upstream.Cancelled
 	case isFraming(err):
 		f.reason, f.kind = filter.UpstreamProtocolError, upstream.Reset
 	case refusesCertificate(err):
@@ -405,7 +411,11 @@ func (x *Exchange) failUpstream(f failure) {
 	case filter.UpstreamTimeout:
 		x.Fail(504, f.reason, "the backend did not answer in time")
 	case filter.UpstreamProtocolError:
-		x.Fail(502, f.reason, "the backend's answer is not valid HTTP")
+		detail := "the backend's answer is not valid HTTP"
+		if errors.Is(f.err, websocket.ErrUnsupported) {
+			detail = "the backend does not take WebSocket over HTTP/2 (RFC 8441)"
+		}
+		x.Fail(502, f.reason, detail)
 	default:
 		x.Fail(502, f.reason, "the backend closed the connection before it had answered")
 	}

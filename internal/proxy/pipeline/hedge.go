@@ -104,10 +104,11 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 }
 
 // mayHedge tells whether the policy and the method let the request be sent
-// twice at once.
+// twice at once. Of two connections that speak another protocol one would have
+// begun for nothing.
 func (x *Exchange) mayHedge() bool {
 	h := x.Rule.Policy.Hedge
-	return h != nil && h.MaxExtra > 0 && x.Req.MethodID.Idempotent()
+	return h != nil && h.MaxExtra > 0 && x.Req.MethodID.Idempotent() && x.Req.Upgrade == nil
 }
 
 func (x *Exchange) tryContained(c *upstream.Cluster) (f failure) {

@@ -22,10 +22,11 @@ var errResponseTooLarge = errors.New("pipeline: the response's body is over the 
 
 // bufferResponse reads the whole response first where the policy asks for it,
 // and gives the connection back before the client begins to take the response.
-// It is false if the answer is an error now.
+// A stream of events would be held for ever. It is false if the answer is an
+// error now.
 func (x *Exchange) bufferResponse(c *upstream.Cluster, o upstream.Outcome) bool {
 	limit := x.holdLimit()
-	if limit == 0 || x.Req.MethodID == httpmsg.MethodHead || x.Resp.Body == httpmsg.BodyNone {
+	if limit == 0 || x.Req.MethodID == httpmsg.MethodHead || x.Resp.Body == httpmsg.BodyNone || x.isEventStream() {
 		return true
 	}
 	// Reading on moves what the head's slices point to.

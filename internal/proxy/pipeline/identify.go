@@ -34,6 +34,10 @@ func (x *Exchange) identify() bool {
 func (x *Exchange) refuseMethod() bool {
 	switch x.Req.MethodID {
 	case httpmsg.MethodConnect:
+		if len(x.Req.Upgrade) > 0 { // RFC 9220 §3
+			x.Fail(501, filter.BadRequest, "the only protocol for extended CONNECT is websocket")
+			return false
+		}
 		x.Fail(405, filter.BadRequest, "CONNECT is for forward proxies; this is a gateway")
 		return false
 	case httpmsg.MethodTrace, httpmsg.MethodOptions:

@@ -116,8 +116,12 @@ func (m *Mirroring) leave(c *upstream.Cluster) {
 }
 
 // startMirrors begins the copies that the rule asks for. They get the request
-// as it will be sent to the backend.
+// as it will be sent to the backend. Of a request for another protocol there is
+// no copy: nobody would speak it.
 func (x *Exchange) startMirrors() {
+	if x.Req.Upgrade != nil {
+		return
+	}
 	for i := range x.rule.Mirrors {
 		x.startMirror(&x.rule.Mirrors[i])
 	}
@@ -137,7 +141,6 @@ func (x *Exchange) startMirror(m *snapshot.Mirror) {
 	if host := m.Cluster.Config().Host; host != "" {
 		copied.req.SetHost([]byte(host))
 	}
-	copied.req.Upgrade = nil // nobody would speak the other protocol
 	if x.body.whole {
 		copied.add(x.body.first)
 		copied.ended = true

@@ -51,6 +51,10 @@ func (x *Exchange) makeLocal() (body []byte) {
 	if local.Status == 405 && !x.call.on { // RFC 9110 §15.5.6
 		h.Set(httpmsg.NameAllow, allowed)
 	}
+	if local.Status == 426 { // RFC 9110 §15.5.22, RFC 6455 §4.2.2
+		r.Upgrade = webSocketProtocol
+		h.Set(httpmsg.NameSecWebSocketVersion, webSocketVersion)
+	}
 	if x.RequestID != nil {
 		h.SetName(x.Listener.RequestIDHeader, x.RequestID)
 	}

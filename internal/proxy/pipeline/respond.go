@@ -24,13 +24,18 @@ const (
 func (x *Exchange) respond(c *upstream.Cluster) {
 	o := upstream.Outcome{Kind: upstream.OK, Status: x.Resp.Status, Latency: x.latency(x.headAt)}
 	x.leaveEarly()
-	if x.Resp.Status == 101 {
-		x.tunnel(c, o)
+	if x.switched() {
+		if x.ws.asked {
+			x.openWebSocket(c, o)
+		} else {
+			x.tunnel(c, o)
+		}
 		return
 	}
 	x.up.SetReadBy(x.streamDeadline(x.clock))
 	h1.StripHopByHop(&x.Resp.Header)
 	x.markResponse()
+	x.followEvents()
 	if !x.bufferResponse(c, o) {
 		return
 	}

@@ -16,11 +16,7 @@ func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 	if down == nil || up == nil || x.Req.Upgrade == nil || !x.agreed() || !x.pump.complete() {
 		// In the middle of the request's body nobody could tell where the other
 		// protocol begins.
-		x.dropConn()
-		x.tick()
-		x.done(c, upstream.Outcome{Kind: upstream.Reset}, filter.UpstreamProtocolError)
-		x.Resp.Reset()
-		x.Fail(502, filter.UpstreamProtocolError, "the backend switched protocols without being asked, to another, or too early")
+		x.refuseSwitch(c, "the backend switched protocols without being asked, to another, or too early")
 		return
 	}
 	x.broken = true
@@ -32,6 +28,15 @@ func (x *Exchange) tunnel(c *upstream.Cluster, o upstream.Outcome) {
 	x.tick()
 	x.closeUp(false)
 	x.done(c, o, filter.ReasonNone)
+}
+
+// refuseSwitch answers for an endpoint that has ended HTTP, or not, as it must not.
+func (x *Exchange) refuseSwitch(c *upstream.Cluster, why string) {
+	x.dropConn()
+	x.tick()
+	x.done(c, upstream.Outcome{Kind: upstream.Reset}, filter.UpstreamProtocolError)
+	x.Resp.Reset()
+	x.Fail(502, filter.UpstreamProtocolError, why)
 }
 
 // join passes on what both sides said too early and then everything, until both
@@ -62,7 +67,10 @@ func (x *Exchange) join(down, up *netx.Conn) {
 	x.bodyRead.Add(in + int64(len(early)))
 	x.sent += out + int64(len(rest))
 	if netx.IsTimeout(err) {
-		x.Flags |= filter.UpstreamTimeout.Flag()
+		x.Flags |= filter.IdleTimeout.Flag()
+		if o.By != 0 && netx.Monotonic() >= o.By {
+			x.Flags = x.Flags&^filter.IdleTimeout.Flag() | filter.StreamTimeout.Flag()
+		}
 	}
 }
 

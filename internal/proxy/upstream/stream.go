@@ -8,6 +8,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/proxy/upstream/http2"
 	"github.com/gridway/gridway/internal/proxy/upstream/http3"
+	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -51,8 +52,12 @@ type Stream interface {
 	// Rebind tells where trailers go after the response was moved to resp.
 	Rebind(resp *httpmsg.Response)
 
-	// Cut ends the exchange at once: who sends or receives gets an error.
+	// Cut ends the exchange at once: who sends or receives gets an error. Any
+	// goroutine may call it.
 	Cut()
+	// Tunnel is the endpoint's side of a WebSocket, once the head that opens it
+	// has come.
+	Tunnel() websocket.Side
 	// Conn is the connection if the exchange has it alone (HTTP/1), else nil.
 	Conn() *netx.Conn
 }

@@ -93,6 +93,9 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	b = digits(b, e.RequestBytes)
 	b = append(b, `,"response_bytes":`...)
 	b = digits(b, e.ResponseBytes)
+	if e.WebSocket {
+		b = webSocket(b, e)
+	}
 	b = caller(b, e.Client, e.Peer)
 	b = text(b, `,"user_agent":"`, e.UserAgent, c.maxField)
 	b = c.refererURL(b, e.Referer)
@@ -106,6 +109,14 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 		b = strconv.AppendUint(b, e.Revision, 10)
 	}
 	return append(b, '}', '\n')
+}
+
+func webSocket(b []byte, e *Entry) []byte {
+	b = strconv.AppendUint(append(b, `,"request_messages":`...), e.RequestMessages, 10)
+	b = strconv.AppendUint(append(b, `,"response_messages":`...), e.ResponseMessages, 10)
+	b = strconv.AppendUint(append(b, `,"close_code":`...), uint64(e.CloseCode), 10)
+	b = append(b, `,"closed_by":"`...)
+	return append(append(b, e.ClosedBy...), '"')
 }
 
 func tlsState(b []byte, e *Entry) []byte {

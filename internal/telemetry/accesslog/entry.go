@@ -47,6 +47,14 @@ type Entry struct {
 	Attempts int
 	// RequestBytes and ResponseBytes are body bytes as they travelled. Always there.
 	RequestBytes, ResponseBytes int64
+	// WebSocket says that the exchange has opened one. RequestMessages and
+	// ResponseMessages are what the client and the endpoint have sent then,
+	// CloseCode is of the first Close frame, 1005 if it had none, 1006 if there was
+	// no such frame, and ClosedBy who has sent it: "client", "endpoint", "gridway".
+	WebSocket                         bool
+	RequestMessages, ResponseMessages uint64
+	CloseCode                         uint16
+	ClosedBy                          string
 
 	// Client is the caller after trusted hops; Peer the connection's other end,
 	// logged when its address differs from Client.

@@ -36,6 +36,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	e := emitter{ch, c.r.opt.Reasons}
 	for _, h := range sorted(c.r, c.r.routes) {
 		e.red(&routeFamilies, &h.red, h.route, h.rule)
+		e.websocket(h)
 	}
 	for _, h := range sorted(c.r, c.r.streams) {
 		e.stream(h)

@@ -41,6 +41,17 @@ func populated(c *clock) *metric.Registry {
 	route.Observe(299, 100*time.Microsecond, 0, 0, 0) // not registered
 	route.Observe(503, 70*time.Second, 0, 50, 1<<2)
 	route.Observe(0, time.Second, 0, 0, 1<<2)
+	sockets := route.WebSocket()
+	for range 5 {
+		sockets.Opened()
+	}
+	sockets.Passed(metric.Client, 2, 100)
+	sockets.Passed(metric.Endpoint, 3, 2000)
+	sockets.Passed(metric.Endpoint, 0, 1)
+	sockets.Closed(metric.Client, 1000)
+	sockets.Closed(metric.Gridway, 1001)
+	sockets.Closed(metric.Endpoint, 4999)
+	sockets.Closed(metric.Endpoint, 17) // not a code
 	cl := r.Cluster("Backend/default/shop")
 	cl.Observe(200, time.Millisecond, 1, 2, 0)
 	cl.Observe(0, time.Millisecond, 1, 2, 1<<2)

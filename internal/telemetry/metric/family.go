@@ -52,6 +52,12 @@ var (
 )
 
 var (
+	websocketsFamily        = define("gridway_route_websocket_connections", gauge, "WebSocket connections open now.", "route", "rule")
+	websocketsOpenedFamily  = define("gridway_route_websocket_connections_opened_total", counter, "WebSocket connections whose opening handshake has succeeded.", "route", "rule")
+	websocketMessagesFamily = define("gridway_route_websocket_messages_total", counter, "WebSocket messages, without control frames, by who has sent them.", "route", "rule", "from")
+	websocketBytesFamily    = define("gridway_route_websocket_bytes_total", counter, "Bytes of WebSocket frames, with their headers, by who has sent them.", "route", "rule", "from")
+	websocketClosesFamily   = define("gridway_route_websocket_closes_total", counter, "Ends of WebSocket connections, by who has ended it and the code of the first Close frame; 1005 is one without a code, 1006 an end without one.", "route", "rule", "by", "code")
+
 	retriesFamily        = define("gridway_cluster_retries_total", counter, "Tries after the first.", "cluster")
 	retriesDeniedFamily  = define("gridway_cluster_retries_denied_total", counter, "Retries that the retry budget or the breaker did not allow.", "cluster")
 	hedgesFamily         = define("gridway_cluster_hedges_total", counter, "Extra tries beside a slow one.", "cluster")
@@ -119,6 +125,7 @@ var (
 	readyFamily      = define("gridway_ready", gauge, "1 while the process is ready for traffic.")
 	buildInfoFamily  = define("gridway_build_info", gauge, "Always 1; the labels say what is running.", "version", "commit", "go_version")
 	allOtherFamilies = []family{
+		websocketsFamily, websocketsOpenedFamily, websocketMessagesFamily, websocketBytesFamily, websocketClosesFamily,
 		retriesFamily, retriesDeniedFamily, hedgesFamily, hedgesWonFamily, poolFamily, connectFamily, connectFailureFamily,
 		breakerFamily, ejectionFamily, returnFamily, healthFamily, healthChangeFamily, breakerChangeFamily, endpointUpdateFamily, endpointsFamily, activeFamily,
 		pendingFamily, connectionsFamily, breakerStateFamily,

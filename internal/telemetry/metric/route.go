@@ -2,6 +2,7 @@ package metric
 
 import (
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,6 +13,8 @@ type Route struct {
 	window window
 	route  string // "HTTPRoute/namespace/name"
 	rule   string // index within the route
+	// websocket is nil while none was opened.
+	websocket atomic.Pointer[WebSocket]
 }
 
 func newRoute(r *Registry, id string) *Route {

@@ -72,6 +72,14 @@ func AppendResponse(dst []byte, r *httpmsg.Response, keepAlive bool, clientVersi
 		dst = append(dst, "\r\n"...)
 	}
 	switch {
+	case r.Status == 426 && len(r.Upgrade) > 0: // RFC 9110 §15.5.22
+		dst = append(dst, "Upgrade: "...)
+		dst = append(dst, r.Upgrade...)
+		if keepAlive {
+			dst = append(dst, "\r\nConnection: Upgrade\r\n"...)
+		} else {
+			dst = append(dst, "\r\nConnection: close, Upgrade\r\n"...)
+		}
 	case !keepAlive:
 		dst = append(dst, "Connection: close\r\n"...)
 	case clientVersion == httpmsg.HTTP10:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/wire/bufpool"
 	"github.com/gridway/gridway/internal/wire/h1"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -88,6 +89,7 @@ type Conn struct {
 	failed   bool
 	http2    bool // the client speaks HTTP/2
 	cut      atomic.Bool
+	leaving  pipeline.Leaving
 }
 
 // New makes the driver of a connection that came through a door.
@@ -135,7 +137,13 @@ func (c *Conn) Early() []byte {
 
 // EndIdle ends the connection as soon as it waits for a request of which no
 // byte has come.
-func (c *Conn) EndIdle() { c.nc.Interrupt() }
+func (c *Conn) EndIdle() {
+	c.leaving.Tell()
+	c.nc.Interrupt()
+}
+
+// OnLeave implements pipeline.Downstream.
+func (c *Conn) OnLeave(f func()) { c.leaving.On(f) }
 
 // Kill closes the connection whatever it does.
 func (c *Conn) Kill() {
@@ -216,5 +224,8 @@ func (c *Conn) Upgraded() []byte {
 	c.r = c.w
 	return early
 }
+
+// Tunnel is the connection after a WebSocket was opened on it.
+func (c *Conn) Tunnel() websocket.Side { return websocket.OnConn(c.nc, c.Upgraded()) }
 
 var _ pipeline.Downstream = (*Conn)(nil)

@@ -51,11 +51,20 @@ func (s *stream) ReadBody() ([]byte, error) {
 			return nil, s.endBody()
 		case s.stopped:
 			return nil, netx.ErrWatchGone
+		case s.interrupted:
+			s.interrupted = false
+			return nil, netx.ErrInterrupted
 		}
 		by := s.readBy()
 		l.Unlock()
 		err := s.arrived.Wait(s.reader, by)
 		l.Lock()
+		if err != nil && s.tunnelled {
+			if s.in.Empty() && !s.inEnd && s.inErr == nil {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil && s.in.Empty() && !s.inEnd && s.inErr == nil {
 			s.inErr = err
 		}
@@ -74,6 +83,9 @@ func (s *stream) endBody() error {
 
 // readBy is how long the next piece may take.
 func (s *stream) readBy() int64 {
+	if s.tunnelled {
+		return s.readUntil
+	}
 	by := s.bodyBy
 	if d := s.x.Listener.IR.Client.BodyIdleTimeout; d > 0 {
 		if t := loop.Now() + int64(d); by == 0 || t < by {

@@ -47,6 +47,7 @@ type Conn struct {
 	last     int64 // when an exchange began or ended
 	over     bool
 	why      string // why the connection is left, if that is known
+	told     bool   // streams know that the connection is to end
 
 	cut atomic.Bool
 }
@@ -75,6 +76,8 @@ func limits(client *ir.ClientPolicy) h2.Config {
 		MergeSlashes:  client.MergeSlashes,
 		HeaderTimeout: client.HeaderTimeout,
 		StallTimeout:  client.BodyIdleTimeout,
+
+		ExtendedConnect: true,
 	}
 	if cfg.StallTimeout == 0 {
 		cfg.StallTimeout = forever
@@ -172,6 +175,9 @@ func (c *Conn) begin(t *loop.Task, ev *h2.Event) {
 	if x.TLS != nil {
 		x.Req.Scheme = "https"
 	}
+	if s.bad == nil {
+		s.connect()
+	}
 	if d := lst.IR.Client.RequestTimeout; d > 0 {
 		s.bodyBy = c.last + int64(d)
 	}
@@ -220,6 +226,10 @@ func (c *Conn) Rest(ev *h2.Event) {
 	if c.next != nil {
 		c.next.Release()
 		c.next, ev.Request = nil, nil
+	}
+	if !c.told && c.link.Leaving() {
+		c.told = true
+		c.nc.Home().Go((*teller)(c))
 	}
 }
 

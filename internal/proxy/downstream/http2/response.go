@@ -44,8 +44,12 @@ func (s *stream) WriteBody(piece []byte) error {
 			break
 		}
 		l.Unlock()
-		_ = s.took.Wait(s.task, 0)
+		err := s.took.Wait(s.task, s.writeBy)
 		l.Lock()
+		if err != nil && len(s.out) > 0 {
+			s.out = nil
+			return s.note(err)
+		}
 	}
 	return s.note(s.err)
 }

@@ -53,6 +53,13 @@ type stream struct {
 	bare bool      // it has no body
 	err  error     // of what could not be sent
 	took loop.Gate // opened when all of it was taken
+
+	leaving pipeline.Leaving
+	// What follows is for tunnels, after Tunnel was called.
+	tunnelled   bool
+	interrupted bool // guarded by the link's lock
+	readUntil   int64
+	writeBy     int64
 }
 
 // streams keeps those that are not in use.
@@ -113,6 +120,8 @@ func (s *stream) close(broken bool) {
 	defer c.link.Unlock()
 	if !s.s.Closed() {
 		switch {
+		case !s.s.LocalEnd() && s.tunnelled: // RFC 8441 §5.3
+			c.link.H2.Reset(s.s, h2.Cancel)
 		case !s.s.LocalEnd():
 			c.link.H2.Reset(s.s, h2.InternalError)
 		case broken && !s.inEnd:
@@ -158,6 +167,8 @@ func (s *stream) reset() {
 	s.ended = false
 	s.inEnd, s.inErr, s.stopped, s.bodyBy = false, nil, false, 0
 	s.out, s.bare, s.err = nil, false, nil
+	s.leaving = pipeline.Leaving{}
+	s.tunnelled, s.interrupted, s.readUntil, s.writeBy = false, false, 0, 0
 }
 
 // event notes what the client has sent. The lock is held.

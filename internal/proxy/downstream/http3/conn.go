@@ -58,6 +58,8 @@ type Conn struct {
 	resets   budget
 	warned   bool // GOAWAY was sent that lets requests come for a moment
 	left     bool // GOAWAY was sent that lets no more come
+	told     bool // EndIdle was called
+	telling  map[*stream]func()
 	why      string
 	timer    *time.Timer
 	seen     [4]bool // streams of which there is one of each kind

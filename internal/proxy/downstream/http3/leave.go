@@ -33,8 +33,33 @@ func (c *Conn) LeaveSoon() {
 // requests.
 func (c *Conn) EndIdle() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.leave("")
+	c.told = true
+	telling := c.telling
+	c.telling = nil
+	c.mu.Unlock()
+	for _, f := range telling {
+		f()
+	}
+}
+
+// OnLeave implements pipeline.Downstream.
+func (s *stream) OnLeave(f func()) {
+	c := s.c
+	c.mu.Lock()
+	told := c.told
+	switch {
+	case f == nil:
+		delete(c.telling, s)
+	case !told && c.telling == nil:
+		c.telling = map[*stream]func(){s: f}
+	case !told:
+		c.telling[s] = f
+	}
+	c.mu.Unlock()
+	if told && f != nil {
+		f()
+	}
 }
 
 // Kill closes the connection whatever it does.

@@ -13,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/wire/bufpool"
 	"github.com/gridway/gridway/internal/wire/h3"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -239,5 +240,8 @@ func (s *stream) Cut() bool { return s.c.cut.Load() }
 func (s *stream) Conn() *netx.Conn { return nil }
 
 func (s *stream) Upgraded() []byte { return nil }
+
+// Tunnel is nil: RFC 9220 is not built, and no request asks for a WebSocket.
+func (s *stream) Tunnel() websocket.Side { return nil }
 
 var _ pipeline.Downstream = (*stream)(nil)

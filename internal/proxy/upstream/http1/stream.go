@@ -7,6 +7,7 @@ package http1
 import (
 	"errors"
 
+	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/wire/bufpool"
 	"github.com/gridway/gridway/internal/wire/h1"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -107,3 +108,6 @@ func (s *Stream) Unprocessed() bool { return false }
 
 // Cut closes the connection at once.
 func (s *Stream) Cut() { s.conn.Kill() }
+
+// Tunnel is the connection after a WebSocket was opened on it.
+func (s *Stream) Tunnel() websocket.Side { return websocket.OnConn(s.conn, s.Rest()) }

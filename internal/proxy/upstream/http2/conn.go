@@ -41,8 +41,11 @@ type Conn struct {
 	opened int64
 	last   int64 // when a stream ended
 	open   int
-	// settled is opened when the endpoint's settings are known, or never will be.
-	settled loop.Gate
+	// settled: the endpoint's settings are known. settling is opened then, or when
+	// they never will be, and unsettled are the streams that wait for them.
+	settled   bool
+	settling  loop.Gate
+	unsettled []*Stream
 
 	held int // the owner's count of who has, or will have, a stream
 }
@@ -60,7 +63,7 @@ func New(nc *netx.Conn, owner Owner, o Options) *Conn {
 
 // Start hands the connection to its loop.
 func (c *Conn) Start() {
-	c.settled.Init(c.nc.Home())
+	c.settling.Init(c.nc.Home())
 	c.link.Lock()
 	c.link.Flush(nil)
 	c.link.Unlock()
@@ -74,7 +77,7 @@ const settleTimeout = 250 * time.Millisecond
 // Settle waits, on task t, until the endpoint's settings are known. Requests may
 // be sent before that (RFC 9113 §3.4), but those over its limit would be refused.
 func (c *Conn) Settle(t *loop.Task, by int64) {
-	_ = c.settled.Wait(t, min(by, loop.Now()+int64(settleTimeout))) // else without them
+	_ = c.settling.Wait(t, min(by, loop.Now()+int64(settleTimeout))) // else without them
 }
 
 // writeTimeout is how long an endpoint may take nothing of what the connection
@@ -124,7 +127,7 @@ func (c *Conn) Event(_ *loop.Task, ev *h2.Event) {
 			s.event(ev)
 		}
 	case h2.EventSettings:
-		c.settled.Open()
+		c.settle()
 	}
 }
 
@@ -163,7 +166,10 @@ func (c *Conn) Over(err error) {
 			s.fail(err)
 		}
 	})
-	c.settled.Open()
+	c.settling.Open()
+	for _, s := range c.unsettled {
+		s.fail(err)
+	}
 }
 
 var _ link.User = (*Conn)(nil)

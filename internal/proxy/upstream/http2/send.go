@@ -17,6 +17,13 @@ func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
 		s.fail(errCut)
 		return errCut
 	}
+	if len(req.Upgrade) > 0 { // a tunnel goes on after the head
+		if err := s.awaitConsent(); err != nil {
+			s.fail(err)
+			return err
+		}
+		end = false
+	}
 	trailer := end && req.Trailer.Len() > 0
 	whole := end && len(piece) == 0 && !trailer
 	hs, err := l.H2.Open(req, whole, &s.resp, &s.arena)

@@ -52,6 +52,7 @@ type Stream struct {
 	arrived       loop.Gate
 	nudged        atomic.Bool
 	dst           *httpmsg.Response // where trailers go
+	interrupted   bool              // the ReadBody that waits is to return
 
 	// What is sent.
 	out     []byte
@@ -108,6 +109,7 @@ func (s *Stream) reset() {
 	s.readBy, s.writeBy = 0, 0
 	s.hasHead, s.hasInterim, s.inEnd, s.received, s.unprocessed, s.sentAll = false, false, false, false, false, false
 	s.inErr, s.outErr, s.out, s.outEnd = nil, nil, nil, false
+	s.interrupted = false
 }
 
 // Cut ends the stream at once: who sends or receives gets an error.
@@ -118,7 +120,7 @@ func (s *Stream) Cut() {
 		l.H2.Reset(s.s, h2.Cancel)
 	}
 	s.fail(errCut)
-	l.Flush(s.reader)
+	l.Flush(nil) // the caller may be anybody
 	l.Unlock()
 }
 
@@ -312,6 +314,9 @@ func (s *Stream) ReadBody() ([]byte, error) {
 			return nil, s.endBody()
 		case s.inErr != nil:
 			return nil, unexpected(s.inErr)
+		case s.interrupted:
+			s.interrupted = false
+			return nil, netx.ErrInterrupted
 		}
 		if err := s.await(); err != nil {
 			return nil, err

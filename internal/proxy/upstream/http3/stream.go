@@ -10,6 +10,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/wire/bufpool"
 	"github.com/gridway/gridway/internal/wire/h3"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -102,6 +103,9 @@ func (s *Stream) Cut() {
 // Send opens the stream with the request's head and the first piece of its body.
 // end says that piece is all of it.
 func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
+	if len(req.Upgrade) > 0 {
+		return websocket.ErrUnsupported
+	}
 	s.writer.Detach()
 	ctx := s.c.q.Context()
 	if s.writeBy != 0 {
@@ -248,6 +252,9 @@ func (s *Stream) Reusable() bool {
 
 // Conn is nil: the connection is not the exchange's own.
 func (s *Stream) Conn() *netx.Conn { return nil }
+
+// Tunnel is nil: there are no WebSockets over HTTP/3 (RFC 9220).
+func (s *Stream) Tunnel() websocket.Side { return nil }
 
 // Bind says which task sends and receives, nil for a goroutine.
 func (s *Stream) Bind(t *loop.Task) { s.reader, s.writer = t, t }

@@ -1,0 +1,106 @@
+package http2
+
+import (
+	"github.com/gridway/gridway/internal/proxy/websocket"
+	"github.com/gridway/gridway/internal/wire/h2"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+	"github.com/gridway/gridway/internal/wire/loop"
+)
+
+var methodGet = []byte("GET")
+
+// connect makes an extended CONNECT that opens a WebSocket (RFC 8441 §4) what it
+// is with HTTP/1.1: a GET that asks for an upgrade. What it says after its head
+// is no body. Routes and policies see no difference.
+func (s *stream) connect() {
+	r := &s.x.Req
+	if r.MethodID != httpmsg.MethodConnect || !httpmsg.EqualFold(r.Upgrade, "websocket") {
+		return
+	}
+	r.Method, r.MethodID = methodGet, httpmsg.MethodGet
+	r.Body, r.Length = httpmsg.BodyNone, 0
+}
+
+// teller tells the exchanges of a connection that it is to end.
+type teller Conn
+
+func (c *teller) Resume(*loop.Task) (idle bool) {
+	var all []func()
+	c.link.Lock()
+	c.link.H2.Each(func(hs *h2.Stream) {
+		if s, ok := hs.User.(*stream); ok && !s.ended {
+			if f := s.leaving.Take(); f != nil {
+				all = append(all, f)
+			}
+		}
+	})
+	c.link.Unlock()
+	for _, f := range all { // each may take the lock
+		f()
+	}
+	return false
+}
+
+// OnLeave implements pipeline.Downstream.
+func (s *stream) OnLeave(f func()) {
+	s.c.link.Lock()
+	told := s.c.told
+	s.c.link.Unlock()
+	s.leaving.On(f)
+	if told {
+		s.leaving.Tell()
+	}
+}
+
+// tunnel is a stream on which a WebSocket is open.
+type tunnel stream
+
+// Tunnel is the stream after a WebSocket was opened on it.
+func (s *stream) Tunnel() websocket.Side {
+	s.c.link.Lock()
+	s.tunnelled = true
+	s.c.link.Unlock()
+	return (*tunnel)(s)
+}
+
+func (t *tunnel) stream() *stream { return (*stream)(t) }
+
+func (t *tunnel) Read() ([]byte, error) { return t.stream().ReadBody() }
+
+func (t *tunnel) Write(p []byte) error {
+	if err := t.stream().WriteBody(p); err != nil {
+		return err
+	}
+	return t.stream().Flush()
+}
+
+func (t *tunnel) CloseWrite() error {
+	if err := t.stream().End(nil); err != nil {
+		return err
+	}
+	return t.stream().Flush()
+}
+
+func (t *tunnel) SetReadBy(by int64)        { t.readUntil = by }
+func (t *tunnel) SetWriteBy(by int64)       { t.writeBy = by }
+func (t *tunnel) BindRead(task *loop.Task)  { t.reader = task }
+func (t *tunnel) BindWrite(task *loop.Task) { t.task = task }
+
+// Interrupt implements websocket.Side.
+func (t *tunnel) Interrupt() {
+	l := &t.c.link
+	l.Lock()
+	t.interrupted = true
+	t.arrived.Open()
+	l.Unlock()
+}
+
+// Cut resets the stream, which is what a reset of a connection is (RFC 8441 §5.3).
+func (t *tunnel) Cut() {
+	l := &t.c.link
+	l.Lock()
+	l.H2.Reset(t.s, h2.Cancel)
+	t.stream().fail(errReset)
+	l.Flush(nil) // the caller may be anybody
+	l.Unlock()
+}

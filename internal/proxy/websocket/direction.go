@@ -1,0 +1,212 @@
+package websocket
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/wire/netx"
+	"github.com/gridway/gridway/internal/wire/ws"
+)
+
+const abnormal = ws.CloseAbnormal
+
+var errDefect = errors.New("websocket: internal error")
+
+// lastWrite is how long the last Close frame may take.
+const lastWrite = time.Second
+
+// direction passes on what one side sends. Its task owns it but for what is atomic.
+type direction struct {
+	t     *Tunnel
+	from  metric.Side // who is read from
+	src   Side
+	dst   Side
+	other *direction
+
+	scan   ws.Scanner
+	told   uint64 // messages that were counted
+	muted  bool   // a Close frame of ours was sent, after which nothing may come
+	ended  int64  // when the source had no more
+	closed atomic.Bool
+}
+
+// run passes on until the source has ended, or the tunnel.
+func (d *direction) run() {
+	t := d.t
+	for {
+		d.tell()
+		by := d.readBy()
+		d.src.SetReadBy(by)
+		p, err := d.src.Read()
+		if len(p) > 0 {
+			if werr := d.pass(p); werr != nil {
+				t.fail(d.to(), werr)
+				return
+			}
+		}
+		switch {
+		case err == nil, errors.Is(err, netx.ErrInterrupted):
+		case err == io.EOF:
+			d.end()
+			return
+		case !netx.IsTimeout(err):
+			t.fail(d.from, err)
+			return
+		case netx.Monotonic() < d.readBy(): // the other direction was busy
+		case t.leftAt.Load() == 0:
+			t.leave(t.expired())
+		default:
+			d.giveUp()
+			return
+		}
+	}
+}
+
+// to is who is written to.
+func (d *direction) to() metric.Side { return d.other.from }
+
+// end passes the end of the source on, and leaves the other direction open.
+func (d *direction) end() {
+	d.ended = netx.Monotonic()
+	if err := d.dst.CloseWrite(); err != nil {
+		d.t.fail(d.to(), err)
+	}
+}
+
+// giveUp is the end of a tunnel whose sides have not ended it in time: an
+// endpoint that was told nothing is told now, where that is possible.
+func (d *direction) giveUp() {
+	if d.from == metric.Client && d.scan.Boundary() && !d.closed.Load() {
+		var mask [4]byte
+		for i := range mask {
+			mask[i] = byte(rand.Uint32())
+		}
+		d.say(&mask)
+	}
+	if d.scan.Boundary() || d.muted {
+		_ = d.dst.CloseWrite()
+		return
+	}
+	d.dst.Cut() // in the middle of a frame nothing can be said but that
+}
+
+// expired is which of the tunnel's two times is over.
+func (t *Tunnel) expired() Cause {
+	if t.opts.By != 0 && netx.Monotonic() >= t.opts.By {
+		return Overdue
+	}
+	return Idle
+}
+
+// readBy is how long the next piece may take; 0 is for ever.
+func (d *direction) readBy() int64 {
+	t := d.t
+	if at := t.leftAt.Load(); at != 0 {
+		return at + int64(Patience)
+	}
+	return t.deadline(t.moved.Load())
+}
+
+// deadline is when silence since the time at has lasted too long.
+func (t *Tunnel) deadline(at int64) int64 {
+	by := t.opts.By
+	if t.opts.Idle > 0 {
+		if idle := at + int64(t.opts.Idle); by == 0 || idle < by {
+			by = idle
+		}
+	}
+	return by
+}
+
+// leaving tells whether Gridway is ending the tunnel.
+func (d *direction) leaving() bool { return d.t.cause.Load() != int32(None) }
+
+// tell tells the client that Gridway ends the tunnel, once a frame has ended.
+// The endpoint hears of it by the client's answer: what the client has sent
+// before that still arrives.
+func (d *direction) tell() {
+	if d.from != metric.Endpoint || d.muted || !d.leaving() || !d.scan.Boundary() {
+		return
+	}
+	if d.closed.Load() || d.other.closed.Load() { // one side has begun to end it already
+		return
+	}
+	d.say(nil)
+}
+
+// say writes a Close frame of ours.
+func (d *direction) say(mask *[4]byte) {
+	var frame [2 + 4 + 125]byte
+	reason := reasons[d.t.cause.Load()]
+	d.dst.SetWriteBy(netx.After(lastWrite))
+	d.muted = true
+	d.t.first.CompareAndSwap(nil, &farewell{metric.Gridway, ws.CloseGoingAway})
+	if err := d.dst.Write(ws.AppendClose(frame[:0], ws.CloseGoingAway, reason, mask)); err != nil {
+		d.t.fail(d.to(), err)
+	}
+}
+
+// pass writes a piece. While Gridway ends the tunnel, the client gets the rest
+// of a frame and is told then; what comes behind that is thrown away, so that
+// the endpoint can end.
+func (d *direction) pass(p []byte) error {
+	d.t.moved.Store(netx.Monotonic())
+	if d.leaving() && !d.muted {
+		n := 0
+		for n < len(p) && !d.scan.Boundary() {
+			n += d.scan.Frame(p[n:])
+		}
+		if err := d.write(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+		d.tell()
+	}
+	if len(p) == 0 || d.muted {
+		return nil
+	}
+	d.scan.Scan(p)
+	return d.write(p)
+}
+
+// write writes what was scanned.
+func (d *direction) write(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	d.count(len(p))
+	d.dst.SetWriteBy(d.t.deadline(netx.Monotonic()))
+	err := d.dst.Write(p)
+	if code, ok := d.scan.Closed(); ok && !d.closed.Load() {
+		d.sawClose(code)
+	}
+	return err
+}
+
+// sawClose notes that a Close frame has passed. After the second one both sides
+// have said all, and need not take long to end their connections.
+func (d *direction) sawClose(code uint16) {
+	t := d.t
+	t.first.CompareAndSwap(nil, &farewell{d.from, code})
+	d.closed.Store(true)
+	if d.other.closed.Load() {
+		t.leftAt.CompareAndSwap(0, netx.Monotonic())
+		d.other.src.Interrupt() // it waits for longer
+	}
+}
+
+// count counts n bytes, and the messages that have ended in them.
+func (d *direction) count(n int) {
+	if f := d.t.opts.Moved; f != nil {
+		f(d.from, n)
+	}
+	messages := d.scan.Messages() - d.told
+	d.told += messages
+	if c := d.t.opts.Counts; c != nil {
+		c.Passed(d.from, messages, n)
+	}
+}
