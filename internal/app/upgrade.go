@@ -87,6 +87,7 @@ func (g *Gateway) inherit() error {
 func (g *Gateway) inheritTo(o *proxy.Options) {
 	if t := g.predecessor(); t != nil {
 		o.Inherited, o.InheritedDatagrams = t.Listeners(handover.RoleListener), t.Datagrams(handover.RoleListener)
+		o.InheritedTickets = t.TicketKeys
 	}
 }
 
@@ -221,7 +222,7 @@ func (g *Gateway) offer() (*handover.Offer, error) {
 		return nil, errors.New("it does not serve yet")
 	}
 	g.applying.Lock()
-	o := &handover.Offer{SessionKey: g.opt.SessionKey, Done: g.applying.Unlock}
+	o := &handover.Offer{SessionKey: g.opt.SessionKey, TicketKeys: g.plane.Tickets(), Done: g.applying.Unlock}
 	sockets := g.plane.Sockets()
 	for _, name := range slices.Sorted(maps.Keys(sockets)) {
 		id := handover.SocketID{Role: handover.RoleListener, Name: name}

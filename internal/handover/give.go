@@ -36,6 +36,8 @@ type Socket struct {
 type Offer struct {
 	Sockets    []Socket
 	SessionKey []byte
+	// TicketKeys are the secrets of TLS session tickets.
+	TicketKeys []byte
 	// Done, if not nil, is called when the handover has ended, either way.
 	Done func()
 }

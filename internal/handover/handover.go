@@ -93,6 +93,8 @@ type message struct {
 	Sockets []SocketID `json:"sockets,omitempty"`
 	More    bool       `json:"more,omitempty"`
 	// SessionKey of an offer authenticates session persistence.
-	SessionKey  []byte `json:"sessionKey,omitempty"`
+	SessionKey []byte `json:"sessionKey,omitempty"`
+	// TicketKeys of an offer open the TLS session tickets of the giver.
+	TicketKeys  []byte `json:"ticketKeys,omitempty"`
 	Connections int    `json:"connections,omitempty"`
 }

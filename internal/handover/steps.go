@@ -74,7 +74,7 @@ func (g *Giver) offer(c *channel, o *Offer) error {
 	}
 	for first := true; first || len(all) > 0; first = false {
 		n := min(len(all), perPacket)
-		m := &message{Kind: kindOffer, Version: g.opt.Version, SessionKey: o.SessionKey, More: n < len(all)}
+		m := &message{Kind: kindOffer, Version: g.opt.Version, SessionKey: o.SessionKey, TicketKeys: o.TicketKeys, More: n < len(all)}
 		if err := sendSockets(c, m, all[:n]); err != nil {
 			return err
 		}

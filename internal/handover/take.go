@@ -24,6 +24,9 @@ type Taker struct {
 	Version string
 	// SessionKey authenticates session persistence.
 	SessionKey []byte
+	// TicketKeys are the secrets of TLS session tickets; empty from a process that
+	// hands none over.
+	TicketKeys []byte
 
 	sockets map[SocketID]io.Closer // net.Listener or *net.UDPConn
 	gone    bool                   // the giver ended, which leaves its work to us
@@ -83,7 +86,7 @@ func (t *Taker) Take(version string) error {
 		if m.Kind != kindOffer {
 			return fmt.Errorf("handover: %q where sockets should come", m.Kind)
 		}
-		t.PID, t.Version, t.SessionKey = t.c.pid, m.Version, m.SessionKey
+		t.PID, t.Version, t.SessionKey, t.TicketKeys = t.c.pid, m.Version, m.SessionKey, m.TicketKeys
 		for i, fd := range fds {
 			s, err := adopt(fd)
 			if err != nil {

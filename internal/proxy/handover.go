@@ -62,6 +62,9 @@ func (p *Proxy) Sockets() map[string]syscall.Conn {
 	return out
 }
 
+// Tickets are the secrets of TLS session tickets, for a successor.
+func (p *Proxy) Tickets() []byte { return p.tickets.Export() }
+
 // Inherited names the listeners whose sockets another process has too.
 func (p *Proxy) Inherited() []string {
 	p.mu.Lock()

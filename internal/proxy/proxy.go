@@ -58,6 +58,9 @@ type Options struct {
 	Inherited map[string]*net.TCPListener
 	// InheritedDatagrams are those of UDP: "ADDRESS:PORT/udp".
 	InheritedDatagrams map[string]*net.UDPConn
+	// InheritedTickets are the secrets of TLS session tickets of that process;
+	// empty for new ones.
+	InheritedTickets []byte
 	// Held lets the proxy accept nothing before Begin.
 	Held bool
 }
@@ -75,6 +78,7 @@ type Proxy struct {
 	loopsErr error
 	set      *upstream.Set
 	stapler  *ocspstaple.Stapler
+	tickets  *tlsx.Tickets
 	pipeline *pipeline.Pipeline
 	streams  *stream.Server
 	deps     snapshot.Deps
@@ -111,6 +115,7 @@ func New(o Options) *Proxy {
 	set := upstream.New(upstream.Options{Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
+		tickets:  tlsx.NewTickets(nil),
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
@@ -121,6 +126,11 @@ func New(o Options) *Proxy {
 	}
 	if o.Challenges != nil {
 		p.pipeline.Challenges = o.Challenges
+	}
+	if len(o.InheritedTickets) > 0 {
+		if err := p.tickets.Adopt(o.InheritedTickets); err != nil {
+			o.Log.Warn("TLS sessions of the process before cannot be resumed", "error", err)
+		}
 	}
 	p.sockets.Inherit(o.Inherited)
 	p.datagrams = maps.Clone(o.InheritedDatagrams)
@@ -237,7 +247,7 @@ func listenErrors(name string, err error) error {
 }
 
 func (p *Proxy) tlsOptions() tlsx.Options {
-	o := tlsx.Options{Stapler: p.stapler}
+	o := tlsx.Options{Stapler: p.stapler, Tickets: p.tickets}
 	if p.opts.Challenges != nil {
 		o.Challenges = p.opts.Challenges
 	}

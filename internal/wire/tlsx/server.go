@@ -25,7 +25,7 @@ type Server struct {
 	// certs holds what was parsed, by content, so that a rebuild parses only
 	// what changed.
 	certs   map[[sha256.Size]byte]*certificate
-	tickets *tickets
+	tickets *Tickets
 }
 
 // section is what serves one ir.Section.
@@ -62,10 +62,13 @@ func NewServerWith(opts Options, sections []*ir.Section, prev *Server) (*Server,
 		wildcard: map[string]*section{},
 		certs:    map[[sha256.Size]byte]*certificate{},
 	}
-	if prev != nil {
+	switch {
+	case opts.Tickets != nil:
+		s.tickets = opts.Tickets
+	case prev != nil:
 		s.tickets = prev.tickets
-	} else {
-		s.tickets = newTickets(opts.Now)
+	default:
+		s.tickets = NewTickets(opts.Now)
 	}
 	var errs []error
 	for _, in := range sections {

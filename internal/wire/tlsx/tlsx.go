@@ -53,7 +53,9 @@ type Options struct {
 	HTTP2 bool
 	// HTTP3 is offered to those that come by QUIC.
 	HTTP3 bool
-	Now   func() time.Time
+	// Tickets may be nil: then a Server has its own, or those of the one before.
+	Tickets *Tickets
+	Now     func() time.Time
 }
 
 func (o *Options) alpn() []string {
