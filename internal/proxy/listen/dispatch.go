@@ -70,12 +70,16 @@ func (ss *session) detect() opened {
 		// What has come in time is looked at, however late that is.
 		by = max(netx.MonotonicOf(ss.began)+int64(d), netx.After(time.Millisecond))
 	}
-	kind := opening.More
-	err := ss.peek(opening.MaxDetectBytes, by, func(b []byte) bool {
-		kind = opening.Detect(b)
+	kind, leans, doors := opening.More, opening.Other, ss.s.Doors
+	look := func(b []byte) bool {
+		kind, leans = opening.Detect(b), opening.Leans(b)
 		return kind != opening.More
-	})
-	doors := ss.s.Doors
+	}
+	err := ss.peek(opening.MaxDetectBytes, by, look)
+	if netx.IsTimeout(err) && (leans == opening.TLS && doors.Secure || leans == opening.HTTP1 && doors.Web) {
+		// Whoever has begun like this is slow, and does not wait for the server.
+		err = ss.peek(opening.MaxDetectBytes, handshakeBy(&ss.s.IR.Client), look)
+	}
 	switch {
 	case err != nil && !netx.IsTimeout(err):
 		return opened{}

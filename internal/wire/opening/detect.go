@@ -108,6 +108,27 @@ func detectLine(b []byte) Kind {
 	return More
 }
 
+// Leans tells what the bytes for which Detect answers More are likely to become,
+// though the rest is late: TLS, HTTP1 (which may turn out to be HTTP2), or Other
+// where a client of another protocol may well have said all that it has to say.
+func Leans(b []byte) Kind {
+	if len(b) > 0 && b[0] == recordHandshake && detectTLS(b) != Other {
+		return TLS
+	}
+	if len(b) < 2 { // one letter may be a command
+		return Other
+	}
+	for _, m := range methods {
+		if hasPrefix(b, m) {
+			return HTTP1
+		}
+	}
+	if hasPrefix(b, preface) {
+		return HTTP1
+	}
+	return Other
+}
+
 // maxMethod bounds the first word of a request line.
 const maxMethod = 32
 

@@ -52,6 +52,18 @@ func TestDetect(t *testing.T) {
 	}
 }
 
+func TestLeans(t *testing.T) {
+	for text, want := range map[string]opening.Kind{
+		"": opening.Other, "G": opening.Other, "P": opening.Other, "PING": opening.Other, "PROPFIND ": opening.Other, "HELLO": opening.Other,
+		"GE": opening.HTTP1, "GET ": opening.HTTP1, "PA": opening.HTTP1, "GET http://a": opening.HTTP1, "PR": opening.HTTP1, "PRI * HTTP/2.0\r\n\r\nS": opening.HTTP1,
+		"\x16": opening.TLS, "\x16\x03\x01\x02": opening.TLS, "\x16\x02": opening.Other, "\x15\x03": opening.Other,
+	} {
+		if got := opening.Leans([]byte(text)); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
 // FuzzDetect: what was decided stays decided when more bytes come, and there is
 // always a decision in the end.
 func FuzzDetect(f *testing.F) {
@@ -69,6 +81,9 @@ func FuzzDetect(f *testing.F) {
 				t.Fatalf("%v after fewer bytes, %v after %d", decided, k, n)
 			}
 			decided = k
+			if lean := opening.Leans(b[:n]); lean == opening.TLS && k == opening.Other {
+				t.Fatalf("%q leans to TLS and is none", b[:n])
+			}
 		}
 	})
 }

@@ -58,9 +58,12 @@ func ParseHello(b []byte) (Hello, error) {
 	return parseHello(message)
 }
 
-// message puts the handshake message together that the records carry.
+// message puts the handshake message together that the records carry. It is
+// looked at again with each segment that comes, so nothing is copied before all
+// of it is there.
 func message(b []byte) ([]byte, error) {
-	var whole []byte // of several records
+	var head [handshakeHeader]byte
+	all, got := b, 0 // got is how much of the message the records before had
 	for n := 0; ; n++ {
 		if n == maxHelloRecords {
 			return nil, &Error{"spread over too many records"}
@@ -70,23 +73,23 @@ func message(b []byte) ([]byte, error) {
 		}
 		end := recordHeader + int(binary.BigEndian.Uint16(b[3:]))
 		part := b[recordHeader:min(end, len(b))]
-		if n == 0 {
-			if part[0] != typeClientHello {
-				return nil, ErrNotTLS
-			}
-			whole = part
-		} else {
-			whole = append(whole[:len(whole):len(whole)], part...)
+		if n == 0 && part[0] != typeClientHello {
+			return nil, ErrNotTLS
 		}
-		if len(whole) >= handshakeHeader {
-			size := int(whole[1])<<16 | int(whole[2])<<8 | int(whole[3])
+		if got < handshakeHeader {
+			copy(head[got:], part)
+		}
+		if got += len(part); got >= handshakeHeader {
+			size := int(head[1])<<16 | int(head[2])<<8 | int(head[3])
 			switch {
 			case size > maxHelloMessage:
 				return nil, &Error{"longer than 16 KiB"}
-			case len(whole) > handshakeHeader+size:
+			case got > handshakeHeader+size:
 				return nil, &Error{"more bytes in its record than it has"}
-			case len(whole) == handshakeHeader+size:
-				return whole[handshakeHeader:], nil
+			case got == handshakeHeader+size && n == 0:
+				return part[handshakeHeader:], nil
+			case got == handshakeHeader+size:
+				return joined(all, got)[handshakeHeader:], nil
 			}
 		}
 		if len(b) < end {
@@ -94,6 +97,17 @@ func message(b []byte) ([]byte, error) {
 		}
 		b = b[end:]
 	}
+}
+
+// joined is what the records carry, which are size bytes in all.
+func joined(b []byte, size int) []byte {
+	whole := make([]byte, 0, size)
+	for len(whole) < size {
+		end := recordHeader + int(binary.BigEndian.Uint16(b[3:]))
+		whole = append(whole, b[recordHeader:min(end, len(b))]...)
+		b = b[min(end, len(b)):]
+	}
+	return whole
 }
 
 // checkRecord judges the header of a record, as far as it is there.
