@@ -28,8 +28,8 @@ type http2Client struct {
 	transport *http.Transport
 }
 
-// Connect leaves it to the first request.
-func (c *http2Client) Connect(context.Context) error { return nil }
+// Connect makes a request, which opens the connection.
+func (c *http2Client) Connect(ctx context.Context) error { return c.Do(ctx, 0) }
 
 func (c *http2Client) Close() { c.transport.CloseIdleConnections() }
 

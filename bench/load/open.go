@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ func Open(ctx context.Context, t Target, conns int, rate float64, d time.Duratio
 	if err != nil {
 		return Result{}, err
 	}
+	runtime.GC() // what earlier loads have left is not to be cleaned up in the time of this one
 	tick, err := newPacer()
 	if err != nil {
 		return Result{}, err
