@@ -75,6 +75,7 @@ func NewServer(cfg Config, now int64) *Conn {
 func NewClient(cfg Config, now int64) *Conn {
 	c := newConn(cfg, now)
 	c.client = true
+	c.dec.Remember() // clients index what they repeat; servers often do not
 	c.nextID = 1
 	c.room(len(Preface))
 	c.append([]byte(Preface))

@@ -168,3 +168,40 @@ func TestAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations per block", n)
 	}
 }
+
+// BenchmarkDecodeUnindexed decodes what NGINX answers with to each request.
+func BenchmarkDecodeUnindexed(b *testing.B) {
+	block := []byte{0x88}
+	for _, f := range [][2]string{
+		{"server", "nginx/1.22.1"},
+		{"date", "Sat, 21 Nov 2026 14:26:26 GMT"},
+		{"content-type", "application/grpc"},
+		{"content-length", "105"},
+		{"last-modified", "Sat, 21 Nov 2026 14:15:00 GMT"},
+		{"etag", `"69207d14-69"`},
+		{"accept-ranges", "bytes"},
+	} {
+		block = unindexed(block, &httpmsg.Field{Name: []byte(f[0]), Value: []byte(f[1])}, false)
+	}
+	for _, remember := range []bool{false, true} {
+		b.Run(map[bool]string{false: "plain", true: "remembered"}[remember], func(b *testing.B) {
+			d := hpack.NewDecoder()
+			if remember {
+				d.Remember()
+			}
+			var arena httpmsg.Arena
+			var f hpack.Field
+			b.ReportAllocs()
+			for b.Loop() {
+				arena.Reset()
+				d.Begin(block, &arena, 1<<16)
+				for more := true; more; {
+					var err error
+					if more, err = d.Next(&f); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}

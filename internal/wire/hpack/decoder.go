@@ -42,6 +42,8 @@ type Decoder struct {
 	begun    bool
 	tooLarge bool
 	scratch  []byte
+	remember bool
+	memo     *memo // nil until there is something to remember
 }
 
 // NewDecoder returns a decoder with the table size that applies before SETTINGS.
@@ -57,6 +59,9 @@ func (d *Decoder) SetTableSize(size uint32) {
 	d.allowed = min(size, maxInt)
 	d.owed = d.table.max > d.allowed
 }
+
+// Remember lets the decoder keep 4 KiB of what the peer says again and again.
+func (d *Decoder) Remember() { d.remember = true }
 
 // Begin starts a complete block. Its fields are copied to the arena as far as
 // the header list is no larger than maxList (RFC 9113 §10.5.1: names and values
@@ -89,6 +94,8 @@ func (d *Decoder) Next(f *Field) (bool, error) {
 		var err error
 		if b >= 0x80 {
 			err = d.indexed(f)
+		} else if b < 0x10 && d.remember {
+			err = d.rememberedLiteral(f)
 		} else {
 			err = d.literal(f, b)
 		}
@@ -218,6 +225,33 @@ func (d *Decoder) literal(f *Field, b byte) error {
 		d.table.insert(lit.Name, value, lit.ID, lit.Pseudo, lit.Flaw)
 	}
 	d.scratch = d.scratch[:0]
+	return nil
+}
+
+// rememberedLiteral decodes a literal without indexing that may have come before.
+func (d *Decoder) rememberedLiteral(f *Field) error {
+	end := literalEnd(d.in)
+	if end == 0 {
+		return d.literal(f, 0)
+	}
+	if d.memo == nil {
+		d.memo = new(memo)
+	}
+	literal := d.in[:end]
+	at := d.memo.of(literal)
+	r := at.find(literal)
+	if r == nil {
+		err := d.literal(f, 0)
+		if err == nil && !d.tooLarge {
+			at.keep(literal, f)
+		}
+		return err
+	}
+	d.in = d.in[end:]
+	name := r.id.Lower()
+	if d.fits(len(name), int(r.size)) {
+		*f = Field{Name: name, Value: d.arena.Copy(r.value[:r.size]), ID: r.id}
+	}
 	return nil
 }
 

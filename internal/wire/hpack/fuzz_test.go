@@ -1,6 +1,7 @@
 package hpack_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +10,28 @@ import (
 	"github.com/gridway/gridway/internal/wire/hpack"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
+
+// FuzzRemember: a decoder that remembers what was said decodes it as one that does not.
+func FuzzRemember(f *testing.F) {
+	f.Add([]byte("\x0f\x10\x03abc\x00\x04date\x81\x07"), []byte("\x0f\x10\x03abc\x0f\x10\x03abd"))
+	f.Add([]byte("\x08\x82\x10\x02\x10\x01a\x01b"), []byte("\x40\x04date\x01x\x0f\x2f\x01y"))
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		plain, d := hpack.NewDecoder(), hpack.NewDecoder()
+		d.Remember()
+		for _, block := range [][]byte{first, second, second, first} {
+			for _, most := range []int{1 << 20, 64} {
+				want, werr := decodeAll(plain, block, most)
+				got, err := decodeAll(d, block, most)
+				if err != werr || !slices.Equal(got, want) || d.TooLarge() != plain.TooLarge() {
+					t.Fatalf("%x: %q %v, want %q %v", block, got, err, want, werr)
+				}
+				if err != nil {
+					return
+				}
+			}
+		}
+	})
+}
 
 // FuzzDecode: two blocks on one connection. What is accepted x/net reads the
 // same; it is encoded again and comes back.

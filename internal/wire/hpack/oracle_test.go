@@ -183,3 +183,49 @@ func TestRepeatedFields(t *testing.T) {
 		t.Errorf("values that came once have displaced one that came again: %d bytes", got)
 	}
 }
+
+// A server that never indexes, as NGINX: with what it repeats remembered, it says the same.
+func TestDecoderRemembers(t *testing.T) {
+	g := generator{rand.New(rand.NewPCG(5, 6))}
+	var fields []httpmsg.Field
+	for range 200 {
+		name, value := g.field()
+		fields = append(fields, httpmsg.Field{Name: []byte(name), Value: []byte(value), ID: httpmsg.LookupName([]byte(name))})
+	}
+	plain, d := hpack.NewDecoder(), hpack.NewDecoder()
+	d.Remember()
+	for range 2000 {
+		block := []byte(nil)
+		for range 1 + g.IntN(8) {
+			block = unindexed(block, &fields[min(g.IntN(len(fields)), g.IntN(len(fields)))], g.IntN(8) == 0)
+		}
+		want, err := decodeAll(plain, block, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := decodeAll(d, block, 1<<20)
+		if err != nil || strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Fatalf("%v\ngot  %q\nwant %q", err, got, want)
+		}
+	}
+}
+
+// unindexed appends a literal without indexing, or one that is never indexed, its
+// name and value in Huffman code.
+func unindexed(b []byte, f *httpmsg.Field, never bool) []byte {
+	if never {
+		b = append(b, 0x10)
+	} else {
+		b = append(b, 0)
+	}
+	for _, s := range [][]byte{f.Name, f.Value} {
+		code := xhpack.AppendHuffmanString(nil, string(s))
+		if len(code) < 0x7f {
+			b = append(b, 0x80|byte(len(code)))
+		} else {
+			b = append(b, 0xff, 0x80|byte((len(code)-0x7f)&0x7f), byte((len(code)-0x7f)>>7))
+		}
+		b = append(b, code...)
+	}
+	return b
+}
