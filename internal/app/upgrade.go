@@ -88,6 +88,7 @@ func (g *Gateway) inheritTo(o *proxy.Options) {
 	if t := g.predecessor(); t != nil {
 		o.Inherited, o.InheritedDatagrams = t.Listeners(handover.RoleListener), t.Datagrams(handover.RoleListener)
 		o.InheritedTickets = t.TicketKeys
+		o.InheritedPipes = t.Pipes(handover.RoleListener)
 	}
 }
 

@@ -3,6 +3,8 @@ package handover
 import (
 	"errors"
 	"net"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -59,5 +61,54 @@ func TestDatagramSockets(t *testing.T) {
 	n, from, err := mine.ReadFrom(b)
 	if err != nil || string(b[:n]) != "hello" || from.String() != c.LocalAddr().String() {
 		t.Errorf("%q from %v, %v", b[:n], from, err)
+	}
+}
+
+// A connection between processes is a connection afterwards.
+func TestPipes(t *testing.T) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ends [2]*net.UnixConn
+	for i, fd := range fds {
+		f := os.NewFile(uintptr(fd), "pair")
+		c, err := net.FileConn(f)
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		ends[i] = c.(*net.UnixConn)
+	}
+	g := newGiver(t, 1, func(o *GiverOptions) {
+		before := o.Offer
+		o.Offer = func() (*Offer, error) {
+			out, err := before()
+			return &Offer{SessionKey: out.SessionKey, Done: out.Done, Sockets: append(out.Sockets, Socket{SocketID{RoleListener, "pipe"}, ends[1]})}, err
+		}
+	})
+	k := g.reach(t)
+	if err := k.Take("v2"); err != nil {
+		t.Fatal(err)
+	}
+	mine := k.Pipes(RoleListener)["pipe"]
+	if mine == nil {
+		t.Fatal("no pipe came")
+	}
+	defer mine.Close()
+	for _, l := range k.Listeners(RoleListener) {
+		defer l.Close()
+	}
+	if err := errors.Join(k.Ready(), k.Serving(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ends[0].Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 8)
+	mine.SetReadDeadline(time.Now().Add(patience))
+	if n, err := mine.Read(b); err != nil || string(b[:n]) != "hello" {
+		t.Errorf("%q, %v", b[:n], err)
 	}
 }

@@ -28,7 +28,7 @@ type Taker struct {
 	// hands none over.
 	TicketKeys []byte
 
-	sockets map[SocketID]io.Closer // net.Listener or *net.UDPConn
+	sockets map[SocketID]io.Closer // net.Listener, *net.UDPConn or *net.UnixConn
 	gone    bool                   // the giver ended, which leaves its work to us
 }
 
@@ -104,7 +104,8 @@ func (t *Taker) Take(version string) error {
 	}
 }
 
-// adopt makes a listener, or a socket of UDP, of a descriptor, which it closes.
+// adopt makes a listener, a socket of UDP or a connection of a descriptor, which
+// it closes.
 func adopt(fd int) (io.Closer, error) {
 	f := os.NewFile(uintptr(fd), "socket")
 	defer f.Close()
@@ -114,6 +115,13 @@ func adopt(fd int) (io.Closer, error) {
 	}
 	if kind == syscall.SOCK_DGRAM {
 		return net.FilePacketConn(f)
+	}
+	listens, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+	if err != nil {
+		return nil, os.NewSyscallError("getsockopt", err)
+	}
+	if listens == 0 {
+		return net.FileConn(f)
 	}
 	return net.FileListener(f)
 }
@@ -127,6 +135,10 @@ func (t *Taker) Listeners(role string) map[string]*net.TCPListener {
 // Datagrams are the UDP sockets of a role by their names. They are the caller's
 // from now on.
 func (t *Taker) Datagrams(role string) map[string]*net.UDPConn { return take[*net.UDPConn](t, role) }
+
+// Pipes are the connections between processes of a role by their names. They are
+// the caller's from now on.
+func (t *Taker) Pipes(role string) map[string]*net.UnixConn { return take[*net.UnixConn](t, role) }
 
 func take[S io.Closer](t *Taker, role string) map[string]S {
 	out := map[string]S{}

@@ -8,7 +8,18 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/listen"
+	"github.com/gridway/gridway/internal/proxy/listen/quicsock"
 )
+
+// inherit notes the sockets of the process that this one replaces.
+func (p *Proxy) inherit(o Options) {
+	p.datagrams = maps.Clone(o.InheritedDatagrams)
+	pipes := maps.Clone(o.InheritedPipes)
+	p.sockets.Inherit(o.Inherited, quicsock.Estates(p.datagrams, pipes))
+	for _, stray := range pipes {
+		_ = stray.Close()
+	}
+}
 
 // Begin accepts from every socket, and gives back those of Options.Inherited
 // that no listener wants. An error is a *ListenError of each listener that
@@ -58,6 +69,9 @@ func (p *Proxy) Sockets() map[string]syscall.Conn {
 	out := make(map[string]syscall.Conn, len(p.listeners))
 	for name, l := range p.listeners {
 		out[name] = l.Socket()
+		if l, ok := l.(*listen.Listener); ok {
+			maps.Copy(out, l.QUICSockets())
+		}
 	}
 	return out
 }
@@ -73,6 +87,9 @@ func (p *Proxy) Inherited() []string {
 	for name, l := range p.listeners {
 		if l.Shared() {
 			names = append(names, name)
+		}
+		if l, ok := l.(*listen.Listener); ok && l.InheritsQUIC() {
+			names = append(names, name+quicsock.Suffix)
 		}
 	}
 	slices.Sort(names)
@@ -98,6 +115,9 @@ func (p *Proxy) Yield(names []string, idleGrace time.Duration) {
 		l.SetIdleGrace(idleGrace)
 		if slices.Contains(names, name) {
 			l.Share(true)
+		}
+		if l, ok := l.(*listen.Listener); ok && slices.Contains(names, name+quicsock.Suffix) {
+			l.YieldQUIC()
 		}
 	}
 }

@@ -56,8 +56,10 @@ type Options struct {
 	// Inherited are sockets of a process that this one replaces, by the name of
 	// the listener: "ADDRESS:PORT".
 	Inherited map[string]*net.TCPListener
-	// InheritedDatagrams are those of UDP: "ADDRESS:PORT/udp".
+	// InheritedDatagrams are those of UDP, "ADDRESS:PORT/udp", and of HTTP/3, for
+	// which InheritedPipes lead to the processes that have connections.
 	InheritedDatagrams map[string]*net.UDPConn
+	InheritedPipes     map[string]*net.UnixConn
 	// InheritedTickets are the secrets of TLS session tickets of that process;
 	// empty for new ones.
 	InheritedTickets []byte
@@ -132,8 +134,7 @@ func New(o Options) *Proxy {
 			o.Log.Warn("TLS sessions of the process before cannot be resumed", "error", err)
 		}
 	}
-	p.sockets.Inherit(o.Inherited)
-	p.datagrams = maps.Clone(o.InheritedDatagrams)
+	p.inherit(o)
 	p.drainCtx, p.drainStop = context.WithCancel(context.Background())
 	return p
 }

@@ -24,6 +24,7 @@ func (l *Listener) Drain(ctx context.Context) error {
 	l.draining.Store(true)
 	quic := l.quic
 	l.quic = nil
+	l.refuseEstate()
 	l.mu.Unlock()
 	quicDone := make(chan error, 1)
 	go func() { quicDone <- l.drainQUIC(ctx, quic) }()
@@ -40,7 +41,7 @@ func (l *Listener) drainQUIC(ctx context.Context, q *quicSide) error {
 	var err error
 	if q != nil {
 		grace := time.Duration(l.idleGrace.Load())
-		if l.shared.Load() { // who takes over waits for the port
+		if l.shared.Load() && !q.handed.Load() { // who takes over waits for the port
 			grace = min(grace, sharedGrace)
 		}
 		if err = q.drain(ctx, grace); err != nil {

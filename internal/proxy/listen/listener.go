@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/listen/quicsock"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/stream"
@@ -55,6 +56,9 @@ type Listener struct {
 	ending   bool                  // guarded by mu; idle connections are not waited for
 	closed   bool                  // guarded by mu
 	quic     *quicSide             // guarded by mu; nil unless HTTP/3 is served
+	// estate is the UDP socket of the process that this one replaces, until HTTP/3
+	// is served or is not wanted. Guarded by mu.
+	estate *quicsock.Estate
 	// announced: clients may remember that HTTP/3 is served. Guarded by mu.
 	announced bool
 	// refusing bounds the connections over the limit that are told so.
@@ -96,6 +100,7 @@ func Open(ctx context.Context, l *ir.Listener, o Options) (*Listener, error) {
 		sessions: map[*session]struct{}{}, refusing: make(chan struct{}, maxRefusing), drainTimeout: o.DrainTimeout,
 	}
 	opened.ctx, opened.stop = context.WithCancel(context.Background())
+	opened.estate = o.Sockets.estate(l.Name)
 	opened.idleGrace.Store(int64(o.IdleGrace))
 	opened.shared.Store(inherited)
 	opened.socket, err = o.Loops.Listen(socket.(*net.TCPListener), opened.admit, opened.acceptFailed)

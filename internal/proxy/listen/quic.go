@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/downstream/http3"
+	"github.com/gridway/gridway/internal/proxy/listen/quicsock"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -27,19 +27,21 @@ import (
 // connections apart by their IDs, so that a client may change its address.
 type quicSide struct {
 	l         *Listener
-	socket    *net.UDPConn
+	socket    *quicsock.Socket
 	transport *quic.Transport
 	accepting *quic.EarlyListener
 
 	draining    atomic.Bool
+	handed      atomic.Bool // another process receives from the socket
 	handshaking atomic.Int64
 
-	mu     sync.Mutex
-	conns  map[*http3.Conn]struct{} // guarded by mu
-	alive  int                      // guarded by mu; connections, also before their handshake is over
-	empty  chan struct{}            // closed when the last one ends in a drain
-	ending bool                     // guarded by mu; idle connections are not waited for
-	closed bool                     // guarded by mu
+	mu       sync.Mutex
+	conns    map[*http3.Conn]struct{} // guarded by mu
+	alive    int                      // guarded by mu; connections, also before their handshake is over
+	empty    chan struct{}            // closed when the last one ends in a drain
+	refusing bool                     // guarded by mu; no connections begin
+	ending   bool                     // guarded by mu; idle connections are not waited for
+	closed   bool                     // guarded by mu
 
 	serving sync.WaitGroup // connections, grows until accepting is over
 	running sync.WaitGroup // who accepts
@@ -71,34 +73,17 @@ const (
 	maxHandshakes = 4096
 )
 
-// openQUIC binds the UDP socket of l's port.
+// openQUIC takes over the UDP socket of l's port, or binds one.
 func openQUIC(ctx context.Context, l *Listener) (*quicSide, error) {
-	addr := l.Addr()
-	network := "udp"
-	switch l.Current().IR.Address {
-	case "":
-		addr = netip6Any(addr.Port())
-	case "0.0.0.0":
-		network = "udp4"
-	case "::":
-		network = "udp6"
-	}
-	host := ""
-	if l.Current().IR.Address != "" {
-		host = addr.Addr().String()
-	}
-	pc, err := (&net.ListenConfig{}).ListenPacket(ctx, network, net.JoinHostPort(host, strconv.Itoa(int(addr.Port()))))
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("UDP port %d is taken by another process; end that, give the listener another port, or switch client.http3 off: %w", addr.Port(), err)
-	case err != nil:
+	socket, err := l.quicSocket(ctx)
+	if err != nil {
 		return nil, err
 	}
-	q := &quicSide{l: l, socket: pc.(*net.UDPConn), conns: map[*http3.Conn]struct{}{}, empty: make(chan struct{})}
+	q := &quicSide{l: l, socket: socket, conns: map[*http3.Conn]struct{}{}, empty: make(chan struct{})}
 	// The library would tell about buffers on standard error, in words of its own.
 	_ = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 	q.transport = &quic.Transport{
-		Conn: q.socket, ConnectionIDLength: connectionIDLen,
+		Conn: q.socket, ConnectionIDGenerator: q.socket,
 		VerifySourceAddress: q.retry, ConnContext: q.admit,
 	}
 	q.accepting, err = q.transport.ListenEarly(
@@ -114,9 +99,6 @@ func openQUIC(ctx context.Context, l *Listener) (*quicSide, error) {
 	q.running.Go(q.accept)
 	return q, nil
 }
-
-// connectionIDLen in bytes: RFC 9000 wants them hard to guess.
-const connectionIDLen = 8
 
 const (
 	// streamWindow is what a stream may have sent that was not taken; more where
@@ -225,11 +207,11 @@ func (q *quicSide) admit(ctx context.Context, _ *quic.ClientInfo) (context.Conte
 func (q *quicSide) count(n int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if n > 0 && q.draining.Load() {
+	if n > 0 && q.refusing {
 		return false
 	}
 	q.alive += n
-	if q.alive == 0 && q.draining.Load() {
+	if q.alive == 0 && q.refusing {
 		close(q.empty)
 	}
 	return true

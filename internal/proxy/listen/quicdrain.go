@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -12,8 +11,6 @@ import (
 	"github.com/gridway/gridway/internal/proxy/downstream/http3"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 )
-
-func netip6Any(port uint16) netip.AddrPort { return netip.AddrPortFrom(netip.IPv6Unspecified(), port) }
 
 // setQUIC opens or closes the UDP side as s asks, and says so to other clients. A
 // side that is closed goes on with the connections that it has. The caller
@@ -40,6 +37,9 @@ func (l *Listener) setQUIC(s *snapshot.Listener) error {
 				l.log.Warn("drain", "listener", l.name, "error", err)
 			}
 		})
+	}
+	if !wanted && l.started.Load() {
+		l.refuseEstate()
 	}
 	l.announce(s)
 	return err
@@ -75,16 +75,24 @@ func (l *Listener) announce(s *snapshot.Listener) {
 	s.AltSvc.Store(&value)
 }
 
+// handedGrace is how long connections may still begin after another process has
+// taken over: what was received before waits in the library's queues.
+const handedGrace = time.Second
+
 // drain takes no new connections, lets requests end, and closes what is left when
 // ctx ends, and then the socket.
 func (q *quicSide) drain(ctx context.Context, idleGrace time.Duration) (err error) {
-	q.mu.Lock()
 	q.draining.Store(true)
-	if q.alive == 0 {
-		close(q.empty)
-	}
-	q.mu.Unlock()
 	q.each((*http3.Conn).LeaveSoon)
+	if q.handed.Load() {
+		late := time.NewTimer(min(idleGrace, handedGrace))
+		defer late.Stop()
+		select {
+		case <-late.C:
+		case <-ctx.Done():
+		}
+	}
+	q.refuse()
 	idle := time.NewTimer(idleGrace)
 	defer idle.Stop()
 	select {
@@ -109,6 +117,16 @@ func (q *quicSide) drain(ctx context.Context, idleGrace time.Duration) (err erro
 	_ = q.transport.Close()
 	_ = q.socket.Close()
 	return err
+}
+
+// refuse takes no new connections from now on.
+func (q *quicSide) refuse() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refusing = true
+	if q.alive == 0 {
+		close(q.empty)
+	}
 }
 
 // cutOff closes all connections.

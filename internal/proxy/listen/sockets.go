@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/listen/quicsock"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -28,14 +29,24 @@ type Sockets struct {
 	mu        sync.Mutex
 	open      map[*Listener]struct{}      // guarded by mu
 	inherited map[string]*net.TCPListener // guarded by mu
+	estates   map[string]*quicsock.Estate // guarded by mu
 }
 
-// Inherit gives the sockets of another process to the listeners of these names.
-// Until Disown the other process goes on with them.
-func (s *Sockets) Inherit(sockets map[string]*net.TCPListener) {
+// Inherit gives the sockets of another process, and those of its HTTP/3, to the
+// listeners of these names. Until Disown the other process goes on with them.
+func (s *Sockets) Inherit(sockets map[string]*net.TCPListener, quic map[string]*quicsock.Estate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inherited = maps.Clone(sockets)
+	s.inherited, s.estates = maps.Clone(sockets), maps.Clone(quic)
+}
+
+// estate is what a listener of that name inherits for HTTP/3; nil is nothing.
+func (s *Sockets) estate(name string) *quicsock.Estate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.estates[name]
+	delete(s.estates, name)
+	return e
 }
 
 // Disown closes what no listener wanted of Inherit's.
@@ -45,7 +56,10 @@ func (s *Sockets) Disown() {
 	for _, socket := range s.inherited {
 		_ = socket.Close()
 	}
-	s.inherited = nil
+	for _, e := range s.estates {
+		_ = e.Close()
+	}
+	s.inherited, s.estates = nil, nil
 }
 
 // bind opens the socket of l, or takes it over.
