@@ -98,6 +98,99 @@ func TestHTTP2SlowStreamsStallNobody(t *testing.T) {
 	}
 }
 
+// Responses over one connection to an endpoint, more than its window had room for
+// if it did not grow with them, that their clients do not take: a neighbour is
+// served as ever, over the same connection, and memory is what the windows allow.
+func TestHTTP2SlowDownloadsStallNobody(t *testing.T) {
+	t.Parallel()
+	const clients, each = 3, 100
+	big := bytes.Repeat([]byte("x"), 1<<20)
+	endpoint, conns := h2Server(t, 1000, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/big" {
+			w.Write(big)
+		}
+		io.WriteString(w, "ok")
+	})
+	port := ownPort(t)
+	p := start(t, documents(plainOn(port), routeDoc("app", ""), h2Backend("app", endpoint)))
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	before := p.rss()
+	for range clients {
+		c := dialH2(t, addr, h2.Setting{ID: h2.SettingInitialWindowSize, Value: 0})
+		heads := 0
+		for range each {
+			c.ask("/big")
+		}
+		c.until("the heads of all", func(f frame) bool {
+			if f.Type == h2.FrameHeaders {
+				heads++
+			}
+			return heads == each
+		})
+	}
+	client := overHTTP2(t, nil)
+	for range 20 {
+		resp, err := client.Get("http://" + addr + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(resp.Body); string(body) != "ok" || err != nil {
+			t.Errorf("%q, %v", body, err)
+		}
+		resp.Body.Close()
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections to the endpoint", n)
+	}
+	if after := p.rss(); after > before+clients*each*(64<<10)+48<<20 {
+		t.Errorf("memory grew from %d to %d MiB", before>>20, after>>20)
+	}
+}
+
+// Peers that read in small pieces open windows very often. That is no flood.
+func TestHTTP2SmallReads(t *testing.T) {
+	t.Parallel()
+	const size = 24 << 20
+	big := make([]byte, size)
+	inBits := func(r io.Reader) (n int) {
+		var b [1000]byte
+		for {
+			m, err := r.Read(b[:])
+			n += m
+			if err != nil {
+				return n
+			}
+		}
+	}
+	endpoint, conns := h2Server(t, 100, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Got", fmt.Sprint(inBits(r.Body)))
+		if r.Method == "GET" {
+			w.Write(big)
+		}
+	})
+	g := serveYAML(t, documents(plainOn(80), routeDoc("app", ""), h2Backend("app", endpoint)))
+	client := overHTTP2(t, nil)
+	resp, err := client.Get("http://" + g.addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := inBits(resp.Body); n != size {
+		t.Errorf("%d bytes down", n)
+	}
+	resp.Body.Close()
+	resp, err = client.Post("http://"+g.addr+"/", "", bytes.NewReader(big))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := resp.Header.Get("X-Got"); got != fmt.Sprint(size) {
+		t.Errorf("%s bytes up", got)
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections to the endpoint", n)
+	}
+}
+
 // What is urgent overtakes what is not (RFC 9218), by header and by frame.
 func TestHTTP2Priorities(t *testing.T) {
 	t.Parallel()

@@ -61,6 +61,7 @@ type Conn struct {
 	timers timers
 
 	resetBudget, controlBudget bucket
+	owedFrames                 owedFrames
 }
 
 // NewServer returns the server's side of a connection. Its SETTINGS wait in the output.

@@ -8,7 +8,7 @@ func (c *Conn) recvWindowUpdate(h FrameHeader, p []byte, ev *Event) *Error {
 	if e != nil {
 		return e
 	}
-	if e := c.spend(1); e != nil {
+	if e := c.spendUpdate(); e != nil {
 		return e
 	}
 	if h.StreamID == 0 {

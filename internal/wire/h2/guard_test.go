@@ -129,6 +129,63 @@ func TestHonestPeers(t *testing.T) {
 			t.Error(r.err)
 		}
 	})
+	t.Run("window updates long after much was sent", func(t *testing.T) {
+		r := greeted(t, false, h2.Config{}, h2.Setting{ID: h2.SettingInitialWindowSize, Value: 8 << 20})
+		r.feed(join(r.get(1), h2.AppendWindowUpdate(nil, 0, 8<<20)))
+		r.respond(r.by[1], false)
+		for range 500 {
+			r.send(r.by[1], 16<<10, false, 16<<10)
+			r.out()
+		}
+		for range 2 * 500 * 4 {
+			r.feed(h2.AppendWindowUpdate(h2.AppendWindowUpdate(nil, 1, 4<<10), 0, 4<<10))
+			r.out()
+		}
+		if r.err != nil {
+			t.Error(r.err)
+		}
+	})
+	t.Run("small content that a reset has crossed", func(t *testing.T) {
+		for _, client := range []bool{false, true} {
+			r := greeted(t, client, h2.Config{})
+			var s *h2.Stream
+			if client {
+				s = r.open("GET", true)
+				r.feed(r.headers(1, false, ":status=200"))
+			} else {
+				r.feed(r.post(1))
+				s = r.by[1]
+			}
+			r.c.Reset(s, h2.Cancel)
+			r.out()
+			for range 6000 {
+				r.feed(h2.AppendData(nil, 1, []byte("0123456789"), false))
+				r.out()
+			}
+			if r.err != nil {
+				t.Errorf("client %v: %v", client, r.err)
+			}
+			for range 6000 { // more than the window was
+				r.feed(h2.AppendData(nil, 1, []byte("0123456789"), false))
+				r.out()
+			}
+			if r.err == nil {
+				t.Errorf("client %v: no end of content for a stream that was reset", client)
+			}
+		}
+	})
+	t.Run("answers that cancelling has crossed", func(t *testing.T) {
+		r := greeted(t, true, h2.Config{})
+		for id := uint32(1); id < 10000; id += 2 {
+			r.c.Release(r.open("GET", true))
+			r.out()
+			r.feed(join(r.headers(id, false, ":status=200"), h2.AppendData(nil, id, []byte("x"), false), r.headers(id, true, "a=b")))
+			r.out()
+		}
+		if r.err != nil {
+			t.Error(r.err)
+		}
+	})
 	t.Run("pings with time between them", func(t *testing.T) {
 		r := greeted(t, false, h2.Config{})
 		for range 20000 {

@@ -102,6 +102,9 @@ func (c *Conn) Reset(s *Stream, code ErrCode) {
 	if s.closed {
 		return
 	}
+	if !s.remoteEnd {
+		c.expectLate(s)
+	}
 	c.sendReset(s.id, code, "")
 	c.closeStream(s)
 }

@@ -57,10 +57,10 @@ func (c *Conn) checkData(h FrameHeader, ev *Event) *Error {
 		c.creditConn(int64(h.Length))
 		if c.resets.mayHave(h.StreamID) {
 			// It was on its way. Long frames cost their sender more than us.
-			if h.Length < minFrame {
-				return c.spend(1)
+			if c.owedFrames.late(int64(h.Length)) || h.Length >= minFrame {
+				return nil
 			}
-			return nil
+			return c.spend(1)
 		}
 		return c.failStream(h.StreamID, errClosedStream, ev)
 	}

@@ -145,6 +145,7 @@ func (c *Conn) SendData(s *Stream, p []byte, end bool) (n int, err error) {
 			c.sendWindow -= int64(chunk)
 			s.waitingFrom = 0
 			c.controlBudget.earn(2)
+			c.owedFrames.sent(chunk)
 		}
 		if n == len(p) {
 			c.sched.remove(s)

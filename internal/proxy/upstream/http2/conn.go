@@ -21,6 +21,10 @@ type Owner interface {
 	Over(*Conn)
 }
 
+// MaxStreams is how many exchanges a connection carries at most, whatever the
+// endpoint allows.
+const MaxStreams = 1024
+
 // Options bound a connection.
 type Options struct {
 	HeaderBytes, HeaderCount int
@@ -54,7 +58,10 @@ type Conn struct {
 func New(nc *netx.Conn, owner Owner, o Options) *Conn {
 	now := loop.Now()
 	c := &Conn{nc: nc, owner: owner, opts: o, opened: now, last: now}
-	cfg := h2.Config{HeaderBytes: o.HeaderBytes, HeaderCount: o.HeaderCount, StallTimeout: 365 * 24 * time.Hour}
+	cfg := h2.Config{
+		// For the window of the connection: all streams' together.
+		MaxStreams: MaxStreams, HeaderBytes: o.HeaderBytes, HeaderCount: o.HeaderCount, StallTimeout: 365 * 24 * time.Hour,
+	}
 	nc.Bind(nil)
 	nc.SetReadBy(0)
 	c.link.Init(nc, h2.NewClient(cfg, now), c, writeTimeout)
@@ -72,10 +79,11 @@ func (c *Conn) Start() {
 
 // settleTimeout is how long an endpoint may take to say what it allows. It is the
 // first thing that it sends (RFC 9113 §3.4), so that this is a round trip.
-const settleTimeout = 250 * time.Millisecond
+const settleTimeout = 2 * time.Second
 
 // Settle waits, on task t, until the endpoint's settings are known. Requests may
-// be sent before that (RFC 9113 §3.4), but those over its limit would be refused.
+// be sent before that (RFC 9113 §3.4), but those over its limit would be refused,
+// and content over its window may be (§6.9.3).
 func (c *Conn) Settle(t *loop.Task, by int64) {
 	_ = c.settling.Wait(t, min(by, loop.Now()+int64(settleTimeout))) // else without them
 }
@@ -94,7 +102,7 @@ func (c *Conn) Limit() int {
 	if c.link.Over() || c.link.H2.Leaving() {
 		return 0
 	}
-	return int(min(c.link.H2.Peer().MaxConcurrentStreams, 1<<20))
+	return int(min(c.link.H2.Peer().MaxConcurrentStreams, MaxStreams))
 }
 
 // Hold adds to the count of who has, or will have, a stream, and returns it. The

@@ -93,8 +93,9 @@ func (s *Stream) drain() error {
 		err := s.took.Wait(s.writer, s.writeBy)
 		l.Lock()
 		if err != nil && len(s.out) > 0 {
-			s.out = nil
-			return os.ErrDeadlineExceeded
+			// What is left is not sent, nor an end that would make the rest look whole.
+			s.out, s.outErr = nil, os.ErrDeadlineExceeded
+			return s.outErr
 		}
 	}
 	return s.outErr
