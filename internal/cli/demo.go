@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,11 +32,13 @@ func newDemo(t *term.Terminal) *cobra.Command {
 		Use:     "demo",
 		GroupID: groupRun,
 		Short:   "Start a small shop behind a gateway, and look around",
-		Long: `Starts a shop of real HTTP services on this machine (catalog, inventory, cart,
-orders, reviews in two versions, an audit), a gateway in front of them, and
-customers that visit it. The services are as quick, as slow and as unreliable as
-services are. Everything listens on 127.0.0.1 only; ports that are taken are
-replaced by free ones.
+		Long: `Starts a shop of real services on this machine (catalog, inventory, cart, orders,
+reviews in two versions, a warehouse that speaks gRPC, a live view by WebSocket
+and server-sent events, an audit), a gateway in front of them, and customers that
+visit it over HTTP/1.1, HTTP/2 and HTTP/3. The services are as quick, as slow and
+as unreliable as services are. Everything listens on 127.0.0.1 only; ports that
+are taken are replaced by free ones. The certificate for HTTPS is made at the
+start; nobody else trusts it.
 
 The gateway's configuration is written to a file that you can edit while it runs.`,
 		Example:           lines("gridway demo", "gridway demo --rate 200", "gridway demo --dir ./shop", "gridway demo --duration 10s --no-traffic"),
@@ -61,32 +62,64 @@ The gateway's configuration is written to a file that you can edit while it runs
 }
 
 func runDemo(ctx context.Context, t *term.Terminal, f *demoFlags, adminGiven bool) error {
-	if f.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, f.duration)
-		defer cancel()
+	return whileTaken(func() error { return f.open(ctx, t, adminGiven) }, func(err error) bool {
+		return adminGiven && errors.Is(err, app.ErrAdminTaken)
+	})
+}
+
+const demoTries = 10
+
+// whileTaken opens again when a port is taken, unless that is final: somebody else
+// may have taken it between our look and the gateway's.
+func whileTaken(open func() error, final func(error) bool) error {
+	for tries := 1; ; tries++ {
+		err := open()
+		if tries == demoTries || !errors.Is(err, syscall.EADDRINUSE) || final(err) {
+			return err
+		}
 	}
+}
+
+// open opens the shop, and closes it when ctx or its time ends.
+func (f *demoFlags) open(ctx context.Context, t *term.Terminal, adminGiven bool) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	ports, err := f.ports(adminGiven)
 	if err != nil {
 		return err
 	}
-	shop, err := demo.Open(demo.Options{Inner: fmt.Sprintf("http://127.0.0.1:%d", ports.inner), AnyPort: f.anyPort})
+	shop, err := demo.Open(demo.Options{Inner: fmt.Sprintf("http://127.0.0.1:%d", ports.Inner), AnyPort: f.anyPort})
 	if err != nil {
 		return err
 	}
 	defer shop.Close()
-	path, clean, err := f.write(shop.Config(ports.public, ports.inner))
+	cert, err := demo.NewCertificate(time.Now())
 	if err != nil {
 		return err
 	}
-	defer clean()
+	kit, err := f.write(map[string]string{shopFile: shop.Config(ports), certFile: cert.Secret(), protoFile: demo.StockProto})
+	if err != nil {
+		return err
+	}
+	opened := false
+	defer func() {
+		if f.dir == "" || !opened {
+			kit.remove()
+		}
+	}()
 	o, err := f.options(t)
 	if err != nil {
 		return err
 	}
 	o.DrainTimeout = min(o.DrainTimeout, 5*time.Second)
-	o.Source = app.Files([]string{path}, file.Options{})
-	base := fmt.Sprintf("http://127.0.0.1:%d", ports.public)
+	o.Source = app.Files([]string{kit.path(shopFile), kit.path(certFile)}, file.Options{})
+	tour := tour{
+		edge: demo.Edge{
+			Plain: fmt.Sprintf("http://127.0.0.1:%d", ports.Public), Secure: fmt.Sprintf("https://127.0.0.1:%d", ports.Secure), Trust: cert.Pool,
+			Calls: fmt.Sprintf("http://127.0.0.1:%d", ports.Calls),
+		},
+		kit: kit, flags: f, grpcurl: has("grpcurl"), curl: curlFeatures(ctx),
+	}
 	var traffic *demo.Traffic
 	stopTraffic := func() {
 		if traffic == nil {
@@ -100,118 +133,105 @@ func runDemo(ctx context.Context, t *term.Terminal, f *demoFlags, adminGiven boo
 	defer stopTraffic()
 	return f.serve(ctx, t, o, hooks{
 		started: func(g *app.Gateway) {
-			printTour(t, shop, base, path, g, f)
+			opened = true
+			if f.duration > 0 {
+				time.AfterFunc(f.duration, end)
+			}
+			tour.print(t, g)
 			if !f.noTraffic {
-				traffic = demo.StartTraffic(base, f.rate)
+				traffic = demo.StartTraffic(tour.edge, f.rate)
 			}
 		},
 		stopping: stopTraffic,
 	})
 }
 
-type demoPorts struct{ public, inner int }
-
 // ports finds the edge's ports, and an admin address unless one was asked for.
-func (f *demoFlags) ports(adminGiven bool) (p demoPorts, err error) {
-	want := func(port int) int {
+func (f *demoFlags) ports(adminGiven bool) (p demo.Ports, err error) {
+	for _, want := range []struct {
+		port int
+		to   *int
+	}{{demo.PublicPort, &p.Public}, {demo.InnerPort, &p.Inner}, {demo.SecurePort, &p.Secure}, {demo.CallsPort, &p.Calls}} {
 		if f.anyPort {
-			return 0
+			want.port = 0
 		}
-		return port
+		if *want.to, err = demo.FreePort(want.port, want.to == &p.Secure); err != nil {
+			return p, err
+		}
 	}
-	var admin int
-	p.public, err = demo.FreePort(want(demo.PublicPort))
-	if err == nil {
-		p.inner, err = demo.FreePort(want(demo.InnerPort))
+	if adminGiven {
+		return p, nil
 	}
-	if err == nil && !adminGiven {
-		admin, err = demo.FreePort(want(9901))
-		f.admin = fmt.Sprintf("127.0.0.1:%d", admin)
+	admin := demoAdmin
+	if f.anyPort {
+		admin = 0
 	}
+	admin, err = demo.FreePort(admin, false)
+	f.admin = fmt.Sprintf("127.0.0.1:%d", admin)
 	return p, err
 }
 
-// write puts the configuration where the user can edit it.
-func (f *demoFlags) write(text string) (path string, clean func(), err error) {
-	dir := f.dir
-	clean = func() {}
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "gridway-demo-"); err != nil {
-			return "", nil, err
+const demoAdmin = 9901
+
+// The files that the user gets.
+const (
+	shopFile  = "shop.yaml"
+	certFile  = "localhost.yaml" // with a private key
+	protoFile = "stock.proto"
+)
+
+// kit is the folder with the files.
+type kit struct {
+	dir       string
+	temporary bool
+	names     []string
+}
+
+func (k *kit) path(name string) string { return filepath.Join(k.dir, name) }
+
+// remove removes what was written. A leftover in the temporary folder hurts nobody.
+func (k *kit) remove() {
+	for _, name := range k.names {
+		_ = os.Remove(k.path(name))
+	}
+	if k.temporary {
+		_ = os.RemoveAll(k.dir)
+	}
+}
+
+// write puts the files where the user can edit them.
+func (f *demoFlags) write(files map[string]string) (k *kit, err error) {
+	k = &kit{dir: f.dir, temporary: f.dir == ""}
+	if k.temporary {
+		if k.dir, err = os.MkdirTemp("", "gridway-demo-"); err != nil {
+			return nil, err
 		}
-		clean = func() { _ = os.RemoveAll(dir) } // a leftover in the temporary folder hurts nobody
-	} else if err = os.MkdirAll(dir, 0o755); err != nil {
-		return "", nil, err
+	} else if err = os.MkdirAll(k.dir, 0o755); err != nil {
+		return nil, err
 	}
-	path = filepath.Join(dir, "shop.yaml")
-	if f.dir != "" {
-		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-			return "", nil, hintError{err: fmt.Errorf("%s is there already", path), hint: "give an empty folder with --dir, or run it with \"gridway run\""}
+	for name, text := range files {
+		if err := k.create(name, text); err != nil {
+			k.remove()
+			return nil, err
 		}
 	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		clean()
-		return "", nil, err
-	}
-	return path, clean, nil
+	return k, nil
 }
 
-func printTour(t *term.Terminal, shop *demo.Shop, base, path string, g *app.Gateway, f *demoFlags) {
-	admin := ""
-	if a := g.AdminAddr(); a != nil {
-		admin = adminArgument(a)
+// create writes a file that was not there before.
+func (k *kit) create(name, text string) error {
+	mode := os.FileMode(0o644)
+	if name == certFile {
+		mode = 0o600
 	}
-	t.Printf("%s\n\n", term.Paint("The Gridway demo shop is open.", term.Good))
-	table := term.NewTable().Indent("  ")
-	table.Row(term.Paint("edge", term.Bold), base, "the shop, for its customers")
-	for _, i := range shop.Instances() {
-		table.Row(term.Paint(i.Name, term.Bold), "http://"+i.Address, i.About)
+	out, err := os.OpenFile(k.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, os.ErrExist) {
+		return hintError{err: fmt.Errorf("%s is there already", k.path(name)), hint: "give an empty folder with --dir, or run it with \"gridway run\""}
 	}
-	if a := g.AdminAddr(); a != nil {
-		table.Row(term.Paint("admin API", term.Bold), "http://"+a.String(), "status, metrics, explain")
+	if err != nil {
+		return err
 	}
-	t.Printf("%s\n", table)
-	if f.noTraffic {
-		t.Printf("No customers: send requests yourself.\n\n")
-	} else {
-		t.Printf("Customers send %d requests per second. In another terminal, try:\n\n", f.rate)
-	}
-	self := ownName()
-	try := func(command, about string) {
-		t.Printf("  %s\n", term.Paint("# "+about, term.Faint))
-		t.Printf("  %s\n", strings.ReplaceAll(command, "gridway ", self+" "))
-	}
-	try("gridway top"+admin, "rate, errors and latency of each route, live")
-	try("curl -i "+base+"/api/products/lamp-01", "a product, with its stock from the inventory")
-	try(fmt.Sprintf(`for i in $(seq 20); do curl -si %s/api/reviews/lamp-01 | grep -i x-served-by; done | sort | uniq -c`, base), "the canary: one of ten sees version 2")
-	try(fmt.Sprintf(`curl -i -H "X-Canary: always" %s/api/reviews/lamp-01`, base), "unless one asks for it")
-	try("curl -i "+base+"/shop/lamp-01", "an old bookmark, redirected")
-	try(fmt.Sprintf(`gridway explain%s GET %s/api/reviews/lamp-01 -H "X-Canary: always"`, admin, base), "why a request goes where it goes")
-	try("gridway routes"+admin, "all routes in the order in which they match")
-	try("gridway get clusters"+admin, "who is healthy behind the gateway (inventory-2 has bad spells)")
-	try(fmt.Sprintf("sed -i 's/weight: 90/weight: 50/; s/weight: 10/weight: 50/' %s && gridway status%s", path, admin), "change the canary to half and half while it runs")
-	keep := "It is removed when the demo ends; --dir keeps one."
-	if f.dir != "" {
-		keep = "It is kept."
-	}
-	t.Printf("\nThe configuration is %s. %s\n%s\n", term.Paint(path, term.Bold), keep, strings.TrimSpace(stopHint(f)))
-}
-
-func stopHint(f *demoFlags) string {
-	if f.duration > 0 {
-		return fmt.Sprintf("The demo ends after %s.", f.duration)
-	}
-	return "Ctrl-C ends the demo."
-}
-
-// ownName is how this program can be called again: by its name if it is in the
-// PATH, else by its file.
-func ownName() string {
-	if _, err := exec.LookPath("gridway"); err == nil {
-		return "gridway"
-	}
-	if file, err := os.Executable(); err == nil {
-		return file
-	}
-	return "gridway"
+	k.names = append(k.names, name)
+	_, err = out.WriteString(text)
+	return errors.Join(err, out.Close())
 }

@@ -10,16 +10,24 @@ import (
 const (
 	PublicPort = 8080
 	InnerPort  = 8081
+	SecurePort = 8443
+	CallsPort  = 50051
 )
+
+// Ports are those of the edge: for customers, for the services, for customers
+// with TLS, which is HTTP/3 on UDP too, and for calls of gRPC.
+type Ports struct{ Public, Inner, Secure, Calls int }
 
 //go:embed shop.yaml
 var shopYAML string
 
 // Config is the edge's configuration for the ports that were found.
-func (s *Shop) Config(public, inner int) string {
+func (s *Shop) Config(at Ports) string {
 	pairs := []string{
-		fmt.Sprintf("port: %d,", PublicPort), fmt.Sprintf("port: %d,", public),
-		fmt.Sprintf("port: %d,", InnerPort), fmt.Sprintf("port: %d,", inner),
+		fmt.Sprintf("port: %d,", PublicPort), fmt.Sprintf("port: %d,", at.Public),
+		fmt.Sprintf("port: %d,", InnerPort), fmt.Sprintf("port: %d,", at.Inner),
+		fmt.Sprintf("port: %d,", SecurePort), fmt.Sprintf("port: %d,", at.Secure),
+		fmt.Sprintf("port: %d,", CallsPort), fmt.Sprintf("port: %d,", at.Calls),
 	}
 	for i, p := range plans {
 		pairs = append(pairs, fmt.Sprintf(`"127.0.0.1:%d"`, p.port), fmt.Sprintf("%q", s.instances[i].Address))

@@ -1,6 +1,7 @@
-// Package demo is the shop behind "gridway demo": real HTTP services with real
-// data, latencies that spread as they do in life, and failures now and then; the
-// configuration of the edge in front of them; and customers. A Shop owns the
+// Package demo is the shop behind "gridway demo": real services that speak HTTP,
+// gRPC, WebSocket and server-sent events, with real data, latencies that spread
+// as they do in life, and failures now and then; the configuration of the edge in
+// front of them; and customers. A Shop owns the
 // goroutines of its servers, a Traffic those of its customers, and each waits
 // for them when it is closed. Only the CLI imports it.
 package demo
@@ -12,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -32,6 +34,7 @@ type Shop struct {
 	wg        sync.WaitGroup
 
 	clientTransport *http.Transport
+	closing         chan struct{} // closed when what would not end by itself is to
 }
 
 // Options of a Shop.
@@ -60,13 +63,15 @@ var plans = [...]plan{
 	{"orders", "orders", 9131, "checkout; reads the cart, reserves stock, takes the payment", temper{median: 20 * time.Millisecond, sigma: 0.7, unavailable: 0.01}},
 	{"reviews", "reviews-v1", 9141, "what customers say", temper{median: 8 * time.Millisecond, sigma: 0.5}},
 	{"reviews", "reviews-v2", 9142, "the same with stars: the canary, slower, and it still drops connections", temper{median: 14 * time.Millisecond, sigma: 0.8, unavailable: 0.04, reset: 0.02}},
+	{"stock", "stock", 9113, "the warehouse: the stock by gRPC", temper{median: 2 * time.Millisecond, sigma: 0.4}},
+	{"live", "live", 9161, "stock and orders as they change: WebSocket, server-sent events", temper{median: time.Millisecond, sigma: 0.3}},
 	{"audit", "audit", 9151, "receives a mirrored copy of each order", temper{median: time.Millisecond, sigma: 0.3}},
 }
 
 // Open binds the ports and starts to serve. Ports that are taken are replaced
 // by free ones, so read Instances for where things are.
 func Open(o Options) (*Shop, error) {
-	s := &Shop{clientTransport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second}}
+	s := &Shop{closing: make(chan struct{}), clientTransport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second}}
 	for _, p := range plans {
 		port := p.port
 		if o.AnyPort {
@@ -83,6 +88,7 @@ func Open(o Options) (*Shop, error) {
 	client := &http.Client{Transport: s.clientTransport, Timeout: 2 * time.Second}
 	stock := newStock()
 	carts := newCarts()
+	orders := newOrders("orders", o.Inner, s.address("cart"), client)
 	for i, p := range plans {
 		var h http.Handler
 		switch p.service {
@@ -93,9 +99,13 @@ func Open(o Options) (*Shop, error) {
 		case "cart":
 			h = carts.handler(p.name)
 		case "orders":
-			h = newOrders(p.name, o.Inner, s.address("cart"), client).handler()
+			h = orders.handler()
 		case "reviews":
 			h = reviewsHandler(p.name)
+		case "stock":
+			h = (&warehouse{name: p.name, stock: stock, closing: s.closing}).handler()
+		case "live":
+			h = (&live{name: p.name, stock: stock, orders: orders, closing: s.closing, wg: &s.wg}).handler()
 		case "audit":
 			h = newAudit(p.name).handler()
 		}
@@ -117,7 +127,10 @@ func (s *Shop) address(name string) string {
 }
 
 func (s *Shop) serve(ln net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	srv := &http.Server{Handler: h, Protocols: &protocols, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
 	s.servers = append(s.servers, srv)
 	s.wg.Go(func() { _ = srv.Serve(ln) }) // always ErrServerClosed or a closed listener
 }
@@ -126,6 +139,7 @@ func (s *Shop) serve(ln net.Listener, h http.Handler) {
 func (s *Shop) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
+	close(s.closing)
 	for _, srv := range s.servers {
 		if err := srv.Shutdown(ctx); err != nil {
 			srv.Close()
@@ -149,16 +163,32 @@ func Listen(port int) (net.Listener, error) {
 	return ln, err
 }
 
-// FreePort returns port if nobody has it, or one that is free now.
-func FreePort(port int) (int, error) {
-	ln, err := Listen(port)
-	if err != nil {
-		return 0, err
+// FreePort returns port if nobody has it, or one that is free now; with UDP, for
+// both TCP and UDP. Somebody else may be quicker to take it.
+func FreePort(port int, udp bool) (int, error) {
+	for {
+		ln, err := Listen(port)
+		if err != nil {
+			return 0, err
+		}
+		a, ok := ln.Addr().(*net.TCPAddr)
+		if !ok {
+			ln.Close()
+			return 0, errors.New("not a TCP address")
+		}
+		if udp {
+			var pc net.PacketConn
+			if pc, err = net.ListenUDP("udp", &net.UDPAddr{IP: a.IP, Port: a.Port}); err == nil {
+				pc.Close()
+			}
+		}
+		ln.Close()
+		if err == nil {
+			return a.Port, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return 0, err
+		}
+		port = 0
 	}
-	defer ln.Close()
-	a, ok := ln.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, errors.New("not a TCP address")
-	}
-	return a.Port, nil
 }

@@ -3,6 +3,7 @@ package demo_test
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -101,13 +102,13 @@ func TestConfigHasThePortsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer shop.Close()
-	yaml := shop.Config(18080, 18081)
+	yaml := shop.Config(demo.Ports{Public: 18080, Inner: 18081, Secure: 18443, Calls: 15051})
 	for _, i := range shop.Instances() {
 		if !strings.Contains(yaml, `"`+i.Address+`"`) {
 			t.Errorf("%s (%s) is not in the configuration", i.Name, i.Address)
 		}
 	}
-	for _, s := range []string{"port: 18080,", "port: 18081,"} {
+	for _, s := range []string{"port: 18080,", "port: 18081,", "port: 18443,", "port: 15051,"} {
 		if !strings.Contains(yaml, s) {
 			t.Errorf("no %q in the configuration", s)
 		}
@@ -126,8 +127,8 @@ func TestTrafficVisitsTheShop(t *testing.T) {
 		}
 	}))
 	defer edge.Close()
-	tr := demo.StartTraffic(edge.URL, 500)
-	missing := map[string]bool{"GET /api/products": true, "GET /api/reviews": true, "POST /api/cart": true, "POST /api/orders": true}
+	tr := demo.StartTraffic(demo.Edge{Plain: edge.URL}, 500)
+	missing := map[string]bool{"GET /api/products": true, "GET /api/reviews": true, "POST /api/cart": true, "POST /api/orders": true, "GET /live/stock": true, "GET /live/orders": true}
 	deadline := time.After(10 * time.Second)
 	for len(missing) > 0 {
 		select {
@@ -140,5 +141,26 @@ func TestTrafficVisitsTheShop(t *testing.T) {
 	tr.Stop()
 	if sent, failed := tr.Counts(); sent == 0 || failed == 0 || failed > sent {
 		t.Errorf("sent %d, failed %d", sent, failed)
+	}
+}
+
+func TestFreePort(t *testing.T) {
+	taken, err := demo.Listen(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	if got, err := demo.FreePort(port, false); err != nil || got == port {
+		t.Errorf("%d for a port that is taken, %v", got, err)
+	}
+	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	port = udp.LocalAddr().(*net.UDPAddr).Port
+	if got, err := demo.FreePort(port, true); err != nil || got == port {
+		t.Errorf("%d for a port of UDP that is taken, %v", got, err)
 	}
 }

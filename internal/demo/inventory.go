@@ -9,6 +9,8 @@ import (
 type stock struct {
 	mu    sync.Mutex
 	count map[string]int // guarded by mu
+
+	changes feed[Level]
 }
 
 func newStock() *stock {
@@ -31,6 +33,7 @@ func (s *stock) take(id string, n int) (left int, ok bool) {
 		have += 100
 	}
 	s.count[id] = have - n
+	s.changes.tell(Level{id, have - n})
 	return have - n, true
 }
 

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 )
@@ -33,6 +34,8 @@ type orders struct {
 	byID  map[string]Order // guarded by mu, as is order
 	order []string
 	next  int
+
+	made feed[Order]
 }
 
 func newOrders(name, inner, cart string, client *http.Client) *orders {
@@ -102,7 +105,23 @@ func (o *orders) keep(ord Order) Order {
 		delete(o.byID, o.order[0])
 		o.order = o.order[1:]
 	}
+	o.made.tell(ord)
 	return ord
+}
+
+// since lists the orders after one that is known, oldest first.
+func (o *orders) since(id string) []Order {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	at := slices.Index(o.order, id)
+	if at < 0 {
+		return nil
+	}
+	var list []Order
+	for _, id := range o.order[at+1:] {
+		list = append(list, o.byID[id])
+	}
+	return list
 }
 
 func (o *orders) items(ctx context.Context, user string) ([]Item, error) {

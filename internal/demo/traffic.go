@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,12 +13,23 @@ import (
 	"time"
 )
 
-// Traffic is customers who visit the shop through the edge.
+// Edge is where customers find the shop.
+type Edge struct {
+	Plain string // base URL
+	// Secure is the one with TLS; empty without.
+	Secure string
+	Trust  *x509.CertPool
+	// Calls is the one for gRPC; empty without.
+	Calls string
+}
+
+// Traffic is customers who visit the shop through the edge: over HTTP/1.1, and
+// some over HTTP/2 and HTTP/3. Some watch what happens in it.
 type Traffic struct {
-	base   string
-	client *http.Client
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	edge    Edge
+	clients clients
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
 
 	sent, failed atomic.Int64
 }
@@ -28,24 +40,19 @@ const (
 	maxClients = 64
 )
 
-// StartTraffic sends rate requests per second (at most MaxRate) to the edge at
-// base until Stop. A request that finds every customer busy is left out, so a
+// StartTraffic sends rate requests per second (at most MaxRate) to the edge
+// until Stop. A request that finds every customer busy is left out, so a
 // slow edge is never flooded.
-func StartTraffic(base string, rate int) *Traffic {
+func StartTraffic(edge Edge, rate int) *Traffic {
 	rate = min(max(rate, 1), MaxRate)
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &Traffic{
-		base:   base,
-		cancel: cancel,
-		client: &http.Client{
-			Timeout:       5 * time.Second,
-			Transport:     &http.Transport{MaxIdleConnsPerHost: maxClients, IdleConnTimeout: 30 * time.Second},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}
+	t := &Traffic{edge: edge, cancel: cancel, clients: newClients(edge)}
+	t.watch(ctx)
 	next := make(chan struct{})
 	for i := range min(maxClients, rate) {
-		t.wg.Go(func() { t.customer(ctx, fmt.Sprintf("customer-%02d", i), next) })
+		c := customer{t: t, user: fmt.Sprintf("customer-%02d", i)}
+		c.client, c.base = t.clients.of(i, edge)
+		t.wg.Go(func() { c.shop(ctx, next) })
 	}
 	t.wg.Go(func() {
 		tick := time.NewTicker(time.Second / time.Duration(rate))
@@ -69,7 +76,7 @@ func StartTraffic(base string, rate int) *Traffic {
 func (t *Traffic) Stop() {
 	t.cancel()
 	t.wg.Wait()
-	t.client.CloseIdleConnections()
+	t.clients.close()
 }
 
 // Counts returns how many requests were sent and how many got no answer or a 5xx.
@@ -78,6 +85,7 @@ func (t *Traffic) Counts() (sent, failed int64) { return t.sent.Load(), t.failed
 type step struct {
 	method, path, body string
 	header             [2]string
+	stock              string // a product whose stock is asked for by gRPC
 }
 
 // visit is what a customer does, one step per request.
@@ -92,6 +100,9 @@ func visit(user string) []step {
 	steps = append(steps, step{method: "GET", path: "/api/products/" + looked}, step{method: "GET", path: "/api/reviews/" + looked})
 	if rand.IntN(4) == 0 { // a tester who asks for the canary
 		steps = append(steps, step{method: "GET", path: "/api/reviews/" + looked, header: [2]string{"X-Canary", "always"}})
+	}
+	if rand.IntN(3) == 0 { // what the product page shows, asked by an app
+		steps = append(steps, step{method: "GET", path: "/api/products/" + looked, stock: looked})
 	}
 	if rand.IntN(10) == 0 { // an old bookmark
 		steps = append(steps, step{method: "GET", path: "/shop/" + looked})
@@ -109,7 +120,14 @@ func visit(user string) []step {
 	return steps
 }
 
-func (t *Traffic) customer(ctx context.Context, user string, next <-chan struct{}) {
+type customer struct {
+	t      *Traffic
+	user   string
+	client *http.Client
+	base   string
+}
+
+func (c *customer) shop(ctx context.Context, next <-chan struct{}) {
 	var todo []step
 	for {
 		select {
@@ -118,36 +136,45 @@ func (t *Traffic) customer(ctx context.Context, user string, next <-chan struct{
 		case <-next:
 		}
 		if len(todo) == 0 {
-			todo = visit(user)
+			todo = visit(c.user)
 		}
-		t.send(ctx, user, todo[0])
+		if id := todo[0].stock; id != "" && c.t.edge.Calls != "" {
+			c.t.count(ctx, c.t.askByGRPC(ctx, id))
+		} else {
+			c.t.count(ctx, c.send(ctx, todo[0]))
+		}
 		todo = todo[1:]
 	}
 }
 
-func (t *Traffic) send(ctx context.Context, user string, s step) {
-	req, err := http.NewRequestWithContext(ctx, s.method, t.base+s.path, strings.NewReader(s.body))
-	if err != nil {
-		return
+// count counts a request, which has failed when it has an error.
+func (t *Traffic) count(ctx context.Context, err error) {
+	t.sent.Add(1)
+	if err != nil && ctx.Err() == nil {
+		t.failed.Add(1)
 	}
-	req.Header.Set("User-Agent", "gridway-demo/"+user)
+}
+
+func (c *customer) send(ctx context.Context, s step) error {
+	req, err := http.NewRequestWithContext(ctx, s.method, c.base+s.path, strings.NewReader(s.body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", "gridway-demo/"+c.user)
 	if s.body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if s.header[0] != "" {
 		req.Header.Set(s.header[0], s.header[1])
 	}
-	t.sent.Add(1)
-	resp, err := t.client.Do(req)
+	resp, err := c.client.Do(req)
 	if err != nil {
-		if ctx.Err() == nil {
-			t.failed.Add(1)
-		}
-		return
+		return err
 	}
-	if resp.StatusCode >= 500 {
-		t.failed.Add(1)
-	}
+	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, resp.Body) // to use the connection again
-	resp.Body.Close()
+	if resp.StatusCode >= 500 {
+		return fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return nil
 }
