@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/config/spelling"
 )
 
 // Exit codes of every command.
@@ -157,7 +158,7 @@ func nearest(word string, candidates []string) string {
 	best, bestDistance := "", max(1, len(word)/3)+1
 	slices.Sort(candidates)
 	for _, c := range candidates {
-		d := distance(strings.ToLower(word), strings.ToLower(c))
+		d := spelling.Distance(strings.ToLower(word), strings.ToLower(c), bestDistance)
 		if d >= bestDistance && len(word) >= 2 && strings.HasPrefix(c, word) {
 			d = bestDistance - 1
 		}
@@ -166,27 +167,4 @@ func nearest(word string, candidates []string) string {
 		}
 	}
 	return best
-}
-
-// distance is the number of edits (insert, delete, replace, swap neighbours) between a and b.
-func distance(a, b string) int {
-	before, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		cur[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				cur[j] = min(cur[j], before[j-2]+1)
-			}
-		}
-		before, prev, cur = prev, cur, before
-	}
-	return prev[len(b)]
 }

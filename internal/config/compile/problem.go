@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gridway/gridway/internal/config/spelling"
 	"github.com/gridway/gridway/internal/config/store"
 )
 
@@ -76,40 +77,13 @@ func didYouMean(name string, known []string) string {
 }
 
 func nearest(name string, known []string) string {
-	best, bestDistance := "", len(name)/3+1
+	best, bestDistance := "", len(name)/3+2
 	for _, k := range known {
-		if d := distance(name, k, bestDistance); d <= bestDistance && k != name && (best == "" || d < bestDistance) {
+		if d := spelling.Distance(name, k, bestDistance); d < bestDistance && k != name {
 			best, bestDistance = k, d
 		}
 	}
 	return best
-}
-
-// distance is the number of edits (insert, delete, replace, swap neighbours)
-// between two names, or more than limit.
-func distance(a, b string, limit int) int {
-	if d := len(a) - len(b); d > limit || -d > limit {
-		return limit + 1
-	}
-	before, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		cur[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				cur[j] = min(cur[j], before[j-2]+1)
-			}
-		}
-		before, prev, cur = prev, cur, before
-	}
-	return prev[len(b)]
 }
 
 // names lists the names of a kind's objects in a namespace, for didYouMean.

@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/gridway/gridway/internal/config/schema"
+	"github.com/gridway/gridway/internal/config/spelling"
 	"github.com/gridway/gridway/internal/config/store"
 )
 
@@ -63,7 +64,7 @@ func (w *walker) unknownField(name *yaml.Node, s *schema.Node) string {
 		Message: fmt.Sprintf("unknown field %q", name.Value),
 	}
 	fields := s.Fields()
-	near := schema.Nearest(name.Value, fields)
+	near := spelling.Nearest(name.Value, fields)
 	switch {
 	case near != "":
 		p.Remedy = fmt.Sprintf("did you mean %q?", near)

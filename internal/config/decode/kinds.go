@@ -13,6 +13,7 @@ import (
 
 	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/schema"
+	"github.com/gridway/gridway/internal/config/spelling"
 	"github.com/gridway/gridway/internal/config/store"
 )
 
@@ -179,7 +180,7 @@ func (k *kinds) unknown(apiVersion, group, kind string) *store.Problem {
 	}
 	if !slices.Contains(k.groups, group) {
 		// The right kind under a wrong group, or a group that is nearly one of ours.
-		near := schema.Nearest(group, k.groups)
+		near := spelling.Nearest(group, k.groups)
 		if near == "" || group == "" || !strings.Contains(group, ".") {
 			for gk, e := range k.byKind {
 				if gk.Kind == kind && gk.Group != "" && !strings.Contains(group, ".") {
@@ -208,7 +209,7 @@ func (k *kinds) unknown(apiVersion, group, kind string) *store.Problem {
 		return ignored(apiVersion, kind)
 	}
 	p.Message = fmt.Sprintf("there is no kind %q in %q", kind, apiVersion)
-	if near := schema.Nearest(kind, k.names(group)); near != "" {
+	if near := spelling.Nearest(kind, k.names(group)); near != "" {
 		p.Remedy = fmt.Sprintf("did you mean %q?", near)
 		return p
 	}

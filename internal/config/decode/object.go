@@ -10,6 +10,7 @@ import (
 	runtimeschema "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/gridway/gridway/internal/config/schema"
+	"github.com/gridway/gridway/internal/config/spelling"
 	"github.com/gridway/gridway/internal/config/store"
 )
 
@@ -125,7 +126,7 @@ func (w *walker) required(n *yaml.Node, name string) *yaml.Node {
 			}
 		}
 		for i := 0; i < len(n.Content); i += 2 {
-			if near := schema.Nearest(n.Content[i].Value, []string{name}); near != "" {
+			if near := spelling.Nearest(n.Content[i].Value, []string{name}); near != "" {
 				p.Position = w.position(n.Content[i])
 				p.Remedy = fmt.Sprintf("there is a field %q: did you mean %q?", n.Content[i].Value, name)
 			}

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/gridway/gridway/internal/config/schema"
+	"github.com/gridway/gridway/internal/config/spelling"
 	"github.com/gridway/gridway/internal/config/store"
 )
 
@@ -238,7 +239,7 @@ func (w *walker) oneOf(n *yaml.Node, s *schema.Node) bool {
 	if len(s.Enum) == 1 {
 		p.Message = fmt.Sprintf("%s is not %s, the only value here", found, s.Enum[0])
 	}
-	if near := schema.Nearest(n.Value, s.Enum); near != "" && s.Type == schema.String {
+	if near := spelling.Nearest(n.Value, s.Enum); near != "" && s.Type == schema.String {
 		p.Remedy = fmt.Sprintf("did you mean %q?", near)
 	}
 	w.report(p)
