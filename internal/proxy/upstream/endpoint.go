@@ -24,7 +24,7 @@ type Endpoint struct {
 	hash    uint64
 	host    outlier.Host
 	idle    pool.Stack
-	shared  sharedConns
+	shared  *sharedConns
 
 	hostname        atomic.Pointer[string] // nil for none
 	tries, failures atomic.Uint64

@@ -120,7 +120,9 @@ func (c *Cluster) match(old *arrangement, list []ir.Endpoint, now int64, first b
 
 func (c *Cluster) newEndpoint(address string) *Endpoint {
 	e := &Endpoint{cluster: c, address: address, hash: lb.HashKey(address)}
-	e.shared.e = e
+	if cfg := c.cfg.Load(); cfg.HTTP2 || cfg.HTTP3 {
+		e.shared = newSharedConns(&c.set.shared)
+	}
 	e.host.Node = &e.node
 	return e
 }
@@ -272,5 +274,7 @@ func (e *Endpoint) closeIdle() {
 	for _, conn := range e.idle.Close() {
 		e.Drop(conn)
 	}
-	e.shared.close()
+	if e.shared != nil {
+		e.shared.close()
+	}
 }

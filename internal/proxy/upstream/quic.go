@@ -43,7 +43,7 @@ func (e *Endpoint) dialQUIC(a *Ask, by int64) (sharedConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.set.shared.add(conn)
+	e.shared.begun(e, conn)
 	conn.Start()
 	return conn, nil
 }

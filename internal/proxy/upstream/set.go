@@ -199,6 +199,7 @@ func (s *Set) Close() {
 // learned about them.
 func (c *Cluster) learn(was *Cluster, list []ir.Endpoint) {
 	old := was.view.Load()
+	shares := sameConns(was.cfg.Load(), c.cfg.Load())
 	a := &arrangement{lb: c.view.Load().lb, byAddress: make(map[string]*Endpoint)}
 	for i := range list {
 		e := old.byAddress[list[i].Address]
@@ -206,6 +207,9 @@ func (c *Cluster) learn(was *Cluster, list []ir.Endpoint) {
 			continue
 		}
 		n := c.newEndpoint(e.address)
+		if shares {
+			n.shared = e.shared
+		}
 		n.node.Learn(&e.node)
 		if c.cfg.Load().Health == nil {
 			n.node.SetState(lb.Unhealthy, false)
@@ -224,6 +228,10 @@ func sameTransport(a, b *ir.Cluster) bool {
 	return a.Protocol == b.Protocol && a.HTTP2 == b.HTTP2 && a.HTTP3 == b.HTTP3 && a.ProxyProtocol == b.ProxyProtocol &&
 		a.Pool.KeepAlive == b.Pool.KeepAlive && reflect.DeepEqual(a.TLS, b.TLS)
 }
+
+// sameConns tells whether connections that exchanges share, and the bounds that
+// each was made with, serve another cluster as they are.
+func sameConns(a, b *ir.Cluster) bool { return sameTransport(a, b) && a.Pool == b.Pool }
 
 // retire ends the cluster's own work and gives its idle connections to next,
 // if that uses the same transport, or closes them.
@@ -250,7 +258,13 @@ func (c *Cluster) retire(next *Cluster) {
 				e.Drop(conn)
 			}
 		}
-		e.shared.close()
+		switch {
+		case e.shared == nil:
+		case heir != nil && heir.shared == e.shared:
+			e.shared.bequeath(c.slots, heir.cluster.slots)
+		default:
+			e.shared.close()
+		}
 	}
 }
 

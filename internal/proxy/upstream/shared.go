@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/upstream/http2"
+	"github.com/gridway/gridway/internal/proxy/upstream/pool"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -27,23 +28,30 @@ type sharedConn interface {
 
 // sharedConns are the connections of an endpoint that carry many exchanges each. One
 // more is made when none has room, one at a time: who comes meanwhile waits.
+//
+// An endpoint of a cluster that is rebuilt goes on with those of the one before,
+// which may have exchanges on them still.
 type sharedConns struct {
-	e *Endpoint
+	registry *registry
 
 	mu      sync.Mutex // guards what follows; taken before a connection's own lock
 	conns   []sharedConn
+	slots   map[sharedConn]*pool.Slots // that each is counted in
 	dialing bool
 	waiting []chan error // of those in line
 	closed  bool
 }
 
-// defaultStreams is how many exchanges a connection carries at most, whatever
-// the endpoint allows.
-const defaultStreams = 1024
+func newSharedConns(r *registry) *sharedConns {
+	return &sharedConns{registry: r, slots: make(map[sharedConn]*pool.Slots)}
+}
+
+// ownLoop makes a connection of the caller's own loop better than any other.
+const ownLoop = 1 << 20
 
 // take finds a connection with room, waits for one, or makes one.
-func (s *sharedConns) take(a *Ask, by int64) (conn sharedConn, reused bool, err error) {
-	c := s.e.cluster
+func (s *sharedConns) take(e *Endpoint, a *Ask, by int64) (conn sharedConn, reused bool, err error) {
+	c := e.cluster
 	for {
 		s.mu.Lock()
 		if !c.rules.Off {
@@ -55,8 +63,8 @@ func (s *sharedConns) take(a *Ask, by int64) (conn sharedConn, reused bool, err 
 		if (c.rules.Off || !s.dialing) && c.slots.Adopt() {
 			s.dialing = true
 			s.mu.Unlock()
-			conn, err := s.e.dialShared(a, by)
-			return conn, false, s.made(conn, err)
+			conn, err := e.dialShared(a, by)
+			return conn, false, s.made(e, conn, err)
 		}
 		if !s.dialing && len(s.conns) == 0 {
 			s.mu.Unlock()
@@ -66,7 +74,7 @@ func (s *sharedConns) take(a *Ask, by int64) (conn sharedConn, reused bool, err 
 		turn := make(chan error, 1)
 		s.waiting = append(s.waiting, turn)
 		s.mu.Unlock()
-		if err := s.await(turn, a, by); err != nil {
+		if err := s.await(e, turn, a, by); err != nil {
 			return nil, false, err
 		}
 	}
@@ -79,9 +87,9 @@ func (s *sharedConns) find(a *Ask) sharedConn {
 	var best sharedConn
 	most := 0
 	for _, conn := range s.conns {
-		room := min(conn.Limit(), defaultStreams) - conn.Hold(0)
+		room := conn.Limit() - conn.Hold(0)
 		if room > 0 && home != nil && conn.Home() == home {
-			room += defaultStreams
+			room += ownLoop
 		}
 		if room > most {
 			best, most = conn, room
@@ -93,24 +101,60 @@ func (s *sharedConns) find(a *Ask) sharedConn {
 	return best
 }
 
+// begun notes a connection that was made, on which nothing was said yet.
+func (s *sharedConns) begun(e *Endpoint, conn sharedConn) {
+	slots := e.cluster.slots
+	s.mu.Lock()
+	if heir := e.successor.Load(); heir != nil && heir.shared == s && heir.cluster.slots.Adopt() {
+		slots.Release()
+		slots = heir.cluster.slots
+	}
+	s.slots[conn] = slots
+	s.mu.Unlock()
+	s.registry.add(conn)
+}
+
 // made notes what has become of a connection that was to be made.
-func (s *sharedConns) made(conn sharedConn, err error) error {
+func (s *sharedConns) made(e *Endpoint, conn sharedConn, err error) error {
 	s.mu.Lock()
 	s.dialing = false
 	closed := s.closed
 	if err == nil {
 		conn.Hold(1)
-		s.conns = append(s.conns, conn)
+		if s.slots[conn] != nil { // else it has ended already
+			s.conns = append(s.conns, conn)
+		}
 	}
 	s.wake(len(s.waiting), err)
 	s.mu.Unlock()
 	switch {
 	case err != nil:
-		s.e.cluster.slots.Release()
-	case closed || s.e.cluster.rules.Off:
+		e.cluster.slots.Release()
+	case closed || e.cluster.rules.Off:
 		conn.Leave() // with this exchange
 	}
 	return err
+}
+
+// bequeath has the connections that are counted in one cluster's limit counted
+// in another's. Those that are too many there end with what they carry.
+func (s *sharedConns) bequeath(from, to *pool.Slots) {
+	var tooMany []sharedConn
+	s.mu.Lock()
+	for conn, slots := range s.slots {
+		switch {
+		case slots != from:
+		case to.Adopt():
+			s.slots[conn] = to
+			from.Release()
+		default:
+			tooMany = append(tooMany, conn)
+		}
+	}
+	s.mu.Unlock()
+	for _, conn := range tooMany {
+		conn.Leave()
+	}
 }
 
 // wake lets the first n in line look again, or fail. The lock is held.
@@ -122,7 +166,7 @@ func (s *sharedConns) wake(n int, err error) {
 }
 
 // await waits for a turn.
-func (s *sharedConns) await(turn chan error, a *Ask, by int64) error {
+func (s *sharedConns) await(e *Endpoint, turn chan error, a *Ask, by int64) error {
 	a.Task.Detach()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -146,9 +190,9 @@ func (s *sharedConns) await(turn chan error, a *Ask, by int64) error {
 		}
 		s.mu.Unlock()
 		if gone {
-			return &ConnectError{Address: s.e.address, Kind: Cancelled, Err: netx.ErrWatchGone}
+			return &ConnectError{Address: e.address, Kind: Cancelled, Err: netx.ErrWatchGone}
 		}
-		s.e.cluster.metrics.Count(EventOverloadConnections)
+		e.cluster.metrics.Count(EventOverloadConnections)
 		return errCrowded
 	}
 }
@@ -172,10 +216,12 @@ func (s *sharedConns) over(conn sharedConn) {
 	if i := slices.Index(s.conns, conn); i >= 0 {
 		s.conns = slices.Delete(s.conns, i, i+1)
 	}
+	slots := s.slots[conn]
+	delete(s.slots, conn)
 	s.wake(len(s.waiting), nil)
 	s.mu.Unlock()
-	s.e.cluster.slots.Release()
-	s.e.cluster.set.shared.remove(conn)
+	slots.Release()
+	s.registry.remove(conn)
 }
 
 // registry is the shared connections of a Set, whatever became of their

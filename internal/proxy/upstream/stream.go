@@ -118,7 +118,7 @@ func (e *Endpoint) openShared(a *Ask) (Stream, bool, error) {
 	if by == 0 {
 		by = now + int64(e.cluster.connectTimeout())
 	}
-	conn, reused, err := e.shared.take(a, by)
+	conn, reused, err := e.shared.take(e, a, by)
 	if err != nil {
 		return nil, false, err
 	}
@@ -152,11 +152,11 @@ func (e *Endpoint) dialHTTP2(a *Ask, by int64) (sharedConn, error) {
 		return nil, err
 	}
 	cfg := c.cfg.Load()
-	conn := http2.New(nc, &e.shared, http2.Options{
+	conn := http2.New(nc, e.shared, http2.Options{
 		HeaderBytes: headerBytes(cfg.Pool.HeaderBytes), HeaderCount: maxResponseHeaders,
 		Idle: c.rules.IdleTimeout, Lifetime: c.rules.MaxLifetime,
 	})
-	c.set.shared.add(conn)
+	e.shared.begun(e, conn)
 	conn.Start()
 	conn.Settle(a.Task, by)
 	return conn, nil
