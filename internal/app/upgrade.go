@@ -87,7 +87,7 @@ func (g *Gateway) inherit() error {
 func (g *Gateway) inheritTo(o *proxy.Options) {
 	if t := g.predecessor(); t != nil {
 		o.Inherited, o.InheritedDatagrams = t.Listeners(handover.RoleListener), t.Datagrams(handover.RoleListener)
-		o.InheritedTickets = t.TicketKeys
+		o.InheritedTickets, o.InheritedStaples = t.TicketKeys, t.Staples
 		o.InheritedPipes = t.Pipes(handover.RoleListener)
 	}
 }
@@ -171,7 +171,7 @@ func (g *Gateway) replace(ctx context.Context, t *handover.Taker) error {
 	return nil
 }
 
-// warmUp waits until endpoints are known.
+// warmUp waits until endpoints are known, and what certificates need.
 func (g *Gateway) warmUp(ctx context.Context) {
 	tick := time.NewTicker(warmUpTick)
 	defer tick.Stop()
@@ -181,7 +181,7 @@ func (g *Gateway) warmUp(ctx context.Context) {
 		select {
 		case <-tick.C:
 		case <-end.C:
-			g.log.Warn("not all endpoints are known yet", "waited", warmUp)
+			g.log.Warn("not all endpoints, or OCSP responses, are known yet", "waited", warmUp)
 			return
 		case <-ctx.Done():
 			return
@@ -190,7 +190,7 @@ func (g *Gateway) warmUp(ctx context.Context) {
 }
 
 func (g *Gateway) cold() bool {
-	if g.dns.Pending() {
+	if g.dns.Pending() || g.plane.AwaitsStaples() {
 		return true
 	}
 	for _, c := range g.plane.Upstreams().Clusters() {
@@ -223,7 +223,7 @@ func (g *Gateway) offer() (*handover.Offer, error) {
 		return nil, errors.New("it does not serve yet")
 	}
 	g.applying.Lock()
-	o := &handover.Offer{SessionKey: g.opt.SessionKey, TicketKeys: g.plane.Tickets(), Done: g.applying.Unlock}
+	o := &handover.Offer{SessionKey: g.opt.SessionKey, TicketKeys: g.plane.Tickets(), Staples: g.plane.Staples(), Done: g.applying.Unlock}
 	sockets := g.plane.Sockets()
 	for _, name := range slices.Sorted(maps.Keys(sockets)) {
 		id := handover.SocketID{Role: handover.RoleListener, Name: name}

@@ -38,6 +38,8 @@ type Offer struct {
 	SessionKey []byte
 	// TicketKeys are the secrets of TLS session tickets.
 	TicketKeys []byte
+	// Staples are OCSP responses. Any that is longer than 32 KiB is left out.
+	Staples [][]byte
 	// Done, if not nil, is called when the handover has ended, either way.
 	Done func()
 }

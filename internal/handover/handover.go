@@ -95,6 +95,8 @@ type message struct {
 	// SessionKey of an offer authenticates session persistence.
 	SessionKey []byte `json:"sessionKey,omitempty"`
 	// TicketKeys of an offer open the TLS session tickets of the giver.
-	TicketKeys  []byte `json:"ticketKeys,omitempty"`
-	Connections int    `json:"connections,omitempty"`
+	TicketKeys []byte `json:"ticketKeys,omitempty"`
+	// Staples of an offer are OCSP responses.
+	Staples     [][]byte `json:"staples,omitempty"`
+	Connections int      `json:"connections,omitempty"`
 }

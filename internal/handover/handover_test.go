@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -435,4 +437,34 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%d descriptors: %+v", fds, m)
 		}
 	})
+}
+
+// OCSP responses of any number go over, after sockets of any number; one that is
+// too long for a message does not.
+func TestStaples(t *testing.T) {
+	for _, sockets := range []int{0, 1, perPacket, perPacket + 1} {
+		var sent [][]byte
+		for i := range 100 {
+			sent = append(sent, bytes.Repeat([]byte{byte(i)}, 1000+i))
+		}
+		sent = append(sent, make([]byte, maxStaple), make([]byte, maxStaple+1), []byte("last"))
+		g := newGiver(t, sockets, func(o *GiverOptions) {
+			offer := o.Offer
+			o.Offer = func() (*Offer, error) {
+				out, err := offer()
+				next := *out
+				next.Staples, next.TicketKeys = sent, []byte("tickets")
+				return &next, err
+			}
+		})
+		k := g.reach(t)
+		if err := k.Take("v2"); err != nil {
+			t.Fatal(err)
+		}
+		want := append(sent[:101:101], sent[102])
+		if !slices.EqualFunc(k.Staples, want, bytes.Equal) || string(k.TicketKeys) != "tickets" || len(k.sockets) != sockets+1 {
+			t.Errorf("%d sockets: %d responses of %d, tickets %q, %d sockets", sockets, len(k.Staples), len(want), k.TicketKeys, len(k.sockets))
+		}
+		k.Close()
+	}
 }

@@ -72,15 +72,35 @@ func (g *Giver) offer(c *channel, o *Offer) error {
 	if g.control != nil {
 		all = append(all[:len(all):len(all)], Socket{SocketID{RoleControl, g.opt.Path}, g.control})
 	}
-	for first := true; first || len(all) > 0; first = false {
+	staples := slices.DeleteFunc(slices.Clone(o.Staples), func(b []byte) bool { return len(b) > maxStaple })
+	for first := true; first || len(all)+len(staples) > 0; first = false {
 		n := min(len(all), perPacket)
-		m := &message{Kind: kindOffer, Version: g.opt.Version, SessionKey: o.SessionKey, TicketKeys: o.TicketKeys, More: n < len(all)}
+		m := &message{Kind: kindOffer, Version: g.opt.Version, SessionKey: o.SessionKey, TicketKeys: o.TicketKeys}
+		if n == 0 {
+			m.Staples, staples = someOf(staples)
+		}
+		m.More = n < len(all) || len(staples) > 0
 		if err := sendSockets(c, m, all[:n]); err != nil {
 			return err
 		}
 		all = all[n:]
 	}
 	return nil
+}
+
+// maxStaple bounds what one message has of OCSP responses, in bytes before they
+// are encoded.
+const maxStaple = 32 << 10
+
+// someOf returns as many as a message takes, and the rest.
+func someOf(staples [][]byte) (some, rest [][]byte) {
+	size := 0
+	for i, b := range staples {
+		if size += len(b); size > maxStaple {
+			return staples[:i], staples[i:]
+		}
+	}
+	return staples, nil
 }
 
 func sendSockets(c *channel, m *message, sockets []Socket) error {

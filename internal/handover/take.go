@@ -27,6 +27,8 @@ type Taker struct {
 	// TicketKeys are the secrets of TLS session tickets; empty from a process that
 	// hands none over.
 	TicketKeys []byte
+	// Staples are OCSP responses.
+	Staples [][]byte
 
 	sockets map[SocketID]io.Closer // net.Listener, *net.UDPConn or *net.UnixConn
 	gone    bool                   // the giver ended, which leaves its work to us
@@ -87,6 +89,7 @@ func (t *Taker) Take(version string) error {
 			return fmt.Errorf("handover: %q where sockets should come", m.Kind)
 		}
 		t.PID, t.Version, t.SessionKey, t.TicketKeys = t.c.pid, m.Version, m.SessionKey, m.TicketKeys
+		t.Staples = append(t.Staples, m.Staples...)
 		for i, fd := range fds {
 			s, err := adopt(fd)
 			if err != nil {

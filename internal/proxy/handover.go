@@ -79,6 +79,13 @@ func (p *Proxy) Sockets() map[string]syscall.Conn {
 // Tickets are the secrets of TLS session tickets, for a successor.
 func (p *Proxy) Tickets() []byte { return p.tickets.Export() }
 
+// Staples are the OCSP responses of certificates that need one, for a successor.
+func (p *Proxy) Staples() [][]byte { return p.stapler.Export() }
+
+// AwaitsStaples tells whether such a certificate has no response yet, and none
+// was refused.
+func (p *Proxy) AwaitsStaples() bool { return p.stapler.Pending() }
+
 // Inherited names the listeners whose sockets another process has too.
 func (p *Proxy) Inherited() []string {
 	p.mu.Lock()

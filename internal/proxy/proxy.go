@@ -63,6 +63,8 @@ type Options struct {
 	// InheritedTickets are the secrets of TLS session tickets of that process;
 	// empty for new ones.
 	InheritedTickets []byte
+	// InheritedStaples are the OCSP responses of that process.
+	InheritedStaples [][]byte
 	// Held lets the proxy accept nothing before Begin.
 	Held bool
 }
@@ -134,6 +136,7 @@ func New(o Options) *Proxy {
 			o.Log.Warn("TLS sessions of the process before cannot be resumed", "error", err)
 		}
 	}
+	p.stapler.Adopt(o.InheritedStaples)
 	p.inherit(o)
 	p.drainCtx, p.drainStop = context.WithCancel(context.Background())
 	return p

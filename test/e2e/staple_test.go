@@ -217,3 +217,47 @@ func TestCheckTellsOfAMissingIssuer(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// A certificate that demands a staple is never shown without one, once it has had
+// one: not by the processes after an upgrade, though the responder is down, and
+// not when it is renewed.
+func TestStaplesOverUpgradesAndRenewals(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "staple CA")
+	r := &responder{t: t, ca: ca, life: time.Hour}
+	at := "http://" + serve(t, r.ServeHTTP).addr
+	port := ownPort(t)
+	config := func() string {
+		chain, key, _ := stapled(ca, at, "a.example")
+		return documents(httpsOn(port, "a.example", "a"), secretDoc("a", chain, key), routeDoc("app", ""), backendDoc("app", named(t, "ok").addr))
+	}
+	g := startLineage(t, config())
+	eventually(t, "a staple", func() bool { return staple(t, ca, port, "a.example") != nil })
+	shown := func() string {
+		c, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port), &tls.Config{RootCAs: ca.pool, ServerName: "a.example"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if c.OCSPResponse() == nil {
+			t.Fatal("a handshake without a staple")
+		}
+		return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	first := shown()
+	r.set(ocsp.ServerFailed)
+	for range 2 {
+		old := g.pid()
+		g.upgrade()
+		shown()
+		eventually(t, "the old process ends", func() bool { shown(); return gone(old) })
+	}
+	g.write(config())
+	g.says("no OCSP response to staple", "a.example")
+	if shown() != first {
+		t.Error("the renewed certificate does not wait for its staple")
+	}
+	r.set(ocsp.Good)
+	eventually(t, "the renewed certificate", func() bool { return shown() != first })
+	g.stop()
+}

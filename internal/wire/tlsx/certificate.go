@@ -85,13 +85,21 @@ func (c *certificate) current() *tls.Certificate {
 // verify, then the one whose names fit best, then the cheaper kind of key, then
 // the order of the configuration.
 func (sec *section) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if len(sec.certs) == 1 {
-		return sec.certs[0].current(), nil
+	c := choose(sec.certs, hello)
+	if sec.before != nil && !c.ready() {
+		c = sec.instead(c, hello)
+	}
+	return c.current(), nil
+}
+
+func choose(certs []*certificate, hello *tls.ClientHelloInfo) *certificate {
+	if len(certs) == 1 {
+		return certs[0]
 	}
 	nameless := *hello
 	nameless.ServerName = "" // names only rank here, they do not exclude
-	best, bestScore := sec.certs[0], -1
-	for _, c := range sec.certs {
+	best, bestScore := certs[0], -1
+	for _, c := range certs {
 		score := nameScore(c.pair.Leaf, hello.ServerName)*2 + keyScore(c.pair.Leaf)
 		if nameless.SupportsCertificate(&c.pair) == nil {
 			score += 100
@@ -100,7 +108,7 @@ func (sec *section) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 			best, bestScore = c, score
 		}
 	}
-	return best.current(), nil
+	return best
 }
 
 // nameScore is 2 for a certificate that names the host, 1 for one with a

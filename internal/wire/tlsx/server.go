@@ -21,6 +21,7 @@ type Server struct {
 	exact    map[string]*section
 	wildcard map[string]*section // keyed by what follows the "*", as in ".example.com"
 	any      *section
+	sections map[string]*section // by name
 
 	// certs holds what was parsed, by content, so that a rebuild parses only
 	// what changed.
@@ -33,7 +34,10 @@ type section struct {
 	config *tls.Config // nil if nothing of it can be served
 	quic   *tls.Config // config for HTTP/3; nil without, or below TLS 1.3
 	certs  []*certificate
-	keys   sealer
+	// before serve until holdUntil in the place of certs that are not ready.
+	before    []*certificate
+	holdUntil time.Time
+	keys      sealer
 }
 
 // NewServer builds the TLS side of a listener. Its error is a join of *Error
@@ -61,6 +65,7 @@ func NewServerWith(opts Options, sections []*ir.Section, prev *Server) (*Server,
 		exact:    map[string]*section{},
 		wildcard: map[string]*section{},
 		certs:    map[[sha256.Size]byte]*certificate{},
+		sections: map[string]*section{},
 	}
 	switch {
 	case opts.Tickets != nil:
@@ -77,6 +82,10 @@ func NewServerWith(opts Options, sections []*ir.Section, prev *Server) (*Server,
 		}
 		sec, problems := s.build(in, prev)
 		errs = append(errs, problems...)
+		if prev != nil {
+			sec.hold(prev.sections[in.Name], opts.Now())
+		}
+		s.sections[in.Name] = sec
 		s.place(in.Hostname, sec)
 	}
 	// The floor holds here already, so that an old client learns protocol_version.

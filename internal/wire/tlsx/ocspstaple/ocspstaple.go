@@ -58,6 +58,7 @@ type Stapler struct {
 
 	mu      sync.Mutex // guards entries and what is in them
 	entries map[[sha256.Size]byte]*entry
+	adopted map[[sha256.Size]byte][]byte // guarded by mu: not asked for yet
 }
 
 type entry struct {
@@ -105,6 +106,7 @@ func (s *Stapler) Staple(leaf, issuer *x509.Certificate) []byte {
 	if e == nil {
 		e = &entry{leaf: leaf, issuer: issuer, next: now}
 		s.entries[key] = e
+		s.inherit(key, e)
 		s.look()
 	}
 	e.asked = now
@@ -207,6 +209,11 @@ func (s *Stapler) settle(e *entry, r *response, err error) {
 		return
 	}
 	e.failures = 0
+	e.take(r, now)
+}
+
+// take makes r what is served.
+func (e *entry) take(r *response, now time.Time) {
 	e.response, e.until = r.der, r.nextUpdate
 	half := r.thisUpdate.Add(r.nextUpdate.Sub(r.thisUpdate) / 2)
 	if half.Before(now) { // the responder hands out old ones
