@@ -40,6 +40,9 @@ const (
 	// answer, and at most for one that does not: clients of DNS ask again after
 	// five seconds.
 	answerGrace = 5 * time.Second
+	// silentAfter is how long an endpoint that is removed or unhealthy may go
+	// without an answer and keep its sessions.
+	silentAfter = time.Second
 )
 
 // defaultSessions bounds the sessions of a listener whose policy sets no limit:
@@ -198,8 +201,11 @@ func (l *Listener) session(t *loop.Task, who client, n int) *session {
 	l.mu.Lock()
 	s, draining := l.sessions[who], l.draining
 	l.mu.Unlock()
-	if s != nil {
+	if s != nil && (draining || !s.outlived()) {
 		return s
+	}
+	if s != nil {
+		s.end(0)
 	}
 	snap := l.current.Load()
 	if draining || !l.mayAnswer(who) {

@@ -28,6 +28,7 @@ type session struct {
 	up       *netx.Datagrams
 
 	last    atomic.Int64 // when a datagram was passed on
+	heard   atomic.Int64 // when the endpoint has answered, or the session began
 	idle    atomic.Int64 // how long it may be silent
 	in, out atomic.Int64 // bytes
 	owed    atomic.Bool  // the client was the last to say something
@@ -67,6 +68,7 @@ func (l *Listener) begin(t *loop.Task, snap *snapshot.Listener, route *snapshot.
 	}
 	s.endpoint = e
 	s.last.Store(s.began)
+	s.heard.Store(s.began)
 	s.idle.Store(int64(route.IR.Idle))
 	if !l.enter(s) {
 		s.up.Close()
@@ -79,6 +81,13 @@ func (l *Listener) begin(t *loop.Task, snap *snapshot.Listener, route *snapshot.
 	s.up.SetHandlerBy(s.deadline())
 	s.up.Start(s)
 	return s, filter.ReasonNone
+}
+
+// outlived tells whether the client is better served by another endpoint: this
+// one is removed or found unhealthy, and is silent. While it answers it keeps
+// its sessions, as it does streams.
+func (s *session) outlived() bool {
+	return s.endpoint.Outlived() && netx.Monotonic()-s.heard.Load() >= int64(silentAfter)
 }
 
 // deadline is when the session has been silent for too long, or has lasted too long.
@@ -160,6 +169,7 @@ func (s *session) Resume(t *loop.Task) (idle bool) {
 // answer passes datagrams on to the client, from the address that it knows.
 func (s *session) answer(b *netx.Batch, packets []netx.Packet) {
 	s.judge(upstream.OK)
+	s.heard.Store(netx.Monotonic())
 	s.owed.Store(false)
 	for i := range packets {
 		packets[i].Remote, packets[i].Local = s.who.remote, s.who.local

@@ -32,6 +32,7 @@ type Endpoint struct {
 	// successor is the endpoint that took over from this one when its cluster
 	// was rebuilt with the same transport.
 	successor atomic.Pointer[Endpoint]
+	gone      atomic.Bool // its cluster ended, and none that followed has its address
 
 	// Guarded by Cluster.mu.
 	spec   ir.Endpoint

@@ -250,6 +250,8 @@ func (c *Cluster) retire(next *Cluster) {
 		heir := heirs[e.address]
 		if heir != nil {
 			e.successor.Store(heir)
+		} else if next == nil || !next.Has(e.address) {
+			e.gone.Store(true)
 		}
 		for _, conn := range e.idle.Close() {
 			if heir != nil && heir.adopt(conn) {
