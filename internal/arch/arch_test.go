@@ -56,23 +56,27 @@ var rules = []rule{
 	{
 		name: "the data plane is free of the control plane", of: "internal/proxy",
 		except: []string{"internal/proxy/filters", "internal/proxy/filter"},
-		allow:  []string{"internal/ir", "internal/wire", "internal/proxy", "internal/telemetry", "internal/mesh/identity"},
+		allow:  []string{"internal/ir", "internal/wire", "internal/proxy", "internal/telemetry", "internal/mesh/identity", "internal/transcoding"},
 		never:  []string{"internal/config", "internal/surface", "internal/cli", "internal/app", "api", "k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc"},
 	},
 	{
 		name: "filters see the exchange and nothing behind it", of: "internal/proxy/filters",
-		allow: []string{"internal/ir", "internal/wire/httpmsg", "internal/wire/grpc", "internal/proxy/filter", "internal/proxy/filters"},
+		allow: []string{"internal/ir", "internal/wire/httpmsg", "internal/wire/grpc", "internal/proxy/filter", "internal/proxy/filters", "internal/transcoding"},
 		never: []string{"internal/proxy/pipeline", "internal/proxy/upstream", "internal/config", "api", "k8s.io"},
 	},
 	{
 		name: "compile is a pure function of objects", of: "internal/config/compile",
-		allow: []string{"api", "internal/ir", "internal/config"},
+		allow: []string{"api", "internal/ir", "internal/config", "internal/transcoding"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "k8s.io/client-go", "net/http/httptest"},
 	},
 	{
 		name: "sources fill the store", of: "internal/config/source",
 		allow: []string{"api", "internal/ir", "internal/config"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "k8s.io/client-go"},
+	},
+	{
+		name: "transcoding knows Protocol Buffers alone", of: "internal/transcoding",
+		allow: []string{}, external: []string{"google.golang.org/protobuf", "google.golang.org/genproto/googleapis"},
 	},
 	{
 		name: "handing over knows nothing of what is handed over", of: "internal/handover",
