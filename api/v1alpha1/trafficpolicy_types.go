@@ -108,6 +108,10 @@ type TrafficPolicySpec struct {
 	// speak gRPC only.
 	// +optional
 	Bridge *Bridge `json:"bridge,omitempty"`
+	// Transcoding lets clients that speak JSON over HTTP call endpoints that speak
+	// gRPC, as the google.api.http annotations of their methods say.
+	// +optional
+	Transcoding *Transcoding `json:"transcoding,omitempty"`
 	// DirectResponse answers without an endpoint. Only for targets that
 	// are an HTTPRoute or a GRPCRoute.
 	// +optional

@@ -120,6 +120,9 @@ func policyTexts(p ir.RoutePolicy) []string {
 		}
 		s = append(s, fmt.Sprintf("bridge from %s to gRPC, holding messages up to %d bytes", strings.Join(from, " and "), b.MaxMessageBytes))
 	}
+	if t := p.Transcoding; t != nil {
+		s = append(s, transcoding(t))
+	}
 	if b := p.Buffer; b != nil {
 		s = append(s, fmt.Sprintf("buffering up to %d bytes of requests, %d of responses", b.RequestBytes, b.ResponseBytes))
 	}
@@ -219,4 +222,16 @@ func clusterNames(names []string) map[string]string {
 		}
 	}
 	return out
+}
+
+func transcoding(t *ir.Transcoding) string {
+	from := t.Schema
+	if from == "" {
+		from = "none that can be used"
+	}
+	s := "transcoding of JSON to gRPC, descriptors: " + from
+	if len(t.Services) > 0 {
+		s += ", services " + strings.Join(t.Services, ", ")
+	}
+	return fmt.Sprintf("%s, messages up to %d bytes", s, t.MaxMessageBytes)
 }

@@ -20,6 +20,8 @@ type Config struct {
 	// Streams are the routes of what is not HTTP.
 	Streams  []*StreamRoute `json:"streams,omitempty"`
 	Clusters []*Cluster     `json:"clusters,omitempty"`
+	// Schemas are those that routes name, by name.
+	Schemas []*Schema `json:"schemas,omitempty"`
 }
 
 // Ref names the object and place that a compiled item came from, so that

@@ -34,6 +34,11 @@ func (c *Config) Veiled(v Veil) *Config {
 	for i, cl := range c.Clusters {
 		out.Clusters[i] = cl.veiled(v)
 	}
+	// What is long and no secret is left out, too.
+	out.Schemas = make([]*Schema, len(c.Schemas))
+	for i, s := range c.Schemas {
+		out.Schemas[i] = &Schema{Name: s.Name}
+	}
 	return &out
 }
 

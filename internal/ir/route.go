@@ -188,6 +188,7 @@ type RoutePolicy struct {
 	Admission   *Admission          `json:"admission,omitempty"`
 	Direct      *DirectResponse     `json:"direct,omitempty"`
 	Bridge      *Bridge             `json:"bridge,omitempty"`
+	Transcoding *Transcoding        `json:"transcoding,omitempty"`
 	// MaxBodyBytes bounds request bodies; zero leaves it to the listener.
 	MaxBodyBytes int64 `json:"maxBodyBytes,omitempty"`
 }
@@ -271,6 +272,35 @@ type Bridge struct {
 	Connect bool `json:"connect,omitempty"`
 	// MaxMessageBytes bounds messages that are held.
 	MaxMessageBytes int64 `json:"maxMessageBytes"`
+}
+
+// Transcoding takes clients that speak JSON over HTTP to endpoints that speak gRPC.
+type Transcoding struct {
+	// Schema names one of the configuration's; empty if there is none, and none
+	// that was good before.
+	Schema string `json:"schema,omitempty"`
+	// Services are those that can be called; none is all.
+	Services []string `json:"services,omitempty"`
+	// Defaults, EnumNumbers, ProtoNames and IgnoreUnknown are about JSON.
+	Defaults      bool `json:"defaults,omitempty"`
+	EnumNumbers   bool `json:"enumNumbers,omitempty"`
+	ProtoNames    bool `json:"protoNames,omitempty"`
+	IgnoreUnknown bool `json:"ignoreUnknown,omitempty"`
+	// Lines: streams are lines of JSON by default, not an array.
+	Lines bool `json:"lines,omitempty"`
+	// AnnotatedOnly: methods without an annotation cannot be called.
+	AnnotatedOnly bool `json:"annotatedOnly,omitempty"`
+	// PassUnmatched: requests that are for no method pass as they are.
+	PassUnmatched   bool  `json:"passUnmatched,omitempty"`
+	MaxMessageBytes int64 `json:"maxMessageBytes"`
+}
+
+// Schema is a set of descriptors of Protocol Buffers.
+type Schema struct {
+	// Name changes with the content.
+	Name string `json:"name"`
+	// Set is a google.protobuf.FileDescriptorSet.
+	Set []byte `json:"set,omitempty"`
 }
 
 // Compression of responses on the way to the client.

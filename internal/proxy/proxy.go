@@ -25,6 +25,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/datagram"
 	"github.com/gridway/gridway/internal/proxy/listen"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
+	"github.com/gridway/gridway/internal/proxy/schema"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/stream"
 	"github.com/gridway/gridway/internal/proxy/upstream"
@@ -85,6 +86,7 @@ type Proxy struct {
 	tickets  *tlsx.Tickets
 	pipeline *pipeline.Pipeline
 	streams  *stream.Server
+	schemas  *schema.Set
 	deps     snapshot.Deps
 
 	snap atomic.Pointer[snapshot.Snapshot]
@@ -117,13 +119,15 @@ func New(o Options) *Proxy {
 	}
 	loops, err := loop.NewGroup(runtime.GOMAXPROCS(0))
 	set := upstream.New(upstream.Options{Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
+	schemas := schema.New(schema.Options{Log: o.Log})
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
-		tickets:  tlsx.NewTickets(nil),
+		tickets: tlsx.NewTickets(nil), schemas: schemas,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
+			Schemas: schemas,
 		},
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
 		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held,
@@ -161,6 +165,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	if err := p.set.Apply(cfg.Clusters, found...); err != nil {
 		errs = append(errs, err)
 	}
+	p.schemas.Begin(cfg)
 	snap, err := snapshot.Build(cfg, p.snap.Load(), p.deps)
 	if err != nil {
 		errs = append(errs, err)
@@ -175,6 +180,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 		}
 	}
 	p.snap.Store(snap)
+	p.schemas.End(cfg)
 	for name, l := range p.listeners {
 		if snap.Listeners[name] == nil && !named(cfg, name) {
 			delete(p.listeners, name)

@@ -142,7 +142,7 @@ func speaksOfExchange(spec *v1alpha1.TrafficPolicySpec) bool {
 	t := spec.Timeouts
 	return t != nil && (t.Request != nil || t.BackendRequest != nil || t.Idle != nil || t.MaxStream != nil) ||
 		spec.Retry != nil || spec.Hedge != nil || spec.Admission != nil || spec.Fault != nil ||
-		spec.SessionPersistence != nil || spec.Compression != nil || spec.Buffer != nil || spec.Bridge != nil || spec.MaxBodyBytes != nil
+		spec.SessionPersistence != nil || spec.Compression != nil || spec.Buffer != nil || spec.Bridge != nil || spec.Transcoding != nil || spec.MaxBodyBytes != nil
 }
 
 // clusterName compiles the cluster of a backend for this rule and returns its name.

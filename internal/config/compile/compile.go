@@ -72,12 +72,15 @@ func Compile(in Input, prev *Output) *Output {
 	}
 	listeners := c.compileListeners()
 	c.finishGateways()
+	schemas := c.schemas()
 	c.finishPolicies()
 	c.finishBackends()
 	orders := c.finishIssuers()
 
 	c.finishStatuses()
-	cfg := &ir.Config{Listeners: listeners, Routes: routes, Streams: c.next.streamRoutes(), Clusters: clusters}
+	cfg := &ir.Config{
+		Listeners: listeners, Routes: routes, Streams: c.next.streamRoutes(), Clusters: clusters, Schemas: schemas,
+	}
 	return &Output{Config: c.revise(cfg), Problems: sortProblems(c.problems), Orders: orders, state: c.next}
 }
 
@@ -91,7 +94,8 @@ func (c *compiler) revise(cfg *ir.Config) *ir.Config {
 	if was := c.prevConfig; was != nil {
 		cfg.Revision = was.Revision + 1
 		if equalListeners(was.Listeners, cfg.Listeners) {
-			if slices.Equal(was.Routes, cfg.Routes) && slices.Equal(was.Streams, cfg.Streams) && slices.Equal(was.Clusters, cfg.Clusters) {
+			if slices.Equal(was.Routes, cfg.Routes) && slices.Equal(was.Streams, cfg.Streams) && slices.Equal(was.Clusters, cfg.Clusters) &&
+				slices.Equal(was.Schemas, cfg.Schemas) {
 				return was
 			}
 			cfg.Listeners = was.Listeners

@@ -100,7 +100,7 @@ type merger struct {
 }
 
 // whole are the fields that are taken as one from one policy.
-var whole = map[string]bool{"sessionPersistence": true, "directResponse": true}
+var whole = map[string]bool{"sessionPersistence": true, "directResponse": true, "transcoding": true}
 
 func (m *merger) merge(dst, src reflect.Value, path string) {
 	for i := range src.NumField() {

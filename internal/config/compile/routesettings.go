@@ -23,6 +23,7 @@ func (c *compiler) rulePolicy(s *settings, rule *gwv1.HTTPRouteRule, id string) 
 		Direct:   direct(spec.DirectResponse),
 		Bridge:   bridge(spec.Bridge),
 	}
+	p.Transcoding = c.transcodingOf(s)
 	p.Compression = compression(spec.Compression)
 	p.MaxBodyBytes = deref(spec.MaxBodyBytes, 0)
 	if h := spec.Hedge; h != nil && h.Delay != nil && deref(h.MaxExtra, defaultHedgeExtra) > 0 {

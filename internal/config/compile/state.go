@@ -22,6 +22,8 @@ type state struct {
 	// certs and bundles remember what was read from Secrets and ConfigMaps.
 	certs   map[*store.Object]*certificate
 	bundles map[*store.Object]*bundle
+	// schemas remembers what was read of descriptors.
+	schemas map[schemaKey]*schema
 	// traffic remembers the faults of TrafficPolicies.
 	traffic map[*store.Object][]fault
 	// attachments of each section, and how many routes count as attached to it.
@@ -48,6 +50,7 @@ func newState(in Input) *state {
 		fallback: map[store.Key]*store.Object{},
 		certs:    map[*store.Object]*certificate{},
 		bundles:  map[*store.Object]*bundle{},
+		schemas:  map[schemaKey]*schema{},
 		traffic:  map[*store.Object][]fault{},
 	}
 }
@@ -144,6 +147,8 @@ func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 				ch.endpoints[svc] = true
 			}
 		}
+	case "/ConfigMap":
+		ch.noteDescriptors(before, after, o.Key)
 	case ownGroup + "/TrafficPolicy", gatewayGroup + "/BackendTLSPolicy":
 		ch.notePolicy(before, was)
 		ch.notePolicy(before, is)

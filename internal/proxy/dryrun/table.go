@@ -90,11 +90,12 @@ func New(cfg *ir.Config) (*Table, error) {
 }
 
 // newRule leaves out what is drawn by lot (faults), so that equal requests are
-// decided alike; the Decision shows it as policy.
+// decided alike, and what depends on descriptors, which endpoints may have; the
+// Decision shows both as policy.
 func newRule(r *ir.Rule, index int) *rule {
 	certain := *r
-	certain.Policy.Fault = nil
-	out := &rule{ir: r, index: index, filters: filters.ForRule(&certain)}
+	certain.Policy.Fault, certain.Policy.Transcoding = nil, nil
+	out := &rule{ir: r, index: index, filters: filters.ForRule(&certain, nil)}
 	for i := range r.Backends {
 		out.backends = append(out.backends, filters.ForBackend(&r.Backends[i].Filters))
 	}

@@ -17,3 +17,11 @@ var (
 	// request the reply is 400 with reason BadRequest.
 	ErrContentCoding = errors.New("the body does not decompress")
 )
+
+// Malformed is ErrMalformed with what is wrong, for the client to read.
+type Malformed struct{ Detail string }
+
+func (e *Malformed) Error() string { return e.Detail }
+
+// Is makes it an ErrMalformed.
+func (e *Malformed) Is(err error) bool { return err == ErrMalformed }

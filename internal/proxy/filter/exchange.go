@@ -86,8 +86,11 @@ type Exchange struct {
 	// exchange may take was over, or the client has gone. Set by the pipeline.
 	Cause func(error) (late, gone bool)
 	// Replier gives replies of the proxy the form that the client understands; nil
-	// is that of HTTP.
-	Replier Replier
+	// is that of HTTP. Translated is set with it where the request is a call of gRPC
+	// now; CallPath is the method's path if the client asked for another one.
+	Replier    Replier
+	Translated bool
+	CallPath   []byte
 
 	replacement []byte
 	replaced    bool
@@ -114,6 +117,12 @@ type Kept struct {
 	// numbers it; zero is nothing. Codec is the name of its messages' encoding.
 	Bridge uint8
 	Codec  []byte
+}
+
+// Recognizer sets the Replier of a request by what its head says, before request
+// filters run, and changes nothing else.
+type Recognizer interface {
+	Recognize(x *Exchange)
 }
 
 // Replier makes replies for clients of a protocol above HTTP.
@@ -196,6 +205,7 @@ func (x *Exchange) Reset() {
 	x.Local = LocalReply{}
 	x.Kept = Kept{}
 	x.Timeout, x.HoldResponse, x.Held, x.Replier = 0, 0, nil, nil
+	x.Translated, x.CallPath = false, nil
 	x.replacement, x.replaced, x.BrokenOff = nil, false, nil
 	clear(x.requestBody)
 	clear(x.responseBody)

@@ -38,6 +38,7 @@ const (
 	ProtocolNotServed
 	InvalidClientHello
 	SessionLimit // clients of UDP
+	SchemaUnavailable
 	reasonCount
 )
 
@@ -47,7 +48,7 @@ var reasonNames = [reasonCount]string{
 	"UpstreamReset", "UpstreamTimeout", "UpstreamProtocolError", "Overload", "BreakerOpen", "AdmissionDenied",
 	"RetryLimit", "FaultInjected", "ConnectionLimit", "Draining", "MisdirectedRequest", "ExpectationFailed",
 	"InternalError", "DecompressionLimit", "ResponseTooLarge", "IdleTimeout", "StreamTimeout", "ProtocolNotServed",
-	"InvalidClientHello", "SessionLimit",
+	"InvalidClientHello", "SessionLimit", "SchemaUnavailable",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

@@ -15,18 +15,26 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters/headers"
 	"github.com/gridway/gridway/internal/proxy/filters/redirect"
 	"github.com/gridway/gridway/internal/proxy/filters/rewrite"
+	"github.com/gridway/gridway/internal/proxy/filters/transcode"
 )
 
 // Chain is what acts on an exchange, each list in the order in which it is
 // called. Session persistence, buffering, mirrors and admission are the
 // pipeline's own.
 type Chain struct {
-	Request  []filter.RequestFilter
-	Response []filter.ResponseFilter
+	// Recognize comes before all others; it is nil where nothing is to be recognized.
+	Recognize filter.Recognizer
+	Request   []filter.RequestFilter
+	Response  []filter.ResponseFilter
+}
+
+// Schemas finds descriptors for rules that need them.
+type Schemas interface {
+	For(r *ir.Rule) transcode.Source
 }
 
 // ForRule returns the filters of a rule.
-func ForRule(r *ir.Rule) Chain {
+func ForRule(r *ir.Rule, schemas Schemas) Chain {
 	f, p := &r.Filters, &r.Policy
 	var c Chain
 	var crossOrigin *cors.CORS
@@ -38,10 +46,19 @@ func ForRule(r *ir.Rule) Chain {
 		c.Request = append(c.Request, crossOrigin)
 	}
 	// What follows sees a call of gRPC.
+	var recognizers recognizers
+	var documents *transcode.Transcode
+	if p.Transcoding != nil {
+		documents = transcode.New(p.Transcoding, p.Bridge, schemas.For(r))
+		c.Request, recognizers = append(c.Request, documents), append(recognizers, documents)
+	}
 	var protocols *bridge.Bridge
 	if p.Bridge != nil {
 		protocols = bridge.New(p.Bridge)
-		c.Request = append(c.Request, protocols)
+		c.Request, recognizers = append(c.Request, protocols), append(recognizers, protocols)
+	}
+	if recognizers != nil {
+		c.Recognize = recognizers
 	}
 	// What the client accepts is read before anything changes it.
 	if p.Compression != nil && len(p.Compression.Algorithms) > 0 {
@@ -64,6 +81,9 @@ func ForRule(r *ir.Rule) Chain {
 	c.modifyRequest(f)
 
 	// Responses go the other way: what the client gets is decided last.
+	if documents != nil {
+		c.Response = append(c.Response, documents)
+	}
 	if protocols != nil {
 		c.Response = append(c.Response, protocols)
 	}
@@ -80,6 +100,17 @@ func ForRule(r *ir.Rule) Chain {
 		c.Response = append(c.Response, coding)
 	}
 	return c
+}
+
+// recognizers asks one after the other until one has recognized the request.
+type recognizers []filter.Recognizer
+
+func (r recognizers) Recognize(x *filter.Exchange) {
+	for _, one := range r {
+		if one.Recognize(x); x.Replier != nil {
+			return
+		}
+	}
 }
 
 // ForBackend returns the filters of a backend ref, which act on requests after

@@ -8,6 +8,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters"
+	"github.com/gridway/gridway/internal/proxy/schema"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -32,12 +33,12 @@ func all() ir.Filters {
 
 func TestOrder(t *testing.T) {
 	r := &ir.Rule{Filters: all(), Policy: ir.RoutePolicy{
-		Fault: &ir.Fault{}, Direct: &ir.DirectResponse{}, Bridge: &ir.Bridge{},
+		Fault: &ir.Fault{}, Direct: &ir.DirectResponse{}, Bridge: &ir.Bridge{}, Transcoding: &ir.Transcoding{},
 		Compression: &ir.Compression{Algorithms: []string{"gzip"}, DecompressRequests: true, DecompressResponses: true},
 	}}
-	const want = "cors.CORS bridge.Bridge compress.Compress fault.Fault redirect.Redirect direct.Response decompress.Request headers.Request rewrite.Rewrite" +
-		" | bridge.Bridge decompress.Response headers.Response cors.CORS compress.Compress"
-	if got := order(filters.ForRule(r)); got != want {
+	const want = "cors.CORS transcode.Transcode bridge.Bridge compress.Compress fault.Fault redirect.Redirect direct.Response decompress.Request headers.Request rewrite.Rewrite" +
+		" | transcode.Transcode bridge.Bridge decompress.Response headers.Response cors.CORS compress.Compress"
+	if got := order(filters.ForRule(r, schema.New(schema.Options{}))); got != want {
 		t.Errorf("rule:\n%s, want\n%s", got, want)
 	}
 	f := all()
@@ -45,7 +46,7 @@ func TestOrder(t *testing.T) {
 	if got := order(filters.ForBackend(&f)); got != backend {
 		t.Errorf("backend:\n%s, want\n%s", got, backend)
 	}
-	if got := order(filters.ForRule(&ir.Rule{})) + order(filters.ForBackend(&ir.Filters{})); got != "||" {
+	if got := order(filters.ForRule(&ir.Rule{}, nil)) + order(filters.ForBackend(&ir.Filters{})); got != "||" {
 		t.Errorf("nothing configured, but %s", got)
 	}
 }
@@ -58,7 +59,7 @@ func TestAllocatesNothing(t *testing.T) {
 		Rewrite:         &ir.Rewrite{Hostname: "inner", Path: &ir.PathModifier{Type: ir.Prefix, Value: "/v2"}},
 		CORS:            &ir.CORS{AllowOrigins: []string{"https://a.example"}},
 	}}
-	c := filters.ForRule(r)
+	c := filters.ForRule(r, nil)
 	x := &filter.Exchange{Match: &r.Matches[0]}
 	path, origin := []byte("/api/x"), []byte("https://a.example")
 	if n := testing.AllocsPerRun(100, func() {

@@ -17,6 +17,8 @@ import (
 // call is what is kept of an exchange that is a call of gRPC.
 type call struct {
 	on bool
+	// translated: the client does not speak gRPC itself.
+	translated bool
 	// service and method are parts of the path as the client asked for it; empty
 	// if that is no call's.
 	service, method []byte
@@ -63,6 +65,19 @@ func (x *Exchange) beginCall() {
 	x.call.service, x.call.method, _ = grpc.SplitPath(x.path)
 }
 
+// native tells whether the client speaks gRPC.
+func (x *Exchange) native() bool { return x.call.on && !x.call.translated }
+
+// translate makes a call of what a filter has translated to one.
+func (x *Exchange) translate() {
+	x.call.on, x.call.translated = true, true
+	path := x.CallPath
+	if path == nil {
+		path = x.path
+	}
+	x.call.service, x.call.method, _ = grpc.SplitPath(path)
+}
+
 // limitCall takes the client's deadline.
 func (x *Exchange) limitCall() bool {
 	v := x.Req.Header.Get(httpmsg.NameGRPCTimeout)
@@ -85,7 +100,10 @@ func (x *Exchange) prepareCall(tries int) {
 	if !h.Has(httpmsg.NameTE) && x.backend.Cluster.Config().HTTP2 {
 		h.AddID(httpmsg.NameTE, teTrailers)
 	}
-	if x.deadline > 0 {
+	// What a filter has written of the client's own time stays for the first try.
+	own := tries == 0 && x.call.translated && x.Timeout > 0 && x.deadline == x.started+int64(min(x.Timeout, maxCallTimeout)) &&
+		h.Has(httpmsg.NameGRPCTimeout)
+	if x.deadline > 0 && !own {
 		left := time.Duration(x.deadline - x.tick())
 		h.Set(httpmsg.NameGRPCTimeout, grpc.AppendTimeout(x.Req.Arena.Alloc(12)[:0], left))
 	}
@@ -181,6 +199,15 @@ func (x *Exchange) noteAnswer(o *upstream.Outcome) {
 	}
 	x.call.code, x.call.known, x.call.answered = code, true, true
 	x.rate(o, code)
+}
+
+// noteBroken keeps the status that the client was told when a translated
+// response broke off.
+func (x *Exchange) noteBroken() {
+	if x.call.on {
+		x.call.code, _ = grpc.ParseCode(x.Resp.Trailer.Get(httpmsg.NameGRPCStatus))
+		x.call.known = true
+	}
 }
 
 // answerOf is the status in the head of a response, or else in its trailer.

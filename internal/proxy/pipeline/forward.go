@@ -117,7 +117,7 @@ func (x *Exchange) bodyAccepted(err error) bool {
 	case errors.Is(err, errInternal):
 		x.Fail(500, filter.InternalError, "a defect in the gateway; its log has more under this request's ID")
 	case errors.Is(err, filter.ErrMalformed):
-		x.Fail(400, filter.BadRequest, "the request's body is not what its type says")
+		x.Fail(400, filter.BadRequest, malformed(err))
 	case errors.Is(err, filter.ErrContentCoding):
 		x.Fail(400, filter.BadRequest, "the request's body is not in the coding that Content-Encoding names")
 	case netx.IsTimeout(err):
@@ -130,6 +130,15 @@ func (x *Exchange) bodyAccepted(err error) bool {
 		return false
 	}
 	return false
+}
+
+// malformed is what is wrong with a body.
+func malformed(err error) string {
+	var m *filter.Malformed
+	if errors.As(err, &m) {
+		return m.Detail
+	}
+	return "the request's body is not what its type says"
 }
 
 // try sends the request once and reads the head of the response. On success

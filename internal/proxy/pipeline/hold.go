@@ -43,6 +43,9 @@ func (x *Exchange) bufferResponse(c *upstream.Cluster, o upstream.Outcome) bool 
 		o.Kind = f.kind
 		x.failUpstream(f)
 	}
+	if err == nil && x.call.on {
+		x.noteAnswer(&o)
+	}
 	x.returnConn(c, o)
 	if err != nil {
 		x.Resp.Reset()

@@ -72,6 +72,9 @@ func (x *Exchange) match() bool {
 	if d := x.Rule.Policy.Timeouts.Request; d > 0 {
 		x.deadline = x.started + int64(d)
 	}
+	if x.rule.Filters.Recognize != nil && !x.call.on {
+		x.rule.Filters.Recognize.Recognize(&x.Exchange)
+	}
 	return !x.call.on || x.limitCall()
 }
 
@@ -96,8 +99,14 @@ func (x *Exchange) maxBody() int64 {
 func (x *Exchange) filterRequest() bool {
 	for _, f := range x.rule.Filters.Request {
 		if f.OnRequest(&x.Exchange) == filter.Reply {
+			if x.Translated {
+				x.translate()
+			}
 			return false
 		}
+	}
+	if x.Translated {
+		x.translate()
 	}
 	if x.Timeout > 0 {
 		x.deadline = earlier(x.deadline, x.started+int64(min(x.Timeout, maxCallTimeout)))

@@ -33,8 +33,12 @@ func (x *Exchange) makeLocal() (body []byte) {
 	body = local.Body
 	h := &r.Header
 	if x.Replier != nil && local.Reason != filter.ReasonNone {
-		body = x.Replier.Reply(&x.Exchange, x.replyCode(), local.Detail)
-	} else if x.call.on {
+		code := x.replyCode()
+		if x.call.on {
+			x.call.code, x.call.known = code, true
+		}
+		body = x.Replier.Reply(&x.Exchange, code, local.Detail)
+	} else if x.native() {
 		x.callReply()
 	} else if body == nil && local.Reason != filter.ReasonNone {
 		x.scratch = appendProblem(x.scratch[:0], local, x.RequestID)
@@ -48,7 +52,7 @@ func (x *Exchange) makeLocal() (body []byte) {
 	if local.Reason != filter.ReasonNone {
 		h.Set(httpmsg.NameXGridwayReason, x.Req.Arena.CopyString(local.Reason.String()))
 	}
-	if local.Status == 405 && !x.call.on { // RFC 9110 §15.5.6
+	if local.Status == 405 && !x.native() && !h.Has(httpmsg.NameAllow) { // RFC 9110 §15.5.6
 		h.Set(httpmsg.NameAllow, allowed)
 	}
 	if local.Status == 426 { // RFC 9110 §15.5.22, RFC 6455 §4.2.2
@@ -58,7 +62,7 @@ func (x *Exchange) makeLocal() (body []byte) {
 	if x.RequestID != nil {
 		h.SetName(x.Listener.RequestIDHeader, x.RequestID)
 	}
-	if x.call.on {
+	if x.native() {
 		return nil
 	}
 	r.Body, r.Length = httpmsg.BodyLength, int64(len(body))

@@ -40,14 +40,18 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 		return
 	}
 	x.keepSession()
+	if x.call.translated && x.Resp.Body == httpmsg.BodyNone && !x.call.known {
+		x.noteAnswer(&o) // before a filter moves what the head says
+	}
 	x.filterResponse()
 	x.replaceResponse()
 	err := x.relay()
 	switch {
-	case err == nil && x.call.on:
-		x.noteAnswer(&o)
 	case err == nil && x.BrokenOff != nil:
 		o.Kind = x.brokenOff(x.BrokenOff)
+		x.noteBroken()
+	case err == nil && x.call.on && !x.call.known:
+		x.noteAnswer(&o)
 	case err == nil:
 	case x.broken:
 		x.Flags |= filter.ClientGone.Flag()
@@ -85,7 +89,7 @@ func (x *Exchange) cutOff() {
 // cutShort ends a response whose upstream failed in the middle, so that the
 // client can tell.
 func (x *Exchange) cutShort(err error) upstream.OutcomeKind {
-	if !x.call.on || !x.endCall(err, netx.IsTimeout(err) && x.overdue()) {
+	if !x.native() || !x.endCall(err, netx.IsTimeout(err) && x.overdue()) {
 		x.broken = true
 		x.Down.Abort()
 	}

@@ -45,8 +45,49 @@ var (
 	acceptsText = []byte("application/grpc-web-text")
 )
 
+// Recognize tells which protocol's form replies have that are made before the
+// request is translated.
+func (b *Bridge) Recognize(x *filter.Exchange) {
+	media := mediaType(x.Req.Header.Get(httpmsg.NameContentType))
+	switch x.Req.MethodID {
+	case httpmsg.MethodPost:
+		if b.web && hasPrefixFold(media, webPrefix) {
+			text, codec, ok := webCodec(media[len(webPrefix):])
+			if !ok {
+				return
+			}
+			kind := web
+			if wantsText(&x.Req.Header, text) {
+				kind = webText
+			}
+			b.recognized(x, kind, codec)
+			return
+		}
+		if !b.connect {
+			return
+		}
+		if hasPrefixFold(media, streamPrefix) && len(media) > len(streamPrefix) {
+			b.recognized(x, connectStream, media[len(streamPrefix):])
+		} else if codec := unaryCodec(media); codec != nil {
+			b.recognized(x, connectUnary, codec)
+		}
+	case httpmsg.MethodGet:
+		if b.connect && x.Req.HasQuery && x.Req.Body != httpmsg.BodyLength && isQuery(x.Req.Query) {
+			b.recognized(x, connectUnary, nil)
+		}
+	}
+}
+
+func (b *Bridge) recognized(x *filter.Exchange, kind uint8, codec []byte) {
+	x.Kept.Bridge, x.Kept.Codec, x.Replier = kind, x.Req.Arena.Copy(codec), b
+}
+
 // OnRequest makes a request of gRPC of what the client has sent.
 func (b *Bridge) OnRequest(x *filter.Exchange) filter.Verdict {
+	if x.Translated {
+		return filter.Continue
+	}
+	x.Kept.Bridge, x.Kept.Codec, x.Replier = 0, nil, nil
 	media := mediaType(x.Req.Header.Get(httpmsg.NameContentType))
 	switch x.Req.MethodID {
 	case httpmsg.MethodPost:
@@ -108,7 +149,7 @@ func (b *Bridge) Reply(x *filter.Exchange, code grpc.Code, message string) (body
 // begin is what all requests have in common.
 func (b *Bridge) begin(x *filter.Exchange, kind uint8, codec []byte) {
 	x.Kept.Bridge, x.Kept.Codec = kind, codec
-	x.Replier = b
+	x.Replier, x.Translated = b, true
 	h := &x.Req.Header
 	h.Set(httpmsg.NameTE, trailers)
 	if codec == nil {

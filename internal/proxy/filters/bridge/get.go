@@ -49,6 +49,18 @@ type query struct {
 	message, encoding, compression, version []byte
 }
 
+// isQuery tells whether a query is one of Connect, without decoding it.
+func isQuery(raw []byte) bool {
+	var message, encoding bool
+	for len(raw) > 0 {
+		var pair []byte
+		pair, raw, _ = bytes.Cut(raw, []byte("&"))
+		message = message || bytes.HasPrefix(pair, []byte("message="))
+		encoding = encoding || bytes.HasPrefix(pair, []byte("encoding="))
+	}
+	return message && encoding
+}
+
 // parseQuery is false if a query has not both a message and an encoding.
 func parseQuery(raw []byte) (q query, ok bool) {
 	var text, isText bool

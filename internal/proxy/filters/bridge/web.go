@@ -19,16 +19,12 @@ const trailerFlag = 0x80
 
 // webRequest takes a request of gRPC-Web, whose content type goes on with rest.
 func (b *Bridge) webRequest(x *filter.Exchange, rest []byte) filter.Verdict {
-	text := hasPrefixFold(rest, textSuffix)
-	if text {
-		rest = rest[len(textSuffix):]
-	}
-	var codec []byte
-	switch {
-	case len(rest) > 1 && rest[0] == '+':
-		codec = x.Req.Arena.Copy(rest[1:])
-	case len(rest) > 0:
+	text, codec, ok := webCodec(rest)
+	if !ok {
 		return filter.Continue // something else
+	}
+	if codec != nil {
+		codec = x.Req.Arena.Copy(codec)
 	}
 	kind := web
 	if wantsText(&x.Req.Header, text) {
@@ -45,6 +41,20 @@ func (b *Bridge) webRequest(x *filter.Exchange, rest []byte) filter.Verdict {
 		x.WrapRequestBody(func(source io.Reader) io.Reader { return newTextReader(source) })
 	}
 	return filter.Continue
+}
+
+// webCodec reads what follows "application/grpc-web".
+func webCodec(rest []byte) (text bool, codec []byte, ok bool) {
+	if text = hasPrefixFold(rest, textSuffix); text {
+		rest = rest[len(textSuffix):]
+	}
+	switch {
+	case len(rest) > 1 && rest[0] == '+':
+		return text, rest[1:], true
+	case len(rest) > 0:
+		return false, nil, false
+	}
+	return text, nil, true
 }
 
 // wantsText tells whether the answer is to be in base64: as Accept says, or else
