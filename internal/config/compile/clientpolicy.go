@@ -5,7 +5,10 @@ import (
 	"slices"
 	"time"
 
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
 	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
 )
 
@@ -53,7 +56,21 @@ func (c *compiler) clientPolicy(k *socket) ir.ClientPolicy {
 	if s.spec.Client != nil {
 		applyClient(&p, s.spec.Client)
 	}
+	if p.HTTP3 != nil && p.ProxyProtocol != ir.ProxyProtocolOff {
+		c.warnNoHTTP3(k, first)
+	}
 	return p
+}
+
+// warnNoHTTP3 says that a listener that takes PROXY headers has no HTTP/3.
+func (c *compiler) warnNoHTTP3(k *socket, chain []bound) {
+	https := slices.ContainsFunc(k.sections, func(x *section) bool { return x.spec.Protocol == gwv1.HTTPSProtocolType })
+	i := slices.IndexFunc(chain, func(b bound) bool { return b.policy.spec.Client.HTTP3 != nil })
+	if https && i >= 0 {
+		c.report(problemAt(chain[i].policy.used, "spec.client.http3", store.Warning, "NoEffect",
+			k.first.name()+" has no HTTP/3: it takes PROXY headers (client.proxyProtocol), and UDP carries none",
+			"remove proxyProtocol, or set http3.enabled to false for this listener"))
+	}
 }
 
 // clientTLS sets versions and cipher suites, which each section has for itself.

@@ -51,6 +51,13 @@ func idleFields(spec *v1alpha1.TrafficPolicySpec, backends []resolvedRef) []idle
 		add(lb.Decay != nil && algorithm != v1alpha1.PeakEWMA, "loadBalancer.decay",
 			fmt.Sprintf("is used by PeakEWMA only, and the algorithm is %s", algorithm), "leave it out")
 	}
+	for _, r := range backends {
+		if r.backend != nil && r.backend.base.HTTP3 && deref(spec.ProxyProtocol, v1alpha1.UpstreamProxyProtocolNone) != v1alpha1.UpstreamProxyProtocolNone {
+			add(true, "proxyProtocol", fmt.Sprintf("is not sent to %s, which is spoken to by HTTP/3: UDP carries no PROXY header", r.backend.base.Name),
+				"leave it out, or use another protocol")
+			break
+		}
+	}
 	if b := spec.CircuitBreaker; b != nil {
 		add(b.MaxPending != nil && b.MaxConnections == nil, "circuitBreaker.maxPending",
 			"nobody waits for a connection without maxConnections", "set maxConnections")
