@@ -19,6 +19,7 @@ type Peer struct {
 	pushes  bool
 	goneAt  uint64
 	gone    bool
+	opened  [StreamDecoder + 1]atomic.Bool // streams of which there is one of each kind
 	// spent counts frames that nobody needs many of; requests make them plausible.
 	spent atomic.Int64
 }
@@ -39,6 +40,29 @@ func (p *Peer) spend() error {
 		return errFlood
 	}
 	return nil
+}
+
+// Uni reads a unidirectional stream until it ends. It is not known if its type is
+// none of RFC 9114 and RFC 9204: then it may be reset, or left alone (RFC 9114 §6.2).
+func (p *Peer) Uni(r *Reader) (known bool, err error) {
+	v, err := r.Varint()
+	if err != nil {
+		return true, nil //nolint:nilerr // it was given up before it had said what it is
+	}
+	t := StreamType(v)
+	switch {
+	case t > StreamDecoder:
+		return false, nil
+	case t == StreamPush: // clients have none, and MAX_PUSH_ID was not sent (RFC 9114 §6.2.2)
+		return true, errStreamType
+	case p.opened[t].Swap(true):
+		return true, errStreamType
+	case t == StreamControl:
+		return true, p.Control(r)
+	case t == StreamEncoder:
+		return true, p.Encoder(r)
+	}
+	return true, p.Decoder(r)
 }
 
 // Control reads a control stream, behind its type, until it ends, which is an error
@@ -195,9 +219,3 @@ func (r *Reader) instruction(prefix func(byte) uint) (uint32, error) {
 		}
 	}
 }
-
-// Push is the error of a stream that pushes.
-func Push() *Error { return errStreamType }
-
-// Repeated is the error of a second stream of a kind that there is one of.
-func Repeated() *Error { return errStreamType }

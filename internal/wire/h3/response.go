@@ -3,9 +3,8 @@ package h3
 import (
 	"net/http"
 
-	"github.com/gridway/gridway/internal/wire/hpack"
+	"github.com/gridway/gridway/internal/wire/head"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
-	"github.com/gridway/gridway/internal/wire/syntax"
 )
 
 // MaxInterim bounds the interim responses to one request.
@@ -19,34 +18,19 @@ func TooManyInterim() *Error { return errTooManyInterim }
 func DecodeResponse(block []byte, lim *Limits, method httpmsg.Method, r *httpmsg.Response, arena *httpmsg.Arena) *Error {
 	r.Reset()
 	r.Version, r.KeepAlive = httpmsg.HTTP3, true
-	var p pseudoFields
-	bad, fatal := decodeFields(block, lim, &r.Header, arena, &p, statusPseudo, nil)
-	switch {
-	case fatal != nil:
+	fs := head.Fields{Header: &r.Header, Arena: arena, Allowed: head.OfResponse}
+	if fatal := decodeFields(block, lim, &fs); fatal != nil {
 		return fatal
-	case bad != nil:
-		return bad
 	}
-	v := p.value[hpack.PseudoStatus]
-	if len(v) != 3 {
-		return errStatusCode
+	if fs.Fault == head.None {
+		r.Status, fs.Fault = fs.Status()
 	}
-	for _, b := range v {
-		if b < '0' || b > '9' {
-			return errStatusCode
-		}
-		r.Status = r.Status*10 + int(b-'0')
+	length, fault := head.Length(&r.Header)
+	if fs.Fault != head.None {
+		fault = fs.Fault
 	}
-	if r.Status < 100 || r.Status == http.StatusSwitchingProtocols { // RFC 9114 §4.5
-		return errStatusCode
-	}
-	length := int64(-1)
-	if r.Header.Has(httpmsg.NameContentLength) {
-		n, ok := syntax.ParseLength(r.Header.Get(httpmsg.NameContentLength))
-		if !ok || n < 0 {
-			return errContentLength
-		}
-		length = n
+	if fault != head.None {
+		return faults[fault]
 	}
 	switch {
 	case r.Status < 200, r.Status == http.StatusNoContent, r.Status == http.StatusNotModified, method == httpmsg.MethodHead:

@@ -62,7 +62,6 @@ type Conn struct {
 	telling  map[*stream]func()
 	why      string
 	timer    *time.Timer
-	seen     [4]bool // streams of which there is one of each kind
 	stopped  bool
 }
 
@@ -181,30 +180,11 @@ func (c *Conn) serveUni(str *quic.ReceiveStream) error {
 	var r h3.Reader
 	r.Reset(str)
 	defer r.Release()
-	v, err := r.Varint()
-	if err != nil {
-		return nil // it was given up before it had said what it is
+	known, err := c.peer.Uni(&r)
+	if !known {
+		str.CancelRead(quic.StreamErrorCode(h3.StreamCreationError))
 	}
-	switch t := h3.StreamType(v); t {
-	case h3.StreamControl, h3.StreamEncoder, h3.StreamDecoder:
-		c.mu.Lock()
-		again := c.seen[t]
-		c.seen[t] = true
-		c.mu.Unlock()
-		switch {
-		case again:
-			return h3.Repeated()
-		case t == h3.StreamControl:
-			return c.peer.Control(&r)
-		case t == h3.StreamEncoder:
-			return c.peer.Encoder(&r)
-		}
-		return c.peer.Decoder(&r)
-	case h3.StreamPush:
-		return h3.Push()
-	}
-	str.CancelRead(quic.StreamErrorCode(h3.StreamCreationError)) // RFC 9114 §6.2
-	return nil
+	return err
 }
 
 // fail ends the connection for what the client has done wrong.

@@ -43,7 +43,6 @@ type Conn struct {
 	left   bool      // it takes no more exchanges
 	goneAt uint64    // requests from this number on were not seen by the endpoint
 	gone   bool
-	seen   [4]bool // streams of which there is one of each kind
 	timer  *time.Timer
 	over   bool
 
@@ -118,30 +117,11 @@ func (c *Conn) serveUni(str *quic.ReceiveStream) error {
 	var r h3.Reader
 	r.Reset(str)
 	defer r.Release()
-	v, err := r.Varint()
-	if err != nil {
-		return nil // it was given up before it had said what it is
+	known, err := c.peer.Uni(&r)
+	if !known {
+		str.CancelRead(quic.StreamErrorCode(h3.StreamCreationError))
 	}
-	t := h3.StreamType(v)
-	if t > h3.StreamDecoder {
-		str.CancelRead(quic.StreamErrorCode(h3.StreamCreationError)) // RFC 9114 §6.2
-		return nil
-	}
-	c.mu.Lock()
-	again := c.seen[t]
-	c.seen[t] = true
-	c.mu.Unlock()
-	switch {
-	case again:
-		return h3.Repeated()
-	case t == h3.StreamControl:
-		return c.peer.Control(&r)
-	case t == h3.StreamEncoder:
-		return c.peer.Encoder(&r)
-	case t == h3.StreamDecoder:
-		return c.peer.Decoder(&r)
-	}
-	return h3.Push() // MAX_PUSH_ID was not sent
+	return err
 }
 
 // leaving notes that the endpoint takes no more requests, and none from id on.
