@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -65,5 +66,85 @@ type: kubernetes.io/tls
 	})
 	if serial() != before || strings.Contains(p.log.String(), "BEGIN") {
 		t.Errorf("a certificate without its key was taken, or shown: %s", p.log.String())
+	}
+}
+
+// In whatever order and way the files change, each handshake gets a whole pair:
+// the key first, through a link that changes its target, over the old bytes.
+func TestCertificateFilesInAnyOrder(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "ca")
+	live := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(live, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(to, name string) {
+		next := filepath.Join(live, name+".next")
+		if err := errors.Join(os.Symlink(to, next), os.Rename(next, filepath.Join(live, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	folders := 0
+	folder := func(cert, key string) { // as Kubernetes mounts Secrets
+		folders++
+		name := fmt.Sprint("..", folders)
+		if err := os.Mkdir(filepath.Join(live, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(name+"/cert.pem", cert)
+		write(name+"/key.pem", key)
+		link(name, "..data")
+	}
+	folder(ca.issue("files.test"))
+	link("..data/cert.pem", "cert.pem")
+	link("..data/key.pem", "key.pem")
+	port := ownPort(t)
+	p := start(t, documents(gatewayOn("", fmt.Sprintf("{name: https, port: %d, protocol: HTTPS, tls: {certificateRefs: [{name: cert}]}}", port)),
+		fmt.Sprintf(`apiVersion: v1
+kind: Secret
+metadata: {name: cert, annotations: {gridway.dev/files: "tls.crt=%s/cert.pem, tls.key=%s/key.pem"}}
+type: kubernetes.io/tls
+`, live, live)))
+	serial := func() string {
+		conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port), &tls.Config{RootCAs: ca.pool, ServerName: "files.test"})
+		if err != nil {
+			t.Fatal(err, p.log.String())
+		}
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	for what, change := range map[string]func(cert, key string){
+		"another folder": folder,
+		"the key first": func(cert, key string) {
+			before := serial()
+			write("key2.pem", key)
+			link("key2.pem", "key.pem")
+			for range 20 { // the certificate is late
+				if serial() != before {
+					t.Error("another certificate before it was there")
+				}
+			}
+			write("cert2.pem", cert)
+			link("cert2.pem", "cert.pem")
+		},
+		"in place": func(cert, key string) {
+			write("cert.pem", cert[:len(cert)/2])
+			serial()
+			write("cert.pem", cert)
+			serial()
+			write("key.pem", key)
+		},
+	} {
+		before := serial()
+		change(ca.issue("files.test"))
+		eventually(t, "the certificate of "+what, func() bool { return serial() != before })
+		link("..data/cert.pem", "cert.pem")
+		link("..data/key.pem", "key.pem")
+		folder(ca.issue("files.test"))
+		after := serial()
+		folder(ca.issue("files.test"))
+		eventually(t, "the next certificate", func() bool { return serial() != after })
 	}
 }
