@@ -49,6 +49,10 @@ type Options struct {
 	// IdleGrace is how long idle connections may still bring a request once a
 	// drain has begun; zero means a second.
 	IdleGrace time.Duration
+	// LeaveWithin is how long a drain takes, after IdleGrace, to end WebSockets and
+	// streams of events one by one; zero means a quarter of DrainTimeout, and ten
+	// seconds at most.
+	LeaveWithin time.Duration
 	// SharePorts lets other processes of the same user have the same ports, if
 	// they want it too. Without it a port that somebody has is an error.
 	SharePorts bool
@@ -103,6 +107,8 @@ type Proxy struct {
 	drainStop context.CancelFunc
 }
 
+const maxLeaveWithin = 10 * time.Second
+
 // New makes a data plane that serves nothing yet.
 func New(o Options) *Proxy {
 	if o.Log == nil {
@@ -116,6 +122,9 @@ func New(o Options) *Proxy {
 	}
 	if o.IdleGrace == 0 {
 		o.IdleGrace = time.Second
+	}
+	if o.LeaveWithin == 0 {
+		o.LeaveWithin = min(o.DrainTimeout/4, maxLeaveWithin)
 	}
 	loops, err := loop.NewGroup(runtime.GOMAXPROCS(0))
 	set := upstream.New(upstream.Options{Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
@@ -132,6 +141,7 @@ func New(o Options) *Proxy {
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
 		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held,
 	}
+	p.pipeline.LeaveWithin = o.LeaveWithin
 	if o.Challenges != nil {
 		p.pipeline.Challenges = o.Challenges
 	}

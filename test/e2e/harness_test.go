@@ -58,7 +58,7 @@ func serveYAML(t *testing.T, yaml string, opts ...option) *gateway {
 	g := &gateway{t: t, entries: &lockedBuffer{}, dir: t.TempDir()}
 	g.metrics = proxy.NewMetrics(metric.Build{})
 	g.log = accesslog.New(g.entries, accesslog.Options{})
-	o := proxy.Options{Metrics: g.metrics, AccessLog: g.log, IdleGrace: 20 * time.Millisecond, DrainTimeout: patience}
+	o := proxy.Options{Metrics: g.metrics, AccessLog: g.log, IdleGrace: 20 * time.Millisecond, LeaveWithin: 20 * time.Millisecond, DrainTimeout: patience}
 	if testing.Verbose() && os.Getenv("E2E_LOG") != "" {
 		o.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

@@ -95,10 +95,16 @@ type wsServer struct {
 func serveWS(t *testing.T, each func(s *socket, op ws.OpCode, p []byte) error) *wsServer {
 	t.Helper()
 	w := &wsServer{closes: make(chan ws.StatusCode, 64), heard: make(chan string, 4096)}
+	w.server = serveProtocols(t, plainProtocols(), w.handler(each))
+	return w
+}
+
+// handler accepts WebSockets.
+func (w *wsServer) handler(each func(s *socket, op ws.OpCode, p []byte) error) http.HandlerFunc {
 	if each == nil {
 		each = func(s *socket, op ws.OpCode, p []byte) error { return wsutil.WriteServerMessage(s, op, p) }
 	}
-	w.server = serveProtocols(t, plainProtocols(), func(rw http.ResponseWriter, r *http.Request) {
+	return func(rw http.ResponseWriter, r *http.Request) {
 		s, err := acceptWS(rw, r)
 		if err != nil {
 			http.Error(rw, err.Error(), 400)
@@ -125,8 +131,7 @@ func serveWS(t *testing.T, each func(s *socket, op ws.OpCode, p []byte) error) *
 				return
 			}
 		}
-	})
-	return w
+	}
 }
 
 // saw is the next of what the endpoint has seen.

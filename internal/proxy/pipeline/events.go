@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"sync/atomic"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -17,8 +18,8 @@ import (
 // nothing.
 type events struct {
 	down Downstream
-	// leaving: the client's connection is to end.
-	leaving atomic.Bool
+	// leaveBy is when the stream is to end for its client's connection; 0 is never.
+	leaveBy atomic.Int64
 	tail    [4]byte // the last bytes that have come
 	n       int     // how many of them there are
 }
@@ -40,7 +41,14 @@ func (x *Exchange) followEvents() {
 	}
 	e := &events{down: x.Down}
 	x.events = e
-	x.Down.OnLeave(func() { e.leaving.Store(true) })
+	within := x.p.LeaveWithin
+	x.Down.OnLeave(func() {
+		by := netx.Monotonic()
+		if within > 0 { // clients shall not all come back at once
+			by += int64(rand.N(within))
+		}
+		e.leaveBy.Store(by)
+	})
 	x.up.SetWatch(e)
 }
 
@@ -112,7 +120,10 @@ func cutLineEnd(b []byte) ([]byte, bool) {
 	return b, false
 }
 
-func (e *events) mayEnd() bool { return e.leaving.Load() && e.between() }
+func (e *events) mayEnd() bool {
+	by := e.leaveBy.Load()
+	return by != 0 && netx.Monotonic() >= by && e.between()
+}
 
 // Gone implements netx.Watcher: waiting for more has no point once the client
 // has gone, or is to go.

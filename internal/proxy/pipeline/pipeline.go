@@ -8,6 +8,7 @@ package pipeline
 import (
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
@@ -29,6 +30,9 @@ type Pipeline struct {
 	Background sync.WaitGroup
 	// Challenges may be nil: no certificate is asked for.
 	Challenges Challenges
+	// LeaveWithin is how long a drain takes to end WebSockets and streams of
+	// events, each at a moment that chance picks.
+	LeaveWithin time.Duration
 }
 
 // Serve carries the exchange from its parsed head to the end of its response.

@@ -147,7 +147,8 @@ func (x *Exchange) carry() {
 		o.By = x.started + int64(t.MaxStream)
 	}
 	tunnel := websocket.New(o)
-	x.Down.OnLeave(tunnel.Leave)
+	within := x.p.LeaveWithin
+	x.Down.OnLeave(func() { tunnel.Leave(within) })
 	defer x.Down.OnLeave(nil)
 	x.ws.opened = true
 	x.ws.result = tunnel.Run(x.Down.Task())

@@ -38,6 +38,9 @@ type direction struct {
 func (d *direction) run() {
 	t := d.t
 	for {
+		if t.drained() {
+			t.leave(Drain)
+		}
 		d.tell()
 		by := d.readBy()
 		d.src.SetReadBy(by)
@@ -94,8 +97,17 @@ func (d *direction) giveUp() {
 	d.dst.Cut() // in the middle of a frame nothing can be said but that
 }
 
-// expired is which of the tunnel's two times is over.
+// drained tells whether the time that a drain has left the tunnel is over.
+func (t *Tunnel) drained() bool {
+	by := t.leaveBy.Load()
+	return by != 0 && netx.Monotonic() >= by
+}
+
+// expired is which of the tunnel's times is over.
 func (t *Tunnel) expired() Cause {
+	if t.drained() {
+		return Drain
+	}
 	if t.opts.By != 0 && netx.Monotonic() >= t.opts.By {
 		return Overdue
 	}
@@ -108,7 +120,11 @@ func (d *direction) readBy() int64 {
 	if at := t.leftAt.Load(); at != 0 {
 		return at + int64(Patience)
 	}
-	return t.deadline(t.moved.Load())
+	by := t.deadline(t.moved.Load())
+	if drain := t.leaveBy.Load(); drain != 0 && (by == 0 || drain < by) {
+		by = drain
+	}
+	return by
 }
 
 // deadline is when silence since the time at has lasted too long.
@@ -180,18 +196,22 @@ func (d *direction) write(p []byte) error {
 	}
 	d.count(len(p))
 	d.dst.SetWriteBy(d.t.deadline(netx.Monotonic()))
+	code, closes := d.scan.Closed()
+	closes = closes && !d.closed.Load()
+	if closes { // before the answer to it can come
+		d.t.first.CompareAndSwap(nil, &farewell{d.from, code})
+	}
 	err := d.dst.Write(p)
-	if code, ok := d.scan.Closed(); ok && !d.closed.Load() {
-		d.sawClose(code)
+	if closes {
+		d.sawClose()
 	}
 	return err
 }
 
 // sawClose notes that a Close frame has passed. After the second one both sides
 // have said all, and need not take long to end their connections.
-func (d *direction) sawClose(code uint16) {
+func (d *direction) sawClose() {
 	t := d.t
-	t.first.CompareAndSwap(nil, &farewell{d.from, code})
 	d.closed.Store(true)
 	if d.other.closed.Load() {
 		t.leftAt.CompareAndSwap(0, netx.Monotonic())

@@ -11,6 +11,7 @@ package websocket
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -104,9 +105,11 @@ type Tunnel struct {
 	done   bool // guarded by mu: the sides are not the tunnel's any more
 	cause  atomic.Int32
 	leftAt atomic.Int64 // when cause was set, or the second Close frame was seen
-	moved  atomic.Int64 // when the last byte was
-	first  atomic.Pointer[farewell]
-	failed atomic.Pointer[failure]
+	// leaveBy is when a drain ends the tunnel, 0 is never.
+	leaveBy atomic.Int64
+	moved   atomic.Int64 // when the last byte was
+	first   atomic.Pointer[farewell]
+	failed  atomic.Pointer[failure]
 
 	beside  loop.Gate // opened when up has ended
 	stopped chan struct{}
@@ -134,9 +137,21 @@ func New(o Options) *Tunnel {
 	return t
 }
 
-// Leave ends the tunnel for the drain of its connection. It returns at once, and
-// does nothing once Run has returned.
-func (t *Tunnel) Leave() { t.leave(Drain) }
+// Leave ends the tunnel for the drain of its connection, at a moment within the
+// time given that chance picks, so that clients do not all come back at once. It
+// returns at once, and does nothing once Run has returned.
+func (t *Tunnel) Leave(within time.Duration) {
+	if within <= 0 {
+		t.leave(Drain)
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.done && t.leaveBy.CompareAndSwap(0, netx.After(rand.N(within))) {
+		t.opts.Client.Interrupt()
+		t.opts.Endpoint.Interrupt()
+	}
+}
 
 // leave lets both directions know that the tunnel is to end, and why.
 func (t *Tunnel) leave(c Cause) {
