@@ -9,9 +9,13 @@ import gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 // protocol h2c or h2, or a GRPCRoute's. All fields come from one policy.
 type Transcoding struct {
 	// DescriptorSet is where the descriptors of the services are. If it cannot be
-	// used, its last good version is; without one requests are answered 503.
+	// used, its last good version is; if there was none, requests are answered 503.
 	// +optional
 	DescriptorSet *DescriptorSetRef `json:"descriptorSet,omitempty"`
+	// Reflection asks the endpoints of a rule's first backend for the descriptors
+	// of their services. Exactly one of descriptorSet and reflection must be given.
+	// +optional
+	Reflection *Reflection `json:"reflection,omitempty"`
 	// Services are the full names of those that can be called. Default: all that
 	// the descriptors have, but for those in package grpc.
 	// +optional
@@ -45,6 +49,21 @@ type Transcoding struct {
 	// +kubebuilder:validation:Minimum=1024
 	// +kubebuilder:validation:Maximum=67108864
 	MaxMessageBytes *int64 `json:"maxMessageBytes,omitempty"`
+}
+
+// Reflection is gRPC's server reflection, v1 or v1alpha. Answers that cannot be
+// used replace none that could; until the first one requests are answered 503.
+type Reflection struct {
+	// Host is the authority that is asked for. Default: that of other requests to
+	// the endpoints, or their address.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Host *string `json:"host,omitempty"`
+	// Refresh is how long to wait before the endpoints are asked again, at least
+	// 1s. Failures are tried again sooner at first. Default: 1m.
+	// +optional
+	Refresh *gwv1.Duration `json:"refresh,omitempty"`
 }
 
 // DescriptorSetRef names an entry of a ConfigMap in the policy's namespace that

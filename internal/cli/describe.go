@@ -226,7 +226,10 @@ func clusterNames(names []string) map[string]string {
 
 func transcoding(t *ir.Transcoding) string {
 	from := t.Schema
-	if from == "" {
+	switch {
+	case t.Reflection != nil:
+		from = fmt.Sprintf("the endpoints' own, asked for every %s", t.Reflection.Refresh)
+	case from == "":
 		from = "none that can be used"
 	}
 	s := "transcoding of JSON to gRPC, descriptors: " + from

@@ -277,8 +277,9 @@ type Bridge struct {
 // Transcoding takes clients that speak JSON over HTTP to endpoints that speak gRPC.
 type Transcoding struct {
 	// Schema names one of the configuration's; empty if there is none, and none
-	// that was good before.
-	Schema string `json:"schema,omitempty"`
+	// that was good before. With Reflection the endpoints are asked instead.
+	Schema     string      `json:"schema,omitempty"`
+	Reflection *Reflection `json:"reflection,omitempty"`
 	// Services are those that can be called; none is all.
 	Services []string `json:"services,omitempty"`
 	// Defaults, EnumNumbers, ProtoNames and IgnoreUnknown are about JSON.
@@ -293,6 +294,13 @@ type Transcoding struct {
 	// PassUnmatched: requests that are for no method pass as they are.
 	PassUnmatched   bool  `json:"passUnmatched,omitempty"`
 	MaxMessageBytes int64 `json:"maxMessageBytes"`
+}
+
+// Reflection asks endpoints for their schema.
+type Reflection struct {
+	// Host is the authority to ask for; empty is that of other requests.
+	Host    string        `json:"host,omitempty"`
+	Refresh time.Duration `json:"refresh"`
 }
 
 // Schema is a set of descriptors of Protocol Buffers.

@@ -128,7 +128,7 @@ func New(o Options) *Proxy {
 	}
 	loops, err := loop.NewGroup(runtime.GOMAXPROCS(0))
 	set := upstream.New(upstream.Options{Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
-	schemas := schema.New(schema.Options{Log: o.Log})
+	schemas := schema.New(schema.Options{Log: o.Log, Upstreams: set})
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		tickets: tlsx.NewTickets(nil), schemas: schemas,
@@ -387,6 +387,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.draining.Wait()
 	p.pipeline.Background.Wait()
 	p.pipeline.Mirrors.Stop(mirrorGrace)
+	p.schemas.Close()
 	p.set.Close()
 	p.stapler.Close()
 	if p.loops != nil {

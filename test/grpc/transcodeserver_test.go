@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,8 +84,11 @@ type items struct {
 	grpc    *grpc.Server
 	// stuck, if not nil, keeps streams from going on after their first message.
 	stuck chan struct{}
-	// began counts calls of Get that fail as "unavailable".
+	// fails is how many calls about a flaky item fail yet.
 	fails int32
+	// only is the version of server reflection; empty is both. asked counts its streams.
+	only  string
+	asked atomic.Int32
 }
 
 func newItems(t *testing.T, source string) *items {
@@ -103,14 +107,24 @@ func (s *items) start(t *testing.T, address string) *items {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.address, s.grpc = l.Addr().String(), grpc.NewServer(grpc.UnknownServiceHandler(s.handle), grpc.MaxRecvMsgSize(64<<20))
+	s.address, s.grpc = l.Addr().String(), grpc.NewServer(grpc.UnknownServiceHandler(s.handle), grpc.MaxRecvMsgSize(64<<20),
+		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+			if strings.HasPrefix(info.FullMethod, "/grpc.reflection.") {
+				s.asked.Add(1)
+			}
+			return handler(srv, stream)
+		}))
 	resolver := new(protoregistry.Files)
 	if err := resolver.RegisterFile(s.file); err != nil {
 		t.Fatal(err)
 	}
 	o := reflection.ServerOptions{Services: s, DescriptorResolver: both{resolver}}
-	reflectionv1.RegisterServerReflectionServer(s.grpc, reflection.NewServerV1(o))
-	reflectionv1alpha.RegisterServerReflectionServer(s.grpc, reflection.NewServer(o))
+	if s.only != "v1alpha" {
+		reflectionv1.RegisterServerReflectionServer(s.grpc, reflection.NewServerV1(o))
+	}
+	if s.only != "v1" {
+		reflectionv1alpha.RegisterServerReflectionServer(s.grpc, reflection.NewServer(o))
+	}
 	go s.grpc.Serve(l)
 	t.Cleanup(s.grpc.Stop)
 	return s

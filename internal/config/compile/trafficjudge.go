@@ -24,6 +24,9 @@ func judgeTraffic(spec *v1alpha1.TrafficPolicySpec) []fault {
 	if spec.DirectResponse != nil {
 		j.direct(spec.DirectResponse)
 	}
+	if spec.Transcoding != nil {
+		j.transcoding(spec.Transcoding)
+	}
 	if spec.Compression != nil {
 		j.mediaTypes(spec.Compression.ContentTypes)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,26 @@ import (
 
 // defaultDescriptorKey is the entry of a ConfigMap that descriptors are in.
 const defaultDescriptorKey = "descriptors.binpb"
+
+// defaultReflectionRefresh and leastReflectionRefresh are how often endpoints are asked.
+const (
+	defaultReflectionRefresh = time.Minute
+	leastReflectionRefresh   = time.Second
+)
+
+func (j *trafficJudge) transcoding(t *v1alpha1.Transcoding) {
+	if (t.DescriptorSet == nil) == (t.Reflection == nil) {
+		j.add("transcoding", "exactly one of descriptorSet and reflection must be given", "")
+	}
+	r := t.Reflection
+	if r == nil {
+		return
+	}
+	if d := duration(r.Refresh, defaultReflectionRefresh); d < leastReflectionRefresh {
+		j.add("transcoding.reflection.refresh", fmt.Sprintf("%s is shorter than %s", d, leastReflectionRefresh), "")
+	}
+	j.healthHost("transcoding.reflection.host", r.Host)
+}
 
 // schemaKey is what a schema was read from, and which services of it.
 type schemaKey struct {
@@ -44,7 +65,9 @@ func (c *compiler) transcodingOf(s *settings) *ir.Transcoding {
 		IgnoreUnknown: deref(j.Unknown, "") == "Ignore", Lines: deref(t.Streaming, "") == "Lines",
 		AnnotatedOnly: deref(t.Unannotated, "") == "Refuse", PassUnmatched: deref(t.Unmatched, "") == "Pass",
 	}
-	if r := t.DescriptorSet; r != nil {
+	if r := t.Reflection; r != nil {
+		out.Reflection = &ir.Reflection{Host: deref(r.Host, ""), Refresh: duration(r.Refresh, defaultReflectionRefresh)}
+	} else if r := t.DescriptorSet; r != nil {
 		if found := c.schemaOf(s.origin["transcoding"].policy, t, r); found != nil {
 			out.Schema = found.Name
 		}

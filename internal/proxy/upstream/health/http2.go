@@ -22,9 +22,12 @@ type call struct {
 	arena    httpmsg.Arena
 	headed   bool
 	ended    bool
-	// content is as much of the response's as fits.
-	content []byte
-	trailer httpmsg.Header
+	// content is as much of the response's as fits into most bytes, maxContent if
+	// that is zero; overflow tells that there was more.
+	content  []byte
+	most     int
+	overflow bool
+	trailer  httpmsg.Header
 }
 
 // maxContent bounds what is read of a response, and takes in a gRPC message of
@@ -125,7 +128,13 @@ func (c *call) event(ev *h2.Event) error {
 	case h2.EventResponse:
 		c.headed = true
 	case h2.EventData:
-		c.content = append(c.content, ev.Data[:min(len(ev.Data), maxContent-len(c.content))]...)
+		most := c.most
+		if most == 0 {
+			most = maxContent
+		}
+		room := min(len(ev.Data), most-len(c.content))
+		c.overflow = c.overflow || room < len(ev.Data)
+		c.content = append(c.content, ev.Data[:room]...)
 		c.h2.Consume(ev.Stream, len(ev.Data))
 	case h2.EventTrailer:
 		for i := range ev.Trailer.Len() {
