@@ -1,6 +1,9 @@
 package pipeline
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 // Cut into pieces of any size, a stream is between two events at the same places.
 func TestBetweenEvents(t *testing.T) {
@@ -34,4 +37,25 @@ func TestBetweenEvents(t *testing.T) {
 			}
 		}
 	}
+}
+
+// An event has ended where two ends of lines follow each other, in whatever
+// pieces they come.
+func FuzzEvents(f *testing.F) {
+	f.Add([]byte("data: a\n\ndata: b\r\n\r\n"), uint8(3))
+	f.Add([]byte("\r\r\n"), uint8(1))
+	f.Add([]byte("data: a\r\n"), uint8(2))
+	f.Fuzz(func(t *testing.T, in []byte, size uint8) {
+		in = in[:min(len(in), 256)] // each piece looks at all before it
+		e := &events{}
+		for at := 0; at < len(in); {
+			n := min(len(in)-at, int(size)%7+1)
+			e.follow(in[at : at+n])
+			at += n
+			lines := bytes.ReplaceAll(bytes.ReplaceAll(in[:at], []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
+			if got, want := e.between(), bytes.HasSuffix(lines, []byte("\n\n")); got != want {
+				t.Fatalf("after %q: %v, want %v", in[:at], got, want)
+			}
+		}
+	})
 }
