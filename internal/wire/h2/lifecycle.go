@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 
+	"github.com/gridway/gridway/internal/wire/head"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -164,7 +165,7 @@ func (c *Conn) setPriority(s *Stream, r *httpmsg.Request) {
 	if v, ok := c.early.take(s.id); ok {
 		s.urgency, s.sequential = v.urgency, v.sequential
 	} else if r.Header.Has(httpmsg.NamePriority) {
-		urgency, incremental := parsePriority(r.Header.Get(httpmsg.NamePriority))
+		urgency, incremental := head.ParsePriority(r.Header.Get(httpmsg.NamePriority))
 		s.urgency, s.sequential = urgency, !incremental
 	}
 }

@@ -1,5 +1,7 @@
 package h2
 
+import "github.com/gridway/gridway/internal/wire/head"
+
 // The frames that carry no message.
 
 func (c *Conn) recvReset(h FrameHeader, p []byte, ev *Event) *Error {
@@ -153,7 +155,7 @@ func (c *Conn) recvPriorityUpdate(h FrameHeader, p []byte) *Error {
 	if e := c.spend(1); e != nil {
 		return e
 	}
-	urgency, incremental := parsePriority(field)
+	urgency, incremental := head.ParsePriority(field)
 	v := priorityValue{urgency, !incremental}
 	if s := c.streams.get(id); s != nil {
 		c.sched.prioritize(s, v)

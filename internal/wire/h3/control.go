@@ -4,6 +4,7 @@ import (
 	"io"
 	"sync/atomic"
 
+	"github.com/gridway/gridway/internal/wire/head"
 	"github.com/gridway/gridway/internal/wire/hpack"
 )
 
@@ -14,6 +15,9 @@ type Peer struct {
 	// OnSettings and OnGoAway, which may be nil, are told what has come.
 	OnSettings func(Settings)
 	OnGoAway   func(id uint64)
+	// OnPriority is told which priority a client wants for a request (RFC 9218 §7.2),
+	// whether that has come or not; it may be nil.
+	OnPriority func(id uint64, urgency uint8, incremental bool)
 
 	maxPush uint64
 	pushes  bool
@@ -104,8 +108,8 @@ func (p *Peer) control(r *Reader) error {
 		return errClosedControl
 	case err != nil:
 		return err
-	case t == FramePriorityUpdate:
-		return p.spend()
+	case t == FramePriorityUpdate && p.Client:
+		return p.priority(r, length)
 	case t == FrameGoAway, t == FrameCancelPush, t == FrameMaxPushID && p.Client:
 		if err := p.spend(); err != nil {
 			return err
@@ -125,6 +129,29 @@ func (p *Peer) control(r *Reader) error {
 		return errFrameSize
 	}
 	return p.number(t, v)
+}
+
+// priority reads PRIORITY_UPDATE. What is longer than any priority that is meant
+// is passed over.
+func (p *Peer) priority(r *Reader, length uint64) error {
+	if err := p.spend(); err != nil || length > maxPriority {
+		return err
+	}
+	b, err := r.Payload(nil)
+	if err != nil {
+		return err
+	}
+	id, n := ReadVarint(b)
+	switch {
+	case n == 0:
+		return errFrameSize
+	case id%4 != 0:
+		return errID
+	case p.OnPriority != nil:
+		urgency, incremental := head.ParsePriority(b[n:])
+		p.OnPriority(id, urgency, incremental)
+	}
+	return nil
 }
 
 // number handles a frame that is one number.

@@ -300,6 +300,26 @@ func TestWhole(t *testing.T) {
 	}
 }
 
+func TestPriorityUpdates(t *testing.T) {
+	var got []string
+	p := Peer{Client: true, OnPriority: func(id uint64, urgency uint8, incremental bool) {
+		got = append(got, fmt.Sprint(id, " ", urgency, " ", incremental))
+	}}
+	var r Reader
+	r.Reset(bytes.NewReader(slices.Concat([]byte{0}, AppendSettings(nil, Settings{}),
+		frame(FramePriorityUpdate, []byte("\x00u=1")), frame(FramePriorityUpdate, []byte("\x08i")), frame(FramePriorityUpdate, []byte("\x04")))))
+	if known, err := p.Uni(&r); !known || err != errClosedControl {
+		t.Error(known, err)
+	}
+	if want := []string{"0 1 false", "8 3 true", "4 3 false"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	r.Reset(bytes.NewReader(slices.Concat(AppendSettings(nil, Settings{}), frame(FramePriorityUpdate, []byte("\x00u=1")))))
+	if err := new(Peer).Control(&r); err != errUnexpected {
+		t.Errorf("from a server: %v", err)
+	}
+}
+
 func TestControlStreams(t *testing.T) {
 	settings := AppendSettings(nil, Settings{MaxFieldSection: 1 << 20})
 	number := func(typ FrameType, v uint64) []byte { return frame(typ, AppendVarint(nil, v)) }
@@ -307,21 +327,24 @@ func TestControlStreams(t *testing.T) {
 		bytes []byte
 		want  *Error
 	}{
-		"only settings":     {settings, errClosedControl},
-		"all there is":      {slices.Concat(settings, frame(0x21, []byte("x")), number(FrameMaxPushID, 3), number(FrameCancelPush, 2), number(FrameGoAway, 0), frame(FramePriorityUpdate, []byte("\x00u=1"))), errClosedControl},
-		"no settings":       {number(FrameGoAway, 0), errMissingSettings},
-		"settings twice":    {slices.Concat(settings, settings), errUnexpected},
-		"same setting":      {frame(FrameSettings, []byte{6, 1, 6, 1}), errSettings},
-		"setting of HTTP/2": {frame(FrameSettings, []byte{4, 1}), errSettings},
-		"half a setting":    {frame(FrameSettings, []byte{6}), errFrameSize},
-		"huge settings":     {frame(FrameSettings, make([]byte, 5<<10)), errSettings},
-		"push ID back":      {slices.Concat(settings, number(FrameMaxPushID, 3), number(FrameMaxPushID, 2)), errID},
-		"unknown push":      {slices.Concat(settings, number(FrameCancelPush, 2)), errID},
-		"goaway up":         {slices.Concat(settings, number(FrameGoAway, 1), number(FrameGoAway, 2)), errID},
-		"long number":       {slices.Concat(settings, frame(FrameGoAway, []byte{1, 1})), errFrameSize},
-		"headers":           {slices.Concat(settings, frame(FrameHeaders, get())), errUnexpected},
-		"flood":             {slices.Concat(settings, bytes.Repeat(number(FrameGoAway, 0), 300)), errFlood},
-		"priority flood":    {slices.Concat(settings, bytes.Repeat(frame(FramePriorityUpdate, []byte("\x00")), 300)), errFlood},
+		"only settings":      {settings, errClosedControl},
+		"all there is":       {slices.Concat(settings, frame(0x21, []byte("x")), number(FrameMaxPushID, 3), number(FrameCancelPush, 2), number(FrameGoAway, 0), frame(FramePriorityUpdate, []byte("\x00u=1"))), errClosedControl},
+		"no settings":        {number(FrameGoAway, 0), errMissingSettings},
+		"settings twice":     {slices.Concat(settings, settings), errUnexpected},
+		"same setting":       {frame(FrameSettings, []byte{6, 1, 6, 1}), errSettings},
+		"setting of HTTP/2":  {frame(FrameSettings, []byte{4, 1}), errSettings},
+		"half a setting":     {frame(FrameSettings, []byte{6}), errFrameSize},
+		"huge settings":      {frame(FrameSettings, make([]byte, 5<<10)), errSettings},
+		"push ID back":       {slices.Concat(settings, number(FrameMaxPushID, 3), number(FrameMaxPushID, 2)), errID},
+		"unknown push":       {slices.Concat(settings, number(FrameCancelPush, 2)), errID},
+		"goaway up":          {slices.Concat(settings, number(FrameGoAway, 1), number(FrameGoAway, 2)), errID},
+		"long number":        {slices.Concat(settings, frame(FrameGoAway, []byte{1, 1})), errFrameSize},
+		"headers":            {slices.Concat(settings, frame(FrameHeaders, get())), errUnexpected},
+		"flood":              {slices.Concat(settings, bytes.Repeat(number(FrameGoAway, 0), 300)), errFlood},
+		"priority of a push": {slices.Concat(settings, frame(FramePriorityUpdate, []byte("\x02u=1"))), errID},
+		"priority of what":   {slices.Concat(settings, frame(FramePriorityUpdate, nil)), errFrameSize},
+		"long priority":      {slices.Concat(settings, frame(FramePriorityUpdate, make([]byte, 300))), errClosedControl},
+		"priority flood":     {slices.Concat(settings, bytes.Repeat(frame(FramePriorityUpdate, []byte("\x00")), 300)), errFlood},
 	} {
 		var r Reader
 		r.Reset(bytes.NewReader(c.bytes))

@@ -48,21 +48,22 @@ type Conn struct {
 	failed  atomic.Bool // for what the client has done wrong
 	early   bool        // requests may come before the handshake is over
 
-	mu       sync.Mutex // guards what follows
-	control  *quic.SendStream
-	open     int // streams whose exchange has not ended
-	requests int
-	next     uint64 // the number that the next request has at least
-	opened   time.Time
-	last     time.Time // when an exchange began or ended
-	resets   budget
-	warned   bool // GOAWAY was sent that lets requests come for a moment
-	left     bool // GOAWAY was sent that lets no more come
-	told     bool // EndIdle was called
-	telling  map[*stream]func()
-	why      string
-	timer    *time.Timer
-	stopped  bool
+	mu         sync.Mutex // guards what follows
+	control    *quic.SendStream
+	open       int // streams whose exchange has not ended
+	requests   int
+	next       uint64 // the number that the next request has at least
+	opened     time.Time
+	last       time.Time // when an exchange began or ended
+	resets     budget
+	warned     bool // GOAWAY was sent that lets requests come for a moment
+	left       bool // GOAWAY was sent that lets no more come
+	told       bool // EndIdle was called
+	telling    map[*stream]func()
+	why        string
+	timer      *time.Timer
+	priorities priorities
+	stopped    bool
 }
 
 // New makes the driver of a connection that came through a door. Early says that
@@ -70,7 +71,7 @@ type Conn struct {
 func New(q *quic.Conn, host Host, p *pipeline.Pipeline, door uint64, early bool) *Conn {
 	now := time.Now()
 	c := &Conn{q: q, host: host, p: p, door: door, early: early, opened: now, last: now, resets: newBudget(now)}
-	c.peer.Client = true
+	c.peer.Client, c.peer.OnPriority = true, c.prioritize
 	return c
 }
 
@@ -137,17 +138,19 @@ func (c *Conn) begin(str *quic.Stream) bool {
 		c.leave(whyChanged)
 	}
 	s := newStream(c, str, lst)
+	s.told = c.priorities.begin(str)
 	c.running.Go(s.run)
 	return true
 }
 
 // finished notes that a stream's exchange has ended. answered says that its client
 // did not give it up before.
-func (c *Conn) finished(answered bool) {
+func (c *Conn) finished(str *quic.Stream, answered bool) {
 	c.host.Current().Metrics.HTTP3(metric.HTTP3StreamClosed)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open--
+	c.priorities.end(str)
 	c.last = time.Now()
 	if answered {
 		c.resets.earn()

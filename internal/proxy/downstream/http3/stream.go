@@ -48,6 +48,7 @@ type stream struct {
 	begun   bool
 	closed  atomic.Bool // its end was sent
 	aborted bool
+	told    bool // its priority came on the control stream
 }
 
 // streams keeps those that are not in use.
@@ -64,9 +65,9 @@ func newStream(c *Conn, str *quic.Stream, lst *snapshot.Listener) *stream {
 
 // run serves the stream.
 func (s *stream) run() {
-	c := s.c
+	c, str := s.c, s.str
 	answered := false
-	defer func() { c.finished(answered) }()
+	defer func() { c.finished(str, answered) }()
 	defer c.contain()
 	s.x = pipeline.Get()
 	answered = s.serve()
@@ -132,6 +133,7 @@ func (s *stream) readHead() (bad *h3.Error, err error) {
 	if bad = h3.DecodeRequest(block, &s.lim, req); bad != nil {
 		return bad, nil
 	}
+	s.prioritize(&req.Header)
 	if s.ended, err = s.endsHere(req); err != nil {
 		return nil, err
 	}
@@ -223,7 +225,7 @@ func (s *stream) rest() {
 	s.out.Release()
 	s.c, s.str, s.x, s.lst, s.into, s.out, s.pending = nil, nil, nil, nil, nil, nil, nil
 	s.ended, s.bodyBy, s.stopped = false, time.Time{}, false
-	s.bare, s.begun, s.aborted = false, false, false
+	s.bare, s.begun, s.aborted, s.told = false, false, false, false
 	s.closed.Store(false)
 }
 
