@@ -139,7 +139,8 @@ func (c *Conn) begin(str *quic.Stream) bool {
 	}
 	s := newStream(c, str, lst)
 	s.told = c.priorities.begin(str)
-	c.running.Go(s.run)
+	c.running.Add(1)
+	go s.start()
 	return true
 }
 

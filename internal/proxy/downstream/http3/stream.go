@@ -28,7 +28,9 @@ type stream struct {
 	str *quic.Stream
 	x   *pipeline.Exchange
 	lst *snapshot.Listener
-	lim h3.Limits
+	// start is run, made once so that starting a goroutine allocates nothing.
+	start func()
+	lim   h3.Limits
 
 	// The request.
 	r      h3.Reader
@@ -56,6 +58,9 @@ var streams = sync.Pool{New: func() any { return new(stream) }}
 
 func newStream(c *Conn, str *quic.Stream, lst *snapshot.Listener) *stream {
 	s := streams.Get().(*stream)
+	if s.start == nil {
+		s.start = s.run
+	}
 	s.c, s.str, s.lst = c, str, lst
 	client := &lst.IR.Client
 	s.lim = h3.Limits{HeaderBytes: client.MaxHeaderBytes, HeaderCount: client.MaxHeaderCount, MergeSlashes: client.MergeSlashes}
@@ -67,6 +72,7 @@ func newStream(c *Conn, str *quic.Stream, lst *snapshot.Listener) *stream {
 func (s *stream) run() {
 	c, str := s.c, s.str
 	answered := false
+	defer c.running.Done()
 	defer func() { c.finished(str, answered) }()
 	defer c.contain()
 	s.x = pipeline.Get()
