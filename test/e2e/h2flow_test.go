@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,16 +104,27 @@ func TestHTTP2SlowStreamsStallNobody(t *testing.T) {
 // served as ever, over the same connection, and memory is what the windows allow.
 func TestHTTP2SlowDownloadsStallNobody(t *testing.T) {
 	t.Parallel()
-	const clients, each = 3, 100
 	big := bytes.Repeat([]byte("x"), 1<<20)
-	endpoint, conns := h2Server(t, 1000, func(w http.ResponseWriter, r *http.Request) {
+	app := func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/big" {
 			w.Write(big)
 		}
 		io.WriteString(w, "ok")
+	}
+	t.Run("HTTP2", func(t *testing.T) {
+		endpoint, conns := h2Server(t, 1000, app)
+		slowDownloadsStallNobody(t, h2Backend("app", endpoint), conns, 3, 100, 64<<10)
 	})
+	t.Run("HTTP3", func(t *testing.T) {
+		endpoint, conns := h3ServerOf(t, 100, app)
+		slowDownloadsStallNobody(t, h3Backend("app", "", endpoint), conns, 1, 90, 128<<10)
+	})
+}
+
+// slowDownloadsStallNobody: window is what a response may have on its way.
+func slowDownloadsStallNobody(t *testing.T, backend string, conns *atomic.Int64, clients, each, window int) {
 	port := ownPort(t)
-	p := start(t, documents(plainOn(port), routeDoc("app", ""), h2Backend("app", endpoint)))
+	p := start(t, documents(plainOn(port), routeDoc("app", ""), backend))
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	before := p.rss()
 	for range clients {
@@ -142,7 +154,7 @@ func TestHTTP2SlowDownloadsStallNobody(t *testing.T) {
 	if n := conns.Load(); n != 1 {
 		t.Errorf("%d connections to the endpoint", n)
 	}
-	if after := p.rss(); after > before+clients*each*(64<<10)+48<<20 {
+	if after := p.rss(); after > before+int64(clients*each*window)+48<<20 {
 		t.Errorf("memory grew from %d to %d MiB", before>>20, after>>20)
 	}
 }

@@ -20,13 +20,19 @@ import (
 // h3Server is an endpoint that speaks HTTP/3 alone. It counts connections.
 func h3Server(t *testing.T, h http.HandlerFunc) (addr string, conns *atomic.Int64) {
 	t.Helper()
+	return h3ServerOf(t, 20, h)
+}
+
+// h3ServerOf takes that many requests at a time.
+func h3ServerOf(t *testing.T, streams int64, h http.HandlerFunc) (addr string, conns *atomic.Int64) {
+	t.Helper()
 	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	conns = new(atomic.Int64)
 	cert := newAuthority(t, "endpoints").pair("endpoint.example")
-	ln, err := quic.ListenEarly(socket, http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{cert}}), &quic.Config{MaxIncomingStreams: 20})
+	ln, err := quic.ListenEarly(socket, http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{cert}}), &quic.Config{MaxIncomingStreams: streams})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,11 +102,11 @@ func openQUIC(ctx context.Context, l *Listener) (*quicSide, error) {
 
 const (
 	// streamWindow is what a stream may have sent that was not taken; more where
-	// it is taken quickly. The connection's window begins as large as all its
-	// streams' together, so that no slow stream stalls another.
+	// it is taken quickly. The connection's window is that of all of them together,
+	// so that none stalls another, up to a bound for very many.
 	streamWindow    = 64 << 10
-	maxStreamWindow = 2 << 20
-	maxConnWindow   = 16 << 20
+	maxStreamWindow = 512 << 10
+	maxConnWindow   = 256 << 20
 	// maxUniStreams are the control stream, two of QPACK's, and some of types that
 	// clients make up so that servers get used to it (RFC 9114 §6.2.3).
 	maxUniStreams  = 16
@@ -120,7 +120,7 @@ func quicConfig(s *snapshot.Listener) *quic.Config {
 	if streams == 0 {
 		streams = defaultStreams
 	}
-	window := min(uint64(streams)*streamWindow, maxConnWindow)
+	window := min(uint64(streams)*maxStreamWindow, maxConnWindow)
 	handshake := c.HandshakeTimeout / 2 // the library allows twice as much in all
 	if handshake == 0 {
 		handshake = time.Minute
@@ -131,7 +131,7 @@ func quicConfig(s *snapshot.Listener) *quic.Config {
 	return &quic.Config{
 		HandshakeIdleTimeout: handshake, MaxIdleTimeout: silence, KeepAlivePeriod: silence / 2,
 		InitialStreamReceiveWindow: streamWindow, MaxStreamReceiveWindow: maxStreamWindow,
-		InitialConnectionReceiveWindow: window, MaxConnectionReceiveWindow: max(window, 2*maxStreamWindow),
+		InitialConnectionReceiveWindow: window, MaxConnectionReceiveWindow: window,
 		MaxIncomingStreams: int64(streams), MaxIncomingUniStreams: maxUniStreams, RequireStreamCreditRelease: true,
 		Allow0RTT: takesEarly(s),
 	}

@@ -53,9 +53,12 @@ const (
 	// silence is how long an endpoint may say nothing while it owes an answer; it
 	// is asked whether it is there meanwhile.
 	silence = 30 * time.Second
-	// streamWindow and connWindow bound what was received and not passed on.
-	streamWindow, maxStreamWindow = 256 << 10, 4 << 20
-	connWindow, maxConnWindow     = 4 << 20, 16 << 20
+	// streamWindow is what may have come of a response that was not passed on; more
+	// where it is passed on quickly. The connection's window is that of all of them
+	// together, so that none stalls another.
+	streamWindow    = 128 << 10
+	maxStreamWindow = 1 << 20
+	connWindow      = maxStreams * maxStreamWindow
 )
 
 // Dial makes a connection to "IP:PORT" until ctx ends.
@@ -63,7 +66,7 @@ func Dial(ctx context.Context, address string, config *tls.Config, o Options) (*
 	q, err := quic.DialAddr(ctx, address, config, &quic.Config{
 		MaxIdleTimeout: silence, KeepAlivePeriod: silence / 3, HandshakeIdleTimeout: silence,
 		InitialStreamReceiveWindow: streamWindow, MaxStreamReceiveWindow: maxStreamWindow,
-		InitialConnectionReceiveWindow: connWindow, MaxConnectionReceiveWindow: maxConnWindow,
+		InitialConnectionReceiveWindow: connWindow, MaxConnectionReceiveWindow: connWindow,
 		MaxIncomingStreams: -1, MaxIncomingUniStreams: 8,
 	})
 	if err != nil {
