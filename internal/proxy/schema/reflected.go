@@ -45,7 +45,7 @@ func (r *reflected) run(ctx context.Context) {
 			pause = firstPause
 		} else {
 			wait = min(pause, wait)
-			pause *= 2
+			pause = 2 * wait
 		}
 		timer := time.NewTimer(wait)
 		select {

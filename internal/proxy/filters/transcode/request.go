@@ -91,7 +91,8 @@ func (c *call) accept(x *filter.Exchange) filter.Verdict {
 	case !has:
 	case len(r.Header.Get(httpmsg.NameContentEncoding)) > 0 && !httpmsg.EqualFold(r.Header.Get(httpmsg.NameContentEncoding), "identity"):
 		return x.Fail(415, filter.BadRequest, "the body must have no Content-Encoding")
-	case !c.match.RawRequest() && !isJSON(mediaType(media)):
+	case !c.match.RawRequest() && (!isJSON(mediaType(media)) || len(media) == 0 && r.Header.Has(httpmsg.NameOrigin)):
+		// A page may send a body without a type anywhere without a question by CORS.
 		return x.Fail(415, filter.BadRequest, "the body must be JSON, with Content-Type: application/json")
 	case !c.match.ClientStreams && r.Body == httpmsg.BodyLength && r.Length > c.t.maxMessage:
 		return x.Fail(413, filter.BodyTooLarge, "the body is longer than a message may be")

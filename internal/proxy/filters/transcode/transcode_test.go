@@ -149,6 +149,15 @@ func TestWhatIsTaken(t *testing.T) {
 			t.Errorf("%s %s", c.x.Req.Method, c.x.Req.Path)
 		}
 	}
+	for origin, status := range map[string]int{"": 0, "https://elsewhere.example": 415} {
+		x := request("POST", "/one", "", 5)
+		if origin != "" {
+			x.Req.Header.Set(httpmsg.NameOrigin, []byte(origin))
+		}
+		if policy(t, ir.Transcoding{}, nil).OnRequest(x); x.Local.Status != status {
+			t.Errorf("a body without a type, origin %q: %+v", origin, x.Local)
+		}
+	}
 	x := request("GET", "/get/x", "", 0)
 	if New(&ir.Transcoding{}, nil, known{}).OnRequest(x) != filter.Reply || x.Local.Reason != filter.SchemaUnavailable || x.Local.Status != 503 {
 		t.Errorf("without a schema: %+v", x.Local)
