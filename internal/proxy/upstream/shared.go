@@ -179,6 +179,7 @@ func (s *sharedConns) await(e *Endpoint, turn chan error, a *Ask, by int64) erro
 		left := by - netx.Monotonic()
 		gone := a.Gone != nil && a.Gone()
 		if left > 0 && !gone {
+			s.lookAgain()
 			timer.Reset(min(time.Duration(left), 100*time.Millisecond))
 			continue
 		}
@@ -194,6 +195,19 @@ func (s *sharedConns) await(e *Endpoint, turn chan error, a *Ask, by int64) erro
 		}
 		e.cluster.metrics.Count(EventOverloadConnections)
 		return errCrowded
+	}
+}
+
+// lookAgain wakes the first in line if the endpoint takes more than it did, of
+// which nobody is told.
+func (s *sharedConns) lookAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, conn := range s.conns {
+		if conn.Limit() > conn.Hold(0) {
+			s.wake(min(1, len(s.waiting)), nil)
+			return
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -171,6 +172,47 @@ func TestPlacesOnSharedConnectionsAreWaitedFor(t *testing.T) {
 	if got := p.conns.Load(); got != 1 {
 		t.Errorf("%d connections", got)
 	}
+}
+
+// An endpoint that takes nothing at first, and something later, is not left waiting.
+func TestEndpointsMayTakeMoreLater(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	waits, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		nc.Write(h2.AppendSettingsAck(h2.AppendSettings(nil, h2.Setting{ID: h2.SettingMaxConcurrentStreams, Value: 0})))
+		go func() {
+			<-waits
+			nc.Write(h2.AppendSettings(nil, h2.Setting{ID: h2.SettingMaxConcurrentStreams, Value: 2}))
+		}()
+		io.Copy(io.Discard, nc)
+	}()
+	cfg := sharing(ln.Addr().String(), 1)
+	cfg.Breaker = &ir.Breaker{MaxConnections: 1}
+	set := newLoopSet(t, cfg)
+	e := pick(t, set.Cluster(cfg.Name), upstream.Query{})
+	first, _, err := e.Open(&upstream.Ask{By: soon()}, new(http1.Stream)) // whose dial it is
+	if err != nil {
+		t.Fatal(err)
+	}
+	var once sync.Once
+	second, reused, err := e.Open(&upstream.Ask{By: soon(), Gone: func() bool { once.Do(func() { close(waits) }); return false }}, new(http1.Stream))
+	if err != nil || !reused {
+		t.Fatalf("reused %v, %v", reused, err)
+	}
+	e.Close(first, false, netx.Monotonic())
+	e.Close(second, false, netx.Monotonic())
+	set.Close()
+	<-over
 }
 
 // A cluster that is rebuilt goes on with the connections of the one before, also
