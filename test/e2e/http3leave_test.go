@@ -145,8 +145,20 @@ func TestHTTP3EndpointDrains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A server that is told to leave before it has counted a connection that it was
+	// given cuts that off. So it is told when it has counted all.
+	var arriving sync.RWMutex
+	var counted sync.Map // by connection, what is to be called
+	server := func() *http3.Server {
+		return &http3.Server{Handler: http.HandlerFunc(lengths), ConnContext: func(ctx context.Context, c *quic.Conn) context.Context {
+			if done, ok := counted.LoadAndDelete(c); ok {
+				done.(func())()
+			}
+			return ctx
+		}}
+	}
 	var present atomic.Pointer[http3.Server]
-	present.Store(&http3.Server{Handler: http.HandlerFunc(lengths)})
+	present.Store(server())
 	var serving sync.WaitGroup
 	var conns atomic.Int64
 	serving.Go(func() {
@@ -156,7 +168,14 @@ func TestHTTP3EndpointDrains(t *testing.T) {
 				return
 			}
 			conns.Add(1)
-			serving.Go(func() { present.Load().ServeQUICConn(conn) })
+			arriving.RLock()
+			counted.Store(conn, arriving.RUnlock)
+			serving.Go(func() {
+				present.Load().ServeQUICConn(conn)
+				if done, ok := counted.LoadAndDelete(conn); ok {
+					done.(func())()
+				}
+			})
 		}
 	})
 	t.Cleanup(func() {
@@ -179,7 +198,10 @@ func TestHTTP3EndpointDrains(t *testing.T) {
 	for range 10 {
 		l.passed(100)
 		ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
-		if err := present.Swap(&http3.Server{Handler: http.HandlerFunc(lengths)}).Shutdown(ctx); err != nil {
+		arriving.Lock()
+		old := present.Swap(server())
+		arriving.Unlock()
+		if err := old.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 		cancel()

@@ -88,7 +88,7 @@ func TestTranscoding(t *testing.T) {
 		media, want   string
 	}{
 		"get":            {"GET /v1/items/1", "", nil, 200, "application/json", `{"name":"items/1","count":1}`},
-		"create":         {"POST /v1/shelves/2/items", `{"name":"x"}`, nil, 200, "application/json", `{"name":"made","note":"{\"parent\":\"shelves/2\", \"item\":{\"name\":\"x\"}}"}`},
+		"create":         {"POST /v1/shelves/2/items", `{"name":"x"}`, nil, 200, "application/json", `{"name":"made","note":"{\"parent\":\"shelves/2\",\"item\":{\"name\":\"x\"}}"}`},
 		"own path":       {"POST /items.v1.Items/Plain", `{"name":"y"}`, nil, 200, "application/json", `{"name":"y","count":1}`},
 		"array":          {"GET /v1/items/1:watch", "", nil, 200, "application/json", `[{"name":"items/1"},{"name":"items/1","count":1},{"name":"items/1","count":2}]`},
 		"lines":          {"GET /v1/items/1:watch", "", []string{"Accept", "application/x-ndjson"}, 200, "application/x-ndjson", "{\"name\":\"items/1\"}\n{\"name\":\"items/1\",\"count\":1}\n{\"name\":\"items/1\",\"count\":2}\n"},

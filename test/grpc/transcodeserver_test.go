@@ -1,6 +1,8 @@
 package grpc
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -175,7 +177,9 @@ func (s *items) handle(_ any, stream grpc.ServerStream) error {
 	}
 	text := func() string {
 		b, _ := protojson.Marshal(in)
-		return strings.ReplaceAll(string(b), `": "`, `":"`)
+		var compact bytes.Buffer // the library varies its white space from build to build
+		_ = json.Compact(&compact, b)
+		return compact.String()
 	}
 	name := func() string { return in.Get(m.Input().Fields().ByName("name")).String() }
 	md, _ := metadata.FromIncomingContext(stream.Context())
