@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"io"
+	"sync/atomic"
 
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
@@ -25,9 +26,10 @@ type requestBody struct {
 	whole bool
 	first []byte
 
-	kept     []byte
-	keepMax  int64
-	overflow bool
+	kept    []byte
+	keepMax int64
+	// overflow: not all is kept. Who asks may do so beside the pump.
+	overflow atomic.Bool
 
 	// wrapped is what request body filters made of the body, or nil.
 	wrapped io.Reader
@@ -70,7 +72,7 @@ func (x *Exchange) BodyLimit() int64 { return x.body.announced }
 
 // replayable tells whether everything read so far can be sent again.
 func (b *requestBody) replayable() bool {
-	return b.whole || !b.overflow && (b.keepMax > 0 || b.x.bodyRead.Load() == 0)
+	return b.whole || !b.overflow.Load() && (b.keepMax > 0 || b.x.bodyRead.Load() == 0)
 }
 
 // next returns the next piece, valid until the next call, and io.EOF with or
@@ -124,11 +126,11 @@ func (b *requestBody) readWrapped() (piece []byte, err error) {
 }
 
 func (b *requestBody) keep(piece []byte) {
-	if b.keepMax == 0 || b.overflow {
+	if b.keepMax == 0 || b.overflow.Load() {
 		return
 	}
 	if int64(len(b.kept)+len(piece)) > b.keepMax {
-		b.overflow = true
+		b.overflow.Store(true)
 		b.kept = b.kept[:0]
 		return
 	}
@@ -145,7 +147,7 @@ func (b *requestBody) buffer(max int64) error {
 		piece, err := b.next()
 		b.keep(piece)
 		switch {
-		case b.overflow:
+		case b.overflow.Load():
 			b.err = ErrBodyTooLarge
 			return b.err
 		case err == io.EOF:

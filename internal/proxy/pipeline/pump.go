@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,9 @@ type pump struct {
 	came              atomic.Int64
 }
 
+// errForgotten: not all of the body that was sent before is known any more.
+var errForgotten = errors.New("pipeline: the request's body cannot be sent again")
+
 // start hands the body to a try whose head was sent, and starts the pump
 // on the first call. It replays what earlier tries have sent.
 func (p *pump) start(x *Exchange, s upstream.Stream) error {
@@ -46,6 +50,9 @@ func (p *pump) start(x *Exchange, s upstream.Stream) error {
 	}
 	p.refused.Store(false)
 	b := &x.body
+	if b.overflow.Load() { // since it was decided to try again
+		return errForgotten
+	}
 	if ended := p.ended.Load(); len(b.kept) > 0 || ended {
 		if err := s.SendBody(b.kept, ended, b.trailer(x)); err != nil || ended {
 			return err
