@@ -59,13 +59,14 @@ func (p *pump) start(x *Exchange, s upstream.Stream) error {
 		}
 	}
 	p.target = s
-	s.BindWrite(p.task)
 	if p.running {
+		s.BindWrite(p.task)
 		p.changed.Broadcast()
 		x.Down.Task().Share()
 		return nil
 	}
 	p.x, p.running, p.stopped, p.task = x, true, false, nil
+	s.BindWrite(nil) // until Resume knows its task; a goroutine has none
 	p.awaiting.Store(true)
 	p.came.Store(x.upstreamAt)
 	x.Down.BeginBody()
