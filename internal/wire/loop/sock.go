@@ -223,6 +223,7 @@ func (s *Sock) await(sd *side, t *Task) error {
 	} else {
 		s.waitHere(sd)
 	}
+	sd.told = true
 	switch {
 	case s.refs.Load()&closing != 0:
 		return net.ErrClosed
@@ -389,7 +390,16 @@ func (s *Sock) SetReadBy(t int64) error { return s.setDeadline(&s.rd, t) }
 func (s *Sock) SetWriteBy(t int64) error { return s.setDeadline(&s.wr, t) }
 
 func (s *Sock) setDeadline(sd *side, t int64) error {
-	past := t != 0 && t <= Now()
+	now := int64(0)
+	if t != 0 {
+		now = Now()
+	}
+	return s.setDeadlineAt(sd, t, now)
+}
+
+// setDeadlineAt is setDeadline when the clock shows now.
+func (s *Sock) setDeadlineAt(sd *side, t, now int64) error {
+	past := t != 0 && t <= now
 	l := s.lock()
 	if s.refs.Load()&closing != 0 {
 		l.mu.Unlock()

@@ -144,7 +144,7 @@ func (l *Link) stop(err error, failed *Conn) {
 
 // Resume moves what there is.
 func (f *flow) Resume(t *loop.Task) (idle bool) {
-	f.src.BindRead(t)
+	f.src.Wake(t)
 	f.dst.BindWrite(t)
 	for f.link.over.Load() == nil {
 		wait, err := f.step()

@@ -39,13 +39,12 @@ func (c *Conn) Handle(h loop.Handler) {
 // does not rely on what earlier reads have found.
 func (c *Conn) Wake(t *loop.Task) {
 	c.in.short = false
-	c.sock.BindRead(t)
+	c.BindRead(t)
 }
 
 // BindRead is Bind for reading alone.
 func (c *Conn) BindRead(t *loop.Task) {
 	if c.sock != nil {
-		c.in.short = false
 		c.sock.BindRead(t)
 	}
 }
