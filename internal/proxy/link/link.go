@@ -34,8 +34,8 @@ type User interface {
 	// Rest is called when there are no more events for now.
 	Rest(ev *h2.Event)
 	// IdleBy is until when the connection may be without streams, of the
-	// monotonic clock; 0 is for ever.
-	IdleBy() int64
+	// monotonic clock, which shows now; 0 is for ever.
+	IdleBy(now int64) int64
 	// Over is called once, when nothing more can come or be sent. The streams
 	// that are open have not ended well. The error is nil if both sides have
 	// agreed to end.
@@ -57,6 +57,7 @@ type Link struct {
 	r, w int
 	size int
 
+	clock   int64     // when the reader last looked at what has come; guarded by mu
 	armed   int64     // until when the reader waits; guarded by mu
 	nudged  bool      // guarded by mu: the reader is to look at once
 	writing bool      // guarded by mu: a task writes, or is about to
@@ -85,6 +86,9 @@ func (l *Link) Lock() { l.mu.Lock() }
 
 // Unlock gives the lock back.
 func (l *Link) Unlock() { l.mu.Unlock() }
+
+// Clock is the time, with the lock held, of the events that are being handled.
+func (l *Link) Clock() int64 { return l.clock }
 
 // Over tells, with the lock held, whether the connection has ended.
 func (l *Link) Over() bool { return l.over }
@@ -147,8 +151,8 @@ func (l *Link) handle(t *loop.Task, readErr error) (again bool, err error) {
 		return false, err
 	}
 	l.makeRoom()
-	by := l.user.IdleBy()
-	if l.leave.Load() || by != 0 && loop.Now() >= by {
+	by := l.user.IdleBy(l.clock)
+	if l.leave.Load() || by != 0 && l.clock >= by {
 		l.H2.Leave() // after Next, which has told it the time
 	}
 	l.startWriting(t)
@@ -165,13 +169,13 @@ func (l *Link) handle(t *loop.Task, readErr error) (again bool, err error) {
 
 // events tells the user of what has come.
 func (l *Link) events(t *loop.Task) error {
-	now := loop.Now()
+	l.clock = loop.Now()
 	for {
 		in := []byte(nil)
 		if l.buf != nil {
 			in = l.buf.B[l.r:l.w]
 		}
-		n, err := l.H2.Next(in, now, &l.ev)
+		n, err := l.H2.Next(in, l.clock, &l.ev)
 		l.r += n
 		if l.ev.Kind != h2.EventNone {
 			l.user.Event(t, &l.ev)
@@ -189,7 +193,7 @@ func (l *Link) until() int64 {
 	if l.H2.Left() {
 		return by // it will end by itself
 	}
-	if idle := l.user.IdleBy(); by == 0 || idle != 0 && idle < by {
+	if idle := l.user.IdleBy(l.clock); by == 0 || idle != 0 && idle < by {
 		by = idle
 	}
 	return by

@@ -35,18 +35,21 @@ func (g *Gate) Init(l *Loop) {
 // an ordinary goroutine. Only one may wait at a time.
 func (g *Gate) Wait(t *Task, by int64) error {
 	if by != 0 || g.armed {
-		if by != 0 && by <= Now() {
-			return os.ErrDeadlineExceeded
+		now := int64(0)
+		if by != 0 {
+			if now = Now(); by <= now {
+				return os.ErrDeadlineExceeded
+			}
 		}
 		g.armed = by != 0
-		_ = g.s.setDeadline(&g.s.rd, by) // gates are never closed
+		_ = g.s.setDeadlineAt(&g.s.rd, by, now) // gates are never closed
 	}
 	if t != nil {
 		t.wait(&g.s, &g.s.rd)
 	} else {
 		g.s.waitHere(&g.s.rd)
 	}
-	if by != 0 && by <= Now() {
+	if by != 0 && g.s.rd.expired.Load() {
 		return os.ErrDeadlineExceeded
 	}
 	return nil

@@ -130,13 +130,13 @@ func (c *Conn) Kill() {
 func (c *Conn) Abandon() { c.link.Abandon() }
 
 // IdleBy implements link.User.
-func (c *Conn) IdleBy() int64 {
+func (c *Conn) IdleBy(now int64) int64 {
 	client := &c.host.Current().IR.Client
 	by := int64(0)
 	if client.IdleTimeout > 0 {
 		from := c.last
 		if c.open > 0 {
-			from = loop.Now()
+			from = now
 		}
 		by = from + int64(client.IdleTimeout)
 	}
@@ -167,7 +167,7 @@ func (c *Conn) begin(t *loop.Task, ev *h2.Event) {
 	s := newStream(c, ev, x, t.Home())
 	c.open++
 	c.requests++
-	c.last = loop.Now()
+	c.last = c.link.Clock()
 	lst.Metrics.HTTP2(metric.StreamOpened)
 	x.Down, x.Listener = s, lst
 	x.PeerAddr, x.LocalAddr, x.TLS = c.nc.RemoteAddrPort(), c.nc.LocalAddrPort(), c.nc.TLSState()

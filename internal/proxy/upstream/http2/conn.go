@@ -61,6 +61,8 @@ func New(nc *netx.Conn, owner Owner, o Options) *Conn {
 	cfg := h2.Config{
 		// For the window of the connection: all streams' together.
 		MaxStreams: MaxStreams, HeaderBytes: o.HeaderBytes, HeaderCount: o.HeaderCount, StallTimeout: 365 * 24 * time.Hour,
+		// What is said again is indexed; to say the rest in fewer bytes costs this hop more than it gains.
+		NoHuffman: true,
 	}
 	nc.Bind(nil)
 	nc.SetReadBy(0)
@@ -150,12 +152,12 @@ func (c *Conn) Send(hs *h2.Stream) {
 func (c *Conn) Rest(*h2.Event) {}
 
 // IdleBy implements link.User.
-func (c *Conn) IdleBy() int64 {
+func (c *Conn) IdleBy(now int64) int64 {
 	by := int64(0)
 	if c.opts.Idle > 0 {
 		by = c.last + int64(c.opts.Idle)
 		if c.open > 0 {
-			by = loop.Now() + int64(c.opts.Idle)
+			by = now + int64(c.opts.Idle)
 		}
 	}
 	if life := c.opened + int64(c.opts.Lifetime); c.opts.Lifetime > 0 && (by == 0 || life < by) && !c.link.H2.Leaving() {
