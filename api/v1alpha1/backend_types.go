@@ -256,6 +256,15 @@ type BackendTLS struct {
 	// +optional
 	MaxVersion *TLSVersion `json:"maxVersion,omitempty"`
 
+	// ALPN are the protocols that streams of TCPRoutes and TLSRoutes offer to
+	// endpoints (RFC 7301), for example `postgresql`. An endpoint that agrees on
+	// none of them may refuse the handshake or let it be. Requests offer what
+	// `protocol` says. Default: none.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	ALPN []ALPNProtocol `json:"alpn,omitempty"`
+
 	// InsecureSkipVerify accepts any certificate. Whoever is on the path can
 	// then read and change the traffic. Default: false.
 	// +optional

@@ -54,7 +54,8 @@ type Client struct {
 	// Timeouts of clients' connections.
 	// +optional
 	Timeouts *ClientTimeouts `json:"timeouts,omitempty"`
-	// TLS versions and cipher suites of HTTPS listeners.
+	// TLS versions and cipher suites of listeners that terminate TLS, and what
+	// they agree on by ALPN where no HTTP is inside.
 	// +optional
 	TLS *ClientTLS `json:"tls,omitempty"`
 	// HTTP2 lets clients speak HTTP/2: by ALPN with TLS, and by prior knowledge
@@ -235,7 +236,7 @@ type ClientTimeouts struct {
 	MaxConnectionDuration *gatewayv1.Duration `json:"maxConnectionDuration,omitempty"`
 }
 
-// ClientTLS is what HTTPS listeners accept.
+// ClientTLS is what listeners that terminate TLS accept.
 //
 // +kubebuilder:validation:XValidation:message="minVersion is above maxVersion",rule="!has(self.minVersion) || !has(self.maxVersion) || self.minVersion <= self.maxVersion"
 type ClientTLS struct {
@@ -251,7 +252,24 @@ type ClientTLS struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
 	CipherSuites []CipherSuite `json:"cipherSuites,omitempty"`
+	// ALPN are the protocols that listeners of protocol TLS with mode Terminate
+	// agree on (RFC 7301), the preferred first, for example `postgresql`, `mqtt`
+	// or `dot`. A client that offers protocols and none of these is refused
+	// (no_application_protocol); one that offers none is let in. HTTPS listeners
+	// have those of HTTP, whatever stands here. Default: none, nothing is agreed
+	// on and no client refused.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	ALPN []ALPNProtocol `json:"alpn,omitempty"`
 }
+
+// ALPNProtocol is the name of a protocol in TLS handshakes, as IANA lists them.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=255
+// +kubebuilder:validation:XValidation:message="must be visible ASCII characters",rule="self.matches('^[!-~]*$')"
+type ALPNProtocol string
 
 // CipherSuite is a suite of TLS 1.2 with forward secrecy and AEAD.
 //

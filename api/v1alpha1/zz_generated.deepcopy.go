@@ -369,6 +369,11 @@ func (in *BackendTLS) DeepCopyInto(out *BackendTLS) {
 		*out = new(TLSVersion)
 		**out = **in
 	}
+	if in.ALPN != nil {
+		in, out := &in.ALPN, &out.ALPN
+		*out = make([]ALPNProtocol, len(*in))
+		copy(*out, *in)
+	}
 	if in.InsecureSkipVerify != nil {
 		in, out := &in.InsecureSkipVerify, &out.InsecureSkipVerify
 		*out = new(bool)
@@ -739,6 +744,11 @@ func (in *ClientTLS) DeepCopyInto(out *ClientTLS) {
 	if in.CipherSuites != nil {
 		in, out := &in.CipherSuites, &out.CipherSuites
 		*out = make([]CipherSuite, len(*in))
+		copy(*out, *in)
+	}
+	if in.ALPN != nil {
+		in, out := &in.ALPN, &out.ALPN
+		*out = make([]ALPNProtocol, len(*in))
 		copy(*out, *in)
 	}
 }

@@ -93,6 +93,8 @@ type UpstreamTLS struct {
 	Certificate *Certificate `json:"certificate,omitempty"`
 	MinVersion  string       `json:"minVersion,omitempty"`
 	MaxVersion  string       `json:"maxVersion,omitempty"`
+	// ALPN are the protocols that streams offer; requests offer those of HTTP.
+	ALPN []string `json:"alpn,omitempty"`
 	// Insecure skips verification; only a Backend that says so outright gets it.
 	Insecure bool `json:"insecure,omitempty"`
 }

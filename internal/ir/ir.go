@@ -109,6 +109,9 @@ type ServerTLS struct {
 	// CipherSuites limits TLS 1.2 suites by their IANA names; empty means those with
 	// forward secrecy and AEAD.
 	CipherSuites []string `json:"cipherSuites,omitempty"`
+	// ALPN are the protocols that a section of streams agrees on, the preferred
+	// first; sections of HTTP have those of their engines.
+	ALPN []string `json:"alpn,omitempty"`
 	// ClientAuth is how client certificates are asked for and verified.
 	ClientAuth *ClientAuth `json:"clientAuth,omitempty"`
 }

@@ -242,6 +242,11 @@ func judgeBackendTLS(spec *v1alpha1.BackendSpec) []fault {
 			add(fmt.Sprintf(".subjectAltNames[%d]", i), why, "")
 		}
 	}
+	for i, p := range t.ALPN {
+		if why, remedy := judgeALPN(p); why != "" {
+			add(fmt.Sprintf(".alpn[%d]", i), why, remedy)
+		}
+	}
 	return faults
 }
 

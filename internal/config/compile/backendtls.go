@@ -51,8 +51,10 @@ func (c *compiler) indexBackendTLS() {
 		}
 		c.backendTLS.all = append(c.backendTLS.all, p)
 		for _, name := range slices.Sorted(maps.Keys(spec.Options)) {
-			c.report(problemAt(o, "spec.options", store.Warning, "UnknownOption",
-				fmt.Sprintf("option %q is not known and has no effect", name), ""))
+			if name != optionALPN {
+				c.report(problemAt(o, "spec.options", store.Warning, "UnknownOption",
+					fmt.Sprintf("option %q is not known and has no effect", name), ""))
+			}
 		}
 		attach := p.refs
 		if len(p.faults) > 0 {
@@ -137,6 +139,11 @@ func judgeBackendTLSPolicy(spec gwv1.BackendTLSPolicySpec) []fault {
 			add(fmt.Sprintf("validation.subjectAltNames[%d]", i), why, "")
 		}
 	}
+	for _, p := range listedProtocols(spec.Options) {
+		if why, remedy := judgeALPN(p); why != "" {
+			add("options", fmt.Sprintf("%s: %s", optionALPN, why), remedy)
+		}
+	}
 	return faults
 }
 
@@ -157,7 +164,7 @@ func (c *compiler) applyBackendTLS(b *backend) {
 		return
 	}
 	v := p.spec.Validation
-	t := &ir.UpstreamTLS{ServerName: string(v.Hostname), SANs: sans(v.SubjectAltNames)}
+	t := &ir.UpstreamTLS{ServerName: string(v.Hostname), SANs: sans(v.SubjectAltNames), ALPN: protocols(listedProtocols(p.spec.Options))}
 	b.base.Protocol, b.base.TLS = ir.HTTPS, t
 	if v.WellKnownCACertificates != nil && *v.WellKnownCACertificates == gwv1.WellKnownCACertificatesSystem {
 		t.System = true

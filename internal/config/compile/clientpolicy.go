@@ -2,6 +2,7 @@ package compile
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -44,7 +45,7 @@ func (c *compiler) clientPolicy(k *socket) ir.ClientPolicy {
 	c.settle(s)
 	for _, other := range k.sections[1:] {
 		for _, b := range clientChain(other) {
-			if !slices.ContainsFunc(first, func(x bound) bool { return x.policy == b.policy }) {
+			if !slices.ContainsFunc(first, func(x bound) bool { return x.policy == b.policy }) && !onlyTLS(b.policy.spec.Client) {
 				b.policy.lose(b.target, loss{path: "client", winner: k.first.name() + ", which shares the port and comes first", equal: true})
 			}
 		}
@@ -60,6 +61,29 @@ func (c *compiler) clientPolicy(k *socket) ir.ClientPolicy {
 		c.warnNoHTTP3(k, first)
 	}
 	return p
+}
+
+// onlyTLS tells whether nothing is said but of TLS, which each section has for itself.
+func onlyTLS(v *v1alpha1.Client) bool {
+	other := *v
+	other.TLS = nil
+	return v.TLS != nil && reflect.ValueOf(other).IsZero()
+}
+
+// mergeClientTLS merges what a chain of policies says of TLS.
+func (c *compiler) mergeClientTLS(chain []bound) *settings {
+	key := "client.tls|" + chainKey(chain)
+	if s := c.traffic.merged[key]; s != nil {
+		return s
+	}
+	s := mergeChain(chain, func(spec *v1alpha1.TrafficPolicySpec) v1alpha1.TrafficPolicySpec {
+		if spec.Client.TLS == nil {
+			return v1alpha1.TrafficPolicySpec{}
+		}
+		return v1alpha1.TrafficPolicySpec{Client: &v1alpha1.Client{TLS: spec.Client.TLS}}
+	})
+	c.traffic.merged[key] = s
+	return s
 }
 
 // warnNoHTTP3 says that a listener that takes PROXY headers has no HTTP/3.
@@ -78,14 +102,19 @@ func (c *compiler) clientTLS(x *section) {
 	if x.tls == nil {
 		return
 	}
-	v := c.mergeClient(clientChain(x)).spec.Client
-	if v == nil || v.TLS == nil {
+	s := c.mergeClientTLS(clientChain(x))
+	c.settle(s)
+	v := s.spec.Client
+	if v == nil {
 		return
 	}
 	x.tls.MinVersion, x.tls.MaxVersion = string(deref(v.TLS.MinVersion, "")), string(deref(v.TLS.MaxVersion, ""))
 	x.tls.CipherSuites = nil
 	for _, suite := range v.TLS.CipherSuites {
 		x.tls.CipherSuites = append(x.tls.CipherSuites, string(suite))
+	}
+	if x.spec.Protocol == gwv1.TLSProtocolType {
+		x.tls.ALPN = protocols(v.TLS.ALPN)
 	}
 }
 

@@ -202,6 +202,7 @@ func (c *compiler) compileListeners() []*ir.Listener {
 			out = append(out, k.listener)
 		}
 	}
+	c.noteIdleALPN()
 	return out
 }
 

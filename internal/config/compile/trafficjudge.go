@@ -196,8 +196,15 @@ func (j *trafficJudge) client(v *v1alpha1.Client) {
 			j.add("client.requestID.header", why, "")
 		}
 	}
-	if t := v.TLS; t != nil && deref(t.MinVersion, v1alpha1.TLS12) > deref(t.MaxVersion, v1alpha1.TLS13) {
-		j.add("client.tls.minVersion", "minVersion is above maxVersion", "")
+	if t := v.TLS; t != nil {
+		if deref(t.MinVersion, v1alpha1.TLS12) > deref(t.MaxVersion, v1alpha1.TLS13) {
+			j.add("client.tls.minVersion", "minVersion is above maxVersion", "")
+		}
+		for i, p := range t.ALPN {
+			if why, remedy := judgeALPN(p); why != "" {
+				j.add(fmt.Sprintf("client.tls.alpn[%d]", i), why, remedy)
+			}
+		}
 	}
 }
 

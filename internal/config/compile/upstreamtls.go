@@ -21,7 +21,7 @@ func (c *compiler) backendKindTLS(b *backend, t *v1alpha1.BackendTLS, used *stor
 	}
 	out.ServerName = string(deref(t.ServerName, ""))
 	out.MinVersion, out.MaxVersion = string(deref(t.MinVersion, "")), string(deref(t.MaxVersion, ""))
-	out.SANs = sans(t.SubjectAltNames)
+	out.SANs, out.ALPN = sans(t.SubjectAltNames), protocols(t.ALPN)
 	if deref(t.InsecureSkipVerify, false) {
 		out.Insecure, out.System = true, false
 		b.problems = append(b.problems, problemAt(used, "spec.tls.insecureSkipVerify", store.Warning, "InsecureUpstream",

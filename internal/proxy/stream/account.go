@@ -43,7 +43,7 @@ func (s *Stream) log(d time.Duration, in, out int64) {
 		e.Endpoint = s.endpoint.Address()
 	}
 	if state := s.Conn.TLSState(); state != nil {
-		e.TLSVersion, e.TLSCipher = state.Version, state.CipherSuite
+		e.TLSVersion, e.TLSCipher, e.TLSALPN = state.Version, state.CipherSuite, state.NegotiatedProtocol
 	}
 	s.server.AccessLog.Log(&e)
 }

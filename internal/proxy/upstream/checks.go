@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/upstream/health"
 	"github.com/gridway/gridway/internal/proxy/upstream/lb"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -40,9 +41,13 @@ func (t *checkTarget) Dial(ctx context.Context, address string, http2 bool, by i
 	config := e.cluster.tls
 	if config != nil {
 		config = e.tlsConfig()
-		if http2 && !t.HTTP2() {
+		switch cfg := e.cluster.cfg.Load(); {
+		case http2 && !t.HTTP2():
 			config = config.Clone()
 			config.NextProtos = []string{"h2"}
+		case cfg.Protocol == ir.TCP && len(cfg.TLS.ALPN) > 0 && cfg.Health != nil && cfg.Health.HTTP != nil:
+			config = config.Clone()
+			config.NextProtos = nil // which are not what is checked
 		}
 	}
 	conn, err := e.dialTo(ctx, address, config, &Ask{By: by}, by)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,9 +105,9 @@ func newCluster(s *Set, cfg *ir.Cluster, now int64) (*Cluster, error) {
 		case cfg.HTTP2:
 			t = t.Clone()
 			t.NextProtos = []string{"h2"}
-		case cfg.Protocol == ir.TCP && len(t.NextProtos) > 0:
+		case cfg.Protocol == ir.TCP && !slices.Equal(t.NextProtos, cfg.TLS.ALPN):
 			t = t.Clone()
-			t.NextProtos = nil // what is inside is not known
+			t.NextProtos = cfg.TLS.ALPN // if none, what is inside is not known
 		}
 		c.tls = t
 	}

@@ -32,7 +32,7 @@ func (c *encoder) bound(e *Entry) int {
 	for _, size := range [...]int{
 		len(e.RequestID), len(e.Method), len(e.Scheme), len(e.Host), len(e.Path), len(e.Query), len(e.Protocol),
 		len(e.Flags), len(e.Reason), len(e.Listener), len(e.Route), len(e.Rule), len(e.Cluster), len(e.Endpoint),
-		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName),
+		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName), len(e.TLSALPN),
 		len(e.GRPCService), len(e.GRPCMethod), len(e.GRPCStatus),
 	} {
 		n += min(6*size, c.maxField) + fieldExtra
@@ -101,7 +101,7 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	b = c.refererURL(b, e.Referer)
 	b = text(b, `,"trace_id":"`, e.TraceID, c.maxField)
 	if e.TLSVersion != 0 {
-		b = tlsState(b, e)
+		b = tlsState(b, e, c.maxField)
 	}
 	b = text(b, `,"tls_server_name":"`, raw(e.TLSServerName), c.maxField)
 	if e.Revision != 0 {
@@ -119,7 +119,7 @@ func webSocket(b []byte, e *Entry) []byte {
 	return append(append(b, e.ClosedBy...), '"')
 }
 
-func tlsState(b []byte, e *Entry) []byte {
+func tlsState(b []byte, e *Entry, limit int) []byte {
 	b = append(b, `,"tls_version":"`...)
 	switch e.TLSVersion {
 	case tls.VersionTLS12:
@@ -135,7 +135,7 @@ func tlsState(b []byte, e *Entry) []byte {
 		b = append(b, cipherName(e.TLSCipher)...)
 		b = append(b, '"')
 	}
-	return b
+	return text(b, `,"tls_alpn":"`, raw(e.TLSALPN), limit)
 }
 
 // cipherName avoids crypto/tls's answer for unknown numbers, which allocates.

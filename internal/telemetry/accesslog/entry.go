@@ -68,6 +68,8 @@ type Entry struct {
 	// and where TLS is passed through.
 	TLSVersion, TLSCipher uint16
 	TLSServerName         string
+	// TLSALPN is what a stream has agreed on; of HTTP, Protocol says that.
+	TLSALPN string
 	// Revision is the configuration that served the exchange.
 	Revision uint64
 }

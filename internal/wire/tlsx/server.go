@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type Server struct {
 // section is what serves one ir.Section.
 type section struct {
 	config *tls.Config // nil if nothing of it can be served
+	refuse *tls.Config // for clients that offer other protocols only; nil if config refuses them
 	quic   *tls.Config // config for HTTP/3; nil without, or below TLS 1.3
 	certs  []*certificate
 	// before serve until holdUntil in the place of certs that are not ready.
@@ -157,8 +159,16 @@ func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if sec == nil || sec.config == nil {
 		return s.refuse, nil
 	}
+	if sec.refuse != nil && len(hello.SupportedProtos) > 0 && !meet(sec.config.NextProtos, hello.SupportedProtos) {
+		return sec.refuse, nil
+	}
 	s.tickets.seal(sec)
 	return sec.config, nil
+}
+
+// meet tells whether two lists of protocols have one in common.
+func meet(a, b []string) bool {
+	return slices.ContainsFunc(a, func(p string) bool { return slices.Contains(b, p) })
 }
 
 func (s *Server) quicFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -233,10 +243,16 @@ func (s *Server) build(in *ir.Section, prev *Server) (*section, []error) {
 
 	sec.keys.context = sealContext(in)
 	if in.Protocol == ir.TLS {
-		config.NextProtos = nil // the protocol inside is the endpoints' affair
+		config.NextProtos = in.TLS.ALPN // the protocol inside is the endpoints' affair
 	}
 	if sound && len(sec.certs) > 0 {
 		sec.config = config
+		if in.Protocol == ir.TLS && slices.Contains(in.TLS.ALPN, "h2") {
+			// crypto/tls takes http/1.1 alone for no offer at all where h2 is agreed
+			// on. RFC 7301 §3.2 wants an alert, for which it has to see another list.
+			sec.refuse = config.Clone()
+			sec.refuse.NextProtos = []string{""}
+		}
 		if s.opts.HTTP3 && in.Protocol != ir.TLS && config.MaxVersion >= tls.VersionTLS13 {
 			sec.quic = config.Clone()
 			sec.quic.NextProtos, sec.quic.MinVersion = alpnHTTP3, tls.VersionTLS13
