@@ -47,7 +47,8 @@ func ourAllocations() (n int64) {
 }
 
 // The QUIC library allocates for its packets and streams; what is ours of a request
-// over HTTP/3 allocates nothing. The whole is pinned too, for both sides, since the
+// over HTTP/3 allocates nothing but what it takes to hear of the client's giving up:
+// five small pieces of package context. The whole is pinned too, for both sides, since the
 // client is in this process.
 func TestHTTP3RequestPathAllocations(t *testing.T) {
 	if raceEnabled {
@@ -98,7 +99,7 @@ func TestHTTP3RequestPathAllocations(t *testing.T) {
 			t.Fatalf("%q, %v", into[:n], err)
 		}
 	}
-	const ceiling = 90 // 67, and more packets where the machine is busy
+	const ceiling = 95 // 72, and more packets where the machine is busy
 	got := mallocs(one)
 	t.Logf("%.1f allocations per request on both sides", got)
 	if got > ceiling {
@@ -114,7 +115,7 @@ func TestHTTP3RequestPathAllocations(t *testing.T) {
 	}
 	got = float64(ourAllocations()-before) / n
 	t.Logf("%.2f allocations per request of our own", got)
-	if got >= 0.5 { // pools that the collections have emptied are filled again
+	if got >= 5.5 { // pools that the collections have emptied are filled again
 		t.Errorf("%.2f allocations per request of our own", got)
 	}
 }

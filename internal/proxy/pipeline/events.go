@@ -129,9 +129,9 @@ func (e *events) mayEnd() bool {
 // has gone, or is to go.
 func (e *events) Gone() bool { return e.down.Gone() || e.mayEnd() }
 
-// Watching lets the client's driver know what the exchange waits for.
-func (e *events) Watching(c *netx.Conn) {
-	if w, ok := e.down.(interface{ Watching(c *netx.Conn) }); ok {
-		w.Watching(c)
+// Awaiting lets the client's driver know what the exchange waits for.
+func (e *events) Awaiting(n netx.Nudger) {
+	if a, ok := e.down.(netx.Awaiter); ok {
+		a.Awaiting(n)
 	}
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,13 +26,43 @@ type leg struct {
 // gone once the leg has lost.
 type legDown struct {
 	Downstream
-	lost atomic.Bool
+	lost    atomic.Bool
+	awaited netx.Awaited
 }
 
 func (d *legDown) Gone() bool                     { return d.lost.Load() || d.Downstream.Gone() }
 func (d *legDown) Inform(*httpmsg.Response) error { return nil }
 func (d *legDown) Conn() *netx.Conn               { return nil }
 func (d *legDown) Task() *loop.Task               { return nil }
+
+// Awaiting notes what the leg waits for.
+func (d *legDown) Awaiting(n netx.Nudger) {
+	d.awaited.Set(n)
+	if d.Gone() {
+		n.Nudge()
+	}
+}
+
+// legNudger wakes all legs of an exchange when its client has gone.
+type legNudger struct {
+	mu   sync.Mutex
+	legs []*legDown // guarded by mu
+}
+
+func (g *legNudger) add(d *legDown) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.legs = append(g.legs, d)
+}
+
+// Nudge implements netx.Nudger.
+func (g *legNudger) Nudge() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, d := range g.legs {
+		d.awaited.Nudge()
+	}
+}
 
 // hedge sends the request, sends it again each time the delay has passed
 // without an answer, and keeps the first response. Further tries count against
@@ -43,7 +74,11 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 		running int
 		retries int
 		last    failure
+		waiting = new(legNudger)
 	)
+	if a, ok := x.Down.(netx.Awaiter); ok {
+		a.Awaiting(waiting)
+	}
 	defer func() {
 		for range retries {
 			c.RetryDone()
@@ -53,6 +88,7 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 	start := func() {
 		l := x.newLeg(legs, body)
 		legs = append(legs, l)
+		waiting.add(l.down)
 		running++
 		x.attempts++
 		x.p.Background.Go(func() {
@@ -171,6 +207,7 @@ func (x *Exchange) reap(c *upstream.Cluster, legs []*leg, winner *leg, running i
 	for _, l := range legs {
 		if l != winner {
 			l.down.lost.Store(true)
+			l.down.awaited.Nudge()
 		}
 	}
 	if running == 0 {

@@ -134,12 +134,11 @@ func (c *Conn) SetWriteWithin(d time.Duration) { c.out.by, c.out.within = 0, int
 
 // SetWatch lets w be asked, about every 100 ms while a Read is blocked and for
 // the first time after 100 to 200, whether the read still has a point. Nil ends
-// that. A watcher with the method Watching(*Conn) is given the connection, and
-// may Nudge it to be asked at once.
+// that. An Awaiter is given the connection, and may nudge it to be asked at once.
 func (c *Conn) SetWatch(w Watcher) {
 	c.watch = w
-	if n, ok := w.(interface{ Watching(c *Conn) }); ok {
-		n.Watching(c)
+	if a, ok := w.(Awaiter); ok {
+		a.Awaiting(c)
 	}
 }
 

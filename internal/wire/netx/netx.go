@@ -16,6 +16,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -52,6 +53,44 @@ var ErrInterrupted = errors.New("netx: idle wait interrupted")
 type Watcher interface {
 	// Gone reports whether waiting has become pointless. It must not block.
 	Gone() bool
+}
+
+// Nudger is what waits for a Watcher.
+type Nudger interface {
+	// Nudge has the Watcher asked at once. Any goroutine may call it, also when
+	// nobody waits any more: at worst somebody looks in vain.
+	Nudge()
+}
+
+// Awaiter is a Watcher that learns who waits for it, and nudges that when it has
+// gone.
+type Awaiter interface {
+	// Awaiting is called before the first wait.
+	Awaiting(n Nudger)
+}
+
+// Awaited keeps the Nudger of an Awaiter, of which there is one at a time. The zero
+// value has none.
+type Awaited struct {
+	mu sync.Mutex
+	n  Nudger // guarded by mu
+}
+
+// Set replaces the Nudger; nil forgets it.
+func (a *Awaited) Set(n Nudger) {
+	a.mu.Lock()
+	a.n = n
+	a.mu.Unlock()
+}
+
+// Nudge nudges it, if there is one.
+func (a *Awaited) Nudge() {
+	a.mu.Lock()
+	n := a.n
+	a.mu.Unlock()
+	if n != nil {
+		n.Nudge()
+	}
 }
 
 // WriteError tells, from what SpliceTo and SpliceSome return, that the

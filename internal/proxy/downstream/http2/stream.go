@@ -11,7 +11,6 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/link"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
-	upstream "github.com/gridway/gridway/internal/proxy/upstream/http2"
 	"github.com/gridway/gridway/internal/wire/h2"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
@@ -29,10 +28,8 @@ type stream struct {
 	bad    *h2.Error // why the request is refused
 	// gone: the client has reset the stream, or the connection has ended.
 	gone atomic.Bool
-	// watched is the connection whose answer the exchange may be waiting for.
-	watched atomic.Pointer[netx.Conn]
-	// awaited is that answer's stream if it comes by HTTP/2.
-	awaited atomic.Pointer[upstream.Stream]
+	// awaited is where the answer may be waited for.
+	awaited netx.Awaited
 
 	// The link's lock guards what follows.
 
@@ -162,8 +159,7 @@ func (s *stream) reset() {
 	s.arena.Reset()
 	s.c, s.s, s.x, s.task, s.reader, s.bad = nil, nil, nil, nil, nil, nil
 	s.gone.Store(false)
-	s.watched.Store(nil)
-	s.awaited.Store(nil)
+	s.awaited.Set(nil)
 	s.ended = false
 	s.inEnd, s.inErr, s.stopped, s.bodyBy = false, nil, false, 0
 	s.out, s.bare, s.err = nil, false, nil
@@ -206,33 +202,19 @@ func (s *stream) fail(err error) {
 	s.gone.Store(true)
 	s.arrived.Open()
 	s.took.Open()
-	if c := s.watched.Load(); c != nil {
-		c.Nudge()
-	}
-	if u := s.awaited.Load(); u != nil {
-		u.Nudge()
-	}
+	s.awaited.Nudge()
 }
 
-// Watching notes the connection that the exchange waits for. It may have become
-// another's since when the client resets the stream; that one only looks in vain.
-func (s *stream) Watching(c *netx.Conn) {
-	s.watched.Store(c)
+// Awaiting notes what the exchange waits for. It may have become another's since
+// when the client resets the stream; that one only looks in vain.
+func (s *stream) Awaiting(n netx.Nudger) {
+	s.awaited.Set(n)
 	if s.gone.Load() {
-		c.Nudge()
+		n.Nudge()
 	}
 }
 
 // Task implements pipeline.Downstream, as do the methods that follow.
-
-// WatchingStream is Watching for an endpoint that speaks HTTP/2.
-func (s *stream) WatchingStream(u *upstream.Stream) {
-	s.awaited.Store(u)
-	if s.gone.Load() {
-		u.Nudge()
-	}
-}
-
 func (s *stream) Task() *loop.Task { return s.task }
 
 func (s *stream) Gone() bool { return s.gone.Load() }

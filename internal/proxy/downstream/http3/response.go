@@ -127,6 +127,7 @@ func (s *stream) End(trailer *httpmsg.Header) error {
 	if s.reset() {
 		return errReset
 	}
+	s.deafen()
 	s.closed.Store(true)
 	return s.str.Close()
 }
@@ -135,6 +136,7 @@ func (s *stream) End(trailer *httpmsg.Header) error {
 func (s *stream) Abort() { s.abort(h3.InternalError) }
 
 func (s *stream) abort(code h3.Code) {
+	s.deafen()
 	s.closed.Store(true)
 	s.str.CancelWrite(quic.StreamErrorCode(code))
 	s.str.CancelRead(quic.StreamErrorCode(code))

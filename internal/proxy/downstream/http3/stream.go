@@ -1,6 +1,7 @@
 package http3
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -43,6 +44,14 @@ type stream struct {
 	mu      sync.Mutex
 	stopped bool // guarded by mu
 
+	// What the exchange waits for is nudged when the client gives the stream up: by
+	// wake, on a goroutine of its own, of which woken hears when it has ended. It is
+	// listened for until deaf is called, which is nil before Awaiting.
+	awaited netx.Awaited
+	wake    func()
+	woken   chan struct{}
+	deaf    func() bool
+
 	// The response.
 	out     *bufpool.Buf
 	pending []byte // of out
@@ -59,7 +68,7 @@ var streams = sync.Pool{New: func() any { return new(stream) }}
 func newStream(c *Conn, str *quic.Stream, lst *snapshot.Listener) *stream {
 	s := streams.Get().(*stream)
 	if s.start == nil {
-		s.start = s.run
+		s.start, s.wake, s.woken = s.run, s.nudge, make(chan struct{}, 1)
 	}
 	s.c, s.str, s.lst = c, str, lst
 	client := &lst.IR.Client
@@ -212,6 +221,7 @@ func (s *stream) giveUp(err error) {
 
 // finish ends the stream, if the exchange has not done so, and gives all back.
 func (s *stream) finish() {
+	s.deafen()
 	switch {
 	case !s.closed.Load():
 		s.abort(h3.InternalError)
@@ -222,6 +232,35 @@ func (s *stream) finish() {
 	s.x.Release()
 	s.rest()
 	streams.Put(s)
+}
+
+// Awaiting notes what the exchange waits for.
+func (s *stream) Awaiting(n netx.Nudger) {
+	s.awaited.Set(n)
+	if s.deaf == nil {
+		s.deaf = context.AfterFunc(s.str.Context(), s.wake)
+	}
+	if s.reset() {
+		n.Nudge()
+	}
+}
+
+func (s *stream) nudge() {
+	s.awaited.Nudge()
+	s.woken <- struct{}{}
+}
+
+// deafen ends what Awaiting has begun: this side is about to end the stream itself,
+// or the next exchange to use its memory.
+func (s *stream) deafen() {
+	if s.deaf == nil {
+		return
+	}
+	if !s.deaf() {
+		<-s.woken
+	}
+	s.deaf = nil
+	s.awaited.Set(nil)
 }
 
 func (s *stream) rest() {

@@ -207,12 +207,11 @@ func (s *Stream) SetReadBy(t int64) { s.readBy = t }
 func (s *Stream) SetWriteBy(t int64) { s.writeBy = t }
 
 // SetWatch lets w be asked, about every 100 ms while the response is waited for,
-// whether that still has a point. A watcher with the method WatchingStream is
-// given the stream, and may Nudge it to be asked at once.
+// whether that still has a point. An Awaiter may nudge the stream to be asked at once.
 func (s *Stream) SetWatch(w netx.Watcher) {
 	s.watch = w
-	if n, ok := w.(interface{ WatchingStream(s *Stream) }); ok {
-		n.WatchingStream(s)
+	if a, ok := w.(netx.Awaiter); ok {
+		a.Awaiting(s)
 	}
 }
 

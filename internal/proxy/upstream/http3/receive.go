@@ -24,7 +24,9 @@ func (s *Stream) await() error {
 			by = look
 		}
 		s.reader.Detach()
-		_ = s.str.SetReadDeadline(wallClock(by))
+		if s.arm(by) {
+			return netx.ErrWatchGone
+		}
 		_, err := s.r.Await()
 		switch {
 		case err == nil:
@@ -51,13 +53,15 @@ func (s *Stream) ReadHead(resp *httpmsg.Response) error {
 		return err
 	}
 	s.reader.Detach()
-	_ = s.str.SetReadDeadline(wallClock(s.readBy))
+	if s.arm(s.readBy) {
+		return netx.ErrWatchGone
+	}
 	length, err := h3.Head(&s.r)
 	if err == io.EOF {
 		err = h3.Incomplete()
 	}
 	if err != nil {
-		return s.explain(err)
+		return s.explainRead(err)
 	}
 	if length > uint64(s.c.lim.HeaderBytes) {
 		return h3.TooLarge(new(httpmsg.Request))
@@ -66,7 +70,7 @@ func (s *Stream) ReadHead(resp *httpmsg.Response) error {
 	defer buf.Release()
 	block, err := s.r.Payload(buf.B)
 	if err != nil {
-		return s.explain(err)
+		return s.explainRead(err)
 	}
 	if bad := h3.DecodeResponse(block, &s.c.lim, s.method, resp, &s.arena); bad != nil {
 		return s.explain(bad)
@@ -106,10 +110,12 @@ func (s *Stream) ReadBody() ([]byte, error) {
 		into = s.into.B
 	}
 	s.reader.Detach()
-	_ = s.str.SetReadDeadline(wallClock(s.readBy))
+	if s.arm(s.readBy) {
+		return nil, netx.ErrWatchGone
+	}
 	piece, err := s.body.Next(&s.r, into, &s.dst.Trailer, &s.arena)
 	if err != nil && err != io.EOF {
-		err = s.explain(err)
+		err = s.explainRead(err)
 	}
 	return piece, err
 }

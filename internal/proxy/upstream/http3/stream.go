@@ -49,6 +49,7 @@ type Stream struct {
 	received    bool
 	unprocessed bool
 	sentAll     bool
+	nudged      bool // the watch is to be asked
 
 	method  httpmsg.Method
 	r       h3.Reader
@@ -228,6 +229,21 @@ func (s *Stream) explain(err error) error {
 	return &brokenError{err.Error()}
 }
 
+// explainRead is explain for reads, which a nudge may have ended.
+func (s *Stream) explainRead(err error) error {
+	err = s.explain(err)
+	if err != os.ErrDeadlineExceeded {
+		return err
+	}
+	s.mu.Lock()
+	nudged := s.nudged
+	s.mu.Unlock()
+	if nudged && s.watch != nil && s.watch.Gone() {
+		return netx.ErrWatchGone
+	}
+	return err
+}
+
 // Unprocessed tells, after a failure, whether the endpoint has promised that it did
 // nothing with the request, which may then be sent again (RFC 9114 §4.1.1, §5.2).
 func (s *Stream) Unprocessed() bool {
@@ -269,8 +285,34 @@ func (s *Stream) SetReadBy(t int64) { s.readBy = t }
 func (s *Stream) SetWriteBy(t int64) { s.writeBy = t }
 
 // SetWatch lets w be asked, about every 100 ms while the response is waited for,
-// whether that still has a point.
-func (s *Stream) SetWatch(w netx.Watcher) { s.watch = w }
+// whether that still has a point. An Awaiter may nudge the stream to be asked at once.
+func (s *Stream) SetWatch(w netx.Watcher) {
+	s.watch = w
+	if a, ok := w.(netx.Awaiter); ok {
+		a.Awaiting(s)
+	}
+}
+
+// Nudge implements netx.Nudger.
+func (s *Stream) Nudge() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nudged = true
+	if s.str != nil {
+		_ = s.str.SetReadDeadline(time.Now())
+	}
+}
+
+// arm sets the deadline of the next read; where somebody has nudged the stream
+// meanwhile, the watch is asked instead, and what it says returned.
+func (s *Stream) arm(by int64) (gone bool) {
+	s.mu.Lock()
+	nudged := s.nudged
+	s.nudged = false
+	_ = s.str.SetReadDeadline(wallClock(by))
+	s.mu.Unlock()
+	return nudged && s.watch != nil && s.watch.Gone()
+}
 
 // Rebind tells where trailers go after the response was moved to resp.
 func (s *Stream) Rebind(resp *httpmsg.Response) { s.dst = resp }
