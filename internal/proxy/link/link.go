@@ -118,11 +118,13 @@ func (l *Link) Start(early []byte) {
 // started for that. It is false when the connection is over, and closed.
 func (l *Link) Receive(t *loop.Task) (idle bool) {
 	l.nc.Wake(t)
-	wait := false
+	var wait, handled bool
 	var readErr error
 	for fresh := l.r < l.w; ; fresh = false {
 		if !fresh {
-			wait, readErr = l.read()
+			if wait, readErr = l.read(); wait && handled {
+				return true // what was armed by handle is set, and whoever changes it nudges
+			}
 		}
 		again, err := l.handle(t, readErr)
 		switch {
@@ -132,6 +134,7 @@ func (l *Link) Receive(t *loop.Task) (idle bool) {
 		case wait && !again:
 			return true
 		}
+		handled = true
 	}
 }
 
