@@ -102,9 +102,41 @@ func (b *Binding) settle() {
 // Pattern is the path as its annotation has it.
 func (b *Binding) Pattern() string { return b.pattern }
 
+// BodyName is the field that the request's body is, "*" for the whole message, and
+// empty if there is none. ResponseName is the field that the answer is; empty is all.
+func (b *Binding) BodyName() string {
+	switch b.Body {
+	case WholeBody:
+		return "*"
+	case BodyField:
+		return string(b.bodyField.Name())
+	}
+	return ""
+}
+
+func (b *Binding) ResponseName() string {
+	if b.response == nil {
+		return ""
+	}
+	return string(b.response.Name())
+}
+
 // RawRequest and RawResponse tell that bodies are not JSON but a google.api.HttpBody's data.
 func (b *Binding) RawRequest() bool  { return b.rawRequest }
 func (b *Binding) RawResponse() bool { return b.rawResponse }
+
+// TakesArrays tells whether a body that is an array of JSON can be one message, or
+// what the body is of it.
+func (b *Binding) TakesArrays() bool {
+	m := b.input
+	if f := b.bodyField; f != nil {
+		if f.IsList() {
+			return true
+		}
+		m = f.Message()
+	}
+	return m != nil && (m.FullName() == "google.protobuf.ListValue" || m.FullName() == "google.protobuf.Value")
+}
 
 // fieldPath resolves the path of a field, by the names of the .proto file.
 func fieldPath(m protoreflect.MessageDescriptor, path string) ([]protoreflect.FieldDescriptor, error) {

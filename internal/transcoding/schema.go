@@ -38,12 +38,13 @@ type Schema struct {
 	root  node
 	paths map[string]*Binding // by the path of gRPC
 	types *resolver
-	count int
+	// bindings are those of root, in the order of the descriptors.
+	bindings []*Binding
 }
 
 // Methods is how many methods the schema has; Bindings how many of HTTP.
 func (s *Schema) Methods() int  { return len(s.paths) }
-func (s *Schema) Bindings() int { return s.count }
+func (s *Schema) Bindings() int { return len(s.bindings) }
 
 // Method is one of a service.
 type Method struct {
@@ -287,7 +288,7 @@ func (s *Schema) addMethod(d protoreflect.MethodDescriptor) (faults []error) {
 		b, err := newBinding(m, r)
 		if err == nil {
 			if err = s.root.add(b); err == nil {
-				if s.count++; s.count > maxBindings {
+				if s.bindings = append(s.bindings, b); len(s.bindings) > maxBindings {
 					err = fmt.Errorf("there are more than %d bindings", maxBindings)
 				}
 			}

@@ -2,6 +2,7 @@ package grpc
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -189,12 +190,48 @@ func TestTranscodingBesideBridge(t *testing.T) {
 	if got.status != 200 || !bytes.Contains([]byte(got.body), []byte{10, 1, 'c'}) {
 		t.Error(got)
 	}
+	// Messages of JSON become those of Protocol Buffers, which is all that the endpoint knows.
+	framed := func(flags byte, texts ...string) (all string) {
+		for _, text := range texts {
+			all += string([]byte{flags, 0, 0, 0, byte(len(text))}) + text
+		}
+		return all
+	}
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	io.WriteString(z, `{"name":"z"}`)
+	z.Close()
+	for name, c := range map[string]struct {
+		path, body string
+		fields     []string
+		status     int
+		want       string
+	}{
+		"unary":   {"Plain", `{"name":"c"}`, []string{"Content-Type", "application/json"}, 200, `{"name":"c","count":1}`},
+		"nothing": {"Plain", "", []string{"Content-Type", "application/json"}, 200, `{"count":1}`},
+		"gzip":    {"Plain", zipped.String(), []string{"Content-Type", "application/json", "Content-Encoding", "gzip"}, 200, `{"name":"z","count":1}`},
+		"brotli":  {"Plain", "x", []string{"Content-Type", "application/json", "Content-Encoding", "br"}, 400, `{"code":"invalid_argument"`},
+		"unknown": {"Plain", `{"nome":"c"}`, []string{"Content-Type", "application/json"}, 400, `{"code":"invalid_argument","message":"the body is not a items.v1.Item`},
+		"error":   {"Get", `{"name":"items/missing"}`, []string{"Content-Type", "application/json"}, 404, `{"code":"not_found","message":"there is no such item: é","details":`},
+		"stream":  {"Watch", framed(0, `{"name":"w"}`), []string{"Content-Type", "application/connect+json"}, 200, framed(0, `{"name":"w"}`, `{"name":"w","count":1}`, `{"name":"w","count":2}`) + framed(2, "{}")},
+		"both":    {"Chat", framed(0, `{"name":"a"}`, `{"name":"b"}`), []string{"Content-Type", "application/connect+json"}, 200, framed(0, `{"name":"a","count":1}`, `{"name":"b","count":2}`) + framed(2, "{}")},
+		"coded":   {"Watch", framed(1, zipped.String()), []string{"Content-Type", "application/connect+json", "Connect-Content-Encoding", "gzip"}, 200, framed(0, `{"name":"z"}`)},
+		"cut":     {"Watch", framed(0, `{"name":"w"}`)[:9], []string{"Content-Type", "application/connect+json"}, 200, `{"error":{"code":"invalid_argument"`},
+		"web":     {"Plain", framed(0, `{"name":"g"}`), []string{"Content-Type", "application/grpc-web+json"}, 200, framed(0, `{"name":"g","count":1}`)},
+		"text":    {"Plain", base64.StdEncoding.EncodeToString([]byte(framed(0, `{"name":"g"}`))), []string{"Content-Type", "application/grpc-web-text+json"}, 200, base64.StdEncoding.EncodeToString([]byte(framed(0, `{"name":"g","count":1}`)))[:30]},
+		"no such": {"None", `{}`, []string{"Content-Type", "application/json"}, 501, `{"code":"unimplemented"`},
+	} {
+		got := ask(t, "POST", url+"/items.v1.Items/"+c.path, c.body, append(c.fields, "Connect-Protocol-Version", "1")...)
+		if got.status != c.status || !strings.Contains(got.body, c.want) {
+			t.Errorf("%s: %d %q, want %d %q", name, got.status, got.body, c.status, c.want)
+		}
+	}
 	// Bridged calls are counted, and tried again for gRPC's statuses.
 	flaky := "\n\x0bitems/flaky"
 	if got := ask(t, "POST", url+"/items.v1.Items/Plain", flaky, "Content-Type", "application/proto"); got.status != 200 {
 		t.Error(got)
 	}
-	want := `gridway_grpc_calls_total{method="Plain",service="items.v1.Items",status="OK"} 3`
+	want := `gridway_grpc_calls_total{method="Plain",service="items.v1.Items",status="OK"} 8`
 	if !eventually(func() bool { return strings.Contains(g.get("/metrics"), want+"\n") }) {
 		t.Errorf("no %s", want)
 	}

@@ -117,6 +117,8 @@ type Kept struct {
 	// numbers it; zero is nothing. Codec is the name of its messages' encoding.
 	Bridge uint8
 	Codec  []byte
+	// Recoding makes the client's form of an answer's messages, nil if they have it.
+	Recoding ResponseFilter
 }
 
 // Recognizer sets the Replier of a request by what its head says, before request

@@ -57,6 +57,12 @@ func ForRule(r *ir.Rule, schemas Schemas) Chain {
 		protocols = bridge.New(p.Bridge)
 		c.Request, recognizers = append(c.Request, protocols), append(recognizers, protocols)
 	}
+	// The bridge's messages of JSON, for endpoints that do not know it.
+	var messages *transcode.Recode
+	if documents != nil && protocols != nil {
+		messages = documents.Recode()
+		c.Request = append(c.Request, messages)
+	}
 	if recognizers != nil {
 		c.Recognize = recognizers
 	}
@@ -83,6 +89,9 @@ func ForRule(r *ir.Rule, schemas Schemas) Chain {
 	// Responses go the other way: what the client gets is decided last.
 	if documents != nil {
 		c.Response = append(c.Response, documents)
+	}
+	if messages != nil {
+		c.Response = append(c.Response, messages)
 	}
 	if protocols != nil {
 		c.Response = append(c.Response, protocols)

@@ -36,8 +36,8 @@ func TestOrder(t *testing.T) {
 		Fault: &ir.Fault{}, Direct: &ir.DirectResponse{}, Bridge: &ir.Bridge{}, Transcoding: &ir.Transcoding{},
 		Compression: &ir.Compression{Algorithms: []string{"gzip"}, DecompressRequests: true, DecompressResponses: true},
 	}}
-	const want = "cors.CORS transcode.Transcode bridge.Bridge compress.Compress fault.Fault redirect.Redirect direct.Response decompress.Request headers.Request rewrite.Rewrite" +
-		" | transcode.Transcode bridge.Bridge decompress.Response headers.Response cors.CORS compress.Compress"
+	const want = "cors.CORS transcode.Transcode bridge.Bridge transcode.Recode compress.Compress fault.Fault redirect.Redirect direct.Response decompress.Request headers.Request rewrite.Rewrite" +
+		" | transcode.Transcode transcode.Recode bridge.Bridge decompress.Response headers.Response cors.CORS compress.Compress"
 	if got := order(filters.ForRule(r, schema.New(schema.Options{}))); got != want {
 		t.Errorf("rule:\n%s, want\n%s", got, want)
 	}

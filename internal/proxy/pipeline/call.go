@@ -115,25 +115,30 @@ func (x *Exchange) prepareCall(tries int) {
 // callReply makes the head of a reply of our own to a call: a response that is
 // nothing but trailers.
 func (x *Exchange) callReply() {
-	local, h := &x.Local, &x.Resp.Header
+	h := &x.Resp.Header
 	if v := h.Get(httpmsg.NameGRPCStatus); v != nil { // of a direct response
 		x.call.code, _ = grpc.ParseCode(v)
 	} else {
 		x.call.code = x.localCode()
 		h.Set(httpmsg.NameGRPCStatus, x.call.code.Text())
-		message := local.Detail
-		switch {
-		case message != "":
-		case len(local.Body) > 0 && len(local.Body) <= maxMessage:
-			message = string(local.Body)
-		default:
-			message = httpmsg.StatusText(local.Status)
-		}
+		message := x.callMessage()
 		h.Set(httpmsg.NameGRPCMessage, grpc.AppendMessage(x.Req.Arena.Alloc(3 * len(message))[:0], message))
 	}
 	x.call.known = true
 	h.Set(httpmsg.NameContentType, grpc.ContentType)
 	x.Resp.Status, x.Resp.Body, x.Resp.Length = 200, httpmsg.BodyNone, 0
+}
+
+// callMessage is what the reply says to people.
+func (x *Exchange) callMessage() string {
+	local := &x.Local
+	switch {
+	case local.Detail != "":
+		return local.Detail
+	case len(local.Body) > 0 && len(local.Body) <= maxMessage:
+		return string(local.Body)
+	}
+	return httpmsg.StatusText(local.Status)
 }
 
 // localCode is the code for what the reply says.
@@ -331,8 +336,8 @@ func (x *Exchange) metricStatus() int {
 }
 
 // accountCall counts the call by its service, method and status. A method gets
-// a series of its own if a route names it, or once an endpoint has answered as
-// one would that has it.
+// a series of its own if a route names it, or a schema has it, or once an endpoint
+// has answered as one would that has it.
 func (x *Exchange) accountCall() {
 	if !x.call.known {
 		x.call.code = grpc.Cancelled
@@ -341,7 +346,8 @@ func (x *Exchange) accountCall() {
 		}
 		x.call.known = true
 	}
-	known := x.Match != nil && x.Match.GRPC != nil && x.Match.GRPC.Type == ir.Exact && x.Match.Path.Type == ir.Exact
+	// What was transcoded has a method that the schema has.
+	known := x.CallPath != nil || x.Match != nil && x.Match.GRPC != nil && x.Match.GRPC.Type == ir.Exact && x.Match.Path.Type == ir.Exact
 	if !known && x.call.answered {
 		switch x.call.code {
 		case grpc.Unimplemented, grpc.Unauthenticated, grpc.PermissionDenied:

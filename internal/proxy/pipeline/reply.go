@@ -2,9 +2,11 @@ package pipeline
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/filters/bridge"
 	"github.com/gridway/gridway/internal/wire/grpc"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
@@ -32,12 +34,8 @@ func (x *Exchange) makeLocal() (body []byte) {
 	r.Status, r.Reason, r.Version = local.Status, nil, httpmsg.HTTP11
 	body = local.Body
 	h := &r.Header
-	if x.Replier != nil && local.Reason != filter.ReasonNone {
-		code := x.replyCode()
-		if x.call.on {
-			x.call.code, x.call.known = code, true
-		}
-		body = x.Replier.Reply(&x.Exchange, code, local.Detail)
+	if form, ok := x.clientsForm(); ok {
+		body = form
 	} else if x.native() {
 		x.callReply()
 	} else if body == nil && local.Reason != filter.ReasonNone {
@@ -66,7 +64,7 @@ func (x *Exchange) makeLocal() (body []byte) {
 		return nil
 	}
 	r.Body, r.Length = httpmsg.BodyLength, int64(len(body))
-	if noBody(local.Status) {
+	if noBody(r.Status) {
 		r.Body, r.Length, body = httpmsg.BodyNone, 0, nil
 	}
 	return body
@@ -83,6 +81,54 @@ func (x *Exchange) writeLocal(body []byte) {
 		return
 	}
 	x.endResponse(nil)
+}
+
+// clientsForm makes the reply for a client of a protocol above HTTP, other than
+// gRPC. It is false if the reply is one of HTTP.
+func (x *Exchange) clientsForm() (body []byte, ok bool) {
+	if x.Replier == nil && !x.call.on {
+		bridge.Recognize(&x.Exchange)
+	}
+	local := &x.Local
+	if x.Replier == nil || local.Status == 421 || local.Status == 425 {
+		return nil, false // RFC 9110 §15.5.20, RFC 8470 §5.2: clients send the request again by themselves
+	}
+	code, message := x.replyCode(), local.Detail
+	if local.Reason == filter.ReasonNone {
+		if code, message, ok = x.directCode(); !ok {
+			return nil, false
+		}
+	}
+	if x.Kept.Bridge != 0 && !x.call.on {
+		x.translate()
+	}
+	if x.call.on {
+		x.call.code, x.call.known = code, true
+	}
+	return x.Replier.Reply(&x.Exchange, code, message), true
+}
+
+// directCode is what a configured reply says to a client of gRPC-Web or Connect. It
+// is false for one that is to be passed on as it is: an answer, a redirect, JSON
+// that may be written for these clients.
+func (x *Exchange) directCode() (code grpc.Code, message string, ok bool) {
+	h := &x.Resp.Header
+	if x.Kept.Bridge == 0 {
+		return 0, "", false
+	}
+	if v := h.Get(httpmsg.NameGRPCStatus); v != nil {
+		code, _ = grpc.ParseCode(v)
+		message = string(grpc.AppendDecoded(nil, h.Get(httpmsg.NameGRPCMessage)))
+		if code != grpc.OK {
+			h.Del(httpmsg.NameGRPCStatus)
+			h.Del(httpmsg.NameGRPCMessage)
+		}
+		return code, message, code != grpc.OK
+	}
+	if x.Local.Status < 400 || strings.HasPrefix(x.Local.ContentType, "application/json") {
+		return 0, "", false
+	}
+	return x.localCode(), x.callMessage(), true
 }
 
 // replyCode is the code of gRPC for what the reply says to a client that does not

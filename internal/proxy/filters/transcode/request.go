@@ -70,7 +70,7 @@ func (c *call) request(x *filter.Exchange) filter.Verdict {
 		case whole != nil:
 			return bytes.NewReader(whole)
 		case c.match.ClientStreams && !c.match.RawRequest():
-			return &lines{c: c, source: source}
+			return &values{c: c, source: source, split: splitter{noArray: c.match.TakesArrays()}}
 		}
 		return &unary{c: c, source: source}
 	})
@@ -158,71 +158,4 @@ func (u *unary) Read(p []byte) (int, error) {
 	n := copy(p, u.rest)
 	u.rest = u.rest[n:]
 	return n, nil
-}
-
-// lines makes a message of each line of a body.
-type lines struct {
-	c      *call
-	source io.Reader
-	line   []byte // what was read of the next lines
-	seen   int    // how much of it has no end of line
-	rest   []byte // what was made and not returned
-	err    error
-}
-
-// linePiece is how much is read at a time.
-const linePiece = 4 << 10
-
-func (l *lines) Read(p []byte) (int, error) {
-	for len(l.rest) == 0 {
-		if at := bytes.IndexByte(l.line[l.seen:], '\n'); at >= 0 {
-			end := l.seen + at
-			if err := l.take(l.line[:end]); err != nil {
-				return 0, err
-			}
-			l.line, l.seen = l.line[end+1:], 0
-			continue
-		}
-		l.seen = len(l.line)
-		if l.err != nil {
-			if l.err == io.EOF && len(l.line) > 0 {
-				line := l.line
-				l.line, l.seen = nil, 0
-				if err := l.take(line); err != nil {
-					return 0, err
-				}
-				continue
-			}
-			return 0, l.err
-		}
-		if int64(len(l.line)) > l.c.t.maxMessage {
-			return 0, errTooLarge
-		}
-		// A copy, so that what was taken of the beginning is given back.
-		room := make([]byte, len(l.line), max(2*len(l.line), linePiece))
-		copy(room, l.line)
-		n, err := l.source.Read(room[len(room):cap(room)])
-		l.line, l.err = room[:len(room)+n], err
-		if n == 0 && err == nil {
-			return 0, nil
-		}
-	}
-	n := copy(p, l.rest)
-	l.rest = l.rest[n:]
-	return n, nil
-}
-
-func (l *lines) take(line []byte) error {
-	if int64(len(line)) > l.c.t.maxMessage {
-		return errTooLarge
-	}
-	if line = bytes.TrimSpace(line); len(line) == 0 {
-		return nil
-	}
-	message, err := l.c.message(line)
-	if err != nil {
-		return err
-	}
-	l.rest = message
-	return nil
 }

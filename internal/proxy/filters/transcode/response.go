@@ -40,11 +40,19 @@ var statusDetails = []byte("grpc-status-details-bin")
 
 // Reply gives a reply of Gridway's own the form of an error of google.rpc.
 func (c *call) Reply(x *filter.Exchange, code grpc.Code, message string) (body []byte) {
-	switch x.Resp.Status {
+	switch x.Resp.Status { // as google/rpc/code.proto has them
+	case 400:
+		code = grpc.InvalidArgument
 	case 404:
 		code = grpc.NotFound
 	case 405:
 		code = grpc.Unimplemented
+	case 409:
+		code = grpc.Aborted
+	case 412:
+		code = grpc.FailedPrecondition
+	case 429:
+		code = grpc.ResourceExhausted
 	}
 	x.Resp.Header.Set(httpmsg.NameContentType, jsonType)
 	return c.schema.Status(&c.t.json, uint8(code), message, nil)
@@ -188,6 +196,6 @@ func (c *call) streamResponse(x *filter.Exchange) {
 		return
 	}
 	x.WrapResponseBody(func(source io.Reader) io.Reader {
-		return &messages{w: writer{c: c}, x: x, source: source}
+		return &messages{w: writer{c: c}, x: x, frames: frames{source: source, most: c.t.maxMessage}}
 	})
 }

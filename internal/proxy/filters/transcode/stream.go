@@ -1,7 +1,6 @@
 package transcode
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 
@@ -80,11 +79,7 @@ var (
 type messages struct {
 	w      writer
 	x      *filter.Exchange
-	source io.Reader
-	prefix [prefixSize]byte
-	have   int    // of the prefix
-	in     []byte // what was read of the message
-	size   int    // that it will have
+	frames frames
 	rest   []byte
 	over   bool
 }
@@ -115,59 +110,17 @@ func (m *messages) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next reads until a message is whole, or a read brings nothing more.
+// next reads a message and writes it.
 func (m *messages) next() error {
-	for m.have < prefixSize {
-		n, err := m.source.Read(m.prefix[m.have:])
-		m.have += n
-		if m.have == prefixSize {
-			break
-		}
-		if err == io.EOF && m.have > 0 {
-			return errCut
-		}
-		if err != nil {
-			return err
-		}
+	message, _, err := m.frames.next()
+	if err != nil {
+		return err
 	}
-	if m.in == nil {
-		size := binary.BigEndian.Uint32(m.prefix[1:])
-		switch {
-		case m.prefix[0] != 0:
-			return errCompressed
-		case int64(size) > m.w.c.t.maxMessage:
-			return errTooLong
-		}
-		m.size = int(size)
-		m.in = make([]byte, 0, min(m.size, messagePiece)+1)
-	}
-	for len(m.in) < m.size {
-		if len(m.in) == cap(m.in) {
-			grown := make([]byte, len(m.in), min(2*cap(m.in), m.size))
-			copy(grown, m.in)
-			m.in = grown
-		}
-		n, err := m.source.Read(m.in[len(m.in):min(cap(m.in), m.size)])
-		m.in = m.in[:len(m.in)+n]
-		if len(m.in) == m.size {
-			break
-		}
-		if err == io.EOF {
-			return errCut
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if m.w.message(m.in) != nil {
+	if m.w.message(message) != nil {
 		return errSchema
 	}
-	m.have, m.in = 0, nil
 	return nil
 }
-
-// messagePiece is what is taken for a message before its bytes have come.
-const messagePiece = 32 << 10
 
 // finish writes the end of the answer. It is false if there is nobody to tell.
 func (m *messages) finish(err error) bool {

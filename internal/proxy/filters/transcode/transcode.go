@@ -54,6 +54,8 @@ var (
 	linesType   = []byte("application/x-ndjson")
 	eventsType  = []byte("text/event-stream")
 	octetType   = []byte("application/octet-stream")
+
+	connectVersion = []byte("connect-protocol-version")
 )
 
 // Recognize gives replies that are made before the request is translated the
@@ -94,6 +96,23 @@ func (t *Transcode) OnRequest(x *filter.Exchange) filter.Verdict {
 	return x.Fail(404, filter.RouteNotFound, "no method of the service has this path")
 }
 
+// Translation is what a request is transcoded with.
+type Translation struct {
+	// Schema is nil while it is not known.
+	Schema *transcoding.Schema
+	Match  transcoding.Match // if the request is Translated
+	JSON   *transcoding.JSON
+}
+
+// Of is the translation of an exchange that the filter has taken for its own.
+func Of(x *filter.Exchange) (t Translation, ok bool) {
+	c, ok := x.Replier.(*call)
+	if !ok {
+		return Translation{}, false
+	}
+	return Translation{Schema: c.schema, Match: c.match, JSON: &c.t.json}, true
+}
+
 // find finds the method for the request.
 func (t *Transcode) find(x *filter.Exchange, c *call) (allowed []string, ok bool) {
 	if c.match, allowed, ok = c.schema.Find(string(x.Req.Method), string(x.Req.Path)); ok {
@@ -122,6 +141,9 @@ func (t *Transcode) foreign(x *filter.Exchange) bool {
 	}
 	if !t.connect {
 		return false
+	}
+	if x.Req.Header.HasName(connectVersion) { // which only its clients send
+		return true
 	}
 	// Connect has the methods' own paths.
 	s := t.source.Schema()

@@ -95,7 +95,11 @@ func TestRequestBodies(t *testing.T) {
 		{"/up", "{\"s\":\"a\"}\n\n  \r\n{\"s\":\"b\"}", framed("a", "b"), nil},
 		{"/up", strings.Repeat("{\"s\":\"a\"}\n", 500), strings.Repeat(framed("a"), 500), nil},
 		{"/up", "{\"s\":\"a\"}\n{", framed("a"), filter.ErrMalformed},
-		{"/up", "{\"s\":\"a\"}\n" + strings.Repeat(" ", 101) + "\n{\"s\":\"b\"}", framed("a"), filter.ErrTooLarge},
+		{"/up", "{\"s\":\"a\"}\n" + strings.Repeat(" ", 101) + "\n{\"s\":\"b\"}", framed("a", "b"), nil},
+		{"/up", "{\n \"s\": \"a\"\n}{\"s\":\"b\"}", framed("a", "b"), nil},
+		{"/up", ` [{"s":"a"}, {"s":"b"}]`, framed("a", "b"), nil},
+		{"/up", `[]`, "", nil},
+		{"/up", `[{"s":"a"}`, framed("a"), filter.ErrMalformed},
 		{"/up", "{\"s\":\"" + strings.Repeat("a", 8000), "", filter.ErrTooLarge},
 		{"/up", "{\"s\":\"" + strings.Repeat("a", 101) + "\"}\n", "", filter.ErrTooLarge},
 	} {
