@@ -21,8 +21,9 @@ func newExplain(t *term.Terminal) *cobra.Command {
 		Short:   "Say what would happen to a request, and why",
 		Long: `Says which listener, section, route and rule would serve a request, what its
 filters make of it, which policies are in force, and where it would go, each with
-the file and line it was written in; and for the rules that lost, why. Nothing is
-sent.
+the file and line it was written in; and for the rules that lost, why. Where JSON
+is transcoded to gRPC it names the method and the template, or why the nearest
+templates do not match. Nothing is sent.
 
 With --file the answer comes from files alone; otherwise from a running gateway
 (--admin), with the present state of its endpoints. The URL's scheme and port
@@ -201,6 +202,9 @@ func printDecision(t *term.Terminal, d *dryrun.Decision, src *source, all bool) 
 			p.line("match", dryrun.MatchText(d.Match), ir.Ref{})
 		}
 	}
+	for i, s := range callTexts(d.Call) {
+		p.line(once("call", i), s, ir.Ref{})
+	}
 	for i, s := range streamTexts(d.Stream) {
 		p.line(once("stream", i), s, ir.Ref{})
 	}
@@ -224,6 +228,7 @@ func printDecision(t *term.Terminal, d *dryrun.Decision, src *source, all bool) 
 	default:
 		printBackends(t, d, src)
 	}
+	printTemplates(t, d.Templates)
 	printLosers(t, d, all)
 }
 

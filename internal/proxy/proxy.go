@@ -23,6 +23,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/admission"
 	"github.com/gridway/gridway/internal/proxy/datagram"
+	"github.com/gridway/gridway/internal/proxy/filters/transcode"
 	"github.com/gridway/gridway/internal/proxy/listen"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/schema"
@@ -155,6 +156,9 @@ func New(o Options) *Proxy {
 	p.drainCtx, p.drainStop = context.WithCancel(context.Background())
 	return p
 }
+
+// Reflected is the schema that the endpoints of a rule have told so far.
+func (p *Proxy) Reflected(r *ir.Rule) transcode.Source { return p.schemas.Reflected(r) }
 
 // Apply makes cfg the configuration of every request from now on: new sockets
 // are open before old ones are closed, and connections with work keep it. An

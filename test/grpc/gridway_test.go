@@ -3,6 +3,7 @@ package grpc
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -145,6 +146,25 @@ func (g *gridway) get(path string) string {
 		g.t.Fatalf("%s: %d %v %s", path, resp.StatusCode, err, text)
 	}
 	return string(text)
+}
+
+// explain asks what would become of a request.
+func (g *gridway) explain(method, url string) string {
+	g.t.Helper()
+	resp, err := g.api.Post("http://localhost/v1/explain", "application/json", strings.NewReader(fmt.Sprintf(`{"method":%q,"url":%q}`, method, url)))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != 200 {
+		g.t.Fatalf("%d %v %s", resp.StatusCode, err, text)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		g.t.Fatal(err)
+	}
+	return compact.String()
 }
 
 // metric returns the value of the sample whose labels contain with.

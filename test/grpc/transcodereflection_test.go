@@ -67,7 +67,7 @@ func TestTranscodingByReflection(t *testing.T) {
 			s := newItems(t, itemsProto)
 			s.address, s.only = address, version
 			config := strings.Split(transcodedConfig(s, port, "transcoding: {reflection: {refresh: 1s}}"), "---\napiVersion: v1\nkind: ConfigMap")[0]
-			start(t, config)
+			g := start(t, config)
 			url := "http://" + local(port)
 			if got := ask(t, "GET", url+"/v1/items/1", ""); got.status != 503 || got.header.Get("X-Gridway-Reason") != "SchemaUnavailable" {
 				t.Fatal(got)
@@ -81,6 +81,9 @@ func TestTranscodingByReflection(t *testing.T) {
 			}
 			s.start(t, address)
 			becomes("/v1/items/1", 200)
+			if text := g.explain("GET", url+"/v1/items/1"); !strings.Contains(text, `"binding":"GET /v1/{name=items/*}"`) {
+				t.Errorf("explained as %s", text)
+			}
 
 			// Another version of the service, with another path.
 			s.grpc.Stop()

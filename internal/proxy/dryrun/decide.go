@@ -158,7 +158,12 @@ func (d *Decision) fill(m route.Match[*rule]) {
 
 // run goes through the phases of the pipeline that need no upstream.
 func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Exchange, head []byte) {
-	if d.refused(x, m, m.Value.filters.Request) {
+	if m.Value.unknown {
+		d.Notes = append(d.Notes, "what is transcoded is for the endpoints' own descriptors to say, which a running gateway knows (--admin)")
+	}
+	method, path, query := string(x.Req.Method), string(x.Req.Path), string(x.Req.Query)
+	refused := d.refused(x, m, m.Value.filters.Request)
+	if refused = d.translation(x, m, method, path, query) || refused; refused {
 		d.Local = local(x, m.Value.filters)
 		return
 	}

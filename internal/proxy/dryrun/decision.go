@@ -61,6 +61,11 @@ type Decision struct {
 	// Match is the one of the rule's matches that held.
 	Match *ir.Match `json:"match,omitempty"`
 
+	// Call is set for a request that becomes a call of gRPC. Templates are the paths
+	// nearest to one that should have, and is for no method.
+	Call      *Call      `json:"call,omitempty"`
+	Templates []Template `json:"templates,omitempty"`
+
 	Action   Action    `json:"action"`
 	Local    *Local    `json:"reply,omitempty"`
 	Backends []Backend `json:"backends,omitempty"`

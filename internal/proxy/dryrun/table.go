@@ -11,6 +11,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filters"
+	"github.com/gridway/gridway/internal/proxy/filters/transcode"
 	"github.com/gridway/gridway/internal/proxy/route"
 )
 
@@ -21,6 +22,7 @@ type Table struct {
 	listeners []*listener
 	clusters  map[string]*ir.Cluster
 	streams   map[string]*ir.StreamRoute
+	schemas   Schemas
 }
 
 // listener is one as requests in HTTP, or in HTTPS, see it: a port may have both.
@@ -36,11 +38,25 @@ type rule struct {
 	index    int
 	filters  filters.Chain
 	backends []filters.Chain
+	// source has the descriptors, where requests are transcoded; unknown: nobody
+	// can tell from here what they are.
+	source  transcode.Source
+	unknown bool
 }
 
-// New builds the tables of all listeners.
-func New(cfg *ir.Config) (*Table, error) {
-	t := &Table{config: cfg, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams))}
+// New builds the tables of all listeners. What descriptors say is left out of their
+// decisions.
+func New(cfg *ir.Config) (*Table, error) { return build(cfg, nil) }
+
+// NewTranscoding is New for requests that are to be transcoded too, by the
+// descriptors of the configuration. reflected has those that endpoints have told;
+// nil is that nobody knows them.
+func NewTranscoding(cfg *ir.Config, reflected Schemas) (*Table, error) {
+	return build(cfg, written(cfg, reflected))
+}
+
+func build(cfg *ir.Config, schemas Schemas) (*Table, error) {
+	t := &Table{config: cfg, schemas: schemas, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams))}
 	for _, r := range cfg.Streams {
 		t.streams[r.Name] = r
 	}
@@ -55,7 +71,7 @@ func New(cfg *ir.Config) (*Table, error) {
 	for _, r := range cfg.Routes {
 		b := built{route: r}
 		for i, ru := range r.Rules {
-			b.rules = append(b.rules, newRule(ru, i))
+			b.rules = append(b.rules, t.newRule(ru, i))
 		}
 		routes[r.Name] = b
 	}
@@ -90,12 +106,22 @@ func New(cfg *ir.Config) (*Table, error) {
 }
 
 // newRule leaves out what is drawn by lot (faults), so that equal requests are
-// decided alike, and what depends on descriptors, which endpoints may have; the
+// decided alike, and what depends on descriptors that are not known; the
 // Decision shows both as policy.
-func newRule(r *ir.Rule, index int) *rule {
+func (t *Table) newRule(r *ir.Rule, index int) *rule {
 	certain := *r
-	certain.Policy.Fault, certain.Policy.Transcoding = nil, nil
-	out := &rule{ir: r, index: index, filters: filters.ForRule(&certain, nil)}
+	certain.Policy.Fault = nil
+	out := &rule{ir: r, index: index}
+	if r.Policy.Transcoding != nil {
+		if t.schemas != nil {
+			out.source = t.schemas(r)
+			out.unknown = out.source == nil
+		}
+		if out.source == nil {
+			certain.Policy.Transcoding = nil
+		}
+	}
+	out.filters = filters.ForRule(&certain, t.schemas)
 	for i := range r.Backends {
 		out.backends = append(out.backends, filters.ForBackend(&r.Backends[i].Filters))
 	}

@@ -127,6 +127,25 @@ func (s *Set) reflectedFor(rule *ir.Rule) *reflected {
 	return r
 }
 
+// Reflected is the schema that the endpoints of a rule have told, as it is when
+// somebody looks. It asks nobody.
+func (s *Set) Reflected(r *ir.Rule) transcode.Source { return told{s, questionOf(r)} }
+
+type told struct {
+	set      *Set
+	question question
+}
+
+func (t told) Schema() *transcoding.Schema {
+	t.set.mu.Lock()
+	r := t.set.asked[t.question]
+	t.set.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	return r.Schema()
+}
+
 // fixed is a schema that does not change.
 type fixed struct{ schema *transcoding.Schema }
 
