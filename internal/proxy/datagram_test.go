@@ -151,6 +151,27 @@ func TestDatagramSessionsAreBounded(t *testing.T) {
 	}
 }
 
+// An endpoint at which nobody listens has the fewest sessions. It does not get every
+// new one for that.
+func TestDatagramsLeaveTheLeastLoadedAlone(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := pc.LocalAddr().String()
+	pc.Close()
+	h := start(t, nil, datagrams([]string{dead, answers(t, "well")}), func(cfg *ir.Config) {
+		cfg.Clusters[0].Balance = ir.Balance{Algorithm: ir.LeastRequest, Choices: 2}
+	})
+	for range 12 { // whose sessions stay
+		c := h.udp()
+		waitFor(t, "an answer", func() bool {
+			name, _, _ := ask(c, 1, 100*time.Millisecond)
+			return name == "well"
+		})
+	}
+}
+
 // When nobody listens at an endpoint the client's next datagram gets another.
 func TestDatagramsLeaveADeadEndpoint(t *testing.T) {
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")

@@ -78,6 +78,8 @@ type Listener struct {
 	draining bool                // guarded by mu: no new sessions
 	empty    chan struct{}       // closed, with mu, when a drain has no session left
 
+	refusals refusals // endpoints that take nothing at present
+
 	stopped chan struct{} // closed when the handler has seen the end
 	started atomic.Bool
 	refused atomic.Int64 // when a refusal was logged last

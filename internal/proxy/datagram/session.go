@@ -49,7 +49,7 @@ func (l *Listener) begin(t *loop.Task, snap *snapshot.Listener, route *snapshot.
 		}
 		return nil, filter.Overload
 	}
-	q := upstream.Query{Now: s.began}
+	q := upstream.Query{Now: s.began, Avoid: l.refusals.avoided(s.began)}
 	q.Hash, q.HasHash = c.HashOfClient(who.remote.Addr())
 	e, err := c.Pick(&q)
 	if err != nil {
@@ -61,6 +61,7 @@ func (l *Listener) begin(t *loop.Task, snap *snapshot.Listener, route *snapshot.
 		s.up, err = netx.DialDatagrams(l.opts.Loops, nil, to)
 	}
 	if err != nil {
+		l.refusals.note(e)
 		c.Done(e, upstream.Outcome{Kind: upstream.ConnectFailure, Started: s.began})
 		c.End()
 		l.opts.Log.Debug("no socket for a session", "route", route.IR.ID, "endpoint", e.Address(), "error", err)
@@ -168,7 +169,9 @@ func (s *session) Resume(t *loop.Task) (idle bool) {
 
 // answer passes datagrams on to the client, from the address that it knows.
 func (s *session) answer(b *netx.Batch, packets []netx.Packet) {
-	s.judge(upstream.OK)
+	if s.judge(upstream.OK) {
+		s.l.refusals.forget(s.endpoint)
+	}
 	s.heard.Store(netx.Monotonic())
 	s.owed.Store(false)
 	for i := range packets {
@@ -193,16 +196,18 @@ func (s *session) answer(b *netx.Batch, packets []netx.Packet) {
 }
 
 // judge tells the cluster how the endpoint did, once.
-func (s *session) judge(kind upstream.OutcomeKind) {
-	if s.judged.CompareAndSwap(false, true) {
+func (s *session) judge(kind upstream.OutcomeKind) (first bool) {
+	if first = s.judged.CompareAndSwap(false, true); first {
 		s.backend.Cluster.Observe(s.endpoint, upstream.Outcome{Kind: kind, Latency: time.Duration(netx.Monotonic() - s.began), Started: s.began})
 	}
+	return first
 }
 
 // fail ends a session whose endpoint has nobody who listens (ICMP port
 // unreachable), so that the client's next datagram gets another one.
 func (s *session) fail() {
 	s.judged.Store(true)
+	s.l.refusals.note(s.endpoint)
 	s.backend.Cluster.Observe(s.endpoint, upstream.Outcome{Kind: upstream.ConnectFailure, Started: s.began})
 	s.end(filter.UpstreamConnectFailure.Flag())
 }
