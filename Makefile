@@ -40,7 +40,7 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short unit integration acme grpc connect conformance ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: setup lint generate-check fuzz-short alloc unit integration acme grpc connect conformance ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
 
 # A test that fails is run once more, and reported: tests of time on a machine
 # that is short of it must not stop a change. One that fails twice fails.
@@ -49,6 +49,11 @@ GOTESTSUM := gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg -
 .PHONY: unit
 unit: ## The tests of the packages, with -race, shuffled.
 	$(GOTESTSUM) --packages="$$($(GO) list ./... | grep -v /test/)" -- -race -shuffle=on -timeout 10m
+
+# The race detector allocates, so that "unit" cannot hold these.
+.PHONY: alloc
+alloc: ## The ceilings of allocations and of memory for idle connections.
+	$(GO) test -count=1 -p 1 -run 'Alloc|Idle' ./internal/proxy ./internal/proxy/websocket ./internal/wire/bufpool ./internal/wire/h2 ./internal/wire/h3 ./internal/wire/netx
 
 .PHONY: integration
 integration: ## End-to-end tests with real clients and servers, one package at a time, with -race.
@@ -77,7 +82,7 @@ conformance: ## The Gateway API's conformance suite, against the binary.
 
 .PHONY: fuzz-short
 fuzz-short: ## Run each fuzz target for a few seconds.
-	./scripts/fuzz 3s
+	./scripts/fuzz 2s
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for a minute (FUZZTIME=1m).

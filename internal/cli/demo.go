@@ -84,7 +84,7 @@ func whileTaken(open func() error, final func(error) bool) error {
 func (f *demoFlags) open(ctx context.Context, t *term.Terminal, adminGiven bool) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	ports, err := f.ports(adminGiven)
+	ports, taken, err := f.ports(adminGiven)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (f *demoFlags) open(ctx context.Context, t *term.Terminal, adminGiven bool)
 			Plain: fmt.Sprintf("http://127.0.0.1:%d", ports.Public), Secure: fmt.Sprintf("https://127.0.0.1:%d", ports.Secure), Trust: cert.Pool,
 			Calls: fmt.Sprintf("http://127.0.0.1:%d", ports.Calls),
 		},
-		kit: kit, flags: f, grpcurl: has("grpcurl"), curl: curlFeatures(ctx),
+		taken: taken, kit: kit, flags: f, grpcurl: has("grpcurl"), curl: curlFeatures(ctx),
 	}
 	var traffic *demo.Traffic
 	stopTraffic := func() {
@@ -147,28 +147,31 @@ func (f *demoFlags) open(ctx context.Context, t *term.Terminal, adminGiven bool)
 }
 
 // ports finds the edge's ports, and an admin address unless one was asked for.
-func (f *demoFlags) ports(adminGiven bool) (p demo.Ports, err error) {
+// Taken are the usual ones that were not free.
+func (f *demoFlags) ports(adminGiven bool) (p demo.Ports, taken []int, err error) {
+	var admin int
 	for _, want := range []struct {
 		port int
 		to   *int
-	}{{demo.PublicPort, &p.Public}, {demo.InnerPort, &p.Inner}, {demo.SecurePort, &p.Secure}, {demo.CallsPort, &p.Calls}} {
+	}{{demo.PublicPort, &p.Public}, {demo.InnerPort, &p.Inner}, {demo.SecurePort, &p.Secure}, {demo.CallsPort, &p.Calls}, {demoAdmin, &admin}} {
+		if want.to == &admin && adminGiven {
+			break
+		}
+		usual := want.port
 		if f.anyPort {
-			want.port = 0
+			usual = 0
 		}
-		if *want.to, err = demo.FreePort(want.port, want.to == &p.Secure); err != nil {
-			return p, err
+		if *want.to, err = demo.FreePort(usual, want.to == &p.Secure); err != nil {
+			return p, nil, err
+		}
+		if usual != 0 && *want.to != usual {
+			taken = append(taken, usual)
 		}
 	}
-	if adminGiven {
-		return p, nil
+	if !adminGiven {
+		f.admin = fmt.Sprintf("127.0.0.1:%d", admin)
 	}
-	admin := demoAdmin
-	if f.anyPort {
-		admin = 0
-	}
-	admin, err = demo.FreePort(admin, false)
-	f.admin = fmt.Sprintf("127.0.0.1:%d", admin)
-	return p, err
+	return p, taken, nil
 }
 
 const demoAdmin = 9901

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
 	"github.com/gridway/gridway/internal/app"
+	"github.com/gridway/gridway/internal/demo"
 )
 
 func TestWhileTaken(t *testing.T) {
@@ -32,6 +35,26 @@ func TestWhileTaken(t *testing.T) {
 		if !errors.Is(err, c.want) || tries != c.tries {
 			t.Errorf("%s: %v after %d tries", name, err, tries)
 		}
+	}
+}
+
+// The demo says which ports it would have liked to have.
+func TestDemoPortsTaken(t *testing.T) {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", demo.PublicPort))
+	if err == nil { // or somebody else has it
+		defer l.Close()
+	}
+	f := demoFlags{}
+	p, taken, err := f.ports(true)
+	if err != nil || !slices.Contains(taken, demo.PublicPort) || p.Public == demo.PublicPort || f.admin != "" {
+		t.Fatal(p, taken, f.admin, err)
+	}
+	f.anyPort = true
+	if _, taken, err = f.ports(false); err != nil || len(taken) > 0 || f.admin == "" {
+		t.Error(taken, f.admin, err)
+	}
+	if s := takenHint([]int{8080, 8443, 9901}); s != "Ports 8080, 8443 and 9901 are taken, by another demo perhaps; free ones took their places." {
+		t.Error(s)
 	}
 }
 

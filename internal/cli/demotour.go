@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 // tour is what the demo says to try. A test runs every command of it.
 type tour struct {
 	edge    demo.Edge
+	taken   []int // usual ports that were not free
 	kit     *kit
 	flags   *demoFlags
 	grpcurl bool
@@ -37,6 +39,9 @@ func (u *tour) print(t *term.Terminal, g *app.Gateway) {
 		row("admin API", "http://"+a.String(), "status, metrics, explain")
 	}
 	t.Printf("%s\n", table)
+	if len(u.taken) > 0 {
+		t.Printf("%s\n\n", takenHint(u.taken))
+	}
 	if f.noTraffic {
 		t.Printf("No customers: send requests yourself.\n\n")
 	} else {
@@ -99,6 +104,18 @@ func curlFeatures(ctx context.Context) []string {
 		}
 	}
 	return nil
+}
+
+// takenHint says why ports are not the usual ones.
+func takenHint(ports []int) string {
+	var list []string
+	for _, p := range ports {
+		list = append(list, strconv.Itoa(p))
+	}
+	if len(list) == 1 {
+		return "Port " + list[0] + " is taken, by another demo perhaps; a free one took its place."
+	}
+	return "Ports " + strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1] + " are taken, by another demo perhaps; free ones took their places."
 }
 
 func stopHint(f *demoFlags) string {

@@ -88,18 +88,20 @@ func allocsPerRequest(t *testing.T, h *harness, request string, replyBody int) f
 }
 
 // mallocs is how many allocations the process makes for one more request.
-func mallocs(one func()) float64 {
-	for range 2000 {
+func mallocs(one func()) float64 { return mallocsOf(5000, one) }
+
+// mallocsOf is mallocs of that many requests.
+func mallocsOf(n int, one func()) float64 {
+	for range n * 2 / 5 {
 		one()
 	}
-	const n = 5000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range n {
 		one()
 	}
 	runtime.ReadMemStats(&after)
-	return float64(after.Mallocs-before.Mallocs) / n
+	return float64(after.Mallocs-before.Mallocs) / float64(n)
 }
 
 // bounded judges a number of allocations per request: none. What is left is for

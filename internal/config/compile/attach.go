@@ -152,6 +152,15 @@ func (s *routeScope) choose(p *parent, candidates []*section) {
 		s.refuseParent(p, gwv1.RouteReasonNoMatchingParent, fmt.Sprintf("%s/%s/%s has %s", p.ref.Kind, p.ref.Namespace, p.ref.Name, what), remedy)
 		return
 	}
+	if !slices.ContainsFunc(named, func(x *section) bool { return x.takes(s.object.Key) }) {
+		remedy := "attach it to a listener of protocol " + listenersFor[s.object.Key.Kind]
+		if slices.ContainsFunc(named, func(x *section) bool { return x.spec.AllowedRoutes != nil && len(x.spec.AllowedRoutes.Kinds) > 0 }) {
+			remedy = "see allowedRoutes.kinds of its listeners"
+		}
+		s.refuseParent(p, gwv1.RouteReasonNotAllowedByListeners,
+			fmt.Sprintf("no listener of %s takes %ss: %s", p.ref, s.object.Key.Kind, protocolsOf(named)), remedy)
+		return
+	}
 	allowed := slices.DeleteFunc(named, func(x *section) bool { return !s.admits(x, s.object.Key) })
 	if len(allowed) == 0 {
 		s.refuseParent(p, gwv1.RouteReasonNotAllowedByListeners,
@@ -178,6 +187,20 @@ func (s *routeScope) choose(p *parent, candidates []*section) {
 		return
 	}
 	s.warnIdleHostnames(p, hostnames)
+}
+
+// listenersFor are the protocols of listeners that routes of a kind attach to.
+var listenersFor = map[string]string{
+	"HTTPRoute": "HTTP or HTTPS", "GRPCRoute": "HTTP or HTTPS", "TLSRoute": "TLS", "TCPRoute": "TCP, or TLS with mode Terminate", "UDPRoute": "UDP",
+}
+
+// protocolsOf says of listeners what they are for.
+func protocolsOf(list []*section) string {
+	var out []string
+	for _, x := range list {
+		out = append(out, fmt.Sprintf("%s is for %s", x.spec.Name, x.spec.Protocol))
+	}
+	return strings.Join(out, ", ")
 }
 
 // warnIdleHostnames names hostnames that no listener of the parent serves.

@@ -68,6 +68,11 @@ func (c *compiler) backendOf(k backendKey) *backend {
 	return b
 }
 
+// speaksHTTP1 tells whether requests to the backend go by HTTP/1.1.
+func (b *backend) speaksHTTP1() bool {
+	return !b.missing && b.reason == "" && (b.base.Protocol == ir.HTTP || b.base.Protocol == ir.HTTPS) && !b.base.HTTP2 && !b.base.HTTP3
+}
+
 // unusable says why a backend cannot be used.
 func (b *backend) unusable(reason, message, remedy string) {
 	b.reason, b.message, b.remedy = reason, message, remedy

@@ -57,8 +57,8 @@ func (c *compiler) clientPolicy(k *socket) ir.ClientPolicy {
 	if s.spec.Client != nil {
 		applyClient(&p, s.spec.Client)
 	}
-	if p.HTTP3 != nil && p.ProxyProtocol != ir.ProxyProtocolOff {
-		c.warnNoHTTP3(k, first)
+	if p.HTTP3 != nil {
+		c.noteHTTP3(k, first, p.ProxyProtocol != ir.ProxyProtocolOff)
 	}
 	return p
 }
@@ -86,14 +86,33 @@ func (c *compiler) mergeClientTLS(chain []bound) *settings {
 	return s
 }
 
-// warnNoHTTP3 says that a listener that takes PROXY headers has no HTTP/3.
-func (c *compiler) warnNoHTTP3(k *socket, chain []bound) {
-	https := slices.ContainsFunc(k.sections, func(x *section) bool { return x.spec.Protocol == gwv1.HTTPSProtocolType })
+// noteHTTP3 says that a listener that takes PROXY headers has no HTTP/3, and
+// notes which policies reach one that can have it.
+func (c *compiler) noteHTTP3(k *socket, chain []bound, proxied bool) {
+	https := slices.ContainsFunc(k.sections, func(x *section) bool { return x.spec.Protocol == gwv1.HTTPSProtocolType && !x.refused })
 	i := slices.IndexFunc(chain, func(b bound) bool { return b.policy.spec.Client.HTTP3 != nil })
-	if https && i >= 0 {
+	if i < 0 {
+		return
+	}
+	if c.http3 == nil {
+		c.http3 = map[*trafficPolicy]bool{}
+	}
+	c.http3[chain[i].policy] = c.http3[chain[i].policy] || https
+	if https && proxied {
 		c.report(problemAt(chain[i].policy.used, "spec.client.http3", store.Warning, "NoEffect",
 			k.first.name()+" has no HTTP/3: it takes PROXY headers (client.proxyProtocol), and UDP carries none",
 			"remove proxyProtocol, or set http3.enabled to false for this listener"))
+	}
+}
+
+// warnIdleHTTP3 names policies that switch HTTP/3 on where no listener can have it.
+func (c *compiler) warnIdleHTTP3() {
+	for p, https := range c.http3 {
+		if !https {
+			c.report(problemAt(p.used, "spec.client.http3", store.Warning, "NoEffect",
+				"HTTP/3 needs TLS, and no listener with this policy is of protocol HTTPS",
+				"make the listener one of protocol HTTPS, with tls.certificateRefs, or leave it out"))
+		}
 	}
 }
 

@@ -46,7 +46,8 @@ type compiler struct {
 	used       map[*clusterState]bool
 	fresh      map[string]*clusterState // clusters that were compiled in this run
 	relations  map[relationKey][]status.Relation
-	seen       map[string]bool // problems already told, for those found from many places
+	seen       map[string]bool         // problems already told, for those found from many places
+	http3      map[*trafficPolicy]bool // policies with HTTP/3 → a listener can have it
 }
 
 func newCompiler(in Input, prev *Output) *compiler {

@@ -203,6 +203,7 @@ func (c *compiler) compileListeners() []*ir.Listener {
 		}
 	}
 	c.noteIdleALPN()
+	c.warnIdleHTTP3()
 	return out
 }
 

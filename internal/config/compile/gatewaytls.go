@@ -18,6 +18,10 @@ import (
 func (c *compiler) compileTLS(gw *gateway) {
 	c.compileBackendCertificate(gw)
 	for _, s := range gw.everySection() {
+		if s.passesThrough() && len(s.spec.TLS.CertificateRefs) > 0 {
+			c.report(problemAt(s.owner, s.field+".tls.certificateRefs", store.Warning, "NoEffect",
+				"with mode Passthrough the certificate is the backend's, and this one is not shown", "leave it out, or set mode to Terminate"))
+		}
 		if s.refused || !s.terminates() || s.spec.TLS == nil {
 			continue
 		}

@@ -58,6 +58,15 @@ func idleFields(spec *v1alpha1.TrafficPolicySpec, backends []resolvedRef) []idle
 			break
 		}
 	}
+	for path, set := range map[string]bool{"bridge": bridge(spec.Bridge) != nil, "transcoding": spec.Transcoding != nil} {
+		for _, r := range backends {
+			if set && r.backend != nil && r.backend.speaksHTTP1() {
+				add(true, path, fmt.Sprintf("%s is spoken to by HTTP/1.1, and gRPC needs HTTP/2", r.backend.base.Name),
+					"set protocol h2c or h2 of the Backend, appProtocol kubernetes.io/h2c of a Service, or use a GRPCRoute")
+				break
+			}
+		}
+	}
 	if b := spec.CircuitBreaker; b != nil {
 		add(b.MaxPending != nil && b.MaxConnections == nil, "circuitBreaker.maxPending",
 			"nobody waits for a connection without maxConnections", "set maxConnections")

@@ -175,12 +175,14 @@ func (s *section) passesThrough() bool {
 
 // admits tells whether routes of a kind and a namespace may attach.
 func (c *compiler) admits(s *section, route store.Key) bool {
-	for _, k := range s.kinds {
-		if string(*k.Group) == route.Group && string(k.Kind) == route.Kind {
-			return c.inNamespaces(s.allowed, route.Namespace)
-		}
-	}
-	return false
+	return s.takes(route) && c.inNamespaces(s.allowed, route.Namespace)
+}
+
+// takes tells whether the listener is for routes of that kind.
+func (s *section) takes(route store.Key) bool {
+	return slices.ContainsFunc(s.kinds, func(k gwv1.RouteGroupKind) bool {
+		return string(*k.Group) == route.Group && string(k.Kind) == route.Kind
+	})
 }
 
 // conditions are what the status says of the listener before it is programmed.

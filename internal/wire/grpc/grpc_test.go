@@ -1,6 +1,10 @@
 package grpc_test
 
 import (
+	"bytes"
+	"mime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,5 +151,40 @@ func FuzzMessage(f *testing.F) {
 			t.Fatalf("%q: %q comes back as %q", m, enc, back)
 		}
 		grpc.AppendDecoded(nil, []byte(m))
+	})
+}
+
+// FuzzFields: numbers are those of strconv, a content type is gRPC's if it is so
+// without its parameters, and a path is put together again from its parts.
+func FuzzFields(f *testing.F) {
+	for _, v := range []string{"0", "16", "17", "007", "-1", "2147483648", "4294967295", "application/grpc+proto; x=y", "application/grpc-web", "/shop.v1.Catalog/Get", "//a", "/a/"} {
+		f.Add([]byte(v))
+	}
+	f.Fuzz(func(t *testing.T, v []byte) {
+		plain := len(v) > 0 && len(v) <= 10 && len(bytes.Trim(v, "0123456789")) == 0
+		n, _ := strconv.ParseInt(string(v), 10, 64)
+		want, isCode := grpc.Unknown, plain && (len(v) == 1 || v[0] != '0')
+		if isCode && n < grpc.Codes {
+			want = grpc.Code(n)
+		}
+		if c, ok := grpc.ParseCode(v); ok != isCode || c != want {
+			t.Fatalf("code %q: %v, %v, want %v, %v", v, c, ok, want, isCode)
+		}
+		wait, isWait := time.Duration(0), plain && n < 1<<31
+		if isWait {
+			wait = time.Duration(n) * time.Millisecond
+		}
+		if d, ok := grpc.ParsePushback(v); ok != isWait || d != wait {
+			t.Fatalf("pushback %q: %v, %v, want %v, %v", v, d, ok, wait, isWait)
+		}
+		if media, _, err := mime.ParseMediaType(string(v)); err == nil {
+			if own := media == "application/grpc" || strings.HasPrefix(media, "application/grpc+"); own != grpc.IsContentType(v) && v[0] != ' ' && v[0] != '\t' {
+				t.Fatalf("content type %q is %q", v, media)
+			}
+		}
+		service, method, ok := grpc.SplitPath(v)
+		if ok && ("/"+string(service)+"/"+string(method) != string(v) || len(service) == 0 || len(method) == 0 || bytes.IndexByte(method, '/') >= 0) {
+			t.Fatalf("path %q: %q, %q", v, service, method)
+		}
 	})
 }

@@ -150,12 +150,13 @@ func TestBrokenHellos(t *testing.T) {
 
 func TestParsingAllocatesNothing(t *testing.T) {
 	b := helloOf(t, &tls.Config{ServerName: "db.example"})
-	if n := testing.AllocsPerRun(100, func() { opening.ParseHello(b) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { opening.Detect(b); opening.Leans(b); opening.ParseHello(b) }); n != 0 {
 		t.Error(n, "allocations")
 	}
 }
 
-// FuzzHello: however the bytes are cut the answer is the same.
+// FuzzHello: however the bytes are cut the answer is the same, and it is that of
+// crypto/tls if that takes the hello.
 func FuzzHello(f *testing.F) {
 	for _, b := range [][]byte{
 		plain(sni("a.example"), ext(0xfe0d, []byte{0})), plain(ext(0x1a1a, nil), sni("A.example")), hello(nil, []byte{0, 1}, []byte{0}, nil),
@@ -182,6 +183,9 @@ func FuzzHello(f *testing.F) {
 			if cut, err := opening.ParseHello(b[:n]); err == nil && !bytes.Equal(cut.ServerName, h.ServerName) {
 				t.Fatalf("%d bytes give %q, all give %q", n, cut.ServerName, h.ServerName)
 			}
+		}
+		if name, ok := oracle(b); ok && strings.ToLower(name) != string(h.ServerName) {
+			t.Fatalf("server name %q, crypto/tls reads %q", h.ServerName, name)
 		}
 	})
 }

@@ -164,7 +164,7 @@ func isIPv6(b []byte) bool {
 		}
 		if n < len(b) && b[n] == '.' {
 			groups += 2
-			return isIPv4(b) && (groups == 8 || gap && groups < 8)
+			return isIPv4(b) && whole(groups, gap)
 		}
 		if n == 0 || n > 4 {
 			return false
@@ -186,8 +186,12 @@ func isIPv6(b []byte) bool {
 			b = b[1:]
 		}
 	}
-	return groups == 8 || gap && groups < 8
+	return whole(groups, gap)
 }
+
+// whole tells whether groups are as many as an address has; "::" stands for one
+// at least.
+func whole(groups int, gap bool) bool { return groups == 8 && !gap || groups < 8 && gap }
 
 func isIPv4(b []byte) bool {
 	for part := range 4 {

@@ -1,7 +1,9 @@
 package tlsx_test
 
 import (
+	"bytes"
 	"crypto/tls"
+	"encoding/binary"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -140,4 +142,35 @@ func TestTicketsThatCannotBeAdopted(t *testing.T) {
 	if at := tickets.Export()[1:9]; string(at) == string(good[1:9]) {
 		t.Error("the key would be kept for ever")
 	}
+}
+
+// FuzzTickets: what a predecessor has sent is taken as a whole or not at all, and no
+// key of it is used for longer than one of our own.
+func FuzzTickets(f *testing.F) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	f.Add(tlsx.NewTickets(clock).Export())
+	f.Add(append([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, make([]byte, 96)...))
+	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tickets := tlsx.NewTickets(clock)
+		before := tickets.Export()
+		err := tickets.Adopt(b)
+		after := tickets.Export()
+		if err != nil {
+			if !bytes.Equal(before, after) {
+				t.Fatalf("%x was refused and has changed something", b)
+			}
+			return
+		}
+		if len(after) > 1+8+3*32 || !bytes.Equal(after[9:], b[9:]) {
+			t.Fatalf("%x became %x", b, after)
+		}
+		if at := int64(binary.BigEndian.Uint64(after[1:])); at > now.Add(12*time.Hour).UnixNano() {
+			t.Fatalf("%x is replaced at %d", b, at)
+		}
+		if err := tickets.Adopt(after); err != nil || !bytes.Equal(tickets.Export(), after) {
+			t.Fatalf("%x does not come back: %v", after, err)
+		}
+	})
 }

@@ -32,13 +32,16 @@ var usual = pauses{
 	advice: 6 * time.Hour, adviceMin: time.Minute, adviceMax: 24 * time.Hour,
 }
 
+// mostTries is how far failures are counted.
+const mostTries = 1 << 20
+
 // after says when to try again: the pause doubles with each failure in a row,
 // give or take a tenth, and is never shorter than the authority asks for.
 func (p *pauses) after(err error, failed time.Time, before *setback) *setback {
 	out := &setback{Tries: 1, Failed: failed.UTC(), Error: err.Error()}
-	if before != nil {
-		out.Tries += before.Tries
-		out.Refused = before.Refused
+	if before != nil { // which may be damaged
+		out.Tries += min(max(before.Tries, 0), mostTries)
+		out.Refused = min(max(before.Refused, 0), out.Tries-1)
 	}
 	var e *setbackError
 	first, most, times := p.unreached, p.unreachedMax, out.Tries-out.Refused
@@ -46,7 +49,7 @@ func (p *pauses) after(err error, failed time.Time, before *setback) *setback {
 		out.Refused++
 		first, most, times = p.refused, p.refusedMax, out.Refused
 	}
-	pause := min(first<<min(times-1, 20), most)
+	pause := min(first<<min(max(times-1, 0), 20), most)
 	pause += time.Duration((rand.Float64() - 0.5) / 5 * float64(pause))
 	if e != nil && e.wait > pause {
 		// Everybody was told the same: come a little later than that.

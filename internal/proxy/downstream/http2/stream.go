@@ -117,7 +117,7 @@ func (s *stream) close(broken bool) {
 	defer c.link.Unlock()
 	if !s.s.Closed() {
 		switch {
-		case !s.s.LocalEnd() && s.tunnelled: // RFC 8441 §5.3
+		case !s.s.LocalEnd() && s.tunnelled: // RFC 8441 §5
 			c.link.H2.Reset(s.s, h2.Cancel)
 		case !s.s.LocalEnd():
 			c.link.H2.Reset(s.s, h2.InternalError)

@@ -95,7 +95,7 @@ func (t *tunnel) Interrupt() {
 	l.Unlock()
 }
 
-// Cut resets the stream, which is what a reset of a connection is (RFC 8441 §5.3).
+// Cut resets the stream, which is what a reset of a connection is (RFC 8441 §5).
 func (t *tunnel) Cut() {
 	l := &t.c.link
 	l.Lock()

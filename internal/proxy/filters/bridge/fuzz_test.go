@@ -6,9 +6,14 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"io"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/wire/grpc"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
@@ -105,6 +110,60 @@ func FuzzMessage(f *testing.F) {
 		}
 		if message, _, code := single(in); code == grpc.OK && len(message) != len(in)-prefixSize {
 			t.Fatalf("%q of %q", message, in)
+		}
+	})
+}
+
+// FuzzRequest: a request is left as it is, or becomes one of gRPC with the deadline
+// that it had and, if it was a unary call of Connect, one message.
+func FuzzRequest(f *testing.F) {
+	for _, s := range [][3]string{
+		{"application/json", "1500", "1"},
+		{"application/connect+proto", "9999999999", ""},
+		{"application/grpc-web+json", "", ""},
+		{"application/grpc-web-text", "0", "2"},
+		{"application/grpc", "1", "1"},
+		{"application/connect+", "-1", "1"},
+		{"Application/Proto; a=b", "+1", ""},
+	} {
+		f.Add(s[0], s[1], s[2], []byte(`{"a":1}`))
+	}
+	b := New(&ir.Bridge{GRPCWeb: true, Connect: true, MaxMessageBytes: 1 << 20})
+	f.Fuzz(func(t *testing.T, media, timeout, version string, body []byte) {
+		for _, v := range []string{media, timeout, version} {
+			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(body) > 1<<20 {
+				return // comes from no client, or is refused by its length
+			}
+		}
+		x := request("POST", "", media, string(body), "Connect-Timeout-Ms", timeout, "Connect-Protocol-Version", version, "Grpc-Timeout", timeout+"m")
+		if b.OnRequest(x) == filter.Reply {
+			if x.Local.Status != 400 || x.Replier == nil {
+				t.Fatalf("%q %q %q is answered %+v", media, timeout, version, x.Local)
+			}
+			return
+		}
+		h := &x.Req.Header
+		out := through(x.RequestBodyFuncs(), string(body))
+		if x.Kept.Bridge == 0 {
+			if get(h, "content-type") != media || out != string(body) || x.Timeout != 0 {
+				t.Fatalf("%q was taken for nothing, and changed: %q, %v", media, get(h, "content-type"), x.Timeout)
+			}
+			return
+		}
+		if !grpc.IsContentType(h.Get(httpmsg.NameContentType)) || get(h, "te") != "trailers" || string(x.Req.Method) != "POST" {
+			t.Fatalf("%q becomes %q, TE %q", media, get(h, "content-type"), get(h, "te"))
+		}
+		if kind := x.Kept.Bridge; kind == connectUnary || kind == connectStream {
+			n, err := strconv.ParseUint(timeout, 10, 64)
+			want := max(time.Duration(n)*time.Millisecond, 1)
+			if told, ok := grpc.ParseTimeout(h.Get(httpmsg.NameGRPCTimeout)); err != nil || x.Timeout != want || !ok || told > want || want-told > want/1000 {
+				t.Fatalf("timeout %q is kept as %v and told as %q", timeout, x.Timeout, get(h, "grpc-timeout"))
+			}
+		}
+		if x.Kept.Bridge == connectUnary {
+			if got, _, code := single([]byte(out)); code != grpc.OK || !bytes.Equal(got, body) || x.Req.Length != int64(len(out)) {
+				t.Fatalf("%q became %q of %d bytes", body, out, x.Req.Length)
+			}
 		}
 	})
 }

@@ -1,6 +1,8 @@
 package cors_test
 
 import (
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -200,4 +202,36 @@ func TestAllocatesNothing(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// FuzzOrigin: an origin that is let in is one that net/url reads as one of those
+// that are allowed.
+func FuzzOrigin(f *testing.F) {
+	for _, s := range []string{
+		"https://www.foo.com", "HTTPS://WWW.FOO.COM:443", "https://a.bar.com", "https://evil.org/.bar.com", "https://evil.org?.bar.com", "https://[::1].bar.com",
+		"http://foo.com:8080", "http://foo.com", "null", "https://www.foo.com:", "https://user@a.bar.com", "https://bar.com", "https://a.bar.com.",
+	} {
+		f.Add(s)
+	}
+	p := cors.New(&ir.CORS{AllowOrigins: []string{"https://www.foo.com", "https://*.bar.com", "http://foo.com:8080"}, AllowCredentials: true})
+	f.Fuzz(func(t *testing.T, origin string) {
+		x := exchange("GET", "Origin", origin)
+		p.OnRequest(x)
+		p.OnResponse(x)
+		got := string(x.Resp.Header.AppendJoined(nil, httpmsg.LookupName([]byte(acao))))
+		if got == "" {
+			return
+		}
+		u, err := url.Parse(origin)
+		if err != nil || got != origin || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
+			t.Fatalf("%q is let in as %q: %+v, %v", origin, got, u, err)
+		}
+		host, port := strings.ToLower(u.Hostname()), u.Port()
+		switch {
+		case u.Scheme == "https" && (port == "" || port == "443") && (host == "www.foo.com" || strings.HasSuffix(host, ".bar.com")):
+		case u.Scheme == "http" && port == "8080" && host == "foo.com":
+		default:
+			t.Fatalf("%q is let in", origin)
+		}
+	})
 }
