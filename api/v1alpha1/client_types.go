@@ -234,6 +234,11 @@ type ClientTimeouts struct {
 	// when its exchange is over. Default: none.
 	// +optional
 	MaxConnectionDuration *gatewayv1.Duration `json:"maxConnectionDuration,omitempty"`
+	// HTTP2KeepAlive is how long a client of HTTP/2 may be silent while it has
+	// requests under way: it is asked by PING then, and has as long again to
+	// answer, or the connection is closed. Default: none.
+	// +optional
+	HTTP2KeepAlive *gatewayv1.Duration `json:"http2KeepAlive,omitempty"`
 }
 
 // ClientTLS is what listeners that terminate TLS accept.

@@ -133,6 +133,14 @@ type ConnectionPool struct {
 	// KeepAlive is the interval of TCP keep-alive probes. Default: 15s.
 	// +optional
 	KeepAlive *gatewayv1.Duration `json:"keepAlive,omitempty"`
+	// HTTP2KeepAlive is how long an HTTP/2 connection may be silent while requests
+	// are under way: the endpoint is asked by PING then, and has as long again to
+	// answer, or the connection is closed. Servers may take frequent PINGs for an
+	// attack; those of gRPC allow one in five minutes where nothing else is said.
+	// Default: none; a request that times out without a word from the endpoint has
+	// it asked, and the connection closed after 5 seconds without an answer.
+	// +optional
+	HTTP2KeepAlive *gatewayv1.Duration `json:"http2KeepAlive,omitempty"`
 	// HeaderBytes bounds the header of a response, in bytes; a longer one is
 	// answered 502. Default: 65536.
 	// +optional

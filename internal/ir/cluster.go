@@ -156,6 +156,7 @@ type Pool struct {
 	MaxLifetime    time.Duration `json:"maxLifetime,omitempty"`
 	MaxRequests    int           `json:"maxRequests,omitempty"`
 	KeepAlive      time.Duration `json:"keepAlive,omitempty"`
+	HTTP2KeepAlive time.Duration `json:"http2KeepAlive,omitempty"`
 	HeaderBytes    int           `json:"headerBytes,omitempty"`
 	DisablePooling bool          `json:"disablePooling,omitempty"`
 }

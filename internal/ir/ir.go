@@ -197,6 +197,9 @@ type ClientPolicy struct {
 	BodyIdleTimeout       time.Duration `json:"bodyIdleTimeout,omitempty"`
 	HandshakeTimeout      time.Duration `json:"handshakeTimeout"`
 	MaxConnectionDuration time.Duration `json:"maxConnectionDuration,omitempty"`
+	// HTTP2KeepAlive is how long a client of HTTP/2 may be silent, while it has
+	// requests under way, before it is asked whether it is there; 0 is for ever.
+	HTTP2KeepAlive time.Duration `json:"http2KeepAlive,omitempty"`
 	// DetectTimeout is how long a client may be silent before it counts as one
 	// that waits for the server to speak, on listeners that detect protocols.
 	DetectTimeout time.Duration `json:"detectTimeout,omitempty"`

@@ -134,9 +134,38 @@ var attacks = []attack{
 		c.write(h2.AppendWindowUpdate(nil, id, 1<<31-1-65535))
 		c.write(h2.AppendSettings(nil, h2.Setting{ID: h2.SettingInitialWindowSize, Value: 1 << 20}))
 	}, h2.FlowControlError, "InvalidWindowSetting"},
-	{"more content than the window", func(c *h2wire) {
+	{"rapid reset of what is answered at once", func(c *h2wire) { // a few at a time, which have ended before the next
+		others := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		defer others.CloseIdleConnections()
+		for range enough {
+			var b []byte
+			for range 8 {
+				id, head := c.get("/moved")
+				b = h2.AppendRSTStream(append(b, head...), id, h2.Cancel)
+			}
+			if c.flood1(b) != nil {
+				return
+			}
+			if resp, err := others.Get("http://" + c.Conn.RemoteAddr().String() + "/moved"); err == nil {
+				resp.Body.Close()
+			}
+		}
+	}, h2.EnhanceYourCalm, "RapidReset"},
+	{"long CONTINUATION", func(c *h2wire) { // too few frames to count
+		id, b := c.get("/")
+		b[4] &^= byte(h2.FlagEndHeaders)
+		c.write(b)
+		part := h2.AppendFrameHeader(nil, h2.FrameHeader{Length: 16 << 10, Type: h2.FrameContinuation, StreamID: id})
+		c.flood(append(part, make([]byte, 16<<10)...), 10)
+	}, h2.EnhanceYourCalm, "HeaderBlockTooLarge"},
+	{"content of a stream that was reset", func(c *h2wire) {
+		id, b := c.request("POST", "/swallow", false, "te", "gzip")
+		c.write(b)
+		c.flood(h2.AppendData(nil, id, []byte("x"), false), enough)
+	}, h2.EnhanceYourCalm, "ControlFlood"},
+	{"more content than the window", func(c *h2wire) { // of each stream
 		piece := make([]byte, 16<<10)
-		for range 200 { // streams, each with a little more than its own
+		for range enough {
 			id, b := c.request("POST", "/slow", false)
 			for range 4 {
 				b = h2.AppendData(b, id, piece, false)
@@ -145,6 +174,8 @@ var attacks = []attack{
 				return
 			}
 		}
+	}, h2.EnhanceYourCalm, "RapidReset"},
+	{"frames that are too long", func(c *h2wire) {
 		c.flood(h2.AppendFrameHeader(nil, h2.FrameHeader{Length: 0xffffff, Type: h2.FrameData, StreamID: 1}), 1)
 	}, h2.FrameSizeError, "InvalidFrameSize"},
 }
@@ -170,7 +201,11 @@ func TestHTTP2Attacks(t *testing.T) {
 		io.WriteString(w, "ok")
 	})
 	port := ownPort(t)
-	p := start(t, documents(plainOn(port), routeDoc("app", ""), backendDoc("app", app.addr)))
+	p := start(t, documents(plainOn(port), ruleDoc(`
+- matches: [{path: {value: /moved}}]
+  filters: [{type: RequestRedirect, requestRedirect: {hostname: b.example}}]
+- backendRefs: [{group: gridway.dev, kind: Backend, name: app}]
+`), backendDoc("app", app.addr)))
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	client := overHTTP2(t, nil)
 	get := func() error {

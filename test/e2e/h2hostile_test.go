@@ -53,6 +53,8 @@ var (
 		{"empty DATA", okHead, h2.AppendData(nil, 1, nil, false), "ControlFlood"},
 		{"padding alone", okHead, append(h2.AppendFrameHeader(nil, h2.FrameHeader{Length: 2, Type: h2.FrameData, Flags: h2.FlagPadded, StreamID: 1}), 1, 0), "ControlFlood"},
 		{"heads of a stream that has ended", h2.AppendRSTStream(nil, 1, h2.InternalError), okHead, "ControlFlood"},
+		{"resets of a stream that has ended", nil, h2.AppendRSTStream(nil, 1, h2.InternalError), "ControlFlood"},
+		{"content of a stream that has ended", h2.AppendRSTStream(nil, 1, h2.InternalError), h2.AppendData(nil, 1, []byte("x"), false), "ControlFlood"},
 		{"CONTINUATION", headers(nil, 0), append(h2.AppendFrameHeader(nil, h2.FrameHeader{Length: 5, Type: h2.FrameContinuation, StreamID: 1}), 0, 1, 'a', 1, 'b'), "HeaderBlockTooLarge"},
 		{"empty CONTINUATION", headers(nil, 0), h2.AppendFrameHeader(nil, h2.FrameHeader{Type: h2.FrameContinuation, StreamID: 1}), "HeaderBlockTooLarge"},
 		{"HPACK bomb", headers(bombHead, h2.FlagEndHeaders), nil, "HeaderBomb"},

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -70,5 +71,71 @@ func TestHTTP2Timeouts(t *testing.T) {
 			t.Errorf("answered with %v", f)
 		}
 		c.isReset(id, h2.NoError)
+	})
+}
+
+// A client that never acknowledges SETTINGS, and one that goes on to send requests
+// after it was told which was the last that is taken.
+func TestHTTP2ClientsThatDoNotListen(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	app := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	})
+	t.Cleanup(func() { close(release) })
+	g := serveYAML(t, documents(plainOn(80), routeDoc("app", ""), backendDoc("app", app.addr), clientPolicyDoc("limits: {requestsPerConnection: 1}")))
+	t.Run("settings", func(t *testing.T) {
+		t.Parallel()
+		nc, err := net.Dial("tcp", g.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := rawH2(t, nc)
+		nc.SetDeadline(time.Now().Add(8 * patience))
+		c.write(h2.AppendSettings([]byte(h2.Preface)))
+		c.isCutOff(h2.SettingsTimeout, "SettingsTimeout")
+	})
+	t.Run("the window", func(t *testing.T) {
+		t.Parallel()
+		c := dialH2(t, g.addr)
+		id, b := c.request("POST", "/", false)
+		for range 4 {
+			b = h2.AppendData(b, id, make([]byte, 16<<10), false)
+		}
+		c.write(h2.AppendData(b, id, []byte("x"), false))
+		f := c.until("reset", func(f frame) bool { return f.Type == h2.FrameRSTStream && f.StreamID == id })
+		if f.code() != h2.FlowControlError {
+			t.Errorf("reset with %s", f.code())
+		}
+	})
+	t.Run("the last request", func(t *testing.T) {
+		t.Parallel()
+		c := dialH2(t, g.addr)
+		before := app.requests.Load()
+		c.ask("/")
+		eventually(t, "the request is taken", func() bool { return app.requests.Load() > before })
+		ping := c.until("PING", func(f frame) bool { return f.Type == h2.FramePing })
+		c.write(h2.AppendPing(nil, [8]byte(ping.payload), true))
+		go func() {
+			for range enough {
+				if _, b := c.get("/"); c.flood1(b) != nil {
+					return
+				}
+			}
+		}()
+		reasons := []string{}
+		c.until("the end", func(f frame) bool {
+			if f.Type == h2.FrameGoAway {
+				reasons = append(reasons, string(f.payload[8:]))
+			}
+			return f.Type == h2.FrameGoAway && f.code() == h2.EnhanceYourCalm
+		})
+		if n := app.requests.Load(); n > 2 || // one is of another connection
+			reasons[len(reasons)-1] != "ControlFlood" {
+			t.Errorf("%d requests were taken; the connection ended with %q", n, reasons)
+		}
 	})
 }

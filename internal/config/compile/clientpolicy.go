@@ -181,6 +181,7 @@ func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
 		p.BodyIdleTimeout = duration(t.BodyIdle, p.BodyIdleTimeout)
 		p.HandshakeTimeout = duration(t.Handshake, p.HandshakeTimeout)
 		p.MaxConnectionDuration = duration(t.MaxConnectionDuration, 0)
+		p.HTTP2KeepAlive = duration(t.HTTP2KeepAlive, 0)
 	}
 }
 

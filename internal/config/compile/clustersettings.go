@@ -87,6 +87,7 @@ func pool(p *v1alpha1.ConnectionPool) ir.Pool {
 	out.MaxLifetime = duration(p.MaxLifetime, 0)
 	out.MaxRequests = int(deref(p.MaxRequests, 0))
 	out.KeepAlive = duration(p.KeepAlive, out.KeepAlive)
+	out.HTTP2KeepAlive = duration(p.HTTP2KeepAlive, 0)
 	out.HeaderBytes = int(deref(p.HeaderBytes, int32(out.HeaderBytes)))
 	out.DisablePooling = deref(p.Disabled, false) || out.MaxIdle == 0
 	return out

@@ -57,12 +57,18 @@ type Link struct {
 	r, w int
 	size int
 
+	// Heed lets the peer send nothing more while it does not take what it is owed.
+	// It is set before the first Receive, and on one side of a connection only:
+	// two that wait for each other would wait for ever.
+	Heed bool
+
 	clock   int64     // when the reader last looked at what has come; guarded by mu
 	armed   int64     // until when the reader waits; guarded by mu
 	nudged  bool      // guarded by mu: the reader is to look at once
 	writing bool      // guarded by mu: a task writes, or is about to
 	ending  bool      // guarded by mu: nothing more is added to the output
 	over    bool      // guarded by mu
+	crowded bool      // guarded by mu: nothing is taken until more was written
 	written loop.Gate // opened when ending is set and nobody writes any more
 	flusher flusher
 
@@ -126,32 +132,36 @@ func (l *Link) Receive(t *loop.Task) (idle bool) {
 				return true // what was armed by handle is set, and whoever changes it nudges
 			}
 		}
-		again, err := l.handle(t, readErr)
+		again, crowded, err := l.handle(t, readErr)
 		switch {
 		case err != nil:
 			l.end(t, err)
 			return false
-		case wait && !again:
+		case crowded, wait && !again:
 			return true
 		}
 		handled = true
 	}
 }
 
+// crowd is how many bytes may wait for a peer that sends more. Content is held
+// back earlier; these are heads, and answers to frames.
+const crowd = 2 * bufpool.Large
+
 // errDone: both sides have agreed to end.
 var errDone = errors.New("link: done")
 
 // handle lets the state machine have what was read. again: the reader waits for
-// longer than it may now.
-func (l *Link) handle(t *loop.Task, readErr error) (again bool, err error) {
+// longer than it may now. crowded: it is not to read before it is nudged.
+func (l *Link) handle(t *loop.Task, readErr error) (again, crowded bool, err error) {
 	if readErr != nil && !netx.IsTimeout(readErr) {
-		return false, readErr
+		return false, false, readErr
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock() // also for a defect, which others must not wait for
 	l.nudged = false
 	if err := l.events(t); err != nil {
-		return false, err
+		return false, false, err
 	}
 	l.makeRoom()
 	by := l.user.IdleBy(l.clock)
@@ -160,20 +170,29 @@ func (l *Link) handle(t *loop.Task, readErr error) (again bool, err error) {
 	}
 	l.startWriting(t)
 	if l.H2.Done() && !l.writing {
-		return false, errDone
+		return false, false, errDone
+	}
+	if l.crowded {
+		l.armed = 0
+		l.nc.Hush()
+		return false, true, nil
 	}
 	by = l.until()
 	if again = by != 0 && (l.armed == 0 || by < l.armed); again {
 		l.armed = by
 		l.nc.SetReadBy(by)
 	}
-	return again, nil
+	return again, false, nil
 }
 
 // events tells the user of what has come.
 func (l *Link) events(t *loop.Task) error {
 	l.clock = loop.Now()
 	for {
+		if l.crowded = l.Heed && l.writing && l.H2.Pending() > crowd; l.crowded {
+			l.user.Rest(&l.ev)
+			return nil
+		}
 		in := []byte(nil)
 		if l.buf != nil {
 			in = l.buf.B[l.r:l.w]

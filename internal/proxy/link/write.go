@@ -96,16 +96,27 @@ func (l *Link) write(t *loop.Task, once bool) {
 			t.Go(&l.flusher)
 			return
 		}
-		if !l.writeOut(t, l.H2.Take()) {
+		ok := l.writeOut(t, l.H2.Take())
+		l.uncrowd()
+		if !ok {
 			break
 		}
 	}
 	l.writing = false
+	l.uncrowd()
 	if l.ending {
 		l.written.Open()
 		return
 	}
 	l.rearm()
+}
+
+// uncrowd lets the reader go on.
+func (l *Link) uncrowd() {
+	if l.crowded && (!l.writing || l.H2.Pending() <= crowd) {
+		l.crowded = false
+		l.nc.Nudge()
+	}
 }
 
 // writeOut writes one buffer, without the lock.

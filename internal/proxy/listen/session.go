@@ -84,6 +84,9 @@ func (ss *session) http2(early []byte) driver {
 func (ss *session) begin(t *loop.Task) bool {
 	nc, client := ss.nc, &ss.s.IR.Client
 	nc.Bind(t)
+	if nc.Interrupted() && nc.Silent() { // a drain does not wait for who has said nothing
+		return false
+	}
 	if client.ProxyProtocol != ir.ProxyProtocolOff {
 		required := client.ProxyProtocol == ir.ProxyProtocolRequired
 		if _, err := nc.ReadProxyHeader(required, client.ProxyProtocolFrom); err != nil {

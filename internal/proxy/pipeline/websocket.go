@@ -26,6 +26,7 @@ type webSocket struct {
 var (
 	webSocketProtocol = []byte("websocket")
 	webSocketVersion  = []byte(ws.Version)
+	http2Cleartext    = []byte("h2c")
 )
 
 // prepareUpgrade checks and translates a request for another protocol, before
@@ -33,7 +34,9 @@ var (
 func (x *Exchange) prepareUpgrade(c *upstream.Cluster) bool {
 	shared := c.Config().HTTP2
 	if !offers(x.Req.Upgrade, webSocketProtocol) {
-		if shared { // which knows nothing else, and a server may ignore it (RFC 9110 §7.8)
+		// HTTP/2 knows nothing else, and HTTP in a tunnel would pass by all policies;
+		// a server may ignore what it is offered (RFC 9110 §7.8).
+		if shared || offers(x.Req.Upgrade, http2Cleartext) {
 			x.Req.Upgrade = nil
 		}
 		return true

@@ -33,7 +33,7 @@ func (e *Endpoint) dialQUIC(a *Ask, by int64) (sharedConn, error) {
 	cfg := c.cfg.Load()
 	conn, err := http3.Dial(ctx, e.address, config, http3.Options{
 		HeaderBytes: headerBytes(cfg.Pool.HeaderBytes), HeaderCount: maxResponseHeaders,
-		Idle: c.rules.IdleTimeout, Lifetime: c.rules.MaxLifetime,
+		Idle: c.rules.IdleTimeout, Lifetime: c.rules.MaxLifetime, Requests: c.rules.MaxRequests,
 		Over: func(conn *http3.Conn) { e.shared.over(conn) },
 	})
 	if err != nil {

@@ -154,7 +154,8 @@ func (e *Endpoint) dialHTTP2(a *Ask, by int64) (sharedConn, error) {
 	cfg := c.cfg.Load()
 	conn := http2.New(nc, e.shared, http2.Options{
 		HeaderBytes: headerBytes(cfg.Pool.HeaderBytes), HeaderCount: maxResponseHeaders,
-		Idle: c.rules.IdleTimeout, Lifetime: c.rules.MaxLifetime,
+		Idle: c.rules.IdleTimeout, Lifetime: c.rules.MaxLifetime, Requests: c.rules.MaxRequests,
+		KeepAlive: cfg.Pool.HTTP2KeepAlive,
 	})
 	e.shared.begun(e, conn)
 	conn.Start()

@@ -42,15 +42,16 @@ type Config struct {
 	// HeaderTimeout is how long a header block may take; default 10 s.
 	HeaderTimeout time.Duration
 	// AckTimeout is how long SETTINGS may wait for their acknowledgement;
-	// default 10 s. The same applies to the PING of a graceful end.
+	// default 10 s. The same, but 3 s at most, applies to the PING of a graceful end.
 	AckTimeout time.Duration
 	// StallTimeout is how long a stream may wait for the peer to take its
 	// content; default 60 s. It is reset then.
 	StallTimeout time.Duration
-	// KeepAlive is after how long without a frame the peer is asked by PING
-	// whether it is there; 0 for never.
+	// KeepAlive is after how long without a frame, while streams are open, the peer
+	// is asked by PING whether it is there; 0 for never. A client asks besides when
+	// it resets a stream since whose beginning it has heard nothing.
 	KeepAlive time.Duration
-	// KeepAliveTimeout is how long it may take to answer; default 15 s.
+	// KeepAliveTimeout is how long it may take to answer; default 5 s.
 	KeepAliveTimeout time.Duration
 
 	// ResetBurst and ResetRate bound how many streams are reset, by the peer or
@@ -98,7 +99,7 @@ func (c *Config) resolve() {
 	defTime(&c.HeaderTimeout, 10*time.Second)
 	defTime(&c.AckTimeout, 10*time.Second)
 	defTime(&c.StallTimeout, time.Minute)
-	defTime(&c.KeepAliveTimeout, 15*time.Second)
+	defTime(&c.KeepAliveTimeout, 5*time.Second)
 	def(&c.ResetBurst, 1000)
 	def(&c.ResetRate, 33)
 	def(&c.ControlBurst, 1000)

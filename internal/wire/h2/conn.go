@@ -25,6 +25,7 @@ type Conn struct {
 	scratch  httpmsg.Arena // of trailers, and of blocks that are not wanted
 	failed   *Error
 	lastRecv int64
+	heard    uint32 // counts frames
 
 	// Settings. local are what the peer has acknowledged.
 	local, peer Settings
@@ -206,8 +207,14 @@ func (c *Conn) step(in []byte, ev *Event) (int, *Error) {
 		c.need = end
 		return 0, nil
 	}
-	c.lastRecv = c.now
+	c.hear()
 	return end, c.receive(h, in[FrameHeaderLen:end:end], ev)
+}
+
+// hear notes that a frame has come.
+func (c *Conn) hear() {
+	c.lastRecv = c.now
+	c.heard++
 }
 
 func (c *Conn) readPreface(in []byte) (int, *Error) {

@@ -97,6 +97,9 @@ var (
 	errUnexpectedContent = &Error{ProtocolError, 400, "UnexpectedContent", "this method's requests have no content"}
 )
 
+// PingTimeout is the Error.Reason of a peer that does not answer.
+const PingTimeout = "PingTimeout"
+
 // Guards.
 var (
 	errRapidReset    = &Error{EnhanceYourCalm, 0, "RapidReset", "too many streams are reset"}
@@ -107,6 +110,6 @@ var (
 	errTooMany       = &Error{RefusedStream, 0, "TooManyStreams", "there are more streams than the limit"}
 	errStalled       = &Error{Cancel, 0, "WindowStalled", "the peer has not opened the stream's window for too long"}
 	errAckTimeout    = &Error{SettingsTimeout, 0, "SettingsTimeout", "SETTINGS were not acknowledged in time"}
-	errPingTimeout   = &Error{NoError, 0, "PingTimeout", "a PING was not answered in time"}
+	errPingTimeout   = &Error{NoError, 0, PingTimeout, "a PING was not answered in time"}
 	errBlockTimeout  = &Error{EnhanceYourCalm, 0, "HeaderTimeout", "a header block was not completed in time"}
 )

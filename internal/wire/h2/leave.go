@@ -1,5 +1,7 @@
 package h2
 
+import "time"
+
 // leaveState is how far this side has come with leaving (RFC 9113 §6.8).
 type leaveState uint8
 
@@ -20,6 +22,10 @@ var (
 	leavingPing   = [8]byte{'l', 'e', 'a', 'v', 'e'}
 )
 
+// leaveWait is how long a peer may take to show that it knows. What it sends after
+// that is not taken, which it is told.
+const leaveWait = int64(3 * time.Second)
+
 // Leave ends the connection without losing a request: a server says that it will
 // go, waits until the peer must know, and then names the last stream that it
 // takes; a client opens no more streams. When Done is true the driver can close.
@@ -32,17 +38,21 @@ func (c *Conn) Leave() {
 		c.sendGoAway(0, NoError, "")
 		return
 	}
+	if c.preface == len(Preface) { // nothing has come, and so nothing can be lost
+		c.finishLeaving()
+		return
+	}
 	c.leaving = leaveAnnounced
 	c.sendGoAway(maxStreamID, NoError, "")
 	c.control(func(b []byte) []byte { return AppendPing(b, leavingPing, false) })
-	c.timers.leave = c.now + int64(c.cfg.AckTimeout)
+	c.timers.leave = c.now + min(int64(c.cfg.AckTimeout), leaveWait)
 	c.rearm()
 }
 
 // finishLeaving names the last stream.
 func (c *Conn) finishLeaving() {
 	c.timers.leave = 0
-	if c.leaving != leaveAnnounced {
+	if c.leaving > leaveAnnounced {
 		return
 	}
 	c.leaving = leaveFinal

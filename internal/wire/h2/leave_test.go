@@ -1,6 +1,8 @@
 package h2_test
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,6 +122,11 @@ func TestHeaderTimeout(t *testing.T) {
 func TestKeepAlive(t *testing.T) {
 	r := greeted(t, false, h2.Config{KeepAlive: 10 * time.Second, KeepAliveTimeout: time.Second})
 	step := func(d time.Duration, in []byte) string { r.now += int64(d); return r.feed(in) }
+	if d := r.c.Deadline(); d != 0 {
+		t.Fatalf("a deadline in %v without streams", time.Duration(d-r.now))
+	}
+	r.hold = true
+	r.feed(r.get(1))
 	if d := r.c.Deadline(); d != r.now+int64(10*time.Second) {
 		t.Fatalf("deadline in %v", time.Duration(d-r.now))
 	}
@@ -168,4 +175,55 @@ func TestStalledStream(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client that gives up on a peer of which it has heard nothing since it asked.
+func TestClientAsksWhetherThePeerIsThere(t *testing.T) {
+	r := greeted(t, true, h2.Config{KeepAliveTimeout: time.Second})
+	giveUp := func(heard []byte) string {
+		s := r.open("GET", true)
+		r.now += int64(time.Minute)
+		r.feed(heard)
+		r.out()
+		r.now += int64(time.Minute)
+		r.c.Release(s)
+		if d := r.c.Deadline(); d != 0 && d <= r.now {
+			r.feed(nil)
+		}
+		_, rest, _ := strings.Cut(r.out(), "CANCEL")
+		return strings.TrimSpace(rest)
+	}
+	r.want("heard of", giveUp(h2.AppendPing(nil, [8]byte{}, true)), "")
+	r.want("not heard of", giveUp(nil), "PING")
+	r.now += int64(time.Second)
+	r.want("gone", r.feed(nil), "! PingTimeout")
+}
+
+// A server to which nobody has said anything yet has nothing to wait for.
+func TestServerLeavesBeforeThePreface(t *testing.T) {
+	r := newRig(t, false, h2.Config{})
+	r.out()
+	r.c.Leave()
+	r.want("final", r.out(), "GOAWAY 0 NO_ERROR ")
+	if !r.c.Done() {
+		t.Error("not done")
+	}
+}
+
+// A peer that takes nothing is asked for no more.
+func TestOpenWaitsForThePeerToRead(t *testing.T) {
+	r := greeted(t, true, h2.Config{})
+	req := &httpmsg.Request{Method: []byte("GET"), MethodID: httpmsg.MethodGet, Path: []byte("/"), Host: []byte("a")}
+	req.Header.Add([]byte("x"), bytes.Repeat([]byte("x"), 10_000))
+	for range 100 {
+		s, err := r.c.Open(req, true, &r.resp, &r.arena)
+		if err != nil {
+			if err != h2.ErrTooMany || r.c.Pending() > 512<<10 {
+				t.Errorf("%v with %d bytes waiting", err, r.c.Pending())
+			}
+			return
+		}
+		r.c.Release(s)
+	}
+	t.Errorf("%d bytes wait", r.c.Pending())
 }

@@ -106,6 +106,9 @@ func (c *Conn) Reset(s *Stream, code ErrCode) {
 	if !s.remoteEnd {
 		c.expectLate(s)
 	}
+	if c.client && s.heard == c.heard {
+		c.timers.probe = true // it may be gone
+	}
 	c.sendReset(s.id, code, "")
 	c.closeStream(s)
 }
@@ -142,6 +145,8 @@ func (c *Conn) Open(r *httpmsg.Request, end bool, resp *httpmsg.Response, arena 
 		return nil, ErrLeaving
 	case c.nextID > maxStreamID:
 		return nil, ErrExhausted
+	case c.outLen > floodLimit: // the peer does not read
+		return nil, ErrTooMany
 	case int64(c.opened) >= int64(c.peer.MaxConcurrentStreams):
 		return nil, ErrTooMany
 	case len(r.Upgrade) > 0 && !c.peer.EnableConnectProtocol:
@@ -149,7 +154,7 @@ func (c *Conn) Open(r *httpmsg.Request, end bool, resp *httpmsg.Response, arena 
 	}
 	s := c.newStream(c.nextID)
 	c.nextID += 2
-	s.resp, s.arena = resp, arena
+	s.resp, s.arena, s.heard = resp, arena, c.heard
 	s.head, s.connect = r.MethodID == httpmsg.MethodHead, r.MethodID == httpmsg.MethodConnect || len(r.Upgrade) > 0
 	c.setPriority(s, r)
 	c.writeRequest(s, r, end)

@@ -33,7 +33,7 @@ func (c *Conn) beginData(h FrameHeader, in []byte, ev *Event) (int, *Error) {
 	if c.idle(h.StreamID) {
 		return 0, errIdleStream
 	}
-	c.lastRecv = c.now
+	c.hear()
 	// RFC 9113 §6.9.1: the whole payload counts, even of what is discarded.
 	if c.recvWindow -= int64(h.Length); c.recvWindow < 0 {
 		return 0, errWindowExceeded

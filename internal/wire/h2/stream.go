@@ -22,6 +22,8 @@ type Stream struct {
 	connect                               bool // the request's method is CONNECT
 	interim                               int
 
+	heard uint32 // Conn.heard when a client opened it
+
 	left int64 // content that Content-Length still announces; -1 if it did not
 
 	// Flow control. owed is what has come and was not consumed, credit what was

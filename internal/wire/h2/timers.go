@@ -5,6 +5,8 @@ import "time"
 // timers are the times at which something is overdue; 0 for never.
 type timers struct {
 	ack, block, ping, leave int64
+	// probe: the peer is to be asked at once whether it is there.
+	probe bool
 	// waits: streams may be waiting for the peer to take content.
 	waits bool
 	look  int64 // when to look at them next
@@ -38,12 +40,13 @@ func (c *Conn) rearm() {
 		}
 		take(t.look)
 	}
-	if c.cfg.KeepAlive > 0 {
-		if t.ping != 0 {
-			take(t.ping)
-		} else {
-			take(c.lastRecv + int64(c.cfg.KeepAlive))
-		}
+	switch {
+	case t.ping != 0:
+		take(t.ping)
+	case t.probe:
+		take(c.now)
+	case c.cfg.KeepAlive > 0 && c.opened > 0:
+		take(c.lastRecv + int64(c.cfg.KeepAlive))
 	}
 	t.next = next
 }
@@ -78,9 +81,6 @@ func (c *Conn) expire(ev *Event) *Error {
 
 // keepAlive asks a silent peer whether it is there.
 func (c *Conn) keepAlive() *Error {
-	if c.cfg.KeepAlive <= 0 {
-		return nil
-	}
 	t := &c.timers
 	if t.ping != 0 {
 		if c.lastRecv >= t.ping-int64(c.cfg.KeepAliveTimeout) {
@@ -89,10 +89,12 @@ func (c *Conn) keepAlive() *Error {
 			return errPingTimeout
 		}
 	}
-	if t.ping == 0 && c.now >= c.lastRecv+int64(c.cfg.KeepAlive) {
+	due := c.cfg.KeepAlive > 0 && c.opened > 0 && c.now >= c.lastRecv+int64(c.cfg.KeepAlive)
+	if t.ping == 0 && (due || t.probe) {
 		t.ping = c.now + int64(c.cfg.KeepAliveTimeout)
 		c.control(func(b []byte) []byte { return AppendPing(b, keepAlivePing, false) })
 	}
+	t.probe = false
 	return nil
 }
 

@@ -124,6 +124,12 @@ func (c *Conn) HungUp() bool {
 // reset. A peer that has closed its side alone may still be waiting for answers.
 func (c *Conn) Broken() bool { return c.raw != nil && c.look(true, false) == lookOver }
 
+// Silent reports whether nothing has come, or everything was read, and the peer is
+// there, on a connection without TLS so far.
+func (c *Conn) Silent() bool {
+	return c.raw != nil && c.tls == nil && len(c.in.unread) == 0 && c.look(false, false) == lookNothing
+}
+
 // Stale reports whether an idle connection to an upstream cannot be used for
 // a new exchange: the peer has gone, or, on plain sockets, has sent bytes that
 // nobody asked for (often an answer 408 before it closes).

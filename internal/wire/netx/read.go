@@ -199,6 +199,16 @@ func (c *Conn) Nudge() {
 	}
 }
 
+// Hush forgets the time of SetReadBy and a Nudge, for a task that leaves its socket
+// idle without having looked whether there is something to read.
+func (c *Conn) Hush() {
+	c.in.by, c.in.armed = 0, 0
+	c.nudged.Store(false)
+	if c.sock != nil {
+		_ = c.sock.SetReadBy(0)
+	}
+}
+
 // readIdleHolding is ReadIdle where there is no descriptor to wait on.
 func (c *Conn) readIdleHolding(size int) (*bufpool.Buf, int, error) {
 	buf := bufpool.Get(size)

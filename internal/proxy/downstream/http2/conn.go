@@ -63,6 +63,7 @@ func New(nc *netx.Conn, host Host, p *pipeline.Pipeline, door uint64, early []by
 	cfg.OnReset = c.wasReset
 	host.Current().Metrics.HTTP2(metric.HTTP2Opened)
 	c.link.Init(nc, h2.NewServer(cfg, now), c, client.BodyIdleTimeout)
+	c.link.Heed = true
 	c.link.Start(early)
 	return c
 }
@@ -76,6 +77,9 @@ func limits(client *ir.ClientPolicy) h2.Config {
 		MergeSlashes:  client.MergeSlashes,
 		HeaderTimeout: client.HeaderTimeout,
 		StallTimeout:  client.BodyIdleTimeout,
+
+		KeepAlive:        client.HTTP2KeepAlive,
+		KeepAliveTimeout: client.HTTP2KeepAlive,
 
 		ExtendedConnect: true,
 	}

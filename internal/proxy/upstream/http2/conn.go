@@ -5,6 +5,7 @@
 package http2
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -30,8 +31,13 @@ type Options struct {
 	HeaderBytes, HeaderCount int
 	// Idle is how long it may be without exchanges; 0 is for ever.
 	Idle time.Duration
-	// Lifetime is after how long it takes no more of them; 0 is never.
+	// Lifetime is after how long it takes no more of them, Requests after how many;
+	// 0 is never.
 	Lifetime time.Duration
+	Requests int
+	// KeepAlive is how long the endpoint may be silent while it owes an answer, and
+	// as long again after it was asked whether it is there; 0 is for ever.
+	KeepAlive time.Duration
 }
 
 // Conn is one connection to an endpoint.
@@ -45,6 +51,7 @@ type Conn struct {
 	opened int64
 	last   int64 // when a stream ended
 	open   int
+	begun  int // streams, all that there were
 	// settled: the endpoint's settings are known. settling is opened then, or when
 	// they never will be, and unsettled are the streams that wait for them.
 	settled   bool
@@ -63,6 +70,9 @@ func New(nc *netx.Conn, owner Owner, o Options) *Conn {
 		MaxStreams: MaxStreams, HeaderBytes: o.HeaderBytes, HeaderCount: o.HeaderCount, StallTimeout: 365 * 24 * time.Hour,
 		// What is said again is indexed; to say the rest in fewer bytes costs this hop more than it gains.
 		NoHuffman: true,
+	}
+	if o.KeepAlive > 0 {
+		cfg.KeepAlive, cfg.KeepAliveTimeout = o.KeepAlive, o.KeepAlive
 	}
 	nc.Bind(nil)
 	nc.SetReadBy(0)
@@ -104,7 +114,11 @@ func (c *Conn) Limit() int {
 	if c.link.Over() || c.link.H2.Leaving() {
 		return 0
 	}
-	return int(min(c.link.H2.Peer().MaxConcurrentStreams, MaxStreams))
+	limit := int(min(c.link.H2.Peer().MaxConcurrentStreams, MaxStreams))
+	if n := c.opts.Requests; n > 0 {
+		limit = min(limit, n-c.begun+c.open)
+	}
+	return limit
 }
 
 // Hold adds to the count of who has, or will have, a stream, and returns it. The
@@ -168,8 +182,8 @@ func (c *Conn) IdleBy(now int64) int64 {
 
 // Over implements link.User.
 func (c *Conn) Over(err error) {
-	if err == nil {
-		err = io.EOF
+	if bad := (*h2.Error)(nil); err == nil || errors.As(err, &bad) && bad.Reason == h2.PingTimeout {
+		err = io.EOF // it has done nothing wrong
 	}
 	c.link.H2.Each(func(hs *h2.Stream) {
 		if s, ok := hs.User.(*Stream); ok {

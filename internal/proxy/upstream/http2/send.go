@@ -35,6 +35,10 @@ func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
 	hs.User = s
 	s.s = hs
 	s.c.open++
+	s.c.begun++
+	if limit := s.c.opts.Requests; limit > 0 && s.c.begun >= limit {
+		l.H2.Leave()
+	}
 	if whole {
 		s.sentAll = true
 		l.Flush(s.writer)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,10 @@ import (
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
+
+// maxInterims is how many interim responses wait to be asked for. Those that come
+// beyond that are left out.
+const maxInterims = 8
 
 // ResetError is a stream that the endpoint has ended.
 type ResetError struct{ Code h2.ErrCode }
@@ -39,20 +44,20 @@ type Stream struct {
 	// The link's lock guards what follows.
 
 	// What was received.
-	resp, interim httpmsg.Response // what has come and was not asked for yet
-	hasHead       bool
-	hasInterim    bool
-	in            link.Inbox
-	inEnd         bool
-	inErr         error
-	received      bool
-	unprocessed   bool
-	trailer       httpmsg.Header
-	arena         httpmsg.Arena
-	arrived       loop.Gate
-	nudged        atomic.Bool
-	dst           *httpmsg.Response // where trailers go
-	interrupted   bool              // the ReadBody that waits is to return
+	resp        httpmsg.Response // what has come and was not asked for yet
+	hasHead     bool
+	interims    []httpmsg.Response // those before it
+	in          link.Inbox
+	inEnd       bool
+	inErr       error
+	received    bool
+	unprocessed bool
+	trailer     httpmsg.Header
+	arena       httpmsg.Arena
+	arrived     loop.Gate
+	nudged      atomic.Bool
+	dst         *httpmsg.Response // where trailers go
+	interrupted bool              // the ReadBody that waits is to return
 
 	// What is sent.
 	out     []byte
@@ -102,12 +107,12 @@ func (s *Stream) reset() {
 	s.took.Rest()
 	s.nudged.Store(false)
 	s.resp.Reset()
-	s.interim.Reset()
+	s.interims = s.interims[:0]
 	s.trailer.Reset()
 	s.arena.Reset()
 	s.c, s.s, s.watch, s.reader, s.writer, s.dst = nil, nil, nil, nil, nil, nil
 	s.readBy, s.writeBy = 0, 0
-	s.hasHead, s.hasInterim, s.inEnd, s.received, s.unprocessed, s.sentAll = false, false, false, false, false, false
+	s.hasHead, s.inEnd, s.received, s.unprocessed, s.sentAll = false, false, false, false, false
 	s.inErr, s.outErr, s.out, s.outEnd = nil, nil, nil, false
 	s.interrupted = false
 }
@@ -144,9 +149,10 @@ func (s *Stream) event(ev *h2.Event) {
 	case h2.EventResponse:
 		s.hasHead = true
 	case h2.EventInterim:
-		// Only the last of those that nobody has asked for is kept.
-		s.resp, s.interim = s.interim, s.resp
-		s.hasInterim = true
+		if n := len(s.interims); n < maxInterims {
+			s.interims = slices.Grow(s.interims, 1)[:n+1]
+			s.resp, s.interims[n] = s.interims[n], s.resp
+		}
 	case h2.EventData:
 		s.in.Put(ev.Data)
 	case h2.EventTrailer:
@@ -258,9 +264,12 @@ func (s *Stream) ReadHead(resp *httpmsg.Response) error {
 	defer s.c.link.Unlock()
 	for {
 		switch {
-		case s.hasInterim:
-			s.hasInterim = false
-			*resp, s.interim = s.interim, *resp
+		case len(s.interims) > 0:
+			last := len(s.interims) - 1
+			first := s.interims[0]
+			copy(s.interims, s.interims[1:])
+			s.interims[last], *resp = *resp, first
+			s.interims = s.interims[:last]
 			return nil
 		case s.hasHead:
 			s.hasHead = false

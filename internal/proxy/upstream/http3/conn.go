@@ -22,8 +22,10 @@ type Options struct {
 	HeaderBytes, HeaderCount int
 	// Idle is how long it may be without exchanges; 0 is for ever.
 	Idle time.Duration
-	// Lifetime is after how long it takes no more of them; 0 is never.
+	// Lifetime is after how long it takes no more of them, Requests after how many;
+	// 0 is never.
 	Lifetime time.Duration
+	Requests int
 	// Over is told, once, that the connection takes nothing more; what it carries
 	// has ended.
 	Over func(*Conn)
@@ -38,6 +40,7 @@ type Conn struct {
 
 	mu     sync.Mutex // guards what follows
 	open   int
+	all    int // streams, those that have ended too
 	opened time.Time
 	last   time.Time // when a stream ended
 	left   bool      // it takes no more exchanges
@@ -168,6 +171,9 @@ func (c *Conn) Limit() int {
 	if c.left {
 		return 0
 	}
+	if n := c.opts.Requests; n > 0 {
+		return min(maxStreams, n-c.all+c.open)
+	}
 	return maxStreams
 }
 
@@ -199,6 +205,8 @@ func (c *Conn) Kill() { c.close(h3.NoError) }
 func (c *Conn) begun() {
 	c.mu.Lock()
 	c.open++
+	c.all++
+	c.left = c.left || c.all == c.opts.Requests
 	c.mu.Unlock()
 }
 
