@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -118,18 +117,6 @@ func (g *gridway) write(yaml string) {
 	next := filepath.Join(g.dir, ".next")
 	if err := errors.Join(os.WriteFile(next, []byte(yaml), 0o600), os.Rename(next, g.file())); err != nil {
 		g.t.Fatal(err)
-	}
-}
-
-// stop ends the process as a user does.
-func (g *gridway) stop() {
-	g.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-g.done:
-	case <-time.After(patience):
-		g.t.Error("gridway does not end")
-		g.cmd.Process.Kill()
-		<-g.done
 	}
 }
 

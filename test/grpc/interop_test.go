@@ -1,6 +1,7 @@
 package grpc
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,6 +10,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,9 +33,14 @@ const (
 	rootEnv   = "GRPC_INTEROP_ROOT" // PEM; without it the case is in clear text
 )
 
-// cases are those of grpc-go's interop client that need no credentials of a
-// cloud, and that grpc-go's own server can answer: it gives no server IDs, which
-// pick_first_unary wants, and needs a switch inside grpc-go for orca_oob.
+// elsewhere are the cases of grpc-go's interop client that are not run: their
+// servers ask for credentials that a cloud gives to its machines.
+var elsewhere = []string{
+	"compute_engine_creds", "service_account_creds", "jwt_token_creds", "per_rpc_creds", "oauth2_auth_token",
+	"google_default_credentials", "compute_engine_channel_credentials",
+}
+
+// cases are all others.
 var cases = map[string]func(context.Context, *grpc.ClientConn){
 	"empty_unary":                 service(interop.DoEmptyUnaryCall),
 	"large_unary":                 service(interop.DoLargeUnaryCall),
@@ -50,6 +58,21 @@ var cases = map[string]func(context.Context, *grpc.ClientConn){
 	"unimplemented_service": func(ctx context.Context, cc *grpc.ClientConn) {
 		interop.DoUnimplementedService(ctx, testgrpc.NewUnimplementedServiceClient(cc))
 	},
+	"pick_first_unary": func(ctx context.Context, cc *grpc.ClientConn) {
+		interop.DoPickFirstUnary(ctx, testgrpc.NewTestServiceClient(cc))
+	},
+	"rpc_soak": func(ctx context.Context, cc *grpc.ClientConn) {
+		soak(ctx, func() (*grpc.ClientConn, func()) { return cc, func() {} })
+	},
+	"channel_soak": func(ctx context.Context, _ *grpc.ClientConn) {
+		soak(ctx, func() (*grpc.ClientConn, func()) {
+			cc := connect("")
+			return cc, func() { cc.Close() }
+		})
+	},
+	"orca_oob": func(ctx context.Context, cc *grpc.ClientConn) {
+		interop.DoORCAOOBTest(ctx, testgrpc.NewTestServiceClient(cc))
+	},
 	"orca_per_rpc": func(ctx context.Context, cc *grpc.ClientConn) {
 		interop.DoORCAPerRPCTest(ctx, testgrpc.NewTestServiceClient(cc))
 	},
@@ -59,8 +82,16 @@ func service(do func(context.Context, testgrpc.TestServiceClient, ...grpc.CallOp
 	return func(ctx context.Context, cc *grpc.ClientConn) { do(ctx, testgrpc.NewTestServiceClient(cc)) }
 }
 
-// runCase is the client of one case. It ends the process if that fails.
-func runCase(name string) {
+// soak is what grpc-go's client does by default, but for the time that it gives.
+func soak(ctx context.Context, channel func() (*grpc.ClientConn, func())) {
+	interop.DoSoakTest(ctx, interop.SoakTestConfig{
+		RequestSize: 271828, ResponseSize: 314159, Iterations: 10, NumWorkers: 1,
+		PerIterationMaxAcceptableLatency: patience, OverallTimeout: patience, ServerAddr: os.Getenv(targetEnv), ChannelForTest: channel,
+	})
+}
+
+// connect is the connection of a case.
+func connect(name string) *grpc.ClientConn {
 	creds := insecure.NewCredentials()
 	if root := os.Getenv(rootEnv); root != "" {
 		pool := x509.NewCertPool()
@@ -76,10 +107,46 @@ func runCase(name string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	return cc
+}
+
+// runCase is the client of one case. It ends the process if that fails.
+func runCase(name string) {
+	cc := connect(name)
 	defer cc.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cases[name](ctx, cc)
+}
+
+// TestNoCaseIsMissing compares the cases with those of the programs of grpc-go that
+// is used.
+func TestNoCaseIsMissing(t *testing.T) {
+	theirs := func(program, file string) (names []string) {
+		dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "google.golang.org/grpc/interop/"+program).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, _ = bytes.Cut(text, []byte("switch *testCase {"))
+		for _, m := range regexp.MustCompile(`case "(\w+)":`).FindAllSubmatch(text, -1) {
+			names = append(names, string(m[1]))
+		}
+		slices.Sort(names)
+		return names
+	}
+	ours := append(slices.Sorted(maps.Keys(cases)), elsewhere...)
+	slices.Sort(ours)
+	if client := theirs("client", "client.go"); !slices.Equal(client, ours) {
+		t.Errorf("grpc-go's client has %q,\nof which these are known: %q", client, ours)
+	}
+	negative := []string{"goaway", "max_streams", "ping", "rst_after_data", "rst_after_header", "rst_during_data"} // TestNegative
+	if client := theirs("http2", "negative_http2_client.go"); !slices.Equal(client, negative) {
+		t.Errorf("grpc-go's negative client has %q, not %q", client, negative)
+	}
 }
 
 // TestInterop runs the cases over each combination of TLS and clear text.
@@ -99,22 +166,67 @@ func TestInterop(t *testing.T) {
 		{"TLS to TLS", local(secureIn[1]), ca.root},
 	} {
 		for _, name := range slices.Sorted(maps.Keys(cases)) {
+			if name == "orca_oob" { // whose server needs a switch inside grpc-go
+				continue
+			}
 			t.Run(side.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				self, err := os.Executable()
-				if err != nil {
-					t.Fatal(err)
-				}
-				ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
-				defer cancel()
-				cmd := exec.CommandContext(ctx, self)
-				cmd.WaitDelay = time.Second
-				cmd.Env = append(os.Environ(), caseEnv+"="+name, targetEnv+"="+side.target, rootEnv+"="+side.root, "GRPC_GO_LOG_SEVERITY_LEVEL=error")
-				if out, err := cmd.CombinedOutput(); err != nil {
-					t.Errorf("%v\n%s", err, out)
-				}
+				caseIn(t, name, side.target, side.root)
 			})
 		}
+	}
+}
+
+// TestInteropServer runs the cases with grpc-go's own program as the server.
+func TestInteropServer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "server")
+	if out, err := exec.Command("go", "build", "-o", path, "google.golang.org/grpc/interop/server").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	ports := freePorts(t, 2)
+	program := exec.Command(path, "-port", fmt.Sprint(ports[1]))
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		program.Process.Kill()
+		program.Wait()
+	})
+	if !eventually(func() bool {
+		nc, err := net.Dial("tcp", local(ports[1]))
+		if err == nil {
+			nc.Close()
+		}
+		return err == nil
+	}) {
+		t.Fatal("the server does not listen")
+	}
+	start(t, gateway(listener("http", ports[0], ""))+grpcRoute("calls", "server", "http")+backend("server", local(ports[1]), ""))
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		if name == "pick_first_unary" { // the program does not say who it is
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			caseIn(t, name, local(ports[0]), "")
+		})
+	}
+}
+
+// caseIn runs a case in a process of its own.
+func caseIn(t *testing.T, name, target, root string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self)
+	cmd.WaitDelay = time.Second
+	cmd.Env = append(os.Environ(), caseEnv+"="+name, targetEnv+"="+target, rootEnv+"="+root, "GRPC_GO_LOG_SEVERITY_LEVEL=error")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
@@ -129,8 +241,19 @@ func serve(t *testing.T, tlsConfig *tls.Config, options ...grpc.ServerOption) st
 		options = append(options, grpc.Creds(credentials.NewTLS(tlsConfig)))
 	}
 	s := grpc.NewServer(append(options, orca.CallMetricsServerOption(nil))...)
-	testgrpc.RegisterTestServiceServer(s, interop.NewTestServer(interop.NewTestServerOptions{MetricsRecorder: orca.NewServerMetricsRecorder()}))
+	testgrpc.RegisterTestServiceServer(s, identified{interop.NewTestServer(interop.NewTestServerOptions{MetricsRecorder: orca.NewServerMetricsRecorder()})})
 	go s.Serve(l)
 	t.Cleanup(s.Stop)
 	return l.Addr().String()
+}
+
+// identified says who it is, as pick_first_unary asks.
+type identified struct{ testgrpc.TestServiceServer }
+
+func (s identified) UnaryCall(ctx context.Context, r *testgrpc.SimpleRequest) (*testgrpc.SimpleResponse, error) {
+	resp, err := s.TestServiceServer.UnaryCall(ctx, r)
+	if err == nil && r.FillServerId {
+		resp.ServerId = "interop"
+	}
+	return resp, err
 }

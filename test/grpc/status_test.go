@@ -105,22 +105,22 @@ func TestDeadlines(t *testing.T) {
 		return &testgrpc.SimpleResponse{}, nil
 	}}).start(t)
 	_, tc := s.through(t, "timeouts: {request: 30s}\n  fault: {delay: {duration: 300ms}}")
-	ask := func(d time.Duration, r *testgrpc.SimpleRequest) (error, time.Duration) {
+	ask := func(d time.Duration, r *testgrpc.SimpleRequest) (time.Duration, error) {
 		ctx, cancel := t.Context(), context.CancelFunc(func() {})
 		if d > 0 {
 			ctx, cancel = context.WithTimeout(ctx, d)
 		}
 		defer cancel()
 		_, err := tc.UnaryCall(ctx, r)
-		return err, <-left
+		return <-left, err
 	}
-	if err, got := ask(20*time.Second, &testgrpc.SimpleRequest{}); err != nil || got > 19700*time.Millisecond || got < 0 {
+	if got, err := ask(20*time.Second, &testgrpc.SimpleRequest{}); err != nil || got > 19700*time.Millisecond || got < 0 {
 		t.Errorf("%v, of 20 s less a delay of 300 ms %v are left", err, got)
 	}
-	if err, got := ask(0, &testgrpc.SimpleRequest{}); err != nil || got > 29700*time.Millisecond || got < 0 {
+	if got, err := ask(0, &testgrpc.SimpleRequest{}); err != nil || got > 29700*time.Millisecond || got < 0 {
 		t.Errorf("%v, of the route's 30 s less 300 ms %v are left", err, got)
 	}
-	if err, got := ask(24*time.Hour, &testgrpc.SimpleRequest{}); err != nil || got > 29700*time.Millisecond {
+	if got, err := ask(24*time.Hour, &testgrpc.SimpleRequest{}); err != nil || got > 29700*time.Millisecond {
 		t.Errorf("%v, a client's day is bounded to %v by the route's 30 s", err, got)
 	}
 

@@ -39,7 +39,7 @@ func main() {
 }
 
 func serve(port string) error {
-	l, err := net.Listen("tcp", "127.0.0.1:"+port)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:"+port)
 	if err != nil {
 		return err
 	}
