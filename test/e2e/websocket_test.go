@@ -17,12 +17,12 @@ import (
 // Each protocol of the client with each of the endpoint.
 func TestWebSocketInAllCombinations(t *testing.T) {
 	t.Parallel()
-	for _, down := range []string{"h1", "h2"} {
-		for _, up := range []string{"http", "h2c"} {
+	for _, down := range wsClients {
+		for _, up := range wsEndpoints {
 			t.Run(down+" to "+up, func(t *testing.T) {
 				t.Parallel()
-				app := serveWS(t, nil)
-				g := serveYAML(t, documents(gatewayDoc, routeDoc("app", ""), backendDoc("app", app.addr)+"  protocol: "+up+"\n"))
+				app := serveWSOver(t, up, nil)
+				g := wsGateway(t, down, up, app.addr, "")
 				s, err := g.openWS(down, "/chat?room=1")
 				if err != nil {
 					t.Fatal(err)
@@ -49,7 +49,7 @@ func TestWebSocketInAllCombinations(t *testing.T) {
 				if _, err := io.Copy(io.Discard, s); err != nil {
 					t.Errorf("the end: %v", err)
 				}
-				status := map[string]string{"h1": `"status":101`, "h2": `"status":200`}[down]
+				status := map[string]string{"h1": `"status":101`, "h2": `"status":200`, "h3": `"status":200`}[down]
 				line := g.logged(`"path":"/chat"`, status, `"method":"GET"`, fmt.Sprintf(`"request_messages":%d,"response_messages":%d,"close_code":4001,"closed_by":"client"`, conversationMessages, conversationMessages))
 				if strings.Contains(line, `"flags"`) {
 					t.Errorf("flags: %s", line)
@@ -71,14 +71,6 @@ func TestWebSocketInAllCombinations(t *testing.T) {
 			})
 		}
 	}
-}
-
-// openWS opens a WebSocket to the gateway over "h1" or "h2".
-func (g *gateway) openWS(protocol, path string) (*socket, error) {
-	if protocol == "h2" {
-		return openWS2(g.t, http2Client(g.t, nil), "http://"+g.addr+path)
-	}
-	return openWS(g.t, g.addr, path, nil)
 }
 
 func handshake(fields ...string) string {
@@ -158,12 +150,12 @@ func TestWebSocketTimeouts(t *testing.T) {
 		{"timeouts: {idle: 300ms}", "idle timeout", "IdleTimeout"},
 		{"timeouts: {idle: 1h, maxStream: 300ms}", "maximum duration", "StreamTimeout"},
 	} {
-		for _, down := range []string{"h1", "h2"} {
-			for _, up := range []string{"http", "h2c"} {
+		for _, down := range wsClients {
+			for _, up := range wsEndpoints {
 				t.Run(c.flag+" "+down+" to "+up, func(t *testing.T) {
 					t.Parallel()
-					app := serveWS(t, nil)
-					g := serveYAML(t, documents(gatewayDoc, routeDoc("app", ""), backendDoc("app", app.addr)+"  protocol: "+up+"\n", policyDoc("app", "HTTPRoute", "app", c.policy)))
+					app := serveWSOver(t, up, nil)
+					g := wsGateway(t, down, up, app.addr, c.policy)
 					begun := time.Now()
 					s, err := g.openWS(down, "/")
 					if err != nil {
@@ -230,12 +222,12 @@ func TestWebSocketIsNotIdleWhileOneSideSpeaks(t *testing.T) {
 // answer still reaches the endpoint, which hears the same code.
 func TestWebSocketDrain(t *testing.T) {
 	t.Parallel()
-	for _, down := range []string{"h1", "h2"} {
-		for _, up := range []string{"http", "h2c"} {
+	for _, down := range wsClients {
+		for _, up := range wsEndpoints {
 			t.Run(down+" to "+up, func(t *testing.T) {
 				t.Parallel()
-				app := serveWS(t, nil)
-				g := serveYAML(t, documents(gatewayDoc, routeDoc("app", ""), backendDoc("app", app.addr)+"  protocol: "+up+"\n"))
+				app := serveWSOver(t, up, nil)
+				g := wsGateway(t, down, up, app.addr, "")
 				s, err := g.openWS(down, "/")
 				if err != nil {
 					t.Fatal(err)
@@ -289,14 +281,17 @@ func TestWebSocketDrain(t *testing.T) {
 // Who is gone without a word is gone for the other side, at once.
 func TestWebSocketCut(t *testing.T) {
 	t.Parallel()
-	for _, down := range []string{"h1", "h2"} {
-		for _, up := range []string{"http", "h2c"} {
+	for _, down := range wsClients {
+		for _, up := range wsEndpoints {
 			t.Run(down+" to "+up, func(t *testing.T) {
 				t.Parallel()
-				app := serveWS(t, func(s *socket, op ws.OpCode, p []byte) error {
+				app := serveWSOver(t, up, func(s *socket, op ws.OpCode, p []byte) error {
+					if s.reset != nil {
+						s.reset()
+					}
 					panic(http.ErrAbortHandler)
 				})
-				g := serveYAML(t, documents(gatewayDoc, routeDoc("app", ""), backendDoc("app", app.addr)+"  protocol: "+up+"\n"))
+				g := wsGateway(t, down, up, app.addr, "")
 				s, err := g.openWS(down, "/client")
 				if err != nil {
 					t.Fatal(err)
@@ -312,7 +307,7 @@ func TestWebSocketCut(t *testing.T) {
 				if err := s.say(ws.OpText, []byte("now")); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := io.Copy(io.Discard, s); down == "h2" && err == nil && up == "h2c" {
+				if _, err := io.Copy(io.Discard, s); down != "h1" && err == nil && up != "http" {
 					t.Error("a reset looks like an end")
 				}
 				s.closeWrite()

@@ -13,11 +13,11 @@ import (
 func TestDrainEndsWebSocketsOneByOne(t *testing.T) {
 	t.Parallel()
 	const n, within = 30, 2 * time.Second
-	for _, down := range []string{"h1", "h2"} {
+	for _, down := range wsClients {
 		t.Run(down, func(t *testing.T) {
 			t.Parallel()
 			app := serveWS(t, nil)
-			g := serveYAML(t, edge("", app.addr), func(o *proxy.Options) { o.LeaveWithin, o.DrainTimeout = within, 6*patience })
+			g := serveYAML(t, wsConfig(t, down, "http", app.addr, ""), func(o *proxy.Options) { o.LeaveWithin, o.DrainTimeout = within, 6*patience })
 			var (
 				mu   sync.Mutex
 				told []time.Time // guarded by mu

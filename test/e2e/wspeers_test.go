@@ -147,6 +147,9 @@ func saw[T any](t *testing.T, from chan T) (v T) {
 
 // acceptWS opens a WebSocket for a request of either protocol.
 func acceptWS(rw http.ResponseWriter, r *http.Request) (*socket, error) {
+	if r.ProtoMajor == 3 {
+		return acceptWS3(rw, r)
+	}
 	if r.ProtoMajor == 2 {
 		if r.Method != "CONNECT" || r.Header.Get(":protocol") != "websocket" || r.Header.Get("Sec-Websocket-Version") != "13" || r.Header.Get("Sec-Websocket-Key") != "" {
 			return nil, fmt.Errorf("no extended CONNECT: %s %v", r.Method, r.Header)

@@ -422,7 +422,7 @@ func (x *Exchange) failUpstream(f failure) {
 	case filter.UpstreamProtocolError:
 		detail := "the backend's answer is not valid HTTP"
 		if errors.Is(f.err, websocket.ErrUnsupported) {
-			detail = "the backend does not take WebSocket over HTTP/2 (RFC 8441)"
+			detail = "the backend does not take WebSocket over the HTTP/2 or HTTP/3 that it speaks (RFC 8441, RFC 9220)"
 		}
 		x.Fail(502, f.reason, detail)
 	default:

@@ -16,8 +16,8 @@ import (
 // webSocket is what an exchange keeps of a WebSocket's opening handshake.
 type webSocket struct {
 	asked bool
-	// clientKey is the client's, nil over HTTP/2, which has none; key is what the
-	// endpoint got, nil over HTTP/2.
+	// clientKey is the client's, nil over HTTP/2 and HTTP/3, which have none; key is
+	// what the endpoint got, nil over them.
 	clientKey, key []byte
 	opened         bool
 	result         websocket.Result
@@ -32,7 +32,8 @@ var (
 // prepareUpgrade checks and translates a request for another protocol, before
 // it goes to the cluster.
 func (x *Exchange) prepareUpgrade(c *upstream.Cluster) bool {
-	shared := c.Config().HTTP2
+	cfg := c.Config()
+	shared := cfg.HTTP2 || cfg.HTTP3
 	if !offers(x.Req.Upgrade, webSocketProtocol) {
 		// HTTP/2 knows nothing else, and HTTP in a tunnel would pass by all policies;
 		// a server may ignore what it is offered (RFC 9110 §7.8).
@@ -43,7 +44,7 @@ func (x *Exchange) prepareUpgrade(c *upstream.Cluster) bool {
 	}
 	h := &x.Req.Header
 	key := h.Get(httpmsg.NameSecWebSocketKey)
-	overHTTP2 := x.Down.Conn() == nil
+	onStream := x.Down.Conn() == nil
 	switch {
 	case x.Req.MethodID != httpmsg.MethodGet:
 		x.Fail(400, filter.BadRequest, "a WebSocket is opened with the method GET")
@@ -51,15 +52,15 @@ func (x *Exchange) prepareUpgrade(c *upstream.Cluster) bool {
 		x.Fail(400, filter.BadRequest, "a request that opens a WebSocket has no body")
 	case !bytes.Equal(h.Get(httpmsg.NameSecWebSocketVersion), webSocketVersion):
 		x.Fail(426, filter.BadRequest, "the version of WebSocket is 13")
-	case !overHTTP2 && (h.Count(httpmsg.NameSecWebSocketKey) != 1 || !ws.ValidKey(key)):
+	case !onStream && (h.Count(httpmsg.NameSecWebSocketKey) != 1 || !ws.ValidKey(key)):
 		x.Fail(400, filter.BadRequest, "Sec-WebSocket-Key must be there once, with 16 bytes in base64")
 	default:
 		x.Req.Upgrade = webSocketProtocol
 		x.ws = webSocket{asked: true}
-		if !overHTTP2 {
+		if !onStream {
 			x.ws.clientKey, x.ws.key = key, key
 		}
-		x.translateKey(shared, overHTTP2)
+		x.translateKey(shared, onStream)
 		return true
 	}
 	return false
@@ -67,22 +68,22 @@ func (x *Exchange) prepareUpgrade(c *upstream.Cluster) bool {
 
 // translateKey gives the endpoint a key if it needs one and the client has none,
 // and none if its protocol has none (RFC 8441 §5).
-func (x *Exchange) translateKey(toHTTP2, fromHTTP2 bool) {
+func (x *Exchange) translateKey(toStream, fromStream bool) {
 	h := &x.Req.Header
 	switch {
-	case toHTTP2:
+	case toStream:
 		h.Del(httpmsg.NameSecWebSocketKey)
 		x.ws.key = nil
-	case fromHTTP2:
+	case fromStream:
 		x.ws.key = ws.AppendKey(x.Req.Arena.Alloc(ws.KeyLen)[:0])
 		h.Set(httpmsg.NameSecWebSocketKey, x.ws.key)
 	}
 }
 
 // switched tells whether the response ends HTTP on the exchange: 101, or, where
-// a side speaks HTTP/2, success. An endpoint of HTTP/1.1 may answer the request
-// instead, but to a client of HTTP/2 the same number would say that the
-// WebSocket is open.
+// a side has a stream of HTTP/2 or HTTP/3, success. An endpoint of HTTP/1.1 may
+// answer the request instead, but to a client with a stream the same number would
+// say that the WebSocket is open.
 func (x *Exchange) switched() bool {
 	if x.Resp.Status == 101 {
 		return true
@@ -127,7 +128,7 @@ func (x *Exchange) openWebSocket(c *upstream.Cluster, o upstream.Outcome) {
 
 // consented tells whether the endpoint has opened the WebSocket that it was
 // asked for: with a 101 for the key that it got (RFC 6455 §4.1), or by success
-// over HTTP/2.
+// on a stream.
 func (x *Exchange) consented() bool {
 	if x.up.Conn() == nil {
 		return x.Resp.Status/100 == 2

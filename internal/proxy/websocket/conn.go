@@ -8,10 +8,6 @@ import (
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
-// ErrUnsupported: no WebSocket can be opened to the endpoint, which speaks
-// HTTP/3, or HTTP/2 without having announced extended CONNECT (RFC 8441 §3).
-var ErrUnsupported = errors.New("websocket: the endpoint takes none over the HTTP that it speaks")
-
 // conn is a side that has a connection of its own. It holds a buffer only while
 // bytes of it are being passed on.
 type conn struct {

@@ -127,6 +127,14 @@ func (d *direction) readBy() int64 {
 	return by
 }
 
+// writeBy is how long the next piece may take to be accepted; 0 is for ever.
+func (d *direction) writeBy() int64 {
+	if at := d.t.leftAt.Load(); at != 0 { // the tunnel's own time may be over, the last words' is not
+		return at + int64(Patience)
+	}
+	return d.t.deadline(netx.Monotonic())
+}
+
 // deadline is when silence since the time at has lasted too long.
 func (t *Tunnel) deadline(at int64) int64 {
 	by := t.opts.By
@@ -195,7 +203,7 @@ func (d *direction) write(p []byte) error {
 		return nil
 	}
 	d.count(len(p))
-	d.dst.SetWriteBy(d.t.deadline(netx.Monotonic()))
+	d.dst.SetWriteBy(d.writeBy())
 	code, closes := d.scan.Closed()
 	closes = closes && !d.closed.Load()
 	if closes { // before the answer to it can come

@@ -1,6 +1,6 @@
 // Package websocket carries an open WebSocket between a client and an endpoint,
 // each of which may have a connection of its own (HTTP/1.1) or a stream of one
-// (HTTP/2). Bytes pass unchanged; a scanner follows the headers of frames, so
+// (HTTP/2, HTTP/3). Bytes pass unchanged; a scanner follows the headers of frames, so
 // that messages are counted and a tunnel that Gridway ends is ended by a Close
 // frame between two others.
 //

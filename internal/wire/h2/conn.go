@@ -42,6 +42,8 @@ type Conn struct {
 	freeLen  int
 
 	sendWindow, recvWindow int64
+	unread                 int64 // what was sent and not given back
+	parked                 int   // streams that wait for a share of sendWindow
 	credit                 int64
 
 	sched     schedule

@@ -18,6 +18,8 @@ func (c *Conn) recvWindowUpdate(h FrameHeader, p []byte, ev *Event) *Error {
 		case c.sendWindow > maxWindow:
 			return errWindowOverflow
 		}
+		c.unread = max(c.unread-int64(n), 0)
+		c.unpark()
 		return nil
 	}
 	if c.idle(h.StreamID) {
@@ -33,6 +35,7 @@ func (c *Conn) recvWindowUpdate(h FrameHeader, p []byte, ev *Event) *Error {
 	case s.sendWindow > maxWindow:
 		return c.failStream(s.id, errWindowOverflow, ev)
 	}
+	s.unread = max(s.unread-int64(n), 0)
 	c.resume(s)
 	return nil
 }
@@ -58,6 +61,10 @@ func (c *Conn) shiftWindows(delta int64) *Error {
 
 // resume puts a stream that waits for its own window into the schedule.
 func (c *Conn) resume(s *Stream) {
+	if s.parked {
+		s.parked = false
+		c.parked--
+	}
 	if s.wants && s.sendWindow > 0 {
 		c.sched.add(s)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gridway/gridway/internal/wire/h2"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
 func body(n int) []byte { return bytes.Repeat([]byte("x"), n) }
@@ -255,5 +256,69 @@ func TestSlowStreamStallsNobody(t *testing.T) {
 	}
 	if r.c.Pending() != 0 {
 		t.Errorf("%d bytes wait", r.c.Pending())
+	}
+}
+
+// A stream whose content the server does not read leaves some of the connection's
+// window to others, however many there are; what comes back is shared again.
+func TestStalledStreamsLeaveAShare(t *testing.T) {
+	const window = 1 << 20
+	r := greeted(t, true, h2.Config{}, h2.Setting{ID: h2.SettingInitialWindowSize, Value: window})
+	r.feed(h2.AppendWindowUpdate(nil, 0, window-65535))
+	streams := make([]*h2.Stream, 4)
+	taken := make([]int, len(streams))
+	for i := range streams {
+		var resp httpmsg.Response
+		var arena httpmsg.Arena
+		s, err := r.c.Open(&httpmsg.Request{Method: []byte("POST"), MethodID: httpmsg.MethodPost, Host: []byte("a"), Path: []byte("/")}, false, &resp, &arena)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams[i] = s
+	}
+	// send sends until nothing more goes, as a driver does.
+	send := func(i int) {
+		for s := streams[i]; s != nil; s = r.c.Writable() {
+			n, err := r.c.SendData(s, body(window), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			taken[i] += n
+			r.out()
+		}
+	}
+	left := window
+	for i := range 3 {
+		send(i)
+		if most := left - left/8 + 1; taken[i] > most || taken[i] < left*6/8 {
+			t.Errorf("stream %d has %d of %d", i, taken[i], left)
+		}
+		left -= taken[i]
+	}
+	// What one has read makes it go on, and leaves the others where they were.
+	back := taken[1]
+	r.feed(join(h2.AppendWindowUpdate(nil, streams[1].ID(), uint32(back)), h2.AppendWindowUpdate(nil, 0, uint32(back))))
+	before := taken[0]
+	turns := 0
+	for s := r.c.Writable(); s != nil; s = r.c.Writable() {
+		if turns++; turns > 1000 {
+			t.Fatal("streams that may not send have turns without end")
+		}
+		i := int(s.ID() / 2)
+		n, err := r.c.SendData(s, body(window), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken[i] += n
+		r.out()
+	}
+	if taken[0] > before+back/8 || taken[1] < back+back/2 {
+		t.Errorf("the stalled stream has %d, %d before; the other %d, %d before", taken[0], before, taken[1], back)
+	}
+	// A reset gives nothing back by itself, and ends the wait.
+	r.c.Reset(streams[0], h2.Cancel)
+	r.feed(h2.AppendWindowUpdate(nil, 0, uint32(taken[0])))
+	if r.c.Writable() == nil {
+		t.Error("nobody goes on")
 	}
 }

@@ -63,6 +63,10 @@ func (c *Conn) closeStream(s *Stream) {
 	c.sched.remove(s)
 	c.streams.remove(s.id)
 	c.opened--
+	if s.parked {
+		s.parked = false
+		c.parked--
+	}
 	if c.data.stream == s {
 		c.data.stream = nil
 	}

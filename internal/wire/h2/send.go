@@ -143,6 +143,8 @@ func (c *Conn) SendData(s *Stream, p []byte, end bool) (n int, err error) {
 			n += chunk
 			s.sendWindow -= int64(chunk)
 			c.sendWindow -= int64(chunk)
+			s.unread += int64(chunk)
+			c.unread += int64(chunk)
 			s.waitingFrom = 0
 			c.controlBudget.earn(2)
 			c.owedFrames.sent(chunk)
@@ -172,7 +174,11 @@ func (c *Conn) allowance(s *Stream, want int) int {
 	if room < min(want, minFrame) {
 		return 0
 	}
-	return int(max(min(s.sendWindow, c.sendWindow, minMaxFrame, int64(room), int64(want)), 0))
+	n := min(s.sendWindow, c.sendWindow, minMaxFrame, int64(room), int64(want))
+	if n <= 0 {
+		return 0
+	}
+	return int(c.share(s, n))
 }
 
 // await makes a stream wait for its turn, and for the windows.
@@ -182,7 +188,7 @@ func (c *Conn) await(s *Stream) {
 	if c.timers.next == 0 || c.timers.next > c.now+stallLook {
 		c.timers.next = c.now + stallLook
 	}
-	if s.sendWindow > 0 {
+	if s.sendWindow > 0 && !s.parked {
 		c.sched.add(s)
 	}
 }

@@ -30,6 +30,10 @@ type Stream struct {
 	// consumed and not told the peer yet.
 	recvWindow, sendWindow int64
 	owed, credit           int64
+	// unread is what was sent and not given back to the stream's window. parked: it
+	// waits for its share of the connection's; see share.go.
+	unread int64
+	parked bool
 
 	// What the scheduler keeps: see sched.go.
 	urgency     uint8

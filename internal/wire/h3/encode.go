@@ -97,15 +97,25 @@ func appendLength(dst []byte, n int64) []byte {
 	return appendField(dst, &httpmsg.Field{ID: httpmsg.NameContentLength, Value: strconv.AppendInt(digits[:0], n, 10)})
 }
 
-// AppendRequest appends the field section of a request's head.
+var protocolName = []byte(":protocol")
+
+// AppendRequest appends the field section of a request's head. One that asks for
+// another protocol is an extended CONNECT (RFC 9220 §3).
 func AppendRequest(dst []byte, r *httpmsg.Request) []byte {
 	dst = beginSection(dst)
-	if i, ok := methodIndex[r.MethodID]; ok {
+	method, extended := r.MethodID, len(r.Upgrade) > 0
+	if extended {
+		method = httpmsg.MethodConnect
+	}
+	if i, ok := methodIndex[method]; ok {
 		dst = appendIndexed(dst, i)
 	} else {
 		dst = appendNamed(dst, staticConnect, r.Method, false)
 	}
-	if r.MethodID != httpmsg.MethodConnect {
+	if extended {
+		dst = hpack.AppendString(hpack.AppendString(dst, 0x20, 3, protocolName), 0, 7, r.Upgrade)
+	}
+	if method != httpmsg.MethodConnect || extended {
 		scheme := uint8(staticHTTPS)
 		if r.Scheme == "http" {
 			scheme = staticHTTP
@@ -123,7 +133,7 @@ func AppendRequest(dst []byte, r *httpmsg.Request) []byte {
 	}
 	dst = appendNamed(dst, staticAuthority, r.Host, false)
 	dst = appendFields(dst, &r.Header)
-	if r.Body == httpmsg.BodyLength && r.MethodID != httpmsg.MethodConnect {
+	if r.Body == httpmsg.BodyLength && method != httpmsg.MethodConnect {
 		dst = appendLength(dst, r.Length)
 	}
 	return dst

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -391,6 +392,99 @@ func TestVarints(t *testing.T) {
 		}
 		if _, n := ReadVarint(b[:len(b)-1]); n != 0 {
 			t.Errorf("%d: read although it is cut off", v)
+		}
+	}
+}
+
+// RFC 9220: extended CONNECT, from another encoder and from our own.
+func TestExtendedConnect(t *testing.T) {
+	block := encoded(":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":authority", "a.example", ":path", "/chat?room=1", "sec-websocket-version", "13")
+	for range 2 {
+		var r httpmsg.Request
+		if bad := DecodeRequest(block, &limits, &r); bad != nil {
+			t.Fatal(bad)
+		}
+		if got := fmt.Sprintf("%s %s %s %s?%s", r.Method, r.Upgrade, r.Host, r.Path, r.Query); got != "CONNECT websocket a.example /chat?room=1" {
+			t.Errorf("%s", got)
+		}
+		// What was a GET with an upgrade in HTTP/1.1 is written so too.
+		r.Method, r.MethodID, r.Scheme = []byte("GET"), httpmsg.MethodGet, "https"
+		block = AppendRequest(nil, &r)
+	}
+	var resp httpmsg.Response
+	var arena httpmsg.Arena
+	if bad := DecodeResponse(encoded(":status", "200", "content-length", "5"), &limits, httpmsg.MethodConnect, &resp, &arena); bad != nil || resp.Body != httpmsg.BodyChunked || resp.Length != -1 {
+		t.Errorf("what follows is a tunnel: %v, length %d", bad, resp.Length)
+	}
+}
+
+func TestExtendedConnectSetting(t *testing.T) {
+	for _, c := range []struct {
+		payload []byte
+		want    Settings
+		bad     bool
+	}{
+		{AppendSettings(nil, Settings{MaxFieldSection: 500, ExtendedConnect: true})[2:], Settings{500, true}, false},
+		{[]byte{8, 0}, Settings{}, false},
+		{[]byte{8, 2}, Settings{}, true},
+		{[]byte{8, 1, 8, 1}, Settings{}, true},
+	} {
+		if s, bad := parseSettings(c.payload); (bad != nil) != c.bad || bad == nil && s != c.want {
+			t.Errorf("% x: %v, %v", c.payload, s, bad)
+		}
+	}
+}
+
+// pausing gives one byte at a time, and fails for a deadline before each.
+type pausing struct {
+	b    []byte
+	fail bool
+}
+
+func (p *pausing) Read(to []byte) (int, error) {
+	if p.fail = !p.fail; p.fail {
+		return 0, os.ErrDeadlineExceeded
+	}
+	if len(p.b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(to[:1], p.b)
+	p.b = p.b[n:]
+	return n, nil
+}
+
+// A tunnel goes on after deadlines, wherever they come, and has nothing but content.
+func TestTunnelsSurviveDeadlines(t *testing.T) {
+	content := bytes.Repeat([]byte("tunnel"), 50)
+	in := slices.Concat(frame(FrameData, content), frame(0x4021, []byte("unknown")), frame(FramePriorityUpdate, []byte("\x00u=1")), frame(FrameData, nil), frame(FrameData, []byte("!")))
+	for _, headers := range []bool{false, true} {
+		if headers {
+			in = append(in, frame(FrameHeaders, get())...)
+		}
+		var r Reader
+		var b Body
+		r.Reset(&pausing{b: in})
+		b.Begin(3, &limits)
+		b.Connect()
+		var got []byte
+		var err error
+		for deadlines := 0; ; {
+			var piece []byte
+			piece, err = b.Next(&r, nil, nil, nil)
+			got = append(got, piece...)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				if deadlines++; deadlines > 2*len(in)+2 {
+					t.Fatal("no progress")
+				}
+				continue
+			}
+			if err != nil {
+				break
+			}
+		}
+		r.Release()
+		if want := string(content) + "!"; string(got) != want || headers && err != errUnexpected || !headers && err != io.EOF {
+			t.Errorf("%d of %d bytes, %v", len(got), len(want), err)
 		}
 	}
 }

@@ -16,10 +16,16 @@ type Body struct {
 	// Limits are those of the trailer section.
 	Limits *Limits
 	done   bool
+	tunnel bool
 }
 
 // Begin readies the body for a message with that length, or -1.
 func (b *Body) Begin(length int64, lim *Limits) { *b = Body{Left: length, Limits: lim} }
+
+// Connect says that the message's content is a tunnel, in which there is nothing
+// but DATA (RFC 9114 §4.4). What Next has not returned when its source fails for
+// a deadline is still there then.
+func (b *Body) Connect() { b.Left, b.tunnel = -1, true }
 
 // Done tells whether the message has ended.
 func (b *Body) Done() bool { return b.done }
@@ -63,12 +69,12 @@ func (b *Body) Next(r *Reader, into []byte, trailer *httpmsg.Header, arena *http
 		case err != nil:
 			return nil, err
 		case t == FrameData:
-		case t == FrameHeaders:
+		case t == FrameHeaders && !b.tunnel:
 			if err := b.trailer(r, length, trailer, arena); err != nil {
 				return nil, err
 			}
 		case t == FramePriorityUpdate:
-			// It is for the control stream, and here a frame of no known meaning.
+			r.Drop() // it is for the control stream, and here a frame of no known meaning
 		default:
 			return nil, errUnexpected
 		}

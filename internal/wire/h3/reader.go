@@ -16,6 +16,8 @@ type Reader struct {
 	b []byte
 	// left is what is missing of the present frame's payload.
 	left uint64
+	// unwanted: that is to be passed over.
+	unwanted bool
 	// idle counts what has come that carries nothing, since something did.
 	idle int
 	err  error
@@ -116,18 +118,14 @@ func (r *Reader) Next() (t FrameType, length uint64, err error) {
 		if err := r.skip(); err != nil {
 			return 0, 0, err
 		}
-		v, err := r.Varint()
+		t, length, err := r.header()
 		if err == io.EOF {
 			return 0, 0, io.EOF
-		}
-		if err == nil {
-			t = FrameType(v)
-			length, err = r.Varint()
 		}
 		if err != nil {
 			return 0, 0, cutOff(err)
 		}
-		r.left = length
+		r.left, r.unwanted = length, !t.known() && t != FramePriorityUpdate
 		switch {
 		case t == FramePriorityUpdate && length <= maxPriority:
 		case length == 0 || !t.known():
@@ -139,6 +137,25 @@ func (r *Reader) Next() (t FrameType, length uint64, err error) {
 		}
 		if t.known() || t == FramePriorityUpdate {
 			return t, length, nil
+		}
+	}
+}
+
+// header reads the beginning of a frame: all of it or nothing, so that it is still
+// there after a deadline.
+func (r *Reader) header() (FrameType, uint64, error) {
+	for {
+		if t, n := ReadVarint(r.b); n > 0 {
+			if length, m := ReadVarint(r.b[n:]); m > 0 {
+				r.b = r.b[n+m:]
+				return FrameType(t), length, nil
+			}
+		}
+		if err := r.fill(); err != nil {
+			if err == io.EOF && len(r.b) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, 0, err
 		}
 	}
 }
@@ -159,7 +176,15 @@ func (r *Reader) skip() error {
 }
 
 // Left is what is missing of the present frame's payload.
-func (r *Reader) Left() uint64 { return r.left }
+func (r *Reader) Left() uint64 {
+	if r.unwanted {
+		return 0
+	}
+	return r.left
+}
+
+// Drop passes over the rest of the present frame's payload.
+func (r *Reader) Drop() { r.unwanted = true }
 
 // Piece returns the next piece of the present frame's payload, which is not at its
 // end. It is valid until the next call. Long payloads are read to into, if that is

@@ -7,13 +7,14 @@ import (
 
 var slash = []byte("/")
 
-// DecodeRequest decodes a request's head (RFC 9114 §4.3.1). Content may follow;
+// DecodeRequest decodes a request's head (RFC 9114 §4.3.1), extended CONNECT among
+// them, whose protocol is r.Upgrade (RFC 9220 §3). Content may follow;
 // where none does, EndRequest says so. With an error that has a Status the request
 // is complete enough to be answered.
 func DecodeRequest(block []byte, lim *Limits, r *httpmsg.Request) *Error {
 	r.Reset()
 	r.Version, r.KeepAlive = httpmsg.HTTP3, true
-	fs := head.Fields{Header: &r.Header, Arena: &r.Arena, Allowed: head.OfRequest, TakeHost: true}
+	fs := head.Fields{Header: &r.Header, Arena: &r.Arena, Allowed: head.OfRequest | head.Protocol, TakeHost: true}
 	if fatal := decodeFields(block, lim, &fs); fatal != nil {
 		return fatal
 	}

@@ -35,6 +35,8 @@ func DecodeResponse(block []byte, lim *Limits, method httpmsg.Method, r *httpmsg
 	switch {
 	case r.Status < 200, r.Status == http.StatusNoContent, r.Status == http.StatusNotModified, method == httpmsg.MethodHead:
 		r.Body, r.Length = httpmsg.BodyNone, length
+	case method == httpmsg.MethodConnect && r.Status < 300: // RFC 9110 §9.3.6: what follows is a tunnel
+		r.Body, r.Length = httpmsg.BodyChunked, -1
 	case length >= 0:
 		r.Body, r.Length = httpmsg.BodyLength, length
 	default:

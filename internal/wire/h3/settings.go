@@ -4,10 +4,13 @@ package h3
 type Settings struct {
 	// MaxFieldSection bounds the heads that it wants; 0 is no bound.
 	MaxFieldSection uint64
+	// ExtendedConnect lets clients use :protocol (RFC 9220 §3).
+	ExtendedConnect bool
 }
 
 const (
 	settingMaxFieldSection = 0x6
+	settingExtendedConnect = 0x8
 	maxSettingsBytes       = 4 << 10
 )
 
@@ -20,6 +23,9 @@ func AppendSettings(dst []byte, s Settings) []byte {
 	p := room[:0]
 	if s.MaxFieldSection > 0 {
 		p = AppendVarint(AppendVarint(p, settingMaxFieldSection), s.MaxFieldSection)
+	}
+	if s.ExtendedConnect {
+		p = AppendVarint(AppendVarint(p, settingExtendedConnect), 1)
 	}
 	return append(AppendFrameHeader(dst, FrameSettings, len(p)), p...)
 }
@@ -38,8 +44,13 @@ func parseSettings(b []byte) (s Settings, bad *Error) {
 			return s, errSettings
 		}
 		seen[id] = struct{}{}
-		if id == settingMaxFieldSection {
+		switch {
+		case id == settingMaxFieldSection:
 			s.MaxFieldSection = v
+		case id == settingExtendedConnect && v > 1: // RFC 8441 §3
+			return s, errSettings
+		case id == settingExtendedConnect:
+			s.ExtendedConnect = v == 1
 		}
 	}
 	return s, nil

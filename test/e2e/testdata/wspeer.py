@@ -8,12 +8,15 @@ import websockets
 
 
 async def echo(socket, path=None):
-    async for message in socket:
-        await socket.send(message)
+    try:
+        async for message in socket:
+            await socket.send(message)
+    except websockets.ConnectionClosed:
+        pass  # for what the client has said
 
 
 async def serve():
-    async with websockets.serve(echo, "127.0.0.1", 0, subprotocols=["chat"], max_size=2**22) as server:
+    async with websockets.serve(echo, "127.0.0.1", 0, subprotocols=["chat"], max_size=2**24, ping_interval=None) as server:
         print(server.sockets[0].getsockname()[1], flush=True)
         await asyncio.Future()
 

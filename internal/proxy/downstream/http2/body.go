@@ -21,7 +21,7 @@ func (s *stream) Whole() ([]byte, bool, error) {
 }
 
 // BindBody says who calls ReadBody.
-func (s *stream) BindBody(t *loop.Task) { s.reader = t }
+func (s *stream) BindBody(t *loop.Task) { s.BindRead(t) }
 
 // BeginBody has nothing to prepare: what comes is kept for whoever reads it.
 func (s *stream) BeginBody() {}
@@ -35,7 +35,7 @@ func (s *stream) ReadBody() ([]byte, error) {
 	if n := s.in.Taken(); n > 0 {
 		l.H2.Consume(s.s, n)
 		s.in.Give()
-		l.Flush(s.reader)
+		l.Flush(s.Reader)
 	}
 	for {
 		switch {
@@ -57,7 +57,7 @@ func (s *stream) ReadBody() ([]byte, error) {
 		}
 		by := s.readBy()
 		l.Unlock()
-		err := s.arrived.Wait(s.reader, by)
+		err := s.arrived.Wait(s.Reader, by)
 		l.Lock()
 		if err != nil && s.tunnelled {
 			if s.in.Empty() && !s.inEnd && s.inErr == nil {
@@ -84,7 +84,7 @@ func (s *stream) endBody() error {
 // readBy is how long the next piece may take.
 func (s *stream) readBy() int64 {
 	if s.tunnelled {
-		return s.readUntil
+		return s.ReadBy
 	}
 	by := s.bodyBy
 	if d := s.x.Listener.IR.Client.BodyIdleTimeout; d > 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/link"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/h2"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -180,7 +181,7 @@ func (c *Conn) begin(t *loop.Task, ev *h2.Event) {
 		x.Req.Scheme = "https"
 	}
 	if s.bad == nil {
-		s.connect()
+		websocket.AsUpgrade(&x.Req)
 	}
 	if d := lst.IR.Client.RequestTimeout; d > 0 {
 		s.bodyBy = c.last + int64(d)

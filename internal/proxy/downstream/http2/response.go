@@ -13,7 +13,7 @@ func (s *stream) Inform(resp *httpmsg.Response) error {
 	if err := s.note(l.H2.SendResponse(s.s, resp, false)); err != nil {
 		return err
 	}
-	l.Flush(s.task)
+	l.Flush(s.Writer)
 	return nil
 }
 
@@ -39,12 +39,12 @@ func (s *stream) WriteBody(piece []byte) error {
 		return s.note(s.err)
 	}
 	for len(s.out) > 0 && !s.gone.Load() {
-		l.Flush(s.task)
+		l.Flush(s.Writer)
 		if len(s.out) == 0 {
 			break
 		}
 		l.Unlock()
-		err := s.took.Wait(s.task, s.writeBy)
+		err := s.took.Wait(s.Writer, s.WriteBy)
 		l.Lock()
 		if err != nil && len(s.out) > 0 {
 			s.out = nil
@@ -71,7 +71,7 @@ func (s *stream) Flush() error {
 	l := &s.c.link
 	l.Lock()
 	defer l.Unlock()
-	l.Flush(s.task)
+	l.Flush(s.Writer)
 	return s.note(nil)
 }
 
@@ -95,7 +95,7 @@ func (s *stream) Abort() {
 	l.Lock()
 	defer l.Unlock()
 	l.H2.Reset(s.s, h2.InternalError)
-	l.Flush(s.task)
+	l.Flush(s.Writer)
 }
 
 // note prefers the client's reason for an error.

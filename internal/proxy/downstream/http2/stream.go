@@ -23,9 +23,10 @@ type stream struct {
 	s    *h2.Stream
 	x    *pipeline.Exchange
 	task *loop.Task
-	// reader is who reads the request's body.
-	reader *loop.Task
-	bad    *h2.Error // why the request is refused
+	// Ends are who reads the request's body, and writes the response. The times are
+	// those of tunnels.
+	netx.Ends
+	bad *h2.Error // why the request is refused
 	// gone: the client has reset the stream, or the connection has ended.
 	gone atomic.Bool
 	// awaited is where the answer may be waited for.
@@ -55,8 +56,6 @@ type stream struct {
 	// What follows is for tunnels, after Tunnel was called.
 	tunnelled   bool
 	interrupted bool // guarded by the link's lock
-	readUntil   int64
-	writeBy     int64
 }
 
 // streams keeps those that are not in use.
@@ -75,7 +74,8 @@ func newStream(c *Conn, ev *h2.Event, x *pipeline.Exchange, home *loop.Loop) *st
 // Resume serves the exchange.
 func (s *stream) Resume(t *loop.Task) (idle bool) {
 	defer s.contain()
-	s.task, s.reader = t, t
+	s.task = t
+	s.Bind(t)
 	switch {
 	case s.gone.Load(): // a reset has overtaken it, and it costs no upstream anything
 		s.c.p.Abandon(s.x)
@@ -157,14 +157,14 @@ func (s *stream) reset() {
 	s.took.Rest()
 	s.trailer.Reset()
 	s.arena.Reset()
-	s.c, s.s, s.x, s.task, s.reader, s.bad = nil, nil, nil, nil, nil, nil
+	s.c, s.s, s.x, s.task, s.Ends, s.bad = nil, nil, nil, nil, netx.Ends{}, nil
 	s.gone.Store(false)
 	s.awaited.Set(nil)
 	s.ended = false
 	s.inEnd, s.inErr, s.stopped, s.bodyBy = false, nil, false, 0
 	s.out, s.bare, s.err = nil, false, nil
 	s.leaving = pipeline.Leaving{}
-	s.tunnelled, s.interrupted, s.readUntil, s.writeBy = false, false, 0, 0
+	s.tunnelled, s.interrupted = false, false
 }
 
 // event notes what the client has sent. The lock is held.

@@ -3,23 +3,8 @@ package http2
 import (
 	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/wire/h2"
-	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
 )
-
-var methodGet = []byte("GET")
-
-// connect makes an extended CONNECT that opens a WebSocket (RFC 8441 §4) what it
-// is with HTTP/1.1: a GET that asks for an upgrade. What it says after its head
-// is no body. Routes and policies see no difference.
-func (s *stream) connect() {
-	r := &s.x.Req
-	if r.MethodID != httpmsg.MethodConnect || !httpmsg.EqualFold(r.Upgrade, "websocket") {
-		return
-	}
-	r.Method, r.MethodID = methodGet, httpmsg.MethodGet
-	r.Body, r.Length = httpmsg.BodyNone, 0
-}
 
 // teller tells the exchanges of a connection that it is to end.
 type teller Conn
@@ -80,11 +65,6 @@ func (t *tunnel) CloseWrite() error {
 	}
 	return t.stream().Flush()
 }
-
-func (t *tunnel) SetReadBy(by int64)        { t.readUntil = by }
-func (t *tunnel) SetWriteBy(by int64)       { t.writeBy = by }
-func (t *tunnel) BindRead(task *loop.Task)  { t.reader = task }
-func (t *tunnel) BindWrite(task *loop.Task) { t.task = task }
 
 // Interrupt implements websocket.Side.
 func (t *tunnel) Interrupt() {

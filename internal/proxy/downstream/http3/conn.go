@@ -108,7 +108,7 @@ func (c *Conn) greet() error {
 	}
 	client := &c.host.Current().IR.Client
 	b := h3.AppendVarint(make([]byte, 0, 64), uint64(h3.StreamControl))
-	b = h3.AppendSettings(b, h3.Settings{MaxFieldSection: uint64(client.MaxHeaderBytes)})
+	b = h3.AppendSettings(b, h3.Settings{MaxFieldSection: uint64(client.MaxHeaderBytes), ExtendedConnect: true})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.control = control

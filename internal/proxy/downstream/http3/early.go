@@ -34,7 +34,7 @@ func (s *stream) ready() bool {
 func (s *stream) replayable() bool {
 	switch s.x.Req.MethodID {
 	case httpmsg.MethodGet, httpmsg.MethodHead, httpmsg.MethodOptions:
-		return s.ended
+		return s.ended && s.x.Req.Upgrade == nil
 	}
 	return false
 }

@@ -140,5 +140,7 @@ func (s *stream) abort(code h3.Code) {
 	s.closed.Store(true)
 	s.str.CancelWrite(quic.StreamErrorCode(code))
 	s.str.CancelRead(quic.StreamErrorCode(code))
-	s.lst.Metrics.HTTP3Reset(uint64(code), true)
+	if !s.aborted.Swap(true) {
+		s.lst.Metrics.HTTP3Reset(uint64(code), true)
+	}
 }

@@ -58,8 +58,11 @@ type stream struct {
 	bare    bool   // it has no body
 	begun   bool
 	closed  atomic.Bool // its end was sent
-	aborted bool
+	aborted atomic.Bool
 	told    bool // its priority came on the control stream
+
+	tunnel    tunnel
+	tunnelled bool
 }
 
 // streams keeps those that are not in use.
@@ -106,6 +109,9 @@ func (s *stream) serve() (answered bool) {
 	x.PeerAddr, x.LocalAddr = addrPort(c.q.RemoteAddr()), addrPort(c.q.LocalAddr())
 	x.TLS = c.state()
 	x.Req.Scheme = "https"
+	if bad == nil {
+		websocket.AsUpgrade(&x.Req)
+	}
 	if d := s.lst.IR.Client.RequestTimeout; d > 0 {
 		s.bodyBy = time.Now().Add(d)
 	}
@@ -223,6 +229,8 @@ func (s *stream) giveUp(err error) {
 func (s *stream) finish() {
 	s.deafen()
 	switch {
+	case s.tunnelled:
+		s.endTunnel()
 	case !s.closed.Load():
 		s.abort(h3.InternalError)
 	case !s.ended: // the client may stop sending (RFC 9114 §4.1)
@@ -270,7 +278,9 @@ func (s *stream) rest() {
 	s.out.Release()
 	s.c, s.str, s.x, s.lst, s.into, s.out, s.pending = nil, nil, nil, nil, nil, nil, nil
 	s.ended, s.bodyBy, s.stopped = false, time.Time{}, false
-	s.bare, s.begun, s.aborted, s.told = false, false, false, false
+	s.bare, s.begun, s.told, s.tunnelled = false, false, false, false
+	s.aborted.Store(false)
+	s.tunnel = tunnel{}
 	s.closed.Store(false)
 }
 
@@ -287,8 +297,5 @@ func (s *stream) Cut() bool { return s.c.cut.Load() }
 func (s *stream) Conn() *netx.Conn { return nil }
 
 func (s *stream) Upgraded() []byte { return nil }
-
-// Tunnel is nil: RFC 9220 is not built, and no request asks for a WebSocket.
-func (s *stream) Tunnel() websocket.Side { return nil }
 
 var _ pipeline.Downstream = (*stream)(nil)

@@ -41,11 +41,11 @@ func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
 	}
 	if whole {
 		s.sentAll = true
-		l.Flush(s.writer)
+		l.Flush(s.Writer)
 		return nil
 	}
 	if len(piece) == 0 && !end {
-		l.Flush(s.writer)
+		l.Flush(s.Writer)
 		return nil
 	}
 	if trailer {
@@ -81,7 +81,7 @@ func (s *Stream) send(piece []byte, end bool, trailer *httpmsg.Header) error {
 		}
 	}
 	s.sentAll = end
-	l.Flush(s.writer)
+	l.Flush(s.Writer)
 	return nil
 }
 
@@ -89,12 +89,12 @@ func (s *Stream) send(piece []byte, end bool, trailer *httpmsg.Header) error {
 func (s *Stream) drain() error {
 	l := &s.c.link
 	for len(s.out) > 0 && s.outErr == nil {
-		l.Flush(s.writer)
+		l.Flush(s.Writer)
 		if len(s.out) == 0 {
 			break
 		}
 		l.Unlock()
-		err := s.took.Wait(s.writer, s.writeBy)
+		err := s.took.Wait(s.Writer, s.WriteBy)
 		l.Lock()
 		if err != nil && len(s.out) > 0 {
 			// What is left is not sent, nor an end that would make the rest look whole.

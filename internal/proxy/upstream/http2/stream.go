@@ -37,9 +37,7 @@ type Stream struct {
 	c     *Conn
 	s     *h2.Stream // nil before Send
 	watch netx.Watcher
-
-	reader, writer  *loop.Task
-	readBy, writeBy int64
+	netx.Ends
 
 	// The link's lock guards what follows.
 
@@ -94,7 +92,7 @@ func (s *Stream) End() {
 		c.open--
 		c.last = loop.Now()
 		l.H2.Release(s.s)
-		l.Flush(s.reader)
+		l.Flush(s.Reader)
 	}
 	s.in.Clear()
 	l.Unlock()
@@ -110,8 +108,7 @@ func (s *Stream) reset() {
 	s.interims = s.interims[:0]
 	s.trailer.Reset()
 	s.arena.Reset()
-	s.c, s.s, s.watch, s.reader, s.writer, s.dst = nil, nil, nil, nil, nil, nil
-	s.readBy, s.writeBy = 0, 0
+	s.c, s.s, s.watch, s.Ends, s.dst = nil, nil, nil, netx.Ends{}, nil
 	s.hasHead, s.inEnd, s.received, s.unprocessed, s.sentAll = false, false, false, false, false
 	s.inErr, s.outErr, s.out, s.outEnd = nil, nil, nil, false
 	s.interrupted = false
@@ -200,18 +197,6 @@ func (s *Stream) Reusable() bool {
 // Conn is nil: the connection is not the exchange's own.
 func (s *Stream) Conn() *netx.Conn { return nil }
 
-// Bind says which task sends and receives, nil for a goroutine.
-func (s *Stream) Bind(t *loop.Task) { s.reader, s.writer = t, t }
-
-// BindWrite says which task sends.
-func (s *Stream) BindWrite(t *loop.Task) { s.writer = t }
-
-// SetReadBy lets what waits for the response fail from the monotonic time t on.
-func (s *Stream) SetReadBy(t int64) { s.readBy = t }
-
-// SetWriteBy is SetReadBy for sending.
-func (s *Stream) SetWriteBy(t int64) { s.writeBy = t }
-
 // SetWatch lets w be asked, about every 100 ms while the response is waited for,
 // whether that still has a point. An Awaiter may nudge the stream to be asked at once.
 func (s *Stream) SetWatch(w netx.Watcher) {
@@ -236,20 +221,20 @@ const watchEvery = int64(100 * time.Millisecond)
 
 // await waits for something to arrive. The lock is not held while it waits.
 func (s *Stream) await() error {
-	by := s.readBy
+	by := s.ReadBy
 	if s.watch != nil {
 		if look := loop.Now() + watchEvery; by == 0 || look < by {
 			by = look
 		}
 	}
 	s.c.link.Unlock()
-	err := s.arrived.Wait(s.reader, by)
+	err := s.arrived.Wait(s.Reader, by)
 	gone := (err != nil || s.nudged.Swap(false)) && s.watch != nil && s.watch.Gone()
 	s.c.link.Lock()
 	switch {
 	case err == nil && !gone:
 		return nil
-	case err != nil && s.readBy != 0 && loop.Now() >= s.readBy:
+	case err != nil && s.ReadBy != 0 && loop.Now() >= s.ReadBy:
 		return os.ErrDeadlineExceeded
 	case gone:
 		return netx.ErrWatchGone
@@ -308,7 +293,7 @@ func (s *Stream) ReadBody() ([]byte, error) {
 	if n := s.in.Taken(); n > 0 {
 		l.H2.Consume(s.s, n)
 		s.in.Give()
-		l.Flush(s.reader)
+		l.Flush(s.Reader)
 	}
 	for {
 		switch {

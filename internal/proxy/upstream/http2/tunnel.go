@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/websocket"
-	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -17,13 +16,13 @@ const settingsTime = 5 * time.Second
 func (s *Stream) awaitConsent() error {
 	l := &s.c.link
 	by := netx.After(settingsTime)
-	if s.writeBy != 0 {
-		by = min(by, s.writeBy)
+	if s.WriteBy != 0 {
+		by = min(by, s.WriteBy)
 	}
 	for !s.c.settled && s.outErr == nil && !l.Over() {
 		s.c.unsettled = append(s.c.unsettled, s)
 		l.Unlock()
-		err := s.took.Wait(s.writer, by)
+		err := s.took.Wait(s.Writer, by)
 		l.Lock()
 		s.c.forget(s)
 		if err != nil {
@@ -66,20 +65,16 @@ type tunnel Stream
 // Tunnel is the stream after a WebSocket was opened on it.
 func (s *Stream) Tunnel() websocket.Side {
 	s.watch = nil
-	s.writeBy = 0
+	s.WriteBy = 0
 	return (*tunnel)(s)
 }
 
 func (t *tunnel) stream() *Stream { return (*Stream)(t) }
 
-func (t *tunnel) Read() ([]byte, error)     { return t.stream().ReadBody() }
-func (t *tunnel) Write(p []byte) error      { return t.stream().SendBody(p, false, nil) }
-func (t *tunnel) CloseWrite() error         { return t.stream().SendBody(nil, true, nil) }
-func (t *tunnel) Cut()                      { t.stream().Cut() }
-func (t *tunnel) SetReadBy(by int64)        { t.readBy = by }
-func (t *tunnel) SetWriteBy(by int64)       { t.writeBy = by }
-func (t *tunnel) BindRead(task *loop.Task)  { t.reader = task }
-func (t *tunnel) BindWrite(task *loop.Task) { t.writer = task }
+func (t *tunnel) Read() ([]byte, error) { return t.stream().ReadBody() }
+func (t *tunnel) Write(p []byte) error  { return t.stream().SendBody(p, false, nil) }
+func (t *tunnel) CloseWrite() error     { return t.stream().SendBody(nil, true, nil) }
+func (t *tunnel) Cut()                  { t.stream().Cut() }
 
 // Interrupt implements websocket.Side.
 func (t *tunnel) Interrupt() {

@@ -37,6 +37,9 @@ type Conn struct {
 	opts Options
 	lim  h3.Limits
 	peer h3.Peer
+	// settings are the endpoint's, once settled is closed.
+	settings h3.Settings
+	settled  chan struct{}
 
 	mu     sync.Mutex // guards what follows
 	open   int
@@ -76,8 +79,8 @@ func Dial(ctx context.Context, address string, config *tls.Config, o Options) (*
 		return nil, err
 	}
 	now := time.Now()
-	c := &Conn{q: q, opts: o, lim: h3.Limits{HeaderBytes: o.HeaderBytes, HeaderCount: o.HeaderCount}, opened: now, last: now}
-	c.peer.OnGoAway = c.leaving
+	c := &Conn{q: q, opts: o, lim: h3.Limits{HeaderBytes: o.HeaderBytes, HeaderCount: o.HeaderCount}, opened: now, last: now, settled: make(chan struct{})}
+	c.peer.OnGoAway, c.peer.OnSettings = c.leaving, c.settle
 	control, err := q.OpenUniStream()
 	if err == nil {
 		b := h3.AppendVarint(nil, uint64(h3.StreamControl))

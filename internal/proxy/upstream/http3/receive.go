@@ -19,11 +19,11 @@ const watchEvery = int64(100 * time.Millisecond)
 // await waits until there is something to read, or the end.
 func (s *Stream) await() error {
 	for !s.r.Pending() && !s.r.Ended() {
-		by := s.readBy
+		by := s.ReadBy
 		if look := loop.Now() + watchEvery; s.watch != nil && (by == 0 || look < by) {
 			by = look
 		}
-		s.reader.Detach()
+		s.Reader.Detach()
 		if s.arm(by) {
 			return netx.ErrWatchGone
 		}
@@ -32,7 +32,7 @@ func (s *Stream) await() error {
 		case err == nil:
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return s.explain(err)
-		case s.readBy != 0 && loop.Now() >= s.readBy:
+		case s.ReadBy != 0 && loop.Now() >= s.ReadBy:
 			return os.ErrDeadlineExceeded
 		case s.watch != nil && s.watch.Gone():
 			return netx.ErrWatchGone
@@ -52,8 +52,8 @@ func (s *Stream) ReadHead(resp *httpmsg.Response) error {
 	if err := s.await(); err != nil {
 		return err
 	}
-	s.reader.Detach()
-	if s.arm(s.readBy) {
+	s.Reader.Detach()
+	if s.arm(s.ReadBy) {
 		return netx.ErrWatchGone
 	}
 	length, err := h3.Head(&s.r)
@@ -109,8 +109,8 @@ func (s *Stream) ReadBody() ([]byte, error) {
 	if s.into != nil {
 		into = s.into.B
 	}
-	s.reader.Detach()
-	if s.arm(s.readBy) {
+	s.Reader.Detach()
+	if s.arm(s.ReadBy) {
 		return nil, netx.ErrWatchGone
 	}
 	piece, err := s.body.Next(&s.r, into, &s.dst.Trailer, &s.arena)

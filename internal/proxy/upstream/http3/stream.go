@@ -10,7 +10,6 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/wire/bufpool"
 	"github.com/gridway/gridway/internal/wire/h3"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -39,9 +38,7 @@ var errCut = errors.New("http3: the stream was given up")
 type Stream struct {
 	c     *Conn
 	watch netx.Watcher
-
-	reader, writer  *loop.Task
-	readBy, writeBy int64
+	netx.Ends
 
 	mu          sync.Mutex   // guards what follows
 	str         *quic.Stream // nil before Send
@@ -59,6 +56,7 @@ type Stream struct {
 	arena   httpmsg.Arena
 	dst     *httpmsg.Response // where trailers go
 	out     []byte
+	tunnel  tunnel
 }
 
 // Open makes a stream of the connection for task t. The connection's owner has
@@ -87,6 +85,7 @@ func (s *Stream) End() {
 	s.r.Release()
 	s.into.Release()
 	s.into = nil
+	s.tunnel.Release()
 	s.c.ended()
 }
 
@@ -96,22 +95,29 @@ func (s *Stream) Cut() {
 	defer s.mu.Unlock()
 	s.cut = true
 	if s.str != nil {
-		s.str.CancelWrite(quic.StreamErrorCode(h3.RequestCancelled))
-		s.str.CancelRead(quic.StreamErrorCode(h3.RequestCancelled))
+		reset(s.str)
 	}
+}
+
+func reset(str *quic.Stream) {
+	str.CancelWrite(quic.StreamErrorCode(h3.RequestCancelled))
+	str.CancelRead(quic.StreamErrorCode(h3.RequestCancelled))
 }
 
 // Send opens the stream with the request's head and the first piece of its body.
 // end says that piece is all of it.
 func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
-	if len(req.Upgrade) > 0 {
-		return websocket.ErrUnsupported
+	s.Writer.Detach()
+	if len(req.Upgrade) > 0 { // a tunnel goes on after the head
+		if err := s.awaitConsent(); err != nil {
+			return err
+		}
+		end = false
 	}
-	s.writer.Detach()
 	ctx := s.c.q.Context()
-	if s.writeBy != 0 {
+	if s.WriteBy != 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(s.writeBy-loop.Now()))
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(s.WriteBy-loop.Now()))
 		defer cancel()
 	}
 	str, err := s.c.q.OpenStreamSync(ctx)
@@ -123,13 +129,14 @@ func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
 		return s.explain(err)
 	case s.cut:
 		s.mu.Unlock()
-		str.CancelWrite(quic.StreamErrorCode(h3.RequestCancelled))
-		str.CancelRead(quic.StreamErrorCode(h3.RequestCancelled))
+		reset(str)
 		return errCut
 	}
 	s.str = str
 	s.mu.Unlock()
-	s.method = req.MethodID
+	if s.method = req.MethodID; len(req.Upgrade) > 0 {
+		s.method = httpmsg.MethodConnect
+	}
 	s.r.Reset(str)
 	s.out = h3.EndHeaders(h3.AppendRequest(h3.BeginHeaders(s.out[:0]), req), 0)
 	var trailer *httpmsg.Header
@@ -142,7 +149,7 @@ func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
 // SendBody sends a further piece of the body; end closes it, with a trailer if
 // there is one.
 func (s *Stream) SendBody(piece []byte, end bool, trailer *httpmsg.Header) error {
-	s.writer.Detach()
+	s.Writer.Detach()
 	s.out = s.out[:0]
 	return s.send(piece, end, trailer)
 }
@@ -189,17 +196,9 @@ func (s *Stream) write(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	_ = s.str.SetWriteDeadline(wallClock(s.writeBy))
+	_ = s.str.SetWriteDeadline(netx.WallClock(s.WriteBy))
 	_, err := s.str.Write(b)
 	return s.explain(err)
-}
-
-// wallClock is the time of a monotonic deadline; 0 is none.
-func wallClock(by int64) time.Time {
-	if by == 0 {
-		return time.Time{}
-	}
-	return time.Now().Add(time.Duration(by - loop.Now()))
 }
 
 // explain says what an error of the library means.
@@ -269,21 +268,6 @@ func (s *Stream) Reusable() bool {
 // Conn is nil: the connection is not the exchange's own.
 func (s *Stream) Conn() *netx.Conn { return nil }
 
-// Tunnel is nil: there are no WebSockets over HTTP/3 (RFC 9220).
-func (s *Stream) Tunnel() websocket.Side { return nil }
-
-// Bind says which task sends and receives, nil for a goroutine.
-func (s *Stream) Bind(t *loop.Task) { s.reader, s.writer = t, t }
-
-// BindWrite says which task sends.
-func (s *Stream) BindWrite(t *loop.Task) { s.writer = t }
-
-// SetReadBy lets what waits for the response fail from the monotonic time t on.
-func (s *Stream) SetReadBy(t int64) { s.readBy = t }
-
-// SetWriteBy is SetReadBy for sending.
-func (s *Stream) SetWriteBy(t int64) { s.writeBy = t }
-
 // SetWatch lets w be asked, about every 100 ms while the response is waited for,
 // whether that still has a point. An Awaiter may nudge the stream to be asked at once.
 func (s *Stream) SetWatch(w netx.Watcher) {
@@ -309,7 +293,7 @@ func (s *Stream) arm(by int64) (gone bool) {
 	s.mu.Lock()
 	nudged := s.nudged
 	s.nudged = false
-	_ = s.str.SetReadDeadline(wallClock(by))
+	_ = s.str.SetReadDeadline(netx.WallClock(by))
 	s.mu.Unlock()
 	return nudged && s.watch != nil && s.watch.Gone()
 }
