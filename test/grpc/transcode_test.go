@@ -114,6 +114,7 @@ func TestTranscoding(t *testing.T) {
 		"long":           {"POST /v1/shelves/2/items", `{"name":"` + strings.Repeat("x", 2100) + `"}`, nil, 413, "application/json", `{"code":8,"message":"the body is longer than a message may be","details":[]}`},
 		"long answer":    {"GET /v1/items/large", "", nil, 502, "application/json", `{"code":8,"message":"the backend's response is longer than is buffered","details":[]}`},
 		"late":           {"GET /v1/items/slow", "", []string{"Grpc-Timeout", "100m"}, 504, "application/json", `{"code":4,"message":"the backend did not answer in time","details":[]}`},
+		"too late":       {"GET /v1/items/slow", "", []string{"Grpc-Timeout", "1n"}, 504, "application/json", `{"code":4,"message":"the backend did not answer in time","details":[]}`},
 		"bad timeout":    {"GET /v1/items/slow", "", []string{"Grpc-Timeout", "soon"}, 400, "application/json", `{"code":3,"message":"grpc-timeout is not a number of up to eight digits with a unit","details":[]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +135,7 @@ func TestTranscoding(t *testing.T) {
 	for _, want := range []string{
 		`gridway_grpc_calls_total{method="Get",service="items.v1.Items",status="NOT_FOUND"} 1`,
 		`gridway_grpc_calls_total{method="Get",service="items.v1.Items",status="UNAUTHENTICATED"} 1`,
-		`gridway_grpc_calls_total{method="Get",service="items.v1.Items",status="DEADLINE_EXCEEDED"} 1`,
+		`gridway_grpc_calls_total{method="Get",service="items.v1.Items",status="DEADLINE_EXCEEDED"} 2`,
 		`gridway_grpc_calls_total{method="Watch",service="items.v1.Items",status="ABORTED"} 2`,
 		`gridway_grpc_calls_total{method="Import",service="items.v1.Items",status="OK"} 2`,
 	} {

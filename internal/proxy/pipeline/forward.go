@@ -232,7 +232,11 @@ func (x *Exchange) roundTrip(by int64) failure {
 					continue
 				}
 				if late {
-					return failure{reason: filter.RequestTimeout, kind: upstream.Cancelled, sent: true, err: err}
+					f := failure{reason: filter.RequestTimeout, kind: upstream.Cancelled, sent: true, err: err}
+					if x.call.on { // a deadline is the whole call's, whoever used its time
+						f.reason = filter.UpstreamTimeout
+					}
+					return f
 				}
 			}
 			return x.exchangeFailure(err)
