@@ -359,6 +359,14 @@ func TestDetection(t *testing.T) {
 			t.Errorf("%q: got %q after %v", text, got, time.Since(begun))
 		}
 	}
+	for _, text := range []string{"", "GE", "\x16"} { // says no more, and waits for the server
+		c := h.connect()
+		io.WriteString(c, text)
+		c.CloseWrite()
+		if b, err := io.ReadAll(c); string(b) != "plain\n"+text || err != nil {
+			t.Errorf("%q and the end: %q, %v", text, b, err)
+		}
+	}
 	c := tls.Client(h.connect(), &tls.Config{ServerName: "end.example", InsecureSkipVerify: true})
 	if got := greeting(c); got != "plain" {
 		t.Errorf("TLS: got %q", got)

@@ -2,6 +2,7 @@ package listen
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"time"
 
@@ -81,6 +82,8 @@ func (ss *session) detect() opened {
 		err = ss.peek(opening.MaxDetectBytes, handshakeBy(&ss.s.IR.Client), look)
 	}
 	switch {
+	case errors.Is(err, io.EOF) && doors.Plain != nil: // says no more, and may be waiting for the server
+		return ss.plain()
 	case err != nil && !netx.IsTimeout(err):
 		return opened{}
 	case kind == opening.TLS && doors.Secure:
