@@ -134,6 +134,36 @@ func TestTLSALPN01(t *testing.T) {
 	}
 }
 
+// With nothing but a listener of streams, which agrees on a protocol of its own.
+func TestTLSALPN01OfStreams(t *testing.T) {
+	t.Parallel()
+	_, secure := ports(t)
+	a := newAuthority(t, settings{httpPort: 1, tlsPort: secure})
+	policy := `apiVersion: gridway.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: dot}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
+  client: {tls: {alpn: [dot]}}
+`
+	g := start(t, a.issuerYAML("", "")+gatewayYAML("", strings.Replace(secureListener(secure, "shop.test"), "protocol: HTTPS", "protocol: TLS", 1))+policy, t.TempDir())
+	g.reaches("Issued")
+	var err error
+	agreed := ""
+	if !eventually(func() bool { // issued, and then put in service
+		_, err = a.handshake(secure, "shop.test", func(c *tls.Config) {
+			c.NextProtos = []string{"dot"}
+			c.VerifyConnection = func(s tls.ConnectionState) error {
+				agreed = s.NegotiatedProtocol
+				return nil
+			}
+		})
+		return err == nil
+	}) || agreed != "dot" {
+		t.Errorf("agreed on %q, %v", agreed, err)
+	}
+}
+
 func TestSeveralNames(t *testing.T) {
 	t.Parallel()
 	plain, secure := ports(t)

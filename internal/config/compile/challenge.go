@@ -15,7 +15,7 @@ import (
 
 // reach says which listeners an authority could find.
 type reach struct {
-	http, https     bool // there is one that speaks it
+	http, https     bool // there is one that speaks it, or at least TLS
 	port80, port443 bool // and on the port that authorities connect to
 }
 
@@ -27,7 +27,7 @@ func (c *compiler) challengeReach() reach {
 		case s.spec.Protocol == gwv1.HTTPProtocolType:
 			r.http = true
 			r.port80 = r.port80 || s.spec.Port == 80
-		case s.spec.Protocol == gwv1.HTTPSProtocolType:
+		case s.terminates(): // also for streams: the authority's handshake is not one of them
 			r.https = true
 			r.port443 = r.port443 || s.spec.Port == 443
 		}
