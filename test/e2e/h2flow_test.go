@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -247,6 +248,51 @@ func TestHTTP2Priorities(t *testing.T) {
 		if n != len(big) {
 			t.Errorf("stream %d: %d bytes", id, n)
 		}
+	}
+}
+
+// What is urgent does not wait behind what the kernel has been given for a client
+// that is slow: that is little.
+func TestHTTP2UrgentBehindTheKernel(t *testing.T) {
+	t.Parallel()
+	const size = 32 << 20
+	var written atomic.Int64
+	app := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/urgent" {
+			io.WriteString(w, "ok")
+			return
+		}
+		piece := make([]byte, 64<<10)
+		for n := 0; n < size; n += len(piece) {
+			if _, err := w.Write(piece); err != nil {
+				return
+			}
+			written.Add(int64(len(piece)))
+		}
+	})
+	g := serveYAML(t, documents(plainOn(80), routeDoc("app", ""), backendDoc("app", app.addr)))
+	nc, err := net.Dial("tcp", g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.(*net.TCPConn).SetReadBuffer(32 << 10); err != nil {
+		t.Fatal(err)
+	}
+	c := rawH2(t, nc)
+	c.begin(h2.Setting{ID: h2.SettingInitialWindowSize, Value: 1 << 30})
+	c.write(h2.AppendWindowUpdate(nil, 0, 1<<30))
+	c.ask("/", "priority", "u=7")
+	eventually(t, "much is on its way", func() bool { return written.Load() >= 2<<20 })
+	urgent := c.ask("/urgent", "priority", "u=0")
+	before := 0
+	c.until("the urgent response", func(f frame) bool {
+		if f.Type == h2.FrameData && f.StreamID != urgent {
+			before += len(f.payload)
+		}
+		return f.StreamID == urgent && f.Flags.Has(h2.FlagEndStream)
+	})
+	if before > 1<<20 {
+		t.Errorf("%d bytes came before it", before)
 	}
 }
 

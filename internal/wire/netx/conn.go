@@ -142,6 +142,15 @@ func (c *Conn) SetWatch(w Watcher) {
 	}
 }
 
+// SetUnsent bounds how many bytes the kernel takes before it has sent them: writes
+// wait that would leave more. What is written is then as late a decision as it can
+// be, at the price of more of them. Sockets that have no such bound ignore it.
+func (c *Conn) SetUnsent(n int) {
+	if c.sock != nil {
+		_ = c.sock.Control(func(fd uintptr) { _ = setInt(fd, syscall.IPPROTO_TCP, tcpNotSentLowat, n) })
+	}
+}
+
 // Interrupt wakes the ReadIdle that waits, or lets the next one return
 // ErrInterrupted as soon as it would wait. Reads of other kinds go on. It is
 // how a drain ends idle connections without cutting a request in two. Any

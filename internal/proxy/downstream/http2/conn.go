@@ -64,6 +64,7 @@ func New(nc *netx.Conn, host Host, p *pipeline.Pipeline, door uint64, early []by
 	cfg.OnReset = c.wasReset
 	host.Current().Metrics.HTTP2(metric.HTTP2Opened)
 	c.link.Init(nc, h2.NewServer(cfg, now), c, client.BodyIdleTimeout)
+	nc.SetUnsent(maxUnsent)
 	c.link.Heed = true
 	c.link.Start(early)
 	return c
@@ -92,6 +93,10 @@ func limits(client *ir.ClientPolicy) h2.Config {
 	}
 	return cfg
 }
+
+// maxUnsent is how many bytes the kernel keeps for a client that is slow to take
+// them. What is urgent comes behind these; without a bound they may be megabytes.
+const maxUnsent = 128 << 10
 
 // forever stands for no limit where a zero means the default.
 const forever = 100 * 365 * 24 * time.Hour
