@@ -36,13 +36,15 @@ func describeOwn(frame []byte) string {
 		return text(e, "%d", code)
 	case h2.FrameSettings:
 		e := h2.CheckSettings(h, p)
-		s := fmt.Sprint(h.Flags.Has(h2.FlagAck))
+		s, window := fmt.Sprint(h.Flags.Has(h2.FlagAck)), false
 		for e == nil && len(p) > 0 {
 			var id h2.SettingID
 			var v uint32
 			id, v, p = h2.NextSetting(p)
-			if id == h2.SettingInitialWindowSize && v > 1<<31-1 {
-				return "error" // x/net looks at it here, this package when it applies
+			if id == h2.SettingInitialWindowSize && !window {
+				if window = true; v > 1<<31-1 {
+					return "error" // x/net looks at the first one here, this package at each when it applies
+				}
 			}
 			s += fmt.Sprint(" ", uint16(id), "=", v)
 		}
