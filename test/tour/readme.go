@@ -118,13 +118,14 @@ func missing(want []string, got string) (string, bool) {
 }
 
 // index finds the first line that matches; where lines must be adjacent, only
-// the first is looked at.
+// the first is looked at. Lines of the access log, which a gateway in the
+// background prints when it likes, may come in between.
 func index(lines []string, p *regexp.Regexp, adjacent bool) int {
 	for i, l := range lines {
 		if p.MatchString(fold(l)) {
 			return i
 		}
-		if adjacent {
+		if adjacent && !strings.HasPrefix(l, `{"time":"`) {
 			break
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 // What is proven below is proven by a test that can fail.
 func TestOutputIsCompared(t *testing.T) {
-	const got = "serving revision 1, live for 2 s\nA   B\n\nlast"
+	const got = "serving revision 1, live for 2 s\nA   B\n\nlast\n{\"time\":\"now\"}\nvery last"
 	for _, tt := range []struct{ want, lacks string }{
 		{"serving revision 1, …", ""},
 		{"A B", ""},
@@ -16,6 +16,8 @@ func TestOutputIsCompared(t *testing.T) {
 		{"serving revision 1, …\n…\nlast", ""},
 		{"serving revision 2, …", "serving revision 2, …"},
 		{"serving revision 1, …\nlast", "last"},
+		{"last\nvery last", ""},
+		{"last\n{…\nvery last", ""},
 		{"last\nA B", "A B"},
 		{"serving revision", "serving revision"},
 		{"A.*B", "A.*B"},
