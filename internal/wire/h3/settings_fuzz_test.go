@@ -13,6 +13,7 @@ func FuzzSettings(f *testing.F) {
 	f.Add(AppendSettings(nil, Settings{MaxFieldSection: 65536})[2:])
 	f.Add([]byte{0x06, 0x40, 0x00, 0x21, 0x00})
 	f.Add([]byte{0x08, 0x01, 0x08, 0x01})
+	f.Add([]byte{0x08, 0x30})
 	f.Add([]byte{0x02, 0x00})
 	f.Add([]byte{0x06, 0xc0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -42,6 +43,10 @@ func FuzzSettings(f *testing.F) {
 				bad = errSettings
 			case pair[0] == settingMaxFieldSection:
 				want.MaxFieldSection = pair[1]
+			case pair[0] == settingExtendedConnect && pair[1] > 1: // RFC 8441 §3
+				bad = errSettings
+			case pair[0] == settingExtendedConnect:
+				want.ExtendedConnect = pair[1] == 1
 			}
 			seen[pair[0]] = true
 		}
