@@ -55,7 +55,7 @@ func TestServiceManager(t *testing.T) { // not parallel: it sets the environment
 	var next int
 	g.says("took over", fmt.Sprintf("predecessor=%d", g.pid()))
 	for line := range strings.Lines(g.logged()) {
-		if m := regexp.MustCompile(`the successor serves" successor=(\d+)`).FindStringSubmatch(line); m != nil {
+		if m := regexp.MustCompile(`an upgrade begins" successor=(\d+)`).FindStringSubmatch(line); m != nil {
 			next, _ = strconv.Atoi(m[1])
 		}
 	}

@@ -15,6 +15,7 @@ import (
 func TestInherited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newResponder(t)
+		r.takes = time.Second // so that one can see who waits for it
 		stapler := func(adopt [][]byte) *ocspstaple.Stapler {
 			s := ocspstaple.New(ocspstaple.Options{Client: &http.Client{Transport: r}})
 			s.Adopt(adopt)
@@ -29,7 +30,7 @@ func TestInherited(t *testing.T) {
 		if !first.Pending() {
 			t.Error("it does not wait for its first response")
 		}
-		synctest.Wait()
+		advance(r.takes)
 		want := first.Staple(r.leaf, r.issuer)
 		kept := first.Export()
 		if len(kept) != 1 || first.Pending() {
@@ -45,7 +46,7 @@ func TestInherited(t *testing.T) {
 				t.Errorf("%d bytes, pending %v", len(got), s.Pending())
 			}
 		}
-		synctest.Wait()
+		advance(r.takes)
 		if n := r.asked.Load(); n != 1 {
 			t.Errorf("asked %d times", n)
 		}
@@ -65,7 +66,7 @@ func TestInherited(t *testing.T) {
 			if s.Staple(r.leaf, r.issuer) != nil || !s.Pending() {
 				t.Errorf("%d bytes were taken for a response", len(adopt[0]))
 			}
-			synctest.Wait()
+			advance(r.takes)
 			if s.Pending() {
 				t.Error("it waits although the responder fails")
 			}

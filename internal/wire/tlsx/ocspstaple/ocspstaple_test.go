@@ -30,6 +30,7 @@ type responder struct {
 	status       int
 	body         []byte // sent instead of a response when set
 	lifetime     time.Duration
+	takes        time.Duration // until it answers
 
 	asked atomic.Int32
 	fail  atomic.Bool
@@ -66,6 +67,9 @@ func (r *responder) certificate(parent, template *x509.Certificate) *x509.Certif
 
 func (r *responder) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.asked.Add(1)
+	if r.takes > 0 {
+		<-time.After(r.takes)
+	}
 	if r.fail.Load() {
 		return nil, errors.New("the responder is down")
 	}
