@@ -45,6 +45,7 @@ var demoCommands = []demoCommand{
 
 // TestDemo runs the demo and every command that it prints.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	binary, err := built()
 	if err != nil {
 		t.Fatal(err)

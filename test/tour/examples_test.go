@@ -18,6 +18,7 @@ func TestExamples(t *testing.T) {
 	for _, path := range readmes {
 		name := filepath.Base(filepath.Dir(path))
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			text, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)

@@ -1,6 +1,7 @@
 package tour
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -23,6 +24,7 @@ const (
 )
 
 func TestTour(t *testing.T) {
+	t.Parallel()
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +125,14 @@ var built = sync.OnceValues(func() (string, error) {
 	return binary, err
 })
 
+// beside is how many tours are taken at once: they mostly wait.
+const beside = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", beside); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if binary, err := built(); err == nil {
 		os.RemoveAll(filepath.Dir(binary))
@@ -138,18 +147,49 @@ func script(t *testing.T, path, text string) {
 	}
 }
 
+// ports hands out each port once, below those that the kernel gives away, so that
+// tours beside each other have their own.
+var ports struct {
+	sync.Mutex
+	last int
+}
+
+const firstPort, lastPort = 21000, 26999
+
+// freePort is a port that nobody listens at, for TCP and UDP.
+func freePort(t *testing.T) int {
+	t.Helper()
+	ports.Lock()
+	defer ports.Unlock()
+	if ports.last == 0 { // another run of the tests may be under way
+		ports.last = firstPort + os.Getpid()%(lastPort-firstPort)
+	}
+	for range lastPort - firstPort {
+		if ports.last++; ports.last > lastPort {
+			ports.last = firstPort
+		}
+		at := fmt.Sprintf(":%d", ports.last)
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			continue
+		}
+		l.Close()
+		if u, err := net.ListenPacket("udp", at); err == nil {
+			u.Close()
+			return ports.last
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
 // freePorts replaces the ports of the tour by ports that nobody uses, in the
 // same order, as some output is sorted.
 func freePorts(t *testing.T, documented ...string) *strings.Replacer {
 	t.Helper()
 	var free []int
 	for range documented {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		free = append(free, l.Addr().(*net.TCPAddr).Port)
+		free = append(free, freePort(t))
 	}
 	slices.Sort(free)
 	slices.Sort(documented)
