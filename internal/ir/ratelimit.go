@@ -1,0 +1,119 @@
+package ir
+
+import "time"
+
+// RateLimit is one limit of a RateLimitPolicy: one of Rate, Quota, Concurrency
+// and Bandwidth is set.
+type RateLimit struct {
+	// Policy is "namespace/name" of the RateLimitPolicy, and Name that of the limit.
+	Policy string `json:"policy"`
+	Name   string `json:"name"`
+	Ref    Ref    `json:"ref"`
+	// State names the counters: limits with equal ones share them, and they
+	// outlive changes of all else.
+	State string `json:"state"`
+
+	Key []KeyPart `json:"key,omitempty"`
+	// Matches are alternatives; none is every request.
+	Matches []Match `json:"matches,omitempty"`
+
+	Rate        *Rate      `json:"rate,omitempty"`
+	Quota       *Quota     `json:"quota,omitempty"`
+	Concurrency int        `json:"concurrency,omitempty"`
+	Bandwidth   *Bandwidth `json:"bandwidth,omitempty"`
+
+	// Cost is what a request is charged when it comes; CostHeader is where the
+	// endpoint says what it has cost, or empty.
+	Cost       int64  `json:"cost,omitempty"`
+	CostHeader string `json:"costHeader,omitempty"`
+
+	OnMissingKey MissingKey       `json:"onMissingKey"`
+	DryRun       bool             `json:"dryRun,omitempty"`
+	MaxKeys      int              `json:"maxKeys"`
+	Headers      RateLimitHeaders `json:"headers"`
+}
+
+// NeedsCaller tells whether the limit asks who calls, which is not known before
+// authentication.
+func (l *RateLimit) NeedsCaller() bool {
+	for _, k := range l.Key {
+		switch k.Type {
+		case KeyConsumer, KeyPlan, KeyCredential:
+			return true
+		}
+	}
+	return false
+}
+
+// Rate is so many units per period, of which Burst may come at once.
+type Rate struct {
+	Units  int64         `json:"units"`
+	Period time.Duration `json:"period"`
+	Burst  int64         `json:"burst"`
+}
+
+// Quota is so much in a window of the calendar of a time zone, by its IANA name.
+type Quota struct {
+	Amount   int64       `json:"amount"`
+	Window   QuotaWindow `json:"window"`
+	TimeZone string      `json:"timeZone"`
+}
+
+// QuotaWindow is a window of the calendar; weeks begin on Monday.
+type QuotaWindow string
+
+const (
+	QuotaHour  QuotaWindow = "Hour"
+	QuotaDay   QuotaWindow = "Day"
+	QuotaWeek  QuotaWindow = "Week"
+	QuotaMonth QuotaWindow = "Month"
+)
+
+// Bandwidth is in bytes of bodies per second; zero is no limit.
+type Bandwidth struct {
+	Request  int64 `json:"request,omitempty"`
+	Response int64 `json:"response,omitempty"`
+}
+
+// KeyPart is a part of what requests are counted by.
+type KeyPart struct {
+	Type KeyType `json:"type"`
+	// Name of a header.
+	Name string `json:"name,omitempty"`
+	// IPv4Bits and IPv6Bits of a client's address count.
+	IPv4Bits int `json:"ipv4Bits,omitempty"`
+	IPv6Bits int `json:"ipv6Bits,omitempty"`
+}
+
+// KeyType says what a part of a key is.
+type KeyType string
+
+const (
+	KeyConsumer   KeyType = "Consumer"
+	KeyPlan       KeyType = "Plan"
+	KeyCredential KeyType = "Credential"
+	KeyClientIP   KeyType = "ClientIP"
+	KeyHeader     KeyType = "Header"
+	KeyHost       KeyType = "Host"
+	KeyPath       KeyType = "Path"
+	KeyMethod     KeyType = "Method"
+	KeyRoute      KeyType = "Route"
+)
+
+// MissingKey says what happens to requests that lack a part of a key.
+type MissingKey string
+
+const (
+	MissingKeyShare MissingKey = "Share"
+	MissingKeySkip  MissingKey = "Skip"
+	MissingKeyDeny  MissingKey = "Deny"
+)
+
+// RateLimitHeaders says which responses tell what is left.
+type RateLimitHeaders string
+
+const (
+	RateLimitHeadersAlways    RateLimitHeaders = "Always"
+	RateLimitHeadersOnLimited RateLimitHeaders = "OnLimited"
+	RateLimitHeadersNever     RateLimitHeaders = "Never"
+)
