@@ -18,6 +18,10 @@ const (
 	KindTrafficPolicy = "TrafficPolicy"
 	// KindCertificateIssuer is the kind of CertificateIssuer objects.
 	KindCertificateIssuer = "CertificateIssuer"
+	// KindAuthenticationPolicy is the kind of AuthenticationPolicy objects.
+	KindAuthenticationPolicy = "AuthenticationPolicy"
+	// KindConsumer is the kind of Consumer objects.
+	KindConsumer = "Consumer"
 )
 
 // GroupVersion returns the group and version of this package's kinds.
@@ -31,6 +35,8 @@ func AddToScheme(s *runtime.Scheme) error {
 		&Backend{}, &BackendList{},
 		&TrafficPolicy{}, &TrafficPolicyList{},
 		&CertificateIssuer{}, &CertificateIssuerList{},
+		&AuthenticationPolicy{}, &AuthenticationPolicyList{},
+		&Consumer{}, &ConsumerList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil

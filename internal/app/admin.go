@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"os"
 	"slices"
@@ -193,6 +194,25 @@ func (r *runtime) Objects(values bool) []adminapi.Object {
 		}
 	}
 	return out
+}
+
+// Consumers are those who may call.
+func (r *runtime) Consumers() iter.Seq[adminapi.Consumer] {
+	return func(yield func(adminapi.Consumer) bool) {
+		d := r.g.plane.Consumers()
+		for _, c := range d.All() {
+			out := adminapi.Consumer{Namespace: c.Namespace, Name: c.Name, Groups: c.Groups, Plan: c.Plan, Credentials: []adminapi.ConsumerCredential{}}
+			for i := range c.Credentials {
+				cr := &c.Credentials[i]
+				out.Credentials = append(out.Credentials, adminapi.ConsumerCredential{
+					Name: cr.Name, Kind: cr.Kind(), NotBefore: cr.NotBefore, NotAfter: cr.NotAfter, LastUsed: d.LastUsed(c, cr),
+				})
+			}
+			if !yield(out) {
+				return
+			}
+		}
+	}
 }
 
 // Clusters is their live state.

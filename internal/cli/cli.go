@@ -137,9 +137,11 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newExplain(t),
 		newTest(t),
 		newDiff(t),
+		newKey(t),
 		newStatus(t),
 		newRoutes(t),
 		newGet(t),
+		newConsumer(t),
 		newTop(t),
 		newVersion(t),
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gridway/gridway/internal/cli/routetest"
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/dryrun"
 )
 
 // short leaves out the kind, and the namespace "default".
@@ -88,6 +89,9 @@ func redirectParts(r *ir.Redirect) string {
 // policyTexts describes what is in force for an exchange, one line each.
 func policyTexts(p ir.RoutePolicy) []string {
 	var s []string
+	if a := p.Authentication; a != nil {
+		s = append(s, authenticationText(a))
+	}
 	if line := timeoutsText(p.Timeouts); line != "" {
 		s = append(s, "timeouts "+line)
 	}
@@ -133,6 +137,56 @@ func policyTexts(p ir.RoutePolicy) []string {
 		s = append(s, fmt.Sprintf("request bodies up to %d bytes", p.MaxBodyBytes))
 	}
 	return s
+}
+
+func authenticationText(a *ir.Authentication) string {
+	switch {
+	case a.Broken:
+		return "authentication: nobody, since " + a.Policy + " has errors"
+	case len(a.AnyOf) == 0:
+		return "authentication: not asked for, by " + a.Policy
+	}
+	var methods []string
+	for i := range a.AnyOf {
+		methods = append(methods, methodText(&a.AnyOf[i]))
+	}
+	text := "authentication by " + strings.Join(methods, ", or ")
+	if a.Optional {
+		text += ", or without a credential"
+	}
+	return text
+}
+
+func methodText(m *ir.AuthenticationMethod) string {
+	text, kind := m.Name, "apiKey"
+	var from []string
+	if m.APIKey != nil {
+		for _, s := range m.APIKey.From {
+			from = append(from, s.String())
+		}
+	}
+	if text != kind {
+		text += ": " + kind
+	}
+	return text + " (" + strings.Join(from, ", ") + ")"
+}
+
+// callerText says who calls: "default/acme by apiKey, credential 2026".
+func callerText(c *dryrun.Caller) string {
+	text := "by " + c.Method
+	if c.Consumer != "" {
+		text = "Consumer " + strings.TrimPrefix(c.Consumer, "default/") + " " + text
+	}
+	if c.Credential != "" {
+		text += ", credential " + c.Credential
+	}
+	if len(c.Groups) > 0 {
+		text += ", in " + strings.Join(c.Groups, ", ")
+	}
+	if c.Plan != "" {
+		text += ", plan " + c.Plan
+	}
+	return text
 }
 
 func timeoutsText(t ir.Timeouts) string {

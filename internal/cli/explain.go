@@ -219,6 +219,12 @@ func printDecision(t *term.Terminal, d *dryrun.Decision, src *source, all bool) 
 			p.line(once("in force", i), s, ir.Ref{})
 		}
 	}
+	if d.Caller != nil {
+		p.line("caller", callerText(d.Caller), ir.Ref{})
+	}
+	if d.DecidedBy != "" {
+		p.line("refused", "by "+strings.TrimSpace(strings.TrimPrefix(d.DecidedBy, "default/")+" "+d.DecidedByRule), ir.Ref{})
+	}
 	t.Printf("%s\n", p)
 	switch {
 	case d.Action == dryrun.Refuse:

@@ -92,7 +92,7 @@ func whichObject(args []string) (kind, name string) {
 
 // kindsOffered complete the first argument.
 var kindsOffered = []string{
-	"backend", "backendtlspolicy", "certificateissuer", "certificates", "clusters", "configmap", "endpointslice", "gateway", "gatewayclass",
+	"authenticationpolicy", "backend", "backendtlspolicy", "certificateissuer", "certificates", "clusters", "configmap", "consumer", "endpointslice", "gateway", "gatewayclass",
 	"httproute", "listenerset", "namespace", "referencegrant", "secret", "service", "trafficpolicy",
 }
 

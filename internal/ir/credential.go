@@ -7,7 +7,12 @@ import (
 
 // Credential tells whether what a name is given is likely a credential, by the
 // name or by the look of the value.
-func Credential(name, value string) bool { return SecretName(name) || SecretValue(value) }
+func Credential(name, value string) bool {
+	if strings.EqualFold(name, "WWW-Authenticate") {
+		return false // it asks for one
+	}
+	return SecretName(name) || SecretValue(value)
+}
 
 // SecretName tells whether a header field, parameter or key of that name usually
 // carries credentials: Authorization and its kin, cookies, and what is called a

@@ -22,6 +22,11 @@ type Config struct {
 	Clusters []*Cluster     `json:"clusters,omitempty"`
 	// Schemas are those that routes name, by name.
 	Schemas []*Schema `json:"schemas,omitempty"`
+	// Consumers are those who may call, ordered by namespace and name. One that did
+	// not change is the same pointer as in the configuration before.
+	Consumers []*Consumer `json:"consumers,omitempty"`
+	// Policies are those whose decisions are counted: "Kind/namespace/name".
+	Policies []string `json:"policies,omitempty"`
 }
 
 // Ref names the object and place that a compiled item came from, so that

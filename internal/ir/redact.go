@@ -34,6 +34,8 @@ func (c *Config) Veiled(v Veil) *Config {
 	for i, cl := range c.Clusters {
 		out.Clusters[i] = cl.veiled(v)
 	}
+	// Consumers are no matter of routes, and may be many: their own list has them.
+	out.Consumers = nil
 	// What is long and no secret is left out, too.
 	out.Schemas = make([]*Schema, len(c.Schemas))
 	for i, s := range c.Schemas {

@@ -189,6 +189,8 @@ type RoutePolicy struct {
 	Direct      *DirectResponse     `json:"direct,omitempty"`
 	Bridge      *Bridge             `json:"bridge,omitempty"`
 	Transcoding *Transcoding        `json:"transcoding,omitempty"`
+	// Authentication is nil where no AuthenticationPolicy reaches.
+	Authentication *Authentication `json:"authentication,omitempty"`
 	// MaxBodyBytes bounds request bodies; zero leaves it to the listener.
 	MaxBodyBytes int64 `json:"maxBodyBytes,omitempty"`
 }

@@ -22,7 +22,10 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/admission"
+	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/datagram"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
 	"github.com/gridway/gridway/internal/proxy/listen"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
@@ -92,7 +95,9 @@ type Proxy struct {
 	pipeline *pipeline.Pipeline
 	streams  *stream.Server
 	schemas  *schema.Set
-	deps     snapshot.Deps
+	// consumers change apart from snapshots.
+	consumers *consumer.Directory
+	deps      snapshot.Deps
 
 	snap atomic.Pointer[snapshot.Snapshot]
 
@@ -130,14 +135,18 @@ func New(o Options) *Proxy {
 	loops, err := loop.NewGroup(runtime.GOMAXPROCS(0))
 	set := upstream.New(upstream.Options{Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
 	schemas := schema.New(schema.Options{Log: o.Log, Upstreams: set})
+	consumers := consumer.New()
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
-		tickets: tlsx.NewTickets(nil), schemas: schemas,
+		tickets: tlsx.NewTickets(nil), schemas: schemas, consumers: consumers,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
-			Schemas: schemas,
+			Filters: filters.Deps{
+				Schemas: schemas, Consumers: consumers,
+				Policy: func(name string) filter.Decisions { return o.Metrics.Policy(name) },
+			},
 		},
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
 		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held,
@@ -156,6 +165,9 @@ func New(o Options) *Proxy {
 	p.drainCtx, p.drainStop = context.WithCancel(context.Background())
 	return p
 }
+
+// Consumers are those who may call, with the last use of their credentials.
+func (p *Proxy) Consumers() *consumer.Directory { return p.consumers }
 
 // Reflected is the schema that the endpoints of a rule have told so far.
 func (p *Proxy) Reflected(r *ir.Rule) transcode.Source { return p.schemas.Reflected(r) }
@@ -180,6 +192,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 		errs = append(errs, err)
 	}
 	p.schemas.Begin(cfg)
+	p.consumers.Apply(cfg.Consumers)
 	snap, err := snapshot.Build(cfg, p.snap.Load(), p.deps)
 	if err != nil {
 		errs = append(errs, err)

@@ -87,6 +87,16 @@ func serveYAML(t *testing.T, yaml string, opts ...option) *gateway {
 // apply makes the documents the configuration.
 func (g *gateway) apply(yaml string) {
 	g.t.Helper()
+	for _, p := range g.applyAnyway(yaml) {
+		if p.Severity == store.Error {
+			g.t.Fatalf("configuration: %s", p)
+		}
+	}
+}
+
+// applyAnyway is apply whatever is wrong with the documents.
+func (g *gateway) applyAnyway(yaml string) []store.Problem {
+	g.t.Helper()
 	path := filepath.Join(g.dir, "gridway.yaml")
 	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
 		g.t.Fatal(err)
@@ -96,11 +106,6 @@ func (g *gateway) apply(yaml string) {
 		g.t.Fatal(err)
 	}
 	out := compile.Compile(compile.Input{Set: set, Now: time.Now(), SessionKey: []byte("0123456789abcdef0123456789abcdef")}, g.last)
-	for _, p := range append(problems, out.Problems...) {
-		if p.Severity == store.Error {
-			g.t.Fatalf("configuration: %s", p)
-		}
-	}
 	g.last = out
 	err = g.proxy.Apply(context.Background(), onLoopback(out.Config))
 	var closed *proxy.ListenError
@@ -113,6 +118,7 @@ func (g *gateway) apply(yaml string) {
 		open := g.proxy.Listening()[out.Config.Listeners[0].Name]
 		g.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(int(open.Port())))
 	}
+	return append(problems, out.Problems...)
 }
 
 // onLoopback opens each listener on a free port of the loopback interface,

@@ -73,6 +73,7 @@ func Compile(in Input, prev *Output) *Output {
 	listeners := c.compileListeners()
 	c.finishGateways()
 	schemas := c.schemas()
+	consumers := c.compileConsumers()
 	c.finishPolicies()
 	c.finishBackends()
 	orders := c.finishIssuers()
@@ -80,6 +81,7 @@ func Compile(in Input, prev *Output) *Output {
 	c.finishStatuses()
 	cfg := &ir.Config{
 		Listeners: listeners, Routes: routes, Streams: c.next.streamRoutes(), Clusters: clusters, Schemas: schemas,
+		Consumers: consumers, Policies: c.decidingPolicies(),
 	}
 	return &Output{Config: c.revise(cfg), Problems: sortProblems(c.problems), Orders: orders, state: c.next}
 }
@@ -95,7 +97,8 @@ func (c *compiler) revise(cfg *ir.Config) *ir.Config {
 		cfg.Revision = was.Revision + 1
 		if equalListeners(was.Listeners, cfg.Listeners) {
 			if slices.Equal(was.Routes, cfg.Routes) && slices.Equal(was.Streams, cfg.Streams) && slices.Equal(was.Clusters, cfg.Clusters) &&
-				slices.Equal(was.Schemas, cfg.Schemas) {
+				slices.Equal(was.Schemas, cfg.Schemas) && slices.Equal(was.Consumers, cfg.Consumers) &&
+				slices.Equal(was.Policies, cfg.Policies) {
 				return was
 			}
 			cfg.Listeners = was.Listeners

@@ -39,15 +39,17 @@ type compiler struct {
 	sections []*section
 	sockets  map[string]*socket
 
-	traffic    trafficIndex
-	backendTLS backendTLSIndex
-	backends   map[backendKey]*backend
-	slicesOf   map[store.Key][]*store.Object // Service → EndpointSlices, built when first needed
-	used       map[*clusterState]bool
-	fresh      map[string]*clusterState // clusters that were compiled in this run
-	relations  map[relationKey][]status.Relation
-	seen       map[string]bool         // problems already told, for those found from many places
-	http3      map[*trafficPolicy]bool // policies with HTTP/3 → a listener can have it
+	traffic trafficIndex
+	// authentication is taken as a whole from the most specific policy.
+	authentication policyIndex[v1alpha1.AuthenticationPolicySpec]
+	backendTLS     backendTLSIndex
+	backends       map[backendKey]*backend
+	slicesOf       map[store.Key][]*store.Object // Service → EndpointSlices, built when first needed
+	used           map[*clusterState]bool
+	fresh          map[string]*clusterState // clusters that were compiled in this run
+	relations      map[relationKey][]status.Relation
+	seen           map[string]bool         // problems already told, for those found from many places
+	http3          map[*trafficPolicy]bool // policies with HTTP/3 → a listener can have it
 }
 
 func newCompiler(in Input, prev *Output) *compiler {
@@ -131,7 +133,8 @@ func (s *state) statuses() []status.Object {
 	for _, kind := range requestKinds {
 		kinds[kind] = len(s.routes)
 	}
-	total := len(s.routes) + len(s.backends)
+	kinds[v1alpha1.KindConsumer] = len(s.consumers)
+	total := len(s.routes) + len(s.backends) + len(s.consumers)
 	for kind, list := range s.others {
 		kinds[kind] = len(list)
 		total += len(list)
@@ -144,6 +147,10 @@ func (s *state) statuses() []status.Object {
 				if rs.object.Key.Kind == kind {
 					out = append(out, rs.status())
 				}
+			}
+		case v1alpha1.KindConsumer:
+			for _, x := range s.consumers {
+				out = append(out, x.status())
 			}
 		case v1alpha1.KindBackend:
 			for _, b := range s.backends {

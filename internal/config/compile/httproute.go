@@ -276,13 +276,18 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 		ID: id, Name: string(deref(rule.Name, "")),
 		Matches: s.ruleMatches(i, rule), Ref: ref(s.object, field),
 	}
-	chain := s.routeChain(out.Name)
+	chain := s.traffic.onRule(s.state.object.Key, out.Name)
 	backends, resolved := s.resolveBackends(field, rule)
 	full := append(append(slices.Clip(chain), s.agreedPolicies(field, resolved)...), ctx.chain...)
 	merged := s.merge(full)
 	s.note(merged)
 	out.Policy = s.rulePolicy(merged, rule, id)
 	out.Policies = policyRefs(merged.winners)
+	if s.stream == "" {
+		var from []ir.Ref
+		out.Policy.Authentication, from = s.authenticationOf(ctx, out.Name)
+		out.Policies = append(out.Policies, from...)
+	}
 	s.noteOwnFields(merged, rule, id)
 	s.noteIdleFields(merged, resolved)
 	if s.stream != "" {
@@ -305,15 +310,6 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 		out.Backends = scope.backends(field, rule, backends, resolved, out)
 	}
 	return out
-}
-
-// routeChain lists the policies on a rule and on its route.
-func (s *routeScope) routeChain(rule string) []bound {
-	var chain []bound
-	if rule != "" {
-		chain = append(chain, s.traffic.at(target{s.state.object.Key, rule})...)
-	}
-	return append(chain, s.traffic.at(target{key: s.state.object.Key})...)
 }
 
 func (s *routeScope) note(m *settings) {
@@ -345,17 +341,6 @@ func (s *routeScope) noteOwnFields(m *settings, rule *gwv1.HTTPRouteRule, id str
 			}
 		}
 	}
-}
-
-func policyRefs(list []bound) []ir.Ref {
-	var out []ir.Ref
-	for _, b := range list {
-		r := ref(b.policy.used, "")
-		if !slices.Contains(out, r) {
-			out = append(out, r)
-		}
-	}
-	return out
 }
 
 // dropMessage is the start and list that the Gateway API asks for.

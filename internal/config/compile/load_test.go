@@ -47,6 +47,10 @@ func newValue(kind string) runtime.Object {
 		return &gwv1.BackendTLSPolicy{}
 	case "Backend":
 		return &v1alpha1.Backend{}
+	case "AuthenticationPolicy":
+		return &v1alpha1.AuthenticationPolicy{}
+	case "Consumer":
+		return &v1alpha1.Consumer{}
 	case "CertificateIssuer":
 		return &v1alpha1.CertificateIssuer{}
 	case "TrafficPolicy":

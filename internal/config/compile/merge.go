@@ -83,16 +83,6 @@ func (c *compiler) loseTo(l boundLoss) {
 	}
 }
 
-func (p *trafficPolicy) lose(t target, l loss) {
-	if p.lost == nil {
-		p.lost = map[target]map[loss]bool{}
-	}
-	if p.lost[t] == nil {
-		p.lost[t] = map[loss]bool{}
-	}
-	p.lost[t][l] = true
-}
-
 // merger copies the leaves of one policy that are not set yet.
 type merger struct {
 	settings *settings

@@ -17,17 +17,13 @@ const conditionOverridden = "Overridden"
 
 // finishPolicies writes the statuses of policies, once every route was merged.
 func (c *compiler) finishPolicies() {
-	for _, p := range c.traffic.all {
-		st := status.Object{Key: p.object.Key, Generation: meta(p.object).GetGeneration(), Position: p.object.Locate("")}
-		for i, t := range p.targets {
-			st.Ancestors = append(st.Ancestors, status.Relation{Ref: t.reference(), Conditions: c.trafficConditions(p, i, t, st.Generation)})
-		}
-		c.say(st)
-	}
+	finishKind(c, &c.traffic.policyIndex)
+	c.finishAuthentication()
 	c.finishBackendTLS()
 }
 
-func (c *compiler) trafficConditions(p *trafficPolicy, i int, t target, generation int64) []status.Condition {
+// conditions are those for the i-th of the policy's targets.
+func (p *policy[S]) conditions(c *compiler, i int, t target, generation int64) []status.Condition {
 	accepted := status.Condition{
 		Type: string(gwv1.PolicyConditionAccepted), Status: status.True,
 		Reason: string(gwv1.PolicyReasonAccepted), Generation: generation,
@@ -44,7 +40,10 @@ func (c *compiler) trafficConditions(p *trafficPolicy, i int, t target, generati
 		accepted.Status, accepted.Reason, accepted.Message = status.False, string(gwv1.PolicyReasonTargetNotFound), p.refused[t]
 	case len(lost) > 0 && !slices.Contains(p.matters, t) && !slices.ContainsFunc(lost, func(l loss) bool { return !l.equal }):
 		accepted.Status, accepted.Reason = status.False, string(gwv1.PolicyReasonConflicted)
-		accepted.Message = "every field is set by an older policy on the same target: " + lossList(lost)
+		accepted.Message = "an older policy on the same target holds: " + lossList(lost)
+		if lost[0].path != "" {
+			accepted.Message = "every field is set by an older policy on the same target: " + lossList(lost)
+		}
 		c.report(problemAt(p.object, fmt.Sprintf("spec.targetRefs[%d]", i), store.Warning, accepted.Reason, accepted.Message, "merge the policies"))
 	}
 	out := []status.Condition{accepted}
@@ -72,6 +71,10 @@ func lossList(lost []loss) string {
 	})
 	var out []string
 	for _, l := range list[:min(len(list), most)] {
+		if l.path == "" {
+			out = append(out, l.winner)
+			continue
+		}
 		out = append(out, fmt.Sprintf("%s is set by %s", l.path, l.winner))
 	}
 	if n := len(list) - most; n > 0 {

@@ -49,6 +49,8 @@ func policyTargets(o *store.Object) []target {
 	switch v := o.Value.(type) {
 	case *v1alpha1.TrafficPolicy:
 		return targetsOf(o, v.Spec.TargetRefs)
+	case *v1alpha1.AuthenticationPolicy:
+		return targetsOf(o, v.Spec.TargetRefs)
 	default:
 		if spec, ok := backendTLSSpec(o); ok {
 			return targetsOf(o, spec.TargetRefs)

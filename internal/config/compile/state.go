@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
@@ -24,8 +25,10 @@ type state struct {
 	bundles map[*store.Object]*bundle
 	// schemas remembers what was read of descriptors.
 	schemas map[schemaKey]*schema
-	// traffic remembers the faults of TrafficPolicies.
-	traffic map[*store.Object][]fault
+	// judged remembers the faults of policies.
+	judged map[*store.Object][]fault
+	// consumers are ordered by key.
+	consumers []*consumer
 	// attachments of each section, and how many routes count as attached to it.
 	attachments [][]ir.Attachment
 	accepted    []int
@@ -51,7 +54,7 @@ func newState(in Input) *state {
 		certs:    map[*store.Object]*certificate{},
 		bundles:  map[*store.Object]*bundle{},
 		schemas:  map[schemaKey]*schema{},
-		traffic:  map[*store.Object][]fault{},
+		judged:   map[*store.Object][]fault{},
 	}
 }
 
@@ -122,17 +125,20 @@ func compareHeads(a, b []*store.Object) int {
 // note records that an object was removed (is nil), added (was nil) or replaced.
 func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 	ch.any = true
-	if was == nil || is == nil || !requestKind(is.Key) {
-		ch.inPlace = false
-	} else {
-		ch.routes = append(ch.routes, is)
-	}
 	if was != nil {
 		ch.stale[was] = true
 	}
 	o := is
 	if o == nil {
 		o = was
+	}
+	if o.Key.Group == ownGroup && o.Key.Kind == v1alpha1.KindConsumer {
+		return // no route depends on one
+	}
+	if was == nil || is == nil || !requestKind(is.Key) {
+		ch.inPlace = false
+	} else {
+		ch.routes = append(ch.routes, is)
 	}
 	if was == nil && !requestKind(o.Key) {
 		ch.added = true
@@ -149,7 +155,7 @@ func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 		}
 	case "/ConfigMap":
 		ch.noteDescriptors(before, after, o.Key)
-	case ownGroup + "/TrafficPolicy", gatewayGroup + "/BackendTLSPolicy":
+	case ownGroup + "/" + v1alpha1.KindTrafficPolicy, ownGroup + "/" + v1alpha1.KindAuthenticationPolicy, gatewayGroup + "/BackendTLSPolicy":
 		ch.notePolicy(before, was)
 		ch.notePolicy(before, is)
 	}

@@ -64,6 +64,10 @@ func goType(group, kind string) func() runtime.Object {
 		return func() runtime.Object { return &v1alpha1.TrafficPolicy{} }
 	case "gridway.dev/CertificateIssuer":
 		return func() runtime.Object { return &v1alpha1.CertificateIssuer{} }
+	case "gridway.dev/AuthenticationPolicy":
+		return func() runtime.Object { return &v1alpha1.AuthenticationPolicy{} }
+	case "gridway.dev/Consumer":
+		return func() runtime.Object { return &v1alpha1.Consumer{} }
 	case "/Service":
 		return func() runtime.Object { return &corev1.Service{} }
 	case "/Secret":

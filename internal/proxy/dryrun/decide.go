@@ -90,6 +90,8 @@ func (l *listener) newExchange(head []byte) (*filter.Exchange, error) {
 		LocalAddr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), l.ir.Port),
 		Client:    netip.MustParseAddr("127.0.0.1"),
 		Wait:      func(time.Duration) bool { return true },
+		Detach:    func() {},
+		Start:     time.Now(),
 	}
 	x.Req.Scheme = strings.ToLower(string(l.protocol))
 	lim := &h1.Limits{HeaderBytes: l.ir.Client.MaxHeaderBytes, HeaderCount: l.ir.Client.MaxHeaderCount, MergeSlashes: l.ir.Client.MergeSlashes}
@@ -162,7 +164,9 @@ func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Ex
 		d.Notes = append(d.Notes, "what is transcoded is for the endpoints' own descriptors to say, which a running gateway knows (--admin)")
 	}
 	method, path, query := string(x.Req.Method), string(x.Req.Path), string(x.Req.Query)
-	refused := d.refused(x, m, m.Value.filters.Request)
+	refused := d.refused(x, m, m.Value.filters.Guard)
+	d.caller(x)
+	refused = refused || d.refused(x, m, m.Value.filters.Request)
 	if refused = d.translation(x, m, method, path, query) || refused; refused {
 		d.Local = local(x, m.Value.filters)
 		return
@@ -211,6 +215,17 @@ func (d *Decision) refused(x *filter.Exchange, m route.Match[*rule], chain []fil
 	return false
 }
 
+// caller says who the guards have found to call, and which policy has refused.
+func (d *Decision) caller(x *filter.Exchange) {
+	if c := &x.Caller; c.Known() {
+		d.Caller = &Caller{Method: c.Method, Credential: c.Credential}
+		if c.Consumer != nil {
+			d.Caller.Consumer, d.Caller.Groups, d.Caller.Plan = c.Consumer.String(), c.Consumer.Groups, c.Consumer.Plan
+		}
+	}
+	d.DecidedBy, d.DecidedByRule = x.Policy, x.PolicyRule
+}
+
 func local(x *filter.Exchange, chains ...filters.Chain) *Local {
 	out := &Local{Status: x.Local.Status, Reason: x.Local.Reason.String(), Detail: x.Local.Detail, Body: string(x.Local.Body)}
 	x.Resp.Status = x.Local.Status
@@ -245,7 +260,7 @@ func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], head []b
 		return // it parsed before
 	}
 	d := &Decision{}
-	if d.refused(x, m, m.Value.filters.Request) || d.refused(x, m, chain.Request) {
+	if d.refused(x, m, m.Value.filters.Guard) || d.refused(x, m, m.Value.filters.Request) || d.refused(x, m, chain.Request) {
 		b.Problem = fmt.Sprintf("a filter of this backend replies with %d", x.Local.Status)
 		return
 	}

@@ -66,6 +66,12 @@ type Decision struct {
 	Call      *Call      `json:"call,omitempty"`
 	Templates []Template `json:"templates,omitempty"`
 
+	// Caller is who the request is from, nil if nobody is known. DecidedBy is the
+	// policy that refuses it, "namespace/name", and DecidedByRule the part of that.
+	Caller        *Caller `json:"caller,omitempty"`
+	DecidedBy     string  `json:"decidedBy,omitempty"`
+	DecidedByRule string  `json:"decidedByRule,omitempty"`
+
 	Action   Action    `json:"action"`
 	Local    *Local    `json:"reply,omitempty"`
 	Backends []Backend `json:"backends,omitempty"`
@@ -90,6 +96,17 @@ type Decision struct {
 	Omitted int         `json:"omitted,omitempty"`
 	// Notes say what was assumed about the request.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// Caller is who a request is from.
+type Caller struct {
+	// Method accepted the credential.
+	Method string `json:"method"`
+	// Consumer is "namespace/name".
+	Consumer   string   `json:"consumer,omitempty"`
+	Credential string   `json:"credential,omitempty"`
+	Groups     []string `json:"groups,omitempty"`
+	Plan       string   `json:"plan,omitempty"`
 }
 
 // Local is a reply that the proxy makes.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
 	"github.com/gridway/gridway/internal/proxy/route"
@@ -23,6 +24,9 @@ type Table struct {
 	clusters  map[string]*ir.Cluster
 	streams   map[string]*ir.StreamRoute
 	schemas   Schemas
+	// consumers are the configuration's, apart from those that serve: what is asked
+	// here is no use of a credential.
+	consumers *consumer.Directory
 }
 
 // listener is one as requests in HTTP, or in HTTPS, see it: a port may have both.
@@ -56,7 +60,8 @@ func NewTranscoding(cfg *ir.Config, reflected Schemas) (*Table, error) {
 }
 
 func build(cfg *ir.Config, schemas Schemas) (*Table, error) {
-	t := &Table{config: cfg, schemas: schemas, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams))}
+	t := &Table{config: cfg, schemas: schemas, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams)), consumers: consumer.New()}
+	t.consumers.Apply(cfg.Consumers)
 	for _, r := range cfg.Streams {
 		t.streams[r.Name] = r
 	}
@@ -121,7 +126,7 @@ func (t *Table) newRule(r *ir.Rule, index int) *rule {
 			certain.Policy.Transcoding = nil
 		}
 	}
-	out.filters = filters.ForRule(&certain, t.schemas)
+	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers})
 	for i := range r.Backends {
 		out.backends = append(out.backends, filters.ForBackend(&r.Backends[i].Filters))
 	}

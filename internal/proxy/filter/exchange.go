@@ -69,6 +69,16 @@ type Exchange struct {
 	// (client gone, deadline) before d was over. Set by the pipeline.
 	Wait func(d time.Duration) bool
 
+	// Detach must be called by a filter that is about to wait for anything but
+	// Wait: others share its thread otherwise. Set by the pipeline.
+	Detach func()
+
+	// Caller is who calls, as far as it is known.
+	Caller Caller
+	// Policy is the policy that the reply is due to, "namespace/name", and PolicyRule
+	// the part of it that decided.
+	Policy, PolicyRule string
+
 	// Kept is what filters remember from the request for the response.
 	Kept Kept
 
@@ -198,7 +208,7 @@ func (x *Exchange) End() {
 }
 
 // Reset makes the exchange ready for the next request of its connection. What
-// belongs to the connection (PeerAddr, LocalAddr, TLS, Wait) stays.
+// belongs to the connection (PeerAddr, LocalAddr, TLS, Wait, Detach) stays.
 func (x *Exchange) Reset() {
 	x.Section, x.Route, x.Rule, x.Match = nil, nil, nil, nil
 	x.Client = netip.Addr{}
@@ -206,6 +216,7 @@ func (x *Exchange) Reset() {
 	x.Flags = 0
 	x.Local = LocalReply{}
 	x.Kept = Kept{}
+	x.Caller, x.Policy, x.PolicyRule = Caller{}, "", ""
 	x.Timeout, x.HoldResponse, x.Held, x.Replier = 0, 0, nil, nil
 	x.Translated, x.CallPath = false, nil
 	x.replacement, x.replaced, x.BrokenOff = nil, false, nil

@@ -39,6 +39,9 @@ const (
 	InvalidClientHello
 	SessionLimit // clients of UDP
 	SchemaUnavailable
+	Unauthenticated     // no credential where one is needed
+	InvalidCredential   // whatever is wrong with it
+	IdentityUnavailable // nobody can say who calls
 	reasonCount
 )
 
@@ -49,6 +52,7 @@ var reasonNames = [reasonCount]string{
 	"RetryLimit", "FaultInjected", "ConnectionLimit", "Draining", "MisdirectedRequest", "ExpectationFailed",
 	"InternalError", "DecompressionLimit", "ResponseTooLarge", "IdleTimeout", "StreamTimeout", "ProtocolNotServed",
 	"InvalidClientHello", "SessionLimit", "SchemaUnavailable",
+	"Unauthenticated", "InvalidCredential", "IdentityUnavailable",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

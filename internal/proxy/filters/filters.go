@@ -6,6 +6,7 @@ package filters
 import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/filters/authentication"
 	"github.com/gridway/gridway/internal/proxy/filters/bridge"
 	"github.com/gridway/gridway/internal/proxy/filters/compress"
 	"github.com/gridway/gridway/internal/proxy/filters/cors"
@@ -24,8 +25,10 @@ import (
 type Chain struct {
 	// Recognize comes before all others; it is nil where nothing is to be recognized.
 	Recognize filter.Recognizer
-	Request   []filter.RequestFilter
-	Response  []filter.ResponseFilter
+	// Guard says whether the request may go on. It comes before admission.
+	Guard    []filter.RequestFilter
+	Request  []filter.RequestFilter
+	Response []filter.ResponseFilter
 }
 
 // Schemas finds descriptors for rules that need them.
@@ -33,8 +36,30 @@ type Schemas interface {
 	For(r *ir.Rule) transcode.Source
 }
 
+// Deps is what filters need beside their rule. Fields may be nil where no rule
+// needs them.
+type Deps struct {
+	Schemas Schemas
+	// Consumers are those who may call.
+	Consumers authentication.Consumers
+	// Policy counts the decisions of a policy, which is named "Kind/namespace/name".
+	Policy func(name string) filter.Decisions
+}
+
+// decisions is for a policy of a kind.
+func (d *Deps) decisions(kind, policy string) filter.Decisions {
+	if d.Policy == nil {
+		return uncounted{}
+	}
+	return d.Policy(kind + "/" + policy)
+}
+
+type uncounted struct{}
+
+func (uncounted) Decided(int) {}
+
 // ForRule returns the filters of a rule.
-func ForRule(r *ir.Rule, schemas Schemas) Chain {
+func ForRule(r *ir.Rule, d Deps) Chain {
 	f, p := &r.Filters, &r.Policy
 	var c Chain
 	var crossOrigin *cors.CORS
@@ -43,13 +68,18 @@ func ForRule(r *ir.Rule, schemas Schemas) Chain {
 	// A preflight carries no credentials and meets no fault: CORS is first.
 	if f.CORS != nil {
 		crossOrigin = cors.New(f.CORS)
-		c.Request = append(c.Request, crossOrigin)
+		c.Guard = append(c.Guard, crossOrigin)
+	}
+	if p.Authentication != nil {
+		c.Guard = append(c.Guard, authentication.New(p.Authentication, authentication.Deps{
+			Consumers: d.Consumers, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
+		}))
 	}
 	// What follows sees a call of gRPC.
 	var recognizers recognizers
 	var documents *transcode.Transcode
 	if p.Transcoding != nil {
-		documents = transcode.New(p.Transcoding, p.Bridge, schemas.For(r))
+		documents = transcode.New(p.Transcoding, p.Bridge, d.Schemas.For(r))
 		c.Request, recognizers = append(c.Request, documents), append(recognizers, documents)
 	}
 	var protocols *bridge.Bridge

@@ -14,6 +14,9 @@ import (
 
 func order(c filters.Chain) string {
 	var out []string
+	for _, f := range c.Guard {
+		out = append(out, strings.TrimPrefix(fmt.Sprintf("%T", f), "*"))
+	}
 	for _, f := range c.Request {
 		out = append(out, strings.TrimPrefix(fmt.Sprintf("%T", f), "*"))
 	}
@@ -33,12 +36,13 @@ func all() ir.Filters {
 
 func TestOrder(t *testing.T) {
 	r := &ir.Rule{Filters: all(), Policy: ir.RoutePolicy{
-		Fault: &ir.Fault{}, Direct: &ir.DirectResponse{}, Bridge: &ir.Bridge{}, Transcoding: &ir.Transcoding{},
+		Authentication: &ir.Authentication{},
+		Fault:          &ir.Fault{}, Direct: &ir.DirectResponse{}, Bridge: &ir.Bridge{}, Transcoding: &ir.Transcoding{},
 		Compression: &ir.Compression{Algorithms: []string{"gzip"}, DecompressRequests: true, DecompressResponses: true},
 	}}
-	const want = "cors.CORS transcode.Transcode bridge.Bridge transcode.Recode compress.Compress fault.Fault redirect.Redirect direct.Response decompress.Request headers.Request rewrite.Rewrite" +
+	const want = "cors.CORS authentication.Authentication transcode.Transcode bridge.Bridge transcode.Recode compress.Compress fault.Fault redirect.Redirect direct.Response decompress.Request headers.Request rewrite.Rewrite" +
 		" | transcode.Transcode transcode.Recode bridge.Bridge decompress.Response headers.Response cors.CORS compress.Compress"
-	if got := order(filters.ForRule(r, schema.New(schema.Options{}))); got != want {
+	if got := order(filters.ForRule(r, filters.Deps{Schemas: schema.New(schema.Options{})})); got != want {
 		t.Errorf("rule:\n%s, want\n%s", got, want)
 	}
 	f := all()
@@ -46,7 +50,7 @@ func TestOrder(t *testing.T) {
 	if got := order(filters.ForBackend(&f)); got != backend {
 		t.Errorf("backend:\n%s, want\n%s", got, backend)
 	}
-	if got := order(filters.ForRule(&ir.Rule{}, nil)) + order(filters.ForBackend(&ir.Filters{})); got != "||" {
+	if got := order(filters.ForRule(&ir.Rule{}, filters.Deps{})) + order(filters.ForBackend(&ir.Filters{})); got != "||" {
 		t.Errorf("nothing configured, but %s", got)
 	}
 }
@@ -59,7 +63,7 @@ func TestAllocatesNothing(t *testing.T) {
 		Rewrite:         &ir.Rewrite{Hostname: "inner", Path: &ir.PathModifier{Type: ir.Prefix, Value: "/v2"}},
 		CORS:            &ir.CORS{AllowOrigins: []string{"https://a.example"}},
 	}}
-	c := filters.ForRule(r, nil)
+	c := filters.ForRule(r, filters.Deps{})
 	x := &filter.Exchange{Match: &r.Matches[0]}
 	path, origin := []byte("/api/x"), []byte("https://a.example")
 	if n := testing.AllocsPerRun(100, func() {
@@ -69,9 +73,11 @@ func TestAllocatesNothing(t *testing.T) {
 		x.Match = &r.Matches[0]
 		x.Req.Path = path
 		x.Req.Header.AddID(httpmsg.NameOrigin, origin)
-		for _, f := range c.Request {
-			if f.OnRequest(x) != filter.Continue {
-				t.Fatal("a filter replied")
+		for _, list := range [...][]filter.RequestFilter{c.Guard, c.Request} {
+			for _, f := range list {
+				if f.OnRequest(x) != filter.Continue {
+					t.Fatal("a filter replied")
+				}
 			}
 		}
 		for _, f := range c.Response {

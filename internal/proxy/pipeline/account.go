@@ -68,6 +68,13 @@ func (x *Exchange) log(d time.Duration) {
 	if x.call.on {
 		e.GRPCService, e.GRPCMethod, e.GRPCStatus = x.call.service, x.call.method, x.call.code.String()
 	}
+	if x.Caller.Known() {
+		e.AuthMethod, e.Credential = x.Caller.Method, x.Caller.Credential
+		if c := x.Caller.Consumer; c != nil {
+			e.ConsumerNamespace, e.Consumer = c.Namespace, c.Name
+		}
+	}
+	e.Policy, e.PolicyRule = x.Policy, x.PolicyRule
 	if x.backend != nil {
 		e.Cluster = x.backend.IR.Cluster
 	}

@@ -92,6 +92,7 @@ type Exchange struct {
 var pool = sync.Pool{New: func() any {
 	x := &Exchange{}
 	x.Exchange.Wait = x.wait
+	x.Exchange.Detach = func() { x.Down.Task().Detach() }
 	x.Cause = func(err error) (late, gone bool) {
 		return netx.IsTimeout(err) && x.overdue(), errors.Is(err, netx.ErrWatchGone)
 	}

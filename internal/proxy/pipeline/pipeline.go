@@ -47,7 +47,7 @@ func (p *Pipeline) Serve(x *Exchange) {
 
 func (x *Exchange) serve() {
 	defer x.contain()
-	if x.identify() && x.challenge() && x.match() && x.limitBody() && x.admit() && x.filterRequest() && x.choose() {
+	if x.identify() && x.challenge() && x.match() && x.limitBody() && x.guard() && x.admit() && x.filterRequest() && x.choose() {
 		x.forward()
 	}
 	if x.Local.Status != 0 && !x.headSent {
@@ -97,6 +97,17 @@ func (x *Exchange) maxBody() int64 {
 		return x.Rule.Policy.MaxBodyBytes
 	}
 	return x.Listener.IR.Client.MaxBodyBytes
+}
+
+// guard asks whether the request may go on at all: who calls, and what they may.
+// It comes before anything that takes a place from others.
+func (x *Exchange) guard() bool {
+	for _, f := range x.rule.Filters.Guard {
+		if f.OnRequest(&x.Exchange) == filter.Reply {
+			return false
+		}
+	}
+	return true
 }
 
 // filterRequest runs the rule's request filters in their fixed order.

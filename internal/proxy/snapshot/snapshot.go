@@ -99,7 +99,7 @@ type Deps struct {
 	Admission *admission.Set
 	Metrics   *metric.Registry
 	Clock     *Clock
-	Schemas   filters.Schemas
+	Filters   filters.Deps
 }
 
 // Build makes the running form of cfg. The clusters were applied to
@@ -269,7 +269,7 @@ func buildRoute(r *ir.Route, d Deps) *builtRoute {
 func buildRule(rule *ir.Rule, d Deps) *Rule {
 	built := &Rule{
 		IR:      rule,
-		Filters: filters.ForRule(rule, d.Schemas),
+		Filters: filters.ForRule(rule, d.Filters),
 		Mirrors: buildMirrors(rule.Filters.Mirrors, d),
 		Metrics: d.Metrics.Route(rule.ID),
 	}

@@ -11,6 +11,7 @@ package adminapi
 import (
 	"context"
 	"crypto/tls"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -40,6 +41,8 @@ type Configuration interface {
 	Objects(values bool) []Object
 	// Clusters is their live state.
 	Clusters() []Cluster
+	// Consumers are those who may call, by namespace and name.
+	Consumers() iter.Seq[Consumer]
 }
 
 // Explainer answers what would become of a request.

@@ -86,6 +86,11 @@ func (s *Server) configuration() []*endpoint {
 			method: "GET", path: "/v1/clusters", gives: []Cluster{}, serve: s.clusters,
 			summary: "Live state of clusters and their endpoints.",
 		},
+		{
+			method: "GET", path: "/v1/consumers", gives: []Consumer{}, serve: s.consumers,
+			query:   map[string]string{"namespace": "only consumers of this namespace", "name": "only consumers of this name"},
+			summary: "Consumers and their credentials, with the time of their last use by this process.",
+		},
 	}
 }
 

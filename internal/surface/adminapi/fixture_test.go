@@ -7,10 +7,12 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -135,6 +137,13 @@ func (p *process) Clusters() []adminapi.Cluster {
 		Name: "Backend/default/cart", Algorithm: "LeastRequest", Breaker: "closed", RetryBudget: -1, Connections: 3, Idle: 1,
 		Endpoints: []adminapi.Endpoint{{Address: "127.0.0.1:9001", Weight: 1, State: "healthy", Active: 2, Idle: 1, Latency: time.Millisecond, Tries: 10, Failures: 1}},
 	}}
+}
+
+func (p *process) Consumers() iter.Seq[adminapi.Consumer] {
+	return slices.Values([]adminapi.Consumer{
+		{Namespace: "default", Name: "acme", Groups: []string{"partners"}, Plan: "gold", Credentials: []adminapi.ConsumerCredential{{Name: "first", Kind: "apiKey", NotAfter: at.Add(time.Hour), LastUsed: at}}},
+		{Namespace: "other", Name: "acme", Credentials: []adminapi.ConsumerCredential{}},
+	})
 }
 
 func (p *process) Explain(_ context.Context, r dryrun.Request) (*dryrun.Decision, error) {

@@ -96,6 +96,8 @@ func hideCredentials(v any, veil ir.Veil) any {
 			switch {
 			case isText && named && k == "value" && ir.Credential(name, text):
 				v[k] = veil(text)
+			case isText && k == "hash": // of a key or a password
+				v[k] = veil(text)
 			case isText && k == "path":
 				v[k] = veil.Target(text)
 			default:

@@ -34,6 +34,7 @@ func (c *encoder) bound(e *Entry) int {
 		len(e.Flags), len(e.Reason), len(e.Listener), len(e.Route), len(e.Rule), len(e.Cluster), len(e.Endpoint),
 		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName), len(e.TLSALPN),
 		len(e.GRPCService), len(e.GRPCMethod), len(e.GRPCStatus),
+		len(e.ConsumerNamespace) + 1 + len(e.Consumer), len(e.Credential), len(e.AuthMethod), len(e.Policy), len(e.PolicyRule),
 	} {
 		n += min(6*size, c.maxField) + fieldExtra
 	}
@@ -41,7 +42,7 @@ func (c *encoder) bound(e *Entry) int {
 }
 
 // texts is the number of text fields, the length of bound's list.
-const texts = 21
+const texts = 27
 
 // maxLine is the largest bound there is.
 func maxLine(maxField int) int { return fixedBytes + texts*(maxField+fieldExtra) }
@@ -96,6 +97,9 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	if e.WebSocket {
 		b = webSocket(b, e)
 	}
+	if e.AuthMethod != "" || e.Policy != "" {
+		b = identity(b, e, c.maxField)
+	}
 	b = caller(b, e.Client, e.Peer)
 	b = text(b, `,"user_agent":"`, e.UserAgent, c.maxField)
 	b = c.refererURL(b, e.Referer)
@@ -117,6 +121,19 @@ func webSocket(b []byte, e *Entry) []byte {
 	b = strconv.AppendUint(append(b, `,"close_code":`...), uint64(e.CloseCode), 10)
 	b = append(b, `,"closed_by":"`...)
 	return append(append(b, e.ClosedBy...), '"')
+}
+
+// identity says who calls, and which policy has refused it.
+func identity(b []byte, e *Entry, limit int) []byte {
+	if e.Consumer != "" {
+		// Both are names of objects, in which nothing needs an escape.
+		b = append(append(b, `,"consumer":"`...), e.ConsumerNamespace...)
+		b = append(append(append(b, '/'), e.Consumer...), '"')
+	}
+	b = text(b, `,"credential":"`, raw(e.Credential), limit)
+	b = text(b, `,"auth_method":"`, raw(e.AuthMethod), limit)
+	b = text(b, `,"policy":"`, raw(e.Policy), limit)
+	return text(b, `,"policy_rule":"`, raw(e.PolicyRule), limit)
 }
 
 func tlsState(b []byte, e *Entry, limit int) []byte {

@@ -56,6 +56,12 @@ type Entry struct {
 	CloseCode                         uint16
 	ClosedBy                          string
 
+	// Consumer is who calls, with its namespace, Credential which of its credentials
+	// was accepted, and AuthMethod by which method. Policy is the one that refused
+	// the request, "namespace/name", and PolicyRule the part of it that decided.
+	ConsumerNamespace, Consumer, Credential, AuthMethod string
+	Policy, PolicyRule                                  string
+
 	// Client is the caller after trusted hops; Peer the connection's other end,
 	// logged when its address differs from Client.
 	Client netip.Addr

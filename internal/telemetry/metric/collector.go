@@ -42,6 +42,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		e.stream(h)
 	}
 	e.calls(&c.r.calls)
+	for _, h := range sorted(c.r, c.r.policies) {
+		e.policy(h, c.r.opt.Decisions)
+	}
 	for _, h := range sorted(c.r, c.r.clusters) {
 		e.cluster(h)
 	}

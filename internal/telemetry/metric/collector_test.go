@@ -33,7 +33,8 @@ func newClock() *clock                   { return &clock{time.Unix(1_700_000_000
 // populated has had every kind of event once.
 func populated(c *clock) *metric.Registry {
 	r := metric.New(metric.Options{
-		Reasons: []string{"", "BadRequest", "UpstreamReset"}, Now: c.Now,
+		Decisions: []string{"allowed"},
+		Reasons:   []string{"", "BadRequest", "UpstreamReset"}, Now: c.Now,
 		Build: metric.Build{Version: "v1.2.3", Commit: "abc", GoVersion: "go1.26"},
 	})
 	route := r.Route("HTTPRoute/default/shop/rules/2")
@@ -87,6 +88,7 @@ func populated(c *clock) *metric.Registry {
 			ActiveConnections: 7, IdleConnections: 8, Breaker: metric.BreakerOpen,
 		})
 	})
+	r.Policy("AuthenticationPolicy/default/keys").Decided(0)
 	l := r.Listener("0.0.0.0:8443")
 	l.Accepted()
 	l.Accepted()

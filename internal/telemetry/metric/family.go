@@ -144,7 +144,7 @@ func families() (all []family) {
 		all = append(all, f.requests, f.duration, f.in, f.out, f.reasons)
 	}
 	all = append(all, streamFamilies.all()...)
-	all = append(all, callFamily)
+	all = append(all, callFamily, policyFamily)
 	return append(all, allOtherFamilies...)
 }
 

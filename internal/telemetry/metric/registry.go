@@ -31,6 +31,8 @@ type Options struct {
 	// Reasons names the bits of the flags that Observe is given: bit i is
 	// counted under Reasons[i]. At most 64; bits without a name are not exposed.
 	Reasons []string
+	// Decisions names what policies decide: number i is counted under Decisions[i].
+	Decisions []string
 	// Build is shown by gridway_build_info.
 	Build Build
 	// Now is the clock; nil means time.Now.
@@ -51,6 +53,7 @@ type Registry struct {
 	streams   map[string]*Stream
 	clusters  map[string]*Cluster
 	listeners map[string]*Listener
+	policies  map[string]*Policy
 	calls     Calls
 	gauges    func(yield func(cluster string, g ClusterGauges))
 	accessLog func() LogStats
@@ -75,6 +78,7 @@ func New(opt Options) *Registry {
 		streams:   map[string]*Stream{},
 		clusters:  map[string]*Cluster{},
 		listeners: map[string]*Listener{},
+		policies:  map[string]*Policy{},
 	}
 	r.calls.unknown.codes.cells.stripes = r.stripes
 	return r
@@ -164,6 +168,7 @@ func (r *Registry) Keep(cfg *ir.Config) {
 		streams[s.ID] = true
 	}
 	keep(r.streams, streams, now)
+	keep(r.policies, policiesOf(cfg), now)
 }
 
 func eachRule(route *ir.Route, do func(id string)) {
@@ -212,6 +217,7 @@ func (r *Registry) expire(now time.Time) {
 	maps.DeleteFunc(r.streams, func(_ string, h *Stream) bool { return expired(&h.life, now) })
 	maps.DeleteFunc(r.clusters, func(_ string, h *Cluster) bool { return expired(&h.life, now) })
 	maps.DeleteFunc(r.listeners, func(_ string, h *Listener) bool { return expired(&h.life, now) })
+	maps.DeleteFunc(r.policies, func(_ string, h *Policy) bool { return expired(&h.life, now) })
 }
 
 // SetClusterGauges names the function that reads the present state of clusters

@@ -136,6 +136,11 @@ func (c *Client) Routes(ctx context.Context) ([]adminapi.RouteRow, error) {
 	return list[adminapi.RouteRow](ctx, c, "/v1/routes")
 }
 
+// Consumers lists those who may call; empty names are for all of them.
+func (c *Client) Consumers(ctx context.Context, namespace, name string) ([]adminapi.Consumer, error) {
+	return list[adminapi.Consumer](ctx, c, "/v1/consumers?"+url.Values{"namespace": {namespace}, "name": {name}}.Encode())
+}
+
 // Clusters is their live state.
 func (c *Client) Clusters(ctx context.Context) ([]adminapi.Cluster, error) {
 	return list[adminapi.Cluster](ctx, c, "/v1/clusters")

@@ -1,0 +1,185 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// authenticationPolicy is an AuthenticationPolicy while it is compiled.
+type authenticationPolicy = policy[v1alpha1.AuthenticationPolicySpec]
+
+var authenticationKind = policyKind[v1alpha1.AuthenticationPolicySpec]{
+	name: v1alpha1.KindAuthenticationPolicy,
+	read: func(o *store.Object) (*v1alpha1.AuthenticationPolicySpec, bool) {
+		v, ok := o.Value.(*v1alpha1.AuthenticationPolicy)
+		if !ok {
+			return nil, false
+		}
+		return &v.Spec, true
+	},
+	targets: func(s *v1alpha1.AuthenticationPolicySpec) []gwv1.LocalPolicyTargetReferenceWithSectionName {
+		return s.TargetRefs
+	},
+	judge:  judgeAuthentication,
+	closed: true,
+}
+
+const (
+	defaultKeyHeader = "X-API-Key"
+	defaultRealm     = "gridway"
+)
+
+// judgeAuthentication finds the semantic errors of an AuthenticationPolicy.
+func judgeAuthentication(spec *v1alpha1.AuthenticationPolicySpec) []fault {
+	faults := judgeTargets(v1alpha1.KindAuthenticationPolicy, spec.TargetRefs, "Gateway", "ListenerSet", "HTTPRoute", "GRPCRoute")
+	add := func(field, message, remedy string) {
+		faults = append(faults, fault{field: "spec." + field, code: "InvalidValue", message: message, remedy: remedy})
+	}
+	anonymous := spec.Mode == v1alpha1.AuthenticationAnonymous
+	if anonymous != (len(spec.AnyOf) == 0) {
+		add("anyOf", "methods are needed, unless mode is Anonymous, which has none", "")
+	}
+	names := map[string]bool{}
+	for i := range spec.AnyOf {
+		m := &spec.AnyOf[i]
+		field := fmt.Sprintf("anyOf[%d]", i)
+		if name := methodName(m); names[name] {
+			add(field+".name", fmt.Sprintf("%q is the name of another method of this policy", name), "give it another name")
+		} else {
+			names[name] = true
+		}
+		if m.APIKey == nil {
+			add(field, "a method must be given", "for example: apiKey: {}")
+			continue
+		}
+		for k, s := range m.APIKey.From {
+			if message, remedy := judgeSource(s); message != "" {
+				add(fmt.Sprintf("%s.apiKey.from[%d]", field, k), message, remedy)
+			}
+		}
+	}
+	for i, h := range spec.RequestHeaders {
+		if lower := strings.ToLower(string(h.Name)); slices.Contains(framing, lower) || lower == "host" {
+			add(fmt.Sprintf("requestHeaders[%d].name", i), fmt.Sprintf("header %s is the proxy's own and cannot be changed", h.Name), "use another name")
+		}
+	}
+	return faults
+}
+
+func judgeSource(s v1alpha1.CredentialSource) (message, remedy string) {
+	given := 0
+	for _, is := range []bool{s.Header != nil, s.Query != nil, s.Cookie != nil} {
+		if is {
+			given++
+		}
+	}
+	switch {
+	case given != 1:
+		return "exactly one of header, query and cookie must be given", ""
+	case s.Prefix != nil && s.Header == nil:
+		return "prefix goes with header only", ""
+	case s.Header == nil:
+		return "", ""
+	}
+	switch lower := strings.ToLower(string(*s.Header)); {
+	case slices.Contains(framing, lower) || lower == "host":
+		return fmt.Sprintf("header %s is the proxy's own and holds no credential", *s.Header), ""
+	case lower == "cookie":
+		return "the header Cookie holds many things", "name the cookie: cookie: NAME"
+	}
+	return "", ""
+}
+
+func methodName(m *v1alpha1.AuthenticationMethod) string { return deref(m.Name, "apiKey") }
+
+// authenticationOf is what the most specific policy on a rule says; the chain is
+// that of the rule and its route, then that of the listener.
+func (s *routeScope) authenticationOf(ctx *policyContext, rule string) (*ir.Authentication, []ir.Ref) {
+	chain := append(s.authentication.onRule(s.state.object.Key, rule), ctx.authentication...)
+	if len(chain) == 0 {
+		return nil, nil
+	}
+	return authentication(chain[0].policy), policyRefs(chain[:1])
+}
+
+func authentication(p *authenticationPolicy) *ir.Authentication {
+	key := p.object.Key
+	out := &ir.Authentication{Policy: key.Namespace + "/" + key.Name, Namespace: key.Namespace}
+	if p.spec == nil {
+		out.Broken = true
+		return out
+	}
+	spec := p.spec
+	out.Optional = spec.Mode == v1alpha1.AuthenticationOptional
+	out.Realm = deref(spec.Realm, defaultRealm)
+	out.EveryNamespace = spec.Consumers != nil && deref(spec.Consumers.From, "Same") == "All"
+	for i := range spec.AnyOf {
+		m := &spec.AnyOf[i]
+		out.AnyOf = append(out.AnyOf, ir.AuthenticationMethod{Name: methodName(m), APIKey: apiKey(m.APIKey)})
+	}
+	for _, h := range spec.RequestHeaders {
+		out.Headers = append(out.Headers, ir.CallerHeader{Name: string(h.Name), Value: ir.CallerFact(h.Value)})
+	}
+	return out
+}
+
+func apiKey(k *v1alpha1.APIKeyAuthentication) *ir.APIKeyAuth {
+	if k == nil {
+		return nil
+	}
+	out := &ir.APIKeyAuth{From: sources(k.From), Forward: deref(k.Forward, false)}
+	if len(out.From) == 0 {
+		out.From = []ir.CredentialSource{{Header: defaultKeyHeader}}
+	}
+	return out
+}
+
+func sources(list []v1alpha1.CredentialSource) []ir.CredentialSource {
+	var out []ir.CredentialSource
+	for _, s := range list {
+		out = append(out, ir.CredentialSource{
+			Header: string(deref(s.Header, "")), Prefix: deref(s.Prefix, ""), Query: deref(s.Query, ""), Cookie: deref(s.Cookie, ""),
+		})
+	}
+	return out
+}
+
+// finishAuthentication writes the statuses of AuthenticationPolicies.
+func (c *compiler) finishAuthentication() {
+	overrule(c, &c.authentication)
+	for _, p := range c.authentication.all {
+		if p.spec == nil {
+			continue
+		}
+		c.warnUnreached(p.source(), p.targets)
+		c.warnNoConsumers(p)
+	}
+	finishKind(c, &c.authentication)
+}
+
+// warnNoConsumers names policies with keys that nobody has.
+func (c *compiler) warnNoConsumers(p *authenticationPolicy) {
+	i := slices.IndexFunc(p.spec.AnyOf, func(m v1alpha1.AuthenticationMethod) bool { return m.APIKey != nil })
+	if i < 0 {
+		return
+	}
+	every := p.spec.Consumers != nil && deref(p.spec.Consumers.From, "Same") == "All"
+	namespace := p.object.Key.Namespace
+	// Ordered by namespace.
+	at, _ := slices.BinarySearchFunc(c.next.consumers, namespace, func(x *consumer, ns string) int {
+		return strings.Compare(x.object.Key.Namespace, ns)
+	})
+	if every && len(c.next.consumers) > 0 || at < len(c.next.consumers) && c.next.consumers[at].object.Key.Namespace == namespace {
+		return
+	}
+	c.report(problemAt(p.source(), fmt.Sprintf("spec.anyOf[%d].apiKey", i), store.Warning, "NoConsumers",
+		fmt.Sprintf("there is no Consumer in namespace %q: nobody has a key", namespace),
+		"add a Consumer with a key, which \"gridway key create\" makes"))
+}

@@ -1,0 +1,315 @@
+package compile
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/status"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
+)
+
+const (
+	// minKey is 128 bits in hexadecimal or in base64, with room: a shorter key may
+	// be found by its hash.
+	minKey = 16
+	maxKey = 1024
+)
+
+// consumer is a compiled Consumer and what it was compiled from. It is never
+// changed afterwards.
+type consumer struct {
+	object     *store.Object
+	deps       []*store.Object
+	missing    bool // something that it names does not exist
+	fallback   *store.Object
+	ir         *ir.Consumer
+	problems   []store.Problem
+	conditions []status.Condition
+	// original is what it was before others had its credentials.
+	original *consumer
+}
+
+func (x *consumer) status() status.Object {
+	return status.Object{Key: x.object.Key, Generation: meta(x.object).GetGeneration(), Position: x.object.Locate(""), Conditions: x.conditions}
+}
+
+// compileConsumers compiles the Consumers, or takes over what did not change.
+func (c *compiler) compileConsumers() []*ir.Consumer {
+	objects := c.set.Kind(ownGroup, v1alpha1.KindConsumer)
+	if c.prev != nil && !c.consumersChanged(objects) {
+		c.next.consumers = c.prev.consumers
+		for _, x := range c.prev.consumers {
+			c.takeOverConsumer(x)
+		}
+		return c.prevConfig.Consumers
+	}
+	var old []*consumer
+	if c.prev != nil {
+		old = c.prev.consumers
+	}
+	list := make([]*consumer, 0, len(objects))
+	served := make([]*consumer, 0, len(objects)) // before, in the places of list
+	for _, o := range objects {
+		for len(old) > 0 && compareKeys(old[0].object.Key, o.Key) < 0 {
+			old = old[1:]
+		}
+		var before *consumer
+		if len(old) > 0 && old[0].object.Key == o.Key {
+			before, old = old[0], old[1:]
+		}
+		x := before
+		if x != nil && x.original != nil {
+			x = x.original
+		}
+		if x == nil || x.object != o || x.missing && c.changes.any || !c.changes.fresh(x.deps) {
+			if x = c.compileConsumer(o, x); x == nil {
+				continue
+			}
+		}
+		list, served = append(list, x), append(served, before)
+	}
+	c.withoutDuplicates(list, served)
+	c.next.consumers = list
+	out := make([]*ir.Consumer, 0, len(list))
+	for _, x := range list {
+		c.takeOverConsumer(x)
+		if x.ir != nil {
+			out = append(out, x.ir)
+		}
+	}
+	return out
+}
+
+// consumersChanged tells whether a Consumer, or a Secret that one names, is not
+// what it was.
+func (c *compiler) consumersChanged(objects []*store.Object) bool {
+	if !c.changes.any {
+		return false
+	}
+	if before := c.prev.set.Kind(ownGroup, v1alpha1.KindConsumer); !slices.Equal(before, objects) {
+		return true
+	}
+	return slices.ContainsFunc(c.prev.consumers, func(x *consumer) bool { return x.missing || !c.changes.fresh(x.deps) })
+}
+
+func (c *compiler) takeOverConsumer(x *consumer) {
+	c.problems = append(c.problems, x.problems...)
+	if x.fallback != nil {
+		c.next.fallback[x.object.Key] = x.fallback
+	}
+}
+
+// compileConsumer compiles a Consumer, or its last good version.
+func (c *compiler) compileConsumer(o *store.Object, before *consumer) *consumer {
+	v, ok := o.Value.(*v1alpha1.Consumer)
+	if !ok {
+		return nil
+	}
+	generation := meta(o).GetGeneration()
+	x := &consumer{object: o, deps: []*store.Object{o}}
+	accepted := status.Condition{Type: "Accepted", Status: status.True, Reason: "Accepted", Generation: generation}
+	resolved := status.Condition{Type: "ResolvedRefs", Status: status.True, Reason: "ResolvedRefs", Generation: generation}
+	used, spec := o, &v.Spec
+	if faults := judgeConsumer(spec); len(faults) > 0 {
+		for _, f := range faults {
+			x.problems = append(x.problems, f.problem(o))
+		}
+		accepted.Status, accepted.Reason, accepted.Message = status.False, "Invalid", faults[0].field+": "+faults[0].message
+		used = nil
+		if old := c.lastGood(o); old != nil {
+			if good, ok := old.Value.(*v1alpha1.Consumer); ok && len(judgeConsumer(&good.Spec)) == 0 {
+				used, spec, x.fallback = old, &good.Spec, old
+				accepted.Message = "the last good version serves, because this one is invalid: " + accepted.Message
+				x.problems = append(x.problems, keepsServing(o))
+			}
+		}
+	}
+	if used != nil {
+		x.ir = c.consumerOf(x, used, spec, &resolved)
+		if before != nil && before.ir != nil && reflect.DeepEqual(before.ir, x.ir) {
+			x.ir = before.ir
+		}
+	}
+	x.conditions = []status.Condition{accepted, resolved}
+	return x
+}
+
+func (c *compiler) consumerOf(x *consumer, o *store.Object, spec *v1alpha1.ConsumerSpec, resolved *status.Condition) *ir.Consumer {
+	out := &ir.Consumer{Namespace: o.Key.Namespace, Name: o.Key.Name, Plan: deref(spec.Plan, "")}
+	for _, g := range spec.Groups {
+		out.Groups = append(out.Groups, string(g))
+	}
+	out.GroupList = strings.Join(out.Groups, ",")
+	labels := meta(o).GetLabels()
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		out.Labels = append(out.Labels, ir.Label{Name: name, Value: labels[name]})
+	}
+	for i := range spec.Credentials {
+		cr := &spec.Credentials[i]
+		digest, message, remedy := c.keyDigest(x, o, cr.APIKey)
+		if message != "" {
+			x.problems = append(x.problems, problemAt(o, fmt.Sprintf("spec.credentials[%d].apiKey.secretRef", i), store.Warning, "InvalidReference", message, remedy))
+			if resolved.Status == status.True {
+				resolved.Status, resolved.Reason, resolved.Message = status.False, "InvalidReference", message
+			}
+			continue
+		}
+		one := ir.ConsumerCredential{Name: cr.Name, KeyDigest: digest}
+		if cr.NotBefore != nil {
+			one.NotBefore = cr.NotBefore.UTC()
+		}
+		if cr.NotAfter != nil {
+			one.NotAfter = cr.NotAfter.UTC()
+		}
+		out.Credentials = append(out.Credentials, one)
+	}
+	return out
+}
+
+// keyDigest is the SHA-256 of a key, or why there is none.
+func (c *compiler) keyDigest(x *consumer, owner *store.Object, k *v1alpha1.APIKeyCredential) (digest []byte, message, remedy string) {
+	if k.Hash != nil {
+		digest, _ = parseKeyHash(*k.Hash) // it was judged
+		return digest, "", ""
+	}
+	key, entry := c.secretOf(x, owner, k.SecretRef)
+	if key == nil {
+		message, remedy = c.notFound(entry)
+		return nil, message, remedy
+	}
+	name := k.SecretRef.Key
+	if name == "" {
+		name = "key"
+	}
+	text := bytes.TrimRight(secretEntry(key, name), " \t\r\n")
+	switch {
+	case len(text) == 0:
+		return nil, fmt.Sprintf("%s has no entry %q", entry, name), "put the key there"
+	case len(text) < minKey || len(text) > maxKey:
+		return nil, fmt.Sprintf("entry %q of %s has %d bytes, and a key has %d to %d", name, entry, len(text), minKey, maxKey), "\"gridway key create\" makes one"
+	}
+	sum := sha256.Sum256(text)
+	return sum[:], "", ""
+}
+
+func (c *compiler) secretOf(x *consumer, owner *store.Object, r *v1alpha1.SecretKeyReference) (*store.Object, store.Key) {
+	key := store.Key{Kind: "Secret", Namespace: owner.Key.Namespace, Name: r.Name}
+	o := c.set.Get(key)
+	if o == nil {
+		x.missing = true
+		return nil, key
+	}
+	x.deps = append(x.deps, o)
+	return o, key
+}
+
+// parseKeyHash reads "sha256:HEX".
+func parseKeyHash(s string) ([]byte, bool) {
+	digits, ok := strings.CutPrefix(s, "sha256:")
+	digest, err := hex.DecodeString(digits)
+	return digest, ok && err == nil && len(digest) == sha256.Size
+}
+
+func judgeConsumer(spec *v1alpha1.ConsumerSpec) []fault {
+	var faults []fault
+	names := map[string]bool{}
+	for i := range spec.Credentials {
+		cr := &spec.Credentials[i]
+		add := func(field, message, remedy string) {
+			faults = append(faults, fault{field: fmt.Sprintf("spec.credentials[%d]%s", i, field), code: "InvalidValue", message: message, remedy: remedy})
+		}
+		if names[cr.Name] {
+			add(".name", fmt.Sprintf("%q is the name of another credential of this consumer", cr.Name), "")
+		}
+		names[cr.Name] = true
+		if cr.NotBefore != nil && cr.NotAfter != nil && !cr.NotBefore.Before(cr.NotAfter) {
+			add(".notAfter", "is not after notBefore: the credential is never accepted", "")
+		}
+		k := cr.APIKey
+		switch {
+		case k == nil:
+			add("", "a kind of credential must be given", "for example: apiKey: {hash: …}")
+		case (k.Hash == nil) == (k.SecretRef == nil):
+			add(".apiKey", "exactly one of hash and secretRef must be given", "")
+		case k.Hash != nil:
+			if _, ok := parseKeyHash(*k.Hash); !ok {
+				add(".apiKey.hash", "must be sha256: and 64 hexadecimal digits", "\"gridway key hash\" makes it")
+			}
+		}
+	}
+	return faults
+}
+
+// withoutDuplicates takes keys away that an older consumer of the namespace has,
+// since a key must say who calls. Served are the consumers before, or nil.
+func (c *compiler) withoutDuplicates(list, served []*consumer) {
+	type place struct {
+		namespace string
+		digest    [sha256.Size]byte
+	}
+	type holder struct {
+		consumer, credential int
+	}
+	first := make(map[place]holder, len(list))
+	lost := map[int][]int{} // credentials by consumer
+	owner := map[holder]holder{}
+	for i, x := range list {
+		if x.ir == nil {
+			continue
+		}
+		for k := range x.ir.Credentials {
+			digest := x.ir.Credentials[k].KeyDigest
+			if digest == nil {
+				continue
+			}
+			at, me := place{x.ir.Namespace, [sha256.Size]byte(digest)}, holder{i, k}
+			was, taken := first[at]
+			if !taken {
+				first[at] = me
+				continue
+			}
+			if byAge(list[i].object, list[was.consumer].object) < 0 {
+				first[at], was, me = me, me, was
+			}
+			lost[me.consumer] = append(lost[me.consumer], me.credential)
+			owner[me] = was
+		}
+	}
+	for i, credentials := range lost {
+		x := list[i]
+		out := *x
+		out.original = x
+		copied := *x.ir
+		copied.Credentials = nil
+		out.problems = slices.Clone(x.problems)
+		out.conditions = slices.Clone(x.conditions)
+		for k := range x.ir.Credentials {
+			if !slices.Contains(credentials, k) {
+				copied.Credentials = append(copied.Credentials, x.ir.Credentials[k])
+				continue
+			}
+			by := list[owner[holder{i, k}].consumer].object.Key
+			message := fmt.Sprintf("credential %q is the same key as one of %s, which has it first", x.ir.Credentials[k].Name, by)
+			if by == x.object.Key {
+				message = fmt.Sprintf("credential %q is the same key as another one of this consumer", x.ir.Credentials[k].Name)
+			}
+			out.problems = append(out.problems, problemAt(x.object, "spec.credentials", store.Error, "DuplicateCredential", message, "make another key"))
+			out.conditions[0].Status, out.conditions[0].Reason, out.conditions[0].Message = status.False, string(gwv1.PolicyReasonConflicted), message
+		}
+		out.ir = &copied
+		if before := served[i]; before != nil && before.ir != nil && reflect.DeepEqual(before.ir, out.ir) {
+			out.ir = before.ir
+		}
+		list[i] = &out
+	}
+}

@@ -1,0 +1,256 @@
+// Package consumer keeps those who may call: it finds the consumer of a
+// credential, and remembers when a credential was used last. A Directory is apart
+// from snapshots: a change of one among a hundred thousand consumers rebuilds
+// nothing else. Readers take no lock. It owns no goroutines; package proxy owns
+// the Directory, the authentication filters and the dry run read it.
+package consumer
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// shards is how many parts the keys are in: a change copies one part, which of a
+// hundred thousand keys has about a hundred.
+const shards = 1024
+
+// Digest is the SHA-256 of a key.
+type Digest = [sha256.Size]byte
+
+// Entry is a credential and whose it is. It is never changed, but for the time of
+// its last use.
+type Entry struct {
+	Consumer   *ir.Consumer
+	Credential *ir.ConsumerCredential
+	used       *atomic.Int64
+	// next has the same key in another namespace.
+	next *Entry
+}
+
+// Used notes that the credential was accepted. Most calls write nothing: the time
+// is kept in whole seconds.
+func (e *Entry) Used(at time.Time) {
+	if now := at.Unix(); e.used.Load() < now {
+		e.used.Store(now)
+	}
+}
+
+// LastUsed is when the credential was accepted last by this process, in whole
+// seconds; zero is never.
+func (e *Entry) LastUsed() time.Time {
+	if at := e.used.Load(); at > 0 {
+		return time.Unix(at, 0).UTC()
+	}
+	return time.Time{}
+}
+
+type part = map[Digest]*Entry
+
+// Directory finds consumers by their credentials.
+type Directory struct {
+	parts [shards]atomic.Pointer[part]
+
+	mu   sync.Mutex     // for who changes it
+	list []*ir.Consumer // guarded by mu
+}
+
+// New makes a Directory of nobody.
+func New() *Directory {
+	d := &Directory{}
+	none := part{}
+	for i := range d.parts {
+		d.parts[i].Store(&none)
+	}
+	return d
+}
+
+func shardOf(key *Digest) uint32 { return binary.LittleEndian.Uint32(key[:]) % shards }
+
+// Key finds who has the key with that digest: in the namespace, or else, if every
+// namespace counts, in the first one by name. Nil is nobody.
+func (d *Directory) Key(digest Digest, namespace string, every bool) *Entry {
+	first := (*d.parts[shardOf(&digest)].Load())[digest]
+	for e := first; e != nil; e = e.next {
+		if e.Consumer.Namespace == namespace {
+			return e
+		}
+	}
+	if every {
+		return first
+	}
+	return nil
+}
+
+// Apply makes the consumers those of the list, which is ordered by namespace and
+// name. It takes time for those that are not what they were; of the others it
+// compares a pointer.
+func (d *Directory) Apply(list []*ir.Consumer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(list) == len(d.list) && (len(list) == 0 || &list[0] == &d.list[0]) {
+		return
+	}
+	ch := changes{d: d, parts: map[uint32]part{}}
+	was, is := d.list, list
+	for len(was) > 0 || len(is) > 0 {
+		switch order := compareHeads(was, is); {
+		case order < 0:
+			ch.replace(was[0], nil)
+			was = was[1:]
+		case order > 0:
+			ch.replace(nil, is[0])
+			is = is[1:]
+		default:
+			if was[0] != is[0] {
+				ch.replace(was[0], is[0])
+			}
+			was, is = was[1:], is[1:]
+		}
+	}
+	for i, p := range ch.parts {
+		d.parts[i].Store(&p)
+	}
+	d.list = list
+}
+
+func compareHeads(a, b []*ir.Consumer) int {
+	switch {
+	case len(a) == 0:
+		return 1
+	case len(b) == 0:
+		return -1
+	case a[0] == b[0]:
+		return 0
+	}
+	return cmp.Or(cmp.Compare(a[0].Namespace, b[0].Namespace), cmp.Compare(a[0].Name, b[0].Name))
+}
+
+// changes are parts that are about to take the places of others.
+type changes struct {
+	d     *Directory
+	parts map[uint32]part
+}
+
+func (ch *changes) part(key *Digest) part {
+	i := shardOf(key)
+	p, own := ch.parts[i]
+	if !own {
+		if p = maps.Clone(*ch.d.parts[i].Load()); p == nil {
+			p = part{}
+		}
+		ch.parts[i] = p
+	}
+	return p
+}
+
+// replace puts one version of a consumer in the place of another. A credential
+// that both have keeps the time of its last use.
+func (ch *changes) replace(was, is *ir.Consumer) {
+	var used map[Digest]*atomic.Int64
+	if was != nil {
+		used = make(map[Digest]*atomic.Int64, len(was.Credentials))
+		for i := range was.Credentials {
+			if digest := was.Credentials[i].KeyDigest; len(digest) == len(Digest{}) {
+				key := Digest(digest)
+				if e := ch.remove(&key, was.Namespace); e != nil {
+					used[key] = e.used
+				}
+			}
+		}
+	}
+	if is == nil {
+		return
+	}
+	for i := range is.Credentials {
+		c := &is.Credentials[i]
+		if len(c.KeyDigest) != len(Digest{}) {
+			continue
+		}
+		key := Digest(c.KeyDigest)
+		e := &Entry{Consumer: is, Credential: c, used: used[key]}
+		if e.used == nil {
+			e.used = &atomic.Int64{}
+		}
+		ch.add(&key, e)
+	}
+}
+
+// remove takes an entry out of its chain, of which it copies what was before it:
+// somebody may be reading that.
+func (ch *changes) remove(key *Digest, namespace string) (gone *Entry) {
+	p := ch.part(key)
+	var kept []*Entry
+	for e := p[*key]; e != nil; e = e.next {
+		if e.Consumer.Namespace == namespace {
+			gone = e
+		} else {
+			kept = append(kept, e)
+		}
+	}
+	ch.link(p, key, kept)
+	return gone
+}
+
+// add puts an entry into its chain, which is ordered by namespace. Of one
+// namespace the last one holds.
+func (ch *changes) add(key *Digest, add *Entry) {
+	p := ch.part(key)
+	if p[*key] == nil {
+		p[*key] = add
+		return
+	}
+	var list []*Entry
+	placed := false
+	for e := p[*key]; e != nil; e = e.next {
+		if !placed && add.Consumer.Namespace <= e.Consumer.Namespace {
+			list, placed = append(list, add), true
+		}
+		if e.Consumer.Namespace != add.Consumer.Namespace {
+			list = append(list, e)
+		}
+	}
+	if !placed {
+		list = append(list, add)
+	}
+	ch.link(p, key, list)
+}
+
+func (ch *changes) link(p part, key *Digest, list []*Entry) {
+	var first *Entry
+	for i := len(list) - 1; i >= 0; i-- {
+		e := *list[i]
+		e.next = first
+		first = &e
+	}
+	if first == nil {
+		delete(p, *key)
+		return
+	}
+	p[*key] = first
+}
+
+// All lists the consumers, ordered by namespace and name.
+func (d *Directory) All() []*ir.Consumer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.list
+}
+
+// LastUsed is when a credential of a consumer was accepted last by this process;
+// zero is never, or not known.
+func (d *Directory) LastUsed(c *ir.Consumer, credential *ir.ConsumerCredential) time.Time {
+	if len(credential.KeyDigest) != len(Digest{}) {
+		return time.Time{}
+	}
+	if e := d.Key(Digest(credential.KeyDigest), c.Namespace, false); e != nil {
+		return e.LastUsed()
+	}
+	return time.Time{}
+}

@@ -1,0 +1,50 @@
+package filter
+
+import "github.com/gridway/gridway/internal/ir"
+
+// Caller is what is known of who sent the request. Authentication sets it once;
+// what comes later reads it, and nobody parses a credential twice.
+type Caller struct {
+	// Method is the name of the method that accepted the credential; empty for
+	// somebody who is not known.
+	Method string
+	// Consumer is nil for callers that are none of the configuration's.
+	Consumer *ir.Consumer
+	// Credential is the name of the consumer's credential.
+	Credential string
+}
+
+// Known tells whether a credential was accepted.
+func (c *Caller) Known() bool { return c.Method != "" }
+
+// Decision is what a policy has decided about a request.
+type Decision uint8
+
+const (
+	// Allowed: the policy lets the request go on, or knows its caller.
+	Allowed Decision = iota
+	// Anonymous: nothing was asked of the caller, or nothing was needed.
+	Anonymous
+	// Unidentified: a credential is needed, and there was none.
+	Unidentified
+	// Denied: the policy refuses the request.
+	Denied
+	// Unavailable: what the decision needs is not there.
+	Unavailable
+	decisionCount
+)
+
+var decisionNames = [decisionCount]string{"allowed", "anonymous", "unidentified", "denied", "unavailable"}
+
+// DecisionNames lists the names of decisions by number, for metrics.
+func DecisionNames() []string { return decisionNames[:] }
+
+// Decisions counts what a policy decides.
+type Decisions interface{ Decided(d int) }
+
+// Refuse is Fail with the policy that says so, "namespace/name", and the part of
+// it, which may be empty: both are for operators, and no client sees them.
+func (x *Exchange) Refuse(status int, reason Reason, detail, policy, part string) Verdict {
+	x.Policy, x.PolicyRule = policy, part
+	return x.Fail(status, reason, detail)
+}

@@ -1,0 +1,130 @@
+// Package authentication finds out who sends a request, by the methods of an
+// AuthenticationPolicy, before the request takes anything from others. Its values
+// are shared by all exchanges; it owns no goroutines. The list in package filters
+// imports it.
+//
+// The first method that accepts the request's credential holds. A credential that
+// none accepts is refused, whatever is wrong with it: an unknown one, one that has
+// expired and one that is malformed look alike. Where what a method needs cannot
+// be had, nobody gets through by it.
+package authentication
+
+import (
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/consumer"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// Consumers finds those who may call.
+type Consumers interface {
+	Key(digest consumer.Digest, namespace string, every bool) *consumer.Entry
+}
+
+// Deps is what the methods need beside the policy.
+type Deps struct {
+	Consumers Consumers
+	Decisions filter.Decisions
+}
+
+// result is what a method says of a request.
+type result uint8
+
+const (
+	// absent: the request has no credential for the method.
+	absent result = iota
+	// accepted: the method has set the caller.
+	accepted
+	// refused: the credential is not good.
+	refused
+	// unavailable: nobody can tell now whether it is.
+	unavailable
+)
+
+// method is one way to prove who calls. One that waits for somebody calls
+// x.Detach first.
+type method interface {
+	authenticate(x *filter.Exchange) result
+	// strip takes the method's credentials out of the request.
+	strip(x *filter.Exchange)
+	// challenge is how a client is asked for a credential (RFC 9110 §11.6.1).
+	challenge() []byte
+}
+
+// Authentication is a policy.
+type Authentication struct {
+	policy    *ir.Authentication
+	decisions filter.Decisions
+	methods   []method
+	headers   []header
+}
+
+// New makes a policy.
+func New(p *ir.Authentication, d Deps) *Authentication {
+	a := &Authentication{policy: p, decisions: d.Decisions, headers: newHeaders(p.Headers)}
+	for i := range p.AnyOf {
+		if m := &p.AnyOf[i]; m.APIKey != nil {
+			a.methods = append(a.methods, newAPIKey(p, m, d.Consumers))
+		}
+	}
+	return a
+}
+
+const (
+	needsCredential = "this request needs a credential"
+	badCredential   = "the credential is not accepted"
+	cannotTell      = "who calls cannot be found out now; try again later"
+)
+
+// OnRequest lets the request through, with its caller, or answers it.
+func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
+	if a.policy.Broken {
+		return a.fail(x, filter.Unavailable, 503, filter.IdentityUnavailable, cannotTell)
+	}
+	best := absent
+	for i, m := range a.methods {
+		r := m.authenticate(x)
+		if r == accepted {
+			x.Caller.Method = a.policy.AnyOf[i].Name
+			a.decisions.Decided(int(filter.Allowed))
+			a.pass(x)
+			return filter.Continue
+		}
+		best = max(best, r)
+	}
+	switch {
+	case best == unavailable:
+		return a.fail(x, filter.Unavailable, 503, filter.IdentityUnavailable, cannotTell)
+	case best == refused:
+		a.ask(x)
+		return a.fail(x, filter.Denied, 401, filter.InvalidCredential, badCredential)
+	case len(a.methods) > 0 && !a.policy.Optional:
+		a.ask(x)
+		return a.fail(x, filter.Unidentified, 401, filter.Unauthenticated, needsCredential)
+	}
+	a.decisions.Decided(int(filter.Anonymous))
+	a.pass(x)
+	return filter.Continue
+}
+
+// pass makes the request what the endpoint is to get.
+func (a *Authentication) pass(x *filter.Exchange) {
+	for _, m := range a.methods {
+		m.strip(x)
+	}
+	for i := range a.headers {
+		a.headers[i].write(x)
+	}
+}
+
+func (a *Authentication) fail(x *filter.Exchange, d filter.Decision, status int, reason filter.Reason, detail string) filter.Verdict {
+	a.decisions.Decided(int(d))
+	return x.Refuse(status, reason, detail, a.policy.Policy, "")
+}
+
+// ask tells the client what it may prove itself with (RFC 9110 §15.5.2).
+func (a *Authentication) ask(x *filter.Exchange) {
+	for _, m := range a.methods {
+		x.Resp.Header.AddID(httpmsg.NameWWWAuthenticate, m.challenge())
+	}
+}

@@ -1,0 +1,76 @@
+package authentication
+
+import (
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// header tells the endpoint a fact about the caller.
+type header struct {
+	name []byte
+	fact ir.CallerFact
+}
+
+func newHeaders(list []ir.CallerHeader) []header {
+	out := make([]header, len(list))
+	for i, h := range list {
+		out[i] = header{[]byte(h.Name), h.Value}
+	}
+	return out
+}
+
+// write sets the header in the place of what the client has sent under its name.
+// Names with underscores count too: programs that get headers as variables of
+// their environment take them for the same (RFC 3875 §4.1.18).
+func (h *header) write(x *filter.Exchange) {
+	x.Req.Header.DelFunc(func(f *httpmsg.Field) bool { return alike(f.Name, h.name) })
+	if value := h.value(&x.Caller); value != "" {
+		x.Req.Header.Add(h.name, x.Req.Arena.CopyString(value))
+	}
+}
+
+func alike(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if fold(a[i]) != fold(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func fold(c byte) byte {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	case c == '_':
+		return '-'
+	}
+	return c
+}
+
+func (h *header) value(c *filter.Caller) string {
+	switch h.fact {
+	case ir.FactMethod:
+		return c.Method
+	case ir.FactCredential:
+		return c.Credential
+	}
+	if c.Consumer == nil {
+		return ""
+	}
+	switch h.fact {
+	case ir.FactConsumer:
+		return c.Consumer.Name
+	case ir.FactConsumerNamespace:
+		return c.Consumer.Namespace
+	case ir.FactConsumerGroups:
+		return c.Consumer.GroupList
+	case ir.FactPlan:
+		return c.Consumer.Plan
+	}
+	return ""
+}
