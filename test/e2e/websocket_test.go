@@ -143,6 +143,47 @@ func TestWebSocketAcceptIsVerified(t *testing.T) {
 	}
 }
 
+// HTTP/1.0 knows no upgrades (RFC 9110 §7.8): what its clients ask for stays here,
+// and what its servers switch to is refused.
+func TestWebSocketOverHTTP10(t *testing.T) {
+	t.Parallel()
+	var seen heads
+	app := startPeer(t, seen.answer(okReply))
+	g := serveYAML(t, edge("", app.addr))
+	c := g.dial()
+	c.send(strings.Replace(handshake(goodKey, goodVersion), "HTTP/1.1", "HTTP/1.0", 1))
+	if resp, _ := c.mustRespond("GET"); resp.StatusCode != 200 || !resp.Close {
+		t.Errorf("%d, close %v", resp.StatusCode, resp.Close)
+	}
+	if head := strings.ToLower(seen.last()); strings.Contains(head, "upgrade") || !strings.HasPrefix(head, "get / http/1.1\r\n") {
+		t.Errorf("the endpoint got\n%s", head)
+	}
+	const accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+	for name, x := range map[string]struct{ request, answer string }{
+		"a client of HTTP/1.0":  {"HTTP/1.0", "HTTP/1.1"},
+		"a server of HTTP/1.0":  {"HTTP/1.1", "HTTP/1.0"},
+		"both are of HTTP/1.0":  {"HTTP/1.0", "HTTP/1.0"},
+		"neither, and it opens": {"HTTP/1.1", "HTTP/1.1"},
+	} {
+		app := startPeer(t, func(c *peerConn) {
+			c.head()
+			c.say("%s 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n%s\r\n", x.answer, accept)
+			c.untilClosed()
+		})
+		g := serveYAML(t, edge("", app.addr))
+		c := g.dial()
+		c.send(strings.Replace(handshake(goodKey, goodVersion), "HTTP/1.1", x.request, 1))
+		status := 502
+		if x.request == x.answer && x.answer == "HTTP/1.1" {
+			status = 101
+		}
+		if resp, err := http.ReadResponse(c.r, nil); err != nil || resp.StatusCode != status {
+			t.Errorf("%s: %v %v, want %d", name, resp, err, status)
+		}
+		c.Close()
+	}
+}
+
 // What Gridway ends, it ends with a Close frame to both sides.
 func TestWebSocketTimeouts(t *testing.T) {
 	t.Parallel()

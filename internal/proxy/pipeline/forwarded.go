@@ -247,18 +247,18 @@ func parseElement(e []byte) (addr netip.Addr, proto, host []byte, err error) {
 			return addr, nil, nil, errElement
 		}
 		switch name = httpmsg.TrimOWS(name); {
-		case bytes.EqualFold(name, []byte("for")):
+		case httpmsg.EqualFold(name, "for"):
 			if addr.IsValid() { // no parameter occurs twice
 				return netip.Addr{}, nil, nil, errElement
 			}
 			if addr, err = parseHop(value); err != nil { // "unknown", or an obfuscated name
 				return netip.Addr{}, nil, nil, err
 			}
-		case bytes.EqualFold(name, []byte("proto")):
-			if bytes.EqualFold(value, []byte("http")) || bytes.EqualFold(value, []byte("https")) {
+		case httpmsg.EqualFold(name, "proto"):
+			if httpmsg.EqualFold(value, "http") || httpmsg.EqualFold(value, "https") {
 				proto = value
 			}
-		case bytes.EqualFold(name, []byte("host")):
+		case httpmsg.EqualFold(name, "host"):
 			if plainHost(value) {
 				host = value
 			}

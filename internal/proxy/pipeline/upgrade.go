@@ -1,10 +1,6 @@
 package pipeline
 
-import (
-	"bytes"
-
-	"github.com/gridway/gridway/internal/wire/httpmsg"
-)
+import "github.com/gridway/gridway/internal/wire/httpmsg"
 
 // agreed tells whether a 101 switches to what the client asked for, and to
 // nothing else (RFC 9110 §7.8). HTTP/1.0 has no 101.
@@ -26,7 +22,7 @@ func (x *Exchange) agreed() bool {
 
 func offers(list, protocol []byte) bool {
 	for item, rest := httpmsg.NextItem(list); item != nil; item, rest = httpmsg.NextItem(rest) {
-		if bytes.EqualFold(item, protocol) {
+		if httpmsg.EqualFold(item, protocol) {
 			return true
 		}
 	}

@@ -74,23 +74,11 @@ func decodeByte(raw []byte) (byte, int) {
 	case raw[0] == '+':
 		return ' ', 1
 	case raw[0] == '%' && len(raw) >= 3:
-		hi, ok1 := unhex(raw[1])
-		lo, ok2 := unhex(raw[2])
+		hi, ok1 := httpmsg.Unhex(raw[1])
+		lo, ok2 := httpmsg.Unhex(raw[2])
 		if ok1 && ok2 {
 			return hi<<4 | lo, 3
 		}
 	}
 	return raw[0], 1
-}
-
-func unhex(c byte) (byte, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0', true
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10, true
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10, true
-	}
-	return 0, false
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"time"
+
+	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
 var (
@@ -92,8 +94,8 @@ func AppendMessage(dst []byte, message string) []byte {
 func AppendDecoded(dst, v []byte) []byte {
 	for i := 0; i < len(v); i++ {
 		if v[i] == '%' && i+2 < len(v) {
-			hi, ok1 := unhex(v[i+1])
-			lo, ok2 := unhex(v[i+2])
+			hi, ok1 := httpmsg.Unhex(v[i+1])
+			lo, ok2 := httpmsg.Unhex(v[i+2])
 			if ok1 && ok2 {
 				dst = append(dst, hi<<4|lo)
 				i += 2
@@ -103,18 +105,6 @@ func AppendDecoded(dst, v []byte) []byte {
 		dst = append(dst, v[i])
 	}
 	return dst
-}
-
-func unhex(c byte) (byte, bool) {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0', true
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10, true
-	case c >= 'A' && c <= 'F':
-		return c - 'A' + 10, true
-	}
-	return 0, false
 }
 
 // ParsePushback reads a value of grpc-retry-pushback-ms; ok is false if it says

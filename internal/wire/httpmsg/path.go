@@ -144,6 +144,12 @@ func hidesDots(segment []byte) bool {
 
 const upperHex = "0123456789ABCDEF"
 
+// Unhex is the value of a hexadecimal digit.
+func Unhex(c byte) (v byte, ok bool) {
+	v = hexValue[c]
+	return v, v != 0xff
+}
+
 // hexValue is 0xff for what is no hexadecimal digit.
 var hexValue = func() (t [256]byte) {
 	for i := range t {
