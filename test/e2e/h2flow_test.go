@@ -100,6 +100,61 @@ func TestHTTP2SlowStreamsStallNobody(t *testing.T) {
 	}
 }
 
+// Uploads that an endpoint of HTTP/2 does not read, more of them than its window for
+// a connection has room for: a neighbour's is taken all the same, and there are few
+// connections.
+func TestHTTP2StalledUploadsToHTTP2(t *testing.T) {
+	t.Parallel()
+	for name, window := range map[string]int{"small windows": 65535, "large windows": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var unread atomic.Int64
+			release := make(chan struct{})
+			endpoint, conns := h2ServerWith(t, &http.HTTP2Config{
+				MaxConcurrentStreams: 1000, MaxReceiveBufferPerConnection: window, MaxReceiveBufferPerStream: window,
+			}, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/unread" {
+					unread.Add(1)
+					select {
+					case <-release:
+					case <-r.Context().Done():
+					}
+					return
+				}
+				n, _ := io.Copy(io.Discard, r.Body)
+				fmt.Fprint(w, n)
+			})
+			g := serveYAML(t, documents(plainOn(80), routeDoc("app", ""), h2Backend("app", endpoint)))
+			c := dialH2(t, g.addr)
+			for range 60 {
+				id, b := c.request("POST", "/unread", false)
+				for range 3 {
+					b = h2.AppendData(b, id, make([]byte, 16<<10), false)
+				}
+				c.write(b)
+			}
+			eventually(t, "all have come", func() bool { return unread.Load() == 60 })
+			client := overHTTP2(t, nil)
+			const size = 300_000
+			for range 5 {
+				resp, err := client.Post("http://"+g.addr+"/sum", "", bytes.NewReader(make([]byte, size)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := io.ReadAll(resp.Body); string(got) != fmt.Sprint(size) || err != nil {
+					t.Errorf("beside stalled uploads: %d %q, %v", resp.StatusCode, got, err)
+				}
+				resp.Body.Close()
+			}
+			if n := conns.Load(); n > 17 {
+				t.Errorf("%d connections", n)
+			}
+			t.Logf("%d connections", conns.Load())
+			close(release)
+		})
+	}
+}
+
 // Responses over one connection to an endpoint, more than its window had room for
 // if it did not grow with them, that their clients do not take: a neighbour is
 // served as ever, over the same connection, and memory is what the windows allow.

@@ -345,7 +345,7 @@ func TestHTTP2UploadGivenUp(t *testing.T) {
 				t.Fatalf("%s: the endpoint goes on", version)
 			}
 			eventually(t, "nothing of it is left", func() bool {
-				return g.metric("gridway_listener_http2_streams") == 0 && g.metric("gridway_cluster_requests_active") == 0
+				return g.metric("gridway_listener_http2_streams") == 0 && g.underWay() == 0
 			})
 			g.logged(`"protocol":"HTTP/2"`, "ClientGone")
 			g.entries.reset()

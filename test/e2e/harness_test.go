@@ -265,6 +265,16 @@ func (g *gateway) metric(family string, with ...string) float64 {
 	return sumOf(g.t, w.Body.String(), family, with)
 }
 
+// underWay is how many tries have not ended.
+func (g *gateway) underWay() (n int) {
+	for _, c := range g.proxy.Upstreams().Clusters() {
+		for _, e := range c.Snapshot().Endpoints {
+			n += e.Active
+		}
+	}
+	return n
+}
+
 func sumOf(t *testing.T, exposition, family string, with []string) float64 {
 	t.Helper()
 	sum := 0.0

@@ -19,13 +19,19 @@ import (
 // connection, and counts connections.
 func h2Server(t *testing.T, streams int, h http.HandlerFunc) (addr string, conns *atomic.Int64) {
 	t.Helper()
+	return h2ServerWith(t, &http.HTTP2Config{MaxConcurrentStreams: streams}, h)
+}
+
+// h2ServerWith has windows of its own too.
+func h2ServerWith(t *testing.T, config *http.HTTP2Config, h http.HandlerFunc) (addr string, conns *atomic.Int64) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	conns = new(atomic.Int64)
 	srv := &http.Server{
-		Handler: h, Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams},
+		Handler: h, Protocols: new(http.Protocols), HTTP2: config,
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			if state == http.StateNew {
 				conns.Add(1)

@@ -14,8 +14,9 @@ import (
 
 // sharedConn is a connection that carries many exchanges, over HTTP/2 or HTTP/3.
 type sharedConn interface {
-	// Limit is how many it takes at a time, 0 if no more.
-	Limit() int
+	// Limit is how many it takes at a time, 0 if no more. tight: what they have on
+	// its way may keep another waiting.
+	Limit() (n int, tight bool)
 	// Hold adds to the count of exchanges that have a place, and returns it. The
 	// lock of the endpoint's connections guards it.
 	Hold(n int) int
@@ -46,16 +47,25 @@ func newSharedConns(r *registry) *sharedConns {
 	return &sharedConns{registry: r, slots: make(map[sharedConn]*pool.Slots)}
 }
 
-// ownLoop makes a connection of the caller's own loop better than any other.
-const ownLoop = 1 << 20
+const (
+	// ownLoop makes a connection of the caller's own loop better than others, and
+	// roomy one that is not tight better than any that is.
+	ownLoop = 1 << 20
+	roomy   = 1 << 21
+	// maxForRoom is from how many connections on no more are made because all are tight.
+	maxForRoom = 16
+)
 
 // take finds a connection with room, waits for one, or makes one.
 func (s *sharedConns) take(e *Endpoint, a *Ask, by int64) (conn sharedConn, reused bool, err error) {
 	c := e.cluster
-	for {
+	for frugal := false; ; {
+		var tight bool
 		s.mu.Lock()
 		if !c.rules.Off {
-			if conn := s.find(a); conn != nil {
+			conn, tight = s.find(a)
+			if conn != nil && (!tight || frugal || len(s.conns) >= maxForRoom) {
+				conn.Hold(1)
 				s.mu.Unlock()
 				return conn, true, nil
 			}
@@ -63,8 +73,17 @@ func (s *sharedConns) take(e *Endpoint, a *Ask, by int64) (conn sharedConn, reus
 		if (c.rules.Off || !s.dialing) && c.slots.Adopt() {
 			s.dialing = true
 			s.mu.Unlock()
-			conn, err := e.dialShared(a, by)
-			return conn, false, s.made(e, conn, err)
+			made, err := e.dialShared(a, by)
+			if err = s.made(e, made, err); err != nil && conn != nil {
+				frugal = true
+				continue
+			}
+			return made, false, err
+		}
+		if !s.dialing && conn != nil {
+			conn.Hold(1)
+			s.mu.Unlock()
+			return conn, true, nil
 		}
 		if !s.dialing && len(s.conns) == 0 {
 			s.mu.Unlock()
@@ -74,31 +93,38 @@ func (s *sharedConns) take(e *Endpoint, a *Ask, by int64) (conn sharedConn, reus
 		turn := make(chan error, 1)
 		s.waiting = append(s.waiting, turn)
 		s.mu.Unlock()
-		if err := s.await(e, turn, a, by); err != nil {
-			return nil, false, err
+		if told, err := s.await(e, turn, a, by); err != nil {
+			if conn == nil || !told {
+				return nil, false, err
+			}
+			frugal = true
 		}
 	}
 }
 
-// find takes a place on a connection: of the caller's own loop if there is one,
-// and otherwise of the one that has the most room. The lock is held.
-func (s *sharedConns) find(a *Ask) sharedConn {
+// find looks for a place on a connection: on one that is not tight, of the caller's
+// own loop if there is one, and otherwise on the one that has the most room. The
+// lock is held.
+func (s *sharedConns) find(a *Ask) (best sharedConn, tight bool) {
 	home := a.Task.Home()
-	var best sharedConn
 	most := 0
 	for _, conn := range s.conns {
-		room := conn.Limit() - conn.Hold(0)
-		if room > 0 && home != nil && conn.Home() == home {
+		limit, narrow := conn.Limit()
+		room := limit - conn.Hold(0)
+		if room <= 0 {
+			continue
+		}
+		if home != nil && conn.Home() == home {
 			room += ownLoop
 		}
+		if !narrow {
+			room += roomy
+		}
 		if room > most {
-			best, most = conn, room
+			best, most, tight = conn, room, narrow
 		}
 	}
-	if best != nil {
-		best.Hold(1)
-	}
-	return best
+	return best, tight
 }
 
 // begun notes a connection that was made, on which nothing was said yet.
@@ -165,15 +191,16 @@ func (s *sharedConns) wake(n int, err error) {
 	s.waiting = slices.Delete(s.waiting, 0, n)
 }
 
-// await waits for a turn.
-func (s *sharedConns) await(e *Endpoint, turn chan error, a *Ask, by int64) error {
+// await waits for a turn. told: that has come, and the error is of the connection
+// that was to be made.
+func (s *sharedConns) await(e *Endpoint, turn chan error, a *Ask, by int64) (told bool, err error) {
 	a.Task.Detach()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case err := <-turn:
-			return err
+			return true, err
 		case <-timer.C:
 		}
 		left := by - netx.Monotonic()
@@ -191,10 +218,10 @@ func (s *sharedConns) await(e *Endpoint, turn chan error, a *Ask, by int64) erro
 		}
 		s.mu.Unlock()
 		if gone {
-			return &ConnectError{Address: e.address, Kind: Cancelled, Err: netx.ErrWatchGone}
+			return false, &ConnectError{Address: e.address, Kind: Cancelled, Err: netx.ErrWatchGone}
 		}
 		e.cluster.metrics.Count(EventOverloadConnections)
-		return errCrowded
+		return false, errCrowded
 	}
 }
 
@@ -204,7 +231,7 @@ func (s *sharedConns) lookAgain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, conn := range s.conns {
-		if conn.Limit() > conn.Hold(0) {
+		if limit, _ := conn.Limit(); limit > conn.Hold(0) {
 			s.wake(min(1, len(s.waiting)), nil)
 			return
 		}

@@ -43,7 +43,9 @@ type Conn struct {
 
 	sendWindow, recvWindow int64
 	unread                 int64 // what was sent and not given back
-	parked                 int   // streams that wait for a share of sendWindow
+	parked                 list  // streams that wait for a share of sendWindow
+	hungry                 int64 // since when nothing has come for sendWindow while streams wait; 0: not known
+	unshared               bool  // sendWindow is anybody's
 	credit                 int64
 
 	sched     schedule

@@ -19,6 +19,7 @@ func (c *Conn) recvWindowUpdate(h FrameHeader, p []byte, ev *Event) *Error {
 			return errWindowOverflow
 		}
 		c.unread = max(c.unread-int64(n), 0)
+		c.hungry = 0
 		c.unpark()
 		return nil
 	}
@@ -61,10 +62,7 @@ func (c *Conn) shiftWindows(delta int64) *Error {
 
 // resume puts a stream that waits for its own window into the schedule.
 func (c *Conn) resume(s *Stream) {
-	if s.parked {
-		s.parked = false
-		c.parked--
-	}
+	c.leavePark(s)
 	if s.wants && s.sendWindow > 0 {
 		c.sched.add(s)
 	}

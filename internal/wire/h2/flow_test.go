@@ -241,6 +241,26 @@ func TestEarlyPriorityUpdate(t *testing.T) {
 	}
 }
 
+// RFC 7541 §4.2: the smallest of several table sizes is announced, also if one
+// SETTINGS frame has them all.
+func TestTableSizesInOneFrame(t *testing.T) {
+	r := greeted(t, false, h2.Config{})
+	r.feed(h2.AppendSettings(nil, h2.Setting{ID: h2.SettingHeaderTableSize, Value: 0}, h2.Setting{ID: h2.SettingHeaderTableSize, Value: 4096}))
+	for i, want := range []string{"\x20", "\x3f\xe1\x1f", "\x88"} { // 0, then 4096, then :status 200
+		id := uint32(2*i + 1)
+		r.feed(r.get(id))
+		if b := r.c.Take(); b != nil { // the acknowledgement
+			b.Release()
+		}
+		r.respond(r.by[id], true)
+		b := r.c.Take()
+		if block := string(b.B[h2.FrameHeaderLen:]); !strings.HasPrefix(block, want) {
+			t.Errorf("block %d begins with %.4q, want %q", i, block, want)
+		}
+		b.Release()
+	}
+}
+
 // A client that never opens one stream's window delays no other, and holds
 // nothing but that stream.
 func TestSlowStreamStallsNobody(t *testing.T) {

@@ -63,10 +63,7 @@ func (c *Conn) closeStream(s *Stream) {
 	c.sched.remove(s)
 	c.streams.remove(s.id)
 	c.opened--
-	if s.parked {
-		s.parked = false
-		c.parked--
-	}
+	c.leavePark(s)
 	if c.data.stream == s {
 		c.data.stream = nil
 	}

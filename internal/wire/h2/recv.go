@@ -62,10 +62,10 @@ func (c *Conn) recvSettings(h FrameHeader, p []byte, ev *Event) *Error {
 		if e := c.peer.set(id, value, c.client, first); e != nil {
 			return e
 		}
+		if id == SettingHeaderTableSize { // of several the smallest counts too (RFC 7541 §4.2)
+			c.enc.SetTableSize(value)
+		}
 		p = rest
-	}
-	if c.peer.HeaderTableSize != before.HeaderTableSize {
-		c.enc.SetTableSize(c.peer.HeaderTableSize)
 	}
 	if delta := int64(c.peer.InitialWindowSize) - int64(before.InitialWindowSize); delta != 0 {
 		if e := c.shiftWindows(delta); e != nil {

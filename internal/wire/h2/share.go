@@ -1,14 +1,11 @@
 package h2
 
-// Some servers, Go's among them, let one stream have all of a connection's window,
-// and give it back only when the stream's content was read. One upload that its
+// Some servers, Go's and Node's among them, let one stream have all of a connection's
+// window, and give it back only when the stream's content was read. One upload that its
 // handler does not read would then stall all others on the connection. So a stream
 // leaves some of the window to others, there or to come: what it has on its way
 // that was not given back may be so many times what is free. However many streams
 // stall, something is left, and each that goes on gets back what it used.
-//
-// Servers open the connection's window again when half of it was used, or sooner;
-// nobody waits for a share of it for ever as long as that is less than 7 of 8.
 const (
 	sharePart = 7
 	// shareFrom is the window from which on it is shared: of less nothing useful
@@ -19,30 +16,76 @@ const (
 // share is how much of the connection's window a stream may have now, at most want.
 // If that is too little for a frame it is parked until more is free.
 func (c *Conn) share(s *Stream, want int64) int64 {
-	if !c.client || c.sendWindow+c.unread < shareFrom {
+	if !c.client || c.unshared || c.sendWindow+c.unread < shareFrom {
 		return want
 	}
-	// What was not given back to the stream may have been to the connection.
-	held := min(s.unread, c.unread)
-	n := (sharePart*c.sendWindow - held) / (sharePart + 1)
-	if n >= min(want, minFrame) {
+	least := min(want, minFrame)
+	n := c.part(s)
+	if n >= least {
 		return min(n, want)
 	}
 	if !s.parked {
-		s.parked = true
-		c.parked++
+		if c.parked.first == nil {
+			c.hungry = 0
+		}
+		s.parked, s.least = true, least
+		c.parked.push(s)
 	}
 	return 0
 }
 
-// unpark lets streams that wait for a share look again.
+// part is a stream's share of what is free.
+func (c *Conn) part(s *Stream) int64 {
+	// What was not given back to the stream may have been to the connection.
+	held := min(s.unread, c.unread)
+	return (sharePart*c.sendWindow - held) / (sharePart + 1)
+}
+
+// leavePark takes a stream from those that wait for a share.
+func (c *Conn) leavePark(s *Stream) {
+	if s.parked {
+		s.parked = false
+		c.parked.remove(s)
+	}
+}
+
+// unpark lets those of them go on for whom there is enough now.
 func (c *Conn) unpark() {
-	if c.parked == 0 {
+	for s := c.parked.first; s != nil; {
+		next := s.next
+		if c.unshared || c.part(s) >= s.least {
+			c.resume(s)
+		}
+		s = next
+	}
+}
+
+// relent is for servers that give nothing back before nearly all was used: where
+// all that could be sent waits for a share, and nothing has come for a second, they
+// get what there is. If that makes them go on it is how they are. It is called
+// every second while streams wait.
+func (c *Conn) relent() {
+	switch {
+	case c.unshared:
+		c.unshared = c.hungry == 0
+		return
+	case c.parked.first == nil:
+		return
+	case c.hungry == 0:
+		c.hungry = c.now
+		return
+	case c.now-c.hungry < stallLook:
 		return
 	}
 	for _, s := range c.streams.slots {
-		if s != nil && s.parked {
-			c.resume(s)
+		if s != nil && !s.localEnd && !s.parked {
+			return // it may have something to send yet
 		}
 	}
+	c.unshared = true
+	c.unpark()
 }
+
+// Tight tells whether so much of the connection's window is used that a client's
+// new stream could soon have to wait for what others get back.
+func (c *Conn) Tight() bool { return c.sendWindow < minMaxFrame }

@@ -31,9 +31,10 @@ type Stream struct {
 	recvWindow, sendWindow int64
 	owed, credit           int64
 	// unread is what was sent and not given back to the stream's window. parked: it
-	// waits for its share of the connection's; see share.go.
+	// waits for its share of the connection's, least at least; see share.go.
 	unread int64
 	parked bool
+	least  int64
 
 	// What the scheduler keeps: see sched.go.
 	urgency     uint8

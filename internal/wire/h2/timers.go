@@ -104,6 +104,7 @@ func (c *Conn) lookForStalled(ev *Event) {
 	t := &c.timers
 	t.waits = false
 	t.look = c.now + stallLook
+	c.relent()
 	for _, s := range c.streams.slots {
 		if s == nil || !s.wants {
 			continue

@@ -108,17 +108,18 @@ const writeTimeout = time.Minute
 func (c *Conn) Home() *loop.Loop { return c.nc.Home() }
 
 // Limit is how many exchanges the endpoint takes at a time; 0 if it takes no more.
-func (c *Conn) Limit() int {
+// tight: so much of the connection's window is used that one more may have to wait.
+func (c *Conn) Limit() (limit int, tight bool) {
 	c.link.Lock()
 	defer c.link.Unlock()
 	if c.link.Over() || c.link.H2.Leaving() {
-		return 0
+		return 0, false
 	}
-	limit := int(min(c.link.H2.Peer().MaxConcurrentStreams, MaxStreams))
+	limit = int(min(c.link.H2.Peer().MaxConcurrentStreams, MaxStreams))
 	if n := c.opts.Requests; n > 0 {
 		limit = min(limit, n-c.begun+c.open)
 	}
-	return limit
+	return limit, c.link.H2.Tight()
 }
 
 // Hold adds to the count of who has, or will have, a stream, and returns it. The

@@ -168,16 +168,17 @@ func (c *Conn) close(code h3.Code) {
 const maxStreams = 100
 
 // Limit is how many exchanges the connection takes at a time; 0 if it takes no more.
-func (c *Conn) Limit() int {
+// It is never known to be tight.
+func (c *Conn) Limit() (n int, tight bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.left {
-		return 0
+		return 0, false
 	}
 	if n := c.opts.Requests; n > 0 {
-		return min(maxStreams, n-c.all+c.open)
+		return min(maxStreams, n-c.all+c.open), false
 	}
-	return maxStreams
+	return maxStreams, false
 }
 
 // Hold adds to the count of who has, or will have, a stream, and returns it. The
