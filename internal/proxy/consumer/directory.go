@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"iter"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -97,27 +98,48 @@ func (d *Directory) Apply(list []*ir.Consumer) {
 	if len(list) == len(d.list) && (len(list) == 0 || &list[0] == &d.list[0]) {
 		return
 	}
-	ch := changes{d: d, parts: map[uint32]part{}}
-	was, is := d.list, list
-	for len(was) > 0 || len(is) > 0 {
-		switch order := compareHeads(was, is); {
-		case order < 0:
-			ch.replace(was[0], nil)
-			was = was[1:]
-		case order > 0:
-			ch.replace(nil, is[0])
-			is = is[1:]
-		default:
-			if was[0] != is[0] {
-				ch.replace(was[0], is[0])
-			}
-			was, is = was[1:], is[1:]
+	ch := changes{d: d, parts: map[uint32]part{}, used: map[ownKey]*atomic.Int64{}}
+	// All that goes has gone before anything comes: a key may go from one to another.
+	for was, is := range differences(d.list, list) {
+		if was != nil {
+			ch.retire(was, is)
+		}
+	}
+	for _, is := range differences(d.list, list) {
+		if is != nil {
+			ch.introduce(is)
 		}
 	}
 	for i, p := range ch.parts {
 		d.parts[i].Store(&p)
 	}
 	d.list = list
+}
+
+// differences are the consumers that are not what they were, nil for nobody.
+func differences(was, is []*ir.Consumer) iter.Seq2[*ir.Consumer, *ir.Consumer] {
+	return func(yield func(was, is *ir.Consumer) bool) {
+		for was, is := was, is; len(was) > 0 || len(is) > 0; {
+			order, more := compareHeads(was, is), true
+			switch {
+			case order < 0:
+				more = yield(was[0], nil)
+			case order > 0:
+				more = yield(nil, is[0])
+			case was[0] != is[0]:
+				more = yield(was[0], is[0])
+			}
+			if !more {
+				return
+			}
+			if order <= 0 {
+				was = was[1:]
+			}
+			if order >= 0 {
+				is = is[1:]
+			}
+		}
+	}
 }
 
 func compareHeads(a, b []*ir.Consumer) int {
@@ -136,6 +158,12 @@ func compareHeads(a, b []*ir.Consumer) int {
 type changes struct {
 	d     *Directory
 	parts map[uint32]part
+	used  map[ownKey]*atomic.Int64
+}
+
+type ownKey struct {
+	consumer *ir.Consumer
+	key      Digest
 }
 
 func (ch *changes) part(key *Digest) part {
@@ -150,31 +178,31 @@ func (ch *changes) part(key *Digest) part {
 	return p
 }
 
-// replace puts one version of a consumer in the place of another. A credential
-// that both have keeps the time of its last use.
-func (ch *changes) replace(was, is *ir.Consumer) {
-	var used map[Digest]*atomic.Int64
-	if was != nil {
-		used = make(map[Digest]*atomic.Int64, len(was.Credentials))
-		for i := range was.Credentials {
-			if digest := was.Credentials[i].KeyDigest; len(digest) == len(Digest{}) {
-				key := Digest(digest)
-				if e := ch.remove(&key, was.Namespace); e != nil {
-					used[key] = e.used
-				}
-			}
+// retire takes the keys of a consumer out. Those that it still has, nil for nobody,
+// will keep the time of their last use.
+func (ch *changes) retire(was, is *ir.Consumer) {
+	for i := range was.Credentials {
+		digest := was.Credentials[i].KeyDigest
+		if len(digest) != len(Digest{}) {
+			continue
+		}
+		key := Digest(digest)
+		e := ch.remove(&key, was.Namespace)
+		if e != nil && is != nil {
+			ch.used[ownKey{is, key}] = e.used
 		}
 	}
-	if is == nil {
-		return
-	}
+}
+
+// introduce puts the keys of a consumer in.
+func (ch *changes) introduce(is *ir.Consumer) {
 	for i := range is.Credentials {
 		c := &is.Credentials[i]
 		if len(c.KeyDigest) != len(Digest{}) {
 			continue
 		}
 		key := Digest(c.KeyDigest)
-		e := &Entry{Consumer: is, Credential: c, used: used[key]}
+		e := &Entry{Consumer: is, Credential: c, used: ch.used[ownKey{is, key}]}
 		if e.used == nil {
 			e.used = &atomic.Int64{}
 		}

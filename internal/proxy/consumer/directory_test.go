@@ -43,6 +43,9 @@ func TestDirectory(t *testing.T) {
 		{[]*ir.Consumer{someone("n", "a", "two", "four"), b}, map[string]string{"one": "nobody", "two": "n/a#0", "four": "n/a#1", "three": "n/b#0"}},
 		// A key goes from one to another.
 		{[]*ir.Consumer{someone("n", "a", "four"), someone("n", "b", "two", "three")}, map[string]string{"two": "n/b#0", "four": "n/a#0", "three": "n/b#1"}},
+		// And back, from one that comes later.
+		{[]*ir.Consumer{someone("n", "a", "two", "four"), someone("n", "b", "three")}, map[string]string{"two": "n/a#0", "four": "n/a#1", "three": "n/b#0"}},
+		{[]*ir.Consumer{someone("n", "a", "three", "four"), someone("n", "b", "two")}, map[string]string{"two": "n/b#0", "three": "n/a#0", "four": "n/a#1"}},
 		{[]*ir.Consumer{someone("n", "b", "four", "two")}, map[string]string{"two": "n/b#1", "four": "n/b#0", "three": "nobody"}},
 		{[]*ir.Consumer{b}, map[string]string{"two": "nobody", "four": "nobody", "three": "n/b#0"}},
 		{[]*ir.Consumer{}, map[string]string{"three": "nobody"}},
