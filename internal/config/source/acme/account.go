@@ -35,18 +35,41 @@ func (t *conversation) account(ctx context.Context) (acme.Account, error) {
 	}
 	defer unlock()
 	key := accountKey(name)
-	got, err := load[account](ctx, t.storage, key)
-	if err != nil {
+	known, err := t.known(ctx, key)
+	switch {
+	case err != nil:
 		return acme.Account{}, err
+	case known.Location != "":
+		return known, nil
 	}
-	if got != nil {
-		return got.open()
+	if signer, ok := known.PrivateKey.(*ecdsa.PrivateKey); ok { // the authority tells the URL to who has the key
+		return t.register(ctx, signer, key)
 	}
 	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return acme.Account{}, err
 	}
 	return t.register(ctx, signer, key)
+}
+
+// known is the stored account, or an empty one. What is damaged would hold up new
+// certificates for as long as it is there: it is set aside, for people to look
+// at. The caller has the account's lock.
+func (t *conversation) known(ctx context.Context, key string) (acme.Account, error) {
+	got, err := load[account](ctx, t.storage, key)
+	var out acme.Account
+	if err == nil && got != nil {
+		out, err = got.open()
+	}
+	if !errors.Is(err, errDamaged) {
+		return out, err
+	}
+	aside := key + ".damaged-" + t.now().UTC().Format("20060102T150405Z")
+	if err := t.storage.Move(ctx, key, aside); err != nil {
+		return out, fmt.Errorf("%w; it could not be set aside", err)
+	}
+	t.log.Warn("certificate: the stored account is damaged, and set aside; a new one is made", "directory", t.order.Directory, "error", err, "set_aside_as", aside)
+	return acme.Account{}, nil
 }
 
 // reregister makes an account that the authority no longer knows anew, with the
@@ -101,11 +124,11 @@ func accountKey(name string) string { return "accounts/" + name + ".json" }
 func (a *account) open() (acme.Account, error) {
 	block, _ := pem.Decode([]byte(a.Key))
 	if block == nil {
-		return acme.Account{}, errors.New("the stored account has no key")
+		return acme.Account{}, fmt.Errorf("%w: the account has no key", errDamaged)
 	}
 	signer, err := x509.ParseECPrivateKey(block.Bytes)
 	if err != nil {
-		return acme.Account{}, fmt.Errorf("the stored account's key: %w", err)
+		return acme.Account{}, fmt.Errorf("%w: the account's key: %w", errDamaged, err)
 	}
 	return acme.Account{Status: acme.StatusValid, Location: a.Location, PrivateKey: signer}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -38,13 +39,14 @@ type client struct {
 	responder *Responder
 	userAgent string
 	now       func() time.Time
+	log       *slog.Logger
 
 	mu         sync.Mutex
 	transports map[string]*http.Transport // guarded by mu; by CA bundle
 }
 
 func newClient(o *Options, r *Responder) *client {
-	return &client{storage: o.Storage, responder: r, userAgent: o.UserAgent, now: o.Now, transports: map[string]*http.Transport{}}
+	return &client{storage: o.Storage, responder: r, userAgent: o.UserAgent, now: o.Now, log: o.Log, transports: map[string]*http.Transport{}}
 }
 
 // setbackError is why a certificate could not be had.

@@ -77,7 +77,7 @@ func (f *Files) Load(_ context.Context, key string) ([]byte, error) {
 	defer file.Close()
 	value, err := io.ReadAll(io.LimitReader(file, maxValue+1))
 	if err == nil && len(value) > maxValue {
-		err = fmt.Errorf("%s is longer than %d bytes", path, maxValue)
+		err = fmt.Errorf("%w: %s is longer than %d bytes", errDamaged, path, maxValue)
 	}
 	return value, err
 }
@@ -135,6 +135,22 @@ func (f *Files) Delete(_ context.Context, key string) error {
 		return err
 	}
 	return nil
+}
+
+// Move implements Storage.
+func (f *Files) Move(_ context.Context, from, to string) error {
+	old, err := f.path(from)
+	if err != nil {
+		return err
+	}
+	next, err := f.path(to)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(old, next); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(next))
 }
 
 // lockPoll is the wait between two looks at a lock that another holds.

@@ -10,12 +10,15 @@ import (
 // Keys are paths like "certificates/shop.example-1f"; values have at most
 // maxValue bytes. Methods may be called at the same time.
 type Storage interface {
-	// Load returns a value; the error is fs.ErrNotExist if there is none.
+	// Load returns a value; the error is fs.ErrNotExist if there is none, and
+	// errDamaged if it is longer than any of ours.
 	Load(ctx context.Context, key string) ([]byte, error)
 	// Store replaces a value, wholly or not at all.
 	Store(ctx context.Context, key string, value []byte) error
 	// Delete removes a value; there need not be one.
 	Delete(ctx context.Context, key string) error
+	// Move gives a value another key.
+	Move(ctx context.Context, from, to string) error
 	Locker
 }
 

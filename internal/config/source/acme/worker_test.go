@@ -63,6 +63,16 @@ func (m *memory) Delete(_ context.Context, key string) error {
 	return m.broken
 }
 
+func (m *memory) Move(_ context.Context, from, to string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken == nil {
+		m.values[to] = m.values[from]
+		delete(m.values, from)
+	}
+	return m.broken
+}
+
 func (m *memory) Lock(ctx context.Context, key string) (func(), error) {
 	m.mu.Lock()
 	l := m.locks[key]
