@@ -90,17 +90,7 @@ func (r *runtime) Status() adminapi.Status {
 			Object: key.String(), Place: placeOf(f.at), Since: f.since, LastGood: s.versions[key].revision, Why: f.why,
 		})
 	}
-	connections := g.plane.Connections()
-	for _, l := range s.config.Listeners {
-		ls := adminapi.ListenerStatus{Name: l.Name, Protocol: string(l.Protocol), State: "listening", Connections: connections[l.Name]}
-		if why, bad := s.unopened[l.Name]; bad {
-			ls.State, ls.Error, ls.Tries, ls.NextTry = "failed", why, s.reopening.tries, s.reopening.next
-		}
-		for _, sec := range l.Sections {
-			ls.Sections = append(ls.Sections, sec.Name)
-		}
-		out.Listeners = append(out.Listeners, ls)
-	}
+	out.Listeners = r.listeners(&s)
 	states := g.acme.States()
 	now := time.Now()
 	out.Certificates = certificates(states, now)

@@ -22,7 +22,7 @@ func newStatus(t *term.Terminal) *cobra.Command {
 		GroupID: groupLive,
 		Short:   "Tell which revision serves, and what was refused",
 		Long: `Tells which revision of the configuration a running gateway serves, which sockets
-are open, which certificates issuers have given and when they are asked next, which objects were refused and whether their last good version goes on
+are open and what their clients may speak, which certificates issuers have given and when they are asked next, which objects were refused and whether their last good version goes on
 serving, and every problem with its place. --conditions adds the Gateway API
 conditions of each object.
 
@@ -76,7 +76,7 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 	if f := s.LastFailure; f != nil {
 		t.Printf("%s %s ago: %s\n", term.Paint("could not be put in service", term.Bad), age(now.Sub(f.At)), f.Error)
 	}
-	listeners := term.NewTable("listener", "protocol", "state", "connections", "sections").Right(3)
+	listeners := term.NewTable("listener", "protocol", "speaks", "state", "connections", "sections").Right(4)
 	for _, l := range s.Listeners {
 		state := term.Paint(l.State, term.Good)
 		if l.State != "listening" {
@@ -92,7 +92,7 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 		for _, n := range l.Sections {
 			names = append(names, short(n))
 		}
-		listeners.Row(l.Name, l.Protocol, state, fmt.Sprint(l.Connections), strings.Join(names, ", "))
+		listeners.Row(l.Name, l.Protocol, spoken(&l), state, fmt.Sprint(l.Connections), strings.Join(names, ", "))
 	}
 	if listeners.Len() > 0 {
 		t.Printf("\n%s", listeners)
@@ -105,6 +105,29 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 	if conditions {
 		printConditions(t, s.Statuses)
 	}
+}
+
+// spoken is what clients of a listener may speak, and what their connections
+// begin with.
+func spoken(l *adminapi.ListenerStatus) string {
+	s := strings.Join(l.Speaks, ", ")
+	var more []string
+	if l.EarlyData {
+		more = append(more, "early data")
+	}
+	if len(l.ALPN) > 0 {
+		more = append(more, "ALPN "+strings.Join(l.ALPN, ", "))
+	}
+	if l.ProxyProtocol != "" {
+		more = append(more, "PROXY header "+l.ProxyProtocol)
+	}
+	if l.DetectTimeout > 0 {
+		more = append(more, fmt.Sprintf("detected within %s", l.DetectTimeout))
+	}
+	if len(more) > 0 {
+		s += " (" + strings.Join(more, "; ") + ")"
+	}
+	return s
 }
 
 // likeShown is how many warnings or notes with the same code are shown, and one

@@ -19,10 +19,12 @@ func newTop(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "top",
 		GroupID: groupLive,
-		Short:   "Watch rate, errors and latency of each route",
+		Short:   "Watch rate, errors, latency and open streams of each route",
 		Long: `Shows each rule that had traffic: requests per second, share of errors, and the
-50th and 99th percentile of latency in the last seconds, with a trend. Keys sort
-(r e 5 9 n), invert (i), filter (/), switch to clusters (c), pause (space), quit (q).
+50th and 99th percentile of latency in the last seconds, with a trend, and the
+streams that are open: WebSockets, server-sent events, calls of gRPC, connections
+of TCP, sessions of UDP; of a cluster, the tries under way. Keys sort
+(r e 5 9 o n), invert (i), filter (/), switch to clusters (c), pause (space), quit (q).
 
 --once prints one table and ends, as does output that is not a terminal.
 
@@ -37,7 +39,7 @@ func newTop(t *term.Terminal) *cobra.Command {
 	var sortBy string
 	once := cmd.Flags().Bool("once", false, "print one table and end")
 	every := cmd.Flags().Duration("every", time.Second, "time between two looks")
-	cmd.Flags().StringVar(&sortBy, "sort", "rate", "column to sort by: rate, errors, p50, p99 or name")
+	cmd.Flags().StringVar(&sortBy, "sort", "rate", "column to sort by: rate, errors, p50, p99, open or name")
 	cmd.Flags().StringVar(&board.Filter, "filter", "", "only rows whose name holds this")
 	cmd.Flags().BoolVar(&board.Clusters, "clusters", false, "show clusters instead of routes")
 	complete(cmd, "sort", top.Columns()...)
@@ -137,5 +139,5 @@ func (w *watch) readNames(ctx context.Context) error {
 }
 
 func row(name string, s metric.Stats) top.Row {
-	return top.Row{Name: name, Requests: s.Requests, Errors: s.Errors, P50: s.P50, P99: s.P99, Total: s.Total}
+	return top.Row{Name: name, Requests: s.Requests, Errors: s.Errors, P50: s.P50, P99: s.P99, Open: s.Open, Total: s.Total}
 }

@@ -8,6 +8,7 @@ package ir
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -217,6 +218,15 @@ type HTTP3 struct {
 	// announced. AltSvcPort is the port as they see it, 0 is the listener's.
 	AltSvcMaxAge time.Duration `json:"altSvcMaxAge,omitempty"`
 	AltSvcPort   uint16        `json:"altSvcPort,omitempty"`
+}
+
+// ServesHTTP3 tells whether its clients may speak HTTP/3: one that takes PROXY
+// headers has none, since UDP carries none, nor has one without TLS.
+func (l *Listener) ServesHTTP3() bool {
+	if l.Client.HTTP3 == nil || l.Client.ProxyProtocol != ProxyProtocolOff {
+		return false
+	}
+	return slices.ContainsFunc(l.Sections, func(s *Section) bool { return l.ProtocolOf(s) == HTTPS })
 }
 
 // ProtocolOf is the protocol of one of the listener's sections.

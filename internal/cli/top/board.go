@@ -22,7 +22,9 @@ type Row struct {
 	Errors   float64       `json:"errors"`
 	P50      time.Duration `json:"p50"`
 	P99      time.Duration `json:"p99"`
-	Total    uint64        `json:"total"`
+	// Open are streams under way, of a cluster tries.
+	Open  int64  `json:"open"`
+	Total uint64 `json:"total"`
 }
 
 // Sample is what one look at the gateway brings.
@@ -41,11 +43,12 @@ const (
 	ByErrors
 	ByP50
 	ByP99
+	ByOpen
 	ByName
 	columns
 )
 
-var columnNames = [columns]string{"rate", "errors", "p50", "p99", "name"}
+var columnNames = [columns]string{"rate", "errors", "p50", "p99", "open", "name"}
 
 func (c Column) String() string { return columnNames[c] }
 
@@ -109,6 +112,8 @@ func (b *Board) Rows() []Row {
 			c = cmp.Compare(y.P50, x.P50)
 		case ByP99:
 			c = cmp.Compare(y.P99, x.P99)
+		case ByOpen:
+			c = cmp.Compare(y.Open, x.Open)
 		}
 		if c == 0 {
 			return cmp.Compare(x.Name, y.Name)
@@ -127,7 +132,7 @@ func (b *Board) Table(height int) string {
 	if b.Clusters {
 		what, prefix = "cluster", "c/"
 	}
-	t := term.NewTable(what, "req/s", "errors", "p50", "p99", "total", "trend").Right(1, 2, 3, 4, 5)
+	t := term.NewTable(what, "req/s", "errors", "p50", "p99", "open", "total", "trend").Right(1, 2, 3, 4, 5, 6)
 	rows := b.Rows()
 	hidden := 0
 	if height > 0 && len(rows) > height {
@@ -135,7 +140,7 @@ func (b *Board) Table(height int) string {
 		rows = rows[:height]
 	}
 	for _, r := range rows {
-		t.Row(r.Name, Rate(r.Requests), errorShare(r), Latency(r.P50), Latency(r.P99), fmt.Sprint(r.Total), term.Paint(Spark(b.past[prefix+r.Name]), term.Info))
+		t.Row(r.Name, Rate(r.Requests), errorShare(r), Latency(r.P50), Latency(r.P99), fmt.Sprint(r.Open), fmt.Sprint(r.Total), term.Paint(Spark(b.past[prefix+r.Name]), term.Info))
 	}
 	s := t.String()
 	if hidden > 0 {

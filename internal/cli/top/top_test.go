@@ -13,8 +13,8 @@ import (
 func sample() top.Sample {
 	return top.Sample{
 		Routes: []top.Row{
-			{Name: "cart", Requests: 5, Errors: 0.5, P50: 900 * time.Microsecond, P99: 2 * time.Second, Total: 10},
-			{Name: "catalog", Requests: 120.4, P50: 3 * time.Millisecond, P99: 40 * time.Millisecond, Total: 999},
+			{Name: "cart", Requests: 5, Errors: 0.5, P50: 900 * time.Microsecond, P99: 2 * time.Second, Open: 3, Total: 10},
+			{Name: "catalog", Requests: 120.4, P50: 3 * time.Millisecond, P99: 40 * time.Millisecond, Open: 12, Total: 999},
 			{Name: "reviews", Requests: 12345, Errors: 0.01, P50: 8 * time.Millisecond, P99: 9 * time.Millisecond, Total: 5},
 		},
 		Clusters: []top.Row{{Name: "Backend/default/cart", Requests: 1}},
@@ -40,6 +40,7 @@ func TestOrderAndFilter(t *testing.T) {
 		{func() { b.Sort = top.ByErrors }, "cart reviews catalog"},
 		{func() { b.Sort = top.ByP50 }, "reviews catalog cart"},
 		{func() { b.Sort = top.ByP99 }, "cart catalog reviews"},
+		{func() { b.Sort = top.ByOpen }, "catalog cart reviews"},
 		{func() { b.Sort = top.ByName }, "cart catalog reviews"},
 		{func() { b.Reverse = true }, "reviews catalog cart"},
 		{func() { b.Filter = "CA" }, "catalog cart"},
@@ -58,9 +59,9 @@ func TestTable(t *testing.T) {
 	s.Routes[1].Requests = 60.2
 	b.Add(s)
 	b.Add(sample())
-	want := `ROUTE    REQ/S  ERRORS     P50     P99  TOTAL  TREND
-reviews  12.3k    1.0%  8.0 ms  9.0 ms      5  ██
-catalog    120    0.0%  3.0 ms   40 ms    999  ▅█
+	want := `ROUTE    REQ/S  ERRORS     P50     P99  OPEN  TOTAL  TREND
+reviews  12.3k    1.0%  8.0 ms  9.0 ms     0      5  ██
+catalog    120    0.0%  3.0 ms   40 ms    12    999  ▅█
 … 1 more
 `
 	if got := ansi.Strip(b.Table(2)); got != want {

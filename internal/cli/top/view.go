@@ -123,6 +123,8 @@ func (v *view) key(k string) tea.Cmd {
 		b.Sort = ByP50
 	case "9":
 		b.Sort = ByP99
+	case "o":
+		b.Sort = ByOpen
 	case "n":
 		b.Sort = ByName
 	case "s", "right":
@@ -173,7 +175,7 @@ func (v *view) View() tea.View {
 	if v.board.Reverse {
 		order += ", reversed"
 	}
-	body = append(body[:max(v.height-1, 1)], term.Paint(order+" · r rate  e errors  5 p50  9 p99  n name  i invert  c clusters  / filter  space pause  q quit", term.Faint))
+	body = append(body[:max(v.height-1, 1)], term.Paint(order+" · r rate  e errors  5 p50  9 p99  o open  n name  i invert  c clusters  / filter  space pause  q quit", term.Faint))
 	out := tea.NewView(strings.Join(body, "\n"))
 	out.AltScreen = true
 	out.WindowTitle = "gridway top"

@@ -67,7 +67,7 @@ func (p *process) Status() adminapi.Status {
 			Object: "HTTPRoute/default/cart", Place: adminapi.Place{File: "shop.yaml", Line: 10, Column: 1},
 			Since: at.Add(2 * time.Hour), LastGood: 6, Why: []string{"unknown field \"rulez\""},
 		}},
-		Listeners: []adminapi.ListenerStatus{{Name: "0.0.0.0:8080", Protocol: "HTTP", State: "listening", Sections: []string{"Gateway/default/edge/http"}, Connections: 2}},
+		Listeners: []adminapi.ListenerStatus{{Name: "0.0.0.0:8080", Protocol: "HTTP", State: "listening", Speaks: []string{"HTTP/1.1", "HTTP/2"}, Sections: []string{"Gateway/default/edge/http"}, Connections: 2}},
 		Statuses: []adminapi.ObjectStatus{{Object: "HTTPRoute/default/cart", Conditions: []adminapi.Condition{
 			{Of: "Gateway/default/edge", Type: "Accepted", Status: "True", Reason: "Accepted"},
 		}}},

@@ -97,14 +97,27 @@ type Refused struct {
 type ListenerStatus struct {
 	Name     string `json:"name"`
 	Protocol string `json:"protocol"`
-	// State is listening, failed or draining; Error says why it failed.
+	// State is listening, failed or draining; Error says why it failed, or, of one
+	// that listens, why it has no HTTP/3.
 	State string `json:"state"`
 	Error string `json:"error,omitempty"`
 	// Tries is how often a failed listener was tried again, and NextTry when it
 	// will be.
-	Tries    int       `json:"tries,omitempty"`
-	NextTry  time.Time `json:"nextTry,omitzero"`
-	Sections []string  `json:"sections"`
+	Tries   int       `json:"tries,omitempty"`
+	NextTry time.Time `json:"nextTry,omitzero"`
+	// Speaks are the protocols that its clients may speak: HTTP/1.1, HTTP/2, HTTP/3
+	// (on UDP), TLS, TCP, UDP. ALPN are those that its sections of protocol TLS agree
+	// on with clients.
+	Speaks []string `json:"speaks"`
+	ALPN   []string `json:"alpn,omitempty"`
+	// ProxyProtocol says that connections may, or have to, begin with a PROXY
+	// header: optional or required. EarlyData, that of HTTP/3 is taken.
+	ProxyProtocol string `json:"proxyProtocol,omitempty"`
+	EarlyData     bool   `json:"earlyData,omitempty"`
+	// DetectTimeout is how long a silent client is waited for, where the port
+	// detects protocols.
+	DetectTimeout time.Duration `json:"detectTimeout,omitzero"`
+	Sections      []string      `json:"sections"`
 	// Connections open now.
 	Connections int `json:"connections"`
 }

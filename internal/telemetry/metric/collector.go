@@ -36,6 +36,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	e := emitter{ch, c.r.opt.Reasons}
 	for _, h := range sorted(c.r, c.r.routes) {
 		e.red(&routeFamilies, &h.red, h.route, h.rule)
+		if n := h.streams.Load(); n > 0 || h.red.cells.used() {
+			e.gauge(&routeStreamsFamily, float64(max(n, 0)), h.route, h.rule)
+		}
 		e.websocket(h)
 	}
 	for _, h := range sorted(c.r, c.r.streams) {

@@ -52,6 +52,7 @@ var (
 )
 
 var (
+	routeStreamsFamily      = define("gridway_route_streams", gauge, "Streams under way: WebSockets and other tunnels, server-sent events and other responses of unannounced length, calls of gRPC.", "route", "rule")
 	websocketsFamily        = define("gridway_route_websocket_connections", gauge, "WebSocket connections open now.", "route", "rule")
 	websocketsOpenedFamily  = define("gridway_route_websocket_connections_opened_total", counter, "WebSocket connections whose opening handshake has succeeded.", "route", "rule")
 	websocketMessagesFamily = define("gridway_route_websocket_messages_total", counter, "WebSocket messages, without control frames, by who has sent them.", "route", "rule", "from")
@@ -125,7 +126,7 @@ var (
 	readyFamily      = define("gridway_ready", gauge, "1 while the process is ready for traffic.")
 	buildInfoFamily  = define("gridway_build_info", gauge, "Always 1; the labels say what is running.", "version", "commit", "go_version")
 	allOtherFamilies = []family{
-		websocketsFamily, websocketsOpenedFamily, websocketMessagesFamily, websocketBytesFamily, websocketClosesFamily,
+		routeStreamsFamily, websocketsFamily, websocketsOpenedFamily, websocketMessagesFamily, websocketBytesFamily, websocketClosesFamily,
 		retriesFamily, retriesDeniedFamily, hedgesFamily, hedgesWonFamily, poolFamily, connectFamily, connectFailureFamily,
 		breakerFamily, ejectionFamily, returnFamily, healthFamily, healthChangeFamily, breakerChangeFamily, endpointUpdateFamily, endpointsFamily, activeFamily,
 		pendingFamily, connectionsFamily, breakerStateFamily,

@@ -15,6 +15,7 @@ type Route struct {
 	rule   string // index within the route
 	// websocket is nil while none was opened.
 	websocket atomic.Pointer[WebSocket]
+	streams   atomic.Int64
 }
 
 func newRoute(r *Registry, id string) *Route {
@@ -31,6 +32,14 @@ func (h *Route) begin(r *Registry, id string) {
 	h.red.cells.stripes = r.stripes
 	h.window.start(r.opt.Now())
 }
+
+// StreamOpened counts an exchange that has become a stream: a WebSocket or
+// another tunnel, a response whose length nobody has announced and that is
+// still coming, a call of gRPC whose messages are. StreamClosed must follow.
+func (h *Route) StreamOpened() { h.streams.Add(1) }
+
+// StreamClosed counts its end.
+func (h *Route) StreamClosed() { h.streams.Add(-1) }
 
 // Observe records one exchange at its end. Status is what was sent to the
 // client, 0 if nothing was. D runs from the end of the request's head to the

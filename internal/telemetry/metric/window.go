@@ -92,6 +92,9 @@ type Stats struct {
 	ResponseBytes float64       `json:"responseBytes"`
 	// Classes are rates of no response and of 1xx to 5xx, in this order.
 	Classes [6]float64 `json:"classes"`
+	// Open is what is under way: streams of a rule (WebSockets, server-sent events,
+	// calls of gRPC, connections of TCP, sessions of UDP), tries of a cluster.
+	Open int64 `json:"open"`
 	// Total is the number of exchanges since the start.
 	Total uint64 `json:"total"`
 }
@@ -110,7 +113,7 @@ type ClusterStats struct {
 }
 
 // Snapshot is what `gridway top` shows: rules and clusters that have had any
-// traffic, by name.
+// traffic or have something under way, by name.
 type Snapshot struct {
 	At       time.Time      `json:"at"`
 	Routes   []RouteStats   `json:"routes"`
@@ -121,21 +124,41 @@ type Snapshot struct {
 func (r *Registry) Snapshot() Snapshot {
 	s := Snapshot{At: r.opt.Now(), Routes: []RouteStats{}, Clusters: []ClusterStats{}}
 	for _, h := range sorted(r, r.routes) {
-		if h.red.cells.used() {
-			s.Routes = append(s.Routes, RouteStats{h.route, h.rule, stats(&h.red, &h.window, s.At, false)})
-		}
+		s.addRoute(h, h.streams.Load())
 	}
 	for _, h := range sorted(r, r.streams) {
-		if h.red.cells.used() {
-			s.Routes = append(s.Routes, RouteStats{h.route, h.rule, stats(&h.red, &h.window, s.At, false)})
-		}
+		s.addRoute(&h.Route, h.active.Load())
 	}
+	tries := r.tries()
 	for _, h := range sorted(r, r.clusters) {
-		if h.red.cells.used() {
-			s.Clusters = append(s.Clusters, ClusterStats{h.name, stats(&h.red, &h.window, s.At, true)})
+		if open := tries[h.name]; open > 0 || h.red.cells.used() {
+			st := stats(&h.red, &h.window, s.At, true)
+			st.Open = open
+			s.Clusters = append(s.Clusters, ClusterStats{h.name, st})
 		}
 	}
 	return s
+}
+
+func (s *Snapshot) addRoute(h *Route, open int64) {
+	if open <= 0 && !h.red.cells.used() {
+		return
+	}
+	st := stats(&h.red, &h.window, s.At, false)
+	st.Open = max(open, 0)
+	s.Routes = append(s.Routes, RouteStats{h.route, h.rule, st})
+}
+
+// tries are those under way, by cluster.
+func (r *Registry) tries() map[string]int64 {
+	r.mu.RLock()
+	read := r.gauges
+	r.mu.RUnlock()
+	out := map[string]int64{}
+	if read != nil {
+		read(func(cluster string, g ClusterGauges) { out[cluster] = int64(g.ActiveRequests) })
+	}
+	return out
 }
 
 // stats compares the counters with the window's base. Where noAnswer is set,

@@ -1,0 +1,80 @@
+package app
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/surface/adminapi"
+)
+
+// listeners says how each socket does. Without http3 the UDP side of one is not open.
+func (r *runtime) listeners(s *state) []adminapi.ListenerStatus {
+	connections, open := r.g.plane.Connections(), r.g.plane.Listening()
+	var out []adminapi.ListenerStatus
+	for _, l := range s.config.Listeners {
+		ls := adminapi.ListenerStatus{
+			Name: l.Name, Protocol: string(l.Protocol), State: "listening", Connections: connections[l.Name],
+			ProxyProtocol: string(l.Client.ProxyProtocol), ALPN: agreed(l),
+		}
+		http3 := l.ServesHTTP3()
+		if why, bad := s.unopened[l.Name]; bad {
+			ls.State, ls.Error, ls.Tries, ls.NextTry = "failed", why, s.reopening.tries, s.reopening.next
+			if _, tcp := open[l.Name]; tcp { // it is only HTTP/3 that is missing
+				ls.State, http3 = "listening", false
+			}
+		}
+		if s.phase == adminapi.Draining {
+			ls.State = "draining"
+		}
+		ls.Speaks = speaks(l, http3)
+		ls.EarlyData = http3 && l.Client.HTTP3.EarlyData
+		if l.Protocol == ir.Detect {
+			ls.DetectTimeout = l.Client.DetectTimeout
+		}
+		for _, sec := range l.Sections {
+			ls.Sections = append(ls.Sections, sec.Name)
+		}
+		out = append(out, ls)
+	}
+	return out
+}
+
+// speaks lists what clients of a listener may speak.
+func speaks(l *ir.Listener, http3 bool) []string {
+	var web, tls, tcp, udp bool
+	for _, s := range l.Sections {
+		switch l.ProtocolOf(s) {
+		case ir.HTTP, ir.HTTPS:
+			web = true
+		case ir.TLS:
+			tls = true
+		case ir.UDP:
+			udp = true
+		default:
+			tcp = true
+		}
+	}
+	out := []string{}
+	for _, p := range []struct {
+		name string
+		is   bool
+	}{{"HTTP/1.1", web}, {"HTTP/2", web && !l.Client.NoHTTP2}, {"HTTP/3", http3}, {"TLS", tls}, {"TCP", tcp}, {"UDP", udp}} {
+		if p.is {
+			out = append(out, p.name)
+		}
+	}
+	return out
+}
+
+// agreed lists what sections of TLS agree on by ALPN.
+func agreed(l *ir.Listener) []string {
+	var out []string
+	for _, s := range l.Sections {
+		if s.TLS != nil && l.ProtocolOf(s) == ir.TLS {
+			out = append(out, s.TLS.ALPN...)
+		}
+	}
+	slices.SortFunc(out, strings.Compare)
+	return slices.Compact(out)
+}
