@@ -224,7 +224,9 @@ type ClientTimeouts struct {
 	// +optional
 	Request *gatewayv1.Duration `json:"request,omitempty"`
 	// BodyIdle is the longest wait for the next part of a body, or for the
-	// client to take the next part of a response. Default: 60s.
+	// client to take the next part of a response. Calls of gRPC may wait for
+	// the next message as long as `timeouts.idle` of their route says.
+	// Default: 60s.
 	// +optional
 	BodyIdle *gatewayv1.Duration `json:"bodyIdle,omitempty"`
 	// Handshake bounds TLS and the PROXY protocol. Default: 10s.

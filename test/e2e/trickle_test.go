@@ -79,7 +79,8 @@ func TestResponsesTrickle(t *testing.T) {
 							}
 						}
 					})
-					ask := wsGateway(t, down, up, app, policy).asker(down)
+					g := wsGateway(t, down, up, app, policy)
+					ask := g.asker(down)
 					for _, kind := range []string{"type=text/plain", "type=text/event-stream", "type=application/octet-stream&length=5", "type=application/octet-stream&length=100000"} {
 						resp := ask("/?"+kind, header("Accept-Encoding", "gzip"))
 						var body io.Reader = resp.Body
@@ -103,6 +104,13 @@ func TestResponsesTrickle(t *testing.T) {
 								return
 							}
 						}
+						open := 0.0 // a download is no stream
+						if length == 0 {
+							open = 1
+						}
+						if n := g.metric("gridway_route_streams"); n != open {
+							t.Errorf("%s: %v streams are open", kind, n)
+						}
 						if length != 100000 {
 							give(t, next, "")
 							if rest, err := io.ReadAll(body); len(rest) > 0 || err != nil {
@@ -110,6 +118,7 @@ func TestResponsesTrickle(t *testing.T) {
 							}
 						}
 						resp.Body.Close()
+						eventually(t, "no stream to be open", func() bool { return g.metric("gridway_route_streams") == 0 })
 					}
 				})
 			}

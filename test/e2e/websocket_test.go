@@ -36,6 +36,9 @@ func TestWebSocketInAllCombinations(t *testing.T) {
 				if n := g.metric("gridway_route_websocket_connections"); n != 1 {
 					t.Errorf("%v connections are open", n)
 				}
+				if s := g.metrics.Snapshot(); len(s.Routes) != 1 || s.Routes[0].Open != 1 {
+					t.Errorf("top has %+v", s.Routes)
+				}
 				if err := s.say(ws.OpClose, ws.NewCloseFrameBody(4001, "done")); err != nil {
 					t.Fatal(err)
 				}
@@ -67,6 +70,9 @@ func TestWebSocketInAllCombinations(t *testing.T) {
 				}
 				if n := g.metric("gridway_route_websocket_connections"); n != 0 {
 					t.Errorf("%v connections are still open", n)
+				}
+				if n := g.metric("gridway_route_streams"); n != 0 {
+					t.Errorf("%v streams are still open", n)
 				}
 			})
 		}

@@ -124,6 +124,12 @@ func newAuthority(t *testing.T) *authority {
 
 func (a *authority) server() *tls.Config { return &tls.Config{Certificates: []tls.Certificate{a.pair}} }
 
+func (a *authority) client() *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(a.root))
+	return &tls.Config{RootCAs: pool, ServerName: "grpc.example.com", NextProtos: []string{"h2"}}
+}
+
 func (a *authority) secret(name string) string {
 	return fmt.Sprintf("---\napiVersion: v1\nkind: Secret\nmetadata: {name: %s}\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: |\n%s  tls.key: |\n%s",
 		name, indent(a.chain), indent(a.key))

@@ -2,6 +2,7 @@ package grpc
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"net"
 	"sync"
@@ -18,12 +19,14 @@ import (
 type badServer struct {
 	t       *testing.T
 	address string
+	tls     *tls.Config // nil is clear text
 	// maxStreams is announced, and answer sends the response to a request that is complete.
 	maxStreams uint32
 	answer     func(*badConn, uint32)
 
 	mu    sync.Mutex
 	conns int // guarded by mu
+	used  int // guarded by mu; connections that brought a request
 	wrong []string
 }
 
@@ -40,7 +43,7 @@ type badConn struct {
 	streams         map[uint32]int64
 	acked           int
 	settled         bool // the limits of streams are known to the other side
-	over            bool
+	used, over      bool
 }
 
 func (s *badServer) start(t *testing.T) *badServer {
@@ -50,6 +53,11 @@ func (s *badServer) start(t *testing.T) *badServer {
 		t.Fatal(err)
 	}
 	s.t, s.address = t, l.Addr().String()
+	if s.tls != nil {
+		config := s.tls.Clone()
+		config.NextProtos = []string{"h2"}
+		l = tls.NewListener(l, config)
+	}
 	var wg sync.WaitGroup
 	var open sync.Map
 	wg.Go(func() {
@@ -159,6 +167,12 @@ func (c *badConn) take(f http2.Frame) (id uint32, complete bool) {
 			return 0, false
 		}
 		c.open[id] = true
+		if !c.used {
+			c.used = true
+			c.s.mu.Lock()
+			c.s.used++
+			c.s.mu.Unlock()
+		}
 		return id, f.StreamEnded()
 	case *http2.DataFrame:
 		if n := uint32(len(f.Data())); n > 0 {
@@ -209,11 +223,17 @@ func (c *badConn) data(id uint32, b []byte) {
 	}
 }
 
-func (c *badConn) reset(id uint32) {
+func (c *badConn) reset(id uint32) { c.resetWith(id, http2.ErrCodeNo) }
+
+func (c *badConn) resetWith(id uint32, code http2.ErrCode) {
 	c.write(func() error {
 		delete(c.open, id)
-		return c.fr.WriteRSTStream(id, http2.ErrCodeNo)
+		return c.fr.WriteRSTStream(id, code)
 	})
+}
+
+func (c *badConn) goAway(id uint32) {
+	c.write(func() error { return c.fr.WriteGoAway(id, http2.ErrCodeNo, nil) })
 }
 
 // ping sends a PING and waits for its answer.
@@ -237,11 +257,11 @@ func (c *badConn) head(id uint32) {
 func (c *badConn) trailer(id uint32) { c.headers(id, true, "grpc-status", "0") }
 
 // largeAnswer is the message that the cases expect, in its frame.
-func largeAnswer() []byte {
+var largeAnswer = func() []byte {
 	const size = 314159
 	m, err := proto.Marshal(&testgrpc.SimpleResponse{Payload: &testgrpc.Payload{Body: make([]byte, size)}})
 	if err != nil {
 		panic(err)
 	}
 	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(m))), m...)
-}
+}()

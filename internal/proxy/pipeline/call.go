@@ -10,6 +10,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/upstream/http2"
 	"github.com/gridway/gridway/internal/wire/grpc"
+	"github.com/gridway/gridway/internal/wire/h2"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -31,6 +32,10 @@ type call struct {
 	// reset is what the endpoint's reset of the stream means, if there was one.
 	reset    grpc.Code
 	hasReset bool
+	// frames are those of the response that were passed on. by is the client's own
+	// deadline, zero if it has none.
+	frames grpc.Frames
+	by     int64
 }
 
 // early is a piece of a body, or its end, that was read ahead.
@@ -89,7 +94,8 @@ func (x *Exchange) limitCall() bool {
 		x.Fail(400, filter.BadRequest, "grpc-timeout is not a number of up to eight digits with a unit")
 		return false
 	}
-	x.deadline = earlier(x.deadline, x.started+int64(min(d, maxCallTimeout)))
+	x.call.by = x.started + int64(min(d, maxCallTimeout))
+	x.deadline = earlier(x.deadline, x.call.by)
 	return true
 }
 
@@ -174,6 +180,9 @@ func (x *Exchange) endCall(err error, overdue bool) bool {
 	if x.Resp.Body == httpmsg.BodyLength || errors.Is(err, netx.ErrWatchGone) {
 		return false // what is announced would be missing, or nobody is there
 	}
+	if !x.call.frames.Between() && x.breakCall(err, overdue) {
+		return true
+	}
 	code, message := grpc.Unavailable, "the backend broke the response off"
 	switch {
 	case overdue:
@@ -193,6 +202,35 @@ func (x *Exchange) endCall(err error, overdue bool) bool {
 	t.AddID(httpmsg.NameGRPCStatus, code.Text())
 	t.AddID(httpmsg.NameGRPCMessage, grpc.AppendMessage(x.Req.Arena.Alloc(3 * len(message))[:0], message))
 	return x.endResponse(t) == nil
+}
+
+// breakCall ends a call in the middle of a message by a reset, where one says as
+// much as a status: clients that find a message cut short before they see the
+// trailer may tell of that alone. What means something between two hops only, or
+// would have the client send the call again, is not passed on.
+func (x *Exchange) breakCall(err error, overdue bool) bool {
+	down, ok := x.Down.(interface{ Reset(code uint32) })
+	if !ok {
+		return false
+	}
+	var r *http2.ResetError
+	code := h2.InternalError
+	switch {
+	case overdue && x.call.by > 0 && x.deadline == x.call.by: // which the client knows
+		code = h2.Cancel
+		x.call.code = grpc.DeadlineExceeded
+	case overdue || !errors.As(err, &r) || r.Code == h2.RefusedStream:
+		return false
+	default:
+		if r.Code == h2.Cancel || r.Code == h2.EnhanceYourCalm || r.Code == h2.InadequateSecurity {
+			code = r.Code
+		}
+		x.noteReset(err)
+		x.call.code = x.call.reset
+	}
+	x.call.known, x.broken = true, true
+	down.Reset(uint32(code))
+	return true
 }
 
 // noteAnswer keeps the status that the endpoint has given, once all of its
@@ -274,7 +312,12 @@ func (x *Exchange) readBody() ([]byte, error) {
 	if x.events != nil {
 		return x.readEvents()
 	}
-	return x.up.ReadBody()
+	for {
+		piece, err := x.up.ReadBody()
+		if err == nil || !netx.IsTimeout(err) || !x.stillSpoken() {
+			return piece, err
+		}
+	}
 }
 
 // wantsCall tells whether a call is to be tried again for the status that it

@@ -78,6 +78,10 @@ type Exchange struct {
 	sent      int64 // body bytes to the client
 	// broken: the client's connection cannot be used again.
 	broken bool
+	// answering: the head of the response to a call has come.
+	answering atomic.Bool
+	// streaming: the exchange counts as a stream of its rule.
+	streaming bool
 	// trying: an endpoint was picked, and its try is not done.
 	trying bool
 	// tainted: a defect has left the exchange in an unknown state.
@@ -159,13 +163,14 @@ func (x *Exchange) clear() {
 	x.endpoint = nil
 	x.picked.Store(nil)
 	x.continued, x.headSent, x.broken = false, false, false
-	x.trying = false
+	x.trying, x.streaming = false, false
 	x.ws = webSocket{}
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
 	x.trace = trace.Context{}
 	if x.call.on {
 		x.call = call{}
+		x.answering.Store(false)
 	}
 	x.Resp.Reset()
 }
@@ -173,10 +178,22 @@ func (x *Exchange) clear() {
 // Broken tells the driver that the connection cannot go on after this exchange.
 func (x *Exchange) Broken() bool { return x.broken }
 
+// stream counts the exchange as a stream of its rule until it ends.
+func (x *Exchange) stream() {
+	if !x.streaming {
+		x.streaming = true
+		x.rule.Metrics.StreamOpened()
+	}
+}
+
 // finish gives back what the exchange holds.
 func (x *Exchange) finish() {
 	x.release()
 	x.forgetEvents()
+	if x.streaming {
+		x.streaming = false
+		x.rule.Metrics.StreamClosed()
+	}
 	x.pump.stop()
 	x.mirrors.close()
 	x.body.release()

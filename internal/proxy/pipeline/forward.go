@@ -292,6 +292,9 @@ func (x *Exchange) send() error {
 	if err := x.up.Send(&x.Req, nil, false); err != nil {
 		return err
 	}
+	if x.call.on {
+		x.stream()
+	}
 	return x.pump.start(x, x.up)
 }
 

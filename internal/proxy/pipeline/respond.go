@@ -32,6 +32,9 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 		}
 		return
 	}
+	if x.call.on {
+		x.answering.Store(true)
+	}
 	x.up.SetReadBy(x.streamDeadline(x.clock))
 	h1.StripHopByHop(&x.Resp.Header)
 	x.markResponse()
@@ -179,6 +182,9 @@ func (x *Exchange) relay() error {
 		}
 	}
 	if !x.up.Buffered() { // the body may be long in coming
+		if x.Resp.Body != httpmsg.BodyLength {
+			x.stream()
+		}
 		if err := x.flush(); err != nil {
 			return err
 		}
@@ -186,6 +192,9 @@ func (x *Exchange) relay() error {
 	for {
 		piece, err := x.readBody()
 		if len(piece) > 0 {
+			if x.call.on {
+				x.call.frames.Follow(piece)
+			}
 			if werr := x.writeBody(piece); werr != nil {
 				return werr
 			}
@@ -259,6 +268,9 @@ func (x *Exchange) relayFiltered(funcs []filter.BodyFunc) (err error) {
 	defer piece.Release()
 	buf := piece.B
 	if !x.held.active && !x.up.Buffered() {
+		if x.Resp.Body != httpmsg.BodyLength {
+			x.stream()
+		}
 		if err := x.flush(); err != nil {
 			return err
 		}

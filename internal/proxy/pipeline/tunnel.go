@@ -44,6 +44,7 @@ func (x *Exchange) refuseSwitch(c *upstream.Cluster, why string) {
 func (x *Exchange) join(down, up *netx.Conn) {
 	// One direction of the relay has a goroutine, so the other is one too.
 	x.Down.Task().Detach()
+	x.stream()
 	down.Bind(nil)
 	up.Bind(nil)
 	up.SetWatch(nil)

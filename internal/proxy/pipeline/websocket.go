@@ -155,6 +155,7 @@ func (x *Exchange) carry() {
 	x.Down.OnLeave(func() { tunnel.Leave(within) })
 	defer x.Down.OnLeave(nil)
 	x.ws.opened = true
+	x.stream()
 	x.ws.result = tunnel.Run(x.Down.Task())
 	x.Flags |= endFlags(&x.ws.result)
 }

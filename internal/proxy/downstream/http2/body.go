@@ -37,6 +37,7 @@ func (s *stream) ReadBody() ([]byte, error) {
 		s.in.Give()
 		l.Flush(s.Reader)
 	}
+	since := int64(0)
 	for {
 		switch {
 		case s.inErr != nil:
@@ -55,10 +56,18 @@ func (s *stream) ReadBody() ([]byte, error) {
 			s.interrupted = false
 			return nil, netx.ErrInterrupted
 		}
-		by := s.readBy()
+		if since == 0 {
+			since = loop.Now()
+		}
+		by := s.readBy(since)
 		l.Unlock()
 		err := s.arrived.Wait(s.Reader, by)
 		l.Lock()
+		if err != nil && !s.tunnelled {
+			if later := s.readBy(since); later == 0 || later > loop.Now() {
+				continue
+			}
+		}
 		if err != nil && s.tunnelled {
 			if s.in.Empty() && !s.inEnd && s.inErr == nil {
 				return nil, err
@@ -81,16 +90,14 @@ func (s *stream) endBody() error {
 	return io.EOF
 }
 
-// readBy is how long the next piece may take.
-func (s *stream) readBy() int64 {
+// readBy is until when the next piece may be waited for, since a time.
+func (s *stream) readBy(since int64) int64 {
 	if s.tunnelled {
 		return s.ReadBy
 	}
 	by := s.bodyBy
-	if d := s.x.Listener.IR.Client.BodyIdleTimeout; d > 0 {
-		if t := loop.Now() + int64(d); by == 0 || t < by {
-			by = t
-		}
+	if t := s.x.BodyBy(since); t != 0 && (by == 0 || t < by) {
+		by = t
 	}
 	return by
 }

@@ -90,11 +90,14 @@ func (s *stream) End(trailer *httpmsg.Header) error {
 }
 
 // Abort resets the stream.
-func (s *stream) Abort() {
+func (s *stream) Abort() { s.Reset(uint32(h2.InternalError)) }
+
+// Reset is Abort with an error code.
+func (s *stream) Reset(code uint32) {
 	l := &s.c.link
 	l.Lock()
 	defer l.Unlock()
-	l.H2.Reset(s.s, h2.InternalError)
+	l.H2.Reset(s.s, h2.ErrCode(code))
 	l.Flush(s.Writer)
 }
 

@@ -25,7 +25,20 @@ func (s *stream) BeginBody() {}
 
 // ReadBody returns the next piece.
 func (s *stream) ReadBody() ([]byte, error) {
-	if err := s.awaitUntil(s.readBy()); err != nil {
+	since := netx.Monotonic()
+	for {
+		piece, err := s.nextPiece(since)
+		if err == nil || !netx.IsTimeout(err) {
+			return piece, err
+		}
+		if by := s.readBy(since); !by.IsZero() && !time.Now().Before(by) {
+			return piece, err
+		}
+	}
+}
+
+func (s *stream) nextPiece(since int64) ([]byte, error) {
+	if err := s.awaitUntil(s.readBy(since)); err != nil {
 		return nil, err
 	}
 	if s.into == nil && s.r.Left() > bufpool.Small {
@@ -50,11 +63,11 @@ func (s *stream) ReadBody() ([]byte, error) {
 	return piece, err
 }
 
-// readBy is how long the next piece may take.
-func (s *stream) readBy() time.Time {
+// readBy is until when the next piece may be waited for, since a time.
+func (s *stream) readBy(since int64) time.Time {
 	by := s.bodyBy
-	if d := s.lst.IR.Client.BodyIdleTimeout; d > 0 {
-		if t := time.Now().Add(d); by.IsZero() || t.Before(by) {
+	if at := s.x.BodyBy(since); at != 0 {
+		if t := time.Now().Add(time.Duration(at - netx.Monotonic())); by.IsZero() || t.Before(by) {
 			by = t
 		}
 	}
