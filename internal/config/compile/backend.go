@@ -38,7 +38,9 @@ type backend struct {
 	problems []store.Problem
 	// ownCertificate: the object says itself which client certificate is shown.
 	ownCertificate bool
-	service        *servicePort
+	// unusedTLS: it says how to speak TLS, and this use of it does not.
+	unusedTLS bool
+	service   *servicePort
 }
 
 // backendOf finds what a reference names. The result is shared within a run.
@@ -60,6 +62,7 @@ func (c *compiler) backendOf(k backendKey) *backend {
 	} else {
 		c.serviceBackend(b, k)
 	}
+	b.unusedTLS = k.stream.opaque() && b.base.TLS != nil
 	k.stream.apply(&b.base)
 	if k.grpc && !b.base.HTTP2 && !b.base.HTTP3 {
 		b.base.HTTP2 = true

@@ -60,6 +60,8 @@ func (c *compiler) clientPolicy(k *socket) ir.ClientPolicy {
 	if p.HTTP3 != nil {
 		c.noteHTTP3(k, first, p.ProxyProtocol != ir.ProxyProtocolOff)
 	}
+	k.listener.Client = p
+	c.noteReach(k, s)
 	return p
 }
 

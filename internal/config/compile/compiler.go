@@ -50,6 +50,7 @@ type compiler struct {
 	relations      map[relationKey][]status.Relation
 	seen           map[string]bool         // problems already told, for those found from many places
 	http3          map[*trafficPolicy]bool // policies with HTTP/3 → a listener can have it
+	weighed        []weighed               // fields of policies on clients → a listener uses them
 }
 
 func newCompiler(in Input, prev *Output) *compiler {

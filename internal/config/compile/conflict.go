@@ -203,6 +203,8 @@ func (c *compiler) compileListeners() []*ir.Listener {
 		}
 	}
 	c.noteIdleALPN()
+	c.warnIdleDetection()
+	c.warnUnused()
 	c.warnIdleHTTP3()
 	return out
 }

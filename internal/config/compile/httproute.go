@@ -290,6 +290,8 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 	}
 	s.noteOwnFields(merged, rule, id)
 	s.noteIdleFields(merged, resolved)
+	s.noteIdleForKind(merged, resolved)
+	s.noteUnusedTLS(backends, resolved)
 	if s.stream != "" {
 		s.noteHTTPFields(merged)
 		out.Policy.Direct = nil
