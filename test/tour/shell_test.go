@@ -50,8 +50,9 @@ func startShell(t *testing.T, dir, errs string, env []string) *shell {
 		}
 	})
 	t.Cleanup(func() {
-		// Whatever the tour left: its jobs, each of which is a process group.
-		fmt.Fprintf(in, "kill -KILL $(jobs -p | sed 's/^/-/') 2>/dev/null\nexit\n")
+		// Whatever the tour left: its jobs, each of which is a process group, which may
+		// outlive the process that began it (an upgrade).
+		fmt.Fprintf(in, "kill -KILL -- $(sort -u %s | sed 's/^/-/') 2>/dev/null\nexit\n", s.groups())
 		in.Close()
 		for range s.lines {
 		}
@@ -71,7 +72,7 @@ var errSilent = errors.New("the command does not end")
 func (s *shell) run(command string, by <-chan time.Time) (code int, out string, err error) {
 	s.n++
 	mark := fmt.Sprintf("--- end of command %d: ", s.n)
-	if _, err := fmt.Fprintf(s.in, "%s\necho \"%s$?\"\n", command, mark); err != nil {
+	if _, err := fmt.Fprintf(s.in, "%s\necho \"%s$?\"\njobs -p >>%s\n", command, mark, s.groups()); err != nil {
 		return 0, "", err
 	}
 	var b strings.Builder
@@ -92,6 +93,9 @@ func (s *shell) run(command string, by <-chan time.Time) (code int, out string, 
 		}
 	}
 }
+
+// groups is a file with the process groups of all jobs that there were.
+func (s *shell) groups() string { return s.errs + ".groups" }
 
 // complaints is what was written to standard error.
 func (s *shell) complaints() string {
