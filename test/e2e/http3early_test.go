@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/quic-go/quic-go"
@@ -14,7 +15,8 @@ import (
 
 // TestHTTP3EarlyData holds the handshake of a client that comes back. Its GET is
 // served from early data, marked as such, and once more when the server wants it
-// so; its POST waits for the handshake.
+// so; its POST waits for the handshake. One that a proxy before this one has marked
+// is not sent again: that proxy is told.
 func TestHTTP3EarlyData(t *testing.T) {
 	t.Parallel()
 	type seen struct{ method, path, early string }
@@ -22,7 +24,7 @@ func TestHTTP3EarlyData(t *testing.T) {
 	app := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		early := r.Header.Get("Early-Data")
 		came <- seen{r.Method, r.URL.Path, early}
-		if r.URL.Path == "/later" && early != "" {
+		if strings.HasPrefix(r.URL.Path, "/later") && early != "" {
 			w.WriteHeader(http.StatusTooEarly)
 			return
 		}
@@ -56,16 +58,17 @@ func TestHTTP3EarlyData(t *testing.T) {
 	w = newH3wire(t, conn)
 	post := w.send(append(h3head("POST", "/post", "content-length", "2"), h3frame(0, []byte("hi"))...))
 	later := w.send(h3head("GET", "/later"))
+	passed := w.send(h3head("GET", "/later/passed", "early-data", "1"))
 	get := w.send(h3head("GET", "/get"))
 	early := map[seen]bool{}
-	for len(early) < 2 {
+	for len(early) < 3 {
 		got := <-came
 		if got.method == "POST" {
 			t.Fatalf("a POST was served from early data: %+v", got)
 		}
 		early[got] = true
 	}
-	if !early[seen{"GET", "/get", "1"}] || !early[seen{"GET", "/later", "1"}] {
+	if !early[seen{"GET", "/get", "1"}] || !early[seen{"GET", "/later", "1"}] || !early[seen{"GET", "/later/passed", "1"}] {
 		t.Fatalf("served from early data: %v", early)
 	}
 	close(relay.release)
@@ -74,6 +77,9 @@ func TestHTTP3EarlyData(t *testing.T) {
 			t.Errorf("%s %q %v", status, content, err)
 		}
 	}
+	if status, _, err := w.response(passed); status != "425" || err != nil {
+		t.Errorf("what another proxy has marked: %s %v", status, err)
+	}
 	rest := map[seen]bool{<-came: true, <-came: true}
 	if !rest[seen{"POST", "/post", ""}] || !rest[seen{"GET", "/later", ""}] {
 		t.Errorf("after the handshake: %v", rest)
@@ -81,7 +87,7 @@ func TestHTTP3EarlyData(t *testing.T) {
 	if !conn.ConnectionState().Used0RTT {
 		t.Error("no early data was used")
 	}
-	if n := g.metric("gridway_listener_http3_early_requests_total"); n != 2 {
+	if n := g.metric("gridway_listener_http3_early_requests_total"); n != 3 {
 		t.Errorf("%v requests from early data", n)
 	}
 }

@@ -21,8 +21,10 @@ func (s *stream) ready() bool {
 		}
 		return true
 	}
-	s.x.Early = true
+	// What a proxy before this one has marked is that one's to send again: a 425 for
+	// it is passed on (RFC 8470 §5.2).
 	if !s.x.Req.Header.HasName(pipeline.EarlyData) {
+		s.x.Early = true
 		s.x.Req.Header.Add(pipeline.EarlyData, []byte("1"))
 	}
 	s.lst.Metrics.HTTP3(metric.HTTP3Early)
