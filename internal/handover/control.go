@@ -17,6 +17,8 @@ import (
 const (
 	network     = "unixpacket"
 	dialTimeout = 5 * time.Second
+	// maxPath is what the kernel takes as the path of a socket (unix(7)).
+	maxPath = 107
 )
 
 // DefaultPath is where a gateway with that admin address is found by its
@@ -33,7 +35,7 @@ func DefaultPath(admin string, getenv func(string) string) string {
 		}
 		return r
 	}, admin)
-	if len(name) > 40 { // the path of a Unix socket has 107 bytes at most
+	if len(name) > 40 { // maxPath is not much
 		h := fnv.New64a()
 		_, _ = h.Write([]byte(admin))
 		name = fmt.Sprintf("%x", h.Sum64())
@@ -54,6 +56,9 @@ func DefaultPath(admin string, getenv func(string) string) string {
 // listen opens the socket at path, which only its owner may use. What a process
 // that is gone has left there is replaced.
 func listen(path string) (*net.UnixListener, error) {
+	if len(path) > maxPath {
+		return nil, fmt.Errorf("%s: the path of a Unix socket has %d bytes at most, and this one %d", path, maxPath, len(path))
+	}
 	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return nil, err
 	}

@@ -398,6 +398,13 @@ func TestSocketPath(t *testing.T) {
 	}
 }
 
+func TestPathTooLong(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("x", maxPath))
+	if _, err := listen(path); err == nil || !strings.Contains(err.Error(), "107 bytes at most") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestDefaultPath(t *testing.T) {
 	env := map[string]string{"RUNTIME_DIRECTORY": "/run/a:/run/b"}
 	get := func(name string) string { return env[name] }
