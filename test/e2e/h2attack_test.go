@@ -240,6 +240,11 @@ func TestHTTP2Attacks(t *testing.T) {
 			}()
 			gaveUp := make(chan struct{})
 			go func() { defer close(gaveUp); a.do(c) }()
+			defer func() { // an attack that goes on after its test would end the process
+				c.Close()
+				<-gaveUp
+				<-over
+			}()
 			c.isCutOff(a.code, a.reason)
 			<-over
 			<-gaveUp

@@ -70,6 +70,7 @@ func (c *Conn) closeStream(s *Stream) {
 	owed := s.owed
 	s.owed = 0
 	c.creditConn(owed)
+	c.unpark() // it may have been its turn
 	c.recycle(s)
 }
 

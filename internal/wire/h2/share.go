@@ -19,8 +19,9 @@ func (c *Conn) share(s *Stream, want int64) int64 {
 	if !c.client || c.unshared || c.sendWindow+c.unread < shareFrom {
 		return want
 	}
-	least := min(want, minFrame)
-	n := c.part(s)
+	// While much is free a stream waits for whole frames: many short ones are dear.
+	least := min(want, max(minFrame, min(c.sendWindow/8, minMaxFrame)))
+	n := c.part(s, c.sendWindow)
 	if n >= least {
 		return min(n, want)
 	}
@@ -34,11 +35,11 @@ func (c *Conn) share(s *Stream, want int64) int64 {
 	return 0
 }
 
-// part is a stream's share of what is free.
-func (c *Conn) part(s *Stream) int64 {
+// part is a stream's share of so much.
+func (c *Conn) part(s *Stream, free int64) int64 {
 	// What was not given back to the stream may have been to the connection.
 	held := min(s.unread, c.unread)
-	return (sharePart*c.sendWindow - held) / (sharePart + 1)
+	return (sharePart*free - held) / (sharePart + 1)
 }
 
 // leavePark takes a stream from those that wait for a share.
@@ -49,11 +50,14 @@ func (c *Conn) leavePark(s *Stream) {
 	}
 }
 
-// unpark lets those of them go on for whom there is enough now.
+// unpark lets those of them go on for whom there is enough now, in the order in
+// which they came, and no more than that.
 func (c *Conn) unpark() {
-	for s := c.parked.first; s != nil; {
+	free := c.sendWindow
+	for s := c.parked.first; s != nil && free > 0; {
 		next := s.next
-		if c.unshared || c.part(s) >= s.least {
+		if c.unshared || c.part(s, free) >= s.least {
+			free -= s.least
 			c.resume(s)
 		}
 		s = next
@@ -65,6 +69,7 @@ func (c *Conn) unpark() {
 // get what there is. If that makes them go on it is how they are. It is called
 // every second while streams wait.
 func (c *Conn) relent() {
+	c.unpark() // whose turn it was may not have used it
 	switch {
 	case c.unshared:
 		c.unshared = c.hungry == 0

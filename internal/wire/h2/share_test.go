@@ -130,6 +130,52 @@ func TestManyParkedStreams(t *testing.T) {
 	}
 }
 
+// Whose turn it is may end without using it; then it is another's.
+func TestTurnsThatAreNotUsed(t *testing.T) {
+	r := greeted(t, true, h2.Config{})
+	var parked []*h2.Stream
+	for !r.c.Tight() || len(parked) < 6 {
+		s := r.upload()
+		r.push(s)
+		parked = append(parked, s)
+	}
+	r.feed(h2.AppendWindowUpdate(nil, 0, 300)) // now there is enough for one that has nothing yet
+	if s := r.c.Writable(); s != parked[2] || r.c.Writable() != nil {
+		t.Fatal("it is not the turn of the first, or of others too")
+	}
+	r.c.Reset(parked[2], h2.Cancel)
+	if s := r.c.Writable(); s != parked[3] {
+		t.Error("it is not the next one's turn")
+	}
+}
+
+// While much is free a stream waits for whole frames, however small the steps in
+// which the server gives its window back.
+func TestUploadsAreSentInWholeFrames(t *testing.T) {
+	const window = 1 << 20
+	r := greeted(t, true, h2.Config{}, h2.Setting{ID: h2.SettingInitialWindowSize, Value: window})
+	r.feed(h2.AppendWindowUpdate(nil, 0, window-65535))
+	s := r.upload()
+	r.push(s)
+	turns, sent := 0, 0
+	for range 64 {
+		r.feed(join(h2.AppendWindowUpdate(nil, s.ID(), 4096), h2.AppendWindowUpdate(nil, 0, 4096)))
+		for s := r.c.Writable(); s != nil; s = r.c.Writable() {
+			n, err := r.c.SendData(s, body(window), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n > 0 {
+				turns, sent = turns+1, sent+n
+			}
+			r.out()
+		}
+	}
+	if sent < 14*16384 || turns > 17 {
+		t.Errorf("%d bytes in %d turns", sent, turns)
+	}
+}
+
 // BenchmarkUnpark is a WINDOW_UPDATE for a connection on which many uploads are
 // stalled beside one that goes on.
 func BenchmarkUnpark(b *testing.B) {
@@ -172,13 +218,23 @@ func benchUnpark(b *testing.B, window uint32, many int) {
 		}
 		return s
 	}
+	open() // which says nothing, so that the others are not given all
+	going := open()
 	for range many {
 		push(open())
 	}
-	update := h2.AppendWindowUpdate(nil, 0, 2)
+	const piece = 4 << 10
+	update := h2.AppendWindowUpdate(h2.AppendWindowUpdate(nil, 0, piece), going.ID(), piece)
+	feed(h2.AppendWindowUpdate(nil, 0, piece))
 	b.ResetTimer()
 	for b.Loop() {
-		now += 1_000_000_000 // so that updates are no flood
+		now += 20_000_000 // so that updates are no flood
+		if _, err := c.SendData(going, content[:piece], false); err != nil {
+			b.Fatal(err)
+		}
+		if out := c.Take(); out != nil {
+			out.Release()
+		}
 		feed(update)
 		push(c.Writable())
 	}
