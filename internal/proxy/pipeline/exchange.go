@@ -78,7 +78,7 @@ type Exchange struct {
 	sent      int64 // body bytes to the client
 	// broken: the client's connection cannot be used again.
 	broken bool
-	// answering: the head of the response to a call has come.
+	// answering: the head of the response has come, and the request is not over.
 	answering atomic.Bool
 	// streaming: the exchange counts as a stream of its rule.
 	streaming bool
@@ -170,6 +170,8 @@ func (x *Exchange) clear() {
 	x.trace = trace.Context{}
 	if x.call.on {
 		x.call = call{}
+	}
+	if x.answering.Load() {
 		x.answering.Store(false)
 	}
 	x.Resp.Reset()

@@ -32,7 +32,7 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 		}
 		return
 	}
-	if x.call.on {
+	if !x.pump.complete() {
 		x.answering.Store(true)
 	}
 	x.up.SetReadBy(x.streamDeadline(x.clock))

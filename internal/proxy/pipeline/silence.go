@@ -1,18 +1,18 @@
 package pipeline
 
-// Silence of a call of gRPC is that of both sides: a stream whose client has said
-// all it has to for now is as alive as its answers are, and one whose endpoint
+// Once both sides may speak, silence is that of both: a stream whose client has
+// said all it has to for now is as alive as its answers are, and one whose endpoint
 // only listens as what the client sends.
 
 // BodyBy is when the next piece of the request's body must have come, to who waits
-// for it since a time; 0 is never. Of a call the route's own limit counts, from the
-// head of the response on where the response is waited for.
+// for it since a time; 0 is never. From the head of the response on the route's
+// limit counts, where the response is waited for; of a call before that, too.
 func (x *Exchange) BodyBy(since int64) int64 {
+	if x.answering.Load() {
+		return 0
+	}
 	idle := x.Listener.IR.Client.BodyIdleTimeout
 	if x.call.on && x.Rule != nil {
-		if x.answering.Load() {
-			return 0
-		}
 		idle = x.Rule.Policy.Timeouts.Idle
 	}
 	if idle <= 0 {
@@ -21,10 +21,10 @@ func (x *Exchange) BodyBy(since int64) int64 {
 	return since + int64(idle)
 }
 
-// stillSpoken tells, when the response was waited for in vain, whether the client of
-// a call has said something meanwhile. Then there is more time.
+// stillSpoken tells, when the response was waited for in vain, whether the client
+// has said something meanwhile. Then there is more time.
 func (x *Exchange) stillSpoken() bool {
-	if !x.call.on || x.Rule.Policy.Timeouts.Idle <= 0 {
+	if x.up.Conn() != nil || x.Rule.Policy.Timeouts.Idle <= 0 {
 		return false
 	}
 	by := x.streamDeadline(x.pump.cameUntil())
