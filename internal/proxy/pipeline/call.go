@@ -314,7 +314,7 @@ func (x *Exchange) readBody() ([]byte, error) {
 	}
 	for {
 		piece, err := x.up.ReadBody()
-		if err == nil || !netx.IsTimeout(err) || !x.stillSpoken() {
+		if err == nil || err == io.EOF || !netx.IsTimeout(err) || !x.stillSpoken() {
 			return piece, err
 		}
 	}

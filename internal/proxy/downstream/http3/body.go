@@ -28,7 +28,7 @@ func (s *stream) ReadBody() ([]byte, error) {
 	since := netx.Monotonic()
 	for {
 		piece, err := s.nextPiece(since)
-		if err == nil || !netx.IsTimeout(err) {
+		if err == nil || err == io.EOF || !netx.IsTimeout(err) {
 			return piece, err
 		}
 		if by := s.readBy(since); !by.IsZero() && !time.Now().Before(by) {
