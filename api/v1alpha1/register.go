@@ -20,6 +20,8 @@ const (
 	KindCertificateIssuer = "CertificateIssuer"
 	// KindAuthenticationPolicy is the kind of AuthenticationPolicy objects.
 	KindAuthenticationPolicy = "AuthenticationPolicy"
+	// KindRateLimitPolicy is the kind of RateLimitPolicy objects.
+	KindRateLimitPolicy = "RateLimitPolicy"
 	// KindConsumer is the kind of Consumer objects.
 	KindConsumer = "Consumer"
 )
@@ -36,6 +38,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&TrafficPolicy{}, &TrafficPolicyList{},
 		&CertificateIssuer{}, &CertificateIssuerList{},
 		&AuthenticationPolicy{}, &AuthenticationPolicyList{},
+		&RateLimitPolicy{}, &RateLimitPolicyList{},
 		&Consumer{}, &ConsumerList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion())

@@ -30,6 +30,7 @@ func (g *Gateway) observe() {
 			})
 		}
 	})
+	g.metrics.SetRateLimitKeys(g.plane.RateLimitKeys)
 	g.observeCertificates()
 	if l := g.access.logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {

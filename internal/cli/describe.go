@@ -171,6 +171,22 @@ func methodText(m *ir.AuthenticationMethod) string {
 	return text + " (" + strings.Join(from, ", ") + ")"
 }
 
+// rateLimitText says what a limit means for the request:
+// "api/per-client: 100 per 1s, by ClientIP 203.0.113.7".
+func rateLimitText(l *dryrun.RateLimit) string {
+	text := strings.TrimPrefix(l.Policy, "default/") + "/" + l.Name + ": " + l.Limit
+	switch {
+	case !l.Applies:
+		return text + "; not for this request: " + l.Note
+	case l.Key != "":
+		text += ", by " + l.Key
+	}
+	if l.Note != "" {
+		text += "; " + l.Note
+	}
+	return text
+}
+
 // callerText says who calls: "default/acme by apiKey, credential 2026".
 func callerText(c *dryrun.Caller) string {
 	text := "by " + c.Method

@@ -222,6 +222,9 @@ func printDecision(t *term.Terminal, d *dryrun.Decision, src *source, all bool) 
 	if d.Caller != nil {
 		p.line("caller", callerText(d.Caller), ir.Ref{})
 	}
+	for _, l := range d.RateLimits {
+		p.line("limit", rateLimitText(&l), l.Ref)
+	}
 	if d.DecidedBy != "" {
 		p.line("refused", "by "+strings.TrimSpace(strings.TrimPrefix(d.DecidedBy, "default/")+" "+d.DecidedByRule), ir.Ref{})
 	}

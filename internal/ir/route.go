@@ -191,6 +191,9 @@ type RoutePolicy struct {
 	Transcoding *Transcoding        `json:"transcoding,omitempty"`
 	// Authentication is nil where no AuthenticationPolicy reaches.
 	Authentication *Authentication `json:"authentication,omitempty"`
+	// RateLimits are those of all RateLimitPolicies that reach the rule. Rules share
+	// what is the same policy's.
+	RateLimits []*RateLimit `json:"rateLimits,omitempty"`
 	// MaxBodyBytes bounds request bodies; zero leaves it to the listener.
 	MaxBodyBytes int64 `json:"maxBodyBytes,omitempty"`
 }

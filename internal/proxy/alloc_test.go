@@ -140,6 +140,22 @@ func TestRequestPathAllocatesNothing(t *testing.T) {
 			policy.Retry = &ir.Retry{Attempts: 2, Statuses: []int{503}, ConnectFailure: true, Reset: true, Timeout: true, MaxReplayBytes: 1 << 16}
 			cfg.Clusters[0].Breaker = &ir.Breaker{MaxConnections: 100, MaxPending: 100, MaxRequests: 100}
 		}},
+		// A rate, a quota and a place among those in progress, and the client is told.
+		{"rate limits", get, 0, func(cfg *ir.Config) {
+			limit := func(name string) *ir.RateLimit {
+				return &ir.RateLimit{
+					Policy: "default/api", Name: name, State: name, Cost: 1, MaxKeys: 1000,
+					Key:          []ir.KeyPart{{Type: ir.KeyClientIP, IPv4Bits: 32, IPv6Bits: 64}, {Type: ir.KeyHeader, Name: "X-Custom"}},
+					OnMissingKey: ir.MissingKeyShare, Headers: ir.RateLimitHeadersAlways,
+				}
+			}
+			rate, quota, places := limit("rate"), limit("quota"), limit("places")
+			rate.Rate = &ir.Rate{Units: 1e6, Period: time.Second, Burst: 1e9}
+			quota.Quota = &ir.Quota{Amount: 1e9, Window: ir.QuotaMonth, TimeZone: "UTC"}
+			places.Concurrency = 10
+			cfg.RateLimits = []*ir.RateLimit{rate, quota, places}
+			cfg.Routes[0].Rules[0].Policy.RateLimits = cfg.RateLimits
+		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := start(t, []string{fixedPeer(t, tc.body, reply)}, tc.change)

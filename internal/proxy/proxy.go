@@ -27,6 +27,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
+	"github.com/gridway/gridway/internal/proxy/limit"
 	"github.com/gridway/gridway/internal/proxy/listen"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/schema"
@@ -97,6 +98,7 @@ type Proxy struct {
 	schemas  *schema.Set
 	// consumers change apart from snapshots.
 	consumers *consumer.Directory
+	limits    *limit.Set
 	deps      snapshot.Deps
 
 	snap atomic.Pointer[snapshot.Snapshot]
@@ -136,16 +138,18 @@ func New(o Options) *Proxy {
 	set := upstream.New(upstream.Options{Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
 	schemas := schema.New(schema.Options{Log: o.Log, Upstreams: set})
 	consumers := consumer.New()
+	limits := &limit.Set{}
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
-		tickets: tlsx.NewTickets(nil), schemas: schemas, consumers: consumers,
+		tickets: tlsx.NewTickets(nil), schemas: schemas, consumers: consumers, limits: limits,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 			Filters: filters.Deps{
 				Schemas: schemas, Consumers: consumers,
-				Policy: func(name string) filter.Decisions { return o.Metrics.Policy(name) },
+				Policy:     func(name string) filter.Decisions { return o.Metrics.Policy(name) },
+				RateLimits: rateLimitDeps(limits, o.Metrics),
 			},
 		},
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
@@ -208,6 +212,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	}
 	p.snap.Store(snap)
 	p.schemas.End(cfg)
+	keepLimits(p.limits, cfg)
 	for name, l := range p.listeners {
 		if snap.Listeners[name] == nil && !named(cfg, name) {
 			delete(p.listeners, name)

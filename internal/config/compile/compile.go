@@ -81,7 +81,7 @@ func Compile(in Input, prev *Output) *Output {
 	c.finishStatuses()
 	cfg := &ir.Config{
 		Listeners: listeners, Routes: routes, Streams: c.next.streamRoutes(), Clusters: clusters, Schemas: schemas,
-		Consumers: consumers, Policies: c.decidingPolicies(),
+		Consumers: consumers, Policies: c.decidingPolicies(), RateLimits: c.rateLimits(),
 	}
 	return &Output{Config: c.revise(cfg), Problems: sortProblems(c.problems), Orders: orders, state: c.next}
 }
@@ -98,7 +98,7 @@ func (c *compiler) revise(cfg *ir.Config) *ir.Config {
 		if equalListeners(was.Listeners, cfg.Listeners) {
 			if slices.Equal(was.Routes, cfg.Routes) && slices.Equal(was.Streams, cfg.Streams) && slices.Equal(was.Clusters, cfg.Clusters) &&
 				slices.Equal(was.Schemas, cfg.Schemas) && slices.Equal(was.Consumers, cfg.Consumers) &&
-				slices.Equal(was.Policies, cfg.Policies) {
+				slices.Equal(was.Policies, cfg.Policies) && slices.Equal(was.RateLimits, cfg.RateLimits) {
 				return was
 			}
 			cfg.Listeners = was.Listeners

@@ -42,15 +42,17 @@ type compiler struct {
 	traffic trafficIndex
 	// authentication is taken as a whole from the most specific policy.
 	authentication policyIndex[v1alpha1.AuthenticationPolicySpec]
-	backendTLS     backendTLSIndex
-	backends       map[backendKey]*backend
-	slicesOf       map[store.Key][]*store.Object // Service → EndpointSlices, built when first needed
-	used           map[*clusterState]bool
-	fresh          map[string]*clusterState // clusters that were compiled in this run
-	relations      map[relationKey][]status.Relation
-	seen           map[string]bool         // problems already told, for those found from many places
-	http3          map[*trafficPolicy]bool // policies with HTTP/3 → a listener can have it
-	weighed        []weighed               // fields of policies on clients → a listener uses them
+	// rateLimit: all policies that reach a request hold.
+	rateLimit  policyIndex[v1alpha1.RateLimitPolicySpec]
+	backendTLS backendTLSIndex
+	backends   map[backendKey]*backend
+	slicesOf   map[store.Key][]*store.Object // Service → EndpointSlices, built when first needed
+	used       map[*clusterState]bool
+	fresh      map[string]*clusterState // clusters that were compiled in this run
+	relations  map[relationKey][]status.Relation
+	seen       map[string]bool         // problems already told, for those found from many places
+	http3      map[*trafficPolicy]bool // policies with HTTP/3 → a listener can have it
+	weighed    []weighed               // fields of policies on clients → a listener uses them
 }
 
 func newCompiler(in Input, prev *Output) *compiler {

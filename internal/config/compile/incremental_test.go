@@ -162,7 +162,7 @@ func TestIncrementalEqualsFull(t *testing.T) {
 	for _, name := range []string{
 		"policy-precedence", "policy-conflict", "backendtls-ca", "backendtls-conflict", "service-endpoints", "service-ports",
 		"backend-grant", "filter-mirror", "listenerset-conflict", "tls-terminate", "gateway-namespaces",
-		"policy-client", "backend-tls", "gateway-hostnames", "policy-many-backends", "route-two-gateways",
+		"policy-client", "ratelimit", "backend-tls", "gateway-hostnames", "policy-many-backends", "route-two-gateways",
 	} {
 		text, err := os.ReadFile(filepath.Join("testdata", name+".in.yaml"))
 		if err != nil {

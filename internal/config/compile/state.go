@@ -27,6 +27,8 @@ type state struct {
 	schemas map[schemaKey]*schema
 	// judged remembers the faults of policies.
 	judged map[*store.Object][]fault
+	// limits are what versions of RateLimitPolicies were compiled to.
+	limits map[*store.Object][]*ir.RateLimit
 	// consumers are ordered by key.
 	consumers []*consumer
 	// attachments of each section, and how many routes count as attached to it.
@@ -55,6 +57,7 @@ func newState(in Input) *state {
 		bundles:  map[*store.Object]*bundle{},
 		schemas:  map[schemaKey]*schema{},
 		judged:   map[*store.Object][]fault{},
+		limits:   map[*store.Object][]*ir.RateLimit{},
 	}
 }
 
@@ -155,7 +158,7 @@ func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 		}
 	case "/ConfigMap":
 		ch.noteDescriptors(before, after, o.Key)
-	case ownGroup + "/" + v1alpha1.KindTrafficPolicy, ownGroup + "/" + v1alpha1.KindAuthenticationPolicy, gatewayGroup + "/BackendTLSPolicy":
+	case ownGroup + "/" + v1alpha1.KindTrafficPolicy, ownGroup + "/" + v1alpha1.KindAuthenticationPolicy, ownGroup + "/" + v1alpha1.KindRateLimitPolicy, gatewayGroup + "/BackendTLSPolicy":
 		ch.notePolicy(before, was)
 		ch.notePolicy(before, is)
 	}

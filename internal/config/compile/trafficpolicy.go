@@ -47,6 +47,7 @@ func (c *compiler) indexPolicies() {
 		merged:      map[string]*settings{}, settled: map[*settings]bool{},
 	}
 	c.authentication = indexPolicies(c, &authenticationKind)
+	c.rateLimit = indexPolicies(c, &rateLimitKind)
 	c.indexBackendTLS()
 }
 
@@ -61,6 +62,8 @@ type policyContext struct {
 	passthrough bool
 	// authentication is the chain of AuthenticationPolicies.
 	authentication []attached[v1alpha1.AuthenticationPolicySpec]
+	// rateLimits are the RateLimitPolicies, which all hold.
+	rateLimits []attached[v1alpha1.RateLimitPolicySpec]
 }
 
 // bindContexts gives each section the policies of its Gateway, ListenerSet and listener.
@@ -69,11 +72,14 @@ func (c *compiler) bindContexts() {
 		chain := c.traffic.onSection(s)
 		s.context = &policyContext{
 			chain: withoutClient(chain), full: chain, certificate: s.gateway.backend, passthrough: s.passesThrough(),
-			authentication: c.authentication.onSection(s),
+			authentication: c.authentication.onSection(s), rateLimits: c.rateLimit.onSection(s),
 		}
 		s.context.key = chainKey(s.context.chain)
 		if len(s.context.authentication) > 0 {
 			s.context.key += "|authentication " + chainKey(s.context.authentication)
+		}
+		if len(s.context.rateLimits) > 0 {
+			s.context.key += "|limits " + chainKey(s.context.rateLimits)
 		}
 		if s.context.passthrough {
 			s.context.key += "|passthrough"

@@ -166,6 +166,7 @@ func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Ex
 	method, path, query := string(x.Req.Method), string(x.Req.Path), string(x.Req.Query)
 	refused := d.refused(x, m, m.Value.filters.Guard)
 	d.caller(x)
+	d.RateLimits = rateLimits(m.Rule, x)
 	refused = refused || d.refused(x, m, m.Value.filters.Request)
 	if refused = d.translation(x, m, method, path, query) || refused; refused {
 		d.Local = local(x, m.Value.filters)

@@ -71,6 +71,8 @@ type Decision struct {
 	Caller        *Caller `json:"caller,omitempty"`
 	DecidedBy     string  `json:"decidedBy,omitempty"`
 	DecidedByRule string  `json:"decidedByRule,omitempty"`
+	// RateLimits are those that reach the rule.
+	RateLimits []RateLimit `json:"rateLimits,omitempty"`
 
 	Action   Action    `json:"action"`
 	Local    *Local    `json:"reply,omitempty"`

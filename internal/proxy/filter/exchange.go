@@ -102,6 +102,17 @@ type Exchange struct {
 	Translated bool
 	CallPath   []byte
 
+	// Limits is what rate limits have said about the request; LimitsRefused that one
+	// of them has refused it.
+	Limits        []Counted
+	LimitsRefused bool
+	// PaceRequest and PaceResponse slow bodies down; nil lets them pass. That of the
+	// request may be called beside the exchange's own task.
+	PaceRequest, PaceResponse Pacer
+	// Passed is called when a response has passed, or broken off, while its trailer
+	// is there; it may be nil.
+	Passed func(*Exchange)
+
 	replacement []byte
 	replaced    bool
 
@@ -220,6 +231,8 @@ func (x *Exchange) Reset() {
 	x.Timeout, x.HoldResponse, x.Held, x.Replier = 0, 0, nil, nil
 	x.Translated, x.CallPath = false, nil
 	x.replacement, x.replaced, x.BrokenOff = nil, false, nil
+	x.Limits, x.LimitsRefused = x.Limits[:0], false
+	x.PaceRequest, x.PaceResponse, x.Passed = nil, nil, nil
 	clear(x.requestBody)
 	clear(x.responseBody)
 	x.requestBody, x.responseBody = x.requestBody[:0], x.responseBody[:0]

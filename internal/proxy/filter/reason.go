@@ -42,6 +42,9 @@ const (
 	Unauthenticated     // no credential where one is needed
 	InvalidCredential   // whatever is wrong with it
 	IdentityUnavailable // nobody can say who calls
+	RateLimited
+	QuotaExceeded
+	RateLimitKeyMissing
 	reasonCount
 )
 
@@ -53,6 +56,7 @@ var reasonNames = [reasonCount]string{
 	"InternalError", "DecompressionLimit", "ResponseTooLarge", "IdleTimeout", "StreamTimeout", "ProtocolNotServed",
 	"InvalidClientHello", "SessionLimit", "SchemaUnavailable",
 	"Unauthenticated", "InvalidCredential", "IdentityUnavailable",
+	"RateLimited", "QuotaExceeded", "RateLimitKeyMissing",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

@@ -4,6 +4,8 @@
 package filters
 
 import (
+	"strings"
+
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
@@ -14,6 +16,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters/direct"
 	"github.com/gridway/gridway/internal/proxy/filters/fault"
 	"github.com/gridway/gridway/internal/proxy/filters/headers"
+	"github.com/gridway/gridway/internal/proxy/filters/ratelimit"
 	"github.com/gridway/gridway/internal/proxy/filters/redirect"
 	"github.com/gridway/gridway/internal/proxy/filters/rewrite"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
@@ -44,6 +47,8 @@ type Deps struct {
 	Consumers authentication.Consumers
 	// Policy counts the decisions of a policy, which is named "Kind/namespace/name".
 	Policy func(name string) filter.Decisions
+	// RateLimits are for rules with limits.
+	RateLimits ratelimit.Deps
 }
 
 // decisions is for a policy of a kind.
@@ -70,10 +75,22 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 		crossOrigin = cors.New(f.CORS)
 		c.Guard = append(c.Guard, crossOrigin)
 	}
+	var limits *ratelimit.Limits
+	if len(p.RateLimits) > 0 && d.RateLimits.Get != nil {
+		route, _, _ := strings.Cut(r.ID, "/rules/")
+		limits = ratelimit.New(p.RateLimits, route, d.RateLimits)
+	}
+	// What needs not to know who calls bounds those who try to find out, too.
+	if limits != nil && limits.Before != nil {
+		c.Guard = append(c.Guard, limits.Before)
+	}
 	if p.Authentication != nil {
 		c.Guard = append(c.Guard, authentication.New(p.Authentication, authentication.Deps{
 			Consumers: d.Consumers, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
 		}))
+	}
+	if limits != nil && limits.After != nil {
+		c.Guard = append(c.Guard, limits.After)
 	}
 	// What follows sees a call of gRPC.
 	var recognizers recognizers
@@ -117,6 +134,9 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	c.modifyRequest(f)
 
 	// Responses go the other way: what the client gets is decided last.
+	if limits != nil && limits.Costs != nil {
+		c.Response = append(c.Response, limits.Costs)
+	}
 	if documents != nil {
 		c.Response = append(c.Response, documents)
 	}
@@ -137,6 +157,9 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	}
 	if coding != nil {
 		c.Response = append(c.Response, coding)
+	}
+	if limits != nil {
+		c.Response = append(c.Response, limits)
 	}
 	return c
 }

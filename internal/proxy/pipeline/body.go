@@ -56,6 +56,9 @@ func (b *requestBody) begin(x *Exchange, keepMax int64) {
 	if buffer := x.Rule.Policy.Buffer; buffer != nil && buffer.RequestBytes > 0 && (b.limit == 0 || buffer.RequestBytes < b.limit) {
 		b.announced = buffer.RequestBytes
 	}
+	if x.PaceRequest != nil {
+		return // nothing passes before it was paid for
+	}
 	first, ok, err := x.Down.Whole()
 	b.err = err
 	if ok {
@@ -93,6 +96,17 @@ func (b *requestBody) next() ([]byte, error) {
 		b.ended = true
 	case err != nil:
 		b.err = err
+	}
+	return piece, err
+}
+
+// nextHere is next for the exchange's own task, which waits as long as the body's
+// bandwidth wants.
+func (b *requestBody) nextHere() ([]byte, error) {
+	piece, err := b.next()
+	if wait := b.x.chargeRequest(len(piece)); wait > 0 && !b.x.wait(wait) {
+		b.err = b.x.waitFailure()
+		return nil, b.err
 	}
 	return piece, err
 }
@@ -144,7 +158,7 @@ func (b *requestBody) buffer(max int64) error {
 	}
 	b.keepMax = max
 	for {
-		piece, err := b.next()
+		piece, err := b.nextHere()
 		b.keep(piece)
 		switch {
 		case b.overflow.Load():
@@ -166,7 +180,7 @@ func (b *requestBody) peek(max int64) error {
 		return b.err
 	}
 	for int64(len(b.kept)) <= max {
-		piece, err := b.next()
+		piece, err := b.nextHere()
 		b.kept = append(b.kept, piece...)
 		if err == io.EOF {
 			b.first, b.whole = b.kept, true

@@ -158,7 +158,8 @@ func (x *Exchange) localCode() grpc.Code {
 		}
 	case filter.UpstreamTimeout, filter.RequestTimeout:
 		return grpc.DeadlineExceeded
-	case filter.BodyTooLarge, filter.HeaderTooLarge, filter.DecompressionLimit, filter.ResponseTooLarge:
+	case filter.BodyTooLarge, filter.HeaderTooLarge, filter.DecompressionLimit, filter.ResponseTooLarge,
+		filter.RateLimited, filter.QuotaExceeded:
 		return grpc.ResourceExhausted
 	case filter.InternalError:
 		return grpc.Internal

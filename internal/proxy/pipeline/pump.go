@@ -96,6 +96,7 @@ func (p *pump) run() {
 	for {
 		p.awaiting.Store(true)
 		piece, err := b.next()
+		p.pause(p.x.chargeRequest(len(piece)))
 		p.came.Store(now())
 		p.awaiting.Store(false)
 		p.lock(p.task)

@@ -65,6 +65,9 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 	default:
 		o.Kind = x.cutShort(err)
 	}
+	if x.Passed != nil {
+		x.Passed(&x.Exchange) // while the trailer is there
+	}
 	x.returnConn(c, o)
 }
 
@@ -222,7 +225,7 @@ func (x *Exchange) relay() error {
 // mayBeSpliced tells whether a body is long, and both sides are plain TCP that
 // the exchange has alone.
 func (x *Exchange) mayBeSpliced() bool {
-	if x.Resp.Body != httpmsg.BodyLength || x.Resp.Length < spliceFrom {
+	if x.PaceResponse != nil || x.Resp.Body != httpmsg.BodyLength || x.Resp.Length < spliceFrom {
 		return false
 	}
 	down, up := x.Down.Conn(), x.up.Conn()
@@ -331,6 +334,13 @@ func (x *Exchange) writeHead() error {
 }
 
 func (x *Exchange) writeBody(p []byte) error {
+	if x.PaceResponse != nil {
+		return x.writePaced(p)
+	}
+	return x.writePiece(p)
+}
+
+func (x *Exchange) writePiece(p []byte) error {
 	x.sent += int64(len(p))
 	return x.client(x.Down.WriteBody(p))
 }

@@ -48,6 +48,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, h := range sorted(c.r, c.r.policies) {
 		e.policy(h, c.r.opt.Decisions)
 	}
+	for _, h := range sorted(c.r, c.r.rateLimits) {
+		e.rateLimit(h)
+	}
 	for _, h := range sorted(c.r, c.r.clusters) {
 		e.cluster(h)
 	}
@@ -55,13 +58,16 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		e.listener(h)
 	}
 	c.r.mu.RLock()
-	gauges, admission, accessLog, log, certs := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs
+	gauges, admission, accessLog, log, certs, limitKeys := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys
 	c.r.mu.RUnlock()
 	if gauges != nil {
 		gauges(e.gauges)
 	}
 	if certs != nil {
 		certs(e.certificate)
+	}
+	if limitKeys != nil {
+		limitKeys(e.rateLimitKeys)
 	}
 	if admission != nil {
 		admission(e.admission)

@@ -151,6 +151,13 @@ func populated(c *clock) *metric.Registry {
 	})
 	r.SetAccessLog(func() metric.LogStats { return metric.LogStats{Written: 1, Dropped: 2, Errors: 3} })
 	r.SetLog(func() metric.LogStats { return metric.LogStats{Written: 4, Dropped: 5, Errors: 6} })
+	limits := r.RateLimit("default/api", "per-client")
+	limits.Allowed()
+	limits.Limited()
+	limits.WouldLimit()
+	r.SetRateLimitKeys(func(yield func(string, string, metric.RateLimitKeys)) {
+		yield("default/api", "per-client", metric.RateLimitKeys{Keys: 3, Shared: 1})
+	})
 	r.SetAdmission(func(yield func(string, metric.Admission)) {
 		yield("HTTPRoute/default/app", metric.Admission{Limit: 12, InFlight: 3, Queued: 1, Baseline: 20 * time.Millisecond, Recent: 30 * time.Millisecond, Admitted: 5, Delayed: 4, Refused: 3, Displaced: 2, Expired: 1})
 	})

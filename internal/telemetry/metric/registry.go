@@ -48,19 +48,21 @@ type Registry struct {
 	stripes *stripe.Chooser
 	process process
 
-	mu        sync.RWMutex // guards the maps and gauges
-	routes    map[string]*Route
-	streams   map[string]*Stream
-	clusters  map[string]*Cluster
-	listeners map[string]*Listener
-	policies  map[string]*Policy
-	calls     Calls
-	gauges    func(yield func(cluster string, g ClusterGauges))
-	accessLog func() LogStats
-	log       func() LogStats
-	admission func(yield func(scope string, a Admission))
-	certs     func(yield func(Certificate))
-	kept      *ir.Config // by the last Keep
+	mu         sync.RWMutex // guards the maps and gauges
+	routes     map[string]*Route
+	streams    map[string]*Stream
+	clusters   map[string]*Cluster
+	listeners  map[string]*Listener
+	policies   map[string]*Policy
+	rateLimits map[string]*RateLimit
+	limitKeys  func(yield func(policy, limit string, k RateLimitKeys))
+	calls      Calls
+	gauges     func(yield func(cluster string, g ClusterGauges))
+	accessLog  func() LogStats
+	log        func() LogStats
+	admission  func(yield func(scope string, a Admission))
+	certs      func(yield func(Certificate))
+	kept       *ir.Config // by the last Keep
 }
 
 // New returns an empty Registry.
@@ -72,13 +74,14 @@ func New(opt Options) *Registry {
 		opt.Reasons = opt.Reasons[:maxReasons]
 	}
 	r := &Registry{
-		opt:       opt,
-		stripes:   stripe.New(),
-		routes:    map[string]*Route{},
-		streams:   map[string]*Stream{},
-		clusters:  map[string]*Cluster{},
-		listeners: map[string]*Listener{},
-		policies:  map[string]*Policy{},
+		opt:        opt,
+		stripes:    stripe.New(),
+		routes:     map[string]*Route{},
+		streams:    map[string]*Stream{},
+		clusters:   map[string]*Cluster{},
+		listeners:  map[string]*Listener{},
+		policies:   map[string]*Policy{},
+		rateLimits: map[string]*RateLimit{},
 	}
 	r.calls.unknown.codes.cells.stripes = r.stripes
 	return r
@@ -169,6 +172,7 @@ func (r *Registry) Keep(cfg *ir.Config) {
 	}
 	keep(r.streams, streams, now)
 	keep(r.policies, policiesOf(cfg), now)
+	keep(r.rateLimits, rateLimitsOf(cfg), now)
 }
 
 func eachRule(route *ir.Route, do func(id string)) {
@@ -218,6 +222,7 @@ func (r *Registry) expire(now time.Time) {
 	maps.DeleteFunc(r.clusters, func(_ string, h *Cluster) bool { return expired(&h.life, now) })
 	maps.DeleteFunc(r.listeners, func(_ string, h *Listener) bool { return expired(&h.life, now) })
 	maps.DeleteFunc(r.policies, func(_ string, h *Policy) bool { return expired(&h.life, now) })
+	maps.DeleteFunc(r.rateLimits, func(_ string, h *RateLimit) bool { return expired(&h.life, now) })
 }
 
 // SetClusterGauges names the function that reads the present state of clusters

@@ -1,0 +1,326 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// RateLimitPolicy bounds what callers may do: how many requests in a time, how
+// many at once, how many bytes in a second, how much in a month. It attaches to
+// what targetRefs name. All limits of all policies that reach a request hold; a
+// request that one of them refuses is charged to none. A refused request is
+// answered 429, a call of gRPC with RESOURCE_EXHAUSTED.
+//
+// Each limit counts by itself, for everything that its policy is attached to
+// taken together: what should be counted apart belongs into its key. Counters are
+// those of one proxy. They outlive changes of the configuration, and end with the
+// process.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:metadata:labels="gateway.networking.k8s.io/policy=Inherited"
+// +kubebuilder:resource:path=ratelimitpolicies,categories=gridway,shortName=rlp
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type RateLimitPolicy struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is what the user wants.
+	// +required
+	Spec RateLimitPolicySpec `json:"spec"`
+	// Status says for each target whether the policy is in force.
+	// +optional
+	Status gatewayv1.PolicyStatus `json:"status,omitempty"`
+}
+
+// RateLimitPolicyList is a list of RateLimitPolicies.
+//
+// +kubebuilder:object:root=true
+type RateLimitPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []RateLimitPolicy `json:"items"`
+}
+
+// RateLimitPolicySpec is the desired state of a RateLimitPolicy.
+type RateLimitPolicySpec struct {
+	// TargetRefs name what the policy attaches to, in its own namespace: Gateway
+	// (sectionName: a listener), ListenerSet (sectionName: a listener), HTTPRoute
+	// or GRPCRoute (sectionName: the name of a rule).
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:message="kind must be Gateway, ListenerSet, HTTPRoute or GRPCRoute, of group gateway.networking.k8s.io",rule="self.all(t, t.group == 'gateway.networking.k8s.io' && t.kind in ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute'])"
+	// +kubebuilder:validation:XValidation:message="the same target is named twice",rule="self.all(a, self.exists_one(b, a.group == b.group && a.kind == b.kind && a.name == b.name && (has(a.sectionName) ? a.sectionName : '') == (has(b.sectionName) ? b.sectionName : '')))"
+	TargetRefs []gatewayv1.LocalPolicyTargetReferenceWithSectionName `json:"targetRefs"`
+
+	// Limits are what may not be exceeded. Their order does not matter.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Limits []RateLimit `json:"limits"`
+
+	// ResponseHeaders says which responses tell the client what it has left, in
+	// the headers RateLimit and RateLimit-Policy
+	// (draft-ietf-httpapi-ratelimit-headers-11). `Always`: all that a limit has
+	// counted. `OnLimited`: those of refused requests. `Never`: none. A refused
+	// request gets Retry-After in any case. Default: `Always`.
+	// +optional
+	ResponseHeaders *RateLimitHeaders `json:"responseHeaders,omitempty"`
+}
+
+// RateLimitHeaders says which responses have the headers.
+//
+// +kubebuilder:validation:Enum=Always;OnLimited;Never
+type RateLimitHeaders string
+
+const (
+	// RateLimitHeadersAlways is every response that a limit has counted.
+	RateLimitHeadersAlways RateLimitHeaders = "Always"
+	// RateLimitHeadersOnLimited is those of refused requests.
+	RateLimitHeadersOnLimited RateLimitHeaders = "OnLimited"
+	// RateLimitHeadersNever is none.
+	RateLimitHeadersNever RateLimitHeaders = "Never"
+)
+
+// RateLimit is one limit. Exactly one of rate, quota, concurrency and bandwidth
+// must be given.
+//
+// +kubebuilder:validation:XValidation:message="exactly one of rate, quota, concurrency and bandwidth must be given",rule="(has(self.rate) ? 1 : 0) + (has(self.quota) ? 1 : 0) + (has(self.concurrency) ? 1 : 0) + (has(self.bandwidth) ? 1 : 0) == 1"
+// +kubebuilder:validation:XValidation:message="burst goes with rate only",rule="!has(self.burst) || has(self.rate)"
+// +kubebuilder:validation:XValidation:message="cost goes with rate and quota only",rule="!has(self.cost) || has(self.rate) || has(self.quota)"
+type RateLimit struct {
+	// Name is unique in the policy. It stands in the headers RateLimit and
+	// RateLimit-Policy, in the access log and in metrics. A limit with another
+	// name is another limit, which begins to count anew.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// Key is what requests are counted by: those with equal keys share a counter.
+	// Several parts together make one key. Without a key all requests share one
+	// counter.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	Key []RateLimitKey `json:"key,omitempty"`
+
+	// Matches are the requests that the limit is for: those that one of the
+	// matches holds for. Without any, all requests of the policy's targets.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Matches []gatewayv1.HTTPRouteMatch `json:"matches,omitempty"`
+
+	// Rate is so much in a time, for example `100/s`, `5/10s`, `6000/m` or `10/h`:
+	// a number from 1 to 1000000000, a slash, and a time that may have a number
+	// from 1 to 9999, with unit `s`, `m`, `h` or `d`. It may be 1000000 a second at
+	// most. What was used comes back evenly, not at the end of the time.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9]{0,9}/([1-9][0-9]{0,3})?[smhd]$`
+	Rate *string `json:"rate,omitempty"`
+
+	// Burst is how much may come at once after a pause, 1 to 1000000000. In any
+	// stretch of time no more than burst, and what rate gives in that time, get
+	// through. Default: the number of rate.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000000
+	Burst *int64 `json:"burst,omitempty"`
+
+	// Quota is so much in a window of the calendar.
+	// +optional
+	Quota *RateLimitQuota `json:"quota,omitempty"`
+
+	// Concurrency is how many requests may be in progress at once, 1 to 1000000.
+	// A request is in progress until the last byte of its response was sent,
+	// WebSockets and streams until they end.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	Concurrency *int32 `json:"concurrency,omitempty"`
+
+	// Bandwidth is how many bytes of bodies may pass in a second. It refuses
+	// nothing: bodies pass more slowly.
+	// +optional
+	Bandwidth *RateLimitBandwidth `json:"bandwidth,omitempty"`
+
+	// Cost is what a request counts for. Default: 1.
+	// +optional
+	Cost *RateLimitCost `json:"cost,omitempty"`
+
+	// OnMissingKey says what happens to a request that lacks a part of the key: no
+	// consumer is known, or it does not have the header. `Share`: all such
+	// requests share one counter. `Skip`: the limit is not for them. `Deny`: they
+	// are refused, with 403. Default: `Share`.
+	// +optional
+	OnMissingKey *MissingKey `json:"onMissingKey,omitempty"`
+
+	// DryRun counts and measures what the limit would refuse, and refuses nothing.
+	// The headers of responses do not name the limit. Not for a bandwidth, which
+	// refuses nothing. Default: false.
+	// +optional
+	DryRun *bool `json:"dryRun,omitempty"`
+
+	// MaxKeys is for how many keys there is room, 1 to 10000000; each takes 20
+	// bytes at the most. Keys whose counters say no more than that nothing was
+	// used give their room to others. If there is none, the keys that find no room
+	// share up to 64 counters, and the others keep theirs. Default: 1000000.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000000
+	MaxKeys *int32 `json:"maxKeys,omitempty"`
+}
+
+// RateLimitKey is a part of a key.
+//
+// +kubebuilder:validation:XValidation:message="name must be given with type Header, and with no other",rule="(self.type == 'Header') == has(self.name)"
+// +kubebuilder:validation:XValidation:message="ipv4PrefixLength and ipv6PrefixLength go with type ClientIP only",rule="self.type == 'ClientIP' || (!has(self.ipv4PrefixLength) && !has(self.ipv6PrefixLength))"
+type RateLimitKey struct {
+	// Type of the part. `Consumer`: the caller, as an AuthenticationPolicy has
+	// found it. `Plan`: the caller's plan. `Credential`: the caller's credential,
+	// of which a Consumer may have several. `ClientIP`: the client's address, as
+	// the listener's trusted proxies tell it. `Header`: a header of the request,
+	// all values of it. `Host`, `Path`, `Method`: of the request as the client
+	// sent it. `Route`: the route.
+	// +required
+	Type RateLimitKeyType `json:"type"`
+
+	// Name of the header.
+	// +optional
+	Name *gatewayv1.HTTPHeaderName `json:"name,omitempty"`
+
+	// IPv4PrefixLength is how many bits of an IPv4 address count, 1 to 32.
+	// Default: 32.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=32
+	IPv4PrefixLength *int32 `json:"ipv4PrefixLength,omitempty"`
+
+	// IPv6PrefixLength is how many bits of an IPv6 address count, 1 to 128. A
+	// client usually has all addresses of a /64. Default: 64.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=128
+	IPv6PrefixLength *int32 `json:"ipv6PrefixLength,omitempty"`
+}
+
+// RateLimitKeyType says what a part of a key is.
+//
+// +kubebuilder:validation:Enum=Consumer;Plan;Credential;ClientIP;Header;Host;Path;Method;Route
+type RateLimitKeyType string
+
+const (
+	// KeyConsumer is the caller.
+	KeyConsumer RateLimitKeyType = "Consumer"
+	// KeyPlan is the caller's plan.
+	KeyPlan RateLimitKeyType = "Plan"
+	// KeyCredential is the caller's credential.
+	KeyCredential RateLimitKeyType = "Credential"
+	// KeyClientIP is the client's address.
+	KeyClientIP RateLimitKeyType = "ClientIP"
+	// KeyHeader is a header.
+	KeyHeader RateLimitKeyType = "Header"
+	// KeyHost is the host, without a port.
+	KeyHost RateLimitKeyType = "Host"
+	// KeyPath is the path.
+	KeyPath RateLimitKeyType = "Path"
+	// KeyMethod is the method.
+	KeyMethod RateLimitKeyType = "Method"
+	// KeyRoute is the route.
+	KeyRoute RateLimitKeyType = "Route"
+)
+
+// RateLimitQuota is so much in a window of the calendar.
+type RateLimitQuota struct {
+	// Amount that may be used in a window, 1 to 100000000000.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000000000
+	Amount int64 `json:"amount"`
+
+	// Window of the calendar: `Hour`, `Day`, `Week` (from Monday on) or `Month`.
+	// What was used is forgotten when the next one begins.
+	// +required
+	Window QuotaWindow `json:"window"`
+
+	// TimeZone in whose calendar windows begin, by its name in the IANA database,
+	// for example `Europe/Berlin`. Days on which clocks are put forward or back
+	// are shorter or longer. Default: `UTC`.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	TimeZone *string `json:"timeZone,omitempty"`
+}
+
+// QuotaWindow is a window of the calendar.
+//
+// +kubebuilder:validation:Enum=Hour;Day;Week;Month
+type QuotaWindow string
+
+const (
+	// QuotaHour begins with each hour.
+	QuotaHour QuotaWindow = "Hour"
+	// QuotaDay begins at midnight.
+	QuotaDay QuotaWindow = "Day"
+	// QuotaWeek begins on Monday at midnight.
+	QuotaWeek QuotaWindow = "Week"
+	// QuotaMonth begins on the first of a month at midnight.
+	QuotaMonth QuotaWindow = "Month"
+)
+
+// RateLimitBandwidth is how many bytes may pass in a second. Up to a second's
+// worth passes at once after a pause.
+//
+// +kubebuilder:validation:XValidation:message="at least one of request and response must be given",rule="has(self.request) || has(self.response)"
+type RateLimitBandwidth struct {
+	// Request bounds the bodies of requests, for example `500KB/s` or `10MiB/s`: a
+	// number, a unit (`B`, `KB`, `MB`, `GB` by 1000, `KiB`, `MiB`, `GiB` by 1024),
+	// and `/s`. From `1KB/s` to `100GB/s`.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9]{0,11}([KMG]i?)?B/s$`
+	Request *string `json:"request,omitempty"`
+
+	// Response bounds the bodies of responses.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9]{0,11}([KMG]i?)?B/s$`
+	Response *string `json:"response,omitempty"`
+}
+
+// RateLimitCost is what a request counts for.
+type RateLimitCost struct {
+	// Request is what a request is charged when it comes, 0 to 1000000000; with 0
+	// it gets through as long as anything is left. Default: 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000000
+	Request *int64 `json:"request,omitempty"`
+
+	// FromResponseHeader names a header, or a trailer, in which the endpoint says
+	// what the request has cost: a whole number from 0 to 1000000000000. The
+	// difference to what was charged before is charged then, or given back. What
+	// goes beyond the limit is owed and keeps later requests waiting, of a rate
+	// for a day at the most. A response without it leaves the charge as it is.
+	// +optional
+	FromResponseHeader *gatewayv1.HTTPHeaderName `json:"fromResponseHeader,omitempty"`
+}
+
+// MissingKey says what happens to requests that lack a part of a key.
+//
+// +kubebuilder:validation:Enum=Share;Skip;Deny
+type MissingKey string
+
+const (
+	// MissingKeyShare has them share a counter.
+	MissingKeyShare MissingKey = "Share"
+	// MissingKeySkip leaves them alone.
+	MissingKeySkip MissingKey = "Skip"
+	// MissingKeyDeny refuses them.
+	MissingKeyDeny MissingKey = "Deny"
+)

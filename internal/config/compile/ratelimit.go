@@ -1,0 +1,275 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// rateLimitPolicy is a RateLimitPolicy while it is compiled.
+type rateLimitPolicy = policy[v1alpha1.RateLimitPolicySpec]
+
+var rateLimitKind = policyKind[v1alpha1.RateLimitPolicySpec]{
+	name: v1alpha1.KindRateLimitPolicy,
+	read: func(o *store.Object) (*v1alpha1.RateLimitPolicySpec, bool) {
+		v, ok := o.Value.(*v1alpha1.RateLimitPolicy)
+		if !ok {
+			return nil, false
+		}
+		return &v.Spec, true
+	},
+	targets: func(s *v1alpha1.RateLimitPolicySpec) []gwv1.LocalPolicyTargetReferenceWithSectionName {
+		return s.TargetRefs
+	},
+	judge: judgeRateLimits,
+}
+
+const (
+	defaultMaxKeys  = 1_000_000
+	defaultIPv4Bits = 32
+	defaultIPv6Bits = 64
+	defaultTimeZone = "UTC"
+)
+
+// judgeRateLimits finds the semantic errors of a RateLimitPolicy.
+func judgeRateLimits(spec *v1alpha1.RateLimitPolicySpec) []fault {
+	j := &rateLimitJudge{faults: judgeTargets(v1alpha1.KindRateLimitPolicy, spec.TargetRefs, "Gateway", "ListenerSet", "HTTPRoute", "GRPCRoute")}
+	names := map[string]bool{}
+	for i := range spec.Limits {
+		l := &spec.Limits[i]
+		j.at = fmt.Sprintf("spec.limits[%d]", i)
+		if names[l.Name] {
+			j.add(".name", fmt.Sprintf("%q is the name of another limit of this policy", l.Name), "give it another name")
+		}
+		names[l.Name] = true
+		j.limit(l)
+	}
+	return j.faults
+}
+
+type rateLimitJudge struct {
+	faults []fault
+	at     string
+}
+
+func (j *rateLimitJudge) add(field, message, remedy string) {
+	j.faults = append(j.faults, fault{field: j.at + field, code: "InvalidValue", message: message, remedy: remedy})
+}
+
+func (j *rateLimitJudge) limit(l *v1alpha1.RateLimit) {
+	given := 0
+	for _, is := range []bool{l.Rate != nil, l.Quota != nil, l.Concurrency != nil, l.Bandwidth != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		j.add("", "exactly one of rate, quota, concurrency and bandwidth must be given", "write a limit for each")
+		return
+	}
+	switch {
+	case l.Rate != nil:
+		if _, _, err := v1alpha1.ParseRate(*l.Rate); err != nil {
+			j.add(".rate", err.Error(), "for example 100/s, 5/10s, 6000/m or 10/h")
+		}
+	case l.Quota != nil:
+		if name := deref(l.Quota.TimeZone, defaultTimeZone); name == "Local" || !knownZone(name) {
+			j.add(".quota.timeZone", fmt.Sprintf("%q is not a time zone", name), "use a name of the IANA database, for example Europe/Berlin")
+		}
+	case l.Bandwidth != nil:
+		j.bandwidth(".bandwidth.request", l.Bandwidth.Request)
+		j.bandwidth(".bandwidth.response", l.Bandwidth.Response)
+		if deref(l.DryRun, false) {
+			j.add(".dryRun", "a bandwidth refuses nothing that could be counted", "leave it out")
+		}
+	}
+	j.cost(l)
+	for i, k := range l.Key {
+		j.key(fmt.Sprintf(".key[%d]", i), k)
+	}
+	for i := range l.Matches {
+		judgeMatch(&l.Matches[i], func(field, code, message, remedy string) {
+			j.faults = append(j.faults, fault{field: fmt.Sprintf("%s.matches[%d]%s", j.at, i, field), code: code, message: message, remedy: remedy})
+		})
+	}
+}
+
+func knownZone(name string) bool {
+	_, err := time.LoadLocation(name)
+	return err == nil
+}
+
+func (j *rateLimitJudge) bandwidth(field string, v *string) {
+	if v == nil {
+		return
+	}
+	if _, err := v1alpha1.ParseBandwidth(*v); err != nil {
+		j.add(field, err.Error(), "for example 500KB/s or 10MiB/s")
+	}
+}
+
+// cost finds limits that no request could pass.
+func (j *rateLimitJudge) cost(l *v1alpha1.RateLimit) {
+	if l.Cost == nil {
+		return
+	}
+	if l.Rate == nil && l.Quota == nil {
+		j.add(".cost", "cost goes with rate and quota only", "")
+		return
+	}
+	cost := deref(l.Cost.Request, 1)
+	if l.Quota != nil {
+		if cost > l.Quota.Amount {
+			j.add(".cost.request", fmt.Sprintf("%d is more than the quota, %d: no request could pass", cost, l.Quota.Amount), "")
+		}
+		return
+	}
+	if units, _, err := v1alpha1.ParseRate(*l.Rate); err == nil && cost > deref(l.Burst, units) {
+		j.add(".cost.request", fmt.Sprintf("%d is more than burst, %d: no request could pass", cost, deref(l.Burst, units)), "raise burst")
+	}
+}
+
+func (j *rateLimitJudge) key(field string, k v1alpha1.RateLimitKey) {
+	switch {
+	case (k.Type == v1alpha1.KeyHeader) != (k.Name != nil):
+		j.add(field+".name", "name must be given with type Header, and with no other", "")
+	case k.Name != nil && !isToken(string(*k.Name)):
+		j.add(field+".name", fmt.Sprintf("%q is not a header name", *k.Name), "")
+	case k.Name != nil && strings.EqualFold(string(*k.Name), "host"):
+		j.add(field+".name", "the host is not among the headers", "use type Host")
+	case k.Type != v1alpha1.KeyClientIP && (k.IPv4PrefixLength != nil || k.IPv6PrefixLength != nil):
+		j.add(field, "ipv4PrefixLength and ipv6PrefixLength go with type ClientIP only", "")
+	}
+}
+
+// rateLimitsOf are the limits of all policies that reach a rule: each policy
+// once, those of the rule and its route first.
+func (s *routeScope) rateLimitsOf(ctx *policyContext, rule string) ([]*ir.RateLimit, []ir.Ref) {
+	chain := append(s.rateLimit.onRule(s.state.object.Key, rule), ctx.rateLimits...)
+	var out []*ir.RateLimit
+	var from []attached[v1alpha1.RateLimitPolicySpec]
+	for _, b := range chain {
+		if slices.ContainsFunc(from, func(a attached[v1alpha1.RateLimitPolicySpec]) bool { return a.policy == b.policy }) {
+			continue
+		}
+		from = append(from, b)
+		out = append(out, s.limitsOf(b.policy)...)
+	}
+	return out, policyRefs(from)
+}
+
+// limitsOf compiles a version of a policy once: rules and configurations share
+// what it comes to.
+func (c *compiler) limitsOf(p *rateLimitPolicy) []*ir.RateLimit {
+	if list, ok := c.next.limits[p.used]; ok {
+		return list
+	}
+	var list []*ir.RateLimit
+	if c.prev != nil {
+		list = c.prev.limits[p.used]
+	}
+	if list == nil {
+		for i := range p.spec.Limits {
+			list = append(list, rateLimit(p, i))
+		}
+	}
+	c.next.limits[p.used] = list
+	return list
+}
+
+// rateLimits are the limits of all policies that can be used.
+func (c *compiler) rateLimits() []*ir.RateLimit {
+	var out []*ir.RateLimit
+	for _, p := range c.rateLimit.all {
+		if p.spec != nil {
+			out = append(out, c.limitsOf(p)...)
+		}
+	}
+	return out
+}
+
+func rateLimit(p *rateLimitPolicy, i int) *ir.RateLimit {
+	l := &p.spec.Limits[i]
+	out := &ir.RateLimit{
+		Policy: p.object.Key.Namespace + "/" + p.object.Key.Name, Name: l.Name, Ref: ref(p.used, fmt.Sprintf("spec.limits[%d]", i)),
+		OnMissingKey: ir.MissingKey(deref(l.OnMissingKey, v1alpha1.MissingKeyShare)),
+		DryRun:       deref(l.DryRun, false), MaxKeys: int(deref(l.MaxKeys, defaultMaxKeys)),
+		Headers: ir.RateLimitHeaders(deref(p.spec.ResponseHeaders, v1alpha1.RateLimitHeadersAlways)),
+		Cost:    1,
+	}
+	for _, k := range l.Key {
+		part := ir.KeyPart{Type: ir.KeyType(k.Type), Name: string(deref(k.Name, ""))}
+		if k.Type == v1alpha1.KeyClientIP {
+			part.IPv4Bits, part.IPv6Bits = int(deref(k.IPv4PrefixLength, defaultIPv4Bits)), int(deref(k.IPv6PrefixLength, defaultIPv6Bits))
+		}
+		out.Key = append(out.Key, part)
+	}
+	if len(l.Matches) > 0 {
+		out.Matches = matches(l.Matches)
+	}
+	if l.Cost != nil {
+		out.Cost, out.CostHeader = deref(l.Cost.Request, 1), string(deref(l.Cost.FromResponseHeader, ""))
+	}
+	switch {
+	case l.Rate != nil:
+		units, period, _ := v1alpha1.ParseRate(*l.Rate)
+		out.Rate = &ir.Rate{Units: units, Period: period, Burst: deref(l.Burst, units)}
+	case l.Quota != nil:
+		out.Quota = &ir.Quota{Amount: l.Quota.Amount, Window: ir.QuotaWindow(l.Quota.Window), TimeZone: deref(l.Quota.TimeZone, defaultTimeZone)}
+	case l.Concurrency != nil:
+		out.Concurrency = int(*l.Concurrency)
+	case l.Bandwidth != nil:
+		out.Bandwidth = &ir.Bandwidth{Request: bandwidth(l.Bandwidth.Request), Response: bandwidth(l.Bandwidth.Response)}
+	}
+	out.State = stateOf(out)
+	return out
+}
+
+func bandwidth(v *string) int64 {
+	if v == nil {
+		return 0
+	}
+	n, _ := v1alpha1.ParseBandwidth(*v)
+	return n
+}
+
+// stateOf names the counters of a limit by what they count, and by which key.
+// What else changes leaves them as they are: an amount, a burst, who is counted.
+func stateOf(l *ir.RateLimit) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s/%s|%d", l.Policy, l.Name, l.MaxKeys)
+	switch {
+	case l.Rate != nil:
+		fmt.Fprintf(&b, "|rate %d/%s", l.Rate.Units, l.Rate.Period)
+	case l.Quota != nil:
+		fmt.Fprintf(&b, "|quota %s %s", l.Quota.Window, l.Quota.TimeZone)
+	case l.Concurrency > 0:
+		b.WriteString("|concurrency")
+	default:
+		b.WriteString("|bandwidth")
+	}
+	for _, k := range l.Key {
+		fmt.Fprintf(&b, "|%s %s", k.Type, strings.ToLower(k.Name))
+		if k.Type == ir.KeyClientIP {
+			fmt.Fprintf(&b, "/%d/%d", k.IPv4Bits, k.IPv6Bits)
+		}
+	}
+	return b.String()
+}
+
+// finishRateLimits writes the statuses of RateLimitPolicies.
+func (c *compiler) finishRateLimits() {
+	for _, p := range c.rateLimit.all {
+		if p.spec != nil {
+			c.warnUnreached(p.source(), p.targets)
+		}
+	}
+	finishKind(c, &c.rateLimit)
+}

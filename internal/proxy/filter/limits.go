@@ -1,0 +1,29 @@
+package filter
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Counted is what a rate limit has said about the request. Only the filter that
+// made it knows what to do with it.
+type Counted struct {
+	// Place is that of the limit among the rule's.
+	Place int
+	// Tag is the key as the limit's counters know it.
+	Tag uint64
+	// Left is what the key had left then, and After when it will have more.
+	Left  uint64
+	After time.Duration
+	// Charged is what the request was charged; Hold is its place among the requests
+	// in progress, to be given back, or nil.
+	Charged int64
+	Hold    *atomic.Uint64
+	// Counted: the limit has let the request pass. Settled: the endpoint has said
+	// what it has cost.
+	Counted, Settled bool
+}
+
+// Pacer says how many of the n bytes of a body that are there should pass at once,
+// and how long they have to wait before.
+type Pacer func(x *Exchange, n int) (piece int, wait time.Duration)

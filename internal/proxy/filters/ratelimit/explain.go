@@ -1,0 +1,119 @@
+package ratelimit
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
+)
+
+// Text is what a limit allows, for people: "100 per 1s, burst 200".
+func Text(l *ir.RateLimit) string {
+	var text string
+	switch {
+	case l.Rate != nil:
+		text = fmt.Sprintf("%d per %s", l.Rate.Units, periodText(l.Rate.Period))
+		if l.Rate.Burst != l.Rate.Units {
+			text += fmt.Sprintf(", burst %d", l.Rate.Burst)
+		}
+	case l.Quota != nil:
+		text = fmt.Sprintf("%d per %s (%s)", l.Quota.Amount, strings.ToLower(string(l.Quota.Window)), l.Quota.TimeZone)
+	case l.Concurrency > 0:
+		text = fmt.Sprintf("%d at once", l.Concurrency)
+	default:
+		var ways []string
+		if l.Bandwidth.Request > 0 {
+			ways = append(ways, fmt.Sprintf("requests %d bytes/s", l.Bandwidth.Request))
+		}
+		if l.Bandwidth.Response > 0 {
+			ways = append(ways, fmt.Sprintf("responses %d bytes/s", l.Bandwidth.Response))
+		}
+		text = strings.Join(ways, ", ")
+	}
+	if l.CostHeader != "" {
+		text += ", cost from " + l.CostHeader
+	} else if l.Cost != 1 {
+		text += fmt.Sprintf(", cost %d", l.Cost)
+	}
+	if l.DryRun {
+		text += ", dry run"
+	}
+	return text
+}
+
+func periodText(d time.Duration) string {
+	switch {
+	case d%(24*time.Hour) == 0:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return d.String()
+}
+
+// KeyText is the key of a request, for people, without values that may be
+// credentials. Missing are the parts that the request lacks.
+func KeyText(l *ir.RateLimit, route string, x *filter.Exchange) (text string, missing []string) {
+	var out []string
+	for _, k := range l.Key {
+		name := string(k.Type)
+		if k.Type == ir.KeyHeader {
+			name += " " + k.Name
+		}
+		value, ok := valueOf(k, route, x)
+		if !ok {
+			missing = append(missing, name)
+			continue
+		}
+		out = append(out, name+" "+value)
+	}
+	return strings.Join(out, ", "), missing
+}
+
+func valueOf(k ir.KeyPart, route string, x *filter.Exchange) (string, bool) {
+	c := &x.Caller
+	switch k.Type {
+	case ir.KeyConsumer:
+		if c.Consumer == nil {
+			return "", false
+		}
+		return c.Consumer.String(), true
+	case ir.KeyPlan:
+		if c.Consumer == nil {
+			return "", false
+		}
+		return c.Consumer.Plan, c.Consumer.Plan != ""
+	case ir.KeyCredential:
+		if c.Consumer == nil {
+			return "", false
+		}
+		return c.Consumer.String() + " " + c.Credential, c.Credential != ""
+	case ir.KeyClientIP:
+		p := part{KeyPart: k}
+		a := p.network(x.Client)
+		if size := map[bool]int{true: k.IPv4Bits, false: k.IPv6Bits}[a.Is4()]; size < a.BitLen() {
+			return fmt.Sprintf("%s/%d", a, size), true
+		}
+		return a.String(), true
+	case ir.KeyHeader:
+		v := x.Req.Header.GetString(k.Name)
+		if v == nil {
+			return "", false
+		}
+		if ir.Credential(k.Name, string(v)) {
+			return ir.Hidden, true
+		}
+		return string(v), true
+	case ir.KeyHost:
+		return string(withoutPort(x.Req.Host)), true
+	case ir.KeyPath:
+		return string(x.Req.Path), true
+	case ir.KeyMethod:
+		return string(x.Req.Method), true
+	}
+	return route, true
+}

@@ -1,0 +1,136 @@
+package ratelimit
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/maphash"
+	"net/netip"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// part is a part of a key.
+type part struct {
+	ir.KeyPart
+	name  []byte // of a header
+	id    httpmsg.Name
+	route string
+}
+
+func partsOf(list []ir.KeyPart, route string) []part {
+	out := make([]part, len(list))
+	for i, k := range list {
+		out[i] = part{KeyPart: k, name: []byte(k.Name), id: httpmsg.LookupName([]byte(k.Name)), route: route}
+	}
+	return out
+}
+
+// tag is the request's key as the limit's counters know it. It is not complete
+// where the request lacks a part.
+func (o *one) tag(x *filter.Exchange) (tag uint64, complete bool) {
+	var h maphash.Hash
+	h.SetSeed(o.limit.Seed())
+	complete = true
+	for i := range o.key {
+		if !o.key[i].write(&h, x) {
+			// What is missing differs from what is empty.
+			_ = h.WriteByte(0)
+			complete = false
+		}
+	}
+	return h.Sum64(), complete
+}
+
+// write adds a part, in a form of which no other part can be a continuation. It
+// is false, with nothing written, where the request does not have it.
+func (p *part) write(h *maphash.Hash, x *filter.Exchange) bool {
+	switch p.Type {
+	case ir.KeyConsumer:
+		if x.Caller.Consumer == nil {
+			return false
+		}
+		writeString(h, x.Caller.Consumer.Namespace)
+		writeString(h, x.Caller.Consumer.Name)
+	case ir.KeyPlan:
+		if x.Caller.Consumer == nil || x.Caller.Consumer.Plan == "" {
+			return false
+		}
+		writeString(h, x.Caller.Consumer.Plan)
+	case ir.KeyCredential:
+		if x.Caller.Consumer == nil || x.Caller.Credential == "" {
+			return false
+		}
+		writeString(h, x.Caller.Consumer.Namespace)
+		writeString(h, x.Caller.Consumer.Name)
+		writeString(h, x.Caller.Credential)
+	case ir.KeyClientIP:
+		a := p.network(x.Client).As16()
+		writeBytes(h, a[:])
+	case ir.KeyHeader:
+		return p.writeHeader(h, &x.Req.Header)
+	case ir.KeyHost:
+		writeBytes(h, withoutPort(x.Req.Host))
+	case ir.KeyPath:
+		writeBytes(h, x.Req.Path)
+	case ir.KeyMethod:
+		writeBytes(h, x.Req.Method)
+	case ir.KeyRoute:
+		writeString(h, p.route)
+	}
+	return true
+}
+
+// network is the part of an address that counts. IPv4 addresses in the form of
+// IPv6 are IPv4 addresses.
+func (p *part) network(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	size := p.IPv6Bits
+	if a.Is4() {
+		size = p.IPv4Bits
+	}
+	if n, err := a.Prefix(size); err == nil {
+		return n.Addr()
+	}
+	return a
+}
+
+// writeHeader adds all values of the header: whoever adds another one to have a
+// counter of his own could have changed the first as well.
+func (p *part) writeHeader(h *maphash.Hash, fields *httpmsg.Header) bool {
+	found := false
+	for i := range fields.Len() {
+		f := fields.At(i)
+		if f.ID == p.id && (p.id != httpmsg.NameOther || httpmsg.EqualFold(f.Name, p.name)) {
+			writeBytes(h, f.Value)
+			found = true
+		}
+	}
+	return found
+}
+
+func withoutPort(host []byte) []byte {
+	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {
+		return host[:i]
+	}
+	return host
+}
+
+func writeString(h *maphash.Hash, s string) {
+	writeLength(h, len(s))
+	_, _ = h.WriteString(s)
+}
+
+func writeBytes(h *maphash.Hash, b []byte) {
+	writeLength(h, len(b))
+	_, _ = h.Write(b)
+}
+
+// writeLength writes no zero, which stands for a part that is missing.
+func writeLength(h *maphash.Hash, n int) {
+	var b [4]byte
+	binary.LittleEndian.PutUint32(b[:], uint32(n)+1)
+	_ = h.WriteByte(1)
+	_, _ = h.Write(b[:])
+}
