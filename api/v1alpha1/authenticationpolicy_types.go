@@ -114,7 +114,7 @@ const (
 // AuthenticationMethod is one way to prove who calls. Exactly one of its fields
 // must be given, beside name.
 //
-// +kubebuilder:validation:XValidation:message="exactly one method must be given: apiKey",rule="has(self.apiKey)"
+// +kubebuilder:validation:XValidation:message="exactly one method must be given: apiKey or basic",rule="has(self.apiKey) != has(self.basic)"
 type AuthenticationMethod struct {
 	// Name tells methods apart in `explain`. Default: the name of the field that
 	// is given, for example `apiKey`.
@@ -126,6 +126,19 @@ type AuthenticationMethod struct {
 	// APIKey accepts the keys of Consumers.
 	// +optional
 	APIKey *APIKeyAuthentication `json:"apiKey,omitempty"`
+
+	// Basic accepts the names and passwords of Consumers (RFC 7617).
+	// +optional
+	Basic *BasicAuthentication `json:"basic,omitempty"`
+}
+
+// BasicAuthentication accepts names and passwords that Consumers have among their
+// credentials, in the header `Authorization`. Use it with TLS: a client sends the
+// password with each request.
+type BasicAuthentication struct {
+	// Forward leaves the credential in the request that endpoints get. Default: false.
+	// +optional
+	Forward *bool `json:"forward,omitempty"`
 }
 
 // APIKeyAuthentication accepts keys of 16 to 1024 bytes that Consumers have

@@ -70,7 +70,7 @@ type ConsumerGroup string
 // ConsumerCredential is one of a consumer's credentials. Exactly one of its kinds
 // must be given.
 //
-// +kubebuilder:validation:XValidation:message="exactly one kind of credential must be given: apiKey",rule="has(self.apiKey)"
+// +kubebuilder:validation:XValidation:message="exactly one kind of credential must be given: apiKey or basic",rule="has(self.apiKey) != has(self.basic)"
 type ConsumerCredential struct {
 	// Name tells the credential from the consumer's others, in access logs too.
 	// +required
@@ -91,6 +91,34 @@ type ConsumerCredential struct {
 	// APIKey is a key.
 	// +optional
 	APIKey *APIKeyCredential `json:"apiKey,omitempty"`
+
+	// Basic is a name and a password.
+	// +optional
+	Basic *BasicCredential `json:"basic,omitempty"`
+}
+
+// BasicCredential is a name and the hash of a password.
+//
+// +kubebuilder:validation:XValidation:message="exactly one of hash and secretRef must be given",rule="has(self.hash) != has(self.secretRef)"
+type BasicCredential struct {
+	// Username that the client gives. Default: the Consumer's name.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:message="must have no colon (RFC 7617 §2)",rule="!self.contains(':')"
+	Username *string `json:"username,omitempty"`
+
+	// Hash of the password, by argon2id (`$argon2id$v=19$…`, with m up to 262144,
+	// t up to 16, p up to 16) or bcrypt (`$2b$…`, with a cost up to 14), as
+	// `gridway key hash --password` prints it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Hash *string `json:"hash,omitempty"`
+
+	// SecretRef names an entry of a Secret in the consumer's namespace that holds
+	// such a hash.
+	// +optional
+	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
 }
 
 // APIKeyCredential is a key, which is never kept as it is.

@@ -160,6 +160,9 @@ func authenticationText(a *ir.Authentication) string {
 func methodText(m *ir.AuthenticationMethod) string {
 	text, kind := m.Name, "apiKey"
 	var from []string
+	if m.Basic != nil {
+		kind, from = "basic", []string{"header Authorization after Basic"}
+	}
 	if m.APIKey != nil {
 		for _, s := range m.APIKey.From {
 			from = append(from, s.String())

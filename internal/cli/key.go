@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/password"
 )
 
 const (
@@ -73,28 +74,38 @@ the key to who is to use it, and put the hash into a Consumer.`,
 }
 
 func newKeyHash(t *term.Terminal) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "hash [FILE]",
-		Short: "Print the hash of a key",
+		Short: "Print the hash of a key or a password",
 		Long: `Reads a key from a file, or from the standard input so that it is in no history and
 no list of processes, and prints its hash as a Consumer has it. One line break at
-its end does not count.`,
-		Example: lines(`printf %s "$KEY" | gridway key hash`, "gridway key hash key.txt"),
+its end does not count. With --password it is the hash of a password for basic
+authentication, by argon2id (19 MiB, two rounds) with a random salt.`,
+		Example: lines(`printf %s "$KEY" | gridway key hash`, "gridway key hash key.txt", `printf %s "$PASSWORD" | gridway key hash --password`),
 		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			key, err := readKey(t, args)
-			if err != nil {
-				return err
-			}
-			if len(key) < minKeyBytes || len(key) > maxKeyBytes {
-				return hintError{
-					err: fmt.Errorf("the key has %d bytes, and must have %d to %d", len(key), minKeyBytes, maxKeyBytes), hint: `"gridway key create" makes a good one`,
-				}
-			}
-			t.Printf("%s\n", keyHash(key))
-			return nil
-		},
 	}
+	isPassword := cmd.Flags().Bool("password", false, "it is a password, not a key")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		key, err := readKey(t, args)
+		if err != nil {
+			return err
+		}
+		if *isPassword {
+			if len(key) == 0 || len(key) > maxKeyBytes {
+				return fmt.Errorf("the password has %d bytes, and must have 1 to %d", len(key), maxKeyBytes)
+			}
+			t.Printf("%s\n", password.Make(key))
+			return nil
+		}
+		if len(key) < minKeyBytes || len(key) > maxKeyBytes {
+			return hintError{
+				err: fmt.Errorf("the key has %d bytes, and must have %d to %d", len(key), minKeyBytes, maxKeyBytes), hint: `"gridway key create" makes a good one`,
+			}
+		}
+		t.Printf("%s\n", keyHash(key))
+		return nil
+	}
+	return cmd
 }
 
 // readKey reads a key without the line break at its end.

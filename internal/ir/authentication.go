@@ -26,12 +26,18 @@ type Authentication struct {
 type AuthenticationMethod struct {
 	Name   string      `json:"name"`
 	APIKey *APIKeyAuth `json:"apiKey,omitempty"`
+	Basic  *BasicAuth  `json:"basic,omitempty"`
 }
 
 // APIKeyAuth accepts the keys of Consumers.
 type APIKeyAuth struct {
 	From    []CredentialSource `json:"from"`
 	Forward bool               `json:"forward,omitempty"`
+}
+
+// BasicAuth accepts names and passwords of Consumers.
+type BasicAuth struct {
+	Forward bool `json:"forward,omitempty"`
 }
 
 // CredentialSource is a place in a request: one of Header, Query and Cookie is set.

@@ -1,6 +1,9 @@
 package ir
 
-import "time"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // Consumer is somebody who calls APIs.
 type Consumer struct {
@@ -53,14 +56,39 @@ type ConsumerCredential struct {
 	NotAfter  time.Time `json:"notAfter,omitzero"`
 	// KeyDigest is the SHA-256 of an API key.
 	KeyDigest []byte `json:"keyDigest,omitempty"`
+	// Username and PasswordHash, argon2id's or bcrypt's, are of a password.
+	Username     string `json:"username,omitempty"`
+	PasswordHash string `json:"passwordHash,omitempty"`
 }
 
-// Kind is what the credential is: "apiKey".
+// Kind is what the credential is: "apiKey" or "basic".
 func (c *ConsumerCredential) Kind() string {
 	if c.KeyDigest != nil {
 		return "apiKey"
 	}
-	return ""
+	return "basic"
+}
+
+// Digest is what the credential is found by.
+func (c *ConsumerCredential) Digest() (digest [sha256.Size]byte, ok bool) {
+	switch {
+	case len(c.KeyDigest) == sha256.Size:
+		return [sha256.Size]byte(c.KeyDigest), true
+	case c.Username != "":
+		return UsernameDigest([]byte(c.Username)), true
+	}
+	return digest, false
+}
+
+// maxUsername bounds the names that are looked for, in bytes.
+const maxUsername = 256
+
+// UsernameDigest is what the password of a name is found by. No key has it: none
+// begins with a NUL.
+func UsernameDigest(name []byte) [sha256.Size]byte {
+	var text [1 + maxUsername]byte
+	n := copy(text[1:], name)
+	return sha256.Sum256(text[:1+n])
 }
 
 // Valid tells whether the credential is accepted at a time.

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/admission"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/datagram"
@@ -147,7 +148,7 @@ func New(o Options) *Proxy {
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 			Filters: filters.Deps{
-				Schemas: schemas, Consumers: consumers,
+				Schemas: schemas, Consumers: consumers, Passwords: password.New(max(1, runtime.GOMAXPROCS(0)/2)),
 				Policy:     func(name string) filter.Decisions { return o.Metrics.Policy(name) },
 				RateLimits: rateLimitDeps(limits, o.Metrics),
 			},

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/gridway/gridway/internal/password"
 )
 
 // keyed is a Consumer whose credentials, by name, are these keys.
@@ -105,6 +107,41 @@ requestHeaders: [{name: X-Consumer, value: Consumer}, {name: X-Groups, value: Co
 	list := g.proxy.Consumers().All()
 	if len(list) != 1 || g.proxy.Consumers().LastUsed(list[0], &list[0].Credentials[0]).IsZero() {
 		t.Error("the use of the key was not noted")
+	}
+}
+
+// Passwords are looked at beside the event loops, and a flood of guesses leaves
+// through who has logged in before.
+func TestBasicAuthentication(t *testing.T) {
+	t.Parallel()
+	g := serveYAML(t, documents(
+		edge("", headersSeen(t)),
+		authenticationDoc("users", "Gateway", "edge", "realm: shop\nanyOf: [{basic: {}}]\nrequestHeaders: [{name: X-Consumer, value: Consumer}]"),
+		fmt.Sprintf("apiVersion: gridway.dev/v1alpha1\nkind: Consumer\nmetadata: {name: ali}\nspec: {credentials: [{name: pw, basic: {hash: %q}}]}\n", password.Make([]byte("open sesame"))),
+	))
+	as := func(name, secret string) edit { return func(r *http.Request) { r.SetBasicAuth(name, secret) } }
+	resp, _ := g.get("/")
+	want(t, resp, 401, "Unauthenticated")
+	if got := resp.Header.Get("WWW-Authenticate"); got != `Basic realm="shop", charset="UTF-8"` {
+		t.Error(got)
+	}
+	resp, body := g.get("/", as("ali", "open sesame"))
+	want(t, resp, 200, "")
+	if body != "X-Consumer: ali\n" {
+		t.Errorf("the endpoint saw %q", body)
+	}
+	g.logged(`"consumer":"default/ali"`, `"credential":"pw"`, `"auth_method":"basic"`)
+	for _, wrong := range []edit{as("ali", "open barley"), as("cassim", "open sesame")} {
+		resp, _ = g.get("/", wrong)
+		want(t, resp, 401, "InvalidCredential")
+	}
+	guesses := make(chan map[string]int)
+	go func() { guesses <- g.tally(100, 60, "/", as("ali", "a guess")) }()
+	if got := g.tally(100, 4, "/", as("ali", "open sesame")); got["X-Consumer: ali\n"] != 100 {
+		t.Errorf("who is known already: %v", got)
+	}
+	if got := <-guesses; got["401 InvalidCredential"]+got["503 AuthenticationOverload"] != 100 || got["401 InvalidCredential"] == 0 {
+		t.Errorf("guesses: %v", got)
 	}
 }
 

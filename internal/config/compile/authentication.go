@@ -55,8 +55,10 @@ func judgeAuthentication(spec *v1alpha1.AuthenticationPolicySpec) []fault {
 		} else {
 			names[name] = true
 		}
+		if (m.APIKey == nil) == (m.Basic == nil) {
+			add(field, "exactly one method must be given", "for example: apiKey: {}")
+		}
 		if m.APIKey == nil {
-			add(field, "a method must be given", "for example: apiKey: {}")
 			continue
 		}
 		for k, s := range m.APIKey.From {
@@ -97,7 +99,12 @@ func judgeSource(s v1alpha1.CredentialSource) (message, remedy string) {
 	return "", ""
 }
 
-func methodName(m *v1alpha1.AuthenticationMethod) string { return deref(m.Name, "apiKey") }
+func methodName(m *v1alpha1.AuthenticationMethod) string {
+	if m.Basic != nil {
+		return deref(m.Name, "basic")
+	}
+	return deref(m.Name, "apiKey")
+}
 
 // authenticationOf is what the most specific policy on a rule says; the chain is
 // that of the rule and its route, then that of the listener.
@@ -122,7 +129,11 @@ func authentication(p *authenticationPolicy) *ir.Authentication {
 	out.EveryNamespace = spec.Consumers != nil && deref(spec.Consumers.From, "Same") == "All"
 	for i := range spec.AnyOf {
 		m := &spec.AnyOf[i]
-		out.AnyOf = append(out.AnyOf, ir.AuthenticationMethod{Name: methodName(m), APIKey: apiKey(m.APIKey)})
+		method := ir.AuthenticationMethod{Name: methodName(m), APIKey: apiKey(m.APIKey)}
+		if m.Basic != nil {
+			method.Basic = &ir.BasicAuth{Forward: deref(m.Basic.Forward, false)}
+		}
+		out.AnyOf = append(out.AnyOf, method)
 	}
 	for _, h := range spec.RequestHeaders {
 		out.Headers = append(out.Headers, ir.CallerHeader{Name: string(h.Name), Value: ir.CallerFact(h.Value)})
@@ -166,8 +177,7 @@ func (c *compiler) finishAuthentication() {
 
 // warnNoConsumers names policies with keys that nobody has.
 func (c *compiler) warnNoConsumers(p *authenticationPolicy) {
-	i := slices.IndexFunc(p.spec.AnyOf, func(m v1alpha1.AuthenticationMethod) bool { return m.APIKey != nil })
-	if i < 0 {
+	if len(p.spec.AnyOf) == 0 {
 		return
 	}
 	every := p.spec.Consumers != nil && deref(p.spec.Consumers.From, "Same") == "All"
@@ -179,7 +189,7 @@ func (c *compiler) warnNoConsumers(p *authenticationPolicy) {
 	if every && len(c.next.consumers) > 0 || at < len(c.next.consumers) && c.next.consumers[at].object.Key.Namespace == namespace {
 		return
 	}
-	c.report(problemAt(p.source(), fmt.Sprintf("spec.anyOf[%d].apiKey", i), store.Warning, "NoConsumers",
-		fmt.Sprintf("there is no Consumer in namespace %q: nobody has a key", namespace),
-		"add a Consumer with a key, which \"gridway key create\" makes"))
+	c.report(problemAt(p.source(), "spec.anyOf[0]", store.Warning, "NoConsumers",
+		fmt.Sprintf("there is no Consumer in namespace %q: nobody has a credential", namespace),
+		"add a Consumer; \"gridway key create\" makes a key"))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/password"
 )
 
 const (
@@ -156,15 +157,22 @@ func (c *compiler) consumerOf(x *consumer, o *store.Object, spec *v1alpha1.Consu
 	}
 	for i := range spec.Credentials {
 		cr := &spec.Credentials[i]
-		digest, message, remedy := c.keyDigest(x, o, cr.APIKey)
+		one := ir.ConsumerCredential{Name: cr.Name}
+		var message, remedy string
+		kind := "apiKey"
+		if cr.Basic != nil {
+			kind, one.Username = "basic", deref(cr.Basic.Username, o.Key.Name)
+			one.PasswordHash, message, remedy = c.passwordHash(x, o, cr.Basic)
+		} else {
+			one.KeyDigest, message, remedy = c.keyDigest(x, o, cr.APIKey)
+		}
 		if message != "" {
-			x.problems = append(x.problems, problemAt(o, fmt.Sprintf("spec.credentials[%d].apiKey.secretRef", i), store.Warning, "InvalidReference", message, remedy))
+			x.problems = append(x.problems, problemAt(o, fmt.Sprintf("spec.credentials[%d].%s.secretRef", i, kind), store.Warning, "InvalidReference", message, remedy))
 			if resolved.Status == status.True {
 				resolved.Status, resolved.Reason, resolved.Message = status.False, "InvalidReference", message
 			}
 			continue
 		}
-		one := ir.ConsumerCredential{Name: cr.Name, KeyDigest: digest}
 		if cr.NotBefore != nil {
 			one.NotBefore = cr.NotBefore.UTC()
 		}
@@ -182,24 +190,52 @@ func (c *compiler) keyDigest(x *consumer, owner *store.Object, k *v1alpha1.APIKe
 		digest, _ = parseKeyHash(*k.Hash) // it was judged
 		return digest, "", ""
 	}
-	key, entry := c.secretOf(x, owner, k.SecretRef)
-	if key == nil {
-		message, remedy = c.notFound(entry)
-		return nil, message, remedy
-	}
-	name := k.SecretRef.Key
-	if name == "" {
-		name = "key"
-	}
-	text := bytes.TrimRight(secretEntry(key, name), " \t\r\n")
+	text, entry, message, remedy := c.entryOf(x, owner, k.SecretRef)
+	name := entryName(k.SecretRef)
 	switch {
-	case len(text) == 0:
-		return nil, fmt.Sprintf("%s has no entry %q", entry, name), "put the key there"
+	case message != "":
+		return nil, message, remedy
 	case len(text) < minKey || len(text) > maxKey:
 		return nil, fmt.Sprintf("entry %q of %s has %d bytes, and a key has %d to %d", name, entry, len(text), minKey, maxKey), "\"gridway key create\" makes one"
 	}
 	sum := sha256.Sum256(text)
 	return sum[:], "", ""
+}
+
+// passwordHash is the hash of a password, or why there is none.
+func (c *compiler) passwordHash(x *consumer, owner *store.Object, b *v1alpha1.BasicCredential) (hash, message, remedy string) {
+	if b.Hash != nil {
+		return *b.Hash, "", "" // it was judged
+	}
+	text, entry, message, remedy := c.entryOf(x, owner, b.SecretRef)
+	if message != "" {
+		return "", message, remedy
+	}
+	if _, err := password.Parse(string(text)); err != nil {
+		return "", fmt.Sprintf("entry %q of %s %s", entryName(b.SecretRef), entry, err), "\"gridway key hash --password\" makes it"
+	}
+	return string(text), "", ""
+}
+
+func entryName(r *v1alpha1.SecretKeyReference) string {
+	if r.Key == "" {
+		return "key"
+	}
+	return r.Key
+}
+
+// entryOf reads an entry of a Secret, without white space at its end.
+func (c *compiler) entryOf(x *consumer, owner *store.Object, r *v1alpha1.SecretKeyReference) (text []byte, secret store.Key, message, remedy string) {
+	o, key := c.secretOf(x, owner, r)
+	if o == nil {
+		message, remedy = c.notFound(key)
+		return nil, key, message, remedy
+	}
+	text = bytes.TrimRight(secretEntry(o, entryName(r)), " \t\r\n")
+	if len(text) == 0 {
+		return nil, key, fmt.Sprintf("%s has no entry %q", key, entryName(r)), "put it there"
+	}
+	return text, key, "", ""
 }
 
 func (c *compiler) secretOf(x *consumer, owner *store.Object, r *v1alpha1.SecretKeyReference) (*store.Object, store.Key) {
@@ -236,9 +272,21 @@ func judgeConsumer(spec *v1alpha1.ConsumerSpec) []fault {
 			add(".notAfter", "is not after notBefore: the credential is never accepted", "")
 		}
 		k := cr.APIKey
+		if (k == nil) == (cr.Basic == nil) {
+			add("", "exactly one kind of credential must be given", "for example: apiKey: {hash: …}")
+			continue
+		}
+		if b := cr.Basic; b != nil {
+			if (b.Hash == nil) == (b.SecretRef == nil) {
+				add(".basic", "exactly one of hash and secretRef must be given", "")
+			} else if b.Hash != nil {
+				if _, err := password.Parse(*b.Hash); err != nil {
+					add(".basic.hash", err.Error(), "\"gridway key hash --password\" makes it")
+				}
+			}
+			continue
+		}
 		switch {
-		case k == nil:
-			add("", "a kind of credential must be given", "for example: apiKey: {hash: …}")
 		case (k.Hash == nil) == (k.SecretRef == nil):
 			add(".apiKey", "exactly one of hash and secretRef must be given", "")
 		case k.Hash != nil:
@@ -268,11 +316,11 @@ func (c *compiler) withoutDuplicates(list, served []*consumer) {
 			continue
 		}
 		for k := range x.ir.Credentials {
-			digest := x.ir.Credentials[k].KeyDigest
-			if digest == nil {
+			digest, ok := x.ir.Credentials[k].Digest()
+			if !ok {
 				continue
 			}
-			at, me := place{x.ir.Namespace, [sha256.Size]byte(digest)}, holder{i, k}
+			at, me := place{x.ir.Namespace, digest}, holder{i, k}
 			was, taken := first[at]
 			if !taken {
 				first[at] = me
@@ -299,11 +347,15 @@ func (c *compiler) withoutDuplicates(list, served []*consumer) {
 				continue
 			}
 			by := list[owner[holder{i, k}].consumer].object.Key
-			message := fmt.Sprintf("credential %q is the same key as one of %s, which has it first", x.ir.Credentials[k].Name, by)
-			if by == x.object.Key {
-				message = fmt.Sprintf("credential %q is the same key as another one of this consumer", x.ir.Credentials[k].Name)
+			same, remedy := "is the same key as", "make another key"
+			if x.ir.Credentials[k].Username != "" {
+				same, remedy = "has the same username as", "use another username"
 			}
-			out.problems = append(out.problems, problemAt(x.object, "spec.credentials", store.Error, "DuplicateCredential", message, "make another key"))
+			message := fmt.Sprintf("credential %q %s one of %s, which has it first", x.ir.Credentials[k].Name, same, by)
+			if by == x.object.Key {
+				message = fmt.Sprintf("credential %q %s another one of this consumer", x.ir.Credentials[k].Name, same)
+			}
+			out.problems = append(out.problems, problemAt(x.object, "spec.credentials", store.Error, "DuplicateCredential", message, remedy))
 			out.conditions[0].Status, out.conditions[0].Reason, out.conditions[0].Message = status.False, string(gwv1.PolicyReasonConflicted), message
 		}
 		out.ir = &copied

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/password"
 )
 
 // shards is how many parts the keys are in: a change copies one part, which of a
@@ -30,6 +31,7 @@ type Digest = [sha256.Size]byte
 type Entry struct {
 	Consumer   *ir.Consumer
 	Credential *ir.ConsumerCredential
+	password   *password.Hash
 	used       *atomic.Int64
 	// next has the same key in another namespace.
 	next *Entry
@@ -52,11 +54,16 @@ func (e *Entry) LastUsed() time.Time {
 	return time.Time{}
 }
 
+// Password is the hash of a credential that is a password; nil for others.
+func (e *Entry) Password() *password.Hash { return e.password }
+
 type part = map[Digest]*Entry
 
 // Directory finds consumers by their credentials.
 type Directory struct {
 	parts [shards]atomic.Pointer[part]
+	// user is somebody with a password.
+	user atomic.Pointer[Entry]
 
 	mu   sync.Mutex     // for who changes it
 	list []*ir.Consumer // guarded by mu
@@ -89,6 +96,10 @@ func (d *Directory) Key(digest Digest, namespace string, every bool) *Entry {
 	return nil
 }
 
+// AnyUser is somebody with a password, whose hash takes as long to compare as
+// those of others if all are made alike. Nil is that nobody has one.
+func (d *Directory) AnyUser() *Entry { return d.user.Load() }
+
 // Apply makes the consumers those of the list, which is ordered by namespace and
 // name. It takes time for those that are not what they were; of the others it
 // compares a pointer.
@@ -98,7 +109,7 @@ func (d *Directory) Apply(list []*ir.Consumer) {
 	if len(list) == len(d.list) && (len(list) == 0 || &list[0] == &d.list[0]) {
 		return
 	}
-	ch := changes{d: d, parts: map[uint32]part{}, used: map[ownKey]*atomic.Int64{}}
+	ch := changes{d: d, parts: map[uint32]part{}, before: map[ownKey]*Entry{}}
 	// All that goes has gone before anything comes: a key may go from one to another.
 	for was, is := range differences(d.list, list) {
 		if was != nil {
@@ -112,6 +123,9 @@ func (d *Directory) Apply(list []*ir.Consumer) {
 	}
 	for i, p := range ch.parts {
 		d.parts[i].Store(&p)
+	}
+	if ch.user != nil {
+		d.user.Store(ch.user)
 	}
 	d.list = list
 }
@@ -158,7 +172,9 @@ func compareHeads(a, b []*ir.Consumer) int {
 type changes struct {
 	d     *Directory
 	parts map[uint32]part
-	used  map[ownKey]*atomic.Int64
+	// before are the entries of keys that a consumer keeps.
+	before map[ownKey]*Entry
+	user   *Entry
 }
 
 type ownKey struct {
@@ -178,33 +194,46 @@ func (ch *changes) part(key *Digest) part {
 	return p
 }
 
-// retire takes the keys of a consumer out. Those that it still has, nil for nobody,
-// will keep the time of their last use.
+// retire takes the credentials of a consumer out. Those that it still has, nil for
+// nobody, will keep what is remembered of them.
 func (ch *changes) retire(was, is *ir.Consumer) {
 	for i := range was.Credentials {
-		digest := was.Credentials[i].KeyDigest
-		if len(digest) != len(Digest{}) {
+		key, ok := was.Credentials[i].Digest()
+		if !ok {
 			continue
 		}
-		key := Digest(digest)
 		e := ch.remove(&key, was.Namespace)
 		if e != nil && is != nil {
-			ch.used[ownKey{is, key}] = e.used
+			ch.before[ownKey{is, key}] = e
 		}
 	}
 }
 
-// introduce puts the keys of a consumer in.
+// introduce puts the credentials of a consumer in.
 func (ch *changes) introduce(is *ir.Consumer) {
 	for i := range is.Credentials {
 		c := &is.Credentials[i]
-		if len(c.KeyDigest) != len(Digest{}) {
+		key, ok := c.Digest()
+		if !ok {
 			continue
 		}
-		key := Digest(c.KeyDigest)
-		e := &Entry{Consumer: is, Credential: c, used: ch.used[ownKey{is, key}]}
-		if e.used == nil {
+		e := &Entry{Consumer: is, Credential: c}
+		if old := ch.before[ownKey{is, key}]; old != nil {
+			e.used = old.used
+			if old.Credential.PasswordHash == c.PasswordHash {
+				e.password = old.password
+			}
+		} else {
 			e.used = &atomic.Int64{}
+		}
+		if c.PasswordHash != "" && e.password == nil {
+			var err error
+			if e.password, err = password.Parse(c.PasswordHash); err != nil {
+				continue // compile lets none through
+			}
+		}
+		if e.password != nil {
+			ch.user = e
 		}
 		ch.add(&key, e)
 	}
@@ -274,11 +303,10 @@ func (d *Directory) All() []*ir.Consumer {
 // LastUsed is when a credential of a consumer was accepted last by this process;
 // zero is never, or not known.
 func (d *Directory) LastUsed(c *ir.Consumer, credential *ir.ConsumerCredential) time.Time {
-	if len(credential.KeyDigest) != len(Digest{}) {
-		return time.Time{}
-	}
-	if e := d.Key(Digest(credential.KeyDigest), c.Namespace, false); e != nil {
-		return e.LastUsed()
+	if key, ok := credential.Digest(); ok {
+		if e := d.Key(key, c.Namespace, false); e != nil {
+			return e.LastUsed()
+		}
 	}
 	return time.Time{}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
@@ -27,6 +28,7 @@ type Table struct {
 	// consumers are the configuration's, apart from those that serve: what is asked
 	// here is no use of a credential.
 	consumers *consumer.Directory
+	passwords *password.Verifier
 }
 
 // listener is one as requests in HTTP, or in HTTPS, see it: a port may have both.
@@ -60,7 +62,7 @@ func NewTranscoding(cfg *ir.Config, reflected Schemas) (*Table, error) {
 }
 
 func build(cfg *ir.Config, schemas Schemas) (*Table, error) {
-	t := &Table{config: cfg, schemas: schemas, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams)), consumers: consumer.New()}
+	t := &Table{config: cfg, schemas: schemas, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams)), consumers: consumer.New(), passwords: password.New(1)}
 	t.consumers.Apply(cfg.Consumers)
 	for _, r := range cfg.Streams {
 		t.streams[r.Name] = r
@@ -126,7 +128,7 @@ func (t *Table) newRule(r *ir.Rule, index int) *rule {
 			certain.Policy.Transcoding = nil
 		}
 	}
-	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers})
+	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers, Passwords: t.passwords})
 	for i := range r.Backends {
 		out.backends = append(out.backends, filters.ForBackend(&r.Backends[i].Filters))
 	}

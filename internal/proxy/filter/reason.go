@@ -45,6 +45,7 @@ const (
 	RateLimited
 	QuotaExceeded
 	RateLimitKeyMissing
+	AuthenticationOverload // too many passwords at once
 	reasonCount
 )
 
@@ -57,6 +58,7 @@ var reasonNames = [reasonCount]string{
 	"InvalidClientHello", "SessionLimit", "SchemaUnavailable",
 	"Unauthenticated", "InvalidCredential", "IdentityUnavailable",
 	"RateLimited", "QuotaExceeded", "RateLimitKeyMissing",
+	"AuthenticationOverload",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

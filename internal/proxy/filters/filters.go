@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
 	"github.com/gridway/gridway/internal/proxy/filters/bridge"
@@ -45,6 +46,8 @@ type Deps struct {
 	Schemas Schemas
 	// Consumers are those who may call.
 	Consumers authentication.Consumers
+	// Passwords bounds the work on passwords.
+	Passwords *password.Verifier
 	// Policy counts the decisions of a policy, which is named "Kind/namespace/name".
 	Policy func(name string) filter.Decisions
 	// RateLimits are for rules with limits.
@@ -86,7 +89,7 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	}
 	if p.Authentication != nil {
 		c.Guard = append(c.Guard, authentication.New(p.Authentication, authentication.Deps{
-			Consumers: d.Consumers, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
+			Consumers: d.Consumers, Passwords: d.Passwords, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
 		}))
 	}
 	if limits != nil && limits.After != nil {

@@ -11,6 +11,7 @@ package authentication
 
 import (
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -19,11 +20,14 @@ import (
 // Consumers finds those who may call.
 type Consumers interface {
 	Key(digest consumer.Digest, namespace string, every bool) *consumer.Entry
+	// AnyUser is somebody with a password, nil if nobody has one.
+	AnyUser() *consumer.Entry
 }
 
 // Deps is what the methods need beside the policy.
 type Deps struct {
 	Consumers Consumers
+	Passwords *password.Verifier
 	Decisions filter.Decisions
 }
 
@@ -39,6 +43,8 @@ const (
 	refused
 	// unavailable: nobody can tell now whether it is.
 	unavailable
+	// busy: too many passwords are being looked at.
+	busy
 )
 
 // method is one way to prove who calls. One that waits for somebody calls
@@ -63,8 +69,11 @@ type Authentication struct {
 func New(p *ir.Authentication, d Deps) *Authentication {
 	a := &Authentication{policy: p, decisions: d.Decisions, headers: newHeaders(p.Headers)}
 	for i := range p.AnyOf {
-		if m := &p.AnyOf[i]; m.APIKey != nil {
+		switch m := &p.AnyOf[i]; {
+		case m.APIKey != nil:
 			a.methods = append(a.methods, newAPIKey(p, m, d.Consumers))
+		case m.Basic != nil:
+			a.methods = append(a.methods, newBasic(p, m, d))
 		}
 	}
 	return a
@@ -73,6 +82,7 @@ func New(p *ir.Authentication, d Deps) *Authentication {
 const (
 	needsCredential = "this request needs a credential"
 	badCredential   = "the credential is not accepted"
+	tooMany         = "too many credentials are being looked at; try again later"
 	cannotTell      = "who calls cannot be found out now; try again later"
 )
 
@@ -93,6 +103,8 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 		best = max(best, r)
 	}
 	switch {
+	case best == busy:
+		return a.fail(x, filter.Unavailable, 503, filter.AuthenticationOverload, tooMany)
 	case best == unavailable:
 		return a.fail(x, filter.Unavailable, 503, filter.IdentityUnavailable, cannotTell)
 	case best == refused:
@@ -119,6 +131,9 @@ func (a *Authentication) pass(x *filter.Exchange) {
 
 func (a *Authentication) fail(x *filter.Exchange, d filter.Decision, status int, reason filter.Reason, detail string) filter.Verdict {
 	a.decisions.Decided(int(d))
+	for _, m := range a.methods { // what is logged holds no credential
+		m.strip(x)
+	}
 	return x.Refuse(status, reason, detail, a.policy.Policy, "")
 }
 

@@ -2,12 +2,16 @@ package authentication_test
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
@@ -153,6 +157,76 @@ func TestAPIKey(t *testing.T) {
 		if missing := strings.Contains(c.want, " Unauthenticated "); missing != strings.HasPrefix(got, "pass |") {
 			t.Errorf("%s: if it is optional, %s", c.name, got)
 		}
+	}
+}
+
+// Names and passwords, as RFC 7617 writes them.
+func TestBasic(t *testing.T) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("open sesame"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := consumer.New()
+	p := &ir.Authentication{
+		Policy: "default/users", Namespace: "default", Realm: "shop",
+		AnyOf: []ir.AuthenticationMethod{{Name: "basic", Basic: &ir.BasicAuth{}}, {Name: "apiKey", APIKey: &ir.APIKeyAuth{From: []ir.CredentialSource{{Header: "X-API-Key"}}}}},
+	}
+	detached := 0
+	a := authentication.New(p, authentication.Deps{Consumers: d, Decisions: counts{}, Passwords: password.New(1)})
+	ask := func(headers ...string) string {
+		x := request("", headers...)
+		x.Detach = func() { detached++ }
+		got := result(a.OnRequest(x), x)
+		if x.Local.Reason == filter.InvalidCredential && x.Req.Header.Len() > 0 {
+			t.Errorf("%s: the credential is left to be logged", got)
+		}
+		return got
+	}
+	encode := func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(s)) }
+	const none, bad = `401 Unauthenticated Basic realm="shop", charset="UTF-8"`, `401 InvalidCredential Basic realm="shop", charset="UTF-8"`
+	if got := ask("Authorization", encode("ali:open sesame")); got != bad || detached != 0 {
+		t.Errorf("without anybody: %s, detached %d", got, detached)
+	}
+	d.Apply([]*ir.Consumer{
+		{Namespace: "default", Name: "baba", Credentials: []ir.ConsumerCredential{{Name: "pw", Username: "ali", PasswordHash: string(hash)}, {Name: "k", KeyDigest: digest(key)}}},
+		{Namespace: "other", Name: "thief", Credentials: []ir.ConsumerCredential{{Name: "pw", Username: "cassim", PasswordHash: string(hash)}}},
+	})
+	for _, c := range []struct {
+		name, value, want string
+		work              int
+	}{
+		{"right", encode("ali:open sesame"), "pass basic default/baba pw |", 1},
+		{"right again, by memory", encode("ali:open sesame"), "pass basic default/baba pw |", 0},
+		{"wrong", encode("ali:open barley"), bad, 1},
+		{"nobody costs the same", encode("nobody:open sesame"), bad, 1},
+		{"somebody of another namespace", encode("cassim:open sesame"), bad, 1},
+		{"no colon", encode("ali"), bad, 0},
+		{"no password", encode("ali:"), bad, 0},
+		{"a long name", encode(strings.Repeat("a", 300) + ":x"), bad, 1},
+		{"no base64", "Basic *", bad, 0},
+		{"much too long", "Basic " + strings.Repeat("A", 3000), bad, 0},
+		{"another scheme", "Bearer x", "", 0},
+	} {
+		detached = 0
+		got := ask("Authorization", c.value)
+		if c.want == "" { // no credential for the method, and the header is somebody else's
+			if !strings.HasPrefix(got, "401 Unauthenticated") {
+				t.Errorf("%s: %s", c.name, got)
+			}
+			continue
+		}
+		if got != c.want || detached != c.work {
+			t.Errorf("%s: %s, want %s; detached %d, want %d", c.name, got, c.want, detached, c.work)
+		}
+	}
+	if got := ask(); got != none {
+		t.Error(got)
+	}
+	if got := ask("X-API-Key", key); got != "pass apiKey default/baba k |" {
+		t.Errorf("the other method: %s", got)
+	}
+	if got := ask("X-API-Key", "\x00aliaaaaaaaaaaaaaaaaaaaaaa"); got != bad {
+		t.Errorf("a key that looks like a name: %s", got)
 	}
 }
 

@@ -1,0 +1,72 @@
+package authentication
+
+import (
+	"bytes"
+	"encoding/base64"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/password"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// basic accepts names and passwords of consumers (RFC 7617).
+type basic struct {
+	policy    *ir.Authentication
+	consumers Consumers
+	passwords *password.Verifier
+	forward   bool
+	ask       []byte
+}
+
+const maxBasic = 2048
+
+func newBasic(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *basic {
+	return &basic{
+		policy: p, consumers: d.Consumers, passwords: d.Passwords, forward: m.Basic.Forward,
+		ask: []byte(`Basic realm="` + p.Realm + `", charset="UTF-8"`),
+	}
+}
+
+func (b *basic) authenticate(x *filter.Exchange) result {
+	encoded, where := basicSource.inHeader(&x.Req.Header)
+	switch {
+	case where == nowhere:
+		return absent
+	case where == ambiguous || len(encoded) > maxBasic:
+		return refused
+	}
+	text := x.Req.Arena.Alloc(base64.StdEncoding.DecodedLen(len(encoded)))
+	n, err := base64.StdEncoding.Decode(text, encoded)
+	name, secret, ok := bytes.Cut(text[:n], []byte(":"))
+	if err != nil || !ok {
+		return refused
+	}
+	e := b.consumers.Key(ir.UsernameDigest(name), b.policy.Namespace, b.policy.EveryNamespace)
+	known := e != nil && e.Credential.Username == string(name) && e.Credential.Valid(x.Start)
+	if e == nil {
+		// Somebody else's hash, so that it takes as long as if there were such a user.
+		if e = b.consumers.AnyUser(); e == nil {
+			return refused
+		}
+	}
+	switch b.passwords.Verify(e.Password(), known, secret, x.Detach) {
+	case password.Busy:
+		return busy
+	case password.Wrong:
+		return refused
+	}
+	e.Used(x.Start)
+	x.Caller.Consumer, x.Caller.Credential = e.Consumer, e.Credential.Name
+	return accepted
+}
+
+var basicSource = source{header: []byte("Authorization"), id: httpmsg.NameAuthorization, prefix: "Basic "}
+
+func (b *basic) strip(x *filter.Exchange) {
+	if !b.forward {
+		basicSource.stripHeader(&x.Req.Header)
+	}
+}
+
+func (b *basic) challenge() []byte { return b.ask }
