@@ -86,8 +86,21 @@ func (t *side) aspects(r dryrun.Request) []setting {
 		return []setting{{resultAspect, "no listener takes it"}}
 	}
 	out := []setting{{resultAspect, result(d)}}
+	if d.DecidedBy != "" { // the requests that are compared have no credentials
+		out = append(out, setting{"response headers of the refusal", headerText(d.Local.Headers)})
+		if d, err = t.Admitted(r); err != nil {
+			return out
+		}
+		out = append(out, setting{"result for those let through", result(d)})
+	}
+	return append(out, t.served(d)...)
+}
+
+// served are the aspects of a request that goes on.
+func (t *side) served(d *dryrun.Decision) (out []setting) {
 	if d.Local != nil {
-		return append(out, setting{"response headers", headerText(d.Local.Headers)}, setting{"body", d.Local.Body})
+		out = append(out, setting{"response headers", headerText(d.Local.Headers)}, setting{"body", d.Local.Body})
+		return append(out, t.guards(d)...)
 	}
 	if d.Stream != nil {
 		return append(out, t.stream(d)...)
@@ -126,9 +139,24 @@ func (t *side) aspects(r dryrun.Request) []setting {
 		mirrors = append(mirrors, fmt.Sprintf("%s %g%%", m.Name, m.Percent))
 	}
 	out = append(out, setting{"mirrors", strings.Join(mirrors, ", ")})
-	return append(out, t.shared(sharedBy{path: "policy", name: d.Route.Name, rule: d.RuleIndex}, func() []setting {
+	return append(out, t.policy(d)...)
+}
+
+// guards are the settings of what comes before a reply of the rule's own.
+func (t *side) guards(d *dryrun.Decision) []setting {
+	if d.Rule == nil {
+		return nil
+	}
+	return t.shared(sharedBy{path: "guards", name: d.Route.Name, rule: d.RuleIndex}, func() []setting {
+		return settings("policy", ir.RoutePolicy{Authentication: d.Policy.Authentication, RateLimits: d.Policy.RateLimits})
+	})
+}
+
+// policy are the settings of the rule.
+func (t *side) policy(d *dryrun.Decision) []setting {
+	return t.shared(sharedBy{path: "policy", name: d.Route.Name, rule: d.RuleIndex}, func() []setting {
 		return append(filterSettings("filters", d.Filters), settings("policy", d.Policy)...)
-	})...)
+	})
 }
 
 // stream is the part of aspects for connections that are not HTTP.

@@ -83,6 +83,46 @@ func TestBehaviour(t *testing.T) {
 
 // The winner among rules that both hold changes with their order, which no
 // request shows that was made for one of them.
+// What holds for callers who are let through is seen although the requests that
+// are compared have no credentials.
+func TestBehaviourBehindAuthentication(t *testing.T) {
+	guarded := func(realm string, change func(cfg *ir.Config)) *dryrun.Table {
+		return side(t, func(cfg *ir.Config) {
+			for _, r := range cfg.Routes[0].Rules {
+				r.Policy.Authentication = &ir.Authentication{Policy: "default/keys", Realm: realm, AnyOf: []ir.AuthenticationMethod{{
+					Name: "apiKey", APIKey: &ir.APIKeyAuth{From: []ir.CredentialSource{{Header: "X-API-Key"}}},
+				}}}
+			}
+			change(cfg)
+		})
+	}
+	same := func(*ir.Config) {}
+	for name, c := range map[string]struct {
+		before, after *dryrun.Table
+		want          []string
+	}{
+		"nothing":         {guarded("a", same), guarded("a", same), nil},
+		"another backend": {guarded("a", same), guarded("a", func(cfg *ir.Config) { cfg.Routes[0].Rules[0].Backends = cfg.Routes[0].Rules[1].Backends }), []string{"/a result for those let through: a → b", "/a endpoints: 127.0.0.1:1 → "}},
+		"another limit":   {guarded("a", same), guarded("a", func(cfg *ir.Config) { cfg.Routes[0].Rules[0].Policy.MaxBodyBytes = 5 }), []string{"/a policy.maxBodyBytes:  → 5"}},
+		"another realm": {guarded("a", same), guarded("b", func(cfg *ir.Config) { cfg.Routes[0].Rules = cfg.Routes[0].Rules[:1] }), []string{
+			`/a response headers of the refusal: WWW-Authenticate: ApiKey realm="a" → WWW-Authenticate: ApiKey realm="b"`, "/a policy.authentication.realm: a → b",
+			"/b result: reply 401 Unauthenticated → reply 404 RouteNotFound",
+		}},
+		"none before": {side(t, nil), guarded("a", same), []string{"/a result: a → reply 401 Unauthenticated", "/b result: b → reply 401 Unauthenticated"}},
+	} {
+		changes, _ := delta.Behaviour(c.before, c.after)
+		var got []string
+		for _, change := range changes {
+			for _, a := range change.Aspects {
+				got = append(got, fmt.Sprintf("%s %s: %s → %s", change.URL[len("http://h.example:80"):], a.Name, a.Old, a.New))
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestBehaviourSeesPrecedence(t *testing.T) {
 	rules := func(order ...int) func(*ir.Config) {
 		return func(cfg *ir.Config) {

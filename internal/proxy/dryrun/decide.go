@@ -19,13 +19,24 @@ import (
 // Decide tells what the proxy would do. The error is about a request that
 // cannot be made or that no listener would get; a request that the proxy would
 // refuse is a Decision with a reply.
-func (t *Table) Decide(req Request) (*Decision, error) { return t.decide(req, true) }
+func (t *Table) Decide(req Request) (*Decision, error) { return t.decide(req, question{why: true}) }
 
 // Outcome is Decide without the candidates that lost, whose search takes time
 // in proportion to the number of rules.
-func (t *Table) Outcome(req Request) (*Decision, error) { return t.decide(req, false) }
+func (t *Table) Outcome(req Request) (*Decision, error) { return t.decide(req, question{}) }
 
-func (t *Table) decide(req Request, why bool) (*Decision, error) {
+// Admitted is Outcome for a caller whom all policies let through, though nothing
+// is known of them.
+func (t *Table) Admitted(req Request) (*Decision, error) {
+	return t.decide(req, question{admitted: true})
+}
+
+type question struct {
+	why      bool // which candidates have lost
+	admitted bool
+}
+
+func (t *Table) decide(req Request, q question) (*Decision, error) {
 	to, err := parseTarget(req.URL)
 	if err != nil {
 		return nil, err
@@ -46,7 +57,7 @@ func (t *Table) decide(req Request, why bool) (*Decision, error) {
 	}
 	var first *Decision
 	for _, l := range candidates {
-		d := t.decideAt(l, req, to, head, why)
+		d := t.decideAt(l, req, to, head, q)
 		if note != "" {
 			d.Notes = append(d.Notes, note)
 		}
@@ -110,8 +121,8 @@ func isAddress(host string) bool {
 	return err == nil
 }
 
-func (t *Table) decideAt(l *listener, req Request, to target, head []byte, why bool) *Decision {
-	d := &Decision{Request: req, Listener: l.ir.Name, Action: Reply}
+func (t *Table) decideAt(l *listener, req Request, to target, head []byte, q question) *Decision {
+	d := &Decision{Request: req, Listener: l.ir.Name, Action: Reply, admitted: q.admitted}
 	x, err := l.newExchange(head)
 	if err != nil {
 		d.Local = &Local{Status: 400, Reason: filter.BadRequest.String(), Detail: err.Error()}
@@ -125,7 +136,7 @@ func (t *Table) decideAt(l *listener, req Request, to target, head []byte, why b
 	if m.Section != nil {
 		d.Section = &Place{Name: m.Section.Name, Ref: m.Section.Ref}
 	}
-	if why {
+	if q.why {
 		explain(d, l.table.Explain(&x.Req, l.sni(to)))
 	}
 	switch {
@@ -196,7 +207,7 @@ func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Ex
 		if why == "" && ref.Weight > 0 {
 			why = ref.Problem
 		}
-		t.upstream(&b, l, m, head, m.Value.backends[i])
+		t.upstream(&b, l, m, head, m.Value.backends[i], d.admitted)
 		d.Backends = append(d.Backends, b)
 	}
 	if !usable {
@@ -209,9 +220,14 @@ func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Ex
 func (d *Decision) refused(x *filter.Exchange, m route.Match[*rule], chain []filter.RequestFilter) bool {
 	x.Section, x.Route, x.Rule, x.Match = m.Section, m.Route, m.Rule, m.Match
 	for _, f := range chain {
-		if f.OnRequest(x) == filter.Reply {
+		if f.OnRequest(x) != filter.Reply {
+			continue
+		}
+		if !d.admitted || x.Policy == "" {
 			return true
 		}
+		x.Local, x.Policy, x.PolicyRule = filter.LocalReply{}, "", ""
+		x.Resp.Reset()
 	}
 	return false
 }
@@ -247,7 +263,7 @@ func respond(x *filter.Exchange, chains ...filters.Chain) {
 }
 
 // upstream fills in the request as the backend would get it.
-func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], head []byte, chain filters.Chain) {
+func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], head []byte, chain filters.Chain, admitted bool) {
 	c := t.clusters[b.Cluster]
 	if c == nil {
 		if b.Problem == "" {
@@ -260,7 +276,7 @@ func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], head []b
 	if err != nil {
 		return // it parsed before
 	}
-	d := &Decision{}
+	d := &Decision{admitted: admitted}
 	if d.refused(x, m, m.Value.filters.Guard) || d.refused(x, m, m.Value.filters.Request) || d.refused(x, m, chain.Request) {
 		b.Problem = fmt.Sprintf("a filter of this backend replies with %d", x.Local.Status)
 		return

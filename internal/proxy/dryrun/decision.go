@@ -98,6 +98,8 @@ type Decision struct {
 	Omitted int         `json:"omitted,omitempty"`
 	// Notes say what was assumed about the request.
 	Notes []string `json:"notes,omitempty"`
+
+	admitted bool // by all policies about callers
 }
 
 // Caller is who a request is from.
