@@ -1,6 +1,7 @@
 package tour
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -124,7 +125,14 @@ var built = sync.OnceValues(func() (string, error) {
 	return binary, err
 })
 
+// beside is how many tours are taken at once: they mostly wait.
+const beside = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", beside); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if binary, err := built(); err == nil {
 		os.RemoveAll(filepath.Dir(binary))
