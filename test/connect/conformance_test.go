@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -72,6 +73,10 @@ type conformance struct {
 // answer that is complete before its request: it closes the connection itself
 // ("use of closed network connection").
 var earlyAnswers = []string{"Server Message Size/HTTPVersion:1/**/first-request-exceeds-server-limit"}
+
+// otherVerbs get 415 from grpc-go, which does not know their content, where the
+// suite wants 405 for their method. Once, beside other work, it was content.
+const otherVerbs = "Connect Unexpected Requests/**/unexpected-verb"
 
 var summary = regexp.MustCompile(`Total cases: (\d+)\n(\d+) passed, (\d+) failed`)
 
@@ -141,15 +146,14 @@ func TestBridge(t *testing.T) {
 		t.Parallel()
 		const (
 			count = "grpc-go says internal of a call with no or several requests, not unimplemented"
-			own   = "the endpoint says unimplemented, which is 501 and 415 then; it has no paths, or methods of HTTP"
+			own   = "the endpoint says unimplemented, which is 501 then; it has no paths"
 		)
-		conformance{mode: "server", cases: 1616, server: "grpcserver", flaky: earlyAnswers, except: map[string]string{
+		conformance{mode: "server", cases: 1616, server: "grpcserver", flaky: append(slices.Clip(earlyAnswers), otherVerbs), except: map[string]string{
 			"*/**/server-stream/multiple-requests":                    count,
 			"*/**/server-stream/no-request":                           count,
 			"gRPC-Web Unexpected Requests/**/unary/multiple-requests": count,
 			"gRPC-Web Unexpected Requests/**/unary/no-request":        count,
 			"Connect Unexpected Requests/**/unexpected-uri":           own,
-			"Connect Unexpected Requests/**/unexpected-verb":          own,
 			"Connect with GET/**":                                     "the suite's server for grpc-go has no such method",
 		}, env: []string{"BRIDGE=on"}, config: `
 features:

@@ -131,7 +131,7 @@ func (x *Exchange) callReply() {
 		h.Set(httpmsg.NameGRPCMessage, grpc.AppendMessage(x.Req.Arena.Alloc(3 * len(message))[:0], message))
 	}
 	x.call.known = true
-	h.Set(httpmsg.NameContentType, grpc.ContentType)
+	h.Set(httpmsg.NameContentType, grpc.ReplyType(x.Req.Header.Get(httpmsg.NameContentType)))
 	x.Resp.Status, x.Resp.Body, x.Resp.Length = 200, httpmsg.BodyNone, 0
 }
 

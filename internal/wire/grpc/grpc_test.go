@@ -188,3 +188,17 @@ func FuzzFields(f *testing.F) {
 		}
 	})
 }
+
+// A reply says the codec of the call again, and nothing else that a client has made up.
+func TestReplyType(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "application/grpc", "application/grpc": "application/grpc", "application/grpc+json": "application/grpc+json",
+		"application/grpc+proto; charset=x": "application/grpc+proto", "application/grpc ;a=b": "application/grpc",
+		"Application/GRPC+Json": "Application/GRPC+Json", "application/grpc-web": "application/grpc", "text/html": "application/grpc",
+		"application/grpc+" + strings.Repeat("x", 100): "application/grpc",
+	} {
+		if got := string(grpc.ReplyType([]byte(in))); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

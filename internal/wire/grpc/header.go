@@ -28,6 +28,21 @@ func IsContentType(v []byte) bool {
 	return len(v) == len(contentType) || v[len(contentType)] == '+' || v[len(contentType)] == ';' || v[len(contentType)] == ' '
 }
 
+// maxType bounds what of a request's content type is said again.
+const maxType = 64
+
+// ReplyType is the content type of a reply without messages to a call with that
+// one: clients with a codec of their own, as in application/grpc+json, look for it.
+func ReplyType(v []byte) []byte {
+	if end := bytes.IndexAny(v, "; \t"); end >= 0 {
+		v = v[:end]
+	}
+	if len(v) > maxType || !IsContentType(v) {
+		return contentType
+	}
+	return v
+}
+
 // timeoutUnits are those of grpc-timeout.
 var timeoutUnits = [...]struct {
 	name byte
