@@ -255,6 +255,8 @@ func TestUpgradeKeepsTheQueue(t *testing.T) {
 		waiting = append(waiting, dialPort(t, port))
 	}
 	g.upgrade()
+	// An old process begins to drain a moment after the new one serves.
+	eventually(t, "three processes drain", func() bool { return strings.Count(g.logged(), "msg=draining") == 3 })
 	for i, c := range waiting {
 		c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		if resp, body := c.mustRespond("GET"); resp.StatusCode != 200 || body != "a" || !resp.Close {

@@ -69,7 +69,7 @@ func TestTLSFailuresOfEndpoints(t *testing.T) {
 	port := ownPort(t)
 	docs := []string{
 		plainOn(port), caDoc("backends", ca.pem), secretDoc("ours", ours, oursKey), secretDoc("strange", strange, strangeKey),
-		policyDoc("edge", "Gateway", "edge", "timeouts: {connect: 500ms}\nretry: {attempts: 0}"),
+		policyDoc("edge", "Gateway", "edge", "timeouts: {connect: 2s}\nretry: {attempts: 0}"),
 	}
 	rules := ""
 	for name, c := range cases {
