@@ -60,7 +60,7 @@ alloc: ## The ceilings of allocations and of memory for idle connections.
 	$(GO) test -count=1 -p 1 -run 'Alloc|Idle' ./internal/proxy ./internal/proxy/websocket ./internal/wire/bufpool ./internal/wire/h2 ./internal/wire/h3 ./internal/wire/netx
 
 .PHONY: integration
-integration: ## End-to-end tests with real clients and servers, one package at a time, with -race.
+integration: setup ## End-to-end tests with real clients and servers, one package at a time, with -race.
 	$(GOTESTSUM) --packages="./test/..." -- -race -p 1 -timeout 10m
 
 # A module of its own, as pebble is not among what Gridway needs. Its tests mostly
