@@ -1,7 +1,6 @@
 package authentication
 
 import (
-	"bytes"
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -130,8 +129,8 @@ func (s *source) stripHeader(h *httpmsg.Header) {
 }
 
 func (s *source) inQuery(x *filter.Exchange) (value []byte, where place) {
-	for pair, rest := nextPair(x.Req.Query); pair != nil; pair, rest = nextPair(rest) {
-		raw, ok := parameter(pair, s.query)
+	for pair, rest := httpmsg.NextPair(x.Req.Query); pair != nil; pair, rest = httpmsg.NextPair(rest) {
+		raw, ok := httpmsg.Parameter(pair, s.query)
 		switch {
 		case !ok:
 		case where == somewhere:
@@ -140,8 +139,8 @@ func (s *source) inQuery(x *filter.Exchange) (value []byte, where place) {
 			value, where = raw, somewhere
 		}
 	}
-	if bytes.IndexByte(value, '%') >= 0 || bytes.IndexByte(value, '+') >= 0 {
-		value = unescape(x.Req.Arena.Alloc(len(value))[:0], value)
+	if httpmsg.Escaped(value) {
+		value = httpmsg.AppendDecoded(x.Req.Arena.Alloc(len(value))[:0], value)
 	}
 	return value, where
 }
@@ -151,8 +150,8 @@ func (s *source) stripQuery(r *httpmsg.Request) {
 		return
 	}
 	size := 0
-	for pair, rest := nextPair(r.Query); pair != nil; pair, rest = nextPair(rest) {
-		if _, ok := parameter(pair, s.query); ok {
+	for pair, rest := httpmsg.NextPair(r.Query); pair != nil; pair, rest = httpmsg.NextPair(rest) {
+		if _, ok := httpmsg.Parameter(pair, s.query); ok {
 			size = len(r.Query)
 		}
 	}
@@ -160,8 +159,8 @@ func (s *source) stripQuery(r *httpmsg.Request) {
 		return
 	}
 	out := r.Arena.Alloc(size)[:0]
-	for pair, rest := nextPair(r.Query); pair != nil; pair, rest = nextPair(rest) {
-		if _, ok := parameter(pair, s.query); ok {
+	for pair, rest := httpmsg.NextPair(r.Query); pair != nil; pair, rest = httpmsg.NextPair(rest) {
+		if _, ok := httpmsg.Parameter(pair, s.query); ok {
 			continue
 		}
 		if len(out) > 0 {
@@ -170,73 +169,4 @@ func (s *source) stripQuery(r *httpmsg.Request) {
 		out = append(out, pair...)
 	}
 	r.Query, r.HasQuery = out, len(out) > 0
-}
-
-// nextPair splits the first parameter from a query, without empty ones.
-func nextPair(query []byte) (pair, rest []byte) {
-	for len(query) > 0 {
-		if i := bytes.IndexByte(query, '&'); i >= 0 {
-			pair, query = query[:i], query[i+1:]
-		} else {
-			pair, query = query, nil
-		}
-		if len(pair) > 0 {
-			return pair, query
-		}
-	}
-	return nil, nil
-}
-
-// parameter returns the undecoded value of a pair of that (decoded) name.
-func parameter(pair []byte, name string) (value []byte, ok bool) {
-	key := pair
-	if i := bytes.IndexByte(pair, '='); i >= 0 {
-		key, value = pair[:i], pair[i+1:]
-	}
-	for i := range len(name) {
-		if len(key) == 0 {
-			return nil, false
-		}
-		c, n := unescapeByte(key)
-		if c != name[i] {
-			return nil, false
-		}
-		key = key[n:]
-	}
-	return value, len(key) == 0
-}
-
-func unescape(dst, raw []byte) []byte {
-	for len(raw) > 0 {
-		c, n := unescapeByte(raw)
-		dst, raw = append(dst, c), raw[n:]
-	}
-	return dst
-}
-
-// unescapeByte is the next byte of application/x-www-form-urlencoded text and how
-// many bytes it took. A '%' that starts no escape stands for itself.
-func unescapeByte(raw []byte) (byte, int) {
-	switch {
-	case raw[0] == '+':
-		return ' ', 1
-	case raw[0] == '%' && len(raw) >= 3:
-		high, low := unhex(raw[1]), unhex(raw[2])
-		if high >= 0 && low >= 0 {
-			return byte(high<<4 | low), 3
-		}
-	}
-	return raw[0], 1
-}
-
-func unhex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
 }

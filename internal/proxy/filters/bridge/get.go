@@ -116,27 +116,16 @@ func unescape(v []byte) []byte {
 			if i+2 >= len(v) {
 				return nil
 			}
-			hi, lo := hexValue(v[i+1]), hexValue(v[i+2])
-			if hi < 0 || lo < 0 {
+			hi, ok1 := httpmsg.Unhex(v[i+1])
+			lo, ok2 := httpmsg.Unhex(v[i+2])
+			if !ok1 || !ok2 {
 				return nil
 			}
-			out = append(out, byte(hi<<4|lo))
+			out = append(out, hi<<4|lo)
 			i += 2
 		default:
 			out = append(out, v[i])
 		}
 	}
 	return out
-}
-
-func hexValue(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
 }

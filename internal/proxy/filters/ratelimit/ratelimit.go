@@ -224,7 +224,7 @@ func (g *guard) refuse(x *filter.Exchange, o *one, wait time.Duration) filter.Ve
 	h.Set(httpmsg.NameRetryAfter, strconv.AppendInt(x.Req.Arena.Alloc(20)[:0], seconds, 10))
 	if grpc.IsContentType(x.Req.Header.Get(httpmsg.NameContentType)) {
 		// gRFC A6: when a client that retries by itself may do so.
-		h.Add(pushback, strconv.AppendInt(x.Req.Arena.Alloc(20)[:0], max(1, int64((wait+time.Millisecond-1)/time.Millisecond)), 10))
+		h.Add(grpc.RetryPushback, strconv.AppendInt(x.Req.Arena.Alloc(20)[:0], max(1, int64((wait+time.Millisecond-1)/time.Millisecond)), 10))
 	}
 	reason, detail := filter.RateLimited, "too many requests; try again later"
 	switch {
@@ -236,8 +236,6 @@ func (g *guard) refuse(x *filter.Exchange, o *one, wait time.Duration) filter.Ve
 	x.LimitsRefused = true
 	return x.Refuse(429, reason, detail, o.cfg.Policy, o.cfg.Name)
 }
-
-var pushback = []byte("grpc-retry-pushback-ms")
 
 // wholeSeconds rounds up.
 func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
