@@ -12,6 +12,9 @@ type Caller struct {
 	Consumer *ir.Consumer
 	// Credential is the name of the consumer's credential.
 	Credential string
+	// Claims are nil where the method gives none. Its subject need not be that of
+	// a Consumer.
+	Claims *Claims
 }
 
 // Known tells whether a credential was accepted.
