@@ -118,6 +118,9 @@ func (b *bench) enter(ctx context.Context, w workload, spec peers.Spec) (*conten
 	}
 	p := &contender{spec: spec, proc: process, target: w.target, result: report.Proxy{Label: spec.Label}}
 	p.target.Addr, p.target.Routes = process.Addr, spec.Routes
+	if w.callers > 0 {
+		p.target.Callers = w.callers
+	}
 	if w.tls {
 		p.target.TLS = b.cert.Client()
 	}

@@ -15,6 +15,7 @@ type workload struct {
 	tls         bool
 	rate        float64 // of the latency measurement; 0 is none
 	rateConns   int
+	callers     int // whose API keys the requests have
 	proxies     []peers.Spec
 	long        bool // left out of a quick run
 }
@@ -27,6 +28,9 @@ func manyRoutes(quick bool) int {
 	}
 	return 100_000
 }
+
+// callers of the cases in which somebody asks who calls.
+const callers = 1000
 
 // everyone is all four, with the same wishes.
 func everyone(s peers.Spec) []peers.Spec {
@@ -56,6 +60,15 @@ func suite(quick bool) []workload {
 	toHTTP2 := everyone(peers.Spec{BackendHTTP2: true})
 	toHTTP2 = append(toHTTP2[:1], toHTTP2[2:]...) // NGINX speaks HTTP/2 to backends of gRPC only
 	many := manyRoutes(quick)
+	// traced is a request as a browser's code sends it.
+	traced := load.Target{Path: "/1k", Headers: []string{
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) bench", "Accept: */*",
+		"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+	}}
+	// door is the three with a policy, and Gridway without.
+	door := func(d peers.Door) []peers.Spec {
+		return append(everyone(peers.Spec{Door: d})[:3], peers.Spec{Kind: peers.Gridway, Label: "gridway-bare"})
+	}
 	return []workload{
 		{name: "plain-1", title: "GET 1 KiB, 1 connection", conns: 1, target: get("/1k"), rate: 1000, rateConns: 1, proxies: most},
 		{name: "plain-64", title: "GET 1 KiB, 64 connections", conns: 64, target: get("/1k"), rate: 2000, rateConns: 64, proxies: plain},
@@ -90,16 +103,19 @@ func suite(quick bool) []workload {
 		},
 		{
 			name: "everything", title: "Everything on", conns: 64, rate: 2000, rateConns: 64,
-			target: load.Target{Path: "/1k", Headers: []string{
-				"User-Agent: Mozilla/5.0 (X11; Linux x86_64) bench", "Accept: */*",
-				"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-			}},
+			target: traced,
 			proxies: []peers.Spec{
 				{Kind: peers.Gridway, Label: "gridway", Full: true},
 				{Kind: peers.NGINX, Label: "nginx", Full: true},
 				{Kind: peers.HAProxy, Label: "haproxy", Full: true},
 				{Kind: peers.NGINX, Label: "nginx-bare"},
 			},
+		},
+		{name: "api-key", title: "API keys of 1,000 callers", conns: 64, target: get("/1k"), callers: callers, rate: 2000, rateConns: 64, proxies: door(peers.Door{Keys: callers})},
+		{name: "rate-limit", title: "Rate limits of 1,000 callers", conns: 64, target: get("/1k"), callers: callers, rate: 2000, rateConns: 64, proxies: door(peers.Door{Limit: true})},
+		{
+			name: "front-door", title: "API keys, rate limits, access log, trace context and all else", conns: 64, callers: callers, rate: 2000, rateConns: 64, target: traced,
+			proxies: append(everyone(peers.Spec{Full: true, Door: peers.Door{Keys: callers, Limit: true}})[:3], peers.Spec{Kind: peers.NGINX, Label: "nginx-bare"}),
 		},
 	}
 }

@@ -25,6 +25,7 @@ type Target struct {
 	Streams int // at a time on each connection of HTTP/2
 	Path    string
 	Routes  int      // above 0: the path of the i-th request is /r(i mod Routes)/x
+	Callers int      // above 0: the i-th request has the API key of caller i mod Callers
 	Headers []string // "Name: value"
 	Upload  int      // bytes of a POST's body; 0 is a GET
 	Close   bool     // a new connection for each request
@@ -150,6 +151,10 @@ func (t *Target) appendHead(b []byte, i int) []byte {
 	b = append(b, "\r\n"...)
 	for _, h := range t.Headers {
 		b = append(append(b, h...), "\r\n"...)
+	}
+	if t.Callers > 0 {
+		b = append(append(b, KeyHeader+": "...), Key(i%t.Callers)...)
+		b = append(b, "\r\n"...)
 	}
 	if t.Upload > 0 {
 		b = strconv.AppendInt(append(b, "Content-Length: "...), int64(t.Upload), 10)

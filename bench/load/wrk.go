@@ -18,6 +18,11 @@ import (
 //go:embed routes.lua
 var routesScript []byte
 
+// callersScript makes wrk send the keys of many callers.
+//
+//go:embed callers.lua
+var callersScript []byte
+
 // Wrk runs wrk with one thread for d (whole seconds) against t. A target with
 // Upload is not for wrk. The scratch folder takes its script.
 func Wrk(ctx context.Context, t Target, conns int, d time.Duration, scratch string) (Result, error) {
@@ -37,17 +42,23 @@ func Wrk(ctx context.Context, t Target, conns int, d time.Duration, scratch stri
 	if t.TLS != nil {
 		scheme = "https"
 	}
-	path := t.Path
-	if t.Routes > 0 {
-		script := filepath.Join(scratch, "routes.lua")
-		if err := os.WriteFile(script, routesScript, 0o644); err != nil {
+	path, script, number := t.Path, []byte(nil), 0
+	switch {
+	case t.Routes > 0:
+		path, script, number = "/r0/x", routesScript, t.Routes
+	case t.Callers > 0:
+		script, number = callersScript, t.Callers
+	}
+	if script != nil {
+		file := filepath.Join(scratch, "wrk.lua")
+		if err := os.WriteFile(file, script, 0o644); err != nil {
 			return Result{}, err
 		}
-		args, path = append(args, "-s", script), "/r0/x"
+		args = append(args, "-s", file)
 	}
 	args = append(args, scheme+"://"+t.Addr+path)
-	if t.Routes > 0 {
-		args = append(args, "--", strconv.Itoa(t.Routes))
+	if script != nil {
+		args = append(args, "--", strconv.Itoa(number))
 	}
 	out, err := exec.CommandContext(ctx, "wrk", args...).CombinedOutput()
 	if err != nil {

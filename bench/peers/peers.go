@@ -47,6 +47,7 @@ type Spec struct {
 	TLS     *Certificate
 	Routes  int  // 0 is one route for everything, else /r0/ to /r(Routes-1)/
 	Full    bool // access log, forwarding headers, request ID, timeouts, retries
+	Door
 	// Traffic is what clients speak; gRPC is spoken to the backend, too.
 	Traffic load.Traffic
 	// BackendHTTP2 is HTTP/2 to the backend, without TLS.
@@ -132,6 +133,9 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 		p.CertBase64 = base64.StdEncoding.EncodeToString(s.TLS.CertPEM)
 		p.KeyBase64 = base64.StdEncoding.EncodeToString(s.TLS.KeyPEM)
 	}
+	if err := l.door(s); err != nil {
+		return nil, err
+	}
 	var argv []string
 	switch s.Kind {
 	case Gridway:
@@ -171,7 +175,7 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 	case s.GRPC():
 		path = "/bench.Echo/Unary"
 	}
-	target := load.Target{Addr: addr, Path: path, Traffic: s.Traffic}
+	target := load.Target{Addr: addr, Path: path, Traffic: s.Traffic, Callers: s.callers()}
 	if s.TLS != nil {
 		target.TLS = s.TLS.Client()
 	}

@@ -61,6 +61,7 @@ func Aims(r *Results) []Aim {
 		atMost(c.what+", against the better of NGINX and HAProxy", 0.8, "×", of(c.name, "gridway", peers...))
 	}
 	atMost("everything on, against bare NGINX", 1, "×", of("everything", "gridway", "nginx-bare"))
+	atMost("API keys, rate limits and everything on, against bare NGINX", 1, "×", of("front-door", "gridway", "nginx-bare"))
 	atMost("against net/http's ReverseProxy", 0.25, "×", of("plain-64", "gridway", "reverseproxy"))
 	many := "100,000 routes"
 	if c := r.Case("routes"); c != nil {
