@@ -17,8 +17,13 @@ const (
 	defaultMaxField = 2048
 	minMaxField     = 64
 	defaultFlush    = 200 * time.Millisecond
-	// buffersPerStripe is how far the output may fall behind before entries are dropped.
-	buffersPerStripe = 4
+	// maxBuffers per lane is how far the output may fall behind before entries are
+	// dropped. Where requests take all of a processor, the writer's goroutine may
+	// have to wait for the scheduler's time slice, 10 ms and more.
+	maxBuffers = 32
+	// keptBuffers per lane stay where fewer would do; the others are made when they
+	// are needed.
+	keptBuffers = 4
 	// reportEvery is how often drops are reported while they go on.
 	reportEvery = 10 * time.Second
 )
@@ -27,8 +32,9 @@ const (
 type Options struct {
 	Query   QueryMode
 	Referer RefererMode
-	// BufferBytes is the size of one buffer; there are four per processor.
-	// Zero means 64 KiB; it is raised if one entry would not fit.
+	// BufferBytes is the size of one buffer; there are four per processor, and up to
+	// 32 while the output falls behind. Zero means 64 KiB; it is raised if one entry
+	// would not fit.
 	BufferBytes int
 	// MaxFieldBytes bounds each text, in bytes as written; longer ones end
 	// with "…". Zero means 2048, the least is 64.
@@ -73,6 +79,9 @@ type lane struct {
 	active *buffer
 	full   []*buffer // oldest first
 	free   []*buffer
+	size   int // of a buffer
+	count  int // of buffers, wherever they are
+	least  int // of buffers that were free since the last trim
 	closed bool
 	_      [64]byte
 }
@@ -110,9 +119,10 @@ func New(w io.Writer, opt Options) *Logger {
 	for i := range l.lanes {
 		n := &l.lanes[i]
 		n.enc = encoder{query: opt.Query, referer: opt.Referer, maxField: opt.MaxFieldBytes}
-		n.full = make([]*buffer, 0, buffersPerStripe)
-		for range buffersPerStripe {
-			n.free = append(n.free, &buffer{b: make([]byte, 0, opt.BufferBytes)})
+		n.size = opt.BufferBytes
+		n.full, n.free = make([]*buffer, 0, maxBuffers), make([]*buffer, 0, maxBuffers)
+		for range keptBuffers {
+			n.free = append(n.free, n.newBuffer())
 		}
 		n.active = n.take()
 	}
@@ -120,14 +130,36 @@ func New(w io.Writer, opt Options) *Logger {
 	return l
 }
 
+func (n *lane) newBuffer() *buffer {
+	n.count++
+	return &buffer{b: make([]byte, 0, n.size)}
+}
+
 // take returns a free buffer, or nil.
 func (n *lane) take() *buffer {
 	if len(n.free) == 0 {
-		return nil
+		if n.count == maxBuffers {
+			return nil
+		}
+		return n.newBuffer()
 	}
 	b := n.free[len(n.free)-1]
+	n.free[len(n.free)-1] = nil
 	n.free = n.free[:len(n.free)-1]
+	n.least = min(n.least, len(n.free))
 	return b
+}
+
+// trim gives up the buffers that nobody has needed since the last time.
+func (n *lane) trim() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for ; n.least > 0 && n.count > keptBuffers; n.least-- {
+		n.free[len(n.free)-1] = nil
+		n.free = n.free[:len(n.free)-1]
+		n.count--
+	}
+	n.least = len(n.free)
 }
 
 // Log encodes e and returns. It never waits for the output: without room in

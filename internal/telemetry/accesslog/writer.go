@@ -19,6 +19,9 @@ func (l *Logger) run() {
 		case <-timer.C:
 			l.armed.Store(false)
 			l.flush(true)
+			for i := range l.lanes {
+				l.lanes[i].trim()
+			}
 			report.drops(l.Stats(), time.Now())
 		case <-l.urgent:
 			l.flush(false)
