@@ -56,17 +56,17 @@ var rules = []rule{
 	{
 		name: "the data plane is free of the control plane", of: "internal/proxy",
 		except: []string{"internal/proxy/filters", "internal/proxy/filter"},
-		allow:  []string{"internal/ir", "internal/wire", "internal/proxy", "internal/telemetry", "internal/mesh/identity", "internal/transcoding", "internal/password"},
+		allow:  []string{"internal/ir", "internal/wire", "internal/proxy", "internal/telemetry", "internal/mesh/identity", "internal/transcoding", "internal/password", "internal/netset"},
 		never:  []string{"internal/config", "internal/surface", "internal/cli", "internal/app", "api", "k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc"},
 	},
 	{
 		name: "filters see the exchange and nothing behind it", of: "internal/proxy/filters",
-		allow: []string{"internal/ir", "internal/wire/httpmsg", "internal/wire/grpc", "internal/proxy/filter", "internal/proxy/filters", "internal/proxy/consumer", "internal/proxy/limit", "internal/transcoding", "internal/password"},
+		allow: []string{"internal/ir", "internal/wire/httpmsg", "internal/wire/grpc", "internal/proxy/filter", "internal/proxy/filters", "internal/proxy/consumer", "internal/proxy/limit", "internal/transcoding", "internal/password", "internal/netset"},
 		never: []string{"internal/proxy/pipeline", "internal/proxy/upstream", "internal/config", "api", "k8s.io"},
 	},
 	{
 		name: "compile is a pure function of objects", of: "internal/config/compile",
-		allow: []string{"api", "internal/ir", "internal/config", "internal/transcoding", "internal/password"},
+		allow: []string{"api", "internal/ir", "internal/config", "internal/transcoding", "internal/password", "internal/netset"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "k8s.io/client-go", "net/http/httptest"},
 	},
 	{
@@ -81,6 +81,10 @@ var rules = []rule{
 	{
 		name: "passwords know nothing of whose they are", of: "internal/password",
 		allow: []string{}, external: []string{"golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt"},
+	},
+	{
+		name: "sets of networks know nothing of what they are for", of: "internal/netset",
+		allow: []string{}, external: []string{},
 	},
 	{
 		name: "handing over knows nothing of what is handed over", of: "internal/handover",
