@@ -229,3 +229,70 @@ func TestInvalidAuthenticationPolicyStaysClosed(t *testing.T) {
 	want(t, resp, 503, "IdentityUnavailable")
 	g.logged(`"reason":"IdentityUnavailable"`, `"policy":"default/keys"`)
 }
+
+// A policy that cannot even be read closes what it is about, when it comes to a
+// gateway that serves; it takes nothing away from others, and one that had a good
+// version goes on with that.
+func TestUnreadablePolicyCloses(t *testing.T) {
+	t.Parallel()
+	port := ownPort(t)
+	addr := headersSeen(t)
+	base := documents(
+		fmt.Sprintf("apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: edge}\nspec:\n  gatewayClassName: gridway\n  listeners: [{name: http, port: %d, protocol: HTTP}]\n", port),
+		ruleDoc(`
+- {name: private, matches: [{path: {value: /private}}], backendRefs: [{group: gridway.dev, kind: Backend, name: app}]}
+- {backendRefs: [{group: gridway.dev, kind: Backend, name: app}]}
+`), backendDoc("app", addr), keyed("acme", "", "k", keyA))
+	p := start(t, base)
+	status := func(path string, edits ...edit) string {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", fmt.Sprintf("http://127.0.0.1:%d%s", port, path), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range edits {
+			f(req)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return fmt.Sprintf("%d %s", resp.StatusCode, resp.Header.Get("X-Gridway-Reason"))
+	}
+	check := func(path, want string, edits ...edit) {
+		t.Helper()
+		if got := status(path, edits...); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	const closed, open = "503 IdentityUnavailable", "200 "
+	rule := func(spec string) string {
+		return strings.Replace(authenticationDoc("keys", "HTTPRoute", "app", spec), "name: app}]", "name: app, sectionName: private}]", 1)
+	}
+	check("/private", open)
+	p.reload(documents(base, rule("anyOf: [{apiKey: {}}]\nunknown: 1")))
+	check("/private", closed)
+	check("/private", closed, header("X-API-Key", keyA))
+	check("/", open)
+	p.said("unknown", "until then nothing gets through")
+
+	// Another mistake, in the name of the rule: all of the route is meant.
+	p.reload(documents(base, strings.Replace(rule("anyOf: 7"), "private", "privat", 1)))
+	check("/", closed)
+	if got := p.admin("/v1/objects/AuthenticationPolicy/default/keys"); !strings.Contains(got, "keys") {
+		t.Error(got)
+	}
+
+	p.reload(documents(base, rule("anyOf: [{apiKey: {}}]")))
+	check("/", open)
+	check("/private", "401 Unauthenticated")
+	check("/private", open, header("X-API-Key", keyA))
+
+	// Now there is a good version.
+	p.write(documents(base, rule("anyOf: [{apiKey: {}}]\nunknown: 2")))
+	p.said("unknown field", "its last good version stays in use")
+	check("/private", open, header("X-API-Key", keyA))
+	check("/", open)
+	p.reload(base)
+	check("/private", open)
+}

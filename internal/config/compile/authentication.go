@@ -27,8 +27,7 @@ var authenticationKind = policyKind[v1alpha1.AuthenticationPolicySpec]{
 	targets: func(s *v1alpha1.AuthenticationPolicySpec) []gwv1.LocalPolicyTargetReferenceWithSectionName {
 		return s.TargetRefs
 	},
-	judge:  judgeAuthentication,
-	closed: true,
+	judge: judgeAuthentication,
 }
 
 const (

@@ -109,7 +109,7 @@ func (c *compiler) lastGood(o *store.Object) *store.Object {
 	if old := c.prev.fallback[o.Key]; old != nil {
 		return old
 	}
-	if old := c.prev.set.Get(o.Key); old != nil && old != o {
+	if old := c.prev.set.Get(o.Key); old != nil && old != o && !old.Broken {
 		return old
 	}
 	return nil

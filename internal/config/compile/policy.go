@@ -6,12 +6,15 @@ import (
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
 )
 
-// policyKind is what tells one kind of policies from another, S being its spec.
+// policyKind is what tells one kind of policies from another, S being its spec. Of
+// a kind that fails closed, an invalid policy without a good version is in force on
+// its targets with no spec, and whoever compiles it lets nothing through.
 type policyKind[S any] struct {
 	name string
 	read func(o *store.Object) (*S, bool)
@@ -19,9 +22,6 @@ type policyKind[S any] struct {
 	targets func(*S) []gwv1.LocalPolicyTargetReferenceWithSectionName
 	// judge finds the semantic errors that the schema cannot express.
 	judge func(*S) []fault
-	// closed: an invalid policy without a good version is in force on its targets
-	// with no spec, and whoever compiles it lets nothing through.
-	closed bool
 }
 
 // policy is one that attaches to targets, while it is compiled.
@@ -149,9 +149,14 @@ func indexPolicies[S any](c *compiler, kind *policyKind[S]) policyIndex[S] {
 		if !ok {
 			continue
 		}
-		p := &policy[S]{object: o, used: o, spec: spec, faults: judgeOnce(c, kind, o, spec), targets: targetsOf(o, kind.targets(spec))}
+		p := &policy[S]{object: o, used: o, spec: spec, targets: targetsOf(o, kind.targets(spec))}
 		x.all = append(x.all, p)
 		x.byKey[o.Key] = p
+		if o.Broken {
+			x.close(c, p)
+			continue
+		}
+		p.faults = judgeOnce(c, kind, o, spec)
 		x.attach(c, p, fallBack(c, kind, p))
 	}
 	return x
@@ -175,10 +180,28 @@ func fallBack[S any](c *compiler, kind *policyKind[S], p *policy[S]) []target {
 			return targetsOf(old, kind.targets(good))
 		}
 	}
-	if kind.closed {
+	if v1alpha1.FailsClosed(ownGroup, kind.name) {
 		return p.targets
 	}
 	return nil
+}
+
+// close attaches what stands for a policy that could not be read: it lets nothing
+// through. What is not to be found has been told with the other errors, and where
+// it is a section, all of the object is meant.
+func (x *policyIndex[S]) close(c *compiler, p *policy[S]) {
+	p.used, p.spec = nil, nil
+	p.faults = []fault{{field: "spec", message: "the object has errors, and no good version: nothing gets through"}}
+	seen := map[target]bool{}
+	for _, t := range p.targets {
+		if message, _ := c.findTarget(t); message != "" && t.section != "" {
+			t.section = ""
+		}
+		if message, _ := c.findTarget(t); message == "" && !seen[t] {
+			seen[t] = true
+			x.byTarget[t] = append(x.byTarget[t], p)
+		}
+	}
 }
 
 func (x *policyIndex[S]) attach(c *compiler, p *policy[S], targets []target) {

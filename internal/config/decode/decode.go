@@ -39,6 +39,9 @@ type Result struct {
 	Problems []store.Problem
 	// Broken are the objects that could be told apart but have errors.
 	Broken []store.Key
+	// StandIns take the place of those of them that have no good version and must
+	// not be taken for absent.
+	StandIns []*store.Object
 	// Unidentified is true if something with errors could not be told apart:
 	// which objects the document holds is then not known.
 	Unidentified bool

@@ -85,7 +85,10 @@ func (w *walker) oneObject(n *yaml.Node, r *Result) {
 		}
 		w.report(*problem)
 		if entry == nil {
-			r.Unidentified = r.Unidentified || problem.Severity == store.Error
+			if problem.Severity == store.Error {
+				r.Unidentified = true
+				r.StandIns = append(r.StandIns, w.guess(n, apiVersion.Value, kind.Value)...)
+			}
 			return
 		}
 	}
@@ -111,6 +114,9 @@ func (w *walker) oneObject(n *yaml.Node, r *Result) {
 			w.regexes(n)
 		}
 		r.Broken = append(r.Broken, w.key)
+		if o := w.standIn(n, entry); o != nil {
+			r.StandIns = append(r.StandIns, o)
+		}
 	}
 }
 

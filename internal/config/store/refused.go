@@ -4,7 +4,10 @@ package store
 func Refused(set *Set, problems []Problem) map[Key]bool {
 	var out map[Key]bool
 	for _, p := range problems {
-		if p.Severity != Error || p.Object == (Key{}) || set.Get(p.Object) != nil {
+		if p.Severity != Error || p.Object == (Key{}) {
+			continue
+		}
+		if o := set.Get(p.Object); o != nil && !o.Broken {
 			continue
 		}
 		if out == nil {

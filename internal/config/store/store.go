@@ -59,6 +59,9 @@ type Object struct {
 	// equal hashes mean equal objects.
 	Hash    uint64
 	Locator Locator
+	// Broken: the object has errors, and never had a version without. Value has
+	// nothing of it but what it attaches to; whoever needs it is closed.
+	Broken bool
 }
 
 // Locate returns the place of a field; an empty path is the object itself.

@@ -111,6 +111,22 @@ func (a *assembler) lastGood(k store.Key) bool {
 	return true
 }
 
+// standIn takes what stands for a broken object that has no good version.
+func (a *assembler) standIn(path string, o *store.Object) bool {
+	if a.chosen[o.Key] != nil {
+		return false
+	}
+	a.choose(path, o)
+	return true
+}
+
+// stoodIn tells whether the version of an object that was in use is none, but
+// what stood for it.
+func (a *assembler) stoodIn(k store.Key) bool {
+	o := a.before
+	return o != nil && o.Get(k) != nil && o.Get(k).Broken
+}
+
 // lastGoodOf keeps every object of a file that nobody gives any more.
 func (a *assembler) lastGoodOf(path string) int {
 	n := 0
@@ -158,8 +174,16 @@ func (a *assembler) problems(path string, s *fileState) {
 	unidentified := false
 	for i := range s.docs {
 		for _, k := range s.docs[i].result.Broken {
-			if a.lastGood(k) {
+			if !a.stoodIn(k) && a.lastGood(k) {
 				remedy[k] = "its last good version stays in use"
+			}
+		}
+		for _, o := range s.docs[i].result.StandIns {
+			if !a.stoodIn(o.Key) && a.lastGood(o.Key) {
+				continue
+			}
+			if a.standIn(path, o) {
+				remedy[o.Key] = "until then nothing gets through where it is to be in force"
 			}
 		}
 		unidentified = unidentified || s.docs[i].result.Unidentified
