@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/callout"
 	"github.com/gridway/gridway/internal/wire/grpc"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
@@ -72,6 +73,10 @@ type Exchange struct {
 	// Detach must be called by a filter that is about to wait for anything but
 	// Wait: others share its thread otherwise. Set by the pipeline.
 	Detach func()
+
+	// Call asks a server of the configuration. It waits on the exchange's own
+	// thread, so that no Detach is needed. Set by the pipeline.
+	Call func(q *callout.Call) error
 
 	// Caller is who calls, as far as it is known.
 	Caller Caller
@@ -219,7 +224,7 @@ func (x *Exchange) End() {
 }
 
 // Reset makes the exchange ready for the next request of its connection. What
-// belongs to the connection (PeerAddr, LocalAddr, TLS, Wait, Detach) stays.
+// belongs to the connection (PeerAddr, LocalAddr, TLS, Wait, Detach, Call) stays.
 func (x *Exchange) Reset() {
 	x.Section, x.Route, x.Rule, x.Match = nil, nil, nil, nil
 	x.Client = netip.Addr{}

@@ -97,6 +97,7 @@ var pool = sync.Pool{New: func() any {
 	x := &Exchange{}
 	x.Exchange.Wait = x.wait
 	x.Exchange.Detach = func() { x.Down.Task().Detach() }
+	x.Exchange.Call = x.asks
 	x.Cause = func(err error) (late, gone bool) {
 		return netx.IsTimeout(err) && x.overdue(), errors.Is(err, netx.ErrWatchGone)
 	}

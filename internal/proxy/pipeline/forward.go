@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -122,7 +121,7 @@ func (x *Exchange) bodyAccepted(err error) bool {
 		x.Fail(400, filter.BadRequest, "the request's body is not in the coding that Content-Encoding names")
 	case netx.IsTimeout(err):
 		x.Fail(408, filter.RequestTimeout, "the request's body did not arrive in time")
-	case isFraming(err):
+	case upstream.IsFraming(err):
 		x.Fail(400, filter.BadRequest, "the request's body is not framed as HTTP/1.1 says")
 	default:
 		x.Flags |= filter.ClientGone.Flag()
@@ -315,22 +314,14 @@ func (x *Exchange) exchangeFailure(err error) failure {
 		f.reason, f.kind = filter.UpstreamTimeout, upstream.Timeout
 	case errors.Is(err, websocket.ErrUnsupported): // of which clients must not make a failure of the endpoint
 		f.reason, f.kind = filter.UpstreamProtocolError, upstream.Cancelled
-	case isFraming(err):
+	case upstream.IsFraming(err):
 		f.reason, f.kind = filter.UpstreamProtocolError, upstream.Reset
-	case refusesCertificate(err):
+	case upstream.RefusesCertificate(err):
 		f.reason, f.kind = filter.UpstreamTLSFailure, upstream.TLSFailure
 	default:
 		f.reason, f.kind = filter.UpstreamReset, upstream.Reset
 	}
 	return f
-}
-
-// refusesCertificate recognises an endpoint that wants another client
-// certificate: in TLS 1.3 it says so when the handshake is over for us
-// (RFC 8446 §4.4.2.4). crypto/tls does not export the type of its alerts.
-func refusesCertificate(err error) bool {
-	var remote *net.OpError
-	return errors.As(err, &remote) && remote.Op == "remote error" && strings.Contains(remote.Err.Error(), "certificate")
 }
 
 func connectFailure(err error) failure {

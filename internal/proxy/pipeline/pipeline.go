@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/trace"
@@ -24,6 +25,8 @@ type Pipeline struct {
 	AccessLog *accesslog.Logger
 	Log       *slog.Logger
 	Trace     trace.Options
+	// Upstreams has the clusters that filters ask; nil for none.
+	Upstreams *upstream.Set
 	// Mirrors counts the copies of requests in flight; Background are the losers
 	// of hedged exchanges. Whoever stops the proxy waits for both.
 	Mirrors    Mirroring

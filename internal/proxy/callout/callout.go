@@ -1,0 +1,85 @@
+// Package callout is a question to a server of the configuration about a request
+// on its way: whether it may go on, who sends it, how much of it there may be.
+// Filters make a Call and hand it to the exchange (filter.Exchange.Call), which
+// has the endpoints of a cluster answer it: balancing, TLS, health, outlier
+// detection and circuit breakers are the cluster's. What a call may take is bounded
+// in time and bytes. It owns no goroutines; filters, upstream and the pipeline
+// import it.
+package callout
+
+import (
+	"time"
+
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// Call is one question with its answer.
+type Call struct {
+	// Cluster is the name of the cluster whose endpoints are asked.
+	Cluster string
+	// Request is the head of the question: Method, Path, Query and Header, and Host
+	// unless the cluster or the endpoint is to name it. Its framing is that of Body.
+	Request httpmsg.Request
+	Body    []byte
+	// Timeout bounds the call, from the wait for a connection to the end of the answer.
+	Timeout time.Duration
+	// MaxAnswer bounds the answer's body in bytes.
+	MaxAnswer int
+	// Shared: others wait for the answer, too, so that the call goes on when the
+	// client has gone.
+	Shared bool
+	// GRPC: the answer's status is that of gRPC, which endpoints are judged by.
+	GRPC bool
+
+	// Response is the head of the answer, and its trailer, and Answer its body: they
+	// are the Call's own.
+	Response httpmsg.Response
+	Answer   []byte
+}
+
+// Kind is why there is no answer.
+type Kind uint8
+
+const (
+	// NoServer: there is no such cluster, or none of its endpoints can be used.
+	NoServer Kind = iota
+	// Overload: as much is under way as the cluster's circuit breaker allows.
+	Overload
+	// BreakerOpen: the endpoints have failed too often.
+	BreakerOpen
+	// ConnectFailure: no connection, for reasons of TLS too.
+	ConnectFailure
+	// Timeout: no answer in time.
+	Timeout
+	// Reset: the connection broke before the answer was complete.
+	Reset
+	// Protocol: the answer is not what the protocol says.
+	Protocol
+	// TooLarge: the answer is longer than may be.
+	TooLarge
+	// Gone: the client has gone, and nobody waits for the answer any more.
+	Gone
+	kinds
+)
+
+var kindNames = [kinds]string{
+	"no-server", "overload", "breaker-open", "connect-failure", "timeout", "reset", "protocol", "too-large", "gone",
+}
+
+// String is a label of metrics and logs.
+func (k Kind) String() string { return kindNames[k] }
+
+// Error says why there is no answer.
+type Error struct {
+	Kind Kind
+	Err  error
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return e.Kind.String()
+	}
+	return e.Kind.String() + ": " + e.Err.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
