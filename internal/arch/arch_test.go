@@ -57,7 +57,7 @@ var rules = []rule{
 		name: "the data plane is free of the control plane", of: "internal/proxy",
 		except: []string{"internal/proxy/filters", "internal/proxy/filter"},
 		allow:  []string{"internal/ir", "internal/wire", "internal/proxy", "internal/telemetry", "internal/mesh/identity", "internal/transcoding", "internal/password", "internal/netset"},
-		never:  []string{"internal/config", "internal/surface", "internal/cli", "internal/app", "api", "k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc"},
+		never:  []string{"internal/config", "internal/surface", "internal/cli", "internal/app", "internal/statedb", "internal/manage", "api", "k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc", "github.com/pressly"},
 	},
 	{
 		name: "filters see the exchange and nothing behind it", of: "internal/proxy/filters",
@@ -89,6 +89,10 @@ var rules = []rule{
 	{
 		name: "handing over knows nothing of what is handed over", of: "internal/handover",
 		allow: []string{}, external: []string{"golang.org/x/sys"},
+	},
+	{
+		name: "the state store knows tables alone", of: "internal/statedb",
+		allow: []string{}, external: []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "golang.org/x/sys", "modernc.org/sqlite"},
 	},
 	{
 		name: "telemetry does not know the control plane", of: "internal/telemetry",

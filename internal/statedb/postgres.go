@@ -1,0 +1,145 @@
+package statedb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// postgresDialect is PostgreSQL.
+type postgresDialect struct{}
+
+const (
+	channel = "gridway_state"
+	// migrationLock is the number of the advisory lock under which tables change.
+	migrationLock = 0x67726964776179
+	// quietTime is how long the connection that listens may be silent before it is
+	// asked whether it is there.
+	quietTime = 15 * time.Second
+	// The waits between two tries to listen again grow from the first to the last.
+	firstRetry, lastRetry = 100 * time.Millisecond, 5 * time.Second
+)
+
+func (db *DB) openPostgres(ctx context.Context) error {
+	db.dialect = postgresDialect{}
+	db.write = stdlib.OpenDB(*db.location.config.Copy())
+	db.write.SetMaxOpenConns(serverConnections)
+	db.write.SetMaxIdleConns(serverConnections)
+	db.write.SetConnMaxIdleTime(5 * time.Minute)
+	db.read = db.write
+	return db.write.PingContext(ctx)
+}
+
+// rebind counts the arguments: $1, $2. No query here has a ? in a literal.
+func (postgresDialect) rebind(query string) string {
+	if !strings.Contains(query, "?") {
+		return query
+	}
+	var b strings.Builder
+	for n := 1; ; n++ {
+		before, rest, more := strings.Cut(query, "?")
+		b.WriteString(before)
+		if !more {
+			return b.String()
+		}
+		b.WriteString("$" + strconv.Itoa(n))
+		query = rest
+	}
+}
+
+// lock takes an advisory lock, which the server gives back when the connection
+// ends.
+func (postgresDialect) lock(ctx context.Context, db *DB) (unlock func(), err error) {
+	conn, err := db.write.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(migrationLock)); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", int64(migrationLock))
+		_ = conn.Close()
+	}, nil
+}
+
+// notify is sent by the server when the transaction has been committed.
+func (postgresDialect) notify(ctx context.Context, tx *sql.Tx, area Area) error {
+	_, err := tx.ExecContext(ctx, "SELECT pg_notify($1, $2)", channel, string(area))
+	return err
+}
+
+// follow listens on a connection of its own. After each connect it tells of a
+// change of anything: what happened before is not known.
+func (postgresDialect) follow(ctx context.Context, db *DB, changed func(Area)) {
+	wait := firstRetry
+	for told := false; ctx.Err() == nil; {
+		err := listen(ctx, db.location.config.Copy(), changed, func() {
+			if told {
+				db.log.Info("the state store tells of changes again")
+			}
+			wait, told = firstRetry, false
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if !told {
+			told = true
+			db.log.Warn("the state store does not tell of changes; trying again", "store", db.location.String(), "error", wrap(err).Error())
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+		wait = min(2*wait, lastRetry)
+	}
+}
+
+// listen returns when the connection has ended.
+func listen(ctx context.Context, config *pgx.ConnConfig, changed func(Area), connected func()) error {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(closing)
+	}()
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+		return err
+	}
+	connected()
+	changed("")
+	for {
+		waiting, cancel := context.WithTimeout(ctx, quietTime)
+		n, err := conn.WaitForNotification(waiting)
+		cancel()
+		switch {
+		case err == nil:
+			changed(Area(n.Payload))
+		case ctx.Err() == nil && pgconn.Timeout(err) && !conn.IsClosed():
+			asking, cancel := context.WithTimeout(ctx, connectTimeout)
+			err = conn.Ping(asking)
+			cancel()
+			if err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+func (postgresDialect) isolation() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+}
