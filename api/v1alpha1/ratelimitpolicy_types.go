@@ -73,6 +73,45 @@ type RateLimitPolicySpec struct {
 	ResponseHeaders *RateLimitHeaders `json:"responseHeaders,omitempty"`
 }
 
+// RateLimitCallers are callers, as an AuthenticationPolicy finds them: those that
+// have one of the plans, are in one of the groups, or are one of the consumers, and
+// with unknown those whom nobody knows.
+//
+// +kubebuilder:validation:XValidation:message="at least one of plans, groups, consumers and unknown must be given",rule="has(self.plans) || has(self.groups) || has(self.consumers) || has(self.unknown)"
+type RateLimitCallers struct {
+	// Plans of Consumers.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`
+	Plans []string `json:"plans,omitempty"`
+
+	// Groups of Consumers.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	Groups []ConsumerGroup `json:"groups,omitempty"`
+
+	// Consumers by name, those of other namespaces as `namespace/name`.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=317
+	// +kubebuilder:validation:items:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`
+	Consumers []string `json:"consumers,omitempty"`
+
+	// Unknown are callers of whom no credential was accepted.
+	// +optional
+	// +kubebuilder:validation:Enum=true
+	Unknown *bool `json:"unknown,omitempty"`
+}
+
 // RateLimitHeaders says which responses have the headers.
 //
 // +kubebuilder:validation:Enum=Always;OnLimited;Never
@@ -117,6 +156,10 @@ type RateLimit struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Matches []gatewayv1.HTTPRouteMatch `json:"matches,omitempty"`
+
+	// Callers are whom the limit is for. Default: everybody.
+	// +optional
+	Callers *RateLimitCallers `json:"callers,omitempty"`
 
 	// Rate is so much in a time, for example `100/s`, `5/10s`, `6000/m` or `10/h`:
 	// a number from 1 to 1000000000, a slash, and a time that may have a number

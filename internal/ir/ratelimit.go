@@ -1,6 +1,10 @@
 package ir
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // RateLimit is one limit of a RateLimitPolicy: one of Rate, Quota, Concurrency
 // and Bandwidth is set.
@@ -16,6 +20,8 @@ type RateLimit struct {
 	Key []KeyPart `json:"key,omitempty"`
 	// Matches are alternatives; none is every request.
 	Matches []Match `json:"matches,omitempty"`
+	// Callers are whom the limit is for; nil is everybody.
+	Callers *Callers `json:"callers,omitempty"`
 
 	Rate        *Rate      `json:"rate,omitempty"`
 	Quota       *Quota     `json:"quota,omitempty"`
@@ -36,6 +42,9 @@ type RateLimit struct {
 // NeedsCaller tells whether the limit asks who calls, which is not known before
 // authentication.
 func (l *RateLimit) NeedsCaller() bool {
+	if l.Callers != nil {
+		return true
+	}
 	for _, k := range l.Key {
 		switch k.Type {
 		case KeyConsumer, KeyPlan, KeyCredential:
@@ -43,6 +52,57 @@ func (l *RateLimit) NeedsCaller() bool {
 		}
 	}
 	return false
+}
+
+// Callers are those who have one of the Plans, are in one of the Groups, or are one
+// of the Consumers ("namespace/name"), and with Unknown those whom nobody knows.
+type Callers struct {
+	Plans     []string `json:"plans,omitempty"`
+	Groups    []string `json:"groups,omitempty"`
+	Consumers []string `json:"consumers,omitempty"`
+	Unknown   bool     `json:"unknown,omitempty"`
+}
+
+// Include tells whether a caller is among them. The consumer may be nil, also of
+// one who is known.
+func (c *Callers) Include(consumer *Consumer, known bool) bool {
+	switch {
+	case !known:
+		return c.Unknown
+	case consumer == nil:
+		return false
+	case slices.Contains(c.Plans, consumer.Plan):
+		return true
+	}
+	for _, g := range c.Groups {
+		if consumer.InGroup(g) {
+			return true
+		}
+	}
+	for _, name := range c.Consumers {
+		// As consumer.String() has it, which allocates.
+		if n := len(consumer.Namespace); len(name) == n+1+len(consumer.Name) && name[:n] == consumer.Namespace && name[n+1:] == consumer.Name && name[n] == '/' {
+			return true
+		}
+	}
+	return false
+}
+
+// String is for people: "plans gold, trial; unknown".
+func (c *Callers) String() string {
+	var list []string
+	for _, of := range []struct {
+		what  string
+		names []string
+	}{{"plans ", c.Plans}, {"groups ", c.Groups}, {"consumers ", c.Consumers}} {
+		if len(of.names) > 0 {
+			list = append(list, of.what+strings.Join(of.names, ", "))
+		}
+	}
+	if c.Unknown {
+		list = append(list, "unknown callers")
+	}
+	return strings.Join(list, "; ")
 }
 
 // Rate is so many units per period, of which Burst may come at once.

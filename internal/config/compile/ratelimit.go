@@ -214,6 +214,7 @@ func rateLimit(p *rateLimitPolicy, i int) *ir.RateLimit {
 	if len(l.Matches) > 0 {
 		out.Matches = matches(l.Matches)
 	}
+	out.Callers = callersOf(l.Callers, p.object.Key.Namespace)
 	if l.Cost != nil {
 		out.Cost, out.CostHeader = deref(l.Cost.Request, 1), string(deref(l.Cost.FromResponseHeader, ""))
 	}
@@ -229,6 +230,23 @@ func rateLimit(p *rateLimitPolicy, i int) *ir.RateLimit {
 		out.Bandwidth = &ir.Bandwidth{Request: bandwidth(l.Bandwidth.Request), Response: bandwidth(l.Bandwidth.Response)}
 	}
 	out.State = stateOf(out)
+	return out
+}
+
+func callersOf(c *v1alpha1.RateLimitCallers, namespace string) *ir.Callers {
+	if c == nil {
+		return nil
+	}
+	out := &ir.Callers{Plans: c.Plans, Unknown: deref(c.Unknown, false)}
+	for _, g := range c.Groups {
+		out.Groups = append(out.Groups, string(g))
+	}
+	for _, name := range c.Consumers {
+		if !strings.Contains(name, "/") {
+			name = namespace + "/" + name
+		}
+		out.Consumers = append(out.Consumers, name)
+	}
 	return out
 }
 

@@ -38,6 +38,11 @@ func rateLimits(rule *ir.Rule, x *filter.Exchange) []RateLimit {
 				continue
 			}
 		}
+		if l.Callers != nil && !l.Callers.Include(x.Caller.Consumer, x.Caller.Known()) {
+			r.Applies, r.Note = false, "not for this caller"
+			out = append(out, r)
+			continue
+		}
 		var missing []string
 		if r.Key, missing = ratelimit.KeyText(l, name, x); len(missing) > 0 {
 			r.Note = "the request has no " + strings.Join(missing, ", no ")

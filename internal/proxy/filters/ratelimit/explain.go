@@ -37,6 +37,9 @@ func Text(l *ir.RateLimit) string {
 	} else if l.Cost != 1 {
 		text += fmt.Sprintf(", cost %d", l.Cost)
 	}
+	if l.Callers != nil {
+		text += ", for " + l.Callers.String()
+	}
 	if l.DryRun {
 		text += ", dry run"
 	}

@@ -124,6 +124,9 @@ func (g *guard) OnRequest(x *filter.Exchange) filter.Verdict {
 		if o.condition != nil && !o.condition.Hold(&x.Req) {
 			continue
 		}
+		if o.cfg.Callers != nil && !o.cfg.Callers.Include(x.Caller.Consumer, x.Caller.Known()) {
+			continue
+		}
 		tag, complete := o.tag(x)
 		if !complete && o.cfg.OnMissingKey != ir.MissingKeyShare {
 			if o.cfg.OnMissingKey == ir.MissingKeySkip {

@@ -252,3 +252,39 @@ func FuzzCost(f *testing.F) {
 		}
 	})
 }
+
+// A limit for some callers is asked when it is known who calls, and not of others.
+func TestCallers(t *testing.T) {
+	gold, trial := &ir.Consumer{Namespace: "default", Name: "a", Plan: "gold"}, &ir.Consumer{Namespace: "default", Name: "b", Plan: "trial"}
+	of := func(name string, n int64, c ir.Callers) *ir.RateLimit {
+		l := rate(name, n, ir.KeyPart{Type: ir.KeyConsumer})
+		l.Callers, l.OnMissingKey = &c, ir.MissingKeyShare
+		return l
+	}
+	set, _ := limits(of("gold", 3, ir.Callers{Plans: []string{"gold"}}), of("trial", 1, ir.Callers{Plans: []string{"trial"}}), of("visitors", 2, ir.Callers{Unknown: true}))
+	if set.Before != nil {
+		t.Error("asked before it is known who calls")
+	}
+	x := exchange("192.0.2.1")
+	for name, c := range map[string]struct {
+		caller filter.Caller
+		passed int
+	}{
+		"gold":    {filter.Caller{Method: "apiKey", Consumer: gold}, 3},
+		"trial":   {filter.Caller{Method: "apiKey", Consumer: trial}, 1},
+		"visitor": {filter.Caller{}, 2},
+	} {
+		for i := range c.passed + 2 {
+			next(x)
+			x.Caller = c.caller
+			if got, want := set.After.OnRequest(x) == filter.Continue, i < c.passed; got != want {
+				t.Errorf("%s, request %d: passed %t", name, i, got)
+			}
+		}
+	}
+	next(x)
+	x.Caller = filter.Caller{Method: "jwt"}
+	if set.After.OnRequest(x) != filter.Continue || len(x.Limits) != 0 {
+		t.Error("somebody for whom no limit is was counted")
+	}
+}
