@@ -97,7 +97,10 @@ func (f *demoFlags) open(ctx context.Context, t *term.Terminal, adminGiven bool)
 	if err != nil {
 		return err
 	}
-	kit, err := f.write(map[string]string{shopFile: shop.Config(ports), certFile: cert.Secret(), protoFile: demo.StockProto})
+	partners := demo.NewPartners()
+	kit, err := f.write(map[string]string{
+		shopFile: shop.Config(ports), certFile: cert.Secret(), partnersFile: partners.Consumers(), protoFile: demo.StockProto,
+	})
 	if err != nil {
 		return err
 	}
@@ -112,11 +115,11 @@ func (f *demoFlags) open(ctx context.Context, t *term.Terminal, adminGiven bool)
 		return err
 	}
 	o.DrainTimeout = min(o.DrainTimeout, 5*time.Second)
-	o.Source = app.Files([]string{kit.path(shopFile), kit.path(certFile)}, file.Options{})
+	o.Source = app.Files([]string{kit.path(shopFile), kit.path(certFile), kit.path(partnersFile)}, file.Options{})
 	tour := tour{
 		edge: demo.Edge{
 			Plain: fmt.Sprintf("http://127.0.0.1:%d", ports.Public), Secure: fmt.Sprintf("https://127.0.0.1:%d", ports.Secure), Trust: cert.Pool,
-			Calls: fmt.Sprintf("http://127.0.0.1:%d", ports.Calls),
+			Calls: fmt.Sprintf("http://127.0.0.1:%d", ports.Calls), Partners: partners,
 		},
 		taken: taken, kit: kit, flags: f, grpcurl: has("grpcurl"), curl: curlFeatures(ctx),
 	}
@@ -178,9 +181,10 @@ const demoAdmin = 9901
 
 // The files that the user gets.
 const (
-	shopFile  = "shop.yaml"
-	certFile  = "localhost.yaml" // with a private key
-	protoFile = "stock.proto"
+	shopFile     = "shop.yaml"
+	certFile     = "localhost.yaml" // with a private key
+	partnersFile = "partners.yaml"
+	protoFile    = "stock.proto"
 )
 
 // kit is the folder with the files.

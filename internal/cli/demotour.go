@@ -70,6 +70,9 @@ func (u *tour) commands(admin string) []command {
 		{"curl -i " + base + "/api/products/lamp-01", "a product, with its stock from the inventory"},
 		{fmt.Sprintf(`for i in $(seq 20); do curl -si %s/api/reviews/lamp-01 | grep -i x-served-by; done | sort | uniq -c`, base), "the canary: one of ten sees version 2"},
 		{fmt.Sprintf(`gridway explain%s GET %s/api/reviews/lamp-01 -H "X-Canary: always"`, admin, base), "unless one asks for it: why a request goes where it goes"},
+		{"curl -i " + base + "/api/partner/products/lamp-01", "the partners' API asks who calls"},
+		{fmt.Sprintf(`for i in $(seq 20); do curl -so /dev/null -w '%%{http_code}\n' -H 'X-API-Key: %s' %s/api/partner/products/lamp-01; done | sort | uniq -c`, u.edge.Partners.Trial, base), "a partner with a trial plan gets one a second, and five at once"},
+		{"gridway consumer list" + admin, "the partners, and when they used their keys"},
 		{fmt.Sprintf(`curl -H 'Content-Type: application/json' -d '{"id":"lamp-01"}' %s/shop.v1.Stock/Get`, u.edge.Calls), "a service that speaks gRPC, called by Connect"},
 	}
 	if u.grpcurl {

@@ -21,6 +21,8 @@ type Edge struct {
 	Trust  *x509.CertPool
 	// Calls is the one for gRPC; empty without.
 	Calls string
+	// Partners have keys; those without have no program that asks.
+	Partners Partners
 }
 
 // Traffic is customers who visit the shop through the edge: over HTTP/1.1, and
@@ -53,6 +55,13 @@ func StartTraffic(edge Edge, rate int) *Traffic {
 		c := customer{t: t, user: fmt.Sprintf("customer-%02d", i)}
 		c.client, c.base = t.clients.of(i, edge)
 		t.wg.Go(func() { c.shop(ctx, next) })
+	}
+	if p := edge.Partners; p.Gold != "" && p.Trial != "" {
+		pause := max(20*time.Second/time.Duration(rate), 100*time.Millisecond)
+		t.wg.Go(func() { t.partner(ctx, t.clients.plain, edge.Plain, "hearth-and-oak", p.Gold, pause) })
+		t.wg.Go(func() {
+			t.partner(ctx, t.clients.plain, edge.Plain, "corner-store", p.Trial, max(pause, 2*time.Second))
+		})
 	}
 	t.wg.Go(func() {
 		tick := time.NewTicker(time.Second / time.Duration(rate))

@@ -18,7 +18,9 @@ import (
 
 type demoCommand struct {
 	begins string
-	want   *regexp.Regexp
+	// has tells commands apart that begin alike.
+	has  string
+	want *regexp.Regexp
 	// endless commands are ended when they have printed that.
 	endless bool
 	// unless names a program, or a feature of curl, without which the demo leaves
@@ -32,8 +34,11 @@ type demoCommand struct {
 var demoCommands = []demoCommand{
 	{begins: "gridway top", want: regexp.MustCompile(`(?s)catalog/products .*[0-9]`)},
 	{begins: "gridway get clusters", want: regexp.MustCompile(`(?s)inventory .*stock `)},
-	{begins: "curl -i http", want: regexp.MustCompile(`(?s)HTTP/1.1 200 .*"id":"lamp-01"`)},
-	{begins: "for i in", want: regexp.MustCompile(`[0-9]+ X-Served-By: reviews-v1`)},
+	{begins: "curl -i http", has: "/api/products", want: regexp.MustCompile(`(?s)HTTP/1.1 200 .*"id":"lamp-01"`)},
+	{begins: "curl -i http", has: "/api/partner", want: regexp.MustCompile(`(?s)HTTP/1.1 401 .*X-Gridway-Reason: Unauthenticated`)},
+	{begins: "for i in", has: "X-API-Key", want: regexp.MustCompile(`[0-9]+ 200\n +[0-9]+ 429`)},
+	{begins: "gridway consumer list", want: regexp.MustCompile(`(?s)corner-store .*trial.*hearth-and-oak .*gold`)},
+	{begins: "for i in", has: "/api/reviews", want: regexp.MustCompile(`[0-9]+ X-Served-By: reviews-v1`)},
 	{begins: "gridway explain", want: regexp.MustCompile(`100% reviews-v2`)},
 	{begins: "curl -H 'Content-Type: application/json'", want: regexp.MustCompile(`\{"id":"lamp-01","count":[0-9]+\}`)},
 	{begins: "grpcurl", want: regexp.MustCompile(`"count": [0-9]+`), endless: true, unless: "grpcurl"},
@@ -76,13 +81,15 @@ func TestDemo(t *testing.T) {
 			continue
 		}
 		command := strings.TrimSpace(lines[i+1])
-		n := slices.IndexFunc(demoCommands, func(c demoCommand) bool { return strings.HasPrefix(command, c.begins) })
+		n := slices.IndexFunc(demoCommands, func(c demoCommand) bool {
+			return strings.HasPrefix(command, c.begins) && strings.Contains(command, c.has)
+		})
 		if n < 0 {
 			t.Errorf("the demo prints %q, which this test does not know", command)
 			continue
 		}
 		known[n] = true
-		t.Run(demoCommands[n].begins, func(t *testing.T) {
+		t.Run(demoCommands[n].begins+demoCommands[n].has, func(t *testing.T) {
 			try(t, env, command, demoCommands[n].want, demoCommands[n].endless)
 		})
 	}
