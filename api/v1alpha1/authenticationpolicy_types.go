@@ -114,7 +114,7 @@ const (
 // AuthenticationMethod is one way to prove who calls. Exactly one of its fields
 // must be given, beside name.
 //
-// +kubebuilder:validation:XValidation:message="exactly one method must be given: apiKey or basic",rule="has(self.apiKey) != has(self.basic)"
+// +kubebuilder:validation:XValidation:message="exactly one method must be given: apiKey, basic or jwt",rule="(has(self.apiKey) ? 1 : 0) + (has(self.basic) ? 1 : 0) + (has(self.jwt) ? 1 : 0) == 1"
 type AuthenticationMethod struct {
 	// Name tells methods apart in `explain`. Default: the name of the field that
 	// is given, for example `apiKey`.
@@ -130,6 +130,10 @@ type AuthenticationMethod struct {
 	// Basic accepts the names and passwords of Consumers (RFC 7617).
 	// +optional
 	Basic *BasicAuthentication `json:"basic,omitempty"`
+
+	// JWT accepts JSON Web Tokens (RFC 7519) of issuers that are trusted.
+	// +optional
+	JWT *JWTAuthentication `json:"jwt,omitempty"`
 }
 
 // BasicAuthentication accepts names and passwords that Consumers have among their
@@ -197,7 +201,10 @@ type ConsumerScope struct {
 	From *string `json:"from,omitempty"`
 }
 
-// CallerHeader is a header with a fact about the caller.
+// CallerHeader is a header with a fact about the caller. Exactly one of value and
+// claim must be given.
+//
+// +kubebuilder:validation:XValidation:message="exactly one of value and claim must be given",rule="has(self.value) != has(self.claim)"
 type CallerHeader struct {
 	// Name of the header.
 	// +required
@@ -207,7 +214,17 @@ type CallerHeader struct {
 	// `ConsumerNamespace` its namespace, `ConsumerGroups` its groups, with commas
 	// between them, `Plan` its plan, `Credential` the name of the credential, and
 	// `Method` the method that accepted it.
-	// +required
+	// +optional
 	// +kubebuilder:validation:Enum=Consumer;ConsumerNamespace;ConsumerGroups;Plan;Credential;Method
-	Value string `json:"value"`
+	Value *string `json:"value,omitempty"`
+
+	// Claim has the header say what a token, or another method that has claims, says
+	// of the caller: the name of a claim or, beginning with a slash, a JSON Pointer to
+	// one inside another (`/realm_access/roles`). Numbers and booleans are as in
+	// JSON, lists have commas between. What a header cannot say is left out: objects,
+	// control characters, lists whose values have commas, and more than 4096 bytes.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Claim *string `json:"claim,omitempty"`
 }

@@ -235,7 +235,7 @@ func (r *runtime) Clusters() []adminapi.Cluster {
 // Explain decides an imagined request with the configuration in service and
 // the endpoints that are known now.
 func (r *runtime) Explain(_ context.Context, req dryrun.Request) (*dryrun.Decision, error) {
-	table, err := r.table.of(r.Config(), r.g.plane.Reflected)
+	table, err := r.table.of(r.Config(), r.g.plane.Reflected, r.g.plane.Keys)
 	if err != nil {
 		return nil, err
 	}

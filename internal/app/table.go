@@ -16,7 +16,7 @@ type tableCache struct {
 	table  *dryrun.Table // built from config
 }
 
-func (c *tableCache) of(cfg *ir.Config, reflected dryrun.Schemas) (*dryrun.Table, error) {
+func (c *tableCache) of(cfg *ir.Config, reflected dryrun.Schemas, fetched dryrun.Keys) (*dryrun.Table, error) {
 	if cfg == nil {
 		return nil, errors.New("no configuration is in service yet")
 	}
@@ -25,7 +25,7 @@ func (c *tableCache) of(cfg *ir.Config, reflected dryrun.Schemas) (*dryrun.Table
 	if c.config == cfg {
 		return c.table, nil
 	}
-	t, err := dryrun.NewTranscoding(cfg, reflected)
+	t, err := dryrun.NewTranscoding(cfg, reflected, fetched)
 	if err != nil {
 		return nil, err
 	}

@@ -108,6 +108,6 @@ func readTable(t *term.Terminal, paths []string) (*dryrun.Table, *offline, error
 	if len(cfg.out.Config.Listeners) == 0 {
 		return nil, nil, hintError{err: fmt.Errorf("the configuration has no listener that could serve"), hint: `a Gateway with gatewayClassName "gridway" opens listeners; "gridway check" says what is wrong`}
 	}
-	table, err := dryrun.NewTranscoding(cfg.out.Config, nil)
+	table, err := dryrun.NewTranscoding(cfg.out.Config, nil, nil)
 	return table, cfg, err
 }

@@ -163,9 +163,19 @@ func methodText(m *ir.AuthenticationMethod) string {
 	if m.Basic != nil {
 		kind, from = "basic", []string{"header Authorization after Basic"}
 	}
-	if m.APIKey != nil {
-		for _, s := range m.APIKey.From {
-			from = append(from, s.String())
+	var places []ir.CredentialSource
+	switch {
+	case m.APIKey != nil:
+		places = m.APIKey.From
+	case m.JWT != nil:
+		kind, places = "jwt", m.JWT.From
+	}
+	for _, s := range places {
+		from = append(from, s.String())
+	}
+	if m.JWT != nil {
+		for i := range m.JWT.Issuers {
+			from = append(from, "of issuer "+m.JWT.Issuers[i].Issuer)
 		}
 	}
 	if text != kind {
@@ -198,6 +208,15 @@ func callerText(c *dryrun.Caller) string {
 	}
 	if c.Credential != "" {
 		text += ", credential " + c.Credential
+	}
+	if c.Subject != "" {
+		text = c.Subject + ", " + text
+	}
+	if c.Issuer != "" {
+		text += " of " + c.Issuer
+	}
+	if len(c.Scopes) > 0 {
+		text += ", scopes " + strings.Join(c.Scopes, " ")
 	}
 	if len(c.Groups) > 0 {
 		text += ", in " + strings.Join(c.Groups, ", ")

@@ -22,11 +22,15 @@ type Authentication struct {
 	Headers []CallerHeader `json:"headers,omitempty"`
 }
 
+// MaxMethods is how many methods a policy has at most.
+const MaxMethods = 8
+
 // AuthenticationMethod is one way to prove who calls: one of its pointers is set.
 type AuthenticationMethod struct {
 	Name   string      `json:"name"`
 	APIKey *APIKeyAuth `json:"apiKey,omitempty"`
 	Basic  *BasicAuth  `json:"basic,omitempty"`
+	JWT    *JWTAuth    `json:"jwt,omitempty"`
 }
 
 // APIKeyAuth accepts the keys of Consumers.
@@ -74,8 +78,10 @@ const (
 	FactMethod            CallerFact = "Method"
 )
 
-// CallerHeader is a header with a fact about the caller.
+// CallerHeader is a header with a fact about the caller, or with a claim, as
+// ParseClaim makes it.
 type CallerHeader struct {
 	Name  string     `json:"name"`
-	Value CallerFact `json:"value"`
+	Value CallerFact `json:"value,omitempty"`
+	Claim []string   `json:"claim,omitempty"`
 }

@@ -26,6 +26,8 @@ type Config struct {
 	// Consumers are those who may call, ordered by namespace and name. One that did
 	// not change is the same pointer as in the configuration before.
 	Consumers []*Consumer `json:"consumers,omitempty"`
+	// KeySets are those that methods of authentication name, ordered by name.
+	KeySets []*KeySet `json:"keySets,omitempty"`
 	// RateLimits are all that rules name, ordered by policy.
 	RateLimits []*RateLimit `json:"rateLimits,omitempty"`
 	// Policies are those whose decisions are counted: "Kind/namespace/name".

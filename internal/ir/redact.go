@@ -41,6 +41,11 @@ func (c *Config) Veiled(v Veil) *Config {
 	for i, s := range c.Schemas {
 		out.Schemas[i] = &Schema{Name: s.Name}
 	}
+	out.KeySets = redactEach(c.KeySets, func(k *KeySet) *KeySet {
+		n := *k
+		n.Inline, n.URL = nil, v.Target(k.URL)
+		return &n
+	})
 	return &out
 }
 

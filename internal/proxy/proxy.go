@@ -28,6 +28,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
+	"github.com/gridway/gridway/internal/proxy/keyset"
 	"github.com/gridway/gridway/internal/proxy/limit"
 	"github.com/gridway/gridway/internal/proxy/listen"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
@@ -97,6 +98,7 @@ type Proxy struct {
 	pipeline *pipeline.Pipeline
 	streams  *stream.Server
 	schemas  *schema.Set
+	keys     *keyset.Set
 	// consumers change apart from snapshots.
 	consumers *consumer.Directory
 	limits    *limit.Set
@@ -138,17 +140,19 @@ func New(o Options) *Proxy {
 	loops, err := loop.NewGroup(runtime.GOMAXPROCS(0))
 	set := upstream.New(upstream.Options{Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
 	schemas := schema.New(schema.Options{Log: o.Log, Upstreams: set})
+	keys := keyset.New(keyset.Options{Log: o.Log})
 	consumers := consumer.New()
 	limits := &limit.Set{}
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
-		tickets: tlsx.NewTickets(nil), schemas: schemas, consumers: consumers, limits: limits,
+		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, consumers: consumers, limits: limits,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 			Filters: filters.Deps{
 				Schemas: schemas, Consumers: consumers, Passwords: password.New(max(1, runtime.GOMAXPROCS(0)/2)),
+				Tokens:     tokens(keys),
 				Policy:     func(name string) filter.Decisions { return o.Metrics.Policy(name) },
 				RateLimits: rateLimitDeps(limits, o.Metrics),
 			},
@@ -197,6 +201,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 		errs = append(errs, err)
 	}
 	p.schemas.Begin(cfg)
+	p.keys.Begin(cfg)
 	p.consumers.Apply(cfg.Consumers)
 	snap, err := snapshot.Build(cfg, p.snap.Load(), p.deps)
 	if err != nil {
@@ -213,6 +218,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	}
 	p.snap.Store(snap)
 	p.schemas.End(cfg)
+	p.keys.End(cfg)
 	keepLimits(p.limits, cfg)
 	for name, l := range p.listeners {
 		if snap.Listeners[name] == nil && !named(cfg, name) {
@@ -411,6 +417,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.pipeline.Background.Wait()
 	p.pipeline.Mirrors.Stop(mirrorGrace)
 	p.schemas.Close()
+	p.keys.Close()
 	p.set.Close()
 	p.stapler.Close()
 	if p.loops != nil {

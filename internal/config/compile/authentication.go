@@ -54,24 +54,38 @@ func judgeAuthentication(spec *v1alpha1.AuthenticationPolicySpec) []fault {
 		} else {
 			names[name] = true
 		}
-		if (m.APIKey == nil) == (m.Basic == nil) {
+		if len(methodKinds(m)) != 1 {
 			add(field, "exactly one method must be given", "for example: apiKey: {}")
 		}
-		if m.APIKey == nil {
-			continue
+		if m.APIKey != nil {
+			judgeSources(m.APIKey.From, field+".apiKey", add)
 		}
-		for k, s := range m.APIKey.From {
-			if message, remedy := judgeSource(s); message != "" {
-				add(fmt.Sprintf("%s.apiKey.from[%d]", field, k), message, remedy)
-			}
+		if m.JWT != nil {
+			judgeSources(m.JWT.From, field+".jwt", add)
+			judgeJWT(m.JWT, field+".jwt", add)
 		}
 	}
 	for i, h := range spec.RequestHeaders {
+		if (h.Value == nil) == (h.Claim == nil) {
+			add(fmt.Sprintf("requestHeaders[%d]", i), "exactly one of value and claim must be given", "")
+		} else if h.Claim != nil {
+			if _, err := ir.ParseClaim(*h.Claim); err != nil {
+				add(fmt.Sprintf("requestHeaders[%d].claim", i), err.Error(), "")
+			}
+		}
 		if lower := strings.ToLower(string(h.Name)); slices.Contains(framing, lower) || lower == "host" {
 			add(fmt.Sprintf("requestHeaders[%d].name", i), fmt.Sprintf("header %s is the proxy's own and cannot be changed", h.Name), "use another name")
 		}
 	}
 	return faults
+}
+
+func judgeSources(list []v1alpha1.CredentialSource, field string, add func(field, message, remedy string)) {
+	for i, s := range list {
+		if message, remedy := judgeSource(s); message != "" {
+			add(fmt.Sprintf("%s.from[%d]", field, i), message, remedy)
+		}
+	}
 }
 
 func judgeSource(s v1alpha1.CredentialSource) (message, remedy string) {
@@ -98,11 +112,24 @@ func judgeSource(s v1alpha1.CredentialSource) (message, remedy string) {
 	return "", ""
 }
 
-func methodName(m *v1alpha1.AuthenticationMethod) string {
-	if m.Basic != nil {
-		return deref(m.Name, "basic")
+// methodKinds are the fields of a method that are given.
+func methodKinds(m *v1alpha1.AuthenticationMethod) (kinds []string) {
+	for _, k := range []struct {
+		name  string
+		given bool
+	}{{"apiKey", m.APIKey != nil}, {"basic", m.Basic != nil}, {"jwt", m.JWT != nil}} {
+		if k.given {
+			kinds = append(kinds, k.name)
+		}
 	}
-	return deref(m.Name, "apiKey")
+	return kinds
+}
+
+func methodName(m *v1alpha1.AuthenticationMethod) string {
+	if kinds := methodKinds(m); len(kinds) > 0 {
+		return deref(m.Name, kinds[0])
+	}
+	return deref(m.Name, "")
 }
 
 // authenticationOf is what the most specific policy on a rule says; the chain is
@@ -132,10 +159,17 @@ func authentication(p *authenticationPolicy) *ir.Authentication {
 		if m.Basic != nil {
 			method.Basic = &ir.BasicAuth{Forward: deref(m.Basic.Forward, false)}
 		}
+		if m.JWT != nil {
+			method.JWT = jwtOf(m.JWT, func(issuer int) string { return keySetName(p, i, issuer) })
+		}
 		out.AnyOf = append(out.AnyOf, method)
 	}
 	for _, h := range spec.RequestHeaders {
-		out.Headers = append(out.Headers, ir.CallerHeader{Name: string(h.Name), Value: ir.CallerFact(h.Value)})
+		one := ir.CallerHeader{Name: string(h.Name), Value: ir.CallerFact(deref(h.Value, ""))}
+		if h.Claim != nil {
+			one.Claim, _ = ir.ParseClaim(*h.Claim) // it was judged
+		}
+		out.Headers = append(out.Headers, one)
 	}
 	return out
 }
@@ -176,7 +210,7 @@ func (c *compiler) finishAuthentication() {
 
 // warnNoConsumers names policies with keys that nobody has.
 func (c *compiler) warnNoConsumers(p *authenticationPolicy) {
-	if len(p.spec.AnyOf) == 0 {
+	if !slices.ContainsFunc(p.spec.AnyOf, func(m v1alpha1.AuthenticationMethod) bool { return m.APIKey != nil || m.Basic != nil }) {
 		return
 	}
 	every := p.spec.Consumers != nil && deref(p.spec.Consumers.From, "Same") == "All"

@@ -74,6 +74,7 @@ func Compile(in Input, prev *Output) *Output {
 	c.finishGateways()
 	schemas := c.schemas()
 	consumers := c.compileConsumers()
+	keySets := c.keySets()
 	c.finishPolicies()
 	c.finishBackends()
 	orders := c.finishIssuers()
@@ -81,7 +82,7 @@ func Compile(in Input, prev *Output) *Output {
 	c.finishStatuses()
 	cfg := &ir.Config{
 		Listeners: listeners, Routes: routes, Streams: c.next.streamRoutes(), Clusters: clusters, Schemas: schemas,
-		Consumers: consumers, Policies: c.decidingPolicies(), RateLimits: c.rateLimits(),
+		Consumers: consumers, KeySets: keySets, Policies: c.decidingPolicies(), RateLimits: c.rateLimits(),
 	}
 	return &Output{Config: c.revise(cfg), Problems: sortProblems(c.problems), Orders: orders, state: c.next}
 }
@@ -97,7 +98,7 @@ func (c *compiler) revise(cfg *ir.Config) *ir.Config {
 		cfg.Revision = was.Revision + 1
 		if equalListeners(was.Listeners, cfg.Listeners) {
 			if slices.Equal(was.Routes, cfg.Routes) && slices.Equal(was.Streams, cfg.Streams) && slices.Equal(was.Clusters, cfg.Clusters) &&
-				slices.Equal(was.Schemas, cfg.Schemas) && slices.Equal(was.Consumers, cfg.Consumers) &&
+				slices.Equal(was.Schemas, cfg.Schemas) && slices.Equal(was.Consumers, cfg.Consumers) && slices.Equal(was.KeySets, cfg.KeySets) &&
 				slices.Equal(was.Policies, cfg.Policies) && slices.Equal(was.RateLimits, cfg.RateLimits) {
 				return was
 			}

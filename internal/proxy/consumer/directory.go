@@ -64,6 +64,8 @@ type Directory struct {
 	parts [shards]atomic.Pointer[part]
 	// user is somebody with a password.
 	user atomic.Pointer[Entry]
+	// names are all of them, ordered by namespace and name.
+	names atomic.Pointer[[]*ir.Consumer]
 
 	mu   sync.Mutex     // for who changes it
 	list []*ir.Consumer // guarded by mu
@@ -128,6 +130,7 @@ func (d *Directory) Apply(list []*ir.Consumer) {
 		d.user.Store(ch.user)
 	}
 	d.list = list
+	d.names.Store(&list)
 }
 
 // differences are the consumers that are not what they were, nil for nobody.

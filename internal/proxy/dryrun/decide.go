@@ -239,6 +239,9 @@ func (d *Decision) caller(x *filter.Exchange) {
 		if c.Consumer != nil {
 			d.Caller.Consumer, d.Caller.Groups, d.Caller.Plan = c.Consumer.String(), c.Consumer.Groups, c.Consumer.Plan
 		}
+		if t := c.Claims; t != nil {
+			d.Caller.Issuer, d.Caller.Subject, d.Caller.Scopes = t.Issuer, t.Subject, t.Scopes
+		}
 	}
 	d.DecidedBy, d.DecidedByRule = x.Policy, x.PolicyRule
 }

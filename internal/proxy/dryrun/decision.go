@@ -111,6 +111,10 @@ type Caller struct {
 	Credential string   `json:"credential,omitempty"`
 	Groups     []string `json:"groups,omitempty"`
 	Plan       string   `json:"plan,omitempty"`
+	// Issuer and Subject are those of a token.
+	Issuer  string   `json:"issuer,omitempty"`
+	Subject string   `json:"subject,omitempty"`
+	Scopes  []string `json:"scopes,omitempty"`
 }
 
 // Local is a reply that the proxy makes.

@@ -13,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/filters"
+	"github.com/gridway/gridway/internal/proxy/filters/authentication"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
 	"github.com/gridway/gridway/internal/proxy/route"
 )
@@ -29,6 +30,7 @@ type Table struct {
 	// here is no use of a credential.
 	consumers *consumer.Directory
 	passwords *password.Verifier
+	tokens    authentication.Tokens
 }
 
 // listener is one as requests in HTTP, or in HTTPS, see it: a port may have both.
@@ -52,18 +54,20 @@ type rule struct {
 
 // New builds the tables of all listeners. What descriptors say is left out of their
 // decisions.
-func New(cfg *ir.Config) (*Table, error) { return build(cfg, nil) }
+func New(cfg *ir.Config) (*Table, error) { return build(cfg, nil, nil) }
 
 // NewTranscoding is New for requests that are to be transcoded too, by the
 // descriptors of the configuration. reflected has those that endpoints have told;
-// nil is that nobody knows them.
-func NewTranscoding(cfg *ir.Config, reflected Schemas) (*Table, error) {
-	return build(cfg, written(cfg, reflected))
+// nil is that nobody knows them. Fetched has the
+// keys that were fetched for tokens, or is nil likewise.
+func NewTranscoding(cfg *ir.Config, reflected Schemas, fetched Keys) (*Table, error) {
+	return build(cfg, written(cfg, reflected), fetched)
 }
 
-func build(cfg *ir.Config, schemas Schemas) (*Table, error) {
+func build(cfg *ir.Config, schemas Schemas, fetched Keys) (*Table, error) {
 	t := &Table{config: cfg, schemas: schemas, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams)), consumers: consumer.New(), passwords: password.New(1)}
 	t.consumers.Apply(cfg.Consumers)
+	t.tokens = tokens(cfg, fetched)
 	for _, r := range cfg.Streams {
 		t.streams[r.Name] = r
 	}
@@ -128,7 +132,7 @@ func (t *Table) newRule(r *ir.Rule, index int) *rule {
 			certain.Policy.Transcoding = nil
 		}
 	}
-	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers, Passwords: t.passwords})
+	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers, Passwords: t.passwords, Tokens: t.tokens})
 	for i := range r.Backends {
 		out.backends = append(out.backends, filters.ForBackend(&r.Backends[i].Filters))
 	}

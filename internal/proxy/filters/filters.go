@@ -48,6 +48,8 @@ type Deps struct {
 	Consumers authentication.Consumers
 	// Passwords bounds the work on passwords.
 	Passwords *password.Verifier
+	// Tokens verifies tokens.
+	Tokens authentication.Tokens
 	// Policy counts the decisions of a policy, which is named "Kind/namespace/name".
 	Policy func(name string) filter.Decisions
 	// RateLimits are for rules with limits.
@@ -89,7 +91,7 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	}
 	if p.Authentication != nil {
 		c.Guard = append(c.Guard, authentication.New(p.Authentication, authentication.Deps{
-			Consumers: d.Consumers, Passwords: d.Passwords, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
+			Consumers: d.Consumers, Passwords: d.Passwords, Tokens: d.Tokens, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
 		}))
 	}
 	if limits != nil && limits.After != nil {

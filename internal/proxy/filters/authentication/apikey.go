@@ -54,4 +54,4 @@ func (k *apiKey) strip(x *filter.Exchange) {
 	}
 }
 
-func (k *apiKey) challenge() []byte { return k.ask }
+func (k *apiKey) challenge(result) []byte { return k.ask }

@@ -22,12 +22,16 @@ type Consumers interface {
 	Key(digest consumer.Digest, namespace string, every bool) *consumer.Entry
 	// AnyUser is somebody with a password, nil if nobody has one.
 	AnyUser() *consumer.Entry
+	// Named is the Consumer of that name in the namespace or, of every namespace,
+	// that of "namespace/name".
+	Named(name, namespace string, every bool) *ir.Consumer
 }
 
 // Deps is what the methods need beside the policy.
 type Deps struct {
 	Consumers Consumers
 	Passwords *password.Verifier
+	Tokens    Tokens
 	Decisions filter.Decisions
 }
 
@@ -53,8 +57,9 @@ type method interface {
 	authenticate(x *filter.Exchange) result
 	// strip takes the method's credentials out of the request.
 	strip(x *filter.Exchange)
-	// challenge is how a client is asked for a credential (RFC 9110 §11.6.1).
-	challenge() []byte
+	// challenge is how a client is asked for a credential (RFC 9110 §11.6.1), after
+	// what the method has said of the request.
+	challenge(r result) []byte
 }
 
 // Authentication is a policy.
@@ -74,6 +79,8 @@ func New(p *ir.Authentication, d Deps) *Authentication {
 			a.methods = append(a.methods, newAPIKey(p, m, d.Consumers))
 		case m.Basic != nil:
 			a.methods = append(a.methods, newBasic(p, m, d))
+		case m.JWT != nil:
+			a.methods = append(a.methods, newBearer(p, m, d))
 		}
 	}
 	return a
@@ -92,8 +99,10 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 		return a.fail(x, filter.Unavailable, 503, filter.IdentityUnavailable, cannotTell)
 	}
 	best := absent
+	var said [ir.MaxMethods]result
 	for i, m := range a.methods {
 		r := m.authenticate(x)
+		said[i] = r
 		if r == accepted {
 			x.Caller.Method = a.policy.AnyOf[i].Name
 			a.decisions.Decided(int(filter.Allowed))
@@ -108,10 +117,10 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 	case best == unavailable:
 		return a.fail(x, filter.Unavailable, 503, filter.IdentityUnavailable, cannotTell)
 	case best == refused:
-		a.ask(x)
+		a.ask(x, said[:])
 		return a.fail(x, filter.Denied, 401, filter.InvalidCredential, badCredential)
 	case len(a.methods) > 0 && !a.policy.Optional:
-		a.ask(x)
+		a.ask(x, said[:])
 		return a.fail(x, filter.Unidentified, 401, filter.Unauthenticated, needsCredential)
 	}
 	a.decisions.Decided(int(filter.Anonymous))
@@ -138,8 +147,8 @@ func (a *Authentication) fail(x *filter.Exchange, d filter.Decision, status int,
 }
 
 // ask tells the client what it may prove itself with (RFC 9110 §15.5.2).
-func (a *Authentication) ask(x *filter.Exchange) {
-	for _, m := range a.methods {
-		x.Resp.Header.AddID(httpmsg.NameWWWAuthenticate, m.challenge())
+func (a *Authentication) ask(x *filter.Exchange, said []result) {
+	for i, m := range a.methods {
+		x.Resp.Header.AddID(httpmsg.NameWWWAuthenticate, m.challenge(said[i]))
 	}
 }

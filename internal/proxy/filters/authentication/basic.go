@@ -69,4 +69,4 @@ func (b *basic) strip(x *filter.Exchange) {
 	}
 }
 
-func (b *basic) challenge() []byte { return b.ask }
+func (b *basic) challenge(result) []byte { return b.ask }

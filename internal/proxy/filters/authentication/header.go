@@ -10,12 +10,14 @@ import (
 type header struct {
 	name []byte
 	fact ir.CallerFact
+	// claim is what the header says in the place of a fact.
+	claim []string
 }
 
 func newHeaders(list []ir.CallerHeader) []header {
 	out := make([]header, len(list))
 	for i, h := range list {
-		out[i] = header{[]byte(h.Name), h.Value}
+		out[i] = header{[]byte(h.Name), h.Value, h.Claim}
 	}
 	return out
 }
@@ -25,7 +27,9 @@ func newHeaders(list []ir.CallerHeader) []header {
 // their environment take them for the same (RFC 3875 §4.1.18).
 func (h *header) write(x *filter.Exchange) {
 	x.Req.Header.DelFunc(func(f *httpmsg.Field) bool { return alike(f.Name, h.name) })
-	if value := h.value(&x.Caller); value != "" {
+	if h.claim != nil {
+		h.writeClaim(x)
+	} else if value := h.value(&x.Caller); value != "" {
 		x.Req.Header.Add(h.name, x.Req.Arena.CopyString(value))
 	}
 }

@@ -1,0 +1,177 @@
+package authentication
+
+import (
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/jwt"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/token"
+)
+
+// KeySet is the keys of an issuer.
+type KeySet interface {
+	// Current are those that there are now, nil if there are none yet.
+	Current() *jwt.Set
+	// Renew waits for others than known if there may be some soon, and returns what
+	// there is then. Wait is called before it waits.
+	Renew(known *jwt.Set, wait func()) *jwt.Set
+}
+
+// Tokens is what the method jwt needs.
+type Tokens struct {
+	// Keys finds the key sets of the configuration by their names.
+	Keys func(name string) KeySet
+	// Verified remembers tokens, Gate bounds the work on others.
+	Verified *token.Cache
+	Gate     *token.Gate
+}
+
+// bearer accepts JSON Web Tokens.
+type bearer struct {
+	policy    *ir.Authentication
+	consumers Consumers
+	tokens    Tokens
+	sources   sources
+	forward   bool
+	issuers   []issuer
+
+	ask, askAgain []byte
+}
+
+func newBearer(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *bearer {
+	b := &bearer{policy: p, consumers: d.Consumers, tokens: d.Tokens, sources: newSources(m.JWT.From), forward: m.JWT.Forward}
+	for i := range m.JWT.Issuers {
+		b.issuers = append(b.issuers, newIssuer(&m.JWT.Issuers[i], d.Tokens.Keys))
+	}
+	b.ask = []byte(b.sources.scheme("Bearer") + ` realm="` + p.Realm + `"`)
+	// RFC 6750 §3.1. What is wrong with the token is nobody's business but its issuer's.
+	b.askAgain = append(b.ask[:len(b.ask):len(b.ask)], `, error="invalid_token"`...)
+	return b
+}
+
+func (b *bearer) authenticate(x *filter.Exchange) result {
+	text, found := b.sources.find(x)
+	switch {
+	case found == nowhere:
+		return absent
+	case found == ambiguous || len(text) == 0 || len(text) > jwt.MaxToken:
+		return refused
+	}
+	digest := sha256.Sum256(text)
+	if v := b.tokens.Verified.Get(&digest); v != nil {
+		if is := b.issuer(v.Claims.Issuer); is != nil {
+			if keys := is.keys.Current(); keys != nil && keys.Trusts(&v.By, is.algorithms) {
+				return b.judge(x, is, v)
+			}
+		}
+	}
+	return b.verify(x, text, digest)
+}
+
+func (b *bearer) issuer(name string) *issuer {
+	for i := range b.issuers {
+		if b.issuers[i].name == name {
+			return &b.issuers[i]
+		}
+	}
+	return nil
+}
+
+// verify looks at a token that is not remembered. What costs little is looked at
+// first, so that tokens that could not be accepted anyway cost no more than that.
+func (b *bearer) verify(x *filter.Exchange, text []byte, digest token.Digest) result {
+	t, err := jwt.Parse(text)
+	if err != nil {
+		return refused
+	}
+	values, err := t.Claims()
+	if err != nil {
+		return refused
+	}
+	v := &token.Verified{Digest: digest, Claims: filter.NewClaims(values), Type: t.Type, Size: t.Size()}
+	is := b.issuer(v.Claims.Issuer)
+	if is == nil || !is.algorithms.Has(t.Algorithm) || !is.accepts(v, x.Start) {
+		return refused
+	}
+	key, r := b.signer(x, is, t)
+	if key == nil {
+		return r
+	}
+	v.By = t.By(key)
+	if end, ok := timeOf(v.Claims, expires); ok && end < maxTime {
+		v.Expires = time.Unix(int64(end), 0).Add(maxSkew)
+	}
+	b.tokens.Verified.Put(v, x.Start)
+	return b.judge(x, is, v)
+}
+
+// signer finds the key that has signed the token, if need be among newer ones.
+func (b *bearer) signer(x *filter.Exchange, is *issuer, t *jwt.Token) (*jwt.Key, result) {
+	keys := is.keys.Current()
+	for again := range 2 {
+		if keys == nil {
+			if keys = is.keys.Renew(nil, x.Detach); keys == nil {
+				return nil, unavailable
+			}
+		}
+		if !b.tokens.Gate.Enter(x.Detach) {
+			return nil, busy
+		}
+		key, err := keys.Verify(t, is.algorithms)
+		b.tokens.Gate.Leave()
+		if err == nil {
+			return key, accepted
+		}
+		if again > 0 || !errors.Is(err, jwt.ErrUnknownKey) {
+			break
+		}
+		newer := is.keys.Renew(keys, x.Detach)
+		if newer == keys {
+			break
+		}
+		keys = newer
+	}
+	return nil, refused
+}
+
+// judge is for tokens whose signature is good.
+func (b *bearer) judge(x *filter.Exchange, is *issuer, v *token.Verified) result {
+	if !is.accepts(v, x.Start) {
+		return refused
+	}
+	if is.consumer != nil {
+		c := b.named(v.Claims, is.consumer)
+		if c == nil && is.consumerRequired {
+			return refused
+		}
+		x.Caller.Consumer = c
+	}
+	x.Caller.Claims = v.Claims
+	return accepted
+}
+
+// named finds the Consumer whose name a claim has.
+func (b *bearer) named(claims *filter.Claims, path []string) *ir.Consumer {
+	value, _ := claims.Lookup(path)
+	name, ok := value.(string)
+	if !ok || name == "" {
+		return nil
+	}
+	return b.consumers.Named(name, b.policy.Namespace, b.policy.EveryNamespace)
+}
+
+func (b *bearer) strip(x *filter.Exchange) {
+	if !b.forward {
+		b.sources.strip(x)
+	}
+}
+
+func (b *bearer) challenge(r result) []byte {
+	if r == refused {
+		return b.askAgain
+	}
+	return b.ask
+}

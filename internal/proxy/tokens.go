@@ -1,0 +1,29 @@
+package proxy
+
+import (
+	"runtime"
+
+	"github.com/gridway/gridway/internal/proxy/filters/authentication"
+	"github.com/gridway/gridway/internal/proxy/keyset"
+	"github.com/gridway/gridway/internal/proxy/token"
+)
+
+// tokens is what all rules verify tokens with.
+func tokens(keys *keyset.Set) authentication.Tokens {
+	return authentication.Tokens{
+		Keys:     func(name string) authentication.KeySet { return keysOf(keys, name) },
+		Verified: token.NewCache(),
+		Gate:     token.NewGate(runtime.GOMAXPROCS(0) / 2),
+	}
+}
+
+// keysOf is nil, and no KeySet that holds nil, for a name that nobody has.
+func keysOf(keys *keyset.Set, name string) authentication.KeySet {
+	if k := keys.Keys(name); k != nil {
+		return k
+	}
+	return nil
+}
+
+// Keys finds the keys of a key set of the configuration that serves, for explain.
+func (p *Proxy) Keys(name string) authentication.KeySet { return keysOf(p.keys, name) }
