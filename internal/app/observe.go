@@ -31,6 +31,7 @@ func (g *Gateway) observe() {
 		}
 	})
 	g.metrics.SetRateLimitKeys(g.plane.RateLimitKeys)
+	g.metrics.SetKeySets(g.plane.KeySetStates)
 	g.observeCertificates()
 	if l := g.access.logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {

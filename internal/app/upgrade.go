@@ -87,7 +87,7 @@ func (g *Gateway) inherit() error {
 func (g *Gateway) inheritTo(o *proxy.Options) {
 	if t := g.predecessor(); t != nil {
 		o.Inherited, o.InheritedDatagrams = t.Listeners(handover.RoleListener), t.Datagrams(handover.RoleListener)
-		o.InheritedTickets, o.InheritedStaples = t.TicketKeys, t.Staples
+		o.InheritedTickets, o.InheritedStaples, o.InheritedKeys = t.TicketKeys, t.Staples, t.KeySets
 		o.InheritedPipes = t.Pipes(handover.RoleListener)
 	}
 }
@@ -223,7 +223,7 @@ func (g *Gateway) offer() (*handover.Offer, error) {
 		return nil, errors.New("it does not serve yet")
 	}
 	g.applying.Lock()
-	o := &handover.Offer{SessionKey: g.opt.SessionKey, TicketKeys: g.plane.Tickets(), Staples: g.plane.Staples(), Done: g.applying.Unlock}
+	o := &handover.Offer{SessionKey: g.opt.SessionKey, TicketKeys: g.plane.Tickets(), Staples: g.plane.Staples(), KeySets: g.plane.KeySets(), Done: g.applying.Unlock}
 	sockets := g.plane.Sockets()
 	for _, name := range slices.Sorted(maps.Keys(sockets)) {
 		id := handover.SocketID{Role: handover.RoleListener, Name: name}

@@ -40,6 +40,8 @@ type Offer struct {
 	TicketKeys []byte
 	// Staples are OCSP responses. Any that is longer than 32 KiB is left out.
 	Staples [][]byte
+	// KeySets are public keys that were fetched, within the same bound.
+	KeySets [][]byte
 	// Done, if not nil, is called when the handover has ended, either way.
 	Done func()
 }

@@ -97,6 +97,8 @@ type message struct {
 	// TicketKeys of an offer open the TLS session tickets of the giver.
 	TicketKeys []byte `json:"ticketKeys,omitempty"`
 	// Staples of an offer are OCSP responses.
-	Staples     [][]byte `json:"staples,omitempty"`
+	Staples [][]byte `json:"staples,omitempty"`
+	// KeySets of an offer are public keys.
+	KeySets     [][]byte `json:"keySets,omitempty"`
 	Connections int      `json:"connections,omitempty"`
 }

@@ -446,7 +446,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// OCSP responses of any number go over, after sockets of any number; one that is
+// OCSP responses and key sets of any number go over, after sockets of any number; one that is
 // too long for a message does not.
 func TestStaples(t *testing.T) {
 	for _, sockets := range []int{0, 1, perPacket, perPacket + 1} {
@@ -460,7 +460,7 @@ func TestStaples(t *testing.T) {
 			o.Offer = func() (*Offer, error) {
 				out, err := offer()
 				next := *out
-				next.Staples, next.TicketKeys = sent, []byte("tickets")
+				next.Staples, next.KeySets, next.TicketKeys = sent, sent[:sockets], []byte("tickets")
 				return &next, err
 			}
 		})
@@ -469,7 +469,7 @@ func TestStaples(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := append(sent[:101:101], sent[102])
-		if !slices.EqualFunc(k.Staples, want, bytes.Equal) || string(k.TicketKeys) != "tickets" || len(k.sockets) != sockets+1 {
+		if !slices.EqualFunc(k.Staples, want, bytes.Equal) || !slices.EqualFunc(k.KeySets, sent[:sockets], bytes.Equal) || string(k.TicketKeys) != "tickets" || len(k.sockets) != sockets+1 {
 			t.Errorf("%d sockets: %d responses of %d, tickets %q, %d sockets", sockets, len(k.Staples), len(want), k.TicketKeys, len(k.sockets))
 		}
 		k.Close()

@@ -72,14 +72,18 @@ func (g *Giver) offer(c *channel, o *Offer) error {
 	if g.control != nil {
 		all = append(all[:len(all):len(all)], Socket{SocketID{RoleControl, g.opt.Path}, g.control})
 	}
-	staples := slices.DeleteFunc(slices.Clone(o.Staples), func(b []byte) bool { return len(b) > maxStaple })
-	for first := true; first || len(all)+len(staples) > 0; first = false {
+	staples, keySets := fitting(o.Staples), fitting(o.KeySets)
+	for first := true; first || len(all)+len(staples)+len(keySets) > 0; first = false {
 		n := min(len(all), perPacket)
 		m := &message{Kind: kindOffer, Version: g.opt.Version, SessionKey: o.SessionKey, TicketKeys: o.TicketKeys}
-		if n == 0 {
+		switch {
+		case n > 0:
+		case len(staples) > 0:
 			m.Staples, staples = someOf(staples)
+		default:
+			m.KeySets, keySets = someOf(keySets)
 		}
-		m.More = n < len(all) || len(staples) > 0
+		m.More = n < len(all) || len(staples)+len(keySets) > 0
 		if err := sendSockets(c, m, all[:n]); err != nil {
 			return err
 		}
@@ -88,9 +92,14 @@ func (g *Giver) offer(c *channel, o *Offer) error {
 	return nil
 }
 
-// maxStaple bounds what one message has of OCSP responses, in bytes before they
-// are encoded.
+// maxStaple bounds what one message has of OCSP responses, or of keys, in bytes
+// before they are encoded.
 const maxStaple = 32 << 10
+
+// fitting leaves out what no message could have.
+func fitting(all [][]byte) [][]byte {
+	return slices.DeleteFunc(slices.Clone(all), func(b []byte) bool { return len(b) > maxStaple })
+}
 
 // someOf returns as many as a message takes, and the rest.
 func someOf(staples [][]byte) (some, rest [][]byte) {

@@ -29,6 +29,8 @@ type Taker struct {
 	TicketKeys []byte
 	// Staples are OCSP responses.
 	Staples [][]byte
+	// KeySets are public keys that were fetched.
+	KeySets [][]byte
 
 	sockets map[SocketID]io.Closer // net.Listener, *net.UDPConn or *net.UnixConn
 	gone    bool                   // the giver ended, which leaves its work to us
@@ -90,6 +92,7 @@ func (t *Taker) Take(version string) error {
 		}
 		t.PID, t.Version, t.SessionKey, t.TicketKeys = t.c.pid, m.Version, m.SessionKey, m.TicketKeys
 		t.Staples = append(t.Staples, m.Staples...)
+		t.KeySets = append(t.KeySets, m.KeySets...)
 		for i, fd := range fds {
 			s, err := adopt(fd)
 			if err != nil {

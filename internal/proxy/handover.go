@@ -82,6 +82,9 @@ func (p *Proxy) Tickets() []byte { return p.tickets.Export() }
 // Staples are the OCSP responses of certificates that need one, for a successor.
 func (p *Proxy) Staples() [][]byte { return p.stapler.Export() }
 
+// KeySets are the keys for tokens that were fetched, for a successor.
+func (p *Proxy) KeySets() [][]byte { return p.keys.Export() }
+
 // AwaitsStaples tells whether such a certificate has no response yet, and none
 // was refused.
 func (p *Proxy) AwaitsStaples() bool { return p.stapler.Pending() }

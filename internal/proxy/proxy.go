@@ -77,6 +77,8 @@ type Options struct {
 	InheritedTickets []byte
 	// InheritedStaples are the OCSP responses of that process.
 	InheritedStaples [][]byte
+	// InheritedKeys are the keys for tokens that it had fetched.
+	InheritedKeys [][]byte
 	// Held lets the proxy accept nothing before Begin.
 	Held bool
 }
@@ -170,6 +172,7 @@ func New(o Options) *Proxy {
 		}
 	}
 	p.stapler.Adopt(o.InheritedStaples)
+	p.keys.Adopt(o.InheritedKeys)
 	p.inherit(o)
 	p.drainCtx, p.drainStop = context.WithCancel(context.Background())
 	return p

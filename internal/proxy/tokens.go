@@ -6,6 +6,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
 	"github.com/gridway/gridway/internal/proxy/keyset"
 	"github.com/gridway/gridway/internal/proxy/token"
+	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
 // tokens is what all rules verify tokens with.
@@ -15,6 +16,18 @@ func tokens(keys *keyset.Set) authentication.Tokens {
 		Verified: token.NewCache(),
 		Gate:     token.NewGate(runtime.GOMAXPROCS(0) / 2),
 	}
+}
+
+// KeySetStates reads the state of all key sets, for metrics. An issuer that a policy
+// names in several methods counts once.
+func (p *Proxy) KeySetStates(yield func(policy, issuer string, k metric.KeySet)) {
+	seen := map[[2]string]bool{}
+	p.keys.States(func(s keyset.State) {
+		if at := [2]string{s.Policy, s.Issuer}; !seen[at] {
+			seen[at] = true
+			yield(s.Policy, s.Issuer, metric.KeySet{Keys: s.Keys, Fetches: s.Fetches, Failures: s.Failures, Fetched: s.Fetched})
+		}
+	})
 }
 
 // keysOf is nil, and no KeySet that holds nil, for a name that nobody has.

@@ -36,10 +36,16 @@ type Set struct {
 	named map[string]*Keys
 	// sources are where keys come from, by all that says so.
 	sources map[string]source
+	// adopted are keys that another process had fetched, by the digest of all that
+	// says where they come from.
+	adopted map[[digestLen]byte][]byte
 }
 
 // Keys is one key set, under the name that methods know it by.
-type Keys struct{ from atomic.Pointer[source] }
+type Keys struct {
+	config atomic.Pointer[ir.KeySet]
+	from   atomic.Pointer[source]
+}
 
 // source is where keys come from.
 type source interface {
@@ -79,6 +85,7 @@ func (s *Set) Begin(cfg *ir.Config) {
 			s.named[one.Name] = k
 		}
 		from := s.source(one)
+		k.config.Store(one)
 		k.from.Store(&from)
 	}
 }
@@ -101,7 +108,7 @@ func (s *Set) source(one *ir.KeySet) source {
 		}
 		from = f
 	} else {
-		from = s.remote(one)
+		from = s.remote(one, id)
 	}
 	s.sources[id] = from
 	return from

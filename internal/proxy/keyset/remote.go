@@ -42,8 +42,10 @@ type remote struct {
 	log    *slog.Logger
 	client *fetch.Client
 	cancel context.CancelFunc
-	keys   atomic.Pointer[jwt.Set]
+	keys   atomic.Pointer[fetched]
 	wake   chan struct{}
+	// good and failed count fetches.
+	good, failed atomic.Uint64
 
 	mu sync.Mutex // guards what follows
 	// fetching is closed when the fetch that is under way has ended; nil if none is.
@@ -54,8 +56,16 @@ type remote struct {
 	counted time.Time
 }
 
-// remote begins to fetch.
-func (s *Set) remote(one *ir.KeySet) source {
+// fetched is what a server has answered, and when; that is zero for what another
+// process was answered.
+type fetched struct {
+	set  *jwt.Set
+	body []byte
+	at   time.Time
+}
+
+// remote begins to fetch; the caller holds mu.
+func (s *Set) remote(one *ir.KeySet, id string) source {
 	r := &remote{
 		config: *one, log: s.opts.Log.With("keys", place(one.URL)), wake: make(chan struct{}, 1),
 		fetching: make(chan struct{}), left: burst, counted: time.Now(),
@@ -71,6 +81,7 @@ func (s *Set) remote(one *ir.KeySet) source {
 	}
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(s.ctx)
+	s.inherit(id, r)
 	s.work.Go(func() { r.run(ctx) })
 	return r
 }
@@ -81,30 +92,46 @@ func place(text string) string {
 	return before
 }
 
-func (r *remote) close()            { r.cancel() }
-func (r *remote) current() *jwt.Set { return r.keys.Load() }
+func (r *remote) close() { r.cancel() }
+
+func (r *remote) current() *jwt.Set {
+	if f := r.keys.Load(); f != nil {
+		return f.set
+	}
+	return nil
+}
+
+// body is the JWK Set as it has come, nil if none has.
+func (r *remote) body() []byte {
+	if f := r.keys.Load(); f != nil {
+		return f.body
+	}
+	return nil
+}
 
 // run fetches until ctx ends.
 func (r *remote) run(ctx context.Context) {
 	defer r.client.Close()
 	failures := 0
 	for {
-		set, after, err := r.fetch(ctx)
+		got, after, err := r.fetch(ctx)
 		if ctx.Err() != nil {
 			r.ended()
 			return
 		}
 		if err != nil {
+			r.failed.Add(1)
 			after = min(retryFirst<<min(failures, 10), retryMax)
 			if failures++; failures == 1 || failures&(failures-1) == 0 {
-				r.log.Warn("keys cannot be fetched", "error", err, "failures", failures, "kept", r.keys.Load() != nil)
+				r.log.Warn("keys cannot be fetched", "error", err, "failures", failures, "kept", r.current() != nil)
 			}
 		} else {
 			if failures > 0 {
 				r.log.Info("keys are fetched again", "failures", failures)
 			}
 			failures = 0
-			r.take(set)
+			r.good.Add(1)
+			r.take(got)
 		}
 		r.ended()
 		r.sleep(ctx, after)
@@ -112,15 +139,15 @@ func (r *remote) run(ctx context.Context) {
 }
 
 // take makes a set the one that tokens are verified with.
-func (r *remote) take(set *jwt.Set) {
-	was := r.keys.Swap(set)
+func (r *remote) take(now *fetched) {
+	was := r.keys.Swap(now)
 	if was == nil {
-		r.log.Info("keys fetched", "keys", set.Len())
+		r.log.Info("keys fetched", "keys", now.set.Len())
 		return
 	}
-	come, gone := missing(set, was), missing(was, set)
+	come, gone := missing(now.set, was.set), missing(was.set, now.set)
 	if come+gone > 0 {
-		r.log.Info("keys changed", "keys", set.Len(), "new", come, "gone", gone)
+		r.log.Info("keys changed", "keys", now.set.Len(), "new", come, "gone", gone)
 	}
 }
 
@@ -170,7 +197,7 @@ func (r *remote) sleep(ctx context.Context, d time.Duration) {
 func (r *remote) renew(known *jwt.Set, wait func()) *jwt.Set {
 	done := r.ask(known)
 	if done == nil {
-		return r.keys.Load()
+		return r.current()
 	}
 	wait()
 	late := time.NewTimer(patience)
@@ -182,14 +209,14 @@ func (r *remote) renew(known *jwt.Set, wait func()) *jwt.Set {
 	r.mu.Lock()
 	r.waiting--
 	r.mu.Unlock()
-	return r.keys.Load()
+	return r.current()
 }
 
 // ask returns what to wait for, if there is a fetch under way or may be one now.
 func (r *remote) ask(known *jwt.Set) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.keys.Load() != known || r.waiting >= maxWaiting {
+	if r.current() != known || r.waiting >= maxWaiting {
 		return nil
 	}
 	if r.fetching == nil {
@@ -220,7 +247,7 @@ func (r *remote) allowed(now time.Time) bool {
 }
 
 // fetch gets the keys, and says how long they are good.
-func (r *remote) fetch(ctx context.Context) (*jwt.Set, time.Duration, error) {
+func (r *remote) fetch(ctx context.Context) (*fetched, time.Duration, error) {
 	address := r.config.URL
 	if r.config.Discovery {
 		var err error
@@ -239,7 +266,8 @@ func (r *remote) fetch(ctx context.Context) (*jwt.Set, time.Duration, error) {
 	for _, s := range skipped {
 		r.log.Debug("a key is not used", "key", s.String())
 	}
-	return set, r.after(answer.Header, time.Now()), nil
+	now := time.Now()
+	return &fetched{set, answer.Body, now}, r.after(answer.Header, now), nil
 }
 
 // after is how long keys are good that have come with such a header.

@@ -58,13 +58,16 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		e.listener(h)
 	}
 	c.r.mu.RLock()
-	gauges, admission, accessLog, log, certs, limitKeys := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys
+	gauges, admission, accessLog, log, certs, limitKeys, keySets := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets
 	c.r.mu.RUnlock()
 	if gauges != nil {
 		gauges(e.gauges)
 	}
 	if certs != nil {
 		certs(e.certificate)
+	}
+	if keySets != nil {
+		keySets(e.keySet)
 	}
 	if limitKeys != nil {
 		limitKeys(e.rateLimitKeys)

@@ -56,6 +56,7 @@ type Registry struct {
 	policies   map[string]*Policy
 	rateLimits map[string]*RateLimit
 	limitKeys  func(yield func(policy, limit string, k RateLimitKeys))
+	keySets    func(yield func(policy, issuer string, k KeySet))
 	calls      Calls
 	gauges     func(yield func(cluster string, g ClusterGauges))
 	accessLog  func() LogStats
