@@ -38,7 +38,7 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 		open = t.Listener(handover.RoleAdmin, g.opt.Admin)
 	}
 	g.admin, err = adminapi.New(ctx, adminapi.Options{
-		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Process: api, Configuration: api, Explainer: api,
+		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.access, Process: api, Configuration: api, Explainer: api,
 		Sampler: g.metrics, Metrics: g.metrics.Handler(), Level: g.opt.Level, Log: g.log,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -186,12 +186,25 @@ func (r *runtime) Objects(values bool) []adminapi.Object {
 	return out
 }
 
-// Consumers are those who may call.
-func (r *runtime) Consumers() iter.Seq[adminapi.Consumer] {
+// Consumers are those who may call, behind one of these names.
+func (r *runtime) Consumers(namespace, name string) iter.Seq[adminapi.Consumer] {
 	return func(yield func(adminapi.Consumer) bool) {
 		d := r.g.plane.Consumers()
-		for _, c := range d.All() {
+		all := d.All()
+		first, found := slices.BinarySearchFunc(all, struct{}{}, func(c *ir.Consumer, _ struct{}) int {
+			return cmp.Or(cmp.Compare(c.Namespace, namespace), cmp.Compare(c.Name, name))
+		})
+		if found {
+			first++
+		}
+		for _, c := range all[first:] {
 			out := adminapi.Consumer{Namespace: c.Namespace, Name: c.Name, Groups: c.Groups, Plan: c.Plan, Credentials: []adminapi.ConsumerCredential{}}
+			for _, l := range c.Labels {
+				if out.Labels == nil {
+					out.Labels = map[string]string{}
+				}
+				out.Labels[l.Name] = l.Value
+			}
 			for i := range c.Credentials {
 				cr := &c.Credentials[i]
 				out.Credentials = append(out.Credentials, adminapi.ConsumerCredential{

@@ -21,7 +21,9 @@ import (
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/proxy"
+	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
@@ -55,6 +57,11 @@ type Options struct {
 	// were issued, and the accounts with their authorities. It is made when it is
 	// needed. Empty means the working directory.
 	StateDir string
+	// State is the state store; nil is none.
+	State *statedb.Location
+	// ShowTokens is given the tokens of the admin API that are made when a state
+	// store is used for the first time. If it fails, so does the start.
+	ShowTokens func([]access.CreatedToken) error
 	// Upgrade lets the process be replaced, and replace another one; nil neither.
 	Upgrade *Upgrade
 }
@@ -70,13 +77,13 @@ type Source interface {
 
 // Gateway is a running gateway.
 type Gateway struct {
-	opt     Options
-	log     *slog.Logger
-	plane   *proxy.Proxy
-	metrics *metric.Registry
-	access  *accessLog
-	admin   *adminapi.Server
-	dns     *dns.Source
+	opt       Options
+	log       *slog.Logger
+	plane     *proxy.Proxy
+	metrics   *metric.Registry
+	accessLog *accessLog
+	admin     *adminapi.Server
+	dns       *dns.Source
 	// stopDNS ends discovery and waits for that; nil before it was begun.
 	stopDNS func()
 	acme    *acme.Source
@@ -86,6 +93,7 @@ type Gateway struct {
 	// serving is closed when connections are accepted.
 	serving chan struct{}
 	upgrades
+	stored
 
 	applying sync.Mutex      // held while a configuration is put in service
 	out      *compile.Output // guarded by applying
@@ -170,16 +178,19 @@ func (g *Gateway) Serving() <-chan struct{} { return g.serving }
 // open builds the parts and puts the first configuration in service.
 func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	o := g.opt
-	if g.access, err = openAccessLog(o); err != nil {
+	if g.accessLog, err = openAccessLog(o); err != nil {
 		return err
 	}
 	g.metrics = proxy.NewMetrics(o.Build)
 	g.openIssuing()
+	if err := g.openState(ctx); err != nil {
+		return err
+	}
 	if err := g.startIssuing(ctx, snap); err != nil {
 		return err
 	}
 	plane := proxy.Options{
-		Log: o.Log, Metrics: g.metrics, AccessLog: g.access.logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
+		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
 		Challenges: g.acme.Responder(),
 		Held:       true,
 	}
@@ -272,13 +283,14 @@ func (g *Gateway) abandon(why error) {
 	if t := g.predecessor(); t != nil {
 		t.Fail(why)
 	}
-	if g.access != nil {
-		_ = g.access.close()
+	if g.accessLog != nil {
+		_ = g.accessLog.close()
 	}
+	_ = g.closeState()
 }
 
 // ReopenLogs opens the access log's file anew, after it was renamed.
-func (g *Gateway) ReopenLogs(ctx context.Context) error { return g.access.reopen(ctx) }
+func (g *Gateway) ReopenLogs(ctx context.Context) error { return g.accessLog.reopen(ctx) }
 
 // AdminAddr is where the admin API listens; nil without one.
 func (g *Gateway) AdminAddr() net.Addr {

@@ -20,13 +20,14 @@ import (
 
 	"github.com/gridway/gridway/internal/app"
 	"github.com/gridway/gridway/internal/config/source/file"
+	"github.com/gridway/gridway/internal/statedb/statetest"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
 )
 
 func TestMain(m *testing.M) {
 	// Idle keep-alive connections of the default client are no leak.
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(statetest.Stopping{TestingM: m}, goleak.Cleanup(func(code int) {
 		http.DefaultClient.CloseIdleConnections()
 		os.Exit(code)
 	}))

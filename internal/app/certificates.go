@@ -36,37 +36,38 @@ func (g *Gateway) openIssuing() {
 // startIssuing gives the first configuration the certificates that are stored.
 // A storage that cannot be used is fatal now, and a warning later.
 func (g *Gateway) startIssuing(ctx context.Context, snap file.Snapshot) error {
-	if len(g.out.Orders) == 0 {
-		return nil
+	if len(g.out.Orders) > 0 {
+		if err := g.storage.Open(); err != nil {
+			return err
+		}
+		g.acme.Set(ctx, g.out.Orders)
 	}
-	if err := g.storage.Open(); err != nil {
-		return err
-	}
-	g.acme.Set(ctx, g.out.Orders)
-	if set := g.withIssued(snap.Set); set != snap.Set {
+	if set, _ := g.complete(snap.Set); set != snap.Set {
 		snap.Set = set
 		g.out = compile.Compile(g.input(snap), nil)
 	}
 	return nil
 }
 
-// withIssued adds the certificates that there are, as Secrets.
-func (g *Gateway) withIssued(set *store.Set) *store.Set { return set.With(g.acme.Objects(), nil) }
-
-// compile compiles a set with the certificates that were issued for it, and
-// returns what was compiled. What changed of them is added to changed.
+// compile compiles a set with what does not come from the source, and returns what
+// was compiled. What changed of that is added to changed.
 func (g *Gateway) compile(ctx context.Context, snap file.Snapshot) file.Snapshot {
 	before := g.out
 	base := snap.Set
-	snap.Set = g.withIssued(base)
+	snap.Changed = slices.Clone(snap.Changed)
+	if g.objects != nil {
+		snap.Changed = append(snap.Changed, g.objects.Changes()...)
+	}
+	var hidden []*store.Object
+	snap.Set, hidden = g.complete(base)
 	g.out = compile.Compile(g.input(snap), before)
 	g.acme.Set(ctx, g.out.Orders)
 	// Orders that are new may be satisfied already by what is stored.
-	if again := g.withIssued(base); !sameSecrets(again, snap.Set) {
-		snap.Set = again
+	if again, now := g.complete(base); !sameSecrets(again, snap.Set) {
+		snap.Set, hidden = again, now
 		g.out = compile.Compile(g.input(snap), before)
 	}
-	snap.Changed = slices.Clone(snap.Changed)
+	snap.Problems = append(slices.Clone(snap.Problems), hiddenProblems(snap.Set, hidden)...)
 	for _, o := range g.acme.Objects() {
 		snap.Changed = append(snap.Changed, o.Key)
 	}

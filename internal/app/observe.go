@@ -33,7 +33,7 @@ func (g *Gateway) observe() {
 	g.metrics.SetRateLimitKeys(g.plane.RateLimitKeys)
 	g.metrics.SetKeySets(g.plane.KeySetStates)
 	g.observeCertificates()
-	if l := g.access.logger; l != nil {
+	if l := g.accessLog.logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {
 			s := l.Stats()
 			return metric.LogStats{Written: s.Written, Dropped: s.Dropped, Errors: s.Errors}

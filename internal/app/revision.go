@@ -60,7 +60,9 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 	before := g.out
 	g.base = snap
 	if first {
-		snap.Set = g.withIssued(snap.Set)
+		var hidden []*store.Object
+		snap.Set, hidden = g.complete(snap.Set)
+		snap.Problems = append(slices.Clone(snap.Problems), hiddenProblems(snap.Set, hidden)...)
 	} else {
 		snap = g.compile(ctx, snap)
 	}

@@ -42,6 +42,11 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 	if err == nil {
 		part("listeners", func(context.Context) error { g.reopen(sourceCtx); return nil })
 		part("issued certificates", func(context.Context) error { g.applyIssued(sourceCtx); return nil })
+		if g.db != nil {
+			part("state store", func(context.Context) error { g.objects.Run(sourceCtx); return nil })
+			part("objects of the state store", func(context.Context) error { g.applyState(sourceCtx); return nil })
+			part("uses of credentials", func(ctx context.Context) error { g.keepUses(ctx); return nil })
+		}
 		part("certificates", func(ctx context.Context) error { g.acme.Run(ctx); return nil })
 		if g.admin != nil {
 			part("admin API", func(context.Context) error { return g.admin.Run(adminCtx) })
@@ -57,7 +62,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 	wg.Wait()
 	g.stopDNS()
 	g.giver.Release()
-	return errors.Join(err, g.access.close())
+	return errors.Join(err, g.accessLog.close(), g.closeState())
 }
 
 // await returns when the process is to drain: it was told to stop, a part has

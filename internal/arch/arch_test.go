@@ -71,7 +71,7 @@ var rules = []rule{
 	},
 	{
 		name: "sources fill the store", of: "internal/config/source",
-		allow: []string{"api", "internal/ir", "internal/config"},
+		allow: []string{"api", "internal/ir", "internal/config", "internal/statedb"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "k8s.io/client-go"},
 	},
 	{
@@ -93,6 +93,11 @@ var rules = []rule{
 	{
 		name: "handing over knows nothing of what is handed over", of: "internal/handover",
 		allow: []string{}, external: []string{"golang.org/x/sys"},
+	},
+	{
+		name: "what is managed reaches proxies as objects", of: "internal/manage",
+		allow: []string{"api", "internal/ir", "internal/config", "internal/statedb"},
+		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app"},
 	},
 	{
 		name: "the state store knows tables alone", of: "internal/statedb",

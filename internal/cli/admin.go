@@ -17,6 +17,8 @@ import (
 type admin struct {
 	t       *term.Terminal
 	address string
+	// patient: the call may take minutes.
+	patient bool
 }
 
 const defaultAdmin = adminapi.DefaultAddress
@@ -36,7 +38,11 @@ func (a *admin) client() (*client.Client, error) {
 	if address == "" {
 		address = a.t.Getenv("GRIDWAY_ADMIN")
 	}
-	c, err := client.New(client.Options{Address: address, Token: a.t.Getenv("GRIDWAY_TOKEN"), Timeout: 10 * time.Second})
+	timeout := 10 * time.Second
+	if a.patient {
+		timeout = 10 * time.Minute
+	}
+	c, err := client.New(client.Options{Address: address, Token: a.t.Getenv("GRIDWAY_TOKEN"), Timeout: timeout})
 	if err != nil {
 		return nil, usageError{err: err}
 	}
@@ -63,7 +69,7 @@ func adminError(err error, address string) error {
 	case errors.Is(err, client.ErrUnreachable):
 		return unreachableError{err: err, hint: fmt.Sprintf("is a gateway running (\"gridway run\", \"gridway demo\")? Its admin address is printed at its start; give it with --admin\nwhere %s is not the one. Commands that take --file work without a gateway.", address)}
 	case errors.As(err, &fault) && fault.Status == 401:
-		return hintError{err: err, hint: "set GRIDWAY_TOKEN to the admin API's token"}
+		return hintError{err: err, hint: "set GRIDWAY_TOKEN to a token of the admin API; \"gridway token create\" makes one"}
 	}
 	return err
 }

@@ -142,6 +142,8 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newRoutes(t),
 		newGet(t),
 		newConsumer(t),
+		newToken(t),
+		newAudit(t),
 		newTop(t),
 		newVersion(t),
 	}

@@ -16,12 +16,14 @@ func newConsumer(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "consumer",
 		GroupID: groupLive,
-		Short:   "Show who may call, and when their credentials were used",
+		Short:   "Show and keep who may call",
 		Long: `Consumers are those who call APIs. "consumer list" shows those that a running
-gateway knows, with their credentials.`,
-		Example: lines("gridway consumer list", "gridway consumer list acme -o json"),
+gateway knows, with their credentials, from files and from its state store. The
+other commands work on the state store, which the gateway has with --state; what is
+changed is in service within a second. "gridway key" makes their keys.`,
+		Example: lines("gridway consumer list", "gridway consumer create acme --group partners --plan gold", "gridway consumer export > consumers.yaml"),
 	}
-	cmd.AddCommand(newConsumerList(t))
+	cmd.AddCommand(newConsumerList(t), newConsumerCreate(t), newConsumerGet(t), newConsumerUpdate(t), newConsumerDelete(t), newConsumerImport(t), newConsumerExport(t))
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,7 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/password"
+	"github.com/gridway/gridway/internal/surface/adminapi/client"
 )
 
 const (
@@ -25,17 +28,19 @@ func newKey(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "key",
 		GroupID: groupFiles,
-		Short:   "Make API keys, and the hashes that configuration has of them",
+		Short:   "Make, list, rotate and revoke API keys",
 		Long: `API keys stand in configuration as hashes: who can read a Consumer cannot use its
 keys. "key create" makes a key and shows it once, with its hash. "key hash" makes
-the hash of a key that exists already.
+the hash of a key that exists already. With the name of a consumer in the state
+store "key create" gives the key to it; "key list", "key rotate" and "key revoke"
+work on the keys of such a consumer, through the admin API.
 
 A key has 16 to 1024 bytes, and its hash is its SHA-256. That keeps a random key
 secret; one that people thought up can be found by trying. See
 docs/guides/authentication.md.`,
-		Example: lines("gridway key create", "gridway key create --prefix shop_live_ -o json", `printf %s "$KEY" | gridway key hash`),
+		Example: lines("gridway key create", "gridway key create acme --prefix acme_live_", "gridway key rotate acme key-1 --overlap 48h", `printf %s "$KEY" | gridway key hash`),
 	}
-	cmd.AddCommand(newKeyCreate(t), newKeyHash(t))
+	cmd.AddCommand(newKeyCreate(t), newKeyList(t), newKeyRotate(t), newKeyRevoke(t), newKeyHash(t))
 	return cmd
 }
 
@@ -47,16 +52,36 @@ type newAPIKey struct {
 
 func newKeyCreate(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "create",
-		Short: "Make a random key, and print it with its hash",
-		Long: `Makes a key of 160 random bits, and prints it with its hash. Nothing is kept: give
-the key to who is to use it, and put the hash into a Consumer.`,
-		Example: lines("gridway key create", "gridway key create --prefix shop_live_"),
-		Args:    noArgs,
+		Use:   "create [CONSUMER]",
+		Short: "Make a random key, and print it",
+		Long: `Makes a key of 160 random bits, and prints it. Without a consumer it is printed with
+its hash, and nothing is kept: give the key to who is to use it, and put the hash
+into a Consumer. With the name of a consumer in the state store that one has the key
+from then on, and the gateway keeps the hash alone.
+
+` + adminHelp,
+		Example: lines("gridway key create --prefix shop_live_", "gridway key create acme", "gridway key create acme --name live --expires 2160h"),
+		Args:    cobra.MaximumNArgs(1),
 	}
 	out := outputFlag(cmd)
 	prefix := cmd.Flags().String("prefix", "", "what the key begins with, by which people and scanners know it")
-	cmd.RunE = func(*cobra.Command, []string) error {
+	var f keyFlags
+	f.add(cmd)
+	a := adminFlag(t, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			q, err := f.request(*prefix)
+			if err != nil {
+				return err
+			}
+			k, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*access.CreatedKey, error) {
+				return c.CreateKey(ctx, f.namespace, args[0], q)
+			})
+			return writeKey(t, *out, k, err)
+		}
+		if f.name != "" || f.expires != "" {
+			return usagef("usage: "+cmd.UseLine(), "--name and --expires are for the key of a CONSUMER")
+		}
 		if len(*prefix) > 64 || strings.ContainsFunc(*prefix, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`";,\`, r) }) {
 			return usagef("letters, digits, - and _ are fine", "the prefix has more than 64 characters, or one that cannot be in a header")
 		}

@@ -35,6 +35,7 @@ replaces the process by a new one, as "gridway upgrade" does.`,
 		Args:    minArgs(1, "at least one file or folder"),
 	}
 	s.flags(t, cmd, "stdout", "info")
+	s.named = true
 	r.flags(cmd)
 	cmd.Flags().BoolVar(&share, "reuse-port", false, "share ports with other gateways of this user that have this flag too (SO_REUSEPORT)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

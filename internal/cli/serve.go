@@ -33,7 +33,9 @@ type serving struct {
 	drain                 time.Duration
 	zone                  string
 	sessionKeyFile        string
-	stateDir              string
+	stateDir, state       string
+	// named: the environment may name the state store, as it does not for a demo.
+	named bool
 
 	log *logqueue.Queue // set by options, closed by serve
 }
@@ -49,6 +51,7 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.StringVar(&s.zone, "zone", t.Getenv("GRIDWAY_ZONE"), "zone of this proxy, for zone-aware load balancing (default $GRIDWAY_ZONE)")
 	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
 	f.StringVar(&s.stateDir, "state-dir", "", "folder of what outlives the process, such as certificates that were issued; several gateways may share it (default $STATE_DIRECTORY, $XDG_STATE_HOME/gridway or ~/.local/state/gridway)")
+	f.StringVar(&s.state, "state", "", "state store, for consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
 	complete(cmd, "log-level", "debug", "info", "warn", "error")
 	complete(cmd, "log-format", "text", "json")
 }
@@ -63,6 +66,9 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	}
 	if s.drain <= 0 {
 		return o, usagef("", "--drain-timeout must be more than 0")
+	}
+	if err := s.stateOptions(t, &o); err != nil {
+		return o, err
 	}
 	if s.adminTokenFile != "" {
 		token, err := adminapi.ReadToken(s.adminTokenFile)

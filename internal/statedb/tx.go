@@ -13,6 +13,8 @@ type Tx struct {
 	tx      *sql.Tx
 	dialect dialect
 	changed []Area
+	// trimmed: what is too old has left the audit log.
+	trimmed bool
 }
 
 // tries bounds how often a transaction is begun anew because of others.

@@ -25,8 +25,10 @@ type Terminal struct {
 	RawOut, RawErr io.Writer
 	// Interactive: Out is a terminal, so a live view makes sense.
 	Interactive bool
-	outFile     *os.File
-	env         []string
+	// ErrInteractive: somebody sees what is written to Err, and no log keeps it.
+	ErrInteractive bool
+	outFile        *os.File
+	env            []string
 }
 
 // Getenv is a variable of the environment, empty if it is not set.
@@ -46,6 +48,9 @@ func New(in io.Reader, out, errw io.Writer, env []string) *Terminal {
 	if f, ok := out.(*os.File); ok {
 		t.outFile = f
 		t.Interactive = xterm.IsTerminal(f.Fd())
+	}
+	if f, ok := errw.(*os.File); ok {
+		t.ErrInteractive = xterm.IsTerminal(f.Fd())
 	}
 	return t
 }

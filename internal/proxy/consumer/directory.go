@@ -313,3 +313,34 @@ func (d *Directory) LastUsed(c *ir.Consumer, credential *ir.ConsumerCredential) 
 	}
 	return time.Time{}
 }
+
+// Use is when a credential was accepted last.
+type Use struct {
+	Namespace string
+	Digest    Digest
+	At        time.Time
+}
+
+// Uses lists credentials that were accepted since a time, in whole seconds.
+func (d *Directory) Uses(since time.Time) (out []Use) {
+	for _, c := range d.All() {
+		for i := range c.Credentials {
+			key, ok := c.Credentials[i].Digest()
+			if !ok {
+				continue
+			}
+			if e := d.Key(key, c.Namespace, false); e != nil && e.used.Load() >= max(1, since.Unix()) {
+				out = append(out, Use{Namespace: c.Namespace, Digest: key, At: e.LastUsed()})
+			}
+		}
+	}
+	return out
+}
+
+// Seen notes that a credential was accepted by another process, or by an earlier
+// one.
+func (d *Directory) Seen(u Use) {
+	if e := d.Key(u.Digest, u.Namespace, false); e != nil {
+		e.Used(u.At)
+	}
+}

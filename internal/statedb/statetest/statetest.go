@@ -26,13 +26,22 @@ import (
 )
 
 // Main is the TestMain of packages that use PostgreSQL.
-func Main(m *testing.M) {
-	code := m.Run()
+func Main(m *testing.M) { os.Exit(Stopping{m}.Run()) }
+
+// Stopping runs tests and then stops the server.
+type Stopping struct{ TestingM }
+
+// TestingM is a *testing.M.
+type TestingM interface{ Run() int }
+
+// Run runs the tests, and fails if the server cannot be cleared away.
+func (s Stopping) Run() int {
+	code := s.TestingM.Run()
 	if err := server.stop(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		code = 1
+		return 1
 	}
-	os.Exit(code)
+	return code
 }
 
 // Each runs f with a place for a store of each kind.

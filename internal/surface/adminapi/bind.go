@@ -16,7 +16,7 @@ var ErrTokenNeeded = errors.New("the admin API needs a token to listen on an add
 
 // bind opens the socket that address names, after the rules of Options.Address,
 // unless there is one already.
-func bind(ctx context.Context, address string, token Token, open net.Listener) (net.Listener, error) {
+func bind(ctx context.Context, address string, guarded bool, open net.Listener) (net.Listener, error) {
 	var lc net.ListenConfig
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		if ul, ok := open.(*net.UnixListener); ok {
@@ -30,8 +30,8 @@ func bind(ctx context.Context, address string, token Token, open net.Listener) (
 		return nil, fmt.Errorf("admin API address %q: %w", address, err)
 	}
 	// An address without a host is every interface.
-	if !addr.IP.IsLoopback() && token.empty() {
-		return nil, fmt.Errorf("%w: %s (set a token, or listen on 127.0.0.1)", ErrTokenNeeded, address)
+	if !addr.IP.IsLoopback() && !guarded {
+		return nil, fmt.Errorf("%w: %s (set a token, or use a state store, or listen on 127.0.0.1)", ErrTokenNeeded, address)
 	}
 	if open != nil {
 		return open, nil

@@ -1,6 +1,7 @@
 // Package adminapi is the HTTP API for the people and tools that run a Gridway
 // process: health, metrics, status, configuration dumps, explain, top, log
-// level and profiles. It listens on loopback unless told otherwise, and then
+// level, profiles, and what is in the state store: consumers, tokens, the audit
+// log. It listens on loopback unless told otherwise, and then
 // asks for a token.
 //
 // The package owns the goroutines of its HTTP server, which Server.Run waits
@@ -17,6 +18,7 @@ import (
 	"net/http"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
@@ -41,8 +43,9 @@ type Configuration interface {
 	Objects(values bool) []Object
 	// Clusters is their live state.
 	Clusters() []Cluster
-	// Consumers are those who may call, by namespace and name.
-	Consumers() iter.Seq[Consumer]
+	// Consumers are those who may call, by namespace and name, behind the one of
+	// these names.
+	Consumers(namespace, name string) iter.Seq[Consumer]
 }
 
 // Explainer answers what would become of a request.
@@ -63,9 +66,13 @@ type Options struct {
 	Address string
 	// Listener is a socket for Address that a predecessor had open; nil opens one.
 	Listener net.Listener
-	// Token that requests must present, except for /healthz and /readyz. Empty
-	// means that whoever reaches the address may use the API.
+	// Token that requests may present in the role of an admin. If it is empty and
+	// there is no Access either, whoever reaches the address may use the API;
+	// otherwise all but /healthz and /readyz needs a token.
 	Token Token
+	// Access has consumers, tokens with roles and the audit log in a state store;
+	// nil is no store.
+	Access *access.Service
 	// TLS serves HTTPS.
 	TLS *tls.Config
 	// Hosts are names, without port, that requests may use in Host besides

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
@@ -22,17 +23,17 @@ func (s *Server) endpoints() []*endpoint {
 			summary: "Whether the process takes traffic: 200 from the first revision in service until it drains, else 503.",
 		},
 		{
-			method: "GET", path: "/openapi.json", gives: map[string]any{}, serve: s.openAPI,
+			method: "GET", path: "/openapi.json", role: access.Viewer, gives: map[string]any{}, serve: s.openAPI,
 			summary: "This API as an OpenAPI 3.1 document.",
 		},
 		{
-			method: "GET", path: "/v1/status", gives: Status{}, serve: s.status,
+			method: "GET", path: "/v1/status", role: access.Viewer, gives: Status{}, serve: s.status,
 			summary: "Revision in service, problems, what was refused and what serves in its place, listeners, statuses of objects.",
 		},
 	}
 	if s.opt.Metrics != nil {
 		list = append(list, &endpoint{
-			method: "GET", path: "/metrics", media: "text/plain", serve: s.metrics,
+			method: "GET", path: "/metrics", role: access.Viewer, media: "text/plain", serve: s.metrics,
 			summary: "Metrics in the formats of Prometheus.",
 		})
 	}
@@ -41,21 +42,22 @@ func (s *Server) endpoints() []*endpoint {
 	}
 	if s.opt.Explainer != nil {
 		list = append(list, &endpoint{
-			method: "POST", path: "/v1/explain", takes: dryrun.Request{}, gives: dryrun.Decision{}, serve: s.explain,
+			method: "POST", path: "/v1/explain", role: access.Viewer, takes: dryrun.Request{}, gives: dryrun.Decision{}, serve: s.explain,
 			summary: "What would become of a request, and why.",
 		})
 	}
 	if s.opt.Sampler != nil {
 		list = append(list, &endpoint{
-			method: "GET", path: "/v1/top", gives: metric.Snapshot{}, serve: s.top,
+			method: "GET", path: "/v1/top", role: access.Viewer, gives: metric.Snapshot{}, serve: s.top,
 			summary: "Rates, errors and latencies per rule and cluster over the last seconds.",
 		})
 	}
 	if s.opt.Level != nil {
 		list = append(list,
-			&endpoint{method: "GET", path: "/v1/log/level", gives: LogLevel{}, serve: s.level, summary: "The level of the log."},
-			&endpoint{method: "PUT", path: "/v1/log/level", takes: LogLevel{}, gives: LogLevel{}, serve: s.setLevel, summary: "Changes the level of the log until the process ends."})
+			&endpoint{method: "GET", path: "/v1/log/level", role: access.Viewer, gives: LogLevel{}, serve: s.level, summary: "The level of the log."},
+			&endpoint{method: "PUT", path: "/v1/log/level", role: access.Operator, takes: LogLevel{}, gives: LogLevel{}, serve: s.setLevel, summary: "Changes the level of the log until the process ends."})
 	}
+	list = append(list, s.managed()...)
 	return append(list, s.profiles()...)
 }
 
@@ -63,33 +65,36 @@ func (s *Server) configuration() []*endpoint {
 	values := map[string]string{"values": "true adds the objects themselves"}
 	return []*endpoint{
 		{
-			method: "GET", path: "/v1/config", gives: ir.Config{}, serve: s.config,
+			method: "GET", path: "/v1/config", role: access.Viewer, gives: ir.Config{}, serve: s.config,
 			summary: "The compiled configuration in service, with secrets hidden.",
 		},
 		{
-			method: "GET", path: "/v1/objects", query: values, gives: []Object{}, serve: s.objects,
+			method: "GET", path: "/v1/objects", role: access.Viewer, query: values, gives: []Object{}, serve: s.objects,
 			summary: "Objects of the configuration, by kind, namespace and name.",
 		},
 		{
-			method: "GET", path: "/v1/objects/{kind}", query: values, gives: []Object{}, serve: s.objects,
+			method: "GET", path: "/v1/objects/{kind}", role: access.Viewer, query: values, gives: []Object{}, serve: s.objects,
 			summary: "Objects of one kind.",
 		},
 		{
-			method: "GET", path: "/v1/objects/{kind}/{namespace}/{name}", gives: Object{}, serve: s.object,
+			method: "GET", path: "/v1/objects/{kind}/{namespace}/{name}", role: access.Viewer, gives: Object{}, serve: s.object,
 			summary: "One object with its value, secrets hidden. The namespace of a cluster-scoped object is \"-\".",
 		},
 		{
-			method: "GET", path: "/v1/routes", gives: []RouteRow{}, serve: s.routes,
+			method: "GET", path: "/v1/routes", role: access.Viewer, gives: []RouteRow{}, serve: s.routes,
 			summary: "Every match of every rule with where it is served and where it leads.",
 		},
 		{
-			method: "GET", path: "/v1/clusters", gives: []Cluster{}, serve: s.clusters,
+			method: "GET", path: "/v1/clusters", role: access.Viewer, gives: []Cluster{}, serve: s.clusters,
 			summary: "Live state of clusters and their endpoints.",
 		},
 		{
-			method: "GET", path: "/v1/consumers", gives: []Consumer{}, serve: s.consumers,
-			query:   map[string]string{"namespace": "only consumers of this namespace", "name": "only consumers of this name"},
-			summary: "Consumers and their credentials, with the time of their last use by this process.",
+			method: "GET", path: "/v1/consumers", role: access.Viewer, gives: []Consumer{}, serve: s.consumers,
+			query: map[string]string{
+				"namespace": "only consumers of this namespace", "name": "only consumers of this name",
+				"limit": "how many at most, 1 to 1000; the header Link names the next page", "after": "NAMESPACE/NAME: only consumers behind this one",
+			},
+			summary: "Consumers and their credentials, with the time of their last use.",
 		},
 	}
 }
@@ -203,6 +208,6 @@ func (s *Server) setLevel(w http.ResponseWriter, r *http.Request) (any, *Fault) 
 	}
 	old := s.opt.Level.Level()
 	s.opt.Level.Set(l)
-	s.opt.Log.Log(r.Context(), max(l, slog.LevelInfo), "log level changed", "from", old.String(), "to", l.String(), "peer", r.RemoteAddr)
+	s.opt.Log.Log(r.Context(), max(l, slog.LevelInfo), "log level changed", "from", old.String(), "to", l.String(), "actor", actorOf(r).Name, "peer", r.RemoteAddr)
 	return s.level(w, r)
 }

@@ -139,11 +139,12 @@ func (p *process) Clusters() []adminapi.Cluster {
 	}}
 }
 
-func (p *process) Consumers() iter.Seq[adminapi.Consumer] {
-	return slices.Values([]adminapi.Consumer{
+func (p *process) Consumers(namespace, name string) iter.Seq[adminapi.Consumer] {
+	all := []adminapi.Consumer{
 		{Namespace: "default", Name: "acme", Groups: []string{"partners"}, Plan: "gold", Credentials: []adminapi.ConsumerCredential{{Name: "first", Kind: "apiKey", NotAfter: at.Add(time.Hour), LastUsed: at}}},
 		{Namespace: "other", Name: "acme", Credentials: []adminapi.ConsumerCredential{}},
-	})
+	}
+	return slices.Values(slices.DeleteFunc(all, func(c adminapi.Consumer) bool { return c.Namespace+"/"+c.Name <= namespace+"/"+name }))
 }
 
 func (p *process) Explain(_ context.Context, r dryrun.Request) (*dryrun.Decision, error) {

@@ -1,48 +1,105 @@
 package adminapi
 
 import (
+	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/gridway/gridway/internal/manage/access"
 )
 
 // guard decides who may use the API, before any handler runs.
 type guard struct {
-	token Token
+	token  Token
+	access *access.Service
+	// owned: only the owner of the process's files reaches the socket.
+	owned bool
 	hosts map[string]bool
 	cross *http.CrossOriginProtection
 }
 
-func newGuard(token Token, hosts []string) *guard {
-	g := &guard{token: token, hosts: map[string]bool{"localhost": true}, cross: http.NewCrossOriginProtection()}
-	for _, h := range hosts {
+func newGuard(o *Options) *guard {
+	g := &guard{token: o.Token, access: o.Access, owned: strings.HasPrefix(o.Address, "unix:"), hosts: map[string]bool{"localhost": true}, cross: http.NewCrossOriginProtection()}
+	for _, h := range o.Hosts {
 		g.hosts[strings.ToLower(h)] = true
 	}
 	return g
 }
 
-// check answers nil if r may go on. Open paths need no token.
-func (g *guard) check(r *http.Request, open bool) *Fault {
+// check answers with who asks, if r may go on. Endpoint is nil where there is none.
+func (g *guard) check(r *http.Request, e *endpoint) (access.Actor, *Fault) {
+	nobody := access.Actor{}
 	if !g.hostAllowed(r.Host) {
-		return fault(http.StatusMisdirectedRequest, "the Host of the request is not one of this API's names; use an IP address or localhost, or allow the name")
+		return nobody, fault(http.StatusMisdirectedRequest, "the Host of the request is not one of this API's names; use an IP address or localhost, or allow the name")
 	}
 	// Browsers say where a request comes from. No page has business here, not
 	// even with reading: there is no CORS.
 	if err := g.cross.Check(r); err != nil {
-		return fault(http.StatusForbidden, "cross-origin requests are not allowed")
+		return nobody, fault(http.StatusForbidden, "cross-origin requests are not allowed")
 	}
 	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-		return fault(http.StatusForbidden, "cross-site requests are not allowed")
+		return nobody, fault(http.StatusForbidden, "cross-site requests are not allowed")
 	}
-	if g.token.empty() || open {
-		return nil
+	if e != nil && e.open {
+		return nobody, nil
 	}
-	scheme, presented, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || !g.token.matches(strings.TrimLeft(presented, " ")) {
-		return fault(http.StatusUnauthorized, "present the admin token as \"Authorization: Bearer TOKEN\"")
+	who, f := g.identify(r)
+	if f != nil {
+		return nobody, f
 	}
-	return nil
+	who.Peer = r.RemoteAddr
+	if e != nil && !who.Role.Includes(e.role) {
+		return who, fault(http.StatusForbidden, "this needs the role %s, and the token %q has the role %s", e.role, who.Name, who.Role)
+	}
+	return who, nil
+}
+
+// identify finds out who asks: by a token as soon as there are any. Where there
+// are none, who reaches the address is trusted, and so is who reaches a Unix
+// socket of the gateway's own user.
+func (g *guard) identify(r *http.Request) (access.Actor, *Fault) {
+	header := r.Header.Get("Authorization")
+	switch {
+	case g.token.empty() && g.access == nil:
+		return access.Actor{Name: "anonymous", Role: access.Admin}, nil
+	case g.token.empty() && g.owned && header == "":
+		return access.Actor{Name: "owner of the socket", Role: access.Admin}, nil
+	}
+	refused := fault(http.StatusUnauthorized, "present a token of the admin API as \"Authorization: Bearer TOKEN\"")
+	scheme, presented, _ := strings.Cut(header, " ")
+	presented = strings.TrimLeft(presented, " ")
+	if !strings.EqualFold(scheme, "Bearer") || presented == "" || len(presented) > maxToken {
+		return access.Actor{}, refused
+	}
+	if g.token.matches(presented) {
+		return access.Actor{Name: "admin-token-file", Role: access.Admin}, nil
+	}
+	if g.access == nil {
+		return access.Actor{}, refused
+	}
+	t, err := g.access.Authenticate(r.Context(), presented)
+	switch {
+	case errors.Is(err, access.ErrToken):
+		return access.Actor{}, refused
+	case err != nil:
+		return access.Actor{}, fault(http.StatusServiceUnavailable, "tokens cannot be looked up: the state store cannot be read now")
+	}
+	return access.Actor{Name: t.Name + " (" + t.ID + ")", Role: t.Role}, nil
+}
+
+type actorKey struct{}
+
+// actorOf is who asks.
+func actorOf(r *http.Request) access.Actor {
+	who, _ := r.Context().Value(actorKey{}).(access.Actor)
+	return who
+}
+
+func withActor(r *http.Request, who access.Actor) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), actorKey{}, who))
 }
 
 // hostAllowed refuses names that are not ours: a name under an attacker's

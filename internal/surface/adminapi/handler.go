@@ -1,14 +1,18 @@
 package adminapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/gridway/gridway/internal/manage/access"
 )
 
 // endpoint is one method of one path: the table of them makes both the server
@@ -22,8 +26,18 @@ type endpoint struct {
 	takes, gives any
 	// media is the type of a reply that is not JSON.
 	media string
-	// open needs no token.
+	// takesText is set where the body is read as it is, and which types it may have;
+	// most is how many bytes, 1 MiB if it is zero, and slow that it may take minutes.
+	takesText []string
+	most      int64
+	slow      bool
+	// success is the status of a reply without a fault, 200 if it is zero; creates
+	// that it may also be 201. 204 has no body.
+	success int
+	creates bool
+	// open needs no token. Others need one of the role, which is never empty.
 	open bool
+	role access.Role
 	// serve answers with a value to encode, or with a fault. A nil value means
 	// that it has written the reply itself.
 	serve func(w http.ResponseWriter, r *http.Request) (any, *Fault)
@@ -58,11 +72,12 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, methods map[st
 		method = http.MethodGet
 	}
 	e := methods[method]
-	if f := s.guard.check(r, e != nil && e.open); f != nil {
+	who, f := s.guard.check(r, e)
+	if f != nil {
 		if f.Status == http.StatusUnauthorized {
 			h.Set("WWW-Authenticate", `Bearer realm="gridway admin"`)
 		}
-		s.opt.Log.Warn("admin API request refused", "status", f.Status, "peer", r.RemoteAddr, "path", r.URL.Path)
+		s.opt.Log.Warn("admin API request refused", "status", f.Status, "actor", who.Name, "peer", r.RemoteAddr, "path", r.URL.Path)
 		f.write(w)
 		return
 	}
@@ -70,14 +85,37 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, methods map[st
 		s.noEndpoint(w, r, methods)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	v, f := e.serve(w, r)
+	if e.slow {
+		patient(w)
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, cmp.Or(e.most, maxBody))
+	v, f := e.serve(w, withActor(r, who))
+	status := cmp.Or(e.success, http.StatusOK)
+	if c, ok := v.(created); ok {
+		v, status = c.v, http.StatusCreated
+	}
 	switch {
 	case f != nil:
 		f.write(w)
+	case status == http.StatusNoContent:
+		w.WriteHeader(status)
 	case v != nil:
-		reply(w, r, v)
+		reply(w, r, status, v)
 	}
+}
+
+// created is a reply to what has made something.
+type created struct{ v any }
+
+// slowTimeout bounds what handles a hundred thousand consumers.
+const slowTimeout = 10 * time.Minute
+
+// patient gives a request longer than others.
+func patient(w http.ResponseWriter) {
+	c := http.NewResponseController(w)
+	// What cannot set deadlines, as in tests, has none.
+	_ = c.SetReadDeadline(time.Now().Add(slowTimeout))
+	_ = c.SetWriteDeadline(time.Now().Add(slowTimeout))
 }
 
 func (s *Server) noEndpoint(w http.ResponseWriter, r *http.Request, methods map[string]*endpoint) {
@@ -86,7 +124,7 @@ func (s *Server) noEndpoint(w http.ResponseWriter, r *http.Request, methods map[
 		return
 	}
 	var allow []string
-	for _, m := range []string{"GET", "HEAD", "POST", "PUT"} {
+	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 		if methods[m] != nil || m == "HEAD" && methods["GET"] != nil {
 			allow = append(allow, m)
 		}
@@ -96,7 +134,7 @@ func (s *Server) noEndpoint(w http.ResponseWriter, r *http.Request, methods map[
 }
 
 // reply sends v as JSON, or as YAML when the Accept header or ?format asks for it.
-func reply(w http.ResponseWriter, r *http.Request, v any) {
+func reply(w http.ResponseWriter, r *http.Request, status int, v any) {
 	text, err := json.Marshal(v)
 	if err != nil {
 		fault(http.StatusInternalServerError, "the reply cannot be encoded").write(w)
@@ -113,6 +151,7 @@ func reply(w http.ResponseWriter, r *http.Request, v any) {
 		text = append(text, '\n')
 	}
 	w.Header().Set("Content-Type", media)
+	w.WriteHeader(status)
 	_, _ = w.Write(text) // the client is gone if this fails
 }
 

@@ -1,10 +1,14 @@
 package adminapi
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/netip"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -30,7 +34,7 @@ func document(list []*endpoint) map[string]any {
 		op := map[string]any{
 			"summary":     e.summary,
 			"operationId": operationID(e),
-			"responses":   map[string]any{"200": d.reply(e), "default": problem},
+			"responses":   d.responses(e, problem),
 		}
 		if params := parameters(e); len(params) > 0 {
 			op["parameters"] = params
@@ -38,8 +42,18 @@ func document(list []*endpoint) map[string]any {
 		if e.takes != nil {
 			op["requestBody"] = map[string]any{"required": true, "content": d.content(e.takes)}
 		}
+		if len(e.takesText) > 0 {
+			content := map[string]any{}
+			for _, media := range e.takesText {
+				content[media] = map[string]any{}
+			}
+			op["requestBody"] = map[string]any{"required": true, "content": content}
+		}
 		if e.open {
 			op["security"] = []any{}
+		} else {
+			op["description"] = "Needs the role " + string(e.role) + "."
+			op["x-gridway-role"] = string(e.role)
 		}
 		item[strings.ToLower(e.method)] = op
 	}
@@ -51,7 +65,7 @@ func document(list []*endpoint) map[string]any {
 			"schemas":         d.schemas,
 			"securitySchemes": map[string]any{"token": map[string]any{"type": "http", "scheme": "bearer"}},
 		},
-		// Either: the token is asked for if one is configured.
+		// Either: a token is asked for if there are any.
 		"security": []any{map[string]any{}, map[string]any{"token": []any{}}},
 	}
 }
@@ -71,8 +85,8 @@ func parameters(e *endpoint) (out []any) {
 			out = append(out, map[string]any{"name": strings.TrimSuffix(name, "}"), "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
 		}
 	}
-	for name, what := range e.query {
-		out = append(out, map[string]any{"name": name, "in": "query", "description": what, "schema": map[string]any{"type": "string"}})
+	for _, name := range slices.Sorted(maps.Keys(e.query)) {
+		out = append(out, map[string]any{"name": name, "in": "query", "description": e.query[name], "schema": map[string]any{"type": "string"}})
 	}
 	return out
 }
@@ -80,7 +94,19 @@ func parameters(e *endpoint) (out []any) {
 // describer makes JSON Schemas of Go types; structs become components.
 type describer struct{ schemas map[string]any }
 
+func (d *describer) responses(e *endpoint, problem any) map[string]any {
+	status := cmp.Or(e.success, http.StatusOK)
+	out := map[string]any{strconv.Itoa(status): d.reply(e), "default": problem}
+	if e.creates {
+		out["201"] = d.reply(e)
+	}
+	return out
+}
+
 func (d *describer) reply(e *endpoint) map[string]any {
+	if e.success == http.StatusNoContent {
+		return map[string]any{"description": "Done"}
+	}
 	if e.gives == nil {
 		return map[string]any{"description": "OK", "content": map[string]any{e.media: map[string]any{}}}
 	}

@@ -13,14 +13,36 @@ type Fault struct {
 	Status int    `json:"status"`
 	// Detail says what is wrong with this request.
 	Detail string `json:"detail,omitempty"`
+	// Problems are what is wrong with each place of what was sent.
+	Problems []Problem `json:"problems,omitempty"`
 }
 
 // Error makes a Fault an error for callers of the client.
 func (f *Fault) Error() string {
-	if f.Detail == "" {
-		return fmt.Sprintf("%d %s", f.Status, f.Title)
+	text := fmt.Sprintf("%d %s", f.Status, f.Title)
+	if f.Detail != "" {
+		text += ": " + f.Detail
 	}
-	return fmt.Sprintf("%d %s: %s", f.Status, f.Title, f.Detail)
+	for i := range f.Problems {
+		text += "\n" + f.Problems[i].String()
+	}
+	return text
+}
+
+// String is the problem in one line.
+func (p *Problem) String() string {
+	text := ""
+	if p.Place.Line > 0 {
+		text = fmt.Sprintf("line %d, column %d: ", p.Place.Line, p.Place.Column)
+	}
+	if p.Field != "" {
+		text += p.Field + ": "
+	}
+	text += p.Message
+	if p.Remedy != "" {
+		text += "; " + p.Remedy
+	}
+	return text
 }
 
 func fault(status int, format string, args ...any) *Fault {

@@ -5,6 +5,8 @@ import (
 	"net/http/pprof"
 	"strconv"
 	"time"
+
+	"github.com/gridway/gridway/internal/manage/access"
 )
 
 // profiles are the endpoints of net/http/pprof, behind the same guard. Its
@@ -22,15 +24,15 @@ func (s *Server) profiles() []*endpoint {
 	binary := "application/octet-stream"
 	seconds := map[string]string{"seconds": "how long to look, at most 120"}
 	list := []*endpoint{
-		{method: "GET", path: "/debug/pprof/", media: "text/html", serve: plain(pprof.Index), summary: "List of profiles."},
-		{method: "GET", path: "/debug/pprof/cmdline", media: "text/plain", serve: plain(pprof.Cmdline), summary: "The command line."},
-		{method: "GET", path: "/debug/pprof/profile", query: seconds, media: binary, serve: plain(pprof.Profile), summary: "CPU profile."},
-		{method: "GET", path: "/debug/pprof/symbol", media: "text/plain", serve: plain(pprof.Symbol), summary: "Symbols of program counters."},
-		{method: "GET", path: "/debug/pprof/trace", query: seconds, media: binary, serve: plain(pprof.Trace), summary: "Execution trace."},
+		{method: "GET", role: access.Admin, path: "/debug/pprof/", media: "text/html", serve: plain(pprof.Index), summary: "List of profiles."},
+		{method: "GET", role: access.Admin, path: "/debug/pprof/cmdline", media: "text/plain", serve: plain(pprof.Cmdline), summary: "The command line."},
+		{method: "GET", role: access.Admin, path: "/debug/pprof/profile", query: seconds, media: binary, serve: plain(pprof.Profile), summary: "CPU profile."},
+		{method: "GET", role: access.Admin, path: "/debug/pprof/symbol", media: "text/plain", serve: plain(pprof.Symbol), summary: "Symbols of program counters."},
+		{method: "GET", role: access.Admin, path: "/debug/pprof/trace", query: seconds, media: binary, serve: plain(pprof.Trace), summary: "Execution trace."},
 	}
 	for _, name := range []string{"allocs", "block", "goroutine", "heap", "mutex", "threadcreate"} {
 		list = append(list, &endpoint{
-			method: "GET", path: "/debug/pprof/" + name, query: seconds, media: binary,
+			method: "GET", role: access.Admin, path: "/debug/pprof/" + name, query: seconds, media: binary,
 			serve: plain(pprof.Handler(name).ServeHTTP), summary: "Profile: " + name + ".",
 		})
 	}

@@ -39,11 +39,11 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	l, err := bind(ctx, opt.Address, opt.Token, opt.Listener)
+	l, err := bind(ctx, opt.Address, !opt.Token.empty() || opt.Access != nil, opt.Listener)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opt: opt, l: limit(l), guard: newGuard(opt.Token, opt.Hosts)}
+	s := &Server{opt: opt, l: limit(l), guard: newGuard(&opt)}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: readTimeout,

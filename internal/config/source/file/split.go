@@ -1,6 +1,10 @@
 package file
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/gridway/gridway/internal/config/decode"
+)
 
 // chunk is the text of one document of a file.
 type chunk struct {
@@ -98,4 +102,14 @@ func isBlank(text []byte) bool {
 		}
 	}
 	return true
+}
+
+// Documents cuts a YAML stream into its documents, which name the file in their
+// places.
+func Documents(name string, data []byte) []decode.Document {
+	var out []decode.Document
+	for _, c := range split(data, 1) {
+		out = append(out, decode.Document{File: name, Line: c.line, Text: c.text})
+	}
+	return out
 }

@@ -208,22 +208,30 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	return v, nil
 }
 
-// do returns a successful reply, whose body the caller closes.
+// do returns a successful reply to a body of JSON, or none. The caller closes it.
 func (c *Client) do(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	if body == nil {
+		return c.send(ctx, method, path, nil, nil)
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	return c.send(ctx, method, path, http.Header{"Content-Type": {"application/json"}}, text)
+}
+
+// send returns a successful reply, whose body the caller closes.
+func (c *Client) send(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
 	var r io.Reader
 	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return nil, err
-		}
-		r = bytes.NewReader(text)
+		r = bytes.NewReader(body)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, r)
 	if err != nil {
 		return nil, err
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	for name, values := range header {
+		req.Header[name] = values
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
@@ -239,7 +247,7 @@ func (c *Client) do(ctx context.Context, method, path string, body any) (*http.R
 		}
 		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.address, err)
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode/100 == 2 {
 		return resp, nil
 	}
 	defer resp.Body.Close()

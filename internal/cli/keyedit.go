@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/surface/adminapi"
+	"github.com/gridway/gridway/internal/surface/adminapi/client"
+)
+
+// keyFlags are of keys of consumers in the state store.
+type keyFlags struct{ namespace, name, expires string }
+
+func (f *keyFlags) add(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVarP(&f.namespace, "namespace", "n", "default", "namespace of the consumer")
+	fl.StringVar(&f.name, "name", "", "name of the key among the consumer's (default key-1, or the next number)")
+	fl.StringVar(&f.expires, "expires", "", "when the key ends: after a time such as 2160h, or at one such as 2027-06-30T00:00:00Z (default: never)")
+}
+
+func (f *keyFlags) request(prefix string) (access.NewKey, error) {
+	at, err := expiryFlag(f.expires)
+	return access.NewKey{Name: f.name, Prefix: prefix, NotAfter: at}, err
+}
+
+// expiryFlag reads a length of time from now, or a time.
+func expiryFlag(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return time.Now().Add(d).UTC().Truncate(time.Second), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, usagef("for example 720h, or 2027-06-30T00:00:00Z", "--expires must be a length of time or a time, not %q", text)
+	}
+	return at, nil
+}
+
+func writeKey(t *term.Terminal, f term.Format, k *access.CreatedKey, err error) error {
+	if err != nil {
+		return err
+	}
+	if f != term.TableFormat {
+		return f.Write(t.Out, k)
+	}
+	t.Printf("%s %s\n", term.Paint("key ", term.Bold), k.Key)
+	t.Printf("%s %s of consumer %s/%s\n", term.Paint("name", term.Bold), k.Name, k.Namespace, k.Consumer)
+	if k.Replaces != "" {
+		t.Printf("%s is accepted until %s\n", k.Replaces, k.ReplacedUntil.Format(time.RFC3339))
+	}
+	t.Printf("\n%s\n", term.Paint("The key is shown this once.", term.Faint))
+	return nil
+}
+
+func newKeyList(t *term.Terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list CONSUMER",
+		Short:   "List the keys of a consumer, with their last use",
+		Long:    "Lists a consumer's credentials that the gateway knows, from files or its state store.\n\n" + adminHelp,
+		Example: lines("gridway key list acme", "gridway key list acme -o json"),
+		Args:    exactArgs("CONSUMER"),
+	}
+	out, a := outputFlag(cmd), adminFlag(t, cmd)
+	namespace := cmd.Flags().StringP("namespace", "n", "default", "namespace of the consumer")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		list, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) ([]adminapi.Consumer, error) {
+			return c.Consumers(ctx, *namespace, args[0])
+		})
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return hintError{err: errNoConsumer(*namespace, args[0]), hint: `"gridway consumer list" lists those that there are`}
+		}
+		if *out != term.TableFormat {
+			return out.Write(t.Out, list[0].Credentials)
+		}
+		t.Printf("%s", consumerTable(list, time.Now()))
+		return nil
+	}
+	return cmd
+}
+
+func newKeyRotate(t *term.Terminal) *cobra.Command {
+	var f keyFlags
+	cmd := &cobra.Command{
+		Use:   "rotate CONSUMER KEY",
+		Short: "Make a key that takes over from another one",
+		Long: `Makes a new key for a consumer of the state store. The old one is accepted for
+--overlap more, in which the caller changes over; "key list" shows which of them is
+used. Keys of the consumer that have expired are taken away.
+
+` + adminHelp,
+		Example: lines("gridway key rotate acme key-1", "gridway key rotate acme key-1 --overlap 0s"),
+		Args:    exactArgs("CONSUMER", "KEY"),
+	}
+	f.add(cmd)
+	prefix := cmd.Flags().String("prefix", "", "what the key begins with, by which people and scanners know it")
+	overlap := cmd.Flags().Duration("overlap", 24*time.Hour, "how long the old key is accepted together with the new one")
+	out, a := outputFlag(cmd), adminFlag(t, cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		q, err := f.request(*prefix)
+		if err != nil {
+			return err
+		}
+		seconds := int64(*overlap / time.Second)
+		q.Overlap = &seconds
+		k, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*access.CreatedKey, error) {
+			return c.RotateKey(ctx, f.namespace, args[0], args[1], q)
+		})
+		return writeKey(t, *out, k, err)
+	}
+	return cmd
+}
+
+func newKeyRevoke(t *term.Terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "revoke CONSUMER KEY",
+		Short:   "Take a key, or another credential, away from a consumer",
+		Long:    "Takes a credential of a consumer in the state store away: it is accepted no longer.\n\n" + adminHelp,
+		Example: lines("gridway key revoke acme key-1"),
+		Args:    exactArgs("CONSUMER", "KEY"),
+	}
+	a := adminFlag(t, cmd)
+	namespace := cmd.Flags().StringP("namespace", "n", "default", "namespace of the consumer")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		_, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (struct{}, error) {
+			return struct{}{}, c.RevokeKey(ctx, *namespace, args[0], args[1])
+		})
+		if err == nil {
+			t.Printf("%s of consumer %s/%s revoked\n", args[1], *namespace, args[0])
+		}
+		return err
+	}
+	return cmd
+}

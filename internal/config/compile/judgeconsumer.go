@@ -1,0 +1,33 @@
+package compile
+
+import (
+	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// JudgeConsumer finds what is wrong with a Consumer by itself, as Compile does
+// where it is one of many.
+func JudgeConsumer(o *store.Object) (problems []store.Problem) {
+	v, ok := o.Value.(*v1alpha1.Consumer)
+	if !ok {
+		return nil
+	}
+	for _, f := range judgeConsumer(&v.Spec) {
+		problems = append(problems, f.problem(o))
+	}
+	return problems
+}
+
+// CredentialDigest is what a credential of a consumer is found by; false for one
+// whose key is in a Secret.
+func CredentialDigest(consumer string, c *v1alpha1.ConsumerCredential) (digest [32]byte, ok bool) {
+	one := ir.ConsumerCredential{}
+	switch {
+	case c.APIKey != nil && c.APIKey.Hash != nil:
+		one.KeyDigest, _ = parseKeyHash(*c.APIKey.Hash)
+	case c.Basic != nil:
+		one.Username = deref(c.Basic.Username, consumer)
+	}
+	return one.Digest()
+}

@@ -1,0 +1,196 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gridway/gridway/internal/statedb"
+)
+
+// Record is a consumer of the state store.
+type Record struct {
+	Namespace, Name  string
+	Version          int64
+	Created, Updated time.Time
+	m                *manifest
+}
+
+// Manifest is the Consumer in the form of its kind, in JSON. The hashes of its
+// keys and passwords are in it only if asked for.
+func (r *Record) Manifest(hashes bool) json.RawMessage {
+	m := r.m
+	if !hashes {
+		m = m.redacted()
+	}
+	text, err := m.text()
+	if err != nil { // what was read from JSON is JSON again
+		return nil
+	}
+	return text
+}
+
+// Condition is what must hold for a change: the version that the consumer has, or
+// with New that there is none. The zero value holds always.
+type Condition struct {
+	Version int64
+	New     bool
+}
+
+func (c Condition) holds(r *Record) error {
+	switch {
+	case c.New && r != nil:
+		return ErrExists
+	case c.Version != 0 && (r == nil || r.Version != c.Version):
+		return ErrChanged
+	}
+	return nil
+}
+
+func object(namespace, name string) string { return "Consumer/" + namespace + "/" + name }
+
+func (s *Service) read(ctx context.Context, tx *statedb.Tx, namespace, name string) (*Record, error) {
+	row, err := tx.Consumer(ctx, namespace, name)
+	if err != nil {
+		return nil, named(err, "consumer "+namespace+"/"+name)
+	}
+	return recordOf(&row)
+}
+
+func recordOf(row *statedb.Consumer) (*Record, error) {
+	m, err := readManifest(row.Manifest)
+	return &Record{Namespace: row.Namespace, Name: row.Name, Version: row.Version, Created: row.Created, Updated: row.Updated, m: m}, err
+}
+
+// Consumer reads one.
+func (s *Service) Consumer(ctx context.Context, namespace, name string) (r *Record, err error) {
+	err = s.db.Read(ctx, func(tx *statedb.Tx) (err error) {
+		r, err = s.read(ctx, tx, namespace, name)
+		return err
+	})
+	return r, err
+}
+
+// one reads a single Consumer that was sent.
+func oneManifest(text []byte) (*manifest, error) {
+	list, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) != 1 {
+		return nil, invalid("", "there must be one Consumer, and there are %d", len(list))
+	}
+	return list[0], nil
+}
+
+// Put writes a consumer from its manifest. With a name it must be that one's.
+func (s *Service) Put(ctx context.Context, by Actor, namespace, name string, text []byte, c Condition) (r *Record, created bool, err error) {
+	m, err := oneManifest(text)
+	if err != nil {
+		return nil, false, err
+	}
+	if name != "" && (m.Metadata.Namespace != namespace || m.Metadata.Name != name) {
+		return nil, false, invalid("metadata.name", "the Consumer is %s, and the path names %s/%s", m.name(), namespace, name)
+	}
+	err = s.change(ctx, m.Metadata.Namespace, m.Metadata.Name, func(tx *statedb.Tx, version int64, old *Record) error {
+		if err := c.holds(old); err != nil {
+			return fmt.Errorf("consumer %s: %w", m.name(), err)
+		}
+		created = old == nil
+		r, err = s.put(ctx, tx, by, version, old, m, "")
+		return err
+	})
+	return r, created, err
+}
+
+// Edit changes a consumer's manifest by an edit of its JSON.
+func (s *Service) Edit(ctx context.Context, by Actor, namespace, name string, c Condition, edit func(text []byte) ([]byte, error)) (r *Record, err error) {
+	err = s.change(ctx, namespace, name, func(tx *statedb.Tx, version int64, old *Record) error {
+		if old == nil {
+			return fmt.Errorf("consumer %s/%s: %w", namespace, name, statedb.ErrNotFound)
+		}
+		if err := c.holds(old); err != nil {
+			return fmt.Errorf("consumer %s/%s: %w", namespace, name, err)
+		}
+		text, err := edit(old.Manifest(true))
+		if err != nil {
+			return err
+		}
+		m, err := oneManifest(text)
+		if err != nil {
+			return err
+		}
+		if m.name() != old.m.name() {
+			return invalid("metadata.name", "a consumer keeps its name and its namespace")
+		}
+		r, err = s.put(ctx, tx, by, version, old, m, "")
+		return err
+	})
+	return r, err
+}
+
+// change runs f with the next version and the consumer as it is, nil if it is not.
+func (s *Service) change(ctx context.Context, namespace, name string, f func(tx *statedb.Tx, version int64, old *Record) error) error {
+	if place, found := s.elsewhere(namespace, name); found {
+		return fmt.Errorf("consumer %s/%s: %w: %s; change it there, or take it out of there first", namespace, name, ErrInFile, place)
+	}
+	return s.db.Write(ctx, func(tx *statedb.Tx) error {
+		version, err := tx.Advance(ctx, statedb.Consumers)
+		if err != nil {
+			return err
+		}
+		old, err := s.read(ctx, tx, namespace, name)
+		if err != nil && !errors.Is(err, statedb.ErrNotFound) {
+			return err
+		}
+		return f(tx, version, old)
+	})
+}
+
+// put writes a manifest and notes the change.
+func (s *Service) put(ctx context.Context, tx *statedb.Tx, by Actor, version int64, old *Record, m *manifest, action string) (*Record, error) {
+	text, err := m.text()
+	if err != nil {
+		return nil, err
+	}
+	now := s.time()
+	row := statedb.Consumer{Namespace: m.Metadata.Namespace, Name: m.Metadata.Name, Version: version, Created: now, Updated: now, Manifest: text}
+	var before any
+	if old != nil {
+		row.Created, before = old.Created, old.m.redacted()
+	}
+	if action == "" {
+		if action = "create"; old != nil {
+			action = "update"
+		}
+	}
+	if err := tx.PutConsumer(ctx, &row, m.digests(), old == nil); err != nil {
+		var taken *statedb.TakenError
+		if errors.As(err, &taken) {
+			return nil, fmt.Errorf("consumer %s: %w: %w", m.name(), ErrTaken, taken)
+		}
+		return nil, err
+	}
+	if err := s.note(ctx, tx, by, action, object(row.Namespace, row.Name), before, m.redacted()); err != nil {
+		return nil, err
+	}
+	return recordOf(&row)
+}
+
+// Delete takes a consumer away with its credentials.
+func (s *Service) Delete(ctx context.Context, by Actor, namespace, name string, c Condition) error {
+	return s.change(ctx, namespace, name, func(tx *statedb.Tx, version int64, old *Record) error {
+		if old == nil {
+			return fmt.Errorf("consumer %s/%s: %w", namespace, name, statedb.ErrNotFound)
+		}
+		if err := c.holds(old); err != nil {
+			return fmt.Errorf("consumer %s/%s: %w", namespace, name, err)
+		}
+		if err := tx.DeleteConsumer(ctx, namespace, name, version, s.time()); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, by, "delete", object(namespace, name), old.m.redacted(), nil)
+	})
+}

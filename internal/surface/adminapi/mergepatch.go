@@ -1,0 +1,40 @@
+package adminapi
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// mergePatch changes a JSON object by a patch, which is one too (RFC 7396).
+func mergePatch(text, patch []byte) ([]byte, error) {
+	var target, p map[string]any
+	for _, one := range []struct {
+		text []byte
+		to   *map[string]any
+	}{{text, &target}, {patch, &p}} {
+		d := json.NewDecoder(bytes.NewReader(one.text))
+		d.UseNumber()
+		if err := d.Decode(one.to); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(merged(target, p))
+}
+
+func merged(target, patch map[string]any) map[string]any {
+	if target == nil {
+		target = map[string]any{}
+	}
+	for name, v := range patch {
+		switch v := v.(type) {
+		case nil:
+			delete(target, name)
+		case map[string]any:
+			inner, _ := target[name].(map[string]any)
+			target[name] = merged(inner, v)
+		default:
+			target[name] = v
+		}
+	}
+	return target
+}
