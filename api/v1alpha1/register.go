@@ -22,6 +22,8 @@ const (
 	KindAuthenticationPolicy = "AuthenticationPolicy"
 	// KindRateLimitPolicy is the kind of RateLimitPolicy objects.
 	KindRateLimitPolicy = "RateLimitPolicy"
+	// KindShieldPolicy is the kind of ShieldPolicy objects.
+	KindShieldPolicy = "ShieldPolicy"
 	// KindConsumer is the kind of Consumer objects.
 	KindConsumer = "Consumer"
 )
@@ -39,6 +41,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&CertificateIssuer{}, &CertificateIssuerList{},
 		&AuthenticationPolicy{}, &AuthenticationPolicyList{},
 		&RateLimitPolicy{}, &RateLimitPolicyList{},
+		&ShieldPolicy{}, &ShieldPolicyList{},
 		&Consumer{}, &ConsumerList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion())

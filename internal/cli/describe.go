@@ -88,7 +88,7 @@ func redirectParts(r *ir.Redirect) string {
 
 // policyTexts describes what is in force for an exchange, one line each.
 func policyTexts(p ir.RoutePolicy) []string {
-	var s []string
+	s := shieldTexts(p.Shield)
 	if a := p.Authentication; a != nil {
 		s = append(s, authenticationText(a))
 	}

@@ -49,15 +49,17 @@ and have no method. Without a method a request is a GET.`,
 		headers []string
 		files   []string
 		at      string
+		client  string
 		all     bool
 	)
 	admin := adminFlag(t, cmd)
 	cmd.Flags().StringArrayVarP(&headers, "header", "H", nil, `request header "Name: value" (repeatable)`)
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "file or folder with configuration, instead of a running gateway (repeatable)")
 	cmd.Flags().StringVar(&at, "listener", "", "listener or section that gets the request, whatever the URL's port")
+	cmd.Flags().StringVar(&client, "client", "", "address of the client, after trusted proxies (default 127.0.0.1)")
 	cmd.Flags().BoolVar(&all, "all", false, "show all rules that lost, also those for other hosts and paths")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		req := dryrun.Request{URL: args[len(args)-1], Listener: at}
+		req := dryrun.Request{URL: args[len(args)-1], Listener: at, Client: client}
 		if len(args) == 2 {
 			req.Method = strings.ToUpper(args[0])
 		}

@@ -154,7 +154,7 @@ func runSuites(t *term.Terminal, suites []*routetest.Suite, only string) (*route
 
 func runCase(table *dryrun.Table, s *routetest.Suite, c *routetest.Case) routetest.Result {
 	r := routetest.Result{Suite: s.Name, Name: c.Name, Method: c.Request.Method, URL: c.Request.URL, Position: c.Position.String()}
-	req := dryrun.Request{Method: c.Request.Method, URL: c.Request.URL, Listener: c.Request.Listener}
+	req := dryrun.Request{Method: c.Request.Method, URL: c.Request.URL, Listener: c.Request.Listener, Client: c.Request.Client}
 	for name, value := range c.Request.Headers {
 		req.Headers = append(req.Headers, ir.Header{Name: name, Value: value})
 	}

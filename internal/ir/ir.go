@@ -30,6 +30,9 @@ type Config struct {
 	KeySets []*KeySet `json:"keySets,omitempty"`
 	// RateLimits are all that rules name, ordered by policy.
 	RateLimits []*RateLimit `json:"rateLimits,omitempty"`
+	// AddressLists and UserAgentLists are those that shields of rules name.
+	AddressLists   []*AddressList   `json:"addressLists,omitempty"`
+	UserAgentLists []*UserAgentList `json:"userAgentLists,omitempty"`
 	// Policies are those whose decisions are counted: "Kind/namespace/name".
 	Policies []string `json:"policies,omitempty"`
 }

@@ -191,6 +191,8 @@ type RoutePolicy struct {
 	Transcoding *Transcoding        `json:"transcoding,omitempty"`
 	// Authentication is nil where no AuthenticationPolicy reaches.
 	Authentication *Authentication `json:"authentication,omitempty"`
+	// Shield is nil where no ShieldPolicy reaches.
+	Shield *Shield `json:"shield,omitempty"`
 	// RateLimits are those of all RateLimitPolicies that reach the rule. Rules share
 	// what is the same policy's.
 	RateLimits []*RateLimit `json:"rateLimits,omitempty"`

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/password"
+	"github.com/gridway/gridway/internal/proxy/accesslist"
 	"github.com/gridway/gridway/internal/proxy/admission"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/datagram"
@@ -104,6 +105,7 @@ type Proxy struct {
 	// consumers change apart from snapshots.
 	consumers *consumer.Directory
 	limits    *limit.Set
+	lists     *accesslist.Directory
 	deps      snapshot.Deps
 
 	snap atomic.Pointer[snapshot.Snapshot]
@@ -144,10 +146,10 @@ func New(o Options) *Proxy {
 	schemas := schema.New(schema.Options{Log: o.Log, Upstreams: set})
 	keys := keyset.New(keyset.Options{Log: o.Log})
 	consumers := consumer.New()
-	limits := &limit.Set{}
+	limits, lists := &limit.Set{}, accesslist.New()
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
-		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, consumers: consumers, limits: limits,
+		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, consumers: consumers, limits: limits, lists: lists,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
@@ -156,6 +158,7 @@ func New(o Options) *Proxy {
 				Schemas: schemas, Consumers: consumers, Passwords: password.New(max(1, runtime.GOMAXPROCS(0)/2)),
 				Tokens:     tokens(keys),
 				Policy:     func(name string) filter.Decisions { return o.Metrics.Policy(name) },
+				Lists:      lists,
 				RateLimits: rateLimitDeps(limits, o.Metrics),
 			},
 		},
@@ -206,6 +209,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	p.schemas.Begin(cfg)
 	p.keys.Begin(cfg)
 	p.consumers.Apply(cfg.Consumers)
+	p.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
 	snap, err := snapshot.Build(cfg, p.snap.Load(), p.deps)
 	if err != nil {
 		errs = append(errs, err)

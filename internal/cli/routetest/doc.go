@@ -44,6 +44,8 @@ type Request struct {
 	URL      string            `yaml:"url"`
 	Headers  map[string]string `yaml:"headers"`
 	Listener string            `yaml:"listener"`
+	// Client is the address of who sends it, after trusted proxies.
+	Client string `yaml:"client"`
 }
 
 // Expect is compared field by field; what is left out may be anything.

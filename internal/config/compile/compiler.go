@@ -44,6 +44,7 @@ type compiler struct {
 	authentication policyIndex[v1alpha1.AuthenticationPolicySpec]
 	// rateLimit: all policies that reach a request hold.
 	rateLimit  policyIndex[v1alpha1.RateLimitPolicySpec]
+	shield     policyIndex[v1alpha1.ShieldPolicySpec]
 	backendTLS backendTLSIndex
 	backends   map[backendKey]*backend
 	slicesOf   map[store.Key][]*store.Object // Service → EndpointSlices, built when first needed

@@ -287,6 +287,8 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 		var from []ir.Ref
 		out.Policy.Authentication, from = s.authenticationOf(ctx, out.Name)
 		out.Policies = append(out.Policies, from...)
+		out.Policy.Shield, from = s.shieldOf(ctx, out.Name)
+		out.Policies = append(out.Policies, from...)
 		out.Policy.RateLimits, from = s.rateLimitsOf(ctx, out.Name)
 		out.Policies = append(out.Policies, from...)
 	}

@@ -47,6 +47,8 @@ func newValue(kind string) runtime.Object {
 		return &gwv1.BackendTLSPolicy{}
 	case "Backend":
 		return &v1alpha1.Backend{}
+	case "ShieldPolicy":
+		return &v1alpha1.ShieldPolicy{}
 	case "RateLimitPolicy":
 		return &v1alpha1.RateLimitPolicy{}
 	case "AuthenticationPolicy":

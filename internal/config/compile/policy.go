@@ -264,7 +264,9 @@ func finishKind[S any](c *compiler, x *policyIndex[S]) {
 }
 
 // decidingPolicies are those whose decisions are counted.
-func (c *compiler) decidingPolicies() []string { return policyNames(nil, &c.authentication) }
+func (c *compiler) decidingPolicies() []string {
+	return policyNames(policyNames(nil, &c.authentication), &c.shield)
+}
 
 func policyNames[S any](out []string, x *policyIndex[S]) []string {
 	for _, p := range x.all {
@@ -275,11 +277,14 @@ func policyNames[S any](out []string, x *policyIndex[S]) []string {
 
 // overrule notes, for a kind that is taken as a whole, which policies do not hold
 // and because of which others.
-func overrule[S any](c *compiler, x *policyIndex[S]) {
+func overrule[S any](c *compiler, x *policyIndex[S]) { overruleField(c, x, "") }
+
+// overruleField does so for a field of its path, x being the policies that have it.
+func overruleField[S any](c *compiler, x *policyIndex[S], path string) {
 	lose := func(losers []*policy[S], at target, winner *policy[S], on target) {
 		for _, p := range losers {
 			if p != winner {
-				p.lose(at, loss{winner: winner.object.Key.String() + " on " + on.String(), equal: at == on})
+				p.lose(at, loss{path: path, winner: winner.object.Key.String() + " on " + on.String(), equal: at == on})
 			}
 		}
 	}

@@ -20,6 +20,7 @@ func (c *compiler) finishPolicies() {
 	finishKind(c, &c.traffic.policyIndex)
 	c.finishAuthentication()
 	c.finishRateLimits()
+	c.finishShields()
 	c.finishBackendTLS()
 }
 

@@ -27,6 +27,10 @@ type state struct {
 	schemas map[schemaKey]*schema
 	// judged remembers the faults of policies.
 	judged map[*store.Object][]fault
+	// texts are what was read of lists in ConfigMaps, and lists what was made of
+	// them, by name.
+	texts map[textKey]*text
+	lists map[string]*list
 	// limits are what versions of RateLimitPolicies were compiled to.
 	limits map[*store.Object][]*ir.RateLimit
 	// consumers are ordered by key.
@@ -57,6 +61,8 @@ func newState(in Input) *state {
 		bundles:  map[*store.Object]*bundle{},
 		schemas:  map[schemaKey]*schema{},
 		judged:   map[*store.Object][]fault{},
+		texts:    map[textKey]*text{},
+		lists:    map[string]*list{},
 		limits:   map[*store.Object][]*ir.RateLimit{},
 	}
 }
@@ -158,7 +164,8 @@ func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 		}
 	case "/ConfigMap":
 		ch.noteDescriptors(before, after, o.Key)
-	case ownGroup + "/" + v1alpha1.KindTrafficPolicy, ownGroup + "/" + v1alpha1.KindAuthenticationPolicy, ownGroup + "/" + v1alpha1.KindRateLimitPolicy, gatewayGroup + "/BackendTLSPolicy":
+	case ownGroup + "/" + v1alpha1.KindTrafficPolicy, ownGroup + "/" + v1alpha1.KindAuthenticationPolicy, ownGroup + "/" + v1alpha1.KindRateLimitPolicy,
+		ownGroup + "/" + v1alpha1.KindShieldPolicy, gatewayGroup + "/BackendTLSPolicy":
 		ch.notePolicy(before, was)
 		ch.notePolicy(before, is)
 	}

@@ -48,6 +48,7 @@ func (c *compiler) indexPolicies() {
 	}
 	c.authentication = indexPolicies(c, &authenticationKind)
 	c.rateLimit = indexPolicies(c, &rateLimitKind)
+	c.shield = indexPolicies(c, &shieldKind)
 	c.indexBackendTLS()
 }
 
@@ -64,6 +65,8 @@ type policyContext struct {
 	authentication []attached[v1alpha1.AuthenticationPolicySpec]
 	// rateLimits are the RateLimitPolicies, which all hold.
 	rateLimits []attached[v1alpha1.RateLimitPolicySpec]
+	// shields are the ShieldPolicies, of which each section may be another's.
+	shields []attached[v1alpha1.ShieldPolicySpec]
 }
 
 // bindContexts gives each section the policies of its Gateway, ListenerSet and listener.
@@ -73,6 +76,7 @@ func (c *compiler) bindContexts() {
 		s.context = &policyContext{
 			chain: withoutClient(chain), full: chain, certificate: s.gateway.backend, passthrough: s.passesThrough(),
 			authentication: c.authentication.onSection(s), rateLimits: c.rateLimit.onSection(s),
+			shields: c.shield.onSection(s),
 		}
 		s.context.key = chainKey(s.context.chain)
 		if len(s.context.authentication) > 0 {
@@ -80,6 +84,9 @@ func (c *compiler) bindContexts() {
 		}
 		if len(s.context.rateLimits) > 0 {
 			s.context.key += "|limits " + chainKey(s.context.rateLimits)
+		}
+		if len(s.context.shields) > 0 {
+			s.context.key += "|shields " + chainKey(s.context.shields)
 		}
 		if s.context.passthrough {
 			s.context.key += "|passthrough"

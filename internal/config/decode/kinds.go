@@ -68,6 +68,8 @@ func goType(group, kind string) func() runtime.Object {
 		return func() runtime.Object { return &v1alpha1.AuthenticationPolicy{} }
 	case "gridway.dev/RateLimitPolicy":
 		return func() runtime.Object { return &v1alpha1.RateLimitPolicy{} }
+	case "gridway.dev/ShieldPolicy":
+		return func() runtime.Object { return &v1alpha1.ShieldPolicy{} }
 	case "gridway.dev/Consumer":
 		return func() runtime.Object { return &v1alpha1.Consumer{} }
 	case "/Service":

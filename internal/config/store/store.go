@@ -62,6 +62,9 @@ type Object struct {
 	// Broken: the object has errors, and never had a version without. Value has
 	// nothing of it but what it attaches to; whoever needs it is closed.
 	Broken bool
+	// Files are the paths of the files that data of a ConfigMap or Secret was read
+	// from, by key.
+	Files map[string]string
 }
 
 // Locate returns the place of a field; an empty path is the object itself.

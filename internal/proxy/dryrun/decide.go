@@ -44,6 +44,9 @@ func (t *Table) decide(req Request, q question) (*Decision, error) {
 	if _, ok := streamSchemes[to.scheme]; ok {
 		return t.decideStream(req, to)
 	}
+	if req.Client != "" && !req.client().IsValid() {
+		return nil, fmt.Errorf("%q is not an IP address", req.Client)
+	}
 	if req.Method == "" {
 		req.Method = "GET"
 	}
@@ -94,12 +97,21 @@ func requestHead(req Request, to target) ([]byte, error) {
 	return fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", req.Method, to.path, host, fields.String()), nil
 }
 
+// client is who sends the request; what is no address was refused before.
+func (r Request) client() netip.Addr {
+	if r.Client == "" {
+		return netip.MustParseAddr("127.0.0.1")
+	}
+	a, _ := netip.ParseAddr(r.Client)
+	return a.Unmap()
+}
+
 // newExchange parses head anew: filters change what they are given.
-func (l *listener) newExchange(head []byte) (*filter.Exchange, error) {
+func (l *listener) newExchange(head []byte, client netip.Addr) (*filter.Exchange, error) {
 	x := &filter.Exchange{
-		PeerAddr:  netip.MustParseAddrPort("127.0.0.1:40000"),
+		PeerAddr:  netip.AddrPortFrom(client, 40000),
 		LocalAddr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), l.ir.Port),
-		Client:    netip.MustParseAddr("127.0.0.1"),
+		Client:    client,
 		Wait:      func(time.Duration) bool { return true },
 		Detach:    func() {},
 		Start:     time.Now(),
@@ -123,7 +135,7 @@ func isAddress(host string) bool {
 
 func (t *Table) decideAt(l *listener, req Request, to target, head []byte, q question) *Decision {
 	d := &Decision{Request: req, Listener: l.ir.Name, Action: Reply, admitted: q.admitted}
-	x, err := l.newExchange(head)
+	x, err := l.newExchange(head, req.client())
 	if err != nil {
 		d.Local = &Local{Status: 400, Reason: filter.BadRequest.String(), Detail: err.Error()}
 		var e *h1.Error
@@ -207,7 +219,7 @@ func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Ex
 		if why == "" && ref.Weight > 0 {
 			why = ref.Problem
 		}
-		t.upstream(&b, l, m, head, m.Value.backends[i], d.admitted)
+		t.upstream(&b, l, m, d.Request, head, m.Value.backends[i], d.admitted)
 		d.Backends = append(d.Backends, b)
 	}
 	if !usable {
@@ -266,7 +278,7 @@ func respond(x *filter.Exchange, chains ...filters.Chain) {
 }
 
 // upstream fills in the request as the backend would get it.
-func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], head []byte, chain filters.Chain, admitted bool) {
+func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], req Request, head []byte, chain filters.Chain, admitted bool) {
 	c := t.clusters[b.Cluster]
 	if c == nil {
 		if b.Problem == "" {
@@ -275,7 +287,7 @@ func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], head []b
 		return
 	}
 	b.Balance, b.Endpoints, b.ConnectTimeout = string(c.Balance.Algorithm), c.Endpoints, c.ConnectTimeout
-	x, err := l.newExchange(head)
+	x, err := l.newExchange(head, req.client())
 	if err != nil {
 		return // it parsed before
 	}

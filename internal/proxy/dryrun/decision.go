@@ -18,11 +18,14 @@ type Request struct {
 	// Listener is the name of a listener ("0.0.0.0:8080") or of a section
 	// ("http", "Gateway/default/edge/http") and overrides the URL's port.
 	Listener string `json:"listener,omitempty"`
+	// Client is the address of who sends it, after trusted proxies; by default
+	// 127.0.0.1.
+	Client string `json:"client,omitempty"`
 }
 
 // Key is equal for equal requests.
 func (r Request) Key() string {
-	key := r.Method + "\n" + r.URL + "\n" + r.Listener
+	key := r.Method + "\n" + r.URL + "\n" + r.Listener + "\n" + r.Client
 	for _, h := range r.Headers {
 		key += "\n" + h.Name + ":" + h.Value
 	}

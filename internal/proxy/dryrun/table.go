@@ -11,6 +11,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/password"
+	"github.com/gridway/gridway/internal/proxy/accesslist"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
@@ -31,6 +32,7 @@ type Table struct {
 	consumers *consumer.Directory
 	passwords *password.Verifier
 	tokens    authentication.Tokens
+	lists     *accesslist.Directory
 }
 
 // listener is one as requests in HTTP, or in HTTPS, see it: a port may have both.
@@ -65,7 +67,8 @@ func NewTranscoding(cfg *ir.Config, reflected Schemas, fetched Keys) (*Table, er
 }
 
 func build(cfg *ir.Config, schemas Schemas, fetched Keys) (*Table, error) {
-	t := &Table{config: cfg, schemas: schemas, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams)), consumers: consumer.New(), passwords: password.New(1)}
+	t := &Table{config: cfg, schemas: schemas, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams)), consumers: consumer.New(), passwords: password.New(1), lists: accesslist.New()}
+	t.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
 	t.consumers.Apply(cfg.Consumers)
 	t.tokens = tokens(cfg, fetched)
 	for _, r := range cfg.Streams {
@@ -132,7 +135,7 @@ func (t *Table) newRule(r *ir.Rule, index int) *rule {
 			certain.Policy.Transcoding = nil
 		}
 	}
-	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers, Passwords: t.passwords, Tokens: t.tokens})
+	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers, Passwords: t.passwords, Tokens: t.tokens, Lists: t.lists})
 	for i := range r.Backends {
 		out.backends = append(out.backends, filters.ForBackend(&r.Backends[i].Filters))
 	}

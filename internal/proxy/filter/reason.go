@@ -46,6 +46,10 @@ const (
 	QuotaExceeded
 	RateLimitKeyMissing
 	AuthenticationOverload // too many passwords at once
+	AddressDenied
+	UserAgentDenied
+	CrossOriginRequest // that a browser has sent for another site
+	ShieldUnavailable  // nobody can say whether the request may come
 	reasonCount
 )
 
@@ -59,6 +63,7 @@ var reasonNames = [reasonCount]string{
 	"Unauthenticated", "InvalidCredential", "IdentityUnavailable",
 	"RateLimited", "QuotaExceeded", "RateLimitKeyMissing",
 	"AuthenticationOverload",
+	"AddressDenied", "UserAgentDenied", "CrossOriginRequest", "ShieldUnavailable",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

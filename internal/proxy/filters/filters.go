@@ -20,6 +20,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters/ratelimit"
 	"github.com/gridway/gridway/internal/proxy/filters/redirect"
 	"github.com/gridway/gridway/internal/proxy/filters/rewrite"
+	"github.com/gridway/gridway/internal/proxy/filters/shield"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
 )
 
@@ -50,6 +51,8 @@ type Deps struct {
 	Passwords *password.Verifier
 	// Tokens verifies tokens.
 	Tokens authentication.Tokens
+	// Lists are of addresses and User-Agents, for rules with shields.
+	Lists shield.Lists
 	// Policy counts the decisions of a policy, which is named "Kind/namespace/name".
 	Policy func(name string) filter.Decisions
 	// RateLimits are for rules with limits.
@@ -79,6 +82,13 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	if f.CORS != nil {
 		crossOrigin = cors.New(f.CORS)
 		c.Guard = append(c.Guard, crossOrigin)
+	}
+	if p.Shield != nil && d.Lists != nil {
+		if s := shield.New(p.Shield, shield.Deps{
+			Lists: d.Lists, CORS: f.CORS, Policy: func(name string) filter.Decisions { return d.decisions("ShieldPolicy", name) },
+		}); s != nil {
+			c.Guard = append(c.Guard, s)
+		}
 	}
 	var limits *ratelimit.Limits
 	if len(p.RateLimits) > 0 && d.RateLimits.Get != nil {
@@ -156,6 +166,9 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	}
 	if f.ResponseHeaders != nil {
 		c.Response = append(c.Response, headers.NewResponse(f.ResponseHeaders))
+	}
+	if p.Shield != nil && p.Shield.Headers != nil {
+		c.Response = append(c.Response, shield.NewHeaders(p.Shield.Headers))
 	}
 	if crossOrigin != nil {
 		c.Response = append(c.Response, crossOrigin)

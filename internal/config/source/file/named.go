@@ -32,6 +32,8 @@ const (
 	// all its data may be, which is the bound of Kubernetes.
 	maxNamed      = 32
 	maxNamedBytes = 1 << 20
+	// maxNamedListBytes is for ConfigMaps: a list of a million networks is longer.
+	maxNamedListBytes = 64 << 20
 
 	annotationField = "metadata.annotations[" + FilesAnnotation + "]"
 )
@@ -169,10 +171,15 @@ func (d *document) object(o *store.Object, dir string) (*store.Object, error) {
 	first := len(d.named)
 	d.named = append(d.named, files...)
 	data := make(map[string][]byte, len(files))
-	left := maxNamedBytes
+	most := maxNamedBytes
+	if o.Key.Kind == "ConfigMap" {
+		most = maxNamedListBytes
+	}
+	left, paths := most, make(map[string]string, len(files))
 	for i := range files { // all of them, so that a change of each is noticed
 		n := &d.named[first+i]
-		content, failed := n.load(left)
+		content, failed := n.load(left, most)
+		paths[n.key] = n.path
 		data[n.key], left, err = content, left-len(content), cmp.Or(err, failed)
 	}
 	if err == nil {
@@ -182,6 +189,7 @@ func (d *document) object(o *store.Object, dir string) (*store.Object, error) {
 		return nil, err
 	}
 	filled := *o
+	filled.Files = paths
 	switch v := o.Value.(type) {
 	case *corev1.Secret:
 		copied := v.DeepCopy()
@@ -243,8 +251,8 @@ func parseNamed(text, dir string) ([]named, error) {
 	return files, nil
 }
 
-// load reads the file, of at most so many bytes.
-func (n *named) load(most int) ([]byte, error) {
+// load reads the file, of at most left bytes; all files of the object may have most.
+func (n *named) load(left, most int) ([]byte, error) {
 	n.read = time.Now()
 	var err error
 	if n.stamp, err = stampOf(n.path); err != nil {
@@ -258,12 +266,12 @@ func (n *named) load(most int) ([]byte, error) {
 		return nil, &namedError{n.path, "let Gridway's user read the file", err}
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	data, err := io.ReadAll(io.LimitReader(f, int64(left)+1))
 	switch {
 	case err != nil:
 		return nil, &namedError{n.path, "see that the file can be read", err}
-	case len(data) > most:
-		return nil, &namedError{n.path, "name smaller files", fmt.Errorf("the files of this object are longer than %d bytes", maxNamedBytes)}
+	case len(data) > left:
+		return nil, &namedError{n.path, "name smaller files", fmt.Errorf("the files of this object are longer than %d bytes", most)}
 	case len(data) == 0:
 		return nil, &namedError{n.path, "write the file again", errors.New("is empty")}
 	}
