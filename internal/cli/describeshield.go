@@ -56,7 +56,7 @@ func some(name string) []string {
 func policiesOf(lists []string) string {
 	var out []string
 	for _, name := range lists {
-		out = append(out, plain(name[:strings.LastIndexByte(name, '/')]))
+		out = append(out, plain(name[:max(0, strings.LastIndexByte(name, '/'))]))
 	}
 	return strings.Join(out, ", ")
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/accesslist"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/schema"
@@ -36,13 +37,13 @@ func all() ir.Filters {
 
 func TestOrder(t *testing.T) {
 	r := &ir.Rule{Filters: all(), Policy: ir.RoutePolicy{
-		Authentication: &ir.Authentication{},
+		Authentication: &ir.Authentication{}, Shield: &ir.Shield{CSRF: &ir.CSRF{Policy: "a/b"}, Headers: &ir.SecurityHeaders{Policy: "a/b"}},
 		Fault:          &ir.Fault{}, Direct: &ir.DirectResponse{}, Bridge: &ir.Bridge{}, Transcoding: &ir.Transcoding{},
 		Compression: &ir.Compression{Algorithms: []string{"gzip"}, DecompressRequests: true, DecompressResponses: true},
 	}}
-	const want = "cors.CORS authentication.Authentication transcode.Transcode bridge.Bridge transcode.Recode compress.Compress fault.Fault redirect.Redirect direct.Response decompress.Request headers.Request rewrite.Rewrite" +
-		" | transcode.Transcode transcode.Recode bridge.Bridge decompress.Response headers.Response cors.CORS compress.Compress"
-	if got := order(filters.ForRule(r, filters.Deps{Schemas: schema.New(schema.Options{})})); got != want {
+	const want = "cors.CORS shield.Shield authentication.Authentication transcode.Transcode bridge.Bridge transcode.Recode compress.Compress fault.Fault redirect.Redirect direct.Response decompress.Request headers.Request rewrite.Rewrite" +
+		" | transcode.Transcode transcode.Recode bridge.Bridge decompress.Response headers.Response shield.Headers cors.CORS compress.Compress"
+	if got := order(filters.ForRule(r, filters.Deps{Schemas: schema.New(schema.Options{}), Lists: accesslist.New()})); got != want {
 		t.Errorf("rule:\n%s, want\n%s", got, want)
 	}
 	f := all()

@@ -96,7 +96,7 @@ func New(s *ir.Shield, d Deps) *Shield {
 }
 
 // policyOf is the policy that a list is of: "namespace/name/section.list".
-func policyOf(list string) string { return list[:strings.LastIndexByte(list, '/')] }
+func policyOf(list string) string { return list[:max(0, strings.LastIndexByte(list, '/'))] }
 
 func (s *Shield) counts(name string, d Deps) {
 	if name != "" && !slices.ContainsFunc(s.policies, func(p policy) bool { return p.name == name }) {
