@@ -38,7 +38,7 @@ func all() ir.Filters {
 func TestOrder(t *testing.T) {
 	r := &ir.Rule{Filters: all(), Policy: ir.RoutePolicy{
 		Authentication: &ir.Authentication{}, Shield: &ir.Shield{CSRF: &ir.CSRF{Policy: "a/b"}, Headers: &ir.SecurityHeaders{Policy: "a/b"}},
-		Fault:          &ir.Fault{}, Direct: &ir.DirectResponse{}, Bridge: &ir.Bridge{}, Transcoding: &ir.Transcoding{},
+		Fault: &ir.Fault{}, Direct: &ir.DirectResponse{}, Bridge: &ir.Bridge{}, Transcoding: &ir.Transcoding{},
 		Compression: &ir.Compression{Algorithms: []string{"gzip"}, DecompressRequests: true, DecompressResponses: true},
 	}}
 	const want = "cors.CORS shield.Shield authentication.Authentication transcode.Transcode bridge.Bridge transcode.Recode compress.Compress fault.Fault redirect.Redirect direct.Response decompress.Request headers.Request rewrite.Rewrite" +
