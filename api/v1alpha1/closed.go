@@ -3,7 +3,7 @@ package v1alpha1
 // FailsClosed tells whether policies of a kind that cannot be used let nothing
 // through: a mistake in one must not leave open what it protects.
 func FailsClosed(group, kind string) bool {
-	return group == GroupName && (kind == KindAuthenticationPolicy || kind == KindShieldPolicy)
+	return group == GroupName && (kind == KindAuthenticationPolicy || kind == KindAuthorizationPolicy || kind == KindShieldPolicy)
 }
 
 // RequestTargets are the kinds of the Gateway API that policies about requests

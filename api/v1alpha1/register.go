@@ -20,6 +20,8 @@ const (
 	KindCertificateIssuer = "CertificateIssuer"
 	// KindAuthenticationPolicy is the kind of AuthenticationPolicy objects.
 	KindAuthenticationPolicy = "AuthenticationPolicy"
+	// KindAuthorizationPolicy is the kind of AuthorizationPolicy objects.
+	KindAuthorizationPolicy = "AuthorizationPolicy"
 	// KindRateLimitPolicy is the kind of RateLimitPolicy objects.
 	KindRateLimitPolicy = "RateLimitPolicy"
 	// KindShieldPolicy is the kind of ShieldPolicy objects.
@@ -40,6 +42,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&TrafficPolicy{}, &TrafficPolicyList{},
 		&CertificateIssuer{}, &CertificateIssuerList{},
 		&AuthenticationPolicy{}, &AuthenticationPolicyList{},
+		&AuthorizationPolicy{}, &AuthorizationPolicyList{},
 		&RateLimitPolicy{}, &RateLimitPolicyList{},
 		&ShieldPolicy{}, &ShieldPolicyList{},
 		&Consumer{}, &ConsumerList{},

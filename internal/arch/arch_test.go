@@ -56,17 +56,17 @@ var rules = []rule{
 	{
 		name: "the data plane is free of the control plane", of: "internal/proxy",
 		except: []string{"internal/proxy/filters", "internal/proxy/filter"},
-		allow:  []string{"internal/ir", "internal/wire", "internal/proxy", "internal/telemetry", "internal/mesh/identity", "internal/transcoding", "internal/password", "internal/jwt", "internal/netset"},
+		allow:  []string{"internal/ir", "internal/wire", "internal/proxy", "internal/telemetry", "internal/mesh/identity", "internal/transcoding", "internal/password", "internal/jwt", "internal/netset", "internal/expression"},
 		never:  []string{"internal/config", "internal/surface", "internal/cli", "internal/app", "internal/statedb", "internal/manage", "api", "k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc", "github.com/pressly"},
 	},
 	{
 		name: "filters see the exchange and nothing behind it", of: "internal/proxy/filters",
-		allow: []string{"internal/ir", "internal/wire/httpmsg", "internal/wire/grpc", "internal/proxy/filter", "internal/proxy/filters", "internal/proxy/callout", "internal/proxy/consumer", "internal/proxy/limit", "internal/proxy/accesslist", "internal/proxy/token", "internal/transcoding", "internal/password", "internal/jwt", "internal/netset"},
+		allow: []string{"internal/ir", "internal/wire/httpmsg", "internal/wire/grpc", "internal/proxy/filter", "internal/proxy/filters", "internal/proxy/callout", "internal/proxy/consumer", "internal/proxy/limit", "internal/proxy/accesslist", "internal/proxy/token", "internal/transcoding", "internal/password", "internal/jwt", "internal/netset", "internal/expression"},
 		never: []string{"internal/proxy/pipeline", "internal/proxy/upstream", "internal/config", "api", "k8s.io"},
 	},
 	{
 		name: "compile is a pure function of objects", of: "internal/config/compile",
-		allow: []string{"api", "internal/ir", "internal/config", "internal/transcoding", "internal/password", "internal/jwt", "internal/netset"},
+		allow: []string{"api", "internal/ir", "internal/config", "internal/transcoding", "internal/password", "internal/jwt", "internal/netset", "internal/expression"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "k8s.io/client-go", "net/http/httptest"},
 	},
 	{
@@ -81,6 +81,10 @@ var rules = []rule{
 	{
 		name: "passwords know nothing of whose they are", of: "internal/password",
 		allow: []string{}, external: []string{"golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt"},
+	},
+	{
+		name: "expressions know the names of facts, not where they come from", of: "internal/expression",
+		allow: []string{}, external: []string{"cel.dev/cel-go"},
 	},
 	{
 		name: "sets of networks know nothing of what they are for", of: "internal/netset",

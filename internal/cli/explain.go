@@ -29,12 +29,19 @@ With --file the answer comes from files alone; otherwise from a running gateway
 (--admin), with the present state of its endpoints. The URL's scheme and port
 choose the listener; without a port the one that fits. "tcp://host:port",
 "tls://name:port" and "udp://host:port" stand for connections that are not HTTP,
-and have no method. Without a method a request is a GET.`,
+and have no method. Without a method a request is a GET.
+
+Who sends the request is told by the credentials in its headers. With --consumer,
+--claim or --auth-method it is somebody whom authentication is taken to have let
+through; --identity is a verified client certificate. For each
+AuthorizationPolicy the answer names the rule that matches or, where none does,
+what each rule lacks.`,
 		Example: lines(
 			"gridway explain GET http://shop.example/api/products",
 			`gridway explain GET /api/reviews/1 -H "X-Canary: always" --file shop.yaml`,
 			"gridway explain POST https://shop.example/api/orders --file config/ -o json",
 			"gridway explain tls://shop.example:443",
+			"gridway explain DELETE http://shop.example/api/orders/7 --consumer acme --claim role=admin --client 203.0.113.7",
 		),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && strings.Contains(args[0], "/") {
@@ -51,12 +58,14 @@ and have no method. Without a method a request is a GET.`,
 		at      string
 		client  string
 		all     bool
+		who     caller
 	)
 	admin := adminFlag(t, cmd)
 	cmd.Flags().StringArrayVarP(&headers, "header", "H", nil, `request header "Name: value" (repeatable)`)
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "file or folder with configuration, instead of a running gateway (repeatable)")
 	cmd.Flags().StringVar(&at, "listener", "", "listener or section that gets the request, whatever the URL's port")
 	cmd.Flags().StringVar(&client, "client", "", "address of the client, after trusted proxies (default 127.0.0.1)")
+	who.flags(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "show all rules that lost, also those for other hosts and paths")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		req := dryrun.Request{URL: args[len(args)-1], Listener: at, Client: client}
@@ -69,6 +78,9 @@ and have no method. Without a method a request is a GET.`,
 				return usagef("", "the header %q has no colon; write \"Name: value\"", h)
 			}
 			req.Headers = append(req.Headers, ir.Header{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
+		}
+		if err := who.fill(&req); err != nil {
+			return err
 		}
 		e, err := explainer(cmd.Context(), t, files, admin)
 		if err != nil {
@@ -223,6 +235,9 @@ func printDecision(t *term.Terminal, d *dryrun.Decision, src *source, all bool) 
 	}
 	if d.Caller != nil {
 		p.line("caller", callerText(d.Caller), ir.Ref{})
+	}
+	for i := range d.Authorization {
+		authorizationLines(p, &d.Authorization[i])
 	}
 	for _, l := range d.RateLimits {
 		p.line("limit", rateLimitText(&l), l.Ref)

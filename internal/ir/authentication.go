@@ -85,3 +85,8 @@ type CallerHeader struct {
 	Value CallerFact `json:"value,omitempty"`
 	Claim []string   `json:"claim,omitempty"`
 }
+
+// Knows tells what the method knows of whom it accepts: the Consumer, and claims.
+func (m *AuthenticationMethod) Knows() (consumer, claims bool) {
+	return true, m.APIKey == nil && m.Basic == nil
+}

@@ -37,6 +37,7 @@ func (c *Config) Veiled(v Veil) *Config {
 	// Consumers are no matter of routes, and may be many: their own list has them.
 	out.Consumers = nil
 	// What is long and no secret is left out, too.
+	out.Authorizations = redactEach(c.Authorizations, v.authorization)
 	out.Schemas = make([]*Schema, len(c.Schemas))
 	for i, s := range c.Schemas {
 		out.Schemas[i] = &Schema{Name: s.Name}
@@ -147,7 +148,32 @@ func (v Veil) Policy(p RoutePolicy) RoutePolicy {
 		d.Headers = v.Headers(d.Headers)
 		p.Direct = &d
 	}
+	p.Authorization = redactEach(p.Authorization, v.authorization)
 	return p
+}
+
+// authorization hides what headers are compared with.
+func (v Veil) authorization(a *Authorization) *Authorization {
+	hide := func(h ValueCondition) ValueCondition {
+		h.Values = redactEach(h.Values, func(value string) string {
+			if Credential(h.Name, value) {
+				return v(value)
+			}
+			return value
+		})
+		return h
+	}
+	n := *a
+	n.Rules = redactEach(a.Rules, func(r AuthorizationRule) AuthorizationRule {
+		r.Headers = redactEach(r.Headers, hide)
+		if r.Not != nil {
+			not := *r.Not
+			not.Headers = redactEach(not.Headers, hide)
+			r.Not = &not
+		}
+		return r
+	})
+	return &n
 }
 
 func (c *Cluster) veiled(v Veil) *Cluster {

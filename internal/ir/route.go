@@ -193,6 +193,9 @@ type RoutePolicy struct {
 	Authentication *Authentication `json:"authentication,omitempty"`
 	// Shield is nil where no ShieldPolicy reaches.
 	Shield *Shield `json:"shield,omitempty"`
+	// Authorization has the AuthorizationPolicies that reach the rule. Rules share
+	// them.
+	Authorization []*Authorization `json:"authorization,omitempty"`
 	// RateLimits are those of all RateLimitPolicies that reach the rule. Rules share
 	// what is the same policy's.
 	RateLimits []*RateLimit `json:"rateLimits,omitempty"`

@@ -103,10 +103,11 @@ type Proxy struct {
 	schemas  *schema.Set
 	keys     *keyset.Set
 	// consumers change apart from snapshots.
-	consumers *consumer.Directory
-	limits    *limit.Set
-	lists     *accesslist.Directory
-	deps      snapshot.Deps
+	consumers      *consumer.Directory
+	limits         *limit.Set
+	authorizations *authorizations
+	lists          *accesslist.Directory
+	deps           snapshot.Deps
 
 	snap atomic.Pointer[snapshot.Snapshot]
 
@@ -147,9 +148,10 @@ func New(o Options) *Proxy {
 	keys := keyset.New(keyset.Options{Log: o.Log})
 	consumers := consumer.New()
 	limits, lists := &limit.Set{}, accesslist.New()
+	authorizations := &authorizations{metrics: o.Metrics, log: o.Log}
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
-		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, consumers: consumers, limits: limits, lists: lists,
+		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, consumers: consumers, limits: limits, lists: lists, authorizations: authorizations,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
@@ -159,7 +161,7 @@ func New(o Options) *Proxy {
 				Tokens:     tokens(keys),
 				Policy:     func(name string) filter.Decisions { return o.Metrics.Policy(name) },
 				Lists:      lists,
-				RateLimits: rateLimitDeps(limits, o.Metrics),
+				RateLimits: rateLimitDeps(limits, o.Metrics), Authorization: authorizations.get,
 			},
 		},
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
@@ -227,6 +229,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	p.schemas.End(cfg)
 	p.keys.End(cfg)
 	keepLimits(p.limits, cfg)
+	p.authorizations.keep(cfg)
 	for name, l := range p.listeners {
 		if snap.Listeners[name] == nil && !named(cfg, name) {
 			delete(p.listeners, name)

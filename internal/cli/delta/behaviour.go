@@ -148,7 +148,7 @@ func (t *side) guards(d *dryrun.Decision) []setting {
 		return nil
 	}
 	return t.shared(sharedBy{path: "guards", name: d.Route.Name, rule: d.RuleIndex}, func() []setting {
-		return settings("policy", ir.RoutePolicy{Authentication: d.Policy.Authentication, Shield: d.Policy.Shield, RateLimits: d.Policy.RateLimits})
+		return settings("policy", ir.RoutePolicy{Authentication: d.Policy.Authentication, Authorization: d.Policy.Authorization, Shield: d.Policy.Shield, RateLimits: d.Policy.RateLimits})
 	})
 }
 

@@ -222,7 +222,7 @@ func (c *compiler) warnNoConsumers(p *authenticationPolicy) {
 	if every && len(c.next.consumers) > 0 || at < len(c.next.consumers) && c.next.consumers[at].object.Key.Namespace == namespace {
 		return
 	}
-	c.report(problemAt(p.source(), "spec.anyOf[0]", store.Warning, "NoConsumers",
-		fmt.Sprintf("there is no Consumer in namespace %q: nobody has a credential", namespace),
-		"add a Consumer; \"gridway key create\" makes a key"))
+	c.report(problemAt(p.source(), "spec.anyOf[0]", store.Note, "NoConsumers",
+		fmt.Sprintf("there is no Consumer in namespace %q: nobody has a credential, unless a state store has one", namespace),
+		"add a Consumer, or make one with \"gridway consumer create\""))
 }

@@ -42,6 +42,8 @@ type compiler struct {
 	traffic trafficIndex
 	// authentication is taken as a whole from the most specific policy.
 	authentication policyIndex[v1alpha1.AuthenticationPolicySpec]
+	// authorization: all policies that reach a request count.
+	authorization policyIndex[v1alpha1.AuthorizationPolicySpec]
 	// rateLimit: all policies that reach a request hold.
 	rateLimit  policyIndex[v1alpha1.RateLimitPolicySpec]
 	shield     policyIndex[v1alpha1.ShieldPolicySpec]

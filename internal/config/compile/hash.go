@@ -36,6 +36,10 @@ func hashRoute(r *ir.Route) uint64 {
 		for j := range u.Policies {
 			u.Policies[j] = unplaced(u.Policies[j])
 		}
+		u.Policy.Authorization = slices.Clone(u.Policy.Authorization)
+		for j, a := range u.Policy.Authorization {
+			u.Policy.Authorization[j] = &ir.Authorization{Hash: a.Hash} // there may be thousands of rules
+		}
 		v.Rules[i] = &u
 	}
 	return hashOf(v)
@@ -50,7 +54,7 @@ func unplaced(r ir.Ref) ir.Ref {
 // same places.
 func samePlaces(a, b *ir.Route) bool {
 	return a.Ref == b.Ref && slices.EqualFunc(a.Rules, b.Rules, func(x, y *ir.Rule) bool {
-		return x.Ref == y.Ref && slices.Equal(x.Policies, y.Policies) &&
+		return x.Ref == y.Ref && slices.Equal(x.Policies, y.Policies) && slices.Equal(x.Policy.Authorization, y.Policy.Authorization) &&
 			slices.EqualFunc(x.Backends, y.Backends, func(m, n ir.BackendRef) bool { return m.Ref == n.Ref })
 	})
 }

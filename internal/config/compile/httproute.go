@@ -289,6 +289,8 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 		out.Policies = append(out.Policies, from...)
 		out.Policy.Shield, from = s.shieldOf(ctx, out.Name)
 		out.Policies = append(out.Policies, from...)
+		out.Policy.Authorization, from = s.authorizationOf(ctx, out.Name)
+		out.Policies = append(out.Policies, from...)
 		out.Policy.RateLimits, from = s.rateLimitsOf(ctx, out.Name)
 		out.Policies = append(out.Policies, from...)
 	}

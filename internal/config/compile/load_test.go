@@ -49,6 +49,8 @@ func newValue(kind string) runtime.Object {
 		return &v1alpha1.Backend{}
 	case "ShieldPolicy":
 		return &v1alpha1.ShieldPolicy{}
+	case "AuthorizationPolicy":
+		return &v1alpha1.AuthorizationPolicy{}
 	case "RateLimitPolicy":
 		return &v1alpha1.RateLimitPolicy{}
 	case "AuthenticationPolicy":

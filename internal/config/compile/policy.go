@@ -265,7 +265,7 @@ func finishKind[S any](c *compiler, x *policyIndex[S]) {
 
 // decidingPolicies are those whose decisions are counted.
 func (c *compiler) decidingPolicies() []string {
-	return policyNames(policyNames(nil, &c.authentication), &c.shield)
+	return policyNames(policyNames(policyNames(nil, &c.authentication), &c.authorization), &c.shield)
 }
 
 func policyNames[S any](out []string, x *policyIndex[S]) []string {

@@ -19,6 +19,7 @@ const conditionOverridden = "Overridden"
 func (c *compiler) finishPolicies() {
 	finishKind(c, &c.traffic.policyIndex)
 	c.finishAuthentication()
+	c.finishAuthorization()
 	c.finishRateLimits()
 	c.finishShields()
 	c.finishBackendTLS()

@@ -51,6 +51,8 @@ func policyTargets(o *store.Object) []target {
 		return targetsOf(o, v.Spec.TargetRefs)
 	case *v1alpha1.AuthenticationPolicy:
 		return targetsOf(o, v.Spec.TargetRefs)
+	case *v1alpha1.AuthorizationPolicy:
+		return targetsOf(o, v.Spec.TargetRefs)
 	case *v1alpha1.RateLimitPolicy:
 		return targetsOf(o, v.Spec.TargetRefs)
 	case *v1alpha1.ShieldPolicy:

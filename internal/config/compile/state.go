@@ -31,6 +31,8 @@ type state struct {
 	// them, by name.
 	texts map[textKey]*text
 	lists map[string]*list
+	// authorizations are what versions of AuthorizationPolicies were compiled to.
+	authorizations map[*store.Object]*ir.Authorization
 	// limits are what versions of RateLimitPolicies were compiled to.
 	limits map[*store.Object][]*ir.RateLimit
 	// consumers are ordered by key.
@@ -54,16 +56,17 @@ type state struct {
 
 func newState(in Input) *state {
 	return &state{
-		set:      in.Set,
-		refused:  in.Refused,
-		fallback: map[store.Key]*store.Object{},
-		certs:    map[*store.Object]*certificate{},
-		bundles:  map[*store.Object]*bundle{},
-		schemas:  map[schemaKey]*schema{},
-		judged:   map[*store.Object][]fault{},
-		texts:    map[textKey]*text{},
-		lists:    map[string]*list{},
-		limits:   map[*store.Object][]*ir.RateLimit{},
+		set:            in.Set,
+		refused:        in.Refused,
+		fallback:       map[store.Key]*store.Object{},
+		certs:          map[*store.Object]*certificate{},
+		bundles:        map[*store.Object]*bundle{},
+		schemas:        map[schemaKey]*schema{},
+		judged:         map[*store.Object][]fault{},
+		texts:          map[textKey]*text{},
+		lists:          map[string]*list{},
+		authorizations: map[*store.Object]*ir.Authorization{},
+		limits:         map[*store.Object][]*ir.RateLimit{},
 	}
 }
 
@@ -164,7 +167,7 @@ func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 		}
 	case "/ConfigMap":
 		ch.noteDescriptors(before, after, o.Key)
-	case ownGroup + "/" + v1alpha1.KindTrafficPolicy, ownGroup + "/" + v1alpha1.KindAuthenticationPolicy, ownGroup + "/" + v1alpha1.KindRateLimitPolicy,
+	case ownGroup + "/" + v1alpha1.KindTrafficPolicy, ownGroup + "/" + v1alpha1.KindAuthenticationPolicy, ownGroup + "/" + v1alpha1.KindAuthorizationPolicy, ownGroup + "/" + v1alpha1.KindRateLimitPolicy,
 		ownGroup + "/" + v1alpha1.KindShieldPolicy, gatewayGroup + "/BackendTLSPolicy":
 		ch.notePolicy(before, was)
 		ch.notePolicy(before, is)

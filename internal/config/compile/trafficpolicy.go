@@ -47,6 +47,7 @@ func (c *compiler) indexPolicies() {
 		merged:      map[string]*settings{}, settled: map[*settings]bool{},
 	}
 	c.authentication = indexPolicies(c, &authenticationKind)
+	c.authorization = indexPolicies(c, &authorizationKind)
 	c.rateLimit = indexPolicies(c, &rateLimitKind)
 	c.shield = indexPolicies(c, &shieldKind)
 	c.indexBackendTLS()
@@ -63,6 +64,8 @@ type policyContext struct {
 	passthrough bool
 	// authentication is the chain of AuthenticationPolicies.
 	authentication []attached[v1alpha1.AuthenticationPolicySpec]
+	// authorization are the AuthorizationPolicies, which all count.
+	authorization []attached[v1alpha1.AuthorizationPolicySpec]
 	// rateLimits are the RateLimitPolicies, which all hold.
 	rateLimits []attached[v1alpha1.RateLimitPolicySpec]
 	// shields are the ShieldPolicies, of which each section may be another's.
@@ -75,12 +78,15 @@ func (c *compiler) bindContexts() {
 		chain := c.traffic.onSection(s)
 		s.context = &policyContext{
 			chain: withoutClient(chain), full: chain, certificate: s.gateway.backend, passthrough: s.passesThrough(),
-			authentication: c.authentication.onSection(s), rateLimits: c.rateLimit.onSection(s),
+			authentication: c.authentication.onSection(s), authorization: c.authorization.onSection(s), rateLimits: c.rateLimit.onSection(s),
 			shields: c.shield.onSection(s),
 		}
 		s.context.key = chainKey(s.context.chain)
 		if len(s.context.authentication) > 0 {
 			s.context.key += "|authentication " + chainKey(s.context.authentication)
+		}
+		if len(s.context.authorization) > 0 {
+			s.context.key += "|authorization " + chainKey(s.context.authorization)
 		}
 		if len(s.context.rateLimits) > 0 {
 			s.context.key += "|limits " + chainKey(s.context.rateLimits)

@@ -66,6 +66,8 @@ func goType(group, kind string) func() runtime.Object {
 		return func() runtime.Object { return &v1alpha1.CertificateIssuer{} }
 	case "gridway.dev/AuthenticationPolicy":
 		return func() runtime.Object { return &v1alpha1.AuthenticationPolicy{} }
+	case "gridway.dev/AuthorizationPolicy":
+		return func() runtime.Object { return &v1alpha1.AuthorizationPolicy{} }
 	case "gridway.dev/RateLimitPolicy":
 		return func() runtime.Object { return &v1alpha1.RateLimitPolicy{} }
 	case "gridway.dev/ShieldPolicy":

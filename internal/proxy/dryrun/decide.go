@@ -11,6 +11,8 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters"
+	"github.com/gridway/gridway/internal/proxy/filters/authentication"
+	"github.com/gridway/gridway/internal/proxy/filters/authorization"
 	"github.com/gridway/gridway/internal/proxy/route"
 	"github.com/gridway/gridway/internal/wire/h1"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -54,13 +56,17 @@ func (t *Table) decide(req Request, q question) (*Decision, error) {
 	if err != nil {
 		return nil, err
 	}
+	as, err := t.imagine(req)
+	if err != nil {
+		return nil, err
+	}
 	candidates, note, err := t.listenersFor(req, to)
 	if err != nil {
 		return nil, err
 	}
 	var first *Decision
 	for _, l := range candidates {
-		d := t.decideAt(l, req, to, head, q)
+		d := t.decideAt(l, req, to, head, q, as)
 		if note != "" {
 			d.Notes = append(d.Notes, note)
 		}
@@ -107,7 +113,7 @@ func (r Request) client() netip.Addr {
 }
 
 // newExchange parses head anew: filters change what they are given.
-func (l *listener) newExchange(head []byte, client netip.Addr) (*filter.Exchange, error) {
+func (l *listener) newExchange(head []byte, client netip.Addr, as *stand) (*filter.Exchange, error) {
 	x := &filter.Exchange{
 		PeerAddr:  netip.AddrPortFrom(client, 40000),
 		LocalAddr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), l.ir.Port),
@@ -116,6 +122,7 @@ func (l *listener) newExchange(head []byte, client netip.Addr) (*filter.Exchange
 		Detach:    func() {},
 		Start:     time.Now(),
 	}
+	as.put(x)
 	x.Req.Scheme = strings.ToLower(string(l.protocol))
 	lim := &h1.Limits{HeaderBytes: l.ir.Client.MaxHeaderBytes, HeaderCount: l.ir.Client.MaxHeaderCount, MergeSlashes: l.ir.Client.MergeSlashes}
 	return x, h1.ParseRequest(append([]byte(nil), head...), &x.Req, lim)
@@ -133,9 +140,9 @@ func isAddress(host string) bool {
 	return err == nil
 }
 
-func (t *Table) decideAt(l *listener, req Request, to target, head []byte, q question) *Decision {
-	d := &Decision{Request: req, Listener: l.ir.Name, Action: Reply, admitted: q.admitted}
-	x, err := l.newExchange(head, req.client())
+func (t *Table) decideAt(l *listener, req Request, to target, head []byte, q question, as *stand) *Decision {
+	d := &Decision{Request: req, Listener: l.ir.Name, Action: Reply, admitted: q.admitted, as: as}
+	x, err := l.newExchange(head, req.client(), d.as)
 	if err != nil {
 		d.Local = &Local{Status: 400, Reason: filter.BadRequest.String(), Detail: err.Error()}
 		var e *h1.Error
@@ -219,7 +226,7 @@ func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Ex
 		if why == "" && ref.Weight > 0 {
 			why = ref.Problem
 		}
-		t.upstream(&b, l, m, d.Request, head, m.Value.backends[i], d.admitted)
+		t.upstream(&b, l, m, d.Request, head, m.Value.backends[i], d.admitted, d.as)
 		d.Backends = append(d.Backends, b)
 	}
 	if !usable {
@@ -232,6 +239,13 @@ func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Ex
 func (d *Decision) refused(x *filter.Exchange, m route.Match[*rule], chain []filter.RequestFilter) bool {
 	x.Section, x.Route, x.Rule, x.Match = m.Section, m.Route, m.Rule, m.Match
 	for _, f := range chain {
+		if a, is := f.(*authentication.Authentication); is && d.as.known() {
+			a.Admit(x, d.as.method)
+			continue
+		}
+		if a, is := f.(*authorization.Authorization); is {
+			d.Authorization = a.Explain(x)
+		}
 		if f.OnRequest(x) != filter.Reply {
 			continue
 		}
@@ -278,7 +292,7 @@ func respond(x *filter.Exchange, chains ...filters.Chain) {
 }
 
 // upstream fills in the request as the backend would get it.
-func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], req Request, head []byte, chain filters.Chain, admitted bool) {
+func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], req Request, head []byte, chain filters.Chain, admitted bool, as *stand) {
 	c := t.clusters[b.Cluster]
 	if c == nil {
 		if b.Problem == "" {
@@ -287,11 +301,11 @@ func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], req Requ
 		return
 	}
 	b.Balance, b.Endpoints, b.ConnectTimeout = string(c.Balance.Algorithm), c.Endpoints, c.ConnectTimeout
-	x, err := l.newExchange(head, req.client())
+	x, err := l.newExchange(head, req.client(), as)
 	if err != nil {
 		return // it parsed before
 	}
-	d := &Decision{admitted: admitted}
+	d := &Decision{admitted: admitted, as: as}
 	if d.refused(x, m, m.Value.filters.Guard) || d.refused(x, m, m.Value.filters.Request) || d.refused(x, m, chain.Request) {
 		b.Problem = fmt.Sprintf("a filter of this backend replies with %d", x.Local.Status)
 		return

@@ -1,9 +1,11 @@
 package dryrun
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filters/authorization"
 )
 
 // Request is an imagined request.
@@ -21,11 +23,31 @@ type Request struct {
 	// Client is the address of who sends it, after trusted proxies; by default
 	// 127.0.0.1.
 	Client string `json:"client,omitempty"`
+	// Caller is somebody whom the policies of authentication are taken to have let
+	// through; nil is who the headers' credentials prove.
+	Caller *Imagined `json:"caller,omitempty"`
+	// At is when the request comes, as in RFC 3339; empty is now.
+	At string `json:"at,omitempty"`
+}
+
+// Imagined is a caller whom nobody has asked for a credential.
+type Imagined struct {
+	// Consumer is "namespace/name", or a name in namespace default.
+	Consumer string `json:"consumer,omitempty"`
+	// Claims are of JSON.
+	Claims map[string]any `json:"claims,omitempty"`
+	// Method is the name of the method; empty is the first of the policy's.
+	Method string `json:"method,omitempty"`
+	// Identity is the SPIFFE ID of a client certificate.
+	Identity string `json:"identity,omitempty"`
 }
 
 // Key is equal for equal requests.
 func (r Request) Key() string {
-	key := r.Method + "\n" + r.URL + "\n" + r.Listener + "\n" + r.Client
+	key := r.Method + "\n" + r.URL + "\n" + r.Listener + "\n" + r.Client + "\n" + r.At
+	if r.Caller != nil {
+		key += fmt.Sprintf("\n%q", *r.Caller) // fmt orders maps
+	}
 	for _, h := range r.Headers {
 		key += "\n" + h.Name + ":" + h.Value
 	}
@@ -74,6 +96,9 @@ type Decision struct {
 	Caller        *Caller `json:"caller,omitempty"`
 	DecidedBy     string  `json:"decidedBy,omitempty"`
 	DecidedByRule string  `json:"decidedByRule,omitempty"`
+	// Authorization is what each AuthorizationPolicy that reaches the rule makes of
+	// the request; empty where it was refused before.
+	Authorization []authorization.Finding `json:"authorization,omitempty"`
 	// RateLimits are those that reach the rule.
 	RateLimits []RateLimit `json:"rateLimits,omitempty"`
 
@@ -102,7 +127,8 @@ type Decision struct {
 	// Notes say what was assumed about the request.
 	Notes []string `json:"notes,omitempty"`
 
-	admitted bool // by all policies about callers
+	admitted bool   // by all policies about callers
+	as       *stand // who sends the request, and when
 }
 
 // Caller is who a request is from.

@@ -34,10 +34,14 @@ const (
 	Denied
 	// Unavailable: what the decision needs is not there.
 	Unavailable
+	// WouldDeny: a dry policy would refuse the request.
+	WouldDeny
+	// Audited: the policy only records the request.
+	Audited
 	decisionCount
 )
 
-var decisionNames = [decisionCount]string{"allowed", "anonymous", "unidentified", "denied", "unavailable"}
+var decisionNames = [decisionCount]string{"allowed", "anonymous", "unidentified", "denied", "unavailable", "would_deny", "audited"}
 
 // DecisionNames lists the names of decisions by number, for metrics.
 func DecisionNames() []string { return decisionNames[:] }
@@ -50,4 +54,31 @@ type Decisions interface{ Decided(d int) }
 func (x *Exchange) Refuse(status int, reason Reason, detail, policy, part string) Verdict {
 	x.Policy, x.PolicyRule = policy, part
 	return x.Fail(status, reason, detail)
+}
+
+// Noted is what a policy has to say of a request that it does not decide about.
+type Noted struct {
+	Kind NoteKind
+	// Policy is "namespace/name", Rule the part of it, which may be empty.
+	Policy, Rule string
+}
+
+// NoteKind says what is noted.
+type NoteKind uint8
+
+const (
+	// NoteAudit: a rule that only records has matched.
+	NoteAudit NoteKind = iota
+	// NoteWouldDeny: a dry policy would have refused the request.
+	NoteWouldDeny
+)
+
+// maxNotes bounds what is noted of a request.
+const maxNotes = 16
+
+// Note notes something for the access log.
+func (x *Exchange) Note(kind NoteKind, policy, rule string) {
+	if len(x.Notes) < maxNotes {
+		x.Notes = append(x.Notes, Noted{kind, policy, rule})
+	}
 }

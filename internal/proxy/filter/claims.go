@@ -112,21 +112,22 @@ func (c *Claims) AppendText(dst []byte, path []string) ([]byte, bool) {
 	}
 	list, isList := v.([]any)
 	if !isList {
-		return appendScalar(dst, v)
+		return AppendScalar(dst, v)
 	}
 	start := len(dst)
 	for i, one := range list {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if dst, ok = appendScalar(dst, one); !ok {
+		if dst, ok = AppendScalar(dst, one); !ok {
 			return dst[:start], false
 		}
 	}
 	return dst, true
 }
 
-func appendScalar(dst []byte, v any) ([]byte, bool) {
+// AppendScalar appends a string, number or boolean among the values of claims.
+func AppendScalar(dst []byte, v any) ([]byte, bool) {
 	switch v := v.(type) {
 	case string:
 		return append(dst, v...), true

@@ -83,6 +83,8 @@ type Exchange struct {
 	// Policy is the policy that the reply is due to, "namespace/name", and PolicyRule
 	// the part of it that decided.
 	Policy, PolicyRule string
+	// Notes are what policies have noted of the request.
+	Notes []Noted
 
 	// Kept is what filters remember from the request for the response.
 	Kept Kept
@@ -103,9 +105,12 @@ type Exchange struct {
 	// Replier gives replies of the proxy the form that the client understands; nil
 	// is that of HTTP. Translated is set with it where the request is a call of gRPC
 	// now; CallPath is the method's path if the client asked for another one.
-	Replier    Replier
+	Replier Replier
+	// CallPathOf tells before that which path it will be; nil, or a nil path, is the
+	// request's own.
 	Translated bool
 	CallPath   []byte
+	CallPathOf func(*Exchange) []byte
 
 	// Limits is what rate limits have said about the request; LimitsRefused that one
 	// of them has refused it.
@@ -233,8 +238,9 @@ func (x *Exchange) Reset() {
 	x.Local = LocalReply{}
 	x.Kept = Kept{}
 	x.Caller, x.Policy, x.PolicyRule = Caller{}, "", ""
+	x.Notes = x.Notes[:0]
 	x.Timeout, x.HoldResponse, x.Held, x.Replier = 0, 0, nil, nil
-	x.Translated, x.CallPath = false, nil
+	x.Translated, x.CallPath, x.CallPathOf = false, nil, nil
 	x.replacement, x.replaced, x.BrokenOff = nil, false, nil
 	x.Limits, x.LimitsRefused = x.Limits[:0], false
 	x.PaceRequest, x.PaceResponse, x.Passed = nil, nil, nil

@@ -50,6 +50,8 @@ const (
 	UserAgentDenied
 	CrossOriginRequest // that a browser has sent for another site
 	ShieldUnavailable  // nobody can say whether the request may come
+	AccessDenied       // whoever calls may not
+	AuthorizationUnavailable
 	reasonCount
 )
 
@@ -64,6 +66,7 @@ var reasonNames = [reasonCount]string{
 	"RateLimited", "QuotaExceeded", "RateLimitKeyMissing",
 	"AuthenticationOverload",
 	"AddressDenied", "UserAgentDenied", "CrossOriginRequest", "ShieldUnavailable",
+	"AccessDenied", "AuthorizationUnavailable",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

@@ -10,6 +10,7 @@ import (
 	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
+	"github.com/gridway/gridway/internal/proxy/filters/authorization"
 	"github.com/gridway/gridway/internal/proxy/filters/bridge"
 	"github.com/gridway/gridway/internal/proxy/filters/compress"
 	"github.com/gridway/gridway/internal/proxy/filters/cors"
@@ -55,6 +56,8 @@ type Deps struct {
 	Lists shield.Lists
 	// Policy counts the decisions of a policy, which is named "Kind/namespace/name".
 	Policy func(name string) filter.Decisions
+	// Authorization compiles a policy once for all rules; nil compiles it for each.
+	Authorization func(*ir.Authorization) *authorization.Policy
 	// RateLimits are for rules with limits.
 	RateLimits ratelimit.Deps
 }
@@ -65,6 +68,15 @@ func (d *Deps) decisions(kind, policy string) filter.Decisions {
 		return uncounted{}
 	}
 	return d.Policy(kind + "/" + policy)
+}
+
+// authorization is a policy that is compiled.
+func (d *Deps) authorization(cfg *ir.Authorization) *authorization.Policy {
+	if d.Authorization != nil {
+		return d.Authorization(cfg)
+	}
+	p, _ := authorization.Compile(cfg, d.decisions("AuthorizationPolicy", cfg.Policy)) // a broken one lets nothing through
+	return p
 }
 
 type uncounted struct{}
@@ -99,19 +111,36 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	if limits != nil && limits.Before != nil {
 		c.Guard = append(c.Guard, limits.Before)
 	}
+	var documents *transcode.Transcode
+	if p.Transcoding != nil {
+		documents = transcode.New(p.Transcoding, p.Bridge, d.Schemas.For(r))
+	}
+	var who authorization.Deps
 	if p.Authentication != nil {
-		c.Guard = append(c.Guard, authentication.New(p.Authentication, authentication.Deps{
+		a := authentication.New(p.Authentication, authentication.Deps{
 			Consumers: d.Consumers, Passwords: d.Passwords, Tokens: d.Tokens, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
-		}))
+		})
+		c.Guard = append(c.Guard, a)
+		if len(p.Authentication.AnyOf) > 0 {
+			who.Ask = a.Ask
+		}
+	}
+	if len(p.Authorization) > 0 {
+		if documents != nil {
+			who.CallPath = documents.CallPath
+		}
+		list := make([]*authorization.Policy, len(p.Authorization))
+		for i, one := range p.Authorization {
+			list[i] = d.authorization(one)
+		}
+		c.Guard = append(c.Guard, authorization.New(list, who))
 	}
 	if limits != nil && limits.After != nil {
 		c.Guard = append(c.Guard, limits.After)
 	}
 	// What follows sees a call of gRPC.
 	var recognizers recognizers
-	var documents *transcode.Transcode
-	if p.Transcoding != nil {
-		documents = transcode.New(p.Transcoding, p.Bridge, d.Schemas.For(r))
+	if documents != nil {
 		c.Request, recognizers = append(c.Request, documents), append(recognizers, documents)
 	}
 	var protocols *bridge.Bridge

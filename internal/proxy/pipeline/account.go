@@ -75,6 +75,9 @@ func (x *Exchange) log(d time.Duration) {
 		}
 	}
 	e.Policy, e.PolicyRule = x.Policy, x.PolicyRule
+	if len(x.Notes) > 0 {
+		e.Audited, e.WouldDeny = x.noted(filter.NoteAudit), x.noted(filter.NoteWouldDeny)
+	}
 	if x.backend != nil {
 		e.Cluster = x.backend.IR.Cluster
 	}
@@ -173,4 +176,27 @@ func reasonOf(kind upstream.OutcomeKind) filter.Reason {
 		return filter.ClientGone
 	}
 	return filter.ReasonNone
+}
+
+// noted lists what policies have noted: "namespace/name/rule", with commas.
+func (x *Exchange) noted(kind filter.NoteKind) []byte {
+	size := 0
+	for i := range x.Notes {
+		size += len(x.Notes[i].Policy) + len(x.Notes[i].Rule) + 2
+	}
+	out := x.Req.Arena.Alloc(size)[:0]
+	for i := range x.Notes {
+		n := &x.Notes[i]
+		if n.Kind != kind {
+			continue
+		}
+		if len(out) > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, n.Policy...)
+		if n.Rule != "" {
+			out = append(append(out, '/'), n.Rule...)
+		}
+	}
+	return out
 }

@@ -61,6 +61,9 @@ type Entry struct {
 	// the request, "namespace/name", and PolicyRule the part of it that decided.
 	ConsumerNamespace, Consumer, Credential, AuthMethod string
 	Policy, PolicyRule                                  string
+	// Audited and WouldDeny are policies that only record the request, and dry ones
+	// that would have refused it: "namespace/name/rule", with commas between them.
+	Audited, WouldDeny []byte
 
 	// Client is the caller after trusted hops; Peer the connection's other end,
 	// logged when its address differs from Client.

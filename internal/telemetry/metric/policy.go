@@ -22,7 +22,7 @@ func (r *Registry) Policy(name string) *Policy {
 func (h *Policy) Decided(d int) { h.events.add(d) }
 
 var policyFamily = define("gridway_policy_decisions_total", counter,
-	"What policies have decided about requests: allowed, anonymous (nobody is known, and nobody need be), unidentified (no credential where one is needed), denied, unavailable (what the decision needs is not there).",
+	"What policies have decided about requests: allowed, anonymous (nobody is known, and nobody need be), unidentified (no credential where one is needed), denied, unavailable (what the decision needs is not there), would_deny (by a policy that is dry), audited (by one that only records).",
 	"policy", "decision")
 
 func (e *emitter) policy(h *Policy, names []string) {

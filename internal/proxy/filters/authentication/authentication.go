@@ -128,6 +128,19 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 	return filter.Continue
 }
 
+// Admit lets a caller through whom nobody has asked for a credential, for decisions
+// about imagined requests. Without a name the method is the policy's first.
+func (a *Authentication) Admit(x *filter.Exchange, method string) {
+	if method == "" {
+		method = "imagined"
+		if len(a.policy.AnyOf) > 0 {
+			method = a.policy.AnyOf[0].Name
+		}
+	}
+	x.Caller.Method = method
+	a.pass(x)
+}
+
 // pass makes the request what the endpoint is to get.
 func (a *Authentication) pass(x *filter.Exchange) {
 	for _, m := range a.methods {
@@ -144,6 +157,13 @@ func (a *Authentication) fail(x *filter.Exchange, d filter.Decision, status int,
 		m.strip(x)
 	}
 	return x.Refuse(status, reason, detail, a.policy.Policy, "")
+}
+
+// Ask tells a client without a credential what it may prove itself with.
+func (a *Authentication) Ask(x *filter.Exchange) {
+	for _, m := range a.methods {
+		x.Resp.Header.AddID(httpmsg.NameWWWAuthenticate, m.challenge(absent))
+	}
 }
 
 // ask tells the client what it may prove itself with (RFC 9110 §15.5.2).

@@ -96,6 +96,22 @@ func (t *Transcode) OnRequest(x *filter.Exchange) filter.Verdict {
 	return x.Fail(404, filter.RouteNotFound, "no method of the service has this path")
 }
 
+// CallPath is the path of the method that a request with JSON will call; nil for
+// requests that will call none, or the one that their own path names.
+func (t *Transcode) CallPath(x *filter.Exchange) []byte {
+	if t.foreign(x) {
+		return nil
+	}
+	c := &call{t: t, schema: t.source.Schema()}
+	if c.schema == nil {
+		return nil
+	}
+	if _, ok := t.find(x, c); !ok {
+		return nil
+	}
+	return c.match.Path
+}
+
 // Translation is what a request is transcoded with.
 type Translation struct {
 	// Schema is nil while it is not known.

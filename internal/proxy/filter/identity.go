@@ -1,0 +1,24 @@
+package filter
+
+import "net/url"
+
+// Identity is the service identity of the client, as the certificate proves it that
+// the listener has verified: the one URI that it has, a SPIFFE ID (X.509-SVID §2),
+// as its trust domain and its path.
+func (x *Exchange) Identity() (domain, path string, ok bool) {
+	if x.TLS == nil || len(x.TLS.VerifiedChains) == 0 || len(x.TLS.PeerCertificates) == 0 {
+		return "", "", false
+	}
+	uris := x.TLS.PeerCertificates[0].URIs
+	if len(uris) != 1 {
+		return "", "", false
+	}
+	return spiffe(uris[0])
+}
+
+func spiffe(u *url.URL) (domain, path string, ok bool) {
+	if u.Scheme != "spiffe" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.RawPath != "" || u.Opaque != "" {
+		return "", "", false
+	}
+	return u.Host, u.Path, true
+}
