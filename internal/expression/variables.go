@@ -127,7 +127,7 @@ func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 func (sizes) EstimateCallCost(function, _ string, target *cost.AstNode, _ []cost.AstNode) *cost.CallEstimate {
 	switch function {
 	case "inNetwork":
-		return &cost.CallEstimate{CostEstimate: cost.CostEstimate{Min: 1, Max: 10}}
+		return &cost.CallEstimate{CostEstimate: cost.Estimate{Min: 1, Max: 10}}
 	case "lowerAscii":
 		most := uint64(sizeText)
 		if target != nil {
@@ -135,7 +135,7 @@ func (sizes) EstimateCallCost(function, _ string, target *cost.AstNode, _ []cost
 				most = s.Max
 			}
 		}
-		return &cost.CallEstimate{CostEstimate: cost.CostEstimate{Min: 1, Max: 1 + most/10}, ResultSize: &cost.SizeEstimate{Min: 0, Max: most}}
+		return &cost.CallEstimate{CostEstimate: cost.Estimate{Min: 1, Max: 1 + most/10}, ResultSize: &cost.SizeEstimate{Min: 0, Max: most}}
 	}
 	return nil
 }
