@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"net"
 	"os"
@@ -135,6 +136,11 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 	}
 	if err := l.door(s); err != nil {
 		return nil, err
+	}
+	if s.Full { // the log of a case before must not count
+		if err := os.Remove(l.accessLog(s)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 	}
 	var argv []string
 	switch s.Kind {
