@@ -17,13 +17,7 @@ type authenticationPolicy = policy[v1alpha1.AuthenticationPolicySpec]
 
 var authenticationKind = policyKind[v1alpha1.AuthenticationPolicySpec]{
 	name: v1alpha1.KindAuthenticationPolicy,
-	read: func(o *store.Object) (*v1alpha1.AuthenticationPolicySpec, bool) {
-		v, ok := o.Value.(*v1alpha1.AuthenticationPolicy)
-		if !ok {
-			return nil, false
-		}
-		return &v.Spec, true
-	},
+	read: specOf(func(p *v1alpha1.AuthenticationPolicy) *v1alpha1.AuthenticationPolicySpec { return &p.Spec }),
 	targets: func(s *v1alpha1.AuthenticationPolicySpec) []gwv1.LocalPolicyTargetReferenceWithSectionName {
 		return s.TargetRefs
 	},
@@ -37,7 +31,7 @@ const (
 
 // judgeAuthentication finds the semantic errors of an AuthenticationPolicy.
 func judgeAuthentication(spec *v1alpha1.AuthenticationPolicySpec) []fault {
-	faults := judgeTargets(v1alpha1.KindAuthenticationPolicy, spec.TargetRefs, "Gateway", "ListenerSet", "HTTPRoute", "GRPCRoute")
+	faults := judgeTargets(v1alpha1.KindAuthenticationPolicy, spec.TargetRefs, v1alpha1.RequestTargets()...)
 	add := func(field, message, remedy string) {
 		faults = append(faults, fault{field: "spec." + field, code: "InvalidValue", message: message, remedy: remedy})
 	}

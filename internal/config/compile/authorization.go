@@ -10,7 +10,6 @@ import (
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/gridway/gridway/api/v1alpha1"
-	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/expression"
 	"github.com/gridway/gridway/internal/ir"
 )
@@ -20,13 +19,7 @@ type authorizationPolicy = policy[v1alpha1.AuthorizationPolicySpec]
 
 var authorizationKind = policyKind[v1alpha1.AuthorizationPolicySpec]{
 	name: v1alpha1.KindAuthorizationPolicy,
-	read: func(o *store.Object) (*v1alpha1.AuthorizationPolicySpec, bool) {
-		v, ok := o.Value.(*v1alpha1.AuthorizationPolicy)
-		if !ok {
-			return nil, false
-		}
-		return &v.Spec, true
-	},
+	read: specOf(func(p *v1alpha1.AuthorizationPolicy) *v1alpha1.AuthorizationPolicySpec { return &p.Spec }),
 	targets: func(s *v1alpha1.AuthorizationPolicySpec) []gwv1.LocalPolicyTargetReferenceWithSectionName {
 		return s.TargetRefs
 	},

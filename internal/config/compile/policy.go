@@ -24,6 +24,17 @@ type policyKind[S any] struct {
 	judge func(*S) []fault
 }
 
+// specOf reads the spec of objects of a type.
+func specOf[T, S any](spec func(*T) *S) func(*store.Object) (*S, bool) {
+	return func(o *store.Object) (*S, bool) {
+		v, ok := any(o.Value).(*T)
+		if !ok {
+			return nil, false
+		}
+		return spec(v), true
+	}
+}
+
 // policy is one that attaches to targets, while it is compiled.
 type policy[S any] struct {
 	object *store.Object // as the user wrote it now

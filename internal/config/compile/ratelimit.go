@@ -9,7 +9,6 @@ import (
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/gridway/gridway/api/v1alpha1"
-	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
 )
 
@@ -18,13 +17,7 @@ type rateLimitPolicy = policy[v1alpha1.RateLimitPolicySpec]
 
 var rateLimitKind = policyKind[v1alpha1.RateLimitPolicySpec]{
 	name: v1alpha1.KindRateLimitPolicy,
-	read: func(o *store.Object) (*v1alpha1.RateLimitPolicySpec, bool) {
-		v, ok := o.Value.(*v1alpha1.RateLimitPolicy)
-		if !ok {
-			return nil, false
-		}
-		return &v.Spec, true
-	},
+	read: specOf(func(p *v1alpha1.RateLimitPolicy) *v1alpha1.RateLimitPolicySpec { return &p.Spec }),
 	targets: func(s *v1alpha1.RateLimitPolicySpec) []gwv1.LocalPolicyTargetReferenceWithSectionName {
 		return s.TargetRefs
 	},
@@ -40,7 +33,7 @@ const (
 
 // judgeRateLimits finds the semantic errors of a RateLimitPolicy.
 func judgeRateLimits(spec *v1alpha1.RateLimitPolicySpec) []fault {
-	j := &rateLimitJudge{faults: judgeTargets(v1alpha1.KindRateLimitPolicy, spec.TargetRefs, "Gateway", "ListenerSet", "HTTPRoute", "GRPCRoute")}
+	j := &rateLimitJudge{faults: judgeTargets(v1alpha1.KindRateLimitPolicy, spec.TargetRefs, v1alpha1.RequestTargets()...)}
 	names := map[string]bool{}
 	for i := range spec.Limits {
 		l := &spec.Limits[i]

@@ -19,13 +19,7 @@ type shieldPolicy = policy[v1alpha1.ShieldPolicySpec]
 
 var shieldKind = policyKind[v1alpha1.ShieldPolicySpec]{
 	name: v1alpha1.KindShieldPolicy,
-	read: func(o *store.Object) (*v1alpha1.ShieldPolicySpec, bool) {
-		v, ok := o.Value.(*v1alpha1.ShieldPolicy)
-		if !ok {
-			return nil, false
-		}
-		return &v.Spec, true
-	},
+	read: specOf(func(p *v1alpha1.ShieldPolicy) *v1alpha1.ShieldPolicySpec { return &p.Spec }),
 	targets: func(s *v1alpha1.ShieldPolicySpec) []gwv1.LocalPolicyTargetReferenceWithSectionName {
 		return s.TargetRefs
 	},

@@ -7,7 +7,6 @@ import (
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/gridway/gridway/api/v1alpha1"
-	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
 )
 
@@ -27,13 +26,7 @@ type trafficIndex struct {
 
 var trafficKind = policyKind[v1alpha1.TrafficPolicySpec]{
 	name: v1alpha1.KindTrafficPolicy,
-	read: func(o *store.Object) (*v1alpha1.TrafficPolicySpec, bool) {
-		v, ok := o.Value.(*v1alpha1.TrafficPolicy)
-		if !ok {
-			return nil, false
-		}
-		return &v.Spec, true
-	},
+	read: specOf(func(p *v1alpha1.TrafficPolicy) *v1alpha1.TrafficPolicySpec { return &p.Spec }),
 	targets: func(s *v1alpha1.TrafficPolicySpec) []gwv1.LocalPolicyTargetReferenceWithSectionName {
 		return s.TargetRefs
 	},
