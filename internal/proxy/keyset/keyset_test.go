@@ -102,11 +102,15 @@ func has(k *keyset.Keys) string {
 
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for by := time.Now().Add(patience); !f(); {
-		if time.Now().After(by) {
+	late := time.After(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !f() {
+		select {
+		case <-tick.C:
+		case <-late:
 			t.Fatalf("not within %v: %s", patience, what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
