@@ -161,6 +161,15 @@ type RateLimit struct {
 	// +optional
 	Callers *RateLimitCallers `json:"callers,omitempty"`
 
+	// When is an expression of CEL that is true of the requests that the limit is
+	// for, as in `request.size > 1000000`, beside matches and callers. A request
+	// for which it cannot be evaluated, because a claim is not there, for example,
+	// does not escape the limit. It must cost 100000 units at most in the worst case.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	When *string `json:"when,omitempty"`
+
 	// Rate is so much in a time, for example `100/s`, `5/10s`, `6000/m` or `10/h`:
 	// a number from 1 to 1000000000, a slash, and a time that may have a number
 	// from 1 to 9999, with unit `s`, `m`, `h` or `d`. It may be 1000000 a second at
@@ -199,7 +208,8 @@ type RateLimit struct {
 	Cost *RateLimitCost `json:"cost,omitempty"`
 
 	// OnMissingKey says what happens to a request that lacks a part of the key: no
-	// consumer is known, or it does not have the header. `Share`: all such
+	// consumer is known, it does not have the header or the claim, or an expression
+	// cannot be evaluated. `Share`: all such
 	// requests share one counter. `Skip`: the limit is not for them. `Deny`: they
 	// are refused, with 403. Default: `Share`.
 	// +optional
@@ -223,6 +233,8 @@ type RateLimit struct {
 
 // RateLimitKey is a part of a key.
 //
+// +kubebuilder:validation:XValidation:message="claim must be given with type Claim, and with no other",rule="(self.type == 'Claim') == has(self.claim)"
+// +kubebuilder:validation:XValidation:message="expression must be given with type Expression, and with no other",rule="(self.type == 'Expression') == has(self.expression)"
 // +kubebuilder:validation:XValidation:message="name must be given with type Header, and with no other",rule="(self.type == 'Header') == has(self.name)"
 // +kubebuilder:validation:XValidation:message="ipv4PrefixLength and ipv6PrefixLength go with type ClientIP only",rule="self.type == 'ClientIP' || (!has(self.ipv4PrefixLength) && !has(self.ipv6PrefixLength))"
 type RateLimitKey struct {
@@ -230,14 +242,32 @@ type RateLimitKey struct {
 	// found it. `Plan`: the caller's plan. `Credential`: the caller's credential,
 	// of which a Consumer may have several. `ClientIP`: the client's address, as
 	// the listener's trusted proxies tell it. `Header`: a header of the request,
-	// all values of it. `Host`, `Path`, `Method`: of the request as the client
-	// sent it. `Route`: the route.
+	// all values of it. `Claim`: what somebody whom the configuration trusts says
+	// of the caller, an issuer of tokens for example. `Host`, `Path`, `Method`: of
+	// the request as the client sent it. `Route`: the route. `Expression`: what an
+	// expression comes to.
 	// +required
 	Type RateLimitKeyType `json:"type"`
 
 	// Name of the header.
 	// +optional
 	Name *gatewayv1.HTTPHeaderName `json:"name,omitempty"`
+
+	// Claim is the name of one at the top, as in `sub`, or a JSON Pointer (RFC 6901)
+	// to one inside another, as in `/tenant/id`. A string, number or boolean counts,
+	// or a list of them; an object does not.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Claim *string `json:"claim,omitempty"`
+
+	// Expression of CEL that comes to a string, as in
+	// `caller.known ? caller.consumer : client.address`. Where it cannot be evaluated
+	// the part is missing. It must cost 100000 units at most in the worst case.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Expression *string `json:"expression,omitempty"`
 
 	// IPv4PrefixLength is how many bits of an IPv4 address count, 1 to 32.
 	// Default: 32.
@@ -256,7 +286,7 @@ type RateLimitKey struct {
 
 // RateLimitKeyType says what a part of a key is.
 //
-// +kubebuilder:validation:Enum=Consumer;Plan;Credential;ClientIP;Header;Host;Path;Method;Route
+// +kubebuilder:validation:Enum=Consumer;Plan;Credential;ClientIP;Header;Claim;Host;Path;Method;Route;Expression
 type RateLimitKeyType string
 
 const (
@@ -270,6 +300,8 @@ const (
 	KeyClientIP RateLimitKeyType = "ClientIP"
 	// KeyHeader is a header.
 	KeyHeader RateLimitKeyType = "Header"
+	// KeyClaim is a claim.
+	KeyClaim RateLimitKeyType = "Claim"
 	// KeyHost is the host, without a port.
 	KeyHost RateLimitKeyType = "Host"
 	// KeyPath is the path.
@@ -278,6 +310,8 @@ const (
 	KeyMethod RateLimitKeyType = "Method"
 	// KeyRoute is the route.
 	KeyRoute RateLimitKeyType = "Route"
+	// KeyExpression is what an expression comes to.
+	KeyExpression RateLimitKeyType = "Expression"
 )
 
 // RateLimitQuota is so much in a window of the calendar.
@@ -344,6 +378,16 @@ type RateLimitCost struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000000
 	Request *int64 `json:"request,omitempty"`
+
+	// Expression of CEL that comes to what a request is charged when it comes, in
+	// the place of request, as in `request.method == "GET" ? 1 : 5`. Less than 0 is
+	// 0, and more than 1000000000 is that. A request that costs more than the limit
+	// ever has is refused. Where the expression cannot be evaluated, request is
+	// charged. It must cost 100000 units at most in the worst case.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Expression *string `json:"expression,omitempty"`
 
 	// FromResponseHeader names a header, or a trailer, in which the endpoint says
 	// what the request has cost: a whole number from 0 to 1000000000000. The

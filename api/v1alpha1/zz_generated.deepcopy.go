@@ -2670,6 +2670,11 @@ func (in *RateLimit) DeepCopyInto(out *RateLimit) {
 		*out = new(RateLimitCallers)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.When != nil {
+		in, out := &in.When, &out.When
+		*out = new(string)
+		**out = **in
+	}
 	if in.Rate != nil {
 		in, out := &in.Rate, &out.Rate
 		*out = new(string)
@@ -2795,6 +2800,11 @@ func (in *RateLimitCost) DeepCopyInto(out *RateLimitCost) {
 		*out = new(int64)
 		**out = **in
 	}
+	if in.Expression != nil {
+		in, out := &in.Expression, &out.Expression
+		*out = new(string)
+		**out = **in
+	}
 	if in.FromResponseHeader != nil {
 		in, out := &in.FromResponseHeader, &out.FromResponseHeader
 		*out = new(v1.HTTPHeaderName)
@@ -2818,6 +2828,16 @@ func (in *RateLimitKey) DeepCopyInto(out *RateLimitKey) {
 	if in.Name != nil {
 		in, out := &in.Name, &out.Name
 		*out = new(v1.HTTPHeaderName)
+		**out = **in
+	}
+	if in.Claim != nil {
+		in, out := &in.Claim, &out.Claim
+		*out = new(string)
+		**out = **in
+	}
+	if in.Expression != nil {
+		in, out := &in.Expression, &out.Expression
+		*out = new(string)
 		**out = **in
 	}
 	if in.IPv4PrefixLength != nil {

@@ -194,6 +194,9 @@ func rateLimitText(l *dryrun.RateLimit) string {
 	case l.Key != "":
 		text += ", by " + l.Key
 	}
+	if l.Cost != nil {
+		text += fmt.Sprintf(", of which it takes %d", *l.Cost)
+	}
 	if l.Note != "" {
 		text += "; " + l.Note
 	}

@@ -22,16 +22,23 @@ type RateLimit struct {
 	Matches []Match `json:"matches,omitempty"`
 	// Callers are whom the limit is for; nil is everybody.
 	Callers *Callers `json:"callers,omitempty"`
+	// When is an expression of CEL that holds for requests that the limit is for;
+	// empty is all.
+	When string `json:"when,omitempty"`
+	// AsksCaller: an expression of the limit asks who calls.
+	AsksCaller bool `json:"asksCaller,omitempty"`
 
 	Rate        *Rate      `json:"rate,omitempty"`
 	Quota       *Quota     `json:"quota,omitempty"`
 	Concurrency int        `json:"concurrency,omitempty"`
 	Bandwidth   *Bandwidth `json:"bandwidth,omitempty"`
 
-	// Cost is what a request is charged when it comes; CostHeader is where the
-	// endpoint says what it has cost, or empty.
-	Cost       int64  `json:"cost,omitempty"`
-	CostHeader string `json:"costHeader,omitempty"`
+	// Cost is what a request is charged when it comes. CostExpression is in CEL, and
+	// what it comes to is charged in the place of Cost, or empty. CostHeader is where
+	// the endpoint says what the request has cost, or empty.
+	Cost           int64  `json:"cost,omitempty"`
+	CostExpression string `json:"costExpression,omitempty"`
+	CostHeader     string `json:"costHeader,omitempty"`
 
 	OnMissingKey MissingKey       `json:"onMissingKey"`
 	DryRun       bool             `json:"dryRun,omitempty"`
@@ -42,12 +49,12 @@ type RateLimit struct {
 // NeedsCaller tells whether the limit asks who calls, which is not known before
 // authentication.
 func (l *RateLimit) NeedsCaller() bool {
-	if l.Callers != nil {
+	if l.Callers != nil || l.AsksCaller {
 		return true
 	}
 	for _, k := range l.Key {
 		switch k.Type {
-		case KeyConsumer, KeyPlan, KeyCredential:
+		case KeyConsumer, KeyPlan, KeyCredential, KeyClaim:
 			return true
 		}
 	}
@@ -140,6 +147,10 @@ type KeyPart struct {
 	Type KeyType `json:"type"`
 	// Name of a header.
 	Name string `json:"name,omitempty"`
+	// Claim, as ParseClaim makes it.
+	Claim []string `json:"claim,omitempty"`
+	// Expression of CEL that comes to a string.
+	Expression string `json:"expression,omitempty"`
 	// IPv4Bits and IPv6Bits of a client's address count.
 	IPv4Bits int `json:"ipv4Bits,omitempty"`
 	IPv6Bits int `json:"ipv6Bits,omitempty"`
@@ -154,10 +165,12 @@ const (
 	KeyCredential KeyType = "Credential"
 	KeyClientIP   KeyType = "ClientIP"
 	KeyHeader     KeyType = "Header"
+	KeyClaim      KeyType = "Claim"
 	KeyHost       KeyType = "Host"
 	KeyPath       KeyType = "Path"
 	KeyMethod     KeyType = "Method"
 	KeyRoute      KeyType = "Route"
+	KeyExpression KeyType = "Expression"
 )
 
 // MissingKey says what happens to requests that lack a part of a key.

@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"log/slog"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -11,7 +14,7 @@ import (
 )
 
 // rateLimitDeps are what the limits of rules need, which outlives snapshots.
-func rateLimitDeps(set *limit.Set, metrics *metric.Registry) ratelimit.Deps {
+func rateLimitDeps(set *limit.Set, formulas *formulas, metrics *metric.Registry) ratelimit.Deps {
 	return ratelimit.Deps{
 		Get: set.Get,
 		Condition: func(matches []ir.Match) ratelimit.Condition {
@@ -21,8 +24,46 @@ func rateLimitDeps(set *limit.Set, metrics *metric.Registry) ratelimit.Deps {
 			}
 			return c
 		},
-		Counts: func(l *ir.RateLimit) ratelimit.Counts { return metrics.RateLimit(l.Policy, l.Name) },
+		Formulas: formulas.get,
+		Counts:   func(l *ir.RateLimit) ratelimit.Counts { return metrics.RateLimit(l.Policy, l.Name) },
 	}
+}
+
+// formulas are the compiled expressions of limits, each limit's once however many
+// rules and snapshots it is in.
+type formulas struct {
+	log *slog.Logger
+
+	mu       sync.Mutex // guards compiled
+	compiled map[*ir.RateLimit]*ratelimit.Formulas
+}
+
+func (f *formulas) get(cfg *ir.RateLimit) *ratelimit.Formulas {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if one := f.compiled[cfg]; one != nil {
+		return one
+	}
+	one, err := ratelimit.Compile(cfg)
+	if err != nil {
+		f.log.Error("an expression of a limit cannot be compiled, and is taken to be one that cannot be evaluated", "error", err)
+	}
+	if f.compiled == nil {
+		f.compiled = map[*ir.RateLimit]*ratelimit.Formulas{}
+	}
+	f.compiled[cfg] = one
+	return one
+}
+
+// keep forgets limits that no configuration in service has any more.
+func (f *formulas) keep(cfg *ir.Config) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	configured := make(map[*ir.RateLimit]bool, len(cfg.RateLimits))
+	for _, l := range cfg.RateLimits {
+		configured[l] = true
+	}
+	maps.DeleteFunc(f.compiled, func(l *ir.RateLimit, _ *ratelimit.Formulas) bool { return !configured[l] })
 }
 
 // keepLimits has the counters of limits forgotten that are not configured any more.

@@ -106,6 +106,7 @@ type Proxy struct {
 	consumers      *consumer.Directory
 	limits         *limit.Set
 	authorizations *authorizations
+	formulas       *formulas
 	lists          *accesslist.Directory
 	deps           snapshot.Deps
 
@@ -148,10 +149,11 @@ func New(o Options) *Proxy {
 	keys := keyset.New(keyset.Options{Log: o.Log})
 	consumers := consumer.New()
 	limits, lists := &limit.Set{}, accesslist.New()
+	formulas := &formulas{log: o.Log}
 	authorizations := &authorizations{metrics: o.Metrics, log: o.Log}
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
-		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, consumers: consumers, limits: limits, lists: lists, authorizations: authorizations,
+		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, consumers: consumers, limits: limits, lists: lists, authorizations: authorizations, formulas: formulas,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
@@ -161,7 +163,7 @@ func New(o Options) *Proxy {
 				Tokens:     tokens(keys),
 				Policy:     func(name string) filter.Decisions { return o.Metrics.Policy(name) },
 				Lists:      lists,
-				RateLimits: rateLimitDeps(limits, o.Metrics), Authorization: authorizations.get,
+				RateLimits: rateLimitDeps(limits, formulas, o.Metrics), Authorization: authorizations.get,
 			},
 		},
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
@@ -230,6 +232,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	p.keys.End(cfg)
 	keepLimits(p.limits, cfg)
 	p.authorizations.keep(cfg)
+	p.formulas.keep(cfg)
 	for name, l := range p.listeners {
 		if snap.Listeners[name] == nil && !named(cfg, name) {
 			delete(p.listeners, name)

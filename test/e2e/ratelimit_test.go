@@ -343,3 +343,58 @@ spec:
 		t.Errorf("pushback %q", resp.Header.Get("Grpc-Retry-Pushback-Ms"))
 	}
 }
+
+// TestRateLimitByClaim: tokens' claims tell who is counted together, what a request
+// costs, and whom a limit is for.
+func TestRateLimitByClaim(t *testing.T) {
+	t.Parallel()
+	s := newIssuer(t)
+	g := serveYAML(t, limited(saysOK(t), `
+- {name: tenant, key: [{type: Claim, claim: /tenant/id}], rate: 10/h, cost: {expression: 'request.method == "POST" ? 5 : 1'}, when: '!("free" in caller.scopes)'}
+- {name: subject, key: [{type: Expression, expression: 'caller.subject + " of " + caller.claims.tenant.id'}], quota: {amount: 3, window: Month}, onMissingKey: Deny}
+`, s.policy("")))
+	token := func(sub, tenant, scope string) edit {
+		return bearer(s.token(map[string]any{"sub": sub, "tenant": map[string]any{"id": tenant}, "scope": scope}))
+	}
+	ada, bob, eve := token("ada", "blue", ""), token("bob", "blue", ""), token("eve", "blue", "free")
+	post := func(r *http.Request) { r.Method = "POST" }
+	for i, c := range []struct {
+		edits  []edit
+		status int
+		reason string
+		limits string
+	}{
+		{[]edit{ada}, 200, "", `"tenant";r=9;`},
+		{[]edit{bob, post}, 200, "", `"tenant";r=4;`},
+		{[]edit{bob, post}, 429, "RateLimited", `"tenant";r=4;`},
+		{[]edit{ada}, 200, "", `"tenant";r=3;`},
+		{[]edit{eve, post}, 200, "", `"subject";r=2;`},
+		{[]edit{ada}, 200, "", `"tenant";r=2;`},
+		{[]edit{ada}, 429, "QuotaExceeded", `"tenant";r=2;`},
+		{[]edit{token("ada", "red", "")}, 200, "", `"tenant";r=9;`},
+		{[]edit{bearer(s.token(nil))}, 403, "RateLimitKeyMissing", ``},
+	} {
+		resp, _ := g.get("/", c.edits...)
+		want(t, resp, c.status, c.reason)
+		if got := resp.Header.Get("RateLimit"); !strings.HasPrefix(got, c.limits) {
+			t.Errorf("request %d: %s, want %s", i, got, c.limits)
+		}
+	}
+}
+
+// TestRateLimitCostTooHigh: who asks for more than a limit ever has is not told to come back.
+func TestRateLimitCostTooHigh(t *testing.T) {
+	t.Parallel()
+	g := serveYAML(t, limited(saysOK(t), `
+- {name: bytes, rate: 1000/h, cost: {expression: request.size}}
+`))
+	for size, status := range map[int]int{600: 200, 1001: 429} {
+		resp, _ := g.get("/", func(r *http.Request) {
+			r.Method, r.ContentLength, r.Body = "POST", int64(size), io.NopCloser(strings.NewReader(strings.Repeat("x", size)))
+		})
+		want(t, resp, status, map[int]string{429: "RateLimitCost"}[status])
+		if got := resp.Header.Get("Retry-After"); got != "" {
+			t.Errorf("%d bytes: Retry-After %s", size, got)
+		}
+	}
+}

@@ -165,21 +165,24 @@ func (c *compiler) warnExpression(p *authorizationPolicy, u *unknowable, told *[
 		return // it is judged elsewhere
 	}
 	for _, name := range names {
-		f := factKnown
-		switch name {
-		case expression.CallerConsumer, expression.CallerGroups, expression.CallerPlan, expression.CallerLabels:
-			f = factConsumer
-		case expression.CallerClaims, expression.CallerScopes, expression.CallerSubject, expression.CallerIssuer:
-			f = factClaims
-		case expression.CallerKnown, expression.CallerMethod:
-		default:
-			continue
-		}
-		if !told[f] {
+		if f, asked := factOf(name); asked && !told[f] {
 			told[f] = true
 			c.warnUnknowable(p.source(), u, f, field)
 		}
 	}
+}
+
+// factOf is what a variable asks of the caller, if it asks anything.
+func factOf(variable string) (f fact, asked bool) {
+	switch variable {
+	case expression.CallerConsumer, expression.CallerGroups, expression.CallerPlan, expression.CallerLabels:
+		return factConsumer, true
+	case expression.CallerClaims, expression.CallerScopes, expression.CallerSubject, expression.CallerIssuer:
+		return factClaims, true
+	case expression.CallerKnown, expression.CallerMethod:
+		return factKnown, true
+	}
+	return 0, false
 }
 
 // consumerGroups are those that some Consumer is in.

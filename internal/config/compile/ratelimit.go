@@ -9,6 +9,7 @@ import (
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/expression"
 	"github.com/gridway/gridway/internal/ir"
 )
 
@@ -84,6 +85,7 @@ func (j *rateLimitJudge) limit(l *v1alpha1.RateLimit) {
 		}
 	}
 	j.cost(l)
+	j.expression(".when", l.When, expression.Condition)
 	for i, k := range l.Key {
 		j.key(fmt.Sprintf(".key[%d]", i), k)
 	}
@@ -117,6 +119,7 @@ func (j *rateLimitJudge) cost(l *v1alpha1.RateLimit) {
 		j.add(".cost", "cost goes with rate and quota only", "")
 		return
 	}
+	j.expression(".cost.expression", l.Cost.Expression, expression.Number)
 	cost := deref(l.Cost.Request, 1)
 	if l.Quota != nil {
 		if cost > l.Quota.Amount {
@@ -129,6 +132,15 @@ func (j *rateLimitJudge) cost(l *v1alpha1.RateLimit) {
 	}
 }
 
+func (j *rateLimitJudge) expression(field string, text *string, kind expression.Kind) {
+	if text == nil {
+		return
+	}
+	if _, err := expression.Check(*text, kind); err != nil {
+		j.faults = append(j.faults, fault{field: j.at + field, code: "InvalidExpression", message: err.Error()})
+	}
+}
+
 func (j *rateLimitJudge) key(field string, k v1alpha1.RateLimitKey) {
 	switch {
 	case (k.Type == v1alpha1.KeyHeader) != (k.Name != nil):
@@ -137,9 +149,18 @@ func (j *rateLimitJudge) key(field string, k v1alpha1.RateLimitKey) {
 		j.add(field+".name", fmt.Sprintf("%q is not a header name", *k.Name), "")
 	case k.Name != nil && strings.EqualFold(string(*k.Name), "host"):
 		j.add(field+".name", "the host is not among the headers", "use type Host")
+	case (k.Type == v1alpha1.KeyClaim) != (k.Claim != nil):
+		j.add(field+".claim", "claim must be given with type Claim, and with no other", "")
+	case (k.Type == v1alpha1.KeyExpression) != (k.Expression != nil):
+		j.add(field+".expression", "expression must be given with type Expression, and with no other", "")
 	case k.Type != v1alpha1.KeyClientIP && (k.IPv4PrefixLength != nil || k.IPv6PrefixLength != nil):
 		j.add(field, "ipv4PrefixLength and ipv6PrefixLength go with type ClientIP only", "")
+	case k.Claim != nil:
+		if _, err := ir.ParseClaim(*k.Claim); err != nil {
+			j.add(field+".claim", err.Error(), "for example sub, or /tenant/id")
+		}
 	}
+	j.expression(field+".expression", k.Expression, expression.Text)
 }
 
 // rateLimitsOf are the limits of all policies that reach a rule: each policy
@@ -202,14 +223,24 @@ func rateLimit(p *rateLimitPolicy, i int) *ir.RateLimit {
 		if k.Type == v1alpha1.KeyClientIP {
 			part.IPv4Bits, part.IPv6Bits = int(deref(k.IPv4PrefixLength, defaultIPv4Bits)), int(deref(k.IPv6PrefixLength, defaultIPv6Bits))
 		}
+		if k.Claim != nil {
+			part.Claim, _ = ir.ParseClaim(*k.Claim) // it was judged
+		}
+		part.Expression = deref(k.Expression, "")
 		out.Key = append(out.Key, part)
 	}
+	out.When = deref(l.When, "")
 	if len(l.Matches) > 0 {
 		out.Matches = matches(l.Matches)
 	}
 	out.Callers = callersOf(l.Callers, p.object.Key.Namespace)
 	if l.Cost != nil {
 		out.Cost, out.CostHeader = deref(l.Cost.Request, 1), string(deref(l.Cost.FromResponseHeader, ""))
+		out.CostExpression = deref(l.Cost.Expression, "")
+	}
+	for _, e := range expressionsOf(l) {
+		names, _ := expression.Check(e.text, e.kind) // it was judged
+		out.AsksCaller = out.AsksCaller || expression.Named(names, "caller.")
 	}
 	switch {
 	case l.Rate != nil:
@@ -271,15 +302,23 @@ func stateOf(l *ir.RateLimit) string {
 		if k.Type == ir.KeyClientIP {
 			fmt.Fprintf(&b, "/%d/%d", k.IPv4Bits, k.IPv6Bits)
 		}
+		if k.Claim != nil {
+			fmt.Fprintf(&b, "%q", k.Claim)
+		}
+		if k.Expression != "" {
+			fmt.Fprintf(&b, "%q", k.Expression)
+		}
 	}
 	return b.String()
 }
 
 // finishRateLimits writes the statuses of RateLimitPolicies.
 func (c *compiler) finishRateLimits() {
+	reach := c.limitsReach()
 	for _, p := range c.rateLimit.all {
 		if p.spec != nil {
 			c.warnUnreached(p.source(), p.targets)
+			c.warnLimitFacts(p, reach)
 		}
 	}
 	finishKind(c, &c.rateLimit)

@@ -19,6 +19,8 @@ type RateLimit struct {
 	Limit string `json:"limit"`
 	// Key is what the request is counted by; empty for a counter that all share.
 	Key string `json:"key,omitempty"`
+	// Cost is what the limit's expression says that the request costs.
+	Cost *int64 `json:"cost,omitempty"`
 	// Applies: the limit is for the request. Note says why not, or what is special.
 	Applies bool   `json:"applies"`
 	Note    string `json:"note,omitempty"`
@@ -42,6 +44,15 @@ func rateLimits(rule *ir.Rule, x *filter.Exchange) []RateLimit {
 			r.Applies, r.Note = false, "not for this caller"
 			out = append(out, r)
 			continue
+		}
+		if !ratelimit.Applies(l, x) {
+			r.Applies, r.Note = false, "its expression does not hold"
+			out = append(out, r)
+			continue
+		}
+		if l.CostExpression != "" {
+			n := ratelimit.Cost(l, x)
+			r.Cost = &n
 		}
 		var missing []string
 		if r.Key, missing = ratelimit.KeyText(l, name, x); len(missing) > 0 {

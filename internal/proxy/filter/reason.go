@@ -45,6 +45,8 @@ const (
 	RateLimited
 	QuotaExceeded
 	RateLimitKeyMissing
+	// RateLimitCost: the request costs more than a limit ever has.
+	RateLimitCost
 	AuthenticationOverload // too many passwords at once
 	AddressDenied
 	UserAgentDenied
@@ -63,7 +65,7 @@ var reasonNames = [reasonCount]string{
 	"InternalError", "DecompressionLimit", "ResponseTooLarge", "IdleTimeout", "StreamTimeout", "ProtocolNotServed",
 	"InvalidClientHello", "SessionLimit", "SchemaUnavailable",
 	"Unauthenticated", "InvalidCredential", "IdentityUnavailable",
-	"RateLimited", "QuotaExceeded", "RateLimitKeyMissing",
+	"RateLimited", "QuotaExceeded", "RateLimitKeyMissing", "RateLimitCost",
 	"AuthenticationOverload",
 	"AddressDenied", "UserAgentDenied", "CrossOriginRequest", "ShieldUnavailable",
 	"AccessDenied", "AuthorizationUnavailable",

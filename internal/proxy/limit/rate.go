@@ -36,6 +36,11 @@ func product(a, b uint64) uint64 {
 func (r *rate) take(word uint64, now int64, cost uint64) (next uint64, t Tally) {
 	at := max(word, uint64(now))
 	end := uint64(now) + r.reach
+	if cost > r.burst {
+		t = r.tally(at, now)
+		t.Never = true
+		return word, t
+	}
 	next = at + product(cost, r.unit)
 	if next > end {
 		t = r.tally(at, now)
@@ -86,4 +91,6 @@ type Tally struct {
 	// a matter of time.
 	Left  uint64
 	After time.Duration
+	// Never: the request costs more than the limit ever has.
+	Never bool
 }

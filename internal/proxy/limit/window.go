@@ -105,7 +105,7 @@ func (q *quota) take(word uint64, s *span, now time.Time, cost uint64) (next uin
 	used := q.used(word, s)
 	if used > q.amount || cost > q.amount-used {
 		t = q.tally(used, s, now)
-		t.OK = false
+		t.OK, t.Never = false, cost > q.amount
 		return word, t
 	}
 	used += cost

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gridway/gridway/internal/expression"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
 )
@@ -32,18 +33,37 @@ func Text(l *ir.RateLimit) string {
 		}
 		text = strings.Join(ways, ", ")
 	}
-	if l.CostHeader != "" {
+	switch {
+	case l.CostHeader != "":
 		text += ", cost from " + l.CostHeader
-	} else if l.Cost != 1 {
+	case l.CostExpression != "":
+		text += ", cost by expression"
+	case l.Cost != 1:
 		text += fmt.Sprintf(", cost %d", l.Cost)
 	}
 	if l.Callers != nil {
 		text += ", for " + l.Callers.String()
 	}
+	if l.When != "" {
+		text += ", when " + strings.Join(strings.Fields(l.When), " ")
+	}
 	if l.DryRun {
 		text += ", dry run"
 	}
 	return text
+}
+
+// Applies tells whether the expression of a limit, if it has one, lets it count the
+// request.
+func Applies(l *ir.RateLimit, x *filter.Exchange) bool {
+	f, _ := Compile(l) // what is broken limits as if it could not be evaluated
+	return f.applies(x)
+}
+
+// Cost is what a limit charges the request when it comes.
+func Cost(l *ir.RateLimit, x *filter.Exchange) int64 {
+	f, _ := Compile(l)
+	return f.charge(l, x)
 }
 
 func periodText(d time.Duration) string {
@@ -64,8 +84,11 @@ func KeyText(l *ir.RateLimit, route string, x *filter.Exchange) (text string, mi
 	var out []string
 	for _, k := range l.Key {
 		name := string(k.Type)
-		if k.Type == ir.KeyHeader {
+		switch k.Type {
+		case ir.KeyHeader:
 			name += " " + k.Name
+		case ir.KeyClaim:
+			name += " " + strings.Join(k.Claim, "/")
 		}
 		value, ok := valueOf(k, route, x)
 		if !ok {
@@ -111,6 +134,19 @@ func valueOf(k ir.KeyPart, route string, x *filter.Exchange) (string, bool) {
 			return ir.Hidden, true
 		}
 		return string(v), true
+	case ir.KeyClaim:
+		text, ok := c.Claims.AppendText(nil, k.Claim)
+		return string(text), ok
+	case ir.KeyExpression:
+		p, err := expression.Compile(k.Expression, expression.Text)
+		if err != nil {
+			return "", false
+		}
+		value, ok := text(p, x)
+		if ir.SecretValue(value) {
+			value = ir.Hidden
+		}
+		return value, ok
 	case ir.KeyHost:
 		return string(withoutPort(x.Req.Host)), true
 	case ir.KeyPath:

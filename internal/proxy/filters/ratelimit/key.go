@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 
+	"github.com/gridway/gridway/internal/expression"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -17,6 +18,8 @@ type part struct {
 	name  []byte // of a header
 	id    httpmsg.Name
 	route string
+	// formula of an expression.
+	formula *expression.Program
 }
 
 func partsOf(list []ir.KeyPart, route string) []part {
@@ -70,6 +73,14 @@ func (p *part) write(h *maphash.Hash, x *filter.Exchange) bool {
 		writeBytes(h, a[:])
 	case ir.KeyHeader:
 		return p.writeHeader(h, &x.Req.Header)
+	case ir.KeyClaim:
+		return p.writeClaim(h, x.Caller.Claims)
+	case ir.KeyExpression:
+		s, ok := text(p.formula, x)
+		if ok {
+			writeString(h, s)
+		}
+		return ok
 	case ir.KeyHost:
 		writeBytes(h, withoutPort(x.Req.Host))
 	case ir.KeyPath:
@@ -108,6 +119,52 @@ func (p *part) writeHeader(h *maphash.Hash, fields *httpmsg.Header) bool {
 		}
 	}
 	return found
+}
+
+// writeClaim adds a claim, of a list every element. Objects are no part of a key.
+func (p *part) writeClaim(h *maphash.Hash, claims *filter.Claims) bool {
+	v, ok := claims.Lookup(p.Claim)
+	if !ok {
+		return false
+	}
+	list, isList := v.([]any)
+	if !isList {
+		return writeScalar(h, v)
+	}
+	for _, one := range list {
+		if !scalar(one) {
+			return false
+		}
+	}
+	_ = h.WriteByte(2) // which begins no text
+	writeLength(h, len(list))
+	for _, one := range list {
+		writeScalar(h, one)
+	}
+	return true
+}
+
+func scalar(v any) bool {
+	switch v.(type) {
+	case string, bool, int64, float64:
+		return true
+	}
+	return false
+}
+
+// writeScalar writes a number as the text of it: an issuer may change from one to
+// the other.
+func writeScalar(h *maphash.Hash, v any) bool {
+	if s, ok := v.(string); ok {
+		writeString(h, s)
+		return true
+	}
+	var buf [32]byte
+	b, ok := filter.AppendScalar(buf[:0], v)
+	if ok {
+		writeBytes(h, b)
+	}
+	return ok
 }
 
 func withoutPort(host []byte) []byte {

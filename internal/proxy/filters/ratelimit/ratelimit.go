@@ -6,6 +6,7 @@
 package ratelimit
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -38,6 +39,9 @@ type Deps struct {
 	Condition func([]ir.Match) Condition
 	// Counts are the metrics of a limit.
 	Counts func(*ir.RateLimit) Counts
+	// Formulas compiles the expressions of a limit once for all rules; nil compiles
+	// them for each.
+	Formulas func(*ir.RateLimit) *Formulas
 }
 
 // Limits are those of a rule. Before and After are the filters to be called
@@ -61,6 +65,7 @@ type one struct {
 	counts    Counts
 	condition Condition
 	key       []part
+	formulas  *Formulas
 	// policy is the limit's item in RateLimit-Policy, item the beginning of the one
 	// in RateLimit.
 	policy, item string
@@ -72,6 +77,14 @@ func New(list []*ir.RateLimit, route string, d Deps) *Limits {
 	var early, late []int
 	for i, cfg := range list {
 		o := one{cfg: cfg, limit: d.Get(cfg), counts: d.Counts(cfg), key: partsOf(cfg.Key, route)}
+		if d.Formulas != nil {
+			o.formulas = d.Formulas(cfg)
+		} else {
+			o.formulas, _ = Compile(cfg) // what is broken limits as if it could not be evaluated
+		}
+		for k := range o.key {
+			o.key[k].formula = o.formulas.key[k]
+		}
 		if len(cfg.Matches) > 0 {
 			o.condition = d.Condition(cfg.Matches)
 		}
@@ -127,6 +140,9 @@ func (g *guard) OnRequest(x *filter.Exchange) filter.Verdict {
 		if o.cfg.Callers != nil && !o.cfg.Callers.Include(x.Caller.Consumer, x.Caller.Known()) {
 			continue
 		}
+		if !o.formulas.applies(x) {
+			continue
+		}
 		tag, complete := o.tag(x)
 		if !complete && o.cfg.OnMissingKey != ir.MissingKeyShare {
 			if o.cfg.OnMissingKey == ir.MissingKeySkip {
@@ -145,22 +161,26 @@ func (g *guard) OnRequest(x *filter.Exchange) filter.Verdict {
 		case o.cfg.Bandwidth != nil:
 			g.slow(x, o.cfg.Bandwidth)
 		case refusing >= 0: // another has refused: nothing is charged any more
-			t := o.limit.Look(tag, moment(x), o.cfg.Cost)
+			t := o.limit.Look(tag, moment(x), o.formulas.charge(o.cfg, x))
 			c.Left, c.After = t.Left, t.After
 			if !t.OK && !o.cfg.DryRun {
-				wait = max(wait, t.After)
+				wait = longer(wait, t)
+				if t.Never {
+					refusing = i
+				}
 			}
 		default:
-			t, hold := o.limit.Take(tag, moment(x), o.cfg.Cost)
+			cost := o.formulas.charge(o.cfg, x)
+			t, hold := o.limit.Take(tag, moment(x), cost)
 			c.Left, c.After, c.Hold = t.Left, t.After, hold
 			switch {
 			case t.OK:
-				c.Charged = o.cfg.Cost
+				c.Charged = cost
 				c.Counted = true
 			case o.cfg.DryRun:
 				o.counts.WouldLimit()
 			default:
-				refusing, wait = i, t.After
+				refusing, wait = i, longer(0, t)
 			}
 		}
 		x.Limits = append(x.Limits, c)
@@ -173,6 +193,17 @@ func (g *guard) OnRequest(x *filter.Exchange) filter.Verdict {
 		g.note(x, first)
 	}
 	return filter.Continue
+}
+
+// never is the wait of a request that costs more than a limit ever has.
+const never = time.Duration(math.MaxInt64)
+
+// longer is how long a request waits that has to wait elsewhere, too.
+func longer(wait time.Duration, t limit.Tally) time.Duration {
+	if t.Never {
+		return never
+	}
+	return max(wait, t.After)
 }
 
 // moment is when the request came.
@@ -222,10 +253,18 @@ func (g *guard) giveBack(x *filter.Exchange, first int) {
 // refuse answers for a limit that is used up.
 func (g *guard) refuse(x *filter.Exchange, o *one, wait time.Duration) filter.Verdict {
 	o.counts.Limited()
+	x.LimitsRefused = true
 	h := &x.Resp.Header
+	call := grpc.IsContentType(x.Req.Header.Get(httpmsg.NameContentType))
+	if wait == never {
+		if call {
+			h.Add(grpc.RetryPushback, []byte("-1")) // gRFC A6: do not retry
+		}
+		return x.Refuse(429, filter.RateLimitCost, "the request costs more than the limit ever has", o.cfg.Policy, o.cfg.Name)
+	}
 	seconds := max(1, wholeSeconds(wait))
 	h.Set(httpmsg.NameRetryAfter, strconv.AppendInt(x.Req.Arena.Alloc(20)[:0], seconds, 10))
-	if grpc.IsContentType(x.Req.Header.Get(httpmsg.NameContentType)) {
+	if call {
 		// gRFC A6: when a client that retries by itself may do so.
 		h.Add(grpc.RetryPushback, strconv.AppendInt(x.Req.Arena.Alloc(20)[:0], max(1, int64((wait+time.Millisecond-1)/time.Millisecond)), 10))
 	}
@@ -236,7 +275,6 @@ func (g *guard) refuse(x *filter.Exchange, o *one, wait time.Duration) filter.Ve
 	case o.cfg.Concurrency > 0:
 		detail = "too many requests at once; try again later"
 	}
-	x.LimitsRefused = true
 	return x.Refuse(429, reason, detail, o.cfg.Policy, o.cfg.Name)
 }
 
