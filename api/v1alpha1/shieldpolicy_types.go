@@ -6,8 +6,8 @@ import (
 )
 
 // ShieldPolicy refuses requests before anybody is asked who sends them: by the
-// client's address, by its User-Agent, and those that another site has a browser
-// send. It also gives responses the headers that make browsers careful. It
+// client's address, by its User-Agent, by the type of their body, and those that
+// another site has a browser send. It bounds JSON, and gives responses the headers that make browsers careful. It
 // attaches to what targetRefs name.
 //
 // Of several policies that reach a request, each section is taken from the most
@@ -47,7 +47,7 @@ type ShieldPolicyList struct {
 
 // ShieldPolicySpec is the desired state of a ShieldPolicy.
 //
-// +kubebuilder:validation:XValidation:message="at least one of addresses, userAgents, csrf and securityHeaders must be given",rule="has(self.addresses) || has(self.userAgents) || has(self.csrf) || has(self.securityHeaders)"
+// +kubebuilder:validation:XValidation:message="at least one of addresses, userAgents, csrf, body and securityHeaders must be given",rule="has(self.addresses) || has(self.userAgents) || has(self.csrf) || has(self.body) || has(self.securityHeaders)"
 type ShieldPolicySpec struct {
 	// TargetRefs name what the policy attaches to, in its own namespace: Gateway
 	// (sectionName: a listener), ListenerSet (sectionName: a listener), HTTPRoute
@@ -70,6 +70,9 @@ type ShieldPolicySpec struct {
 	// another site.
 	// +optional
 	CSRF *CSRFShield `json:"csrf,omitempty"`
+	// Body says which bodies requests may have.
+	// +optional
+	Body *BodyShield `json:"body,omitempty"`
 	// SecurityHeaders are given to responses.
 	// +optional
 	SecurityHeaders *SecurityHeaders `json:"securityHeaders,omitempty"`
@@ -260,6 +263,100 @@ type ExemptPath struct {
 	// +kubebuilder:validation:Pattern=`^/`
 	Value string `json:"value"`
 }
+
+// BodyShield says which bodies requests may have. Requests without a body pass.
+//
+// +kubebuilder:validation:XValidation:message="at least one of contentTypes and json must be given, unless mode is Off",rule="has(self.contentTypes) || has(self.json) || (has(self.mode) && self.mode == 'Off')"
+type BodyShield struct {
+	// Mode `Off` ends what a less specific policy has begun. Default: `On`.
+	// +optional
+	Mode *ShieldMode `json:"mode,omitempty"`
+	// ContentTypes are the only media types that bodies may have, without
+	// parameters, for example `application/json`, `image/*` or
+	// `application/*+json`. Others, and bodies without Content-Type, are refused
+	// with 415. Default: all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	ContentTypes []MediaRange `json:"contentTypes,omitempty"`
+	// JSON bounds bodies that are JSON.
+	// +optional
+	JSON *JSONShield `json:"json,omitempty"`
+}
+
+// MediaRange is a media type, or several of them.
+//
+// +kubebuilder:validation:MinLength=3
+// +kubebuilder:validation:MaxLength=127
+// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/(\*|(\*\+)?[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*)$`
+type MediaRange string
+
+// JSONShield bounds bodies that are JSON by their Content-Type: `application/json`,
+// `text/json`, those that end with `+json`, and `application/x-ndjson` and
+// `application/jsonl`, which have a value in each line. A body that is not JSON
+// (RFC 8259), or of which an escape stands for half a character, is refused with
+// 400 and reason BadRequest, one over a limit with 400 and reason JSONLimit, one
+// that is too long with 413, and one with a Content-Encoding that the rule does
+// not undo (`compression.decompress.requests` of a TrafficPolicy) with 415. Bodies
+// are looked at as they pass: what the endpoint has by then is cut off, never
+// complete. Where `buffer.requestBytes` holds, the endpoint gets nothing of them.
+type JSONShield struct {
+	// MaxBytes of the body, in bytes, once it is decoded. Default: none but those
+	// of TrafficPolicies.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	MaxBytes *int64 `json:"maxBytes,omitempty"`
+	// MaxDepth is how many objects and arrays may be inside each other. Default: 64.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	MaxDepth *int32 `json:"maxDepth,omitempty"`
+	// MaxMembers of each object. Default: none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	MaxMembers *int32 `json:"maxMembers,omitempty"`
+	// MaxElements of each array. Default: none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	MaxElements *int32 `json:"maxElements,omitempty"`
+	// MaxValues in all: objects, arrays, strings, numbers, `true`, `false` and
+	// `null`; with a value in each line, of each. Default: none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	MaxValues *int32 `json:"maxValues,omitempty"`
+	// MaxNameBytes of a member's name, as it is written between the quotes.
+	// Default: none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	MaxNameBytes *int32 `json:"maxNameBytes,omitempty"`
+	// MaxStringBytes of a string, as it is written between the quotes. Default: none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	MaxStringBytes *int32 `json:"maxStringBytes,omitempty"`
+	// MaxNumberBytes of a number: some programs take very long for long ones.
+	// Default: none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	MaxNumberBytes *int32 `json:"maxNumberBytes,omitempty"`
+	// DuplicateNames in an object are refused with `Deny`, as programs differ in
+	// which of them they believe; `Allow` lets them pass. With Deny, objects that
+	// are open at the same time may have 131072 names. Default: `Deny`.
+	// +optional
+	DuplicateNames *DuplicateNames `json:"duplicateNames,omitempty"`
+}
+
+// DuplicateNames says what becomes of names that an object has twice.
+//
+// +kubebuilder:validation:Enum=Allow;Deny
+type DuplicateNames string
+
+const (
+	// DuplicateNamesAllow lets them pass.
+	DuplicateNamesAllow DuplicateNames = "Allow"
+	// DuplicateNamesDeny refuses the body.
+	DuplicateNamesDeny DuplicateNames = "Deny"
+)
 
 // SecurityHeaders are headers that responses get, whoever made the response, by
 // which browsers know what they must not do. What is not given has the default

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -39,10 +40,43 @@ func shieldTexts(s *ir.Shield) []string {
 		}
 		out = append(out, text)
 	}
+	if b := s.Body; b != nil {
+		if len(b.ContentTypes) > 0 {
+			out = append(out, "shield: only bodies of "+strings.Join(b.ContentTypes, ", ")+", by "+plain(b.Policy))
+		}
+		if b.JSON != nil {
+			out = append(out, "shield: JSON "+jsonText(b.JSON)+", by "+plain(b.Policy))
+		}
+	}
 	if s.Headers != nil {
 		out = append(out, "security headers by "+plain(s.Headers.Policy))
 	}
 	return out
+}
+
+// jsonText says what bounds JSON.
+func jsonText(l *ir.JSONLimits) string {
+	parts := []string{fmt.Sprintf("at most %d deep", l.Depth)}
+	for _, one := range []struct {
+		most int64
+		of   string
+	}{
+		{l.Bytes, "bytes"},
+		{int64(l.Members), "members in an object"},
+		{int64(l.Elements), "elements in an array"},
+		{int64(l.Values), "values"},
+		{int64(l.NameBytes), "bytes in a name"},
+		{int64(l.StringBytes), "bytes in a string"},
+		{int64(l.NumberBytes), "bytes in a number"},
+	} {
+		if one.most > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", one.most, one.of))
+		}
+	}
+	if l.UniqueNames {
+		parts = append(parts, "no name twice")
+	}
+	return strings.Join(parts, ", ")
 }
 
 func some(name string) []string {

@@ -17,6 +17,7 @@ type Shield struct {
 	// User-Agent; empty if none does.
 	NoUserAgent string           `json:"noUserAgent,omitempty"`
 	CSRF        *CSRF            `json:"csrf,omitempty"`
+	Body        *BodyShield      `json:"body,omitempty"`
 	Headers     *SecurityHeaders `json:"headers,omitempty"`
 }
 
@@ -57,6 +58,30 @@ type CSRF struct {
 	// TrustedOrigins are "https://host", or with a wildcard label "https://*.host".
 	TrustedOrigins []string    `json:"trustedOrigins,omitempty"`
 	ExemptPaths    []PathMatch `json:"exemptPaths,omitempty"`
+}
+
+// BodyShield says which bodies requests may have.
+type BodyShield struct {
+	Policy string `json:"policy"`
+	// ContentTypes are in lower case, "type/subtype", "type/*" or "type/*+suffix";
+	// none allows all.
+	ContentTypes []string `json:"contentTypes,omitempty"`
+	// JSON is nil where it is not looked at.
+	JSON *JSONLimits `json:"json,omitempty"`
+}
+
+// JSONLimits bound bodies that are JSON; zero is no limit.
+type JSONLimits struct {
+	Bytes       int64 `json:"bytes,omitempty"`
+	Depth       int   `json:"depth"`
+	Members     int   `json:"members,omitempty"`
+	Elements    int   `json:"elements,omitempty"`
+	Values      int   `json:"values,omitempty"`
+	NameBytes   int   `json:"nameBytes,omitempty"`
+	StringBytes int   `json:"stringBytes,omitempty"`
+	NumberBytes int   `json:"numberBytes,omitempty"`
+	// UniqueNames refuses objects that have a name twice.
+	UniqueNames bool `json:"uniqueNames,omitempty"`
 }
 
 // SecurityHeaders are given to responses.

@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -131,4 +135,78 @@ func TestShieldFailsClosed(t *testing.T) {
 	g := serveYAML(t, documents(edge("", saysOK(t)), shieldDoc("app", "HTTPRoute", "app", "addresses: {deny: [{configMapRef: {name: gone}}]}")))
 	resp, _ := g.get("/")
 	want(t, resp, 503, "ShieldUnavailable")
+}
+
+// Bodies of JSON are looked at as they pass, whatever brings them: the endpoint
+// never sees a whole one that is refused, and nothing of a small one.
+func TestShieldBodies(t *testing.T) {
+	t.Parallel()
+	var complete atomic.Int64
+	app := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if body, err := io.ReadAll(r.Body); err == nil {
+			complete.Add(1)
+			_, _ = w.Write(body)
+		}
+	})
+	g := serveYAML(t, documents(edge("", app.addr),
+		policyDoc("gzip", "HTTPRoute", "app", "compression: {algorithms: [], decompress: {requests: true}}"),
+		shieldDoc("app", "HTTPRoute", "app", `body: {contentTypes: [application/json, text/plain], json: {maxDepth: 3, maxBytes: 30000}}`)))
+	post := func(media, coding string, body []byte) (*http.Response, string) {
+		t.Helper()
+		req := g.request("POST", "/", bytes.NewReader(body))
+		req.Header.Set("Content-Type", media)
+		if coding != "" {
+			req.Header.Set("Content-Encoding", coding)
+		}
+		resp, text, err := g.do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp, text
+	}
+	zip := func(s string) []byte {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write([]byte(s))
+		_ = w.Close()
+		return b.Bytes()
+	}
+	long := `{"a":[` + strings.Repeat(`"0123456789",`, 2_000) + `1]}`
+	for _, good := range []string{`{"a":[[1]]}`, long} {
+		for _, coding := range []string{"", "gzip"} {
+			body := []byte(good)
+			if coding != "" {
+				body = zip(good)
+			}
+			if resp, text := post("application/json", coding, body); resp.StatusCode != 200 || text != good {
+				t.Errorf("%.20s %s: %d %.200s", good, coding, resp.StatusCode, text)
+			}
+		}
+	}
+	complete.Store(0)
+	for _, bad := range []struct {
+		media, coding, body, reason string
+		status                      int
+	}{
+		{"application/json", "", `[[[[1]]]]`, "JSONLimit", 400},
+		{"application/json", "gzip", string(zip(`[[[[1]]]]`)), "JSONLimit", 400},
+		{"application/json", "", `{"a":1,"a":2}`, "BadRequest", 400},
+		{"application/json", "", long[:len(long)-1] + `,]}`, "BadRequest", 400},
+		{"application/json", "", `[` + strings.Repeat(`"0123456789",`, 2_400), "BodyTooLarge", 413},
+		{"application/json", "br", "x", "BadRequest", 400},
+		{"application/xml", "", "<a/>", "ContentTypeDenied", 415},
+	} {
+		resp, text := post(bad.media, bad.coding, []byte(bad.body))
+		want(t, resp, bad.status, bad.reason)
+		if resp.StatusCode != bad.status {
+			t.Errorf("%.20q: %s", bad.body, text)
+		}
+	}
+	if n := complete.Load(); n != 0 {
+		t.Errorf("the endpoint has read %d bodies that are refused", n)
+	}
+	g.logged(`"reason":"JSONLimit"`, `"policy":"default/app"`, `"policy_rule":"body.json"`)
+	if resp, _ := post("text/plain", "", []byte("[[[[")); resp.StatusCode != 200 {
+		t.Errorf("a text: %d", resp.StatusCode)
+	}
 }

@@ -108,7 +108,7 @@ func (s *routeScope) shieldOf(ctx *policyContext, rule string) (*ir.Shield, []ir
 		return nil, nil
 	}
 	out := &ir.Shield{}
-	var csrf, headers *v1alpha1.ShieldMode
+	var csrf, body, headers *v1alpha1.ShieldMode
 	noAgent := ""
 	for _, b := range chain {
 		name, spec := policyName(b.policy.object), b.policy.spec
@@ -140,6 +140,12 @@ func (s *routeScope) shieldOf(ctx *policyContext, rule string) (*ir.Shield, []ir
 			mode := deref(v.Mode, v1alpha1.ShieldOn)
 			if csrf = &mode; mode == v1alpha1.ShieldOn {
 				out.CSRF = csrfOf(name, v)
+			}
+		}
+		if v := spec.Body; v != nil && body == nil {
+			mode := deref(v.Mode, v1alpha1.ShieldOn)
+			if body = &mode; mode == v1alpha1.ShieldOn {
+				out.Body = bodyShield(name, v)
 			}
 		}
 		if h := spec.SecurityHeaders; h != nil && headers == nil {
@@ -181,6 +187,24 @@ func csrfOf(policy string, v *v1alpha1.CSRFShield) *ir.CSRF {
 	}
 	return out
 }
+
+func bodyShield(policy string, v *v1alpha1.BodyShield) *ir.BodyShield {
+	out := &ir.BodyShield{Policy: policy}
+	for _, t := range v.ContentTypes {
+		out.ContentTypes = append(out.ContentTypes, strings.ToLower(string(t)))
+	}
+	if j := v.JSON; j != nil {
+		out.JSON = &ir.JSONLimits{
+			Bytes: deref(j.MaxBytes, 0), Depth: int(deref(j.MaxDepth, defaultJSONDepth)), Members: int(deref(j.MaxMembers, 0)),
+			Elements: int(deref(j.MaxElements, 0)), Values: int(deref(j.MaxValues, 0)), NameBytes: int(deref(j.MaxNameBytes, 0)),
+			StringBytes: int(deref(j.MaxStringBytes, 0)), NumberBytes: int(deref(j.MaxNumberBytes, 0)),
+			UniqueNames: deref(j.DuplicateNames, v1alpha1.DuplicateNamesDeny) == v1alpha1.DuplicateNamesDeny,
+		}
+	}
+	return out
+}
+
+const defaultJSONDepth = 64
 
 const defaultHSTS = "max-age=31536000"
 
@@ -224,6 +248,7 @@ func (c *compiler) finishShields() {
 		{"userAgents.allow", func(s *v1alpha1.ShieldPolicySpec) bool { return s.UserAgents != nil && len(s.UserAgents.Allow) > 0 }},
 		{"userAgents.missing", func(s *v1alpha1.ShieldPolicySpec) bool { return s.UserAgents != nil && s.UserAgents.Missing != nil }},
 		{"csrf", func(s *v1alpha1.ShieldPolicySpec) bool { return s.CSRF != nil }},
+		{"body", func(s *v1alpha1.ShieldPolicySpec) bool { return s.Body != nil }},
 		{"securityHeaders", func(s *v1alpha1.ShieldPolicySpec) bool { return s.SecurityHeaders != nil }},
 	} {
 		overruleField(c, c.shield.having(section.has), section.path)

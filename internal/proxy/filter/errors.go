@@ -25,3 +25,15 @@ func (e *Malformed) Error() string { return e.Detail }
 
 // Is makes it an ErrMalformed.
 func (e *Malformed) Is(err error) bool { return err == ErrMalformed }
+
+// Refusal is the reply that a body function wants for a request whose body it
+// does not let through.
+type Refusal struct {
+	Status int
+	Reason Reason
+	Detail string
+	// Policy is "namespace/name" of the policy that says so, Part the part of it.
+	Policy, Part string
+}
+
+func (e *Refusal) Error() string { return e.Detail }

@@ -52,6 +52,8 @@ const (
 	UserAgentDenied
 	CrossOriginRequest // that a browser has sent for another site
 	ShieldUnavailable  // nobody can say whether the request may come
+	ContentTypeDenied  // of a body
+	JSONLimit          // a body of JSON beyond what a shield lets through
 	AccessDenied       // whoever calls may not
 	AuthorizationUnavailable
 	reasonCount
@@ -68,6 +70,7 @@ var reasonNames = [reasonCount]string{
 	"RateLimited", "QuotaExceeded", "RateLimitKeyMissing", "RateLimitCost",
 	"AuthenticationOverload",
 	"AddressDenied", "UserAgentDenied", "CrossOriginRequest", "ShieldUnavailable",
+	"ContentTypeDenied", "JSONLimit",
 	"AccessDenied", "AuthorizationUnavailable",
 }
 

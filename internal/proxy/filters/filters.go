@@ -95,11 +95,16 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 		crossOrigin = cors.New(f.CORS)
 		c.Guard = append(c.Guard, crossOrigin)
 	}
+	var body *shield.Body
 	if p.Shield != nil && d.Lists != nil {
-		if s := shield.New(p.Shield, shield.Deps{
+		deps := shield.Deps{
 			Lists: d.Lists, CORS: f.CORS, Policy: func(name string) filter.Decisions { return d.decisions("ShieldPolicy", name) },
-		}); s != nil {
+		}
+		if s := shield.New(p.Shield, deps); s != nil {
 			c.Guard = append(c.Guard, s)
+		}
+		if b := p.Shield.Body; b != nil && b.JSON != nil {
+			body = shield.NewBody(b, deps)
 		}
 	}
 	var limits *ratelimit.Limits
@@ -138,6 +143,11 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	if limits != nil && limits.After != nil {
 		c.Guard = append(c.Guard, limits.After)
 	}
+	// Bodies are looked at as clients send them, before they become messages.
+	translated := documents != nil || p.Bridge != nil
+	if body != nil && translated {
+		c.Request = append(c.Request, body)
+	}
 	// What follows sees a call of gRPC.
 	var recognizers recognizers
 	if documents != nil {
@@ -174,6 +184,9 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	// The coding is undone by what the client said, before headers are modified.
 	if p.Compression != nil && p.Compression.DecompressRequests {
 		c.Request = append(c.Request, decompress.NewRequest(p.Compression))
+	}
+	if body != nil && !translated {
+		c.Request = append(c.Request, body)
 	}
 	c.modifyRequest(f)
 

@@ -106,9 +106,12 @@ const maxHedgedBody = 64 << 10
 
 // bodyAccepted answers for a body that cannot be read.
 func (x *Exchange) bodyAccepted(err error) bool {
+	var refused *filter.Refusal
 	switch {
 	case err == nil:
 		return true
+	case errors.As(err, &refused):
+		x.Refuse(refused.Status, refused.Reason, refused.Detail, refused.Policy, refused.Part)
 	case errors.Is(err, ErrBodyTooLarge), errors.Is(err, filter.ErrTooLarge):
 		x.Fail(413, filter.BodyTooLarge, "the request's body is over the limit")
 	case errors.Is(err, filter.ErrDecompressionLimit):

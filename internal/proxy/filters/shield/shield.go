@@ -38,6 +38,7 @@ type Shield struct {
 	addresses addressLists
 	agents    agentLists
 	csrf      *csrf
+	body      *Body
 }
 
 type policy struct {
@@ -87,6 +88,10 @@ func New(s *ir.Shield, d Deps) *Shield {
 		out.csrf = newCSRF(s.CSRF, d.CORS)
 		out.counts(s.CSRF.Policy, d)
 	}
+	if s.Body != nil && len(s.Body.ContentTypes) > 0 {
+		out.body = NewBody(s.Body, d)
+		out.counts(s.Body.Policy, d)
+	}
 	out.counts(s.NoUserAgent, d)
 	out.counts(s.Broken, d)
 	if len(out.policies) == 0 {
@@ -109,7 +114,9 @@ const (
 	badAgent    = "requests of this program are not accepted"
 	noAgent     = "this request needs a User-Agent"
 	crossOrigin = "this request was sent for another site"
-	cannotTell  = "whether this request may be accepted cannot be found out now; try again later"
+
+	badContentType = "bodies of this Content-Type are not accepted"
+	cannotTell     = "whether this request may be accepted cannot be found out now; try again later"
 )
 
 // OnRequest lets the request through or answers it.
@@ -122,6 +129,9 @@ func (s *Shield) OnRequest(x *filter.Exchange) filter.Verdict {
 	}
 	if s.csrf != nil && !s.csrf.allows(x) {
 		return s.refuse(x, filter.Denied, 403, filter.CrossOriginRequest, crossOrigin, s.csrf.policy, "csrf")
+	}
+	if s.body != nil && !s.body.takes(&x.Req) {
+		return s.refuse(x, filter.Denied, 415, filter.ContentTypeDenied, badContentType, s.body.policy, "body.contentTypes")
 	}
 	for i := range s.policies {
 		s.policies[i].decisions.Decided(int(filter.Allowed))
