@@ -173,6 +173,9 @@ func methodText(m *ir.AuthenticationMethod) string {
 	for _, s := range places {
 		from = append(from, s.String())
 	}
+	if e := m.External; e != nil {
+		kind, from = "external", []string{externalText(e)}
+	}
 	if m.JWT != nil {
 		for i := range m.JWT.Issuers {
 			from = append(from, "of issuer "+m.JWT.Issuers[i].Issuer)
@@ -182,6 +185,21 @@ func methodText(m *ir.AuthenticationMethod) string {
 		text += ": " + kind
 	}
 	return text + " (" + strings.Join(from, ", ") + ")"
+}
+
+// externalText is "Service/default/opa says, over gRPC".
+func externalText(e *ir.ExternalAuth) string {
+	text := short(e.Backend) + " says"
+	if e.GRPC {
+		text += ", over gRPC"
+	}
+	switch {
+	case e.Problem != "":
+		text += "; nobody gets through: " + e.Problem
+	case e.FailOpen:
+		text += "; everybody gets through while it cannot"
+	}
+	return text
 }
 
 // rateLimitText says what a limit means for the request:

@@ -31,6 +31,8 @@ type AuthenticationMethod struct {
 	APIKey *APIKeyAuth `json:"apiKey,omitempty"`
 	Basic  *BasicAuth  `json:"basic,omitempty"`
 	JWT    *JWTAuth    `json:"jwt,omitempty"`
+	// External comes last: it has something to say of every request.
+	External *ExternalAuth `json:"external,omitempty"`
 }
 
 // APIKeyAuth accepts the keys of Consumers.
@@ -88,5 +90,8 @@ type CallerHeader struct {
 
 // Knows tells what the method knows of whom it accepts: the Consumer, and claims.
 func (m *AuthenticationMethod) Knows() (consumer, claims bool) {
+	if e := m.External; e != nil {
+		return e.Consumer != nil, e.GRPC
+	}
 	return true, m.APIKey == nil && m.Basic == nil
 }

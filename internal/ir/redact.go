@@ -149,7 +149,30 @@ func (v Veil) Policy(p RoutePolicy) RoutePolicy {
 		p.Direct = &d
 	}
 	p.Authorization = redactEach(p.Authorization, v.authorization)
+	p.Authentication = v.authentication(p.Authentication)
 	return p
+}
+
+// authentication hides what servers are told of the configuration.
+func (v Veil) authentication(a *Authentication) *Authentication {
+	if a == nil {
+		return nil
+	}
+	n := *a
+	n.AnyOf = redactEach(a.AnyOf, func(m AuthenticationMethod) AuthenticationMethod {
+		m.External = v.external(m.External)
+		return m
+	})
+	return &n
+}
+
+func (v Veil) external(e *ExternalAuth) *ExternalAuth {
+	if e == nil {
+		return nil
+	}
+	n := *e
+	n.Context = v.Headers(e.Context)
+	return &n
 }
 
 // authorization hides what headers are compared with.

@@ -58,6 +58,9 @@ func judgeAuthentication(spec *v1alpha1.AuthenticationPolicySpec) []fault {
 			judgeSources(m.JWT.From, field+".jwt", add)
 			judgeJWT(m.JWT, field+".jwt", add)
 		}
+		if m.External != nil {
+			judgeExternal(m.External, field+".external", add)
+		}
 	}
 	for i, h := range spec.RequestHeaders {
 		if (h.Value == nil) == (h.Claim == nil) {
@@ -111,7 +114,7 @@ func methodKinds(m *v1alpha1.AuthenticationMethod) (kinds []string) {
 	for _, k := range []struct {
 		name  string
 		given bool
-	}{{"apiKey", m.APIKey != nil}, {"basic", m.Basic != nil}, {"jwt", m.JWT != nil}} {
+	}{{"apiKey", m.APIKey != nil}, {"basic", m.Basic != nil}, {"jwt", m.JWT != nil}, {"external", m.External != nil}} {
 		if k.given {
 			kinds = append(kinds, k.name)
 		}
@@ -133,7 +136,14 @@ func (s *routeScope) authenticationOf(ctx *policyContext, rule string) (*ir.Auth
 	if len(chain) == 0 {
 		return nil, nil
 	}
-	return authentication(chain[0].policy), policyRefs(chain[:1])
+	p := chain[0].policy
+	out := authentication(p)
+	for i := range out.AnyOf {
+		if e := out.AnyOf[i].External; e != nil {
+			s.askExternal(e, ctx, p.used, p.spec.AnyOf[i].External.BackendRef) // what is wrong is the policy's matter
+		}
+	}
+	return out, policyRefs(chain[:1])
 }
 
 func authentication(p *authenticationPolicy) *ir.Authentication {
@@ -155,6 +165,9 @@ func authentication(p *authenticationPolicy) *ir.Authentication {
 		}
 		if m.JWT != nil {
 			method.JWT = jwtOf(m.JWT, func(issuer int) string { return keySetName(p, i, issuer) })
+		}
+		if m.External != nil {
+			method.External = externalOf(m.External)
 		}
 		out.AnyOf = append(out.AnyOf, method)
 	}
@@ -198,6 +211,7 @@ func (c *compiler) finishAuthentication() {
 		}
 		c.warnUnreached(p.source(), p.targets)
 		c.warnNoConsumers(p)
+		c.finishExternals(p)
 	}
 	finishKind(c, &c.authentication)
 }

@@ -31,42 +31,52 @@ func (s *routeScope) resolveBackends(field string, rule *gwv1.HTTPRouteRule) (fi
 	return fields, out
 }
 
-// resolveBackend looks up one reference. Whether it is permitted is asked
-// before whether it exists, so that nothing is told of other namespaces.
+// resolveBackend looks up one reference.
 func (s *routeScope) resolveBackend(field string, r gwv1.BackendObjectReference) resolvedRef {
-	key := resolveKey(s.object, r.Group, "", r.Kind, "Service", r.Namespace, r.Name)
+	out, f := s.lookUp(s.object, r, s.stream, s.grpc())
+	if out.backend != nil {
+		s.depend(out.backend)
+	}
+	if f != nil {
+		s.fail(field+f.field, gwv1.RouteConditionReason(f.reason), f.message, f.remedy)
+		out.backend, out.problem = nil, f.message
+	}
+	return out
+}
+
+// lookUp finds what an object refers to, or says what is wrong. Whether it is
+// permitted is asked before whether it exists, so that nothing is told of other
+// namespaces.
+func (c *compiler) lookUp(from *store.Object, r gwv1.BackendObjectReference, stream streamUse, grpc bool) (resolvedRef, *fault) {
+	key := resolveKey(from, r.Group, "", r.Kind, "Service", r.Namespace, r.Name)
 	out := resolvedRef{key: key}
-	fail := func(field string, reason gwv1.RouteConditionReason, message, remedy string) resolvedRef {
-		s.fail(field, reason, message, remedy)
-		out.problem = message
-		return out
+	fail := func(field string, reason gwv1.RouteConditionReason, message, remedy string) (resolvedRef, *fault) {
+		return out, &fault{field: field, code: string(reason), reason: string(reason), message: message, remedy: remedy}
 	}
 	own := key.Group == ownGroup && key.Kind == v1alpha1.KindBackend
 	switch {
 	case !own && (key.Group != "" || key.Kind != "Service"):
-		return fail(field+".kind", gwv1.RouteReasonInvalidKind,
+		return fail(".kind", gwv1.RouteReasonInvalidKind,
 			fmt.Sprintf("kind %s of group %q is not a backend", key.Kind, key.Group), backendKindRemedy(key))
-	case !s.grants.permits(s.object.Key, key):
-		return fail(field+".namespace", gwv1.RouteReasonRefNotPermitted,
-			key.String()+" is in another namespace, and no ReferenceGrant allows it", grantRemedy(s.object.Key, key))
-	case !own && r.Port == nil && s.set.Get(key) != nil:
-		return fail(field+".port", gwv1.RouteReasonBackendNotFound, "a reference to a Service needs a port", s.portRemedy(key))
+	case !c.grants.permits(from.Key, key):
+		return fail(".namespace", gwv1.RouteReasonRefNotPermitted,
+			key.String()+" is in another namespace, and no ReferenceGrant allows it", grantRemedy(from.Key, key))
+	case !own && r.Port == nil && c.set.Get(key) != nil:
+		return fail(".port", gwv1.RouteReasonBackendNotFound, "a reference to a Service needs a port", c.portRemedy(key))
 	}
-	k := backendKey{key: key, stream: s.stream, grpc: s.grpc()}
+	k := backendKey{key: key, stream: stream, grpc: grpc}
 	if !own {
 		k.port = deref(r.Port, 0)
 	}
-	b := s.backendOf(k)
-	s.depend(b)
-	if b.reason != "" {
-		where := field + ".name"
+	out.backend = c.backendOf(k)
+	if b := out.backend; b.reason != "" {
+		where := ".name"
 		if b.object != nil && !own {
-			where = field
+			where = ""
 		}
 		return fail(where, gwv1.RouteConditionReason(b.reason), b.message, b.remedy)
 	}
-	out.backend = b
-	return out
+	return out, nil
 }
 
 func backendKindRemedy(key store.Key) string {
@@ -79,8 +89,8 @@ func backendKindRemedy(key store.Key) string {
 	return "use a Service, or a Backend of group " + ownGroup
 }
 
-func (s *routeScope) portRemedy(key store.Key) string {
-	if svc, ok := serviceOf(s.set.Get(key)); ok {
+func (c *compiler) portRemedy(key store.Key) string {
+	if svc, ok := serviceOf(c.set.Get(key)); ok {
 		return "its ports are " + portList(svc)
 	}
 	return ""

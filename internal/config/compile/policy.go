@@ -49,6 +49,9 @@ type policy[S any] struct {
 	lost map[target]map[loss]bool
 	// matters are the targets through which at least one field is in force.
 	matters []target
+	// resolved says whether what the policy refers to is there; nil is that it refers
+	// to nothing.
+	resolved *status.Condition
 }
 
 // loss says that a field lost to another object's. Kinds that are taken as a

@@ -50,6 +50,9 @@ func (p *policy[S]) conditions(c *compiler, i int, t target, generation int64) [
 		c.report(problemAt(p.object, fmt.Sprintf("spec.targetRefs[%d]", i), store.Warning, accepted.Reason, accepted.Message, "merge the policies"))
 	}
 	out := []status.Condition{accepted}
+	if p.resolved != nil {
+		out = append(out, *p.resolved)
+	}
 	if len(lost) > 0 && accepted.Status == status.True {
 		reason := "MoreSpecificPolicy"
 		if slices.ContainsFunc(lost, func(l loss) bool { return l.equal }) {

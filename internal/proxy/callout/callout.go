@@ -8,6 +8,7 @@
 package callout
 
 import (
+	"errors"
 	"time"
 
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -68,6 +69,10 @@ var kindNames = [kinds]string{
 
 // String is a label of metrics and logs.
 func (k Kind) String() string { return kindNames[k] }
+
+// ErrImagined is why there is no answer about a request that nobody has sent: no
+// server is asked about it.
+var ErrImagined = errors.New("no server is asked about imagined requests")
 
 // Error says why there is no answer.
 type Error struct {

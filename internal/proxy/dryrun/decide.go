@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/callout"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
@@ -120,6 +121,7 @@ func (l *listener) newExchange(head []byte, client netip.Addr, as *stand) (*filt
 		Client:    client,
 		Wait:      func(time.Duration) bool { return true },
 		Detach:    func() {},
+		Call:      func(*callout.Call) error { return callout.ErrImagined },
 		Start:     time.Now(),
 	}
 	as.put(x)
@@ -167,8 +169,19 @@ func (t *Table) decideAt(l *listener, req Request, to target, head []byte, q que
 		return d
 	}
 	d.fill(m)
+	x.Call = func(q *callout.Call) error { return d.unasked(t.clusters[q.Cluster]) }
 	t.run(d, l, m, x, head)
 	return d
+}
+
+// unasked notes that a server would have a say.
+func (d *Decision) unasked(c *ir.Cluster) error {
+	name := "a server that cannot be asked"
+	if c != nil {
+		name = c.Ref.String()
+	}
+	d.Notes = append(d.Notes, name+" is not asked about this request; it is taken to let it through")
+	return callout.ErrImagined
 }
 
 func (d *Decision) fill(m route.Match[*rule]) {

@@ -71,6 +71,9 @@ const (
 	NoteAudit NoteKind = iota
 	// NoteWouldDeny: a dry policy would have refused the request.
 	NoteWouldDeny
+	// NoteFailOpen: what a policy needs is not there, and by choice that lets requests
+	// through.
+	NoteFailOpen
 )
 
 // maxNotes bounds what is noted of a request.

@@ -150,6 +150,8 @@ type Kept struct {
 	Codec  []byte
 	// Recoding makes the client's form of an answer's messages, nil if they have it.
 	Recoding ResponseFilter
+	// Admitted give the response what those who let the request through have said.
+	Admitted []ResponseFilter
 }
 
 // Recognizer sets the Replier of a request by what its head says, before request

@@ -56,6 +56,7 @@ const (
 	JSONLimit          // a body of JSON beyond what a shield lets through
 	AccessDenied       // whoever calls may not
 	AuthorizationUnavailable
+	ExternalDenied // by a server that is asked about requests
 	reasonCount
 )
 
@@ -72,6 +73,7 @@ var reasonNames = [reasonCount]string{
 	"AddressDenied", "UserAgentDenied", "CrossOriginRequest", "ShieldUnavailable",
 	"ContentTypeDenied", "JSONLimit",
 	"AccessDenied", "AuthorizationUnavailable",
+	"ExternalDenied",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

@@ -4,10 +4,12 @@
 package filters
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/password"
+	"github.com/gridway/gridway/internal/proxy/extauthz"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
 	"github.com/gridway/gridway/internal/proxy/filters/authorization"
@@ -206,6 +208,9 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	if p.Compression != nil && p.Compression.DecompressResponses {
 		c.Response = append(c.Response, decompress.NewResponse(p.Compression))
 	}
+	if asksServers(r) {
+		c.Response = append(c.Response, extauthz.Responses{})
+	}
 	if f.ResponseHeaders != nil {
 		c.Response = append(c.Response, headers.NewResponse(f.ResponseHeaders))
 	}
@@ -222,6 +227,12 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 		c.Response = append(c.Response, limits)
 	}
 	return c
+}
+
+// asksServers tells whether servers say who sends the rule's requests.
+func asksServers(r *ir.Rule) bool {
+	a := r.Policy.Authentication
+	return a != nil && slices.ContainsFunc(a.AnyOf, func(m ir.AuthenticationMethod) bool { return m.External != nil })
 }
 
 // recognizers asks one after the other until one has recognized the request.

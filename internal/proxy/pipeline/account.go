@@ -76,7 +76,7 @@ func (x *Exchange) log(d time.Duration) {
 	}
 	e.Policy, e.PolicyRule = x.Policy, x.PolicyRule
 	if len(x.Notes) > 0 {
-		e.Audited, e.WouldDeny = x.noted(filter.NoteAudit), x.noted(filter.NoteWouldDeny)
+		e.Audited, e.WouldDeny, e.FailOpen = x.noted(filter.NoteAudit), x.noted(filter.NoteWouldDeny), x.noted(filter.NoteFailOpen)
 	}
 	if x.backend != nil {
 		e.Cluster = x.backend.IR.Cluster

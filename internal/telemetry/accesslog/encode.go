@@ -35,7 +35,7 @@ func (c *encoder) bound(e *Entry) int {
 		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName), len(e.TLSALPN),
 		len(e.GRPCService), len(e.GRPCMethod), len(e.GRPCStatus),
 		len(e.ConsumerNamespace) + 1 + len(e.Consumer), len(e.Credential), len(e.AuthMethod), len(e.Policy), len(e.PolicyRule),
-		len(e.Audited), len(e.WouldDeny),
+		len(e.Audited), len(e.WouldDeny), len(e.FailOpen),
 	} {
 		n += min(6*size, c.maxField) + fieldExtra
 	}
@@ -43,7 +43,7 @@ func (c *encoder) bound(e *Entry) int {
 }
 
 // texts is the number of text fields, the length of bound's list.
-const texts = 29
+const texts = 30
 
 // maxLine is the largest bound there is.
 func maxLine(maxField int) int { return fixedBytes + texts*(maxField+fieldExtra) }
@@ -103,6 +103,7 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	}
 	b = text(b, `,"audited":"`, e.Audited, c.maxField)
 	b = text(b, `,"would_deny":"`, e.WouldDeny, c.maxField)
+	b = text(b, `,"fail_open":"`, e.FailOpen, c.maxField)
 	b = caller(b, e.Client, e.Peer)
 	b = text(b, `,"user_agent":"`, e.UserAgent, c.maxField)
 	b = c.refererURL(b, e.Referer)

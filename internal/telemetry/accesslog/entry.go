@@ -63,7 +63,8 @@ type Entry struct {
 	Policy, PolicyRule                                  string
 	// Audited and WouldDeny are policies that only record the request, and dry ones
 	// that would have refused it: "namespace/name/rule", with commas between them.
-	Audited, WouldDeny []byte
+	// FailOpen are those that have let it through since what they need is not there.
+	Audited, WouldDeny, FailOpen []byte
 
 	// Client is the caller after trusted hops; Peer the connection's other end,
 	// logged when its address differs from Client.

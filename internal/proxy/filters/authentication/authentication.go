@@ -43,8 +43,12 @@ const (
 	absent result = iota
 	// accepted: the method has set the caller.
 	accepted
+	// excused: a server cannot be asked, and by choice that lets requests through.
+	excused
 	// refused: the credential is not good.
 	refused
+	// answered: the method has refused the request with an answer of its own.
+	answered
 	// unavailable: nobody can tell now whether it is.
 	unavailable
 	// busy: too many passwords are being looked at.
@@ -58,7 +62,7 @@ type method interface {
 	// strip takes the method's credentials out of the request.
 	strip(x *filter.Exchange)
 	// challenge is how a client is asked for a credential (RFC 9110 §11.6.1), after
-	// what the method has said of the request.
+	// what the method has said of the request; nil is not at all.
 	challenge(r result) []byte
 }
 
@@ -81,6 +85,8 @@ func New(p *ir.Authentication, d Deps) *Authentication {
 			a.methods = append(a.methods, newBasic(p, m, d))
 		case m.JWT != nil:
 			a.methods = append(a.methods, newBearer(p, m, d))
+		case m.External != nil:
+			a.methods = append(a.methods, newExternal(p, m, d.Consumers))
 		}
 	}
 	return a
@@ -104,6 +110,7 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 		r := m.authenticate(x)
 		said[i] = r
 		if r == accepted {
+			withdraw(x)
 			x.Caller.Method = a.policy.AnyOf[i].Name
 			a.decisions.Decided(int(filter.Allowed))
 			a.pass(x)
@@ -111,11 +118,23 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 		}
 		best = max(best, r)
 	}
+	if best != answered {
+		withdraw(x)
+	}
 	switch {
 	case best == busy:
 		return a.fail(x, filter.Unavailable, 503, filter.AuthenticationOverload, tooMany)
 	case best == unavailable:
 		return a.fail(x, filter.Unavailable, 503, filter.IdentityUnavailable, cannotTell)
+	case best == answered:
+		a.decisions.Decided(int(filter.Denied))
+		a.strip(x)
+		return filter.Reply
+	case best == excused:
+		a.decisions.Decided(int(filter.Unavailable))
+		x.Note(filter.NoteFailOpen, a.policy.Policy, "")
+		a.pass(x)
+		return filter.Continue
 	case best == refused:
 		a.ask(x, said[:])
 		return a.fail(x, filter.Denied, 401, filter.InvalidCredential, badCredential)
@@ -143,9 +162,7 @@ func (a *Authentication) Admit(x *filter.Exchange, method string) {
 
 // pass makes the request what the endpoint is to get.
 func (a *Authentication) pass(x *filter.Exchange) {
-	for _, m := range a.methods {
-		m.strip(x)
-	}
+	a.strip(x)
 	for i := range a.headers {
 		a.headers[i].write(x)
 	}
@@ -153,22 +170,43 @@ func (a *Authentication) pass(x *filter.Exchange) {
 
 func (a *Authentication) fail(x *filter.Exchange, d filter.Decision, status int, reason filter.Reason, detail string) filter.Verdict {
 	a.decisions.Decided(int(d))
-	for _, m := range a.methods { // what is logged holds no credential
+	a.strip(x)
+	return x.Refuse(status, reason, detail, a.policy.Policy, "")
+}
+
+// withdraw takes back what a method has answered, since another one says more.
+func withdraw(x *filter.Exchange) {
+	if x.Local.Status == 0 {
+		return
+	}
+	x.Flags &^= x.Local.Reason.Flag()
+	x.Local, x.Policy, x.PolicyRule = filter.LocalReply{}, "", ""
+	x.Resp.Reset()
+}
+
+// strip takes the credentials away, so that what is logged holds none.
+func (a *Authentication) strip(x *filter.Exchange) {
+	for _, m := range a.methods {
 		m.strip(x)
 	}
-	return x.Refuse(status, reason, detail, a.policy.Policy, "")
 }
 
 // Ask tells a client without a credential what it may prove itself with.
 func (a *Authentication) Ask(x *filter.Exchange) {
 	for _, m := range a.methods {
-		x.Resp.Header.AddID(httpmsg.NameWWWAuthenticate, m.challenge(absent))
+		addChallenge(x, m.challenge(absent))
 	}
 }
 
 // ask tells the client what it may prove itself with (RFC 9110 §15.5.2).
 func (a *Authentication) ask(x *filter.Exchange, said []result) {
 	for i, m := range a.methods {
-		x.Resp.Header.AddID(httpmsg.NameWWWAuthenticate, m.challenge(said[i]))
+		addChallenge(x, m.challenge(said[i]))
+	}
+}
+
+func addChallenge(x *filter.Exchange, challenge []byte) {
+	if challenge != nil {
+		x.Resp.Header.AddID(httpmsg.NameWWWAuthenticate, challenge)
 	}
 }

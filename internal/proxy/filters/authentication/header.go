@@ -23,37 +23,13 @@ func newHeaders(list []ir.CallerHeader) []header {
 }
 
 // write sets the header in the place of what the client has sent under its name.
-// Names with underscores count too: programs that get headers as variables of
-// their environment take them for the same (RFC 3875 §4.1.18).
 func (h *header) write(x *filter.Exchange) {
-	x.Req.Header.DelFunc(func(f *httpmsg.Field) bool { return alike(f.Name, h.name) })
+	x.Req.Header.DelFunc(func(f *httpmsg.Field) bool { return filter.Alike(f.Name, h.name) })
 	if h.claim != nil {
 		h.writeClaim(x)
 	} else if value := h.value(&x.Caller); value != "" {
 		x.Req.Header.Add(h.name, x.Req.Arena.CopyString(value))
 	}
-}
-
-func alike(a, b []byte) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if fold(a[i]) != fold(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func fold(c byte) byte {
-	switch {
-	case 'A' <= c && c <= 'Z':
-		return c + 'a' - 'A'
-	case c == '_':
-		return '-'
-	}
-	return c
 }
 
 func (h *header) value(c *filter.Caller) string {

@@ -143,7 +143,7 @@ func (b *bearer) judge(x *filter.Exchange, is *issuer, v *token.Verified) result
 		return refused
 	}
 	if is.consumer != nil {
-		c := b.named(v.Claims, is.consumer)
+		c := named(b.policy, b.consumers, v.Claims, is.consumer)
 		if c == nil && is.consumerRequired {
 			return refused
 		}
@@ -154,13 +154,13 @@ func (b *bearer) judge(x *filter.Exchange, is *issuer, v *token.Verified) result
 }
 
 // named finds the Consumer whose name a claim has.
-func (b *bearer) named(claims *filter.Claims, path []string) *ir.Consumer {
+func named(p *ir.Authentication, consumers Consumers, claims *filter.Claims, path []string) *ir.Consumer {
 	value, _ := claims.Lookup(path)
 	name, ok := value.(string)
 	if !ok || name == "" {
 		return nil
 	}
-	return b.consumers.Named(name, b.policy.Namespace, b.policy.EveryNamespace)
+	return consumers.Named(name, p.Namespace, p.EveryNamespace)
 }
 
 func (b *bearer) strip(x *filter.Exchange) {

@@ -1,0 +1,124 @@
+// Package extauthz asks servers of the configuration about requests: who sends
+// them, and whether they may go on. It speaks envoy.service.auth.v3 over gRPC, and
+// HTTP. What a server says is an Answer, which is immutable; filters apply it. It
+// owns no goroutines; filters and package proxy import it.
+package extauthz
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/callout"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+const (
+	// maxAnswer bounds an answer in bytes.
+	maxAnswer = 128 << 10
+	// maxMutations bounds what an answer changes.
+	maxMutations = 256
+)
+
+// Server is one that is asked.
+type Server struct {
+	cfg                        *ir.ExternalAuth
+	send, take, deny, admitted names
+	// context is what is sent with each question by gRPC, encoded.
+	context []byte
+}
+
+// New makes a server. Its endpoints are those of the cluster that cfg names.
+func New(cfg *ir.ExternalAuth) *Server {
+	s := &Server{
+		cfg: cfg, send: newNames(cfg.Send), take: newNames(cfg.Take),
+		deny: newNames(cfg.Denied), admitted: newNames(cfg.Allowed),
+	}
+	var m message
+	for _, h := range cfg.Context {
+		m.pair(fieldContext, []byte(h.Name), []byte(h.Value))
+	}
+	s.context = m.b
+	return s
+}
+
+// Config is what the server was made from.
+func (s *Server) Config() *ir.ExternalAuth { return s.cfg }
+
+var errUnresolved = errors.New("the backend could not be resolved")
+
+// Ask has the server answer about the request. An error is that it cannot say.
+func (s *Server) Ask(x *filter.Exchange) (*Answer, error) {
+	if s.cfg.Cluster == "" {
+		return nil, errUnresolved
+	}
+	q := callout.Call{Cluster: s.cfg.Cluster, Timeout: s.cfg.Timeout, MaxAnswer: maxAnswer}
+	read := s.answerHTTP
+	if s.cfg.GRPC {
+		s.askGRPC(&q, x)
+		read = s.answerGRPC
+	} else {
+		s.askHTTP(&q, x)
+	}
+	switch err := x.Call(&q); {
+	case errors.Is(err, callout.ErrImagined):
+		return &Answer{Allowed: true}, nil
+	case err != nil:
+		return nil, err
+	}
+	return read(&q)
+}
+
+// Replaced takes out of the request what the server alone may say.
+func (s *Server) Replaced(x *filter.Exchange) {
+	if s.cfg.Replace {
+		x.Req.Header.DelFunc(s.take.holdsAlike)
+	}
+}
+
+// Responses gives responses what servers have said of them, who have let their
+// requests through.
+type Responses struct{}
+
+// OnResponse writes that.
+func (Responses) OnResponse(x *filter.Exchange) {
+	for _, f := range x.Kept.Admitted {
+		f.OnResponse(x)
+	}
+}
+
+// StatusError is an answer by HTTP that says that the server has failed.
+type StatusError int
+
+func (e StatusError) Error() string { return fmt.Sprintf("the server answers with status %d", int(e)) }
+
+// malformed is an answer that cannot be understood.
+func malformed(format string, args ...any) error {
+	return &callout.Error{Kind: callout.Protocol, Err: fmt.Errorf(format, args...)}
+}
+
+// names is a set of names of headers.
+type names struct {
+	all  bool
+	list [][]byte
+}
+
+func newNames(s ir.HeaderSet) names {
+	n := names{all: s.All}
+	for _, name := range s.Names {
+		n.list = append(n.list, []byte(name))
+	}
+	return n
+}
+
+func (n *names) has(name []byte) bool {
+	return n.all || slices.ContainsFunc(n.list, func(one []byte) bool { return httpmsg.EqualFold(one, name) })
+}
+
+// holdsAlike tells whether a field has one of the names, or one that programs may
+// take for it. It is never so of all.
+func (n *names) holdsAlike(f *httpmsg.Field) bool {
+	return slices.ContainsFunc(n.list, func(one []byte) bool { return filter.Alike(one, f.Name) })
+}

@@ -1,0 +1,127 @@
+package extauthz
+
+import (
+	"bytes"
+
+	"github.com/gridway/gridway/internal/proxy/callout"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+var (
+	get = []byte("GET")
+
+	forwardedMethod = []byte("X-Forwarded-Method")
+	forwardedURI    = []byte("X-Forwarded-Uri")
+	forwardedHost   = []byte("X-Forwarded-Host")
+	forwardedProto  = []byte("X-Forwarded-Proto")
+	forwardedFor    = []byte("X-Forwarded-For")
+)
+
+// askHTTP makes the question a request like the client's.
+func (s *Server) askHTTP(q *callout.Call, x *filter.Exchange) {
+	from, r := &x.Req, &q.Request
+	r.Method, r.MethodID = from.Method, from.MethodID
+	if s.cfg.Get {
+		r.Method, r.MethodID = get, httpmsg.MethodGet
+	}
+	r.Path = from.Path
+	if s.cfg.Prefix != "" {
+		r.Path = append(from.Arena.Alloc(len(s.cfg.Prefix) + len(from.Path))[:0], s.cfg.Prefix...)
+		if len(from.Path) > 0 && from.Path[0] == '/' { // OPTIONS * has another
+			r.Path = append(bytes.TrimRight(r.Path, "/"), from.Path...)
+		}
+	}
+	r.Query, r.HasQuery = from.Query, from.HasQuery
+	r.SetHost(from.Host)
+	for i := range from.Header.Len() {
+		f := from.Header.At(i)
+		if s.sends(f) {
+			r.Header.AddField(f.Name, f.Value, f.ID)
+		}
+	}
+	h := &r.Header
+	h.Add(forwardedMethod, from.Method)
+	h.Add(forwardedURI, from.AppendPathAndQuery(from.Arena.Alloc(len(from.Path) + len(from.Query) + 1)[:0]))
+	h.Add(forwardedHost, from.Host)
+	h.Add(forwardedProto, []byte(from.Scheme))
+	h.Add(forwardedFor, x.Client.Unmap().WithZone("").AppendTo(from.Arena.Alloc(46)[:0]))
+}
+
+// said are headers that the question has by itself, or that are of a body that it
+// has not.
+var said = httpmsg.MakeNameSet(
+	httpmsg.NameXForwardedHost, httpmsg.NameXForwardedProto, httpmsg.NameXForwardedFor,
+	httpmsg.NameContentType, httpmsg.NameContentEncoding, httpmsg.NameContentRange,
+)
+
+func (s *Server) sends(f *httpmsg.Field) bool {
+	switch {
+	case f.ID == httpmsg.NameOther:
+		return s.send.has(f.Name) && !httpmsg.EqualFold(f.Name, "x-forwarded-method") && !httpmsg.EqualFold(f.Name, "x-forwarded-uri")
+	case ours.Has(f.ID) || said.Has(f.ID):
+		return false
+	case f.ID == httpmsg.NameAuthorization, f.ID == httpmsg.NameXRequestID, f.ID == httpmsg.NameTraceparent, f.ID == httpmsg.NameTracestate:
+		return true
+	}
+	return s.send.has(f.Name)
+}
+
+// answerHTTP reads what a status and its header say.
+func (s *Server) answerHTTP(q *callout.Call) (*Answer, error) {
+	r := &q.Response
+	switch {
+	case r.Status >= 500:
+		return nil, StatusError(r.Status)
+	case r.Status < 200:
+		return nil, malformed("status %d is none of an answer", r.Status)
+	case r.Status < 300:
+		a := &Answer{Allowed: true}
+		return a, firstError(copyFields(&a.upstream, r, &s.take, never), copyFields(&a.client, r, &s.admitted, never))
+	}
+	a := &Answer{own: true, status: r.Status, body: q.Answer}
+	return a, copyFields(&a.client, r, &s.deny, indispensable)
+}
+
+func never(httpmsg.Name) bool { return false }
+
+// indispensable are headers of a refusal that it would be another one without.
+func indispensable(id httpmsg.Name) bool {
+	switch id {
+	case httpmsg.NameContentType, httpmsg.NameContentEncoding, httpmsg.NameWWWAuthenticate, httpmsg.NameLocation:
+		return true
+	}
+	return false
+}
+
+// copyFields copies those of an answer's header that are in the set, or that are
+// always taken. Those of one name stay several.
+func copyFields(to *mutations, r *httpmsg.Response, only *names, always func(httpmsg.Name) bool) error {
+	h := &r.Header
+	for i := range h.Len() {
+		f := h.At(i)
+		if !only.has(f.Name) && !always(f.ID) || !changeable(f.Name) || f.ID == httpmsg.NameDate || f.ID == httpmsg.NameServer ||
+			h.HasToken(httpmsg.NameConnection, string(f.Name)) {
+			continue
+		}
+		if err := checkField(f.Name, f.Value); err != nil {
+			return malformed("%w", err)
+		}
+		if len(*to) == maxMutations {
+			return malformed("it has more than %d headers", maxMutations)
+		}
+		m := mutation{name: bytes.Clone(f.Name), value: bytes.Clone(f.Value), how: replaces}
+		if repeated(h, i) {
+			m.how = appends
+		}
+		*to = append(*to, m)
+	}
+	return nil
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}

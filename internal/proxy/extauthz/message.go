@@ -1,0 +1,94 @@
+package extauthz
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// message is one of Protocol Buffers while it is written.
+type message struct{ b []byte }
+
+// open begins a message inside, which close ends.
+func (m *message) open(field protowire.Number) (start int) {
+	m.b = protowire.AppendTag(m.b, field, protowire.BytesType)
+	m.b = append(m.b, 0) // most are short
+	return len(m.b)
+}
+
+func (m *message) close(start int) {
+	n := len(m.b) - start
+	more := protowire.SizeVarint(uint64(n)) - 1
+	for range more {
+		m.b = append(m.b, 0)
+	}
+	copy(m.b[start+more:], m.b[start:start+n])
+	protowire.AppendVarint(m.b[:start-1], uint64(n))
+}
+
+// text writes a string, which is of UTF-8: what is not becomes U+FFFD. An empty
+// one is left out.
+func (m *message) text(field protowire.Number, v []byte) {
+	if len(v) == 0 {
+		return
+	}
+	if !utf8.Valid(v) {
+		v = bytes.ToValidUTF8(v, []byte("\uFFFD"))
+	}
+	m.b = protowire.AppendTag(m.b, field, protowire.BytesType)
+	m.b = protowire.AppendBytes(m.b, v)
+}
+
+// number writes an integer other than 0.
+func (m *message) number(field protowire.Number, v uint64) {
+	if v != 0 {
+		m.b = protowire.AppendTag(m.b, field, protowire.VarintType)
+		m.b = protowire.AppendVarint(m.b, v)
+	}
+}
+
+// pair writes an entry of a map of strings.
+func (m *message) pair(field protowire.Number, key, value []byte) {
+	at := m.open(field)
+	m.text(1, key)
+	m.text(2, value)
+	m.close(at)
+}
+
+// each calls f for the fields of a message. V is the content of those that have a
+// length; n that of numbers. Groups and numbers of fixed size other than float64
+// have neither.
+func each(b []byte, f func(field protowire.Number, v []byte, n uint64) error) error {
+	for len(b) > 0 {
+		field, kind, size := protowire.ConsumeTag(b)
+		if size < 0 {
+			return protowire.ParseError(size)
+		}
+		b = b[size:]
+		var v []byte
+		var n uint64
+		switch kind {
+		case protowire.BytesType:
+			v, size = protowire.ConsumeBytes(b)
+			if v == nil {
+				v = []byte{}
+			}
+		case protowire.VarintType:
+			n, size = protowire.ConsumeVarint(b)
+		case protowire.Fixed64Type:
+			n, size = protowire.ConsumeFixed64(b)
+		default:
+			size = protowire.ConsumeFieldValue(field, kind, b)
+			field = 0
+		}
+		if size < 0 {
+			return protowire.ParseError(size)
+		}
+		if err := f(field, v, n); err != nil {
+			return err
+		}
+		b = b[size:]
+	}
+	return nil
+}

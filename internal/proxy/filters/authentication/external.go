@@ -1,0 +1,50 @@
+package authentication
+
+import (
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/extauthz"
+	"github.com/gridway/gridway/internal/proxy/filter"
+)
+
+// external has a server say who calls. It takes no credential out of the request:
+// what the server has not replaced is the endpoint's.
+type external struct {
+	policy    *ir.Authentication
+	cfg       *ir.ExternalAuth
+	server    *extauthz.Server
+	consumers Consumers
+}
+
+func newExternal(p *ir.Authentication, m *ir.AuthenticationMethod, consumers Consumers) *external {
+	return &external{policy: p, cfg: m.External, server: extauthz.New(m.External), consumers: consumers}
+}
+
+func (e *external) authenticate(x *filter.Exchange) result {
+	answer, err := e.server.Ask(x)
+	switch {
+	case err != nil && e.cfg.FailOpen && e.cfg.Cluster != "":
+		e.server.Replaced(x)
+		return excused
+	case err != nil:
+		return unavailable
+	case !answer.Allowed:
+		answer.Deny(x, e.policy.Policy, "")
+		return answered
+	}
+	if e.cfg.Consumer != nil {
+		x.Caller.Consumer = named(e.policy, e.consumers, answer.Claims, e.cfg.Consumer)
+		if x.Caller.Consumer == nil && e.cfg.ConsumerRequired {
+			x.Refuse(403, filter.InvalidCredential, badCredential, e.policy.Policy, "")
+			return answered
+		}
+	}
+	x.Caller.Claims = answer.Claims
+	e.server.Replaced(x)
+	answer.Admit(x)
+	return accepted
+}
+
+func (*external) strip(*filter.Exchange) {}
+
+// challenge is empty: the server asks for what it wants.
+func (*external) challenge(result) []byte { return nil }

@@ -1,0 +1,250 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// authServer serves HTTP/1.1, and HTTP/2 without TLS.
+func authServer(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// nested is a field that has a message inside, or a string.
+func nested(field protowire.Number, content ...[]byte) []byte {
+	var all []byte
+	for _, c := range content {
+		all = append(all, c...)
+	}
+	return protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), all)
+}
+
+func text(field protowire.Number, s string) []byte { return nested(field, []byte(s)) }
+
+func number(field protowire.Number, n uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(nil, field, protowire.VarintType), n)
+}
+
+func headerOption(field protowire.Number, name, value string) []byte {
+	return nested(field, nested(1, text(1, name), text(2, value)))
+}
+
+// authorizer answers calls of ext_authz with what answer makes of their CheckRequests.
+func authorizer(t *testing.T, answer func(request string) []byte) string {
+	return authServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/envoy.service.auth.v3.Authorization/Check" || r.ProtoMajor != 2 {
+			http.NotFound(w, r)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		message := answer(string(body[5:]))
+		w.Header().Set("Content-Type", "application/grpc")
+		if message == nil {
+			w.Header().Set("Grpc-Status", "14")
+			return
+		}
+		_, _ = w.Write(frameOf(message))
+		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
+	})
+}
+
+func externalDoc(spec string) string {
+	return authenticationDoc("who", "Gateway", "edge", "anyOf:\n- external:\n    backendRef: {group: gridway.dev, kind: Backend, name: auth}\n"+indent(4, spec)+
+		"\nrequestHeaders: [{name: X-Groups, claim: team}]")
+}
+
+func TestExternalHTTP(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Value
+	auth := authServer(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Store(fmt.Sprint(r.Method, " ", r.Host, " ", r.RequestURI, " ", r.Header.Get("X-Forwarded-Method"), " ", r.Header.Get("X-Forwarded-Uri"), " ",
+			r.Header.Get("Authorization"), " ", r.Header.Get("Cookie"), " ", r.Header.Get("X-Other")))
+		switch strings.TrimPrefix(r.URL.Path, "/verify") {
+		case "/ada":
+			w.Header().Set("X-Consumer", "ada")
+			w.Header().Set("X-Secret", "not for endpoints")
+			w.Header().Add("Set-Cookie", "session=new")
+			w.Header().Add("Set-Cookie", "other=1")
+		case "/anybody":
+		case "/login":
+			w.Header().Set("Location", "https://login.example/?from=here")
+			w.WriteHeader(http.StatusFound)
+		case "/fails":
+			w.WriteHeader(http.StatusInternalServerError)
+		default:
+			w.Header().Set("WWW-Authenticate", `Bearer realm="auth"`)
+			w.Header().Set("Content-Type", "text/plain")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, "who are you?")
+		}
+	})
+	spec := "http: {path: /verify, allowedHeaders: [Set-Cookie]}\nrequestHeaders: [Cookie]\nupstreamHeaders: [X-Consumer]"
+	docs := func(spec string) string {
+		return documents(edge("", headersSeen(t)), backendDoc("auth", auth), externalDoc(spec))
+	}
+	g := serveYAML(t, docs(spec))
+	resp, body := g.get("/ada?x=1", header("Authorization", "Bearer t"), header("Cookie", "c=1"), header("X-Other", "o"), header("X-Consumer", "root"), header("X_consumer", "root"))
+	want(t, resp, 200, "")
+	if body != "Authorization: Bearer t\nCookie: c=1\nX-Consumer: ada\n?x=1\n" {
+		t.Errorf("the endpoint saw %q", body)
+	}
+	if got := asked.Load(); got != "GET "+g.addr+" /verify/ada?x=1 GET /ada?x=1 Bearer t c=1 " {
+		t.Errorf("the server was asked %q", got)
+	}
+	if got := resp.Header.Values("Set-Cookie"); fmt.Sprint(got) != "[session=new other=1]" {
+		t.Errorf("the client got %q", got)
+	}
+	g.logged(`"path":"/ada"`, `"auth_method":"external"`)
+	resp, body = g.get("/anybody", header("X-Consumer", "root"))
+	if want(t, resp, 200, ""); body != "" {
+		t.Errorf("the endpoint saw %q", body)
+	}
+	resp, body = g.get("/nobody")
+	want(t, resp, 401, "ExternalDenied")
+	if body != "who are you?" || resp.Header.Get("WWW-Authenticate") != `Bearer realm="auth"` || resp.Header.Get("Content-Type") != "text/plain" {
+		t.Errorf("%q, %v", body, resp.Header)
+	}
+	g.logged(`"path":"/nobody"`, `"reason":"ExternalDenied"`, `"policy":"default/who"`)
+	g.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, _ = g.get("/login")
+	if want(t, resp, 302, "ExternalDenied"); resp.Header.Get("Location") != "https://login.example/?from=here" {
+		t.Error(resp.Header)
+	}
+	resp, _ = g.get("/fails")
+	want(t, resp, 503, "IdentityUnavailable")
+
+	g.apply(docs(spec + "\nfailOpen: true"))
+	resp, body = g.get("/fails", header("X-Consumer", "root"))
+	if want(t, resp, 200, ""); body != "" {
+		t.Errorf("the endpoint saw %q", body)
+	}
+	g.logged(`"path":"/fails"`, `"fail_open":"default/who"`)
+	resp, _ = g.get("/nobody")
+	want(t, resp, 401, "ExternalDenied")
+	for decision, n := range map[string]float64{"allowed": 2, "denied": 3, "unavailable": 2} {
+		if got := g.metric("gridway_policy_decisions_total", `policy="AuthenticationPolicy/default/who"`, `decision="`+decision+`"`); got != n {
+			t.Errorf("%v decisions %s, want %v", got, decision, n)
+		}
+	}
+}
+
+func TestExternalGRPC(t *testing.T) {
+	t.Parallel()
+	var fails atomic.Bool
+	auth := authorizer(t, func(request string) []byte {
+		switch {
+		case fails.Load():
+			return nil
+		case !strings.Contains(request, "tenant") || !strings.Contains(request, "acme-corp"):
+			return nested(1, number(1, 13))
+		case strings.Contains(request, "/ada"):
+			return slices.Concat(
+				nested(1),
+				nested(3,
+					headerOption(2, "x-consumer", "ada"), headerOption(2, "content-length", "7"), headerOption(2, ":path", "/other"),
+					text(5, "authorization"), headerOption(6, "x-checked", "yes"),
+					nested(7, text(1, "tenant"), text(2, "a&b")), text(8, "secret")),
+				nested(4, nested(1, text(1, "team"), nested(2, text(3, "blue")))),
+			)
+		case strings.Contains(request, "/teapot"):
+			return slices.Concat(nested(1, number(1, 7)), nested(2, nested(1, number(1, 418)), headerOption(2, "x-why", "tea"), text(3, "no coffee")))
+		case strings.Contains(request, "/confused"):
+			return slices.Concat(nested(1), nested(2, nested(1, number(1, 403))))
+		}
+		return nested(1, number(1, 16))
+	})
+	docs := func(more string) string {
+		return documents(edge("", headersSeen(t)), backendDoc("auth", auth), externalDoc("grpc: {context: {tenant: acme-corp}}\n"+more),
+			authorizationDoc("team", "Gateway", "edge", "action: Deny\nrules: [{name: red, claims: [{claim: team, values: [red]}]}]"))
+	}
+	g := serveYAML(t, docs(""))
+	for range 2 {
+		resp, body := g.get("/ada?secret=1&tenant=x&a", header("Authorization", "Bearer t"), header("X_Consumer", "root"))
+		want(t, resp, 200, "")
+		if body != "X-Consumer: ada\nX-Groups: blue\n?a&tenant=a%26b\n" {
+			t.Errorf("the endpoint saw %q", body)
+		}
+		if resp.Header.Get("X-Checked") != "yes" {
+			t.Error(resp.Header)
+		}
+	}
+	resp, body := g.get("/teapot")
+	if want(t, resp, 418, "ExternalDenied"); body != "no coffee" || resp.Header.Get("X-Why") != "tea" {
+		t.Errorf("%q, %v", body, resp.Header)
+	}
+	resp, body = g.get("/nobody")
+	if want(t, resp, 403, "ExternalDenied"); !strings.Contains(body, `"reason":"ExternalDenied"`) {
+		t.Error(body)
+	}
+	resp, _ = g.get("/confused")
+	want(t, resp, 503, "IdentityUnavailable")
+
+	fails.Store(true)
+	resp, _ = g.get("/ada")
+	want(t, resp, 503, "IdentityUnavailable")
+	g.apply(docs("failOpen: true"))
+	resp, body = g.get("/ada", header("X-Groups", "red"))
+	if want(t, resp, 200, ""); body != "" {
+		t.Errorf("the endpoint saw %q", body)
+	}
+}
+
+// Nobody gets through where the backend is not there, failOpen or not.
+func TestExternalUnresolved(t *testing.T) {
+	t.Parallel()
+	g := serveYAML(t, documents(edge("", headersSeen(t)), externalDoc("grpc: {}\nfailOpen: true")))
+	resp, _ := g.get("/")
+	want(t, resp, 503, "IdentityUnavailable")
+	// It comes, and its server does not answer.
+	g.apply(documents(edge("", headersSeen(t)), backendDoc("auth", blackhole(t)), externalDoc("http: {}\ntimeout: 50ms")))
+	resp, _ = g.get("/")
+	want(t, resp, 503, "IdentityUnavailable")
+	g.logged(`"reason":"IdentityUnavailable"`, `"policy":"default/who"`)
+}
+
+// A caller with a key is not asked about, and one with a bad key gets no further by
+// a server that has nothing to say.
+func TestExternalAmongMethods(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	auth := authServer(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if r.URL.Path != "/let" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	g := serveYAML(t, documents(edge("", headersSeen(t)), backendDoc("auth", auth), keyed("acme", "", "first", keyA),
+		authenticationDoc("who", "Gateway", "edge", "anyOf:\n- apiKey: {}\n- external: {http: {}, backendRef: {group: gridway.dev, kind: Backend, name: auth}}")))
+	resp, _ := g.get("/", header("X-API-Key", keyA))
+	if want(t, resp, 200, ""); asked.Load() != 0 {
+		t.Error("the server was asked about a known caller")
+	}
+	resp, _ = g.get("/let")
+	want(t, resp, 200, "")
+	resp, _ = g.get("/", header("X-API-Key", keyB))
+	want(t, resp, 403, "ExternalDenied")
+	if got := resp.Header.Get("WWW-Authenticate"); got != "" {
+		t.Error(got)
+	}
+}
+
+// frameOf is a message with its prefix, as gRPC sends one.
+func frameOf(message []byte) []byte {
+	n := len(message)
+	return append([]byte{0, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, message...)
+}
