@@ -183,6 +183,9 @@ type ClientLimits struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	Connections *int32 `json:"connections,omitempty"`
+	// PerClient bounds what one client address may open. Default: no bound.
+	// +optional
+	PerClient *ClientShare `json:"perClient,omitempty"`
 	// RequestsPerConnection, after which it is closed. Default: none.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
@@ -208,6 +211,44 @@ type ClientLimits struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	BodyBytes *int64 `json:"bodyBytes,omitempty"`
+}
+
+// ClientShare bounds what one client address may open at a port: connections, and
+// sessions of UDP. What goes beyond is closed at once. The address is that of the
+// connection, or the one that a PROXY header tells. Proxies in
+// `forwarded.trustedProxies` are not bounded, since theirs are many clients'.
+//
+// +kubebuilder:validation:XValidation:message="at least one of connections and newConnections must be given",rule="has(self.connections) || has(self.newConnections)"
+// +kubebuilder:validation:XValidation:message="burst goes with newConnections",rule="!has(self.burst) || has(self.newConnections)"
+type ClientShare struct {
+	// Connections open at a time, 1 to 1000000. Default: no bound.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	Connections *int32 `json:"connections,omitempty"`
+	// NewConnections is how many may be opened in a time, for example `20/s` or
+	// `600/m`, written as the rate of a RateLimitPolicy. Default: no bound.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9]{0,9}/([1-9][0-9]{0,3})?[smhd]$`
+	NewConnections *string `json:"newConnections,omitempty"`
+	// Burst is how many may be opened at once after a pause, 1 to 1000000. Default:
+	// the number of newConnections.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	Burst *int32 `json:"burst,omitempty"`
+	// IPv4PrefixLength is how many bits of an IPv4 address count, 1 to 32.
+	// Default: 32.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=32
+	IPv4PrefixLength *int32 `json:"ipv4PrefixLength,omitempty"`
+	// IPv6PrefixLength is how many bits of an IPv6 address count, 1 to 128.
+	// Default: 64.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=128
+	IPv6PrefixLength *int32 `json:"ipv6PrefixLength,omitempty"`
 }
 
 // ClientTimeouts of a connection. `0s` means no limit.

@@ -9,3 +9,6 @@ func FailsClosed(group, kind string) bool {
 // RequestTargets are the kinds of the Gateway API that policies about requests
 // attach to.
 func RequestTargets() []string { return []string{"Gateway", "ListenerSet", "HTTPRoute", "GRPCRoute"} }
+
+// ShieldTargets are those, and the kinds of routes that have connections alone.
+func ShieldTargets() []string { return append(RequestTargets(), "TCPRoute", "TLSRoute", "UDPRoute") }

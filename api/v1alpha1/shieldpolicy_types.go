@@ -51,12 +51,13 @@ type ShieldPolicyList struct {
 type ShieldPolicySpec struct {
 	// TargetRefs name what the policy attaches to, in its own namespace: Gateway
 	// (sectionName: a listener), ListenerSet (sectionName: a listener), HTTPRoute
-	// or GRPCRoute (sectionName: the name of a rule).
+	// or GRPCRoute (sectionName: the name of a rule); for addresses also TCPRoute,
+	// TLSRoute and UDPRoute.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:message="kind must be Gateway, ListenerSet, HTTPRoute or GRPCRoute, of group gateway.networking.k8s.io",rule="self.all(t, t.group == 'gateway.networking.k8s.io' && t.kind in ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute'])"
+	// +kubebuilder:validation:XValidation:message="kind must be Gateway, ListenerSet, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute or UDPRoute, of group gateway.networking.k8s.io",rule="self.all(t, t.group == 'gateway.networking.k8s.io' && t.kind in ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute', 'UDPRoute'])"
 	// +kubebuilder:validation:XValidation:message="the same target is named twice",rule="self.all(a, self.exists_one(b, a.group == b.group && a.kind == b.kind && a.name == b.name && (has(a.sectionName) ? a.sectionName : '') == (has(b.sectionName) ? b.sectionName : '')))"
 	TargetRefs []gatewayv1.LocalPolicyTargetReferenceWithSectionName `json:"targetRefs"`
 
@@ -79,7 +80,10 @@ type ShieldPolicySpec struct {
 }
 
 // AddressShield says from which addresses requests may come. The address is the
-// client's, as the listener's trusted proxies tell it.
+// client's, as the listener's trusted proxies tell it. Connections to a TCPRoute or
+// TLSRoute are closed before anything is sent to an endpoint, and datagrams to a
+// UDPRoute are dropped; their address is that of the connection, or the one in a
+// PROXY header.
 //
 // +kubebuilder:validation:XValidation:message="at least one of allow and deny must be given",rule="has(self.allow) || has(self.deny)"
 type AddressShield struct {

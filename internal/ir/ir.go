@@ -196,6 +196,8 @@ type ClientPolicy struct {
 	// requests an HTTP/2 connection may carry at a time; 0 is 128.
 	NoHTTP2              bool `json:"noHTTP2,omitempty"`
 	MaxConcurrentStreams int  `json:"maxConcurrentStreams,omitempty"`
+	// PerClient is nil where clients may open what the socket has room for.
+	PerClient *ClientShare `json:"perClient,omitempty"`
 	// HTTP3 is nil for clients that may not speak it.
 	HTTP3          *HTTP3 `json:"http3,omitempty"`
 	MaxHeaderBytes int    `json:"maxHeaderBytes"`
@@ -218,6 +220,16 @@ type ClientPolicy struct {
 	// DetectTimeout is how long a client may be silent before it counts as one
 	// that waits for the server to speak, on listeners that detect protocols.
 	DetectTimeout time.Duration `json:"detectTimeout,omitempty"`
+}
+
+// ClientShare bounds what one client address may open.
+type ClientShare struct {
+	// Connections at a time; 0 is no bound. New is how many in a time, or nil.
+	Connections int   `json:"connections,omitempty"`
+	New         *Rate `json:"new,omitempty"`
+	// IPv4Bits and IPv6Bits of an address count.
+	IPv4Bits int `json:"ipv4Bits"`
+	IPv6Bits int `json:"ipv6Bits"`
 }
 
 // HTTP3 lets clients speak HTTP/3.

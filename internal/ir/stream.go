@@ -21,6 +21,8 @@ type StreamRoute struct {
 	// MaxStream in any case; zero is no limit.
 	Idle      time.Duration `json:"idle,omitempty"`
 	MaxStream time.Duration `json:"maxStream,omitempty"`
+	// Shield has addresses alone; nil where nothing is said of them.
+	Shield *Shield `json:"shield,omitempty"`
 	// Attempts is how many other endpoints may be tried when connecting fails.
 	Attempts int `json:"attempts,omitempty"`
 	// Policies are the policy objects whose fields are in force here.

@@ -167,6 +167,7 @@ func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
 	}
 	if l := v.Limits; l != nil {
 		p.MaxConnections = int(deref(l.Connections, 0))
+		p.PerClient = clientShare(l.PerClient)
 		p.MaxRequestsPerConnection = int(deref(l.RequestsPerConnection, 0))
 		p.MaxConcurrentStreams = int(deref(l.ConcurrentStreams, 0))
 		p.MaxHeaderBytes = int(deref(l.HeaderBytes, int32(p.MaxHeaderBytes)))
@@ -185,6 +186,21 @@ func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
 		p.MaxConnectionDuration = duration(t.MaxConnectionDuration, 0)
 		p.HTTP2KeepAlive = duration(t.HTTP2KeepAlive, 0)
 	}
+}
+
+func clientShare(v *v1alpha1.ClientShare) *ir.ClientShare {
+	if v == nil {
+		return nil
+	}
+	out := &ir.ClientShare{
+		Connections: int(deref(v.Connections, 0)),
+		IPv4Bits:    int(deref(v.IPv4PrefixLength, defaultIPv4Bits)), IPv6Bits: int(deref(v.IPv6PrefixLength, defaultIPv6Bits)),
+	}
+	if v.NewConnections != nil {
+		units, period, _ := v1alpha1.ParseRate(*v.NewConnections) // it was judged
+		out.New = &ir.Rate{Units: units, Period: period, Burst: int64(deref(v.Burst, int32(min(units, 1_000_000))))}
+	}
+	return out
 }
 
 func prefixes(list []v1alpha1.CIDR) []netip.Prefix {

@@ -94,6 +94,13 @@ var clientFields = []clientField{
 		"client.timeouts.http2KeepAlive", func(l *ir.Listener) bool { return !l.Client.NoHTTP2 },
 		"HTTP/2 is off for all listeners with it", "leave it out, or set http2 to true",
 	},
+	{
+		"client.limits.perClient", func(l *ir.Listener) bool {
+			return l.Client.TrustedHops == 0 || l.Client.ProxyProtocol != ir.ProxyProtocolOff
+		},
+		"with trustedHops all connections are those of proxies, which the limit would take for clients",
+		"name the proxies in forwarded.trustedProxies, and they are not bounded",
+	},
 	{"client.limits.concurrentStreams", manyStreams, "HTTP/2 is off for all listeners with it", "leave it out, or set http2 to true"},
 }
 

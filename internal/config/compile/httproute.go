@@ -283,11 +283,11 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 	s.note(merged)
 	out.Policy = s.rulePolicy(merged, rule, id)
 	out.Policies = policyRefs(merged.winners)
+	var from []ir.Ref
+	out.Policy.Shield, from = s.shieldOf(ctx, out.Name)
+	out.Policies = append(out.Policies, from...)
 	if s.stream == "" {
-		var from []ir.Ref
 		out.Policy.Authentication, from = s.authenticationOf(ctx, out.Name)
-		out.Policies = append(out.Policies, from...)
-		out.Policy.Shield, from = s.shieldOf(ctx, out.Name)
 		out.Policies = append(out.Policies, from...)
 		out.Policy.Authorization, from = s.authorizationOf(ctx, out.Name)
 		out.Policies = append(out.Policies, from...)

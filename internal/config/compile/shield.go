@@ -28,7 +28,7 @@ var shieldKind = policyKind[v1alpha1.ShieldPolicySpec]{
 
 // judgeShield finds the semantic errors of a ShieldPolicy.
 func judgeShield(spec *v1alpha1.ShieldPolicySpec) []fault {
-	faults := judgeTargets(v1alpha1.KindShieldPolicy, spec.TargetRefs, v1alpha1.RequestTargets()...)
+	faults := judgeTargets(v1alpha1.KindShieldPolicy, spec.TargetRefs, v1alpha1.ShieldTargets()...)
 	add := func(field, message, remedy string) {
 		faults = append(faults, fault{field: "spec." + field, code: "InvalidValue", message: message, remedy: remedy})
 	}
@@ -257,12 +257,46 @@ func (c *compiler) finishShields() {
 		if p.spec == nil {
 			continue
 		}
-		c.warnUnreached(p.source(), p.targets)
+		if p.spec.Addresses == nil {
+			c.warnUnreached(p.source(), p.targets)
+		}
+		c.warnStreamTargets(p)
 		if a, u := p.spec.Addresses, p.spec.UserAgents; a != nil && len(a.Deny) > 0 || u != nil && len(u.Deny) > 0 {
 			p.matters = append(p.matters, p.targets...) // what is denied adds up
 		}
 	}
 	finishKind(c, &c.shield)
+}
+
+// warnStreamTargets names sections that mean nothing to the routes that a policy
+// names.
+func (c *compiler) warnStreamTargets(p *shieldPolicy) {
+	i := slices.IndexFunc(p.targets, func(t target) bool { return streamKind(t.key.Kind) })
+	if i < 0 {
+		return
+	}
+	for _, section := range []struct {
+		name  string
+		given bool
+	}{
+		{"userAgents", p.spec.UserAgents != nil},
+		{"csrf", p.spec.CSRF != nil},
+		{"body", p.spec.Body != nil},
+		{"securityHeaders", p.spec.SecurityHeaders != nil},
+	} {
+		if section.given {
+			c.report(problemAt(p.source(), "spec."+section.name, store.Warning, "NoEffect",
+				fmt.Sprintf("is about requests, and a %s has none", p.targets[i].key.Kind), "leave it out, or attach it to an HTTPRoute"))
+		}
+	}
+}
+
+// streamShield is what a shield says of connections: addresses.
+func streamShield(s *ir.Shield) *ir.Shield {
+	if s == nil || s.Broken == "" && s.DenyAddresses == nil && s.AllowAddresses == "" {
+		return nil
+	}
+	return &ir.Shield{Broken: s.Broken, DenyAddresses: s.DenyAddresses, AllowAddresses: s.AllowAddresses}
 }
 
 // having is the index of the policies that say something in particular.

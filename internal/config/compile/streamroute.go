@@ -141,6 +141,7 @@ func (rs *routeState) makeStreams(before *routeState) {
 		r := &ir.StreamRoute{
 			Name: rs.forms[i].Name, Ref: f.Ref, Created: f.Created, ID: rule.ID, Rule: rule.Name, Backends: rule.Backends,
 			Idle: rule.Policy.Timeouts.Idle, MaxStream: rule.Policy.Timeouts.MaxStream, Policies: rule.Policies, Hash: f.Hash,
+			Shield: streamShield(rule.Policy.Shield),
 		}
 		if retry := rule.Policy.Retry; retry != nil && retry.ConnectFailure {
 			r.Attempts = retry.Attempts

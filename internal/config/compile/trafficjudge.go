@@ -191,6 +191,11 @@ func (j *trafficJudge) client(v *v1alpha1.Client) {
 			j.add("client.forwarded.trustedHops", "trustedHops and trustedProxies exclude each other", "remove one of them")
 		}
 	}
+	if l := v.Limits; l != nil && l.PerClient != nil && l.PerClient.NewConnections != nil {
+		if _, _, err := v1alpha1.ParseRate(*l.PerClient.NewConnections); err != nil {
+			j.add("client.limits.perClient.newConnections", err.Error(), "")
+		}
+	}
 	if r := v.RequestID; r != nil && r.Header != nil {
 		if why := freeName(string(*r.Header)); why != "" {
 			j.add("client.requestID.header", why, "")

@@ -25,7 +25,11 @@ func (w *walker) standIn(n *yaml.Node, e *kindEntry) *store.Object {
 		return nil
 	}
 	errors, problems := w.errors, len(w.problems)
-	targets := w.readTargets(n)
+	kinds := v1alpha1.RequestTargets()
+	if e.kind == v1alpha1.KindShieldPolicy {
+		kinds = v1alpha1.ShieldTargets()
+	}
+	targets := w.readTargets(n, kinds)
 	w.errors, w.problems = errors, w.problems[:problems] // what is wrong has been told
 	v := map[string]any{
 		"metadata": map[string]any{"name": w.key.Name, "namespace": w.key.Namespace},
@@ -69,8 +73,8 @@ func (w *walker) guess(n *yaml.Node, apiVersion, kind string) []*store.Object {
 }
 
 // readTargets reads targetRefs whatever is wrong with them and with what is
-// around them. A target whose kind cannot be told is one of each kind.
-func (w *walker) readTargets(n *yaml.Node) []any {
+// around them. A target whose kind cannot be told is one of each of the kinds.
+func (w *walker) readTargets(n *yaml.Node, kinds []string) []any {
 	refs := resolved(w.nearField(w.nearField(n, "spec", []string{"spec"}), "targetRefs", []string{"targetRefs"}))
 	if refs == nil {
 		refs = resolved(w.nearField(n, "targetRefs", []string{"targetRefs"}))
@@ -82,7 +86,7 @@ func (w *walker) readTargets(n *yaml.Node) []any {
 	if refs.Kind == yaml.SequenceNode {
 		list = refs.Content
 	}
-	kinds, targetFields := v1alpha1.RequestTargets(), []string{"group", "kind", "name", "sectionName"}
+	targetFields := []string{"group", "kind", "name", "sectionName"}
 	var out []any
 	for _, one := range list {
 		name := text(w.nearField(one, "name", targetFields))

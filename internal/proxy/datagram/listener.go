@@ -27,8 +27,10 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/limit/peer"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -69,6 +71,7 @@ type Listener struct {
 	name    string
 	socket  *netx.Datagrams
 	current atomic.Pointer[snapshot.Listener]
+	clients peer.Limiter
 	// shared: another process has the socket too, and receives from it.
 	shared    atomic.Bool
 	idleGrace atomic.Int64 // a time.Duration
@@ -122,6 +125,7 @@ func (l *Listener) Addr() netip.AddrPort { return l.socket.LocalAddrPort() }
 
 // Set makes s the configuration of new sessions.
 func (l *Listener) Set(s *snapshot.Listener) error {
+	l.clients.Configure(s.IR.Client.PerClient, nil)
 	l.current.Store(s)
 	return nil
 }
@@ -226,10 +230,22 @@ func (l *Listener) session(t *loop.Task, who client, n int) *session {
 		route.Metrics.Dropped(n)
 		return nil
 	}
-	s, why := l.begin(t, snap, route, who)
-	if s == nil {
+	if why, policy, part := route.Shield.Refuse(who.remote.Addr()); why != filter.ReasonNone {
 		route.Metrics.Dropped(n)
-		l.refuse(snap, route, who, why)
+		l.refuse(snap, route, who, why, policy, part)
+		return nil
+	}
+	place, ok := l.clients.Enter(who.remote.Addr(), time.Now())
+	if !ok {
+		snap.Metrics.Rejected(metric.RejectClientLimit)
+		route.Metrics.Dropped(n)
+		return nil
+	}
+	s, why := l.begin(t, snap, route, who, place)
+	if s == nil {
+		place.Leave()
+		route.Metrics.Dropped(n)
+		l.refuse(snap, route, who, why, "", "")
 	}
 	return s
 }

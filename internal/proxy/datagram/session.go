@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/limit/peer"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
@@ -21,6 +22,7 @@ type session struct {
 	snap     *snapshot.Listener // when it began
 	route    *snapshot.Stream
 	who      client
+	place    peer.Place
 	start    time.Time
 	began    int64
 	backend  *snapshot.Backend
@@ -37,8 +39,8 @@ type session struct {
 }
 
 // begin makes a session, or says why it cannot.
-func (l *Listener) begin(t *loop.Task, snap *snapshot.Listener, route *snapshot.Stream, who client) (*session, filter.Reason) {
-	s := &session{l: l, snap: snap, route: route, who: who, start: time.Now(), began: netx.Monotonic(), backend: route.Choose()}
+func (l *Listener) begin(t *loop.Task, snap *snapshot.Listener, route *snapshot.Stream, who client, place peer.Place) (*session, filter.Reason) {
+	s := &session{l: l, snap: snap, place: place, route: route, who: who, start: time.Now(), began: netx.Monotonic(), backend: route.Choose()}
 	if s.backend == nil || s.backend.Cluster == nil {
 		return nil, filter.BackendInvalid
 	}
@@ -226,6 +228,7 @@ func (s *session) end(flags filter.Flags) {
 	if !s.ended.CompareAndSwap(false, true) {
 		return
 	}
+	s.place.Leave()
 	s.judge(upstream.Cancelled)
 	s.up.Close()
 	c := s.backend.Cluster
@@ -243,14 +246,14 @@ func (s *session) end(flags filter.Flags) {
 }
 
 // refuse counts, and from time to time logs, a client that got no session.
-func (l *Listener) refuse(snap *snapshot.Listener, route *snapshot.Stream, who client, why filter.Reason) {
+func (l *Listener) refuse(snap *snapshot.Listener, route *snapshot.Stream, who client, why filter.Reason, policy, part string) {
 	route.Metrics.Opened()
 	route.Metrics.Ended(0, 0, 0, uint64(why.Flag()), true)
 	now := netx.Monotonic()
 	if last := l.refused.Load(); last != 0 && now-last < int64(time.Second) || !l.refused.CompareAndSwap(last, now) {
 		return
 	}
-	l.log(&accesslog.Entry{Start: time.Now(), Reason: why.String()}, snap, route, who, why.Flag())
+	l.log(&accesslog.Entry{Start: time.Now(), Reason: why.String(), Policy: policy, PolicyRule: part}, snap, route, who, why.Flag())
 }
 
 func (l *Listener) log(e *accesslog.Entry, snap *snapshot.Listener, route *snapshot.Stream, who client, flags filter.Flags) {

@@ -85,6 +85,19 @@ type uncounted struct{}
 
 func (uncounted) Decided(int) {}
 
+// shields is what shields need beside their policies.
+func (d *Deps) shields() shield.Deps {
+	return shield.Deps{Lists: d.Lists, Policy: func(name string) filter.Decisions { return d.decisions("ShieldPolicy", name) }}
+}
+
+// ShieldOf is that of a route without requests; nil where there is none.
+func (d *Deps) ShieldOf(s *ir.Shield) *shield.Connections {
+	if d.Lists == nil {
+		return nil
+	}
+	return shield.NewConnections(s, d.shields())
+}
+
 // ForRule returns the filters of a rule.
 func ForRule(r *ir.Rule, d Deps) Chain {
 	f, p := &r.Filters, &r.Policy
@@ -99,9 +112,8 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	}
 	var body *shield.Body
 	if p.Shield != nil && d.Lists != nil {
-		deps := shield.Deps{
-			Lists: d.Lists, CORS: f.CORS, Policy: func(name string) filter.Decisions { return d.decisions("ShieldPolicy", name) },
-		}
+		deps := d.shields()
+		deps.CORS = f.CORS
 		if s := shield.New(p.Shield, deps); s != nil {
 			c.Guard = append(c.Guard, s)
 		}

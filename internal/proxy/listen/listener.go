@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/limit/peer"
 	"github.com/gridway/gridway/internal/proxy/listen/quicsock"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
@@ -47,6 +48,7 @@ type Listener struct {
 	shared    atomic.Bool
 	idleGrace atomic.Int64 // a time.Duration
 	active    atomic.Int64
+	clients   peer.Limiter
 	pause     atomic.Int64   // the last one after accepting has failed
 	local     netip.AddrPort // of every connection; zero if the socket has all addresses
 
@@ -130,6 +132,7 @@ func (l *Listener) Set(s *snapshot.Listener) error {
 		l.tls.Store(nil)
 		l.quicTLS.Store(nil)
 	}
+	l.clients.Configure(s.IR.Client.PerClient, s.IR.Client.TrustedProxies)
 	l.current.Store(s)
 	return errors.Join(err, l.setQUIC(s))
 }
@@ -206,6 +209,11 @@ func (l *Listener) admit(sock *loop.Sock) {
 		return
 	}
 	ss := &session{l: l, nc: nc, s: s, host: l, began: time.Now()}
+	if s.IR.Client.ProxyProtocol == ir.ProxyProtocolOff && !ss.enter() {
+		l.active.Add(-1)
+		l.refuse(nc, s)
+		return
+	}
 	l.add(ss)
 	s.Metrics.Accepted()
 	nc.SetReadBy(handshakeBy(&s.IR.Client))
@@ -257,6 +265,7 @@ func (l *Listener) remove(ss *session) {
 	l.mu.Lock()
 	delete(l.sessions, ss)
 	l.mu.Unlock()
+	ss.place.Leave()
 	ss.s.Metrics.Closed()
 	l.active.Add(-1)
 	l.serving.Done()

@@ -19,6 +19,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/listen/quicsock"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/wire/h3"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -303,6 +304,14 @@ func (a *arrival) await(conn *quic.Conn) bool {
 	}
 	state := conn.ConnectionState().TLS
 	a.s.Metrics.Handshake(state.Version, state.DidResume, time.Since(a.began))
+	// Only now is the address the client's own.
+	place, ok := a.q.l.clients.Enter(conn.RemoteAddr().(*net.UDPAddr).AddrPort().Addr(), a.began)
+	if !ok {
+		a.s.Metrics.Rejected(metric.RejectClientLimit)
+		_ = conn.CloseWithError(quic.ApplicationErrorCode(h3.ExcessiveLoad), "")
+		return false
+	}
+	context.AfterFunc(conn.Context(), place.Leave)
 	return true
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/downstream/http1"
 	"github.com/gridway/gridway/internal/proxy/downstream/http2"
+	"github.com/gridway/gridway/internal/proxy/limit/peer"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/loop"
@@ -30,6 +31,8 @@ type session struct {
 	http  driver
 	host  http1.Host
 	began time.Time
+	// place is that of the connection among those of its client.
+	place peer.Place
 }
 
 // driver serves a connection in its protocol.
@@ -94,6 +97,9 @@ func (ss *session) begin(t *loop.Task) bool {
 			ss.l.log.Debug("PROXY header refused", "listener", ss.l.name, "peer", nc.RemoteAddrPort(), "error", err)
 			return false
 		}
+		if !ss.enter() {
+			return false
+		}
 	}
 	o := ss.open()
 	if !o.ok {
@@ -112,6 +118,16 @@ func (ss *session) begin(t *loop.Task) bool {
 		return ss.start(ss.http2(nil))
 	}
 	return ss.start(http1.New(nc, ss.host, ss.l.pipeline, ss.s.Door))
+}
+
+// enter counts the connection for its client, as soon as that is known; it is false
+// if it is one too many.
+func (ss *session) enter() (ok bool) {
+	ss.place, ok = ss.l.clients.Enter(ss.nc.RemoteAddrPort().Addr(), ss.began)
+	if !ok {
+		ss.s.Metrics.Rejected(metric.RejectClientLimit)
+	}
+	return ok
 }
 
 // start makes d the session's driver, unless the listener is closed.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filters/shield"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
@@ -14,6 +15,8 @@ type Stream struct {
 	Backends    []Backend
 	TotalWeight uint32
 	Metrics     *metric.Stream
+	// Shield may be nil.
+	Shield *shield.Connections
 }
 
 // Choose picks a backend by weight. It is nil if there is none.
@@ -117,7 +120,7 @@ func (n *names[T]) find(name string) T {
 func (s *Snapshot) buildStreams(d Deps) {
 	s.streams = make(map[string]*Stream, len(s.Config.Streams))
 	for _, r := range s.Config.Streams {
-		built := &Stream{IR: r, Metrics: d.Metrics.Stream(r.ID), Backends: make([]Backend, len(r.Backends))}
+		built := &Stream{IR: r, Metrics: d.Metrics.Stream(r.ID), Shield: d.Filters.ShieldOf(r.Shield), Backends: make([]Backend, len(r.Backends))}
 		for i := range r.Backends {
 			ref := &r.Backends[i]
 			built.TotalWeight += ref.Weight

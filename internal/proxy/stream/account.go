@@ -29,6 +29,7 @@ func (s *Stream) log(d time.Duration, in, out int64) {
 		Reason: s.reason.String(), Listener: s.Listener.IR.Name, Attempts: s.attempts,
 		RequestBytes: in, ResponseBytes: out,
 		Client: s.Conn.RemoteAddrPort().Addr(), TLSServerName: s.ServerName, Revision: s.Listener.Revision,
+		Policy: s.policy, PolicyRule: s.part,
 	}
 	if s.flags != 0 {
 		e.Flags = s.flags.AppendTo(scratch[:0])

@@ -61,6 +61,8 @@ type Stream struct {
 	verdict   atomic.Bool // the endpoint was judged
 	flags     filter.Flags
 	reason    filter.Reason
+	// policy and part of it have refused the stream.
+	policy, part string
 
 	killed atomic.Bool
 	link   atomic.Pointer[netx.Link]
@@ -95,6 +97,10 @@ func (s *Stream) Serve(t *loop.Task) (idle bool) {
 		return s.refuse(s.Reason)
 	}
 	s.Route.Metrics.Opened()
+	var why filter.Reason
+	if why, s.policy, s.part = s.Route.Shield.Refuse(s.Conn.RemoteAddrPort().Addr()); why != filter.ReasonNone {
+		return s.refuse(why)
+	}
 	s.backend = s.Route.Choose()
 	if s.backend == nil || s.backend.Cluster == nil {
 		return s.refuse(filter.BackendInvalid)

@@ -63,10 +63,11 @@ const (
 	RejectConnectionLimit RejectReason = iota
 	RejectDraining
 	RejectProxyProtocol
+	RejectClientLimit
 	rejectReasons
 )
 
-var rejectNames = [rejectReasons]string{"connection_limit", "draining", "proxy_protocol"}
+var rejectNames = [rejectReasons]string{"connection_limit", "draining", "proxy_protocol", "client_limit"}
 
 // HandshakeFailure is why a TLS handshake failed.
 type HandshakeFailure uint8

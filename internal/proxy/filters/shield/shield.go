@@ -124,7 +124,10 @@ func (s *Shield) OnRequest(x *filter.Exchange) filter.Verdict {
 	if s.broken != "" || s.addresses.lost || s.agents.lost {
 		return s.refuse(x, filter.Unavailable, 503, filter.ShieldUnavailable, cannotTell, s.broken, "")
 	}
-	if s.addresses.refuse(s, x) || s.agents.refuse(s, x) {
+	if r, refused := s.addresses.rule(x.Client); refused {
+		return s.refuse(x, r.decision, r.status(), r.reason, r.detail(), r.policy, r.part)
+	}
+	if s.agents.refuse(s, x) {
 		return filter.Reply
 	}
 	if s.csrf != nil && !s.csrf.allows(x) {
@@ -147,31 +150,6 @@ func (s *Shield) refuse(x *filter.Exchange, d filter.Decision, status int, reaso
 		}
 	}
 	return x.Refuse(status, reason, detail, name, part)
-}
-
-func (l *addressLists) refuse(s *Shield, x *filter.Exchange) bool {
-	for _, deny := range l.deny {
-		switch found, broken := deny.Has(x.Client); {
-		case found || !x.Client.IsValid():
-			s.refuse(x, filter.Denied, 403, filter.AddressDenied, badAddress, deny.Policy(), "addresses.deny")
-			return true
-		case broken:
-			s.refuse(x, filter.Unavailable, 503, filter.ShieldUnavailable, cannotTell, deny.Policy(), "addresses.deny")
-			return true
-		}
-	}
-	if l.allow == nil {
-		return false
-	}
-	switch found, broken := l.allow.Has(x.Client); {
-	case found:
-		return false
-	case broken:
-		s.refuse(x, filter.Unavailable, 503, filter.ShieldUnavailable, cannotTell, l.allow.Policy(), "addresses.allow")
-	default:
-		s.refuse(x, filter.Denied, 403, filter.AddressDenied, badAddress, l.allow.Policy(), "addresses.allow")
-	}
-	return true
 }
 
 func (l *agentLists) refuse(s *Shield, x *filter.Exchange) bool {
