@@ -39,6 +39,10 @@ type Client struct {
 	// Forwarded says which forwarding headers are believed and sent.
 	// +optional
 	Forwarded *Forwarded `json:"forwarded,omitempty"`
+	// XForwardedClientCert says what endpoints are told of clients' certificates.
+	// Default: nothing, and a client's own X-Forwarded-Client-Cert is removed.
+	// +optional
+	XForwardedClientCert *XForwardedClientCert `json:"xForwardedClientCert,omitempty"`
 	// Via is the name put in the Via header (RFC 9110 §7.6.3) of requests and
 	// responses. Default: none, no Via header is sent.
 	// +optional

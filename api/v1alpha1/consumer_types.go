@@ -70,7 +70,7 @@ type ConsumerGroup string
 // ConsumerCredential is one of a consumer's credentials. Exactly one of its kinds
 // must be given.
 //
-// +kubebuilder:validation:XValidation:message="exactly one kind of credential must be given: apiKey or basic",rule="has(self.apiKey) != has(self.basic)"
+// +kubebuilder:validation:XValidation:message="exactly one kind of credential must be given: apiKey, basic or certificate",rule="(has(self.apiKey) ? 1 : 0) + (has(self.basic) ? 1 : 0) + (has(self.certificate) ? 1 : 0) == 1"
 type ConsumerCredential struct {
 	// Name tells the credential from the consumer's others, in access logs too.
 	// +required
@@ -95,6 +95,10 @@ type ConsumerCredential struct {
 	// Basic is a name and a password.
 	// +optional
 	Basic *BasicCredential `json:"basic,omitempty"`
+
+	// Certificate is a client certificate.
+	// +optional
+	Certificate *CertificateCredential `json:"certificate,omitempty"`
 }
 
 // BasicCredential is a name and the hash of a password.

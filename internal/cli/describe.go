@@ -170,6 +170,9 @@ func methodText(m *ir.AuthenticationMethod) string {
 	case m.JWT != nil:
 		kind, places = "jwt", m.JWT.From
 	}
+	if m.ClientCertificate != nil {
+		kind, from = "clientCertificate", certificateTexts(m.ClientCertificate)
+	}
 	for _, s := range places {
 		from = append(from, s.String())
 	}

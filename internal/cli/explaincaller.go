@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,8 +15,8 @@ import (
 
 // caller is who sends an imagined request, as flags say it.
 type caller struct {
-	consumer, method, identity, at string
-	claims                         []string
+	consumer, method, identity, certificate, at string
+	claims                                      []string
 }
 
 func (c *caller) flags(cmd *cobra.Command) {
@@ -24,16 +25,24 @@ func (c *caller) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&c.claims, "claim", nil, `claim of the caller, NAME=VALUE, where the value is JSON or else text (repeatable)`)
 	f.StringVar(&c.method, "auth-method", "", "method of authentication that has accepted the caller (default the policy's first)")
 	f.StringVar(&c.identity, "identity", "", "SPIFFE ID that the client's certificate proves")
+	f.StringVar(&c.certificate, "client-certificate", "", "file with the client's certificate, in PEM, which the listener is taken to have verified")
 	f.StringVar(&c.at, "at", "", "when the request comes, as in 2026-11-30T08:00:00+01:00 (default now)")
 }
 
 // fill says it in the request.
 func (c *caller) fill(r *dryrun.Request) error {
 	r.At = c.at
-	if c.consumer == "" && c.method == "" && c.identity == "" && len(c.claims) == 0 {
+	if c.consumer == "" && c.method == "" && c.identity == "" && c.certificate == "" && len(c.claims) == 0 {
 		return nil
 	}
 	r.Caller = &dryrun.Imagined{Consumer: c.consumer, Method: c.method, Identity: c.identity}
+	if c.certificate != "" {
+		text, err := os.ReadFile(c.certificate)
+		if err != nil {
+			return fmt.Errorf("the client's certificate: %w", err)
+		}
+		r.Caller.Certificate = string(text)
+	}
 	for _, text := range c.claims {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok || name == "" {

@@ -27,10 +27,11 @@ const MaxMethods = 8
 
 // AuthenticationMethod is one way to prove who calls: one of its pointers is set.
 type AuthenticationMethod struct {
-	Name   string      `json:"name"`
-	APIKey *APIKeyAuth `json:"apiKey,omitempty"`
-	Basic  *BasicAuth  `json:"basic,omitempty"`
-	JWT    *JWTAuth    `json:"jwt,omitempty"`
+	Name              string                 `json:"name"`
+	APIKey            *APIKeyAuth            `json:"apiKey,omitempty"`
+	Basic             *BasicAuth             `json:"basic,omitempty"`
+	JWT               *JWTAuth               `json:"jwt,omitempty"`
+	ClientCertificate *ClientCertificateAuth `json:"clientCertificate,omitempty"`
 	// External comes last: it has something to say of every request.
 	External *ExternalAuth `json:"external,omitempty"`
 }

@@ -59,12 +59,18 @@ type ConsumerCredential struct {
 	// Username and PasswordHash, argon2id's or bcrypt's, are of a password.
 	Username     string `json:"username,omitempty"`
 	PasswordHash string `json:"passwordHash,omitempty"`
+	// CertificateKey is what of a certificate CertificateValue is.
+	CertificateKey   CertificateKey `json:"certificateKey,omitempty"`
+	CertificateValue string         `json:"certificateValue,omitempty"`
 }
 
-// Kind is what the credential is: "apiKey" or "basic".
+// Kind is what the credential is: "apiKey", "basic" or "certificate".
 func (c *ConsumerCredential) Kind() string {
-	if c.KeyDigest != nil {
+	switch {
+	case c.KeyDigest != nil:
 		return "apiKey"
+	case c.CertificateKey != "":
+		return "certificate"
 	}
 	return "basic"
 }
@@ -74,6 +80,8 @@ func (c *ConsumerCredential) Digest() (digest [sha256.Size]byte, ok bool) {
 	switch {
 	case len(c.KeyDigest) == sha256.Size:
 		return [sha256.Size]byte(c.KeyDigest), true
+	case c.CertificateKey != "":
+		return CertificateDigest(c.CertificateKey, c.CertificateValue), true
 	case c.Username != "":
 		return UsernameDigest([]byte(c.Username)), true
 	}

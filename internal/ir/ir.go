@@ -182,6 +182,8 @@ type ClientPolicy struct {
 	// Forwarded says which headers are sent upstream.
 	XForwarded bool `json:"xForwarded"`
 	Forwarded  bool `json:"forwarded,omitempty"`
+	// ClientCert is about X-Forwarded-Client-Cert.
+	ClientCert ForwardedClientCert `json:"clientCert,omitzero"`
 	// Via is the pseudonym for the Via header (RFC 9110 §7.6.3); empty sends none.
 	Via string `json:"via,omitempty"`
 	// RequestIDHeader is made when missing; KeepRequestID keeps the client's own.

@@ -24,6 +24,7 @@ import (
 	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/accesslist"
 	"github.com/gridway/gridway/internal/proxy/admission"
+	"github.com/gridway/gridway/internal/proxy/clientcert"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/datagram"
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -148,19 +149,19 @@ func New(o Options) *Proxy {
 	schemas := schema.New(schema.Options{Log: o.Log, Upstreams: set})
 	keys := keyset.New(keyset.Options{Log: o.Log})
 	consumers := consumer.New()
-	limits, lists := &limit.Set{}, accesslist.New()
+	limits, lists, certificates := &limit.Set{}, accesslist.New(), &clientcert.Cache{}
 	formulas := &formulas{log: o.Log}
 	authorizations := &authorizations{metrics: o.Metrics, log: o.Log}
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, consumers: consumers, limits: limits, lists: lists, authorizations: authorizations, formulas: formulas,
-		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set},
+		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set, Certificates: certificates},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 			Filters: filters.Deps{
 				Schemas: schemas, Consumers: consumers, Passwords: password.New(max(1, runtime.GOMAXPROCS(0)/2)),
-				Tokens:     tokens(keys),
+				Tokens: tokens(keys), Certificates: certificates,
 				Policy:     func(name string) filter.Decisions { return o.Metrics.Policy(name) },
 				Lists:      lists,
 				RateLimits: rateLimitDeps(limits, formulas, o.Metrics), Authorization: authorizations.get,

@@ -58,6 +58,9 @@ func judgeAuthentication(spec *v1alpha1.AuthenticationPolicySpec) []fault {
 			judgeSources(m.JWT.From, field+".jwt", add)
 			judgeJWT(m.JWT, field+".jwt", add)
 		}
+		if m.ClientCertificate != nil {
+			judgeClientCertificate(m.ClientCertificate, field+".clientCertificate", add)
+		}
 		if m.External != nil {
 			judgeExternal(m.External, field+".external", add)
 		}
@@ -114,7 +117,7 @@ func methodKinds(m *v1alpha1.AuthenticationMethod) (kinds []string) {
 	for _, k := range []struct {
 		name  string
 		given bool
-	}{{"apiKey", m.APIKey != nil}, {"basic", m.Basic != nil}, {"jwt", m.JWT != nil}, {"external", m.External != nil}} {
+	}{{"apiKey", m.APIKey != nil}, {"basic", m.Basic != nil}, {"jwt", m.JWT != nil}, {"clientCertificate", m.ClientCertificate != nil}, {"external", m.External != nil}} {
 		if k.given {
 			kinds = append(kinds, k.name)
 		}
@@ -159,7 +162,7 @@ func authentication(p *authenticationPolicy) *ir.Authentication {
 	out.EveryNamespace = spec.Consumers != nil && deref(spec.Consumers.From, "Same") == "All"
 	for i := range spec.AnyOf {
 		m := &spec.AnyOf[i]
-		method := ir.AuthenticationMethod{Name: methodName(m), APIKey: apiKey(m.APIKey)}
+		method := ir.AuthenticationMethod{Name: methodName(m), APIKey: apiKey(m.APIKey), ClientCertificate: clientCertificate(m.ClientCertificate)}
 		if m.Basic != nil {
 			method.Basic = &ir.BasicAuth{Forward: deref(m.Basic.Forward, false)}
 		}
@@ -205,12 +208,14 @@ func sources(list []v1alpha1.CredentialSource) []ir.CredentialSource {
 // finishAuthentication writes the statuses of AuthenticationPolicies.
 func (c *compiler) finishAuthentication() {
 	overrule(c, &c.authentication)
+	reached := c.certificateReach()
 	for _, p := range c.authentication.all {
 		if p.spec == nil {
 			continue
 		}
 		c.warnUnreached(p.source(), p.targets)
 		c.warnNoConsumers(p)
+		c.warnNoCertificates(p, reached)
 		c.finishExternals(p)
 	}
 	finishKind(c, &c.authentication)
@@ -218,7 +223,10 @@ func (c *compiler) finishAuthentication() {
 
 // warnNoConsumers names policies with keys that nobody has.
 func (c *compiler) warnNoConsumers(p *authenticationPolicy) {
-	if !slices.ContainsFunc(p.spec.AnyOf, func(m v1alpha1.AuthenticationMethod) bool { return m.APIKey != nil || m.Basic != nil }) {
+	if !slices.ContainsFunc(p.spec.AnyOf, func(m v1alpha1.AuthenticationMethod) bool {
+		cert := m.ClientCertificate
+		return m.APIKey != nil || m.Basic != nil || cert != nil && cert.Consumer != nil && deref(cert.Consumer.Required, false)
+	}) {
 		return
 	}
 	every := p.spec.Consumers != nil && deref(p.spec.Consumers.From, "Same") == "All"

@@ -161,6 +161,9 @@ func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
 			p.TrustedHops = 0 // one policy may say the one, another the other
 		}
 	}
+	if f := v.XForwardedClientCert; f != nil {
+		p.ClientCert = forwardedClientCert(f)
+	}
 	if r := v.RequestID; r != nil {
 		p.RequestIDHeader = string(deref(r.Header, "X-Request-Id"))
 		p.KeepRequestID = deref(r.Keep, false)

@@ -31,6 +31,12 @@ func (c *compiler) noteReach(k *socket, s *settings) {
 			c.weigh(b.policy, f, f.used(l))
 		}
 	}
+	if b, ok := s.origin["client.xForwardedClientCert.mode"]; ok {
+		c.weigh(b.policy, certificateField, l.Client.ClientCert.Mode == ir.ClientCertSanitize || l.Client.ClientCert.Mode == ir.ClientCertAlwaysForwardOnly ||
+			slices.ContainsFunc(k.sections, func(x *section) bool {
+				return x.tls != nil && x.tls.ClientAuth != nil && x.tls.ClientAuth.Mode != ir.ClientAuthRequestInsecure
+			}))
+	}
 	if l.Client.NoHTTP2 {
 		if route := c.nativeCalls(l); route != "" {
 			at("client.http2", "GRPCWithoutHTTP2", fmt.Sprintf("gRPC needs HTTP/2, which is off for %s: no call reaches %s", k.first.name(), route),
@@ -77,6 +83,12 @@ type clientField struct {
 	path            string
 	used            func(*ir.Listener) bool
 	message, remedy string
+}
+
+// certificateField is used by listeners that verify clients' certificates.
+var certificateField = clientField{
+	path: "client.xForwardedClientCert.mode", message: "no listener with it verifies client certificates, and the header is always removed",
+	remedy: verifyRemedy + ", or leave it out",
 }
 
 func manyStreams(l *ir.Listener) bool { return !l.Client.NoHTTP2 || l.ServesHTTP3() }

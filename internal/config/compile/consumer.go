@@ -160,7 +160,9 @@ func (c *compiler) consumerOf(x *consumer, o *store.Object, spec *v1alpha1.Consu
 		one := ir.ConsumerCredential{Name: cr.Name}
 		var message, remedy string
 		kind := "apiKey"
-		if cr.Basic != nil {
+		if cr.Certificate != nil {
+			one.CertificateKey, one.CertificateValue, _ = certificateKey(cr.Certificate) // it was judged
+		} else if cr.Basic != nil {
 			kind, one.Username = "basic", deref(cr.Basic.Username, o.Key.Name)
 			one.PasswordHash, message, remedy = c.passwordHash(x, o, cr.Basic)
 		} else {
@@ -272,8 +274,18 @@ func judgeConsumer(spec *v1alpha1.ConsumerSpec) []fault {
 			add(".notAfter", "is not after notBefore: the credential is never accepted", "")
 		}
 		k := cr.APIKey
-		if (k == nil) == (cr.Basic == nil) {
+		given := 0
+		for _, is := range []bool{k != nil, cr.Basic != nil, cr.Certificate != nil} {
+			if is {
+				given++
+			}
+		}
+		if given != 1 {
 			add("", "exactly one kind of credential must be given", "for example: apiKey: {hash: …}")
+			continue
+		}
+		if cr.Certificate != nil {
+			judgeCertificateCredential(cr.Certificate, add)
 			continue
 		}
 		if b := cr.Basic; b != nil {
@@ -350,6 +362,8 @@ func (c *compiler) withoutDuplicates(list, served []*consumer) {
 			same, remedy := "is the same key as", "make another key"
 			if x.ir.Credentials[k].Username != "" {
 				same, remedy = "has the same username as", "use another username"
+			} else if x.ir.Credentials[k].CertificateKey != "" {
+				same, remedy = "is the same certificate as", "a certificate is of one consumer: remove one of the two"
 			}
 			message := fmt.Sprintf("credential %q %s one of %s, which has it first", x.ir.Credentials[k].Name, same, by)
 			if by == x.object.Key {

@@ -22,6 +22,7 @@ const (
 	factKnown    fact = iota // that somebody is known at all
 	factConsumer             // which Consumer
 	factClaims
+	factIdentity // which service, by its certificate
 	factCount
 )
 
@@ -35,9 +36,10 @@ type unknowable struct {
 
 const maxNamed = 3
 
-func (u *unknowable) add(rule *ir.Rule) {
+func (u *unknowable) add(rule *ir.Rule, verified bool) {
 	u.reached++
 	knows := knownIn(rule)
+	knows[factIdentity] = verified
 	for f := range factCount {
 		if knows[f] {
 			continue
@@ -54,7 +56,7 @@ func knownIn(rule *ir.Rule) (knows [factCount]bool) {
 		return knows
 	}
 	if a.Broken { // nothing gets through, and what will is not known
-		return [factCount]bool{true, true, true}
+		return [factCount]bool{true, true, true, true}
 	}
 	for i := range a.AnyOf {
 		consumer, claims := a.AnyOf[i].Knows()
@@ -88,6 +90,8 @@ func (c *compiler) warnUnknowable(o *store.Object, u *unknowable, f fact, field 
 		message = "which Consumer calls is "
 	case factClaims:
 		message, remedy = "claims are ", "attach an AuthenticationPolicy with a method that gives claims, or take this one away from there"
+	case factIdentity:
+		message, remedy = "the identity of a client's certificate is ", verifyRemedy
 	}
 	c.report(problemAt(o, field, store.Warning, "FactNotKnown", message+u.where(f), remedy))
 }
@@ -98,6 +102,7 @@ func (c *compiler) finishAuthorization() {
 		return
 	}
 	of := map[*ir.Authorization]*unknowable{}
+	reach := c.certificateReach()
 	for _, rs := range c.next.routes {
 		for _, form := range rs.forms {
 			for _, rule := range form.Rules {
@@ -105,7 +110,7 @@ func (c *compiler) finishAuthorization() {
 					if of[a] == nil {
 						of[a] = &unknowable{}
 					}
-					of[a].add(rule)
+					of[a].add(rule, reach[form.Name].verified)
 				}
 			}
 		}
@@ -147,6 +152,7 @@ func (c *compiler) warnFacts(p *authorizationPolicy, u *unknowable, told *[factC
 		{factKnown, ".authenticationMethods", len(cond.AuthenticationMethods)},
 		{factClaims, ".scopes", len(cond.Scopes)},
 		{factClaims, ".claims", len(cond.Claims)},
+		{factIdentity, ".identities", len(cond.Identities)},
 	} {
 		if asked.n > 0 && !told[asked.fact] {
 			told[asked.fact] = true
@@ -179,6 +185,8 @@ func factOf(variable string) (f fact, asked bool) {
 		return factConsumer, true
 	case expression.CallerClaims, expression.CallerScopes, expression.CallerSubject, expression.CallerIssuer:
 		return factClaims, true
+	case expression.SourceIdentity:
+		return factIdentity, true
 	case expression.CallerKnown, expression.CallerMethod:
 		return factKnown, true
 	}

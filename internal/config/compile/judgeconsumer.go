@@ -26,6 +26,8 @@ func CredentialDigest(consumer string, c *v1alpha1.ConsumerCredential) (digest [
 	switch {
 	case c.APIKey != nil && c.APIKey.Hash != nil:
 		one.KeyDigest, _ = parseKeyHash(*c.APIKey.Hash)
+	case c.Certificate != nil:
+		one.CertificateKey, one.CertificateValue, _ = certificateKey(c.Certificate)
 	case c.Basic != nil:
 		one.Username = deref(c.Basic.Username, consumer)
 	}

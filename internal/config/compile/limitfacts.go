@@ -34,6 +34,7 @@ func expressionsOf(l *v1alpha1.RateLimit) []placed {
 // limitsReach says of limits that ask who calls where that cannot be known.
 func (c *compiler) limitsReach() map[*ir.RateLimit]*unknowable {
 	asking := map[*ir.RateLimit]*unknowable{}
+	reach := c.certificateReach()
 	for _, l := range c.rateLimits() {
 		if l.NeedsCaller() {
 			asking[l] = &unknowable{}
@@ -47,7 +48,7 @@ func (c *compiler) limitsReach() map[*ir.RateLimit]*unknowable {
 			for _, rule := range form.Rules {
 				for _, l := range rule.Policy.RateLimits {
 					if u := asking[l]; u != nil {
-						u.add(rule)
+						u.add(rule, reach[form.Name].verified)
 					}
 				}
 			}

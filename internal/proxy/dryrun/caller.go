@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -70,6 +72,16 @@ func (t *Table) imagineCaller(s *stand, c *Imagined) error {
 		cert := &x509.Certificate{URIs: []*url.URL{id}}
 		s.tls = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}, VerifiedChains: [][]*x509.Certificate{{cert}}}
 	}
+	if c.Certificate != "" {
+		if c.Identity != "" {
+			return errors.New("a client has a certificate or an identity, not both: the identity is in the certificate")
+		}
+		chain, err := certificateChain(c.Certificate)
+		if err != nil {
+			return err
+		}
+		s.tls = &tls.ConnectionState{PeerCertificates: chain, VerifiedChains: [][]*x509.Certificate{chain}}
+	}
 	if c.Consumer == "" && c.Claims == nil && c.Method == "" {
 		return nil
 	}
@@ -97,6 +109,28 @@ func (t *Table) imagineCaller(s *stand, c *Imagined) error {
 		s.caller.Claims = filter.NewClaims(values)
 	}
 	return nil
+}
+
+// certificateChain reads certificates in PEM, of which the first is the client's.
+func certificateChain(text string) (chain []*x509.Certificate, err error) {
+	for rest := []byte(text); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("the client's certificate cannot be read: %w", err)
+		}
+		chain = append(chain, cert)
+	}
+	if len(chain) == 0 {
+		return nil, errors.New("the client's certificate is not in PEM")
+	}
+	return chain, nil
 }
 
 func (t *Table) consumer(namespace, name string) *ir.Consumer {

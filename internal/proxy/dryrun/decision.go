@@ -40,6 +40,9 @@ type Imagined struct {
 	Method string `json:"method,omitempty"`
 	// Identity is the SPIFFE ID of a client certificate.
 	Identity string `json:"identity,omitempty"`
+	// Certificate is one of a client, in PEM, that the listener is taken to have
+	// verified by the certificates after it; Identity is empty then.
+	Certificate string `json:"certificate,omitempty"`
 }
 
 // Key is equal for equal requests.

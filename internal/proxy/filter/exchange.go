@@ -55,6 +55,9 @@ type Exchange struct {
 	LocalAddr netip.AddrPort
 	// TLS is nil on plain connections.
 	TLS *tls.ConnectionState
+	// ForwardedCert is X-Forwarded-Client-Cert as a proxy that the listener trusts by
+	// its address has sent it; nil is that nobody has who may.
+	ForwardedCert []byte
 	// RequestID is the value of the request ID header, made or kept.
 	RequestID []byte
 
@@ -235,7 +238,7 @@ func (x *Exchange) End() {
 func (x *Exchange) Reset() {
 	x.Section, x.Route, x.Rule, x.Match = nil, nil, nil, nil
 	x.Client = netip.Addr{}
-	x.RequestID = nil
+	x.RequestID, x.ForwardedCert = nil, nil
 	x.Flags = 0
 	x.Local = LocalReply{}
 	x.Kept = Kept{}

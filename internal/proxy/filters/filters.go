@@ -9,6 +9,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/password"
+	"github.com/gridway/gridway/internal/proxy/clientcert"
 	"github.com/gridway/gridway/internal/proxy/extauthz"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
@@ -54,6 +55,8 @@ type Deps struct {
 	Passwords *password.Verifier
 	// Tokens verifies tokens.
 	Tokens authentication.Tokens
+	// Certificates remembers what was read of clients' certificates.
+	Certificates *clientcert.Cache
 	// Lists are of addresses and User-Agents, for rules with shields.
 	Lists shield.Lists
 	// Policy counts the decisions of a policy, which is named "Kind/namespace/name".
@@ -137,7 +140,7 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	var who authorization.Deps
 	if p.Authentication != nil {
 		a := authentication.New(p.Authentication, authentication.Deps{
-			Consumers: d.Consumers, Passwords: d.Passwords, Tokens: d.Tokens, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
+			Consumers: d.Consumers, Passwords: d.Passwords, Tokens: d.Tokens, Certificates: d.Certificates, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
 		})
 		c.Guard = append(c.Guard, a)
 		if len(p.Authentication.AnyOf) > 0 {

@@ -20,6 +20,7 @@ func (x *Exchange) identify() bool {
 	}
 	x.resolveClient(client)
 	x.forwardingHeaders(client)
+	x.forwardCertificate(client)
 	if client.Via != "" {
 		x.appendVia(&x.Req.Header, x.Req.Version, client.Via)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gridway/gridway/internal/proxy/clientcert"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
@@ -31,6 +32,8 @@ type Pipeline struct {
 	// of hedged exchanges. Whoever stops the proxy waits for both.
 	Mirrors    Mirroring
 	Background sync.WaitGroup
+	// Certificates remembers what was read of clients' certificates; it may be nil.
+	Certificates *clientcert.Cache
 	// Challenges may be nil: no certificate is asked for.
 	Challenges Challenges
 	// LeaveWithin is how long a drain takes to end WebSockets and streams of

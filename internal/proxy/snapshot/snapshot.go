@@ -43,6 +43,9 @@ type Listener struct {
 	// Doors are the sections, for what comes before the first request and for
 	// what is not HTTP.
 	Doors *Doors
+	// CertificateURIs are the alternative names of kind URI of the listener's own
+	// certificate, if it has one alone.
+	CertificateURIs []string
 	// RequestIDHeader is the name as bytes, "X-Request-Id" if none is configured.
 	RequestIDHeader []byte
 	Metrics         *metric.Listener
@@ -140,7 +143,7 @@ func (b *builder) listener(l *ir.Listener, before *Listener) (*Listener, error) 
 	}
 	built := &Listener{
 		IR: l, Metrics: b.deps.Metrics.Listener(l.Name), Clock: b.deps.Clock, Revision: b.Config.Revision, Door: door(l),
-		RequestIDHeader: []byte(header), Doors: b.buildDoors(l), AltSvc: new(atomic.Pointer[[]byte]),
+		CertificateURIs: certificateURIs(l), RequestIDHeader: []byte(header), Doors: b.buildDoors(l), AltSvc: new(atomic.Pointer[[]byte]),
 	}
 	built.Secure = built
 	if l.Protocol == ir.Detect {

@@ -22,7 +22,7 @@ var neverNamed = httpmsg.MakeNameSet(
 	httpmsg.NameContentRange, httpmsg.NameTE, httpmsg.NameExpect, httpmsg.NameMaxForwards,
 	httpmsg.NameAuthorization, httpmsg.NameCookie, httpmsg.NameSetCookie, httpmsg.NameOrigin,
 	httpmsg.NameForwarded, httpmsg.NameXForwardedFor, httpmsg.NameXForwardedProto, httpmsg.NameXForwardedHost,
-	httpmsg.NameXForwardedPort, httpmsg.NameXForwardedPrefix, httpmsg.NameXRealIP, httpmsg.NameVia,
+	httpmsg.NameXForwardedPort, httpmsg.NameXForwardedPrefix, httpmsg.NameXForwardedClientCert, httpmsg.NameXRealIP, httpmsg.NameVia,
 	httpmsg.NameXRequestID, httpmsg.NameXCorrelationID, httpmsg.NameTraceparent, httpmsg.NameTracestate,
 	httpmsg.NameXAPIKey, httpmsg.NameCacheControl, httpmsg.NameStrictTransportSecurity,
 )

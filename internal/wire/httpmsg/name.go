@@ -46,6 +46,7 @@ const (
 	NameXForwardedHost
 	NameXForwardedPort
 	NameXForwardedPrefix
+	NameXForwardedClientCert
 	NameXRealIP
 	NameXRequestID
 	NameXCorrelationID
@@ -174,6 +175,7 @@ var spellings = [nameCount]string{
 	NameXForwardedHost:                "X-Forwarded-Host",
 	NameXForwardedPort:                "X-Forwarded-Port",
 	NameXForwardedPrefix:              "X-Forwarded-Prefix",
+	NameXForwardedClientCert:          "X-Forwarded-Client-Cert",
 	NameXRealIP:                       "X-Real-IP",
 	NameXRequestID:                    "X-Request-ID",
 	NameXCorrelationID:                "X-Correlation-ID",

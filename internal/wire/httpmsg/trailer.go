@@ -14,7 +14,7 @@ var forbiddenTrailer = MakeNameSet(
 	NameSetCookie, NameXAPIKey, NameAge, NameExpires, NameDate,
 	NameLocation, NameRetryAfter, NameVary, NameWarning,
 	NameForwarded, NameVia, NameXForwardedFor, NameXForwardedProto,
-	NameXForwardedHost, NameXForwardedPort, NameXForwardedPrefix, NameXRealIP,
+	NameXForwardedHost, NameXForwardedPort, NameXForwardedPrefix, NameXForwardedClientCert, NameXRealIP,
 	NameXRequestID, NameXGridwayReason, NameXGridwayPriority,
 	NameTraceparent, NameTracestate, NameOrigin,
 	NameAccessControlAllowOrigin, NameAccessControlAllowCredentials,

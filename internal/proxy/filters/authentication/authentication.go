@@ -12,6 +12,7 @@ package authentication
 import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/password"
+	"github.com/gridway/gridway/internal/proxy/clientcert"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
@@ -32,7 +33,9 @@ type Deps struct {
 	Consumers Consumers
 	Passwords *password.Verifier
 	Tokens    Tokens
-	Decisions filter.Decisions
+	// Certificates remembers what was read of certificates; it may be nil.
+	Certificates *clientcert.Cache
+	Decisions    filter.Decisions
 }
 
 // result is what a method says of a request.
@@ -85,6 +88,8 @@ func New(p *ir.Authentication, d Deps) *Authentication {
 			a.methods = append(a.methods, newBasic(p, m, d))
 		case m.JWT != nil:
 			a.methods = append(a.methods, newBearer(p, m, d))
+		case m.ClientCertificate != nil:
+			a.methods = append(a.methods, newCertificate(p, m, d))
 		case m.External != nil:
 			a.methods = append(a.methods, newExternal(p, m, d.Consumers))
 		}

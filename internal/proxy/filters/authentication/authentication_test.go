@@ -78,7 +78,11 @@ func result(v filter.Verdict, x *filter.Exchange) string {
 	}
 	out := []string{"pass"}
 	if x.Caller.Known() {
-		out = append(out, x.Caller.Method, x.Caller.Consumer.String(), x.Caller.Credential)
+		who := ""
+		if x.Caller.Consumer != nil {
+			who = x.Caller.Consumer.String()
+		}
+		out = append(out, x.Caller.Method, who, x.Caller.Credential)
 	}
 	out = append(out, "|")
 	if x.Req.HasQuery {
