@@ -106,10 +106,11 @@ const maxHedgedBody = 64 << 10
 
 // bodyAccepted answers for a body that cannot be read.
 func (x *Exchange) bodyAccepted(err error) bool {
-	var refused *filter.Refusal
-	switch {
-	case err == nil:
+	if err == nil {
 		return true
+	}
+	var refused *filter.Refusal // which errors.As moves to the heap
+	switch {
 	case errors.As(err, &refused):
 		x.Refuse(refused.Status, refused.Reason, refused.Detail, refused.Policy, refused.Part)
 	case errors.Is(err, ErrBodyTooLarge), errors.Is(err, filter.ErrTooLarge):
