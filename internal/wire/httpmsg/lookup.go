@@ -24,7 +24,7 @@ const (
 	foldAll = 0x2020202020202020
 	// These multipliers give each well-known name a slot of its own
 	// (TestNameTableIsPerfect).
-	nameMix0 = 0x170b2b236ed23b9
+	nameMix0 = 0x8efb9ae290c7d1b
 	nameMix1 = 0x9e3779b97f4a7c15
 )
 
