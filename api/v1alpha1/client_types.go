@@ -215,6 +215,27 @@ type ClientLimits struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	BodyBytes *int64 `json:"bodyBytes,omitempty"`
+	// MinBodyRate is how fast a body has to come at least; a client that is slower
+	// is answered 408. Default: none.
+	// +optional
+	MinBodyRate *MinBodyRate `json:"minBodyRate,omitempty"`
+}
+
+// MinBodyRate is how fast the body of a request has to come, on average and not
+// counting grace. Only the time counts in which Gridway waits for the client: not
+// that in which the endpoint, or a limit of bandwidth, keeps the body waiting.
+// It is looked at as each part arrives; a client that sends nothing more at all is
+// what `timeouts.bodyIdle` is for. WebSockets, and calls of gRPC to a GRPCRoute, may
+// be as slow as they like.
+type MinBodyRate struct {
+	// Rate, for example `500B/s` or `1KB/s`: a number, a unit (`B`, `KB`, `MB`,
+	// `GB` by 1000, `KiB`, `MiB`, `GiB` by 1024), and `/s`. From `1B/s` to `100GB/s`.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9]{0,11}([KMG]i?)?B/s$`
+	Rate string `json:"rate"`
+	// Grace is how long a body may take whatever its rate. Default: 10s.
+	// +optional
+	Grace *gatewayv1.Duration `json:"grace,omitempty"`
 }
 
 // ClientShare bounds what one client address may open at a port: connections, and

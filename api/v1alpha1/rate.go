@@ -41,6 +41,13 @@ func ParseRate(s string) (units int64, period time.Duration, err error) {
 // ParseBandwidth reads bytes per second as RateLimitBandwidth takes them:
 // "500KB/s", "10MiB/s".
 func ParseBandwidth(s string) (bytesPerSecond int64, err error) {
+	return parseByteRate(s, minBandwidth, "1KB/s")
+}
+
+// ParseBodyRate reads bytes per second as MinBodyRate takes them: "500B/s".
+func ParseBodyRate(s string) (bytesPerSecond int64, err error) { return parseByteRate(s, 1, "1B/s") }
+
+func parseByteRate(s string, least int64, leastText string) (bytesPerSecond int64, err error) {
 	amount, ok := strings.CutSuffix(s, "B/s")
 	factor := int64(1)
 	for _, u := range []struct {
@@ -56,8 +63,8 @@ func ParseBandwidth(s string) (bytesPerSecond int64, err error) {
 	if !ok || !numberOK {
 		return 0, fmt.Errorf("%q is not a number of bytes in a second such as 500KB/s or 10MiB/s", s)
 	}
-	if n > maxBandwidth/factor || n*factor < minBandwidth {
-		return 0, fmt.Errorf("%q is not between 1KB/s and 100GB/s", s)
+	if n > maxBandwidth/factor || n*factor < least {
+		return 0, fmt.Errorf("%q is not between %s and 100GB/s", s, leastText)
 	}
 	return n * factor, nil
 }

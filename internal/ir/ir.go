@@ -205,6 +205,9 @@ type ClientPolicy struct {
 	MaxHeaderBytes int    `json:"maxHeaderBytes"`
 	MaxHeaderCount int    `json:"maxHeaderCount"`
 	MaxBodyBytes   int64  `json:"maxBodyBytes,omitempty"`
+	// MinBodyRate is in bytes per second, after BodyGrace; 0 is none.
+	MinBodyRate int64         `json:"minBodyRate,omitempty"`
+	BodyGrace   time.Duration `json:"bodyGrace,omitempty"`
 
 	// HeaderTimeout bounds the time from the first byte of a request to the end
 	// of its header; IdleTimeout the wait for a next request; RequestTimeout

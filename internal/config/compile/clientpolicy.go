@@ -171,6 +171,10 @@ func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
 	if l := v.Limits; l != nil {
 		p.MaxConnections = int(deref(l.Connections, 0))
 		p.PerClient = clientShare(l.PerClient)
+		if slow := l.MinBodyRate; slow != nil {
+			p.MinBodyRate, _ = v1alpha1.ParseBodyRate(slow.Rate) // it was judged
+			p.BodyGrace = duration(slow.Grace, defaultBodyGrace)
+		}
 		p.MaxRequestsPerConnection = int(deref(l.RequestsPerConnection, 0))
 		p.MaxConcurrentStreams = int(deref(l.ConcurrentStreams, 0))
 		p.MaxHeaderBytes = int(deref(l.HeaderBytes, int32(p.MaxHeaderBytes)))
@@ -190,6 +194,8 @@ func applyClient(p *ir.ClientPolicy, v *v1alpha1.Client) {
 		p.HTTP2KeepAlive = duration(t.HTTP2KeepAlive, 0)
 	}
 }
+
+const defaultBodyGrace = 10 * time.Second
 
 func clientShare(v *v1alpha1.ClientShare) *ir.ClientShare {
 	if v == nil {

@@ -196,6 +196,11 @@ func (j *trafficJudge) client(v *v1alpha1.Client) {
 			j.add("client.limits.perClient.newConnections", err.Error(), "")
 		}
 	}
+	if l := v.Limits; l != nil && l.MinBodyRate != nil {
+		if _, err := v1alpha1.ParseBodyRate(l.MinBodyRate.Rate); err != nil {
+			j.add("client.limits.minBodyRate.rate", err.Error(), "")
+		}
+	}
 	if r := v.RequestID; r != nil && r.Header != nil {
 		if why := freeName(string(*r.Header)); why != "" {
 			j.add("client.requestID.header", why, "")

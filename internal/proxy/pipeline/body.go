@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
@@ -21,6 +22,8 @@ type requestBody struct {
 	announced int64
 	ended     bool
 	err       error
+	// waited is how long the client was waited for, in nanoseconds, where that counts.
+	waited int64
 
 	// whole: all of the body is in first, which needs no copy to be replayed.
 	whole bool
@@ -118,8 +121,26 @@ func (b *requestBody) endError() error {
 	return io.EOF
 }
 
+// errSlow: the client sends a body more slowly than it may.
+var errSlow = errors.New("pipeline: the request's body comes too slowly")
+
 func (b *requestBody) readRaw() ([]byte, error) {
+	client, since := &b.x.Listener.IR.Client, int64(0)
+	slowest := client.MinBodyRate
+	if b.x.call.on && b.x.Route.GRPC {
+		slowest = 0
+	}
+	if slowest > 0 {
+		since = now()
+	}
 	piece, err := b.x.Down.ReadBody()
+	if slowest > 0 {
+		b.waited += now() - since
+		late := time.Duration(b.waited) - client.BodyGrace
+		if err == nil && late > 0 && float64(b.x.bodyRead.Load()+int64(len(piece))) < float64(slowest)*late.Seconds() {
+			return nil, errSlow
+		}
+	}
 	if read := b.x.bodyRead.Add(int64(len(piece))); b.limit > 0 && read > b.limit {
 		return nil, ErrBodyTooLarge
 	}

@@ -123,6 +123,8 @@ func (x *Exchange) bodyAccepted(err error) bool {
 		x.Fail(400, filter.BadRequest, malformed(err))
 	case errors.Is(err, filter.ErrContentCoding):
 		x.Fail(400, filter.BadRequest, "the request's body is not in the coding that Content-Encoding names")
+	case errors.Is(err, errSlow):
+		x.Fail(408, filter.RequestTimeout, "the request's body came too slowly")
 	case netx.IsTimeout(err):
 		x.Fail(408, filter.RequestTimeout, "the request's body did not arrive in time")
 	case upstream.IsFraming(err):
