@@ -13,8 +13,8 @@ import (
 //
 // Each limit counts by itself, for everything that its policy is attached to
 // taken together: what should be counted apart belongs into its key. Counters are
-// those of one proxy. They outlive changes of the configuration, and end with the
-// process.
+// those of one proxy, unless the limit is global; they outlive changes of the
+// configuration, and end with the process.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -132,6 +132,7 @@ const (
 // +kubebuilder:validation:XValidation:message="exactly one of rate, quota, concurrency and bandwidth must be given",rule="(has(self.rate) ? 1 : 0) + (has(self.quota) ? 1 : 0) + (has(self.concurrency) ? 1 : 0) + (has(self.bandwidth) ? 1 : 0) == 1"
 // +kubebuilder:validation:XValidation:message="burst goes with rate only",rule="!has(self.burst) || has(self.rate)"
 // +kubebuilder:validation:XValidation:message="cost goes with rate and quota only",rule="!has(self.cost) || has(self.rate) || has(self.quota)"
+// +kubebuilder:validation:XValidation:message="global goes with rate and quota only",rule="!has(self.global) || has(self.rate) || has(self.quota)"
 type RateLimit struct {
 	// Name is unique in the policy. It stands in the headers RateLimit and
 	// RateLimit-Policy, in the access log and in metrics. A limit with another
@@ -221,7 +222,12 @@ type RateLimit struct {
 	// +optional
 	DryRun *bool `json:"dryRun,omitempty"`
 
-	// MaxKeys is for how many keys there is room, 1 to 10000000; each takes 20
+	// Global has all proxies that name the same store count the limit together.
+	// Default: each proxy counts by itself.
+	// +optional
+	Global *RateLimitGlobal `json:"global,omitempty"`
+
+	// MaxKeys is for how many keys there is room in a proxy, 1 to 10000000; each takes 20
 	// bytes at the most. Keys whose counters say no more than that nothing was
 	// used give their room to others. If there is none, the keys that find no room
 	// share up to 64 counters, and the others keep theirs. Default: 1000000.
@@ -397,6 +403,47 @@ type RateLimitCost struct {
 	// +optional
 	FromResponseHeader *gatewayv1.HTTPHeaderName `json:"fromResponseHeader,omitempty"`
 }
+
+// RateLimitGlobal is where a limit is counted by several proxies together.
+type RateLimitGlobal struct {
+	// StoreRef names a RateLimitStore in the policy's namespace.
+	// +required
+	StoreRef RateLimitStoreReference `json:"storeRef"`
+
+	// Timeout is how long a request may wait for the store's answer, `1ms` to
+	// `10s`. Limits of a request that are asked together wait as long as the
+	// shortest of theirs. Default: `100ms`.
+	// +optional
+	Timeout *gatewayv1.Duration `json:"timeout,omitempty"`
+
+	// OnError says what happens while the store does not answer. `Local`: this
+	// proxy counts the limit by itself, going on from what the store has said last.
+	// `Allow`: the limit lets requests pass. `Deny`: they are refused, with 503.
+	// Default: `Local`.
+	// +optional
+	OnError *RateLimitOnError `json:"onError,omitempty"`
+}
+
+// RateLimitStoreReference names a RateLimitStore in the same namespace.
+type RateLimitStoreReference struct {
+	// Name of the RateLimitStore.
+	// +required
+	Name gatewayv1.ObjectName `json:"name"`
+}
+
+// RateLimitOnError says what happens while a store does not answer.
+//
+// +kubebuilder:validation:Enum=Local;Allow;Deny
+type RateLimitOnError string
+
+const (
+	// OnErrorLocal counts in this proxy alone.
+	OnErrorLocal RateLimitOnError = "Local"
+	// OnErrorAllow lets requests pass.
+	OnErrorAllow RateLimitOnError = "Allow"
+	// OnErrorDeny refuses them.
+	OnErrorDeny RateLimitOnError = "Deny"
+)
 
 // MissingKey says what happens to requests that lack a part of a key.
 //

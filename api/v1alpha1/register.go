@@ -24,6 +24,8 @@ const (
 	KindAuthorizationPolicy = "AuthorizationPolicy"
 	// KindRateLimitPolicy is the kind of RateLimitPolicy objects.
 	KindRateLimitPolicy = "RateLimitPolicy"
+	// KindRateLimitStore is the kind of RateLimitStore objects.
+	KindRateLimitStore = "RateLimitStore"
 	// KindShieldPolicy is the kind of ShieldPolicy objects.
 	KindShieldPolicy = "ShieldPolicy"
 	// KindConsumer is the kind of Consumer objects.
@@ -44,6 +46,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&AuthenticationPolicy{}, &AuthenticationPolicyList{},
 		&AuthorizationPolicy{}, &AuthorizationPolicyList{},
 		&RateLimitPolicy{}, &RateLimitPolicyList{},
+		&RateLimitStore{}, &RateLimitStoreList{},
 		&ShieldPolicy{}, &ShieldPolicyList{},
 		&Consumer{}, &ConsumerList{},
 	)

@@ -32,6 +32,9 @@ type Config struct {
 	Authorizations []*Authorization `json:"authorizations,omitempty"`
 	// RateLimits are all that rules name, ordered by policy.
 	RateLimits []*RateLimit `json:"rateLimits,omitempty"`
+	// RateLimitStores are all that there are, ordered by name. One that did not
+	// change is the same pointer as in the configuration before.
+	RateLimitStores []*RateLimitStore `json:"rateLimitStores,omitempty"`
 	// AddressLists and UserAgentLists are those that shields of rules name.
 	AddressLists   []*AddressList   `json:"addressLists,omitempty"`
 	UserAgentLists []*UserAgentList `json:"userAgentLists,omitempty"`

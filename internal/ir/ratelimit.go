@@ -40,6 +40,9 @@ type RateLimit struct {
 	CostExpression string `json:"costExpression,omitempty"`
 	CostHeader     string `json:"costHeader,omitempty"`
 
+	// Global is nil for a limit that each proxy counts by itself.
+	Global *GlobalLimit `json:"global,omitempty"`
+
 	OnMissingKey MissingKey       `json:"onMissingKey"`
 	DryRun       bool             `json:"dryRun,omitempty"`
 	MaxKeys      int              `json:"maxKeys"`

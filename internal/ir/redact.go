@@ -38,6 +38,7 @@ func (c *Config) Veiled(v Veil) *Config {
 	out.Consumers = nil
 	// What is long and no secret is left out, too.
 	out.Authorizations = redactEach(c.Authorizations, v.authorization)
+	out.RateLimitStores = redactEach(c.RateLimitStores, (*RateLimitStore).redacted)
 	out.Schemas = make([]*Schema, len(c.Schemas))
 	for i, s := range c.Schemas {
 		out.Schemas[i] = &Schema{Name: s.Name}

@@ -125,3 +125,17 @@ func TestRedactedHidesCredentialsInHeaders(t *testing.T) {
 		t.Error("a harmless header is gone")
 	}
 }
+
+// TestRedactedHidesPasswordsOfStores: they are text, which nobody can tell by its type.
+func TestRedactedHidesPasswordsOfStores(t *testing.T) {
+	c := &ir.Config{RateLimitStores: []*ir.RateLimitStore{{
+		Redis: &ir.RedisStore{Username: "gateway", Password: secret, SentinelPassword: secret, TLS: &ir.UpstreamTLS{Certificate: &ir.Certificate{Key: []byte(secret)}}},
+	}}}
+	r := c.Redacted().RateLimitStores[0].Redis
+	if r.Username != "gateway" || r.Password != ir.Hidden || r.SentinelPassword != ir.Hidden || r.TLS.Certificate.Key != nil {
+		t.Errorf("%+v", r)
+	}
+	if c.RateLimitStores[0].Redis.Password != secret {
+		t.Error("the original was changed")
+	}
+}

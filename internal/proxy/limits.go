@@ -14,7 +14,7 @@ import (
 )
 
 // rateLimitDeps are what the limits of rules need, which outlives snapshots.
-func rateLimitDeps(set *limit.Set, formulas *formulas, metrics *metric.Registry) ratelimit.Deps {
+func rateLimitDeps(set *limit.Set, stores *stores, formulas *formulas, metrics *metric.Registry) ratelimit.Deps {
 	return ratelimit.Deps{
 		Get: set.Get,
 		Condition: func(matches []ir.Match) ratelimit.Condition {
@@ -25,6 +25,7 @@ func rateLimitDeps(set *limit.Set, formulas *formulas, metrics *metric.Registry)
 			return c
 		},
 		Formulas: formulas.get,
+		Store:    stores.get,
 		Counts:   func(l *ir.RateLimit) ratelimit.Counts { return metrics.RateLimit(l.Policy, l.Name) },
 	}
 }

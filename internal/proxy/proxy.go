@@ -106,6 +106,7 @@ type Proxy struct {
 	// consumers change apart from snapshots.
 	consumers      *consumer.Directory
 	limits         *limit.Set
+	stores         *stores
 	authorizations *authorizations
 	formulas       *formulas
 	lists          *accesslist.Directory
@@ -150,11 +151,12 @@ func New(o Options) *Proxy {
 	keys := keyset.New(keyset.Options{Log: o.Log})
 	consumers := consumer.New()
 	limits, lists, certificates := &limit.Set{}, accesslist.New(), &clientcert.Cache{}
+	stores := &stores{metrics: o.Metrics, log: o.Log}
 	formulas := &formulas{log: o.Log}
 	authorizations := &authorizations{metrics: o.Metrics, log: o.Log}
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
-		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, consumers: consumers, limits: limits, lists: lists, authorizations: authorizations, formulas: formulas,
+		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, consumers: consumers, limits: limits, stores: stores, lists: lists, authorizations: authorizations, formulas: formulas,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set, Certificates: certificates},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
@@ -164,7 +166,7 @@ func New(o Options) *Proxy {
 				Tokens: tokens(keys), Certificates: certificates,
 				Policy:     func(name string) filter.Decisions { return o.Metrics.Policy(name) },
 				Lists:      lists,
-				RateLimits: rateLimitDeps(limits, formulas, o.Metrics), Authorization: authorizations.get,
+				RateLimits: rateLimitDeps(limits, stores, formulas, o.Metrics), Authorization: authorizations.get,
 			},
 		},
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
@@ -214,6 +216,9 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	p.schemas.Begin(cfg)
 	p.keys.Begin(cfg)
 	p.consumers.Apply(cfg.Consumers)
+	if err := p.stores.Apply(cfg.RateLimitStores); err != nil {
+		errs = append(errs, err)
+	}
 	p.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
 	snap, err := snapshot.Build(cfg, p.snap.Load(), p.deps)
 	if err != nil {
@@ -432,6 +437,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.pipeline.Mirrors.Stop(mirrorGrace)
 	p.schemas.Close()
 	p.keys.Close()
+	p.stores.Close()
 	p.set.Close()
 	p.stapler.Close()
 	if p.loops != nil {

@@ -75,6 +75,7 @@ func Compile(in Input, prev *Output) *Output {
 	schemas := c.schemas()
 	consumers := c.compileConsumers()
 	keySets := c.keySets()
+	stores := c.compileRateLimitStores()
 	addresses, userAgents := c.compileLists()
 	c.finishPolicies()
 	c.finishBackends()
@@ -84,7 +85,8 @@ func Compile(in Input, prev *Output) *Output {
 	cfg := &ir.Config{
 		Listeners: listeners, Routes: routes, Streams: c.next.streamRoutes(), Clusters: clusters, Schemas: schemas,
 		Consumers: consumers, KeySets: keySets, Policies: c.decidingPolicies(), Authorizations: c.allAuthorizations(), RateLimits: c.rateLimits(),
-		AddressLists: addresses, UserAgentLists: userAgents,
+		RateLimitStores: stores,
+		AddressLists:    addresses, UserAgentLists: userAgents,
 	}
 	return &Output{Config: c.revise(cfg), Problems: sortProblems(c.problems), Orders: orders, state: c.next}
 }
@@ -101,7 +103,8 @@ func (c *compiler) revise(cfg *ir.Config) *ir.Config {
 		if equalListeners(was.Listeners, cfg.Listeners) {
 			if slices.Equal(was.Routes, cfg.Routes) && slices.Equal(was.Streams, cfg.Streams) && slices.Equal(was.Clusters, cfg.Clusters) &&
 				slices.Equal(was.Schemas, cfg.Schemas) && slices.Equal(was.Consumers, cfg.Consumers) && slices.Equal(was.KeySets, cfg.KeySets) &&
-				slices.Equal(was.Policies, cfg.Policies) && slices.Equal(was.RateLimits, cfg.RateLimits) && slices.Equal(was.Authorizations, cfg.Authorizations) &&
+				slices.Equal(was.Policies, cfg.Policies) && slices.Equal(was.RateLimits, cfg.RateLimits) &&
+				slices.Equal(was.RateLimitStores, cfg.RateLimitStores) && slices.Equal(was.Authorizations, cfg.Authorizations) &&
 				slices.Equal(was.AddressLists, cfg.AddressLists) && slices.Equal(was.UserAgentLists, cfg.UserAgentLists) {
 				return was
 			}

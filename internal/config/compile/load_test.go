@@ -47,6 +47,8 @@ func newValue(kind string) runtime.Object {
 		return &gwv1.BackendTLSPolicy{}
 	case "Backend":
 		return &v1alpha1.Backend{}
+	case "RateLimitStore":
+		return &v1alpha1.RateLimitStore{}
 	case "ShieldPolicy":
 		return &v1alpha1.ShieldPolicy{}
 	case "AuthorizationPolicy":

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,6 +31,10 @@ const (
 	defaultIPv4Bits = 32
 	defaultIPv6Bits = 64
 	defaultTimeZone = "UTC"
+
+	defaultStoreTimeout = 100 * time.Millisecond
+	// counterDigits of a digest tell what a limit has counted from what it counts now.
+	counterDigits = 12
 )
 
 // judgeRateLimits finds the semantic errors of a RateLimitPolicy.
@@ -86,6 +91,7 @@ func (j *rateLimitJudge) limit(l *v1alpha1.RateLimit) {
 	}
 	j.cost(l)
 	j.expression(".when", l.When, expression.Condition)
+	j.global(l)
 	for i, k := range l.Key {
 		j.key(fmt.Sprintf(".key[%d]", i), k)
 	}
@@ -139,6 +145,32 @@ func (j *rateLimitJudge) expression(field string, text *string, kind expression.
 	if _, err := expression.Check(*text, kind); err != nil {
 		j.faults = append(j.faults, fault{field: j.at + field, code: "InvalidExpression", message: err.Error()})
 	}
+}
+
+func (j *rateLimitJudge) global(l *v1alpha1.RateLimit) {
+	if l.Global == nil {
+		return
+	}
+	if l.Rate == nil && l.Quota == nil {
+		j.add(".global", "only rates and quotas can be counted together", "leave global out: each proxy then counts by itself")
+	}
+	if l.Global.Timeout != nil {
+		if f := judgeWithin(j.at+".global.timeout", *l.Global.Timeout, time.Millisecond, 10*time.Second); f != nil {
+			j.faults = append(j.faults, *f)
+		}
+	}
+}
+
+// judgeWithin finds a duration that cannot be read, or is out of bounds.
+func judgeWithin(field string, d gwv1.Duration, least, most time.Duration) *fault {
+	v, err := parseDuration(d)
+	switch {
+	case err != nil:
+		return &fault{field: field, code: "InvalidDuration", message: err.Error(), remedy: `write it like "2s" or "250ms"`}
+	case v < least || v > most:
+		return &fault{field: field, code: "InvalidValue", message: fmt.Sprintf("%s is not from %s to %s", d, least, most)}
+	}
+	return nil
 }
 
 func (j *rateLimitJudge) key(field string, k v1alpha1.RateLimitKey) {
@@ -253,7 +285,15 @@ func rateLimit(p *rateLimitPolicy, i int) *ir.RateLimit {
 	case l.Bandwidth != nil:
 		out.Bandwidth = &ir.Bandwidth{Request: bandwidth(l.Bandwidth.Request), Response: bandwidth(l.Bandwidth.Response)}
 	}
-	out.State = stateOf(out)
+	what := countedOf(out)
+	out.State = fmt.Sprintf("%s/%s|%d%s", out.Policy, out.Name, out.MaxKeys, what)
+	if g := l.Global; g != nil {
+		out.Global = &ir.GlobalLimit{
+			Store:   p.object.Key.Namespace + "/" + string(g.StoreRef.Name),
+			Timeout: duration(g.Timeout, defaultStoreTimeout), OnError: ir.OnStoreError(deref(g.OnError, v1alpha1.OnErrorLocal)),
+			Group: out.Policy, Counter: fmt.Sprintf("%s:%x", out.Name, sha256.Sum256([]byte(what)))[:len(out.Name)+1+counterDigits],
+		}
+	}
 	return out
 }
 
@@ -282,11 +322,10 @@ func bandwidth(v *string) int64 {
 	return n
 }
 
-// stateOf names the counters of a limit by what they count, and by which key.
-// What else changes leaves them as they are: an amount, a burst, who is counted.
-func stateOf(l *ir.RateLimit) string {
+// countedOf tells counters apart by what they count, and by which key. What else
+// changes leaves them as they are: an amount, a burst, who is counted.
+func countedOf(l *ir.RateLimit) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s/%s|%d", l.Policy, l.Name, l.MaxKeys)
 	switch {
 	case l.Rate != nil:
 		fmt.Fprintf(&b, "|rate %d/%s", l.Rate.Units, l.Rate.Period)
@@ -319,6 +358,7 @@ func (c *compiler) finishRateLimits() {
 		if p.spec != nil {
 			c.warnUnreached(p.source(), p.targets)
 			c.warnLimitFacts(p, reach)
+			c.resolveStores(p)
 		}
 	}
 	finishKind(c, &c.rateLimit)

@@ -70,6 +70,8 @@ func goType(group, kind string) func() runtime.Object {
 		return func() runtime.Object { return &v1alpha1.AuthorizationPolicy{} }
 	case "gridway.dev/RateLimitPolicy":
 		return func() runtime.Object { return &v1alpha1.RateLimitPolicy{} }
+	case "gridway.dev/RateLimitStore":
+		return func() runtime.Object { return &v1alpha1.RateLimitStore{} }
 	case "gridway.dev/ShieldPolicy":
 		return func() runtime.Object { return &v1alpha1.ShieldPolicy{} }
 	case "gridway.dev/Consumer":

@@ -56,7 +56,8 @@ const (
 	JSONLimit          // a body of JSON beyond what a shield lets through
 	AccessDenied       // whoever calls may not
 	AuthorizationUnavailable
-	ExternalDenied // by a server that is asked about requests
+	ExternalDenied       // by a server that is asked about requests
+	RateLimitUnavailable // nobody can say what the caller has left
 	reasonCount
 )
 
@@ -74,6 +75,7 @@ var reasonNames = [reasonCount]string{
 	"ContentTypeDenied", "JSONLimit",
 	"AccessDenied", "AuthorizationUnavailable",
 	"ExternalDenied",
+	"RateLimitUnavailable",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

@@ -26,6 +26,8 @@ type Limit struct {
 	settings atomic.Pointer[settings]
 	// shared counts the charges of keys that found no room.
 	shared atomic.Uint64
+	// refused are those whom a store has refused.
+	refused refusals
 }
 
 // kind is what a limit counts.

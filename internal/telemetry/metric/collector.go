@@ -51,6 +51,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, h := range sorted(c.r, c.r.rateLimits) {
 		e.rateLimit(h)
 	}
+	for _, h := range sorted(c.r, c.r.limitStores) {
+		e.rateLimitStore(h)
+	}
 	for _, h := range sorted(c.r, c.r.clusters) {
 		e.cluster(h)
 	}

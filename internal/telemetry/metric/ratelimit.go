@@ -13,6 +13,7 @@ const (
 	limitAllowed = iota
 	limitLimited
 	limitDry
+	limitUnanswered
 )
 
 // RateLimit returns the handle of a limit by its policy, "namespace/name", and its
@@ -31,6 +32,9 @@ func (h *RateLimit) Allowed()    { h.events.add(limitAllowed) }
 func (h *RateLimit) Limited()    { h.events.add(limitLimited) }
 func (h *RateLimit) WouldLimit() { h.events.add(limitDry) }
 
+// Unanswered counts a request of which the limit's store has said nothing.
+func (h *RateLimit) Unanswered() { h.events.add(limitUnanswered) }
+
 // RateLimitKeys is the present state of a limit's counters.
 type RateLimitKeys struct {
 	// Keys have used something; Shared counts charges of keys without room.
@@ -48,6 +52,8 @@ func (r *Registry) SetRateLimitKeys(read func(yield func(policy, limit string, k
 var (
 	rateLimitFamily = define("gridway_rate_limit_requests_total", counter,
 		"Requests by limit and result: allowed, limited, or would_limit for one that a dry run would have refused.", "policy", "limit", "result")
+	rateLimitFallbacksFamily = define("gridway_rate_limit_fallbacks_total", counter,
+		"Requests of which the store of a global limit said nothing, so that onError decided.", "policy", "limit")
 	rateLimitKeysFamily = define("gridway_rate_limit_keys", gauge,
 		"Keys that have used something of a limit which has not come back.", "policy", "limit")
 	rateLimitSharedFamily = define("gridway_rate_limit_shared_charges_total", counter,
@@ -63,6 +69,9 @@ func (e *emitter) rateLimit(h *RateLimit) {
 		if t[i] > 0 {
 			e.count(&rateLimitFamily, t[i], h.policy, h.limit, result)
 		}
+	}
+	if n := t[limitUnanswered]; n > 0 {
+		e.count(&rateLimitFallbacksFamily, n, h.policy, h.limit)
 	}
 }
 

@@ -48,22 +48,23 @@ type Registry struct {
 	stripes *stripe.Chooser
 	process process
 
-	mu         sync.RWMutex // guards the maps and gauges
-	routes     map[string]*Route
-	streams    map[string]*Stream
-	clusters   map[string]*Cluster
-	listeners  map[string]*Listener
-	policies   map[string]*Policy
-	rateLimits map[string]*RateLimit
-	limitKeys  func(yield func(policy, limit string, k RateLimitKeys))
-	keySets    func(yield func(policy, issuer string, k KeySet))
-	calls      Calls
-	gauges     func(yield func(cluster string, g ClusterGauges))
-	accessLog  func() LogStats
-	log        func() LogStats
-	admission  func(yield func(scope string, a Admission))
-	certs      func(yield func(Certificate))
-	kept       *ir.Config // by the last Keep
+	mu          sync.RWMutex // guards the maps and gauges
+	routes      map[string]*Route
+	streams     map[string]*Stream
+	clusters    map[string]*Cluster
+	listeners   map[string]*Listener
+	policies    map[string]*Policy
+	rateLimits  map[string]*RateLimit
+	limitStores map[string]*RateLimitStore
+	limitKeys   func(yield func(policy, limit string, k RateLimitKeys))
+	keySets     func(yield func(policy, issuer string, k KeySet))
+	calls       Calls
+	gauges      func(yield func(cluster string, g ClusterGauges))
+	accessLog   func() LogStats
+	log         func() LogStats
+	admission   func(yield func(scope string, a Admission))
+	certs       func(yield func(Certificate))
+	kept        *ir.Config // by the last Keep
 }
 
 // New returns an empty Registry.
@@ -75,14 +76,15 @@ func New(opt Options) *Registry {
 		opt.Reasons = opt.Reasons[:maxReasons]
 	}
 	r := &Registry{
-		opt:        opt,
-		stripes:    stripe.New(),
-		routes:     map[string]*Route{},
-		streams:    map[string]*Stream{},
-		clusters:   map[string]*Cluster{},
-		listeners:  map[string]*Listener{},
-		policies:   map[string]*Policy{},
-		rateLimits: map[string]*RateLimit{},
+		opt:         opt,
+		stripes:     stripe.New(),
+		routes:      map[string]*Route{},
+		streams:     map[string]*Stream{},
+		clusters:    map[string]*Cluster{},
+		listeners:   map[string]*Listener{},
+		policies:    map[string]*Policy{},
+		rateLimits:  map[string]*RateLimit{},
+		limitStores: map[string]*RateLimitStore{},
 	}
 	r.calls.unknown.codes.cells.stripes = r.stripes
 	return r
@@ -174,6 +176,7 @@ func (r *Registry) Keep(cfg *ir.Config) {
 	keep(r.streams, streams, now)
 	keep(r.policies, policiesOf(cfg), now)
 	keep(r.rateLimits, rateLimitsOf(cfg), now)
+	keep(r.limitStores, limitStoresOf(cfg), now)
 }
 
 func eachRule(route *ir.Route, do func(id string)) {
@@ -224,6 +227,7 @@ func (r *Registry) expire(now time.Time) {
 	maps.DeleteFunc(r.listeners, func(_ string, h *Listener) bool { return expired(&h.life, now) })
 	maps.DeleteFunc(r.policies, func(_ string, h *Policy) bool { return expired(&h.life, now) })
 	maps.DeleteFunc(r.rateLimits, func(_ string, h *RateLimit) bool { return expired(&h.life, now) })
+	maps.DeleteFunc(r.limitStores, func(_ string, h *RateLimitStore) bool { return expired(&h.life, now) })
 }
 
 // SetClusterGauges names the function that reads the present state of clusters

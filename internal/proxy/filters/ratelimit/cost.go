@@ -42,6 +42,7 @@ func (s *Limits) settle(x *filter.Exchange, h *httpmsg.Header) {
 			continue
 		}
 		c.Settled = true
+		o.correct(c, cost-c.Charged)
 		t := o.limit.Add(c.Tag, limit.At(time.Now()), cost-c.Charged)
 		c.Charged, c.Left, c.After = cost, t.Left, t.After
 	}

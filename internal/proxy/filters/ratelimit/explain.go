@@ -41,6 +41,9 @@ func Text(l *ir.RateLimit) string {
 	case l.Cost != 1:
 		text += fmt.Sprintf(", cost %d", l.Cost)
 	}
+	if g := l.Global; g != nil {
+		text += fmt.Sprintf(", counted in %s (%s if it does not answer in %s)", g.Store, onError[g.OnError], g.Timeout)
+	}
 	if l.Callers != nil {
 		text += ", for " + l.Callers.String()
 	}
@@ -64,6 +67,11 @@ func Applies(l *ir.RateLimit, x *filter.Exchange) bool {
 func Cost(l *ir.RateLimit, x *filter.Exchange) int64 {
 	f, _ := Compile(l)
 	return f.charge(l, x)
+}
+
+// onError says what a limit does without its store.
+var onError = map[ir.OnStoreError]string{
+	ir.OnStoreErrorLocal: "by this proxy alone", ir.OnStoreErrorAllow: "everybody passes", ir.OnStoreErrorDeny: "nobody passes",
 }
 
 func periodText(d time.Duration) string {

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
@@ -9,8 +10,12 @@ import (
 	"github.com/gridway/gridway/internal/expression"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/limit"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
+
+// keyText is as long as the text of most keys.
+const keyText = 128
 
 // part is a part of a key.
 type part struct {
@@ -30,25 +35,39 @@ func partsOf(list []ir.KeyPart, route string) []part {
 	return out
 }
 
-// tag is the request's key as the limit's counters know it. It is not complete
-// where the request lacks a part.
-func (o *one) tag(x *filter.Exchange) (tag uint64, complete bool) {
-	var h maphash.Hash
+// keyHash is a key while it is read. Its text is kept where a store needs it.
+type keyHash struct {
+	maphash.Hash
+	keep bool
+	text []byte
+}
+
+// tag is the request's key as the limit's counters know it, and for a global limit
+// as stores do. It is not complete where the request lacks a part.
+func (o *one) tag(x *filter.Exchange) (tag uint64, key limit.Key, complete bool) {
+	var h keyHash
+	if o.store != nil {
+		h.keep, h.text = true, x.Req.Arena.Alloc(keyText)[:0]
+	}
 	h.SetSeed(o.limit.Seed())
 	complete = true
 	for i := range o.key {
 		if !o.key[i].write(&h, x) {
 			// What is missing differs from what is empty.
-			_ = h.WriteByte(0)
+			h.writeByte(0)
 			complete = false
 		}
 	}
-	return h.Sum64(), complete
+	if h.keep {
+		sum := sha256.Sum256(h.text)
+		copy(key[:], sum[:])
+	}
+	return h.Sum64(), key, complete
 }
 
 // write adds a part, in a form of which no other part can be a continuation. It
 // is false, with nothing written, where the request does not have it.
-func (p *part) write(h *maphash.Hash, x *filter.Exchange) bool {
+func (p *part) write(h *keyHash, x *filter.Exchange) bool {
 	switch p.Type {
 	case ir.KeyConsumer:
 		if x.Caller.Consumer == nil {
@@ -109,7 +128,7 @@ func (p *part) network(a netip.Addr) netip.Addr {
 
 // writeHeader adds all values of the header: whoever adds another one to have a
 // counter of his own could have changed the first as well.
-func (p *part) writeHeader(h *maphash.Hash, fields *httpmsg.Header) bool {
+func (p *part) writeHeader(h *keyHash, fields *httpmsg.Header) bool {
 	found := false
 	for i := range fields.Len() {
 		f := fields.At(i)
@@ -122,7 +141,7 @@ func (p *part) writeHeader(h *maphash.Hash, fields *httpmsg.Header) bool {
 }
 
 // writeClaim adds a claim, of a list every element. Objects are no part of a key.
-func (p *part) writeClaim(h *maphash.Hash, claims *filter.Claims) bool {
+func (p *part) writeClaim(h *keyHash, claims *filter.Claims) bool {
 	v, ok := claims.Lookup(p.Claim)
 	if !ok {
 		return false
@@ -136,7 +155,7 @@ func (p *part) writeClaim(h *maphash.Hash, claims *filter.Claims) bool {
 			return false
 		}
 	}
-	_ = h.WriteByte(2) // which begins no text
+	h.writeByte(2) // which begins no text
 	writeLength(h, len(list))
 	for _, one := range list {
 		writeScalar(h, one)
@@ -154,7 +173,7 @@ func scalar(v any) bool {
 
 // writeScalar writes a number as the text of it: an issuer may change from one to
 // the other.
-func writeScalar(h *maphash.Hash, v any) bool {
+func writeScalar(h *keyHash, v any) bool {
 	if s, ok := v.(string); ok {
 		writeString(h, s)
 		return true
@@ -174,20 +193,37 @@ func withoutPort(host []byte) []byte {
 	return host
 }
 
-func writeString(h *maphash.Hash, s string) {
+func writeString(h *keyHash, s string) {
 	writeLength(h, len(s))
 	_, _ = h.WriteString(s)
+	if h.keep {
+		h.text = append(h.text, s...)
+	}
 }
 
-func writeBytes(h *maphash.Hash, b []byte) {
+func writeBytes(h *keyHash, b []byte) {
 	writeLength(h, len(b))
-	_, _ = h.Write(b)
+	h.write(b)
 }
 
 // writeLength writes no zero, which stands for a part that is missing.
-func writeLength(h *maphash.Hash, n int) {
+func writeLength(h *keyHash, n int) {
 	var b [4]byte
 	binary.LittleEndian.PutUint32(b[:], uint32(n)+1)
-	_ = h.WriteByte(1)
-	_, _ = h.Write(b[:])
+	h.writeByte(1)
+	h.write(b[:])
+}
+
+func (h *keyHash) write(b []byte) {
+	_, _ = h.Write(b)
+	if h.keep {
+		h.text = append(h.text, b...)
+	}
+}
+
+func (h *keyHash) writeByte(b byte) {
+	_ = h.WriteByte(b)
+	if h.keep {
+		h.text = append(h.text, b)
+	}
 }

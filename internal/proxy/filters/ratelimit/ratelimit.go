@@ -7,6 +7,7 @@ package ratelimit
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -28,6 +29,19 @@ type Counts interface {
 	Limited()
 	// WouldLimit: the limit is dry.
 	WouldLimit()
+	// Unanswered: the limit's store gave no answer, and onError decided.
+	Unanswered()
+}
+
+// Store counts limits for several proxies together.
+type Store interface {
+	// Take charges all of the charges, or none of them if one refuses, and writes
+	// the answers into them. It waits no longer than timeout. After an error it is
+	// not known what was charged.
+	Take(x *filter.Exchange, charges []limit.Charge, timeout time.Duration) error
+	// Add charges what goes beyond what was taken, or gives it back where Cost is
+	// below zero, and does not wait for it.
+	Add(charges ...limit.Charge)
 }
 
 // Deps are what limits need beside the rule.
@@ -42,6 +56,9 @@ type Deps struct {
 	// Formulas compiles the expressions of a limit once for all rules; nil compiles
 	// them for each.
 	Formulas func(*ir.RateLimit) *Formulas
+	// Store finds a store by its name, for global limits. One that there is not
+	// fails to answer.
+	Store func(name string) Store
 }
 
 // Limits are those of a rule. Before and After are the filters to be called
@@ -66,6 +83,7 @@ type one struct {
 	condition Condition
 	key       []part
 	formulas  *Formulas
+	store     Store // of a global limit
 	// policy is the limit's item in RateLimit-Policy, item the beginning of the one
 	// in RateLimit.
 	policy, item string
@@ -87,6 +105,9 @@ func New(list []*ir.RateLimit, route string, d Deps) *Limits {
 		}
 		if len(cfg.Matches) > 0 {
 			o.condition = d.Condition(cfg.Matches)
+		}
+		if cfg.Global != nil && d.Store != nil {
+			o.store = d.Store(cfg.Global.Store)
 		}
 		o.policy, o.item = items(cfg, nameOf(list, i))
 		s.all[i] = o
@@ -130,8 +151,8 @@ type guard struct {
 
 // OnRequest charges all limits, or none of them if one refuses.
 func (g *guard) OnRequest(x *filter.Exchange) filter.Verdict {
-	first := len(x.Limits)
-	refusing, wait := -1, time.Duration(0)
+	first, open := len(x.Limits), false
+	v := outcome{refusing: -1, denied: -1}
 	for _, i := range g.places {
 		o := &g.all[i]
 		if o.condition != nil && !o.condition.Hold(&x.Req) {
@@ -143,7 +164,7 @@ func (g *guard) OnRequest(x *filter.Exchange) filter.Verdict {
 		if !o.formulas.applies(x) {
 			continue
 		}
-		tag, complete := o.tag(x)
+		tag, key, complete := o.tag(x)
 		if !complete && o.cfg.OnMissingKey != ir.MissingKeyShare {
 			if o.cfg.OnMissingKey == ir.MissingKeySkip {
 				continue
@@ -156,38 +177,31 @@ func (g *guard) OnRequest(x *filter.Exchange) filter.Verdict {
 			g.giveBack(x, first)
 			return x.Refuse(403, filter.RateLimitKeyMissing, "the request lacks what a rate limit counts it by", o.cfg.Policy, o.cfg.Name)
 		}
-		c := filter.Counted{Place: i, Tag: tag}
+		c := filter.Counted{Place: i, Tag: tag, Key: key}
 		switch {
 		case o.cfg.Bandwidth != nil:
 			g.slow(x, o.cfg.Bandwidth)
-		case refusing >= 0: // another has refused: nothing is charged any more
-			t := o.limit.Look(tag, moment(x), o.formulas.charge(o.cfg, x))
-			c.Left, c.After = t.Left, t.After
-			if !t.OK && !o.cfg.DryRun {
-				wait = longer(wait, t)
-				if t.Never {
-					refusing = i
-				}
-			}
+		case o.store != nil:
+			c.Cost = o.formulas.charge(o.cfg, x)
+			c.Open = !o.known(&c, moment(x), &v)
+			open = open || c.Open
 		default:
-			cost := o.formulas.charge(o.cfg, x)
-			t, hold := o.limit.Take(tag, moment(x), cost)
-			c.Left, c.After, c.Hold = t.Left, t.After, hold
-			switch {
-			case t.OK:
-				c.Charged = cost
-				c.Counted = true
-			case o.cfg.DryRun:
-				o.counts.WouldLimit()
-			default:
-				refusing, wait = i, longer(0, t)
-			}
+			c.Cost = o.formulas.charge(o.cfg, x)
+			o.count(&c, moment(x), &v)
 		}
 		x.Limits = append(x.Limits, c)
 	}
-	if refusing >= 0 {
+	if open {
+		g.ask(x, first, &v)
+		x.Limits = slices.DeleteFunc(x.Limits, func(c filter.Counted) bool { return c.Open })
+	}
+	switch {
+	case v.refusing >= 0:
 		g.giveBack(x, first)
-		return g.refuse(x, &g.all[refusing], wait)
+		return g.refuse(x, &g.all[v.refusing], v.wait)
+	case v.denied >= 0:
+		g.giveBack(x, first)
+		return g.deny(x, &g.all[v.denied])
 	}
 	if len(x.Limits) > first {
 		g.note(x, first)
@@ -195,16 +209,31 @@ func (g *guard) OnRequest(x *filter.Exchange) filter.Verdict {
 	return filter.Continue
 }
 
+// count charges a limit that this proxy counts by itself. When another has refused
+// nothing is charged any more.
+func (o *one) count(c *filter.Counted, at limit.Moment, v *outcome) {
+	if v.refusing >= 0 {
+		t := o.limit.Look(c.Tag, at, c.Cost)
+		c.Left, c.After = t.Left, t.After
+		if !t.OK && !o.cfg.DryRun {
+			v.refuse(c.Place, t)
+		}
+		return
+	}
+	t, hold := o.limit.Take(c.Tag, at, c.Cost)
+	c.Left, c.After, c.Hold = t.Left, t.After, hold
+	switch {
+	case t.OK:
+		c.Charged, c.Counted = c.Cost, true
+	case o.cfg.DryRun:
+		o.counts.WouldLimit()
+	default:
+		v.refuse(c.Place, t)
+	}
+}
+
 // never is the wait of a request that costs more than a limit ever has.
 const never = time.Duration(math.MaxInt64)
-
-// longer is how long a request waits that has to wait elsewhere, too.
-func longer(wait time.Duration, t limit.Tally) time.Duration {
-	if t.Never {
-		return never
-	}
-	return max(wait, t.After)
-}
 
 // moment is when the request came.
 func moment(x *filter.Exchange) limit.Moment { return limit.At(x.Start) }
@@ -244,7 +273,9 @@ func (g *guard) giveBack(x *filter.Exchange, first int) {
 			c.Hold = nil
 			c.Left++
 		} else if c.Charged > 0 {
-			t := g.all[c.Place].limit.Add(c.Tag, moment(x), -c.Charged)
+			o := &g.all[c.Place]
+			o.correct(c, -c.Charged)
+			t := o.limit.Add(c.Tag, moment(x), -c.Charged)
 			c.Left, c.After, c.Charged = t.Left, t.After, 0
 		}
 	}

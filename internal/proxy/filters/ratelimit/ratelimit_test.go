@@ -13,11 +13,12 @@ import (
 	"github.com/gridway/gridway/internal/proxy/limit"
 )
 
-type counts struct{ allowed, limited, would int }
+type counts struct{ allowed, limited, would, unanswered int }
 
 func (c *counts) Allowed()    { c.allowed++ }
 func (c *counts) Limited()    { c.limited++ }
 func (c *counts) WouldLimit() { c.would++ }
+func (c *counts) Unanswered() { c.unanswered++ }
 
 func limits(list ...*ir.RateLimit) (*ratelimit.Limits, *counts) {
 	var set limit.Set

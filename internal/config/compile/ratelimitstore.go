@@ -1,0 +1,244 @@
+package compile
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/status"
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/ir"
+)
+
+const (
+	defaultKeyPrefix    = "gridway:"
+	defaultRedisConns   = 4
+	defaultRedisConnect = 2 * time.Second
+)
+
+// compileRateLimitStores reads the RateLimitStores, ordered by name. One that is
+// invalid goes on in its last good version; one whose references do not resolve is
+// left out, so that its limits do what they do without an answer.
+func (c *compiler) compileRateLimitStores() []*ir.RateLimitStore {
+	var out []*ir.RateLimitStore
+	for _, o := range c.set.Kind(ownGroup, v1alpha1.KindRateLimitStore) {
+		v, ok := o.Value.(*v1alpha1.RateLimitStore)
+		if !ok {
+			continue
+		}
+		x := newStoreCompiler(c, o)
+		used, spec := o, &v.Spec
+		if faults := judgeRateLimitStore(spec); len(faults) > 0 {
+			used, spec = x.fallBack(faults)
+		}
+		if spec != nil {
+			if s := x.compile(used, spec); s != nil {
+				out = append(out, c.sameStore(s))
+			}
+		}
+		c.say(status.Object{
+			Key: o.Key, Generation: meta(o).GetGeneration(), Position: o.Locate(""),
+			Conditions: []status.Condition{x.accepted, x.resolved},
+		})
+	}
+	return out
+}
+
+// sameStore is the one of the configuration before, if nothing changed.
+func (c *compiler) sameStore(s *ir.RateLimitStore) *ir.RateLimitStore {
+	if c.prevConfig != nil {
+		for _, was := range c.prevConfig.RateLimitStores {
+			if was.Name == s.Name && reflect.DeepEqual(was, s) {
+				return was
+			}
+		}
+	}
+	return s
+}
+
+// storeCompiler is the work on one RateLimitStore.
+type storeCompiler struct {
+	*compiler
+	object             *store.Object
+	accepted, resolved status.Condition
+}
+
+func newStoreCompiler(c *compiler, o *store.Object) *storeCompiler {
+	generation := meta(o).GetGeneration()
+	return &storeCompiler{
+		compiler: c, object: o,
+		accepted: status.Condition{Type: "Accepted", Status: status.True, Reason: "Accepted", Generation: generation},
+		resolved: status.Condition{Type: "ResolvedRefs", Status: status.True, Reason: "ResolvedRefs", Generation: generation},
+	}
+}
+
+// fallBack reports faults and returns the last good version, or nothing.
+func (x *storeCompiler) fallBack(faults []fault) (*store.Object, *v1alpha1.RateLimitStoreSpec) {
+	for _, f := range faults {
+		x.report(f.problem(x.object))
+	}
+	x.accepted.Status, x.accepted.Reason, x.accepted.Message = status.False, "Invalid", faults[0].message
+	if old := x.lastGood(x.object); old != nil {
+		if good, ok := old.Value.(*v1alpha1.RateLimitStore); ok && len(judgeRateLimitStore(&good.Spec)) == 0 {
+			x.next.fallback[x.object.Key] = old
+			x.accepted.Message = "the last good version is in force, because this one is invalid: " + x.accepted.Message
+			x.report(keepsServing(x.object))
+			return old, &good.Spec
+		}
+	}
+	return nil, nil
+}
+
+func judgeRateLimitStore(spec *v1alpha1.RateLimitStoreSpec) []fault {
+	r := spec.Redis
+	if r == nil {
+		return []fault{{field: "spec", code: "InvalidValue", message: "exactly one kind of store must be given: redis"}}
+	}
+	var faults []fault
+	add := func(field, message, remedy string) {
+		faults = append(faults, fault{field: "spec.redis." + field, code: "InvalidValue", message: message, remedy: remedy})
+	}
+	mode := deref(r.Mode, v1alpha1.RedisSingle)
+	for i, a := range r.Addresses {
+		if why := checkHostPort(a); why != "" {
+			add(fmt.Sprintf("addresses[%d]", i), fmt.Sprintf("%q %s", a, why), "write HOST:PORT, for example redis.internal:6379")
+		}
+	}
+	switch {
+	case mode == v1alpha1.RedisSingle && len(r.Addresses) != 1:
+		add("addresses", "mode Single takes one address", "set mode to Sentinel or Cluster, or name one Redis")
+	case (mode == v1alpha1.RedisSentinelMode) != (r.Sentinel != nil):
+		add("sentinel", "sentinel must be given with mode Sentinel, and with no other", "")
+	case mode == v1alpha1.RedisCluster && deref(r.Database, 0) != 0:
+		add("database", "a cluster of Redis has database 0 only", "leave it out")
+	}
+	if r.ConnectTimeout != nil {
+		if f := judgeWithin("spec.redis.connectTimeout", *r.ConnectTimeout, 100*time.Millisecond, 30*time.Second); f != nil {
+			faults = append(faults, *f)
+		}
+	}
+	if n := deref(r.Connections, defaultRedisConns); n < 1 || n > 64 || n&(n-1) != 0 {
+		add("connections", fmt.Sprintf("%d is not a power of two from 1 to 64", n), "")
+	}
+	return faults
+}
+
+// checkHostPort says what is wrong with HOST:PORT.
+func checkHostPort(a string) string {
+	host, port, err := net.SplitHostPort(a)
+	if err != nil || host == "" || strings.ContainsAny(host, " /@") {
+		return "is not an address with a port"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "has no port from 1 to 65535"
+	}
+	return ""
+}
+
+// compile returns nil if the store cannot be asked as it should.
+func (x *storeCompiler) compile(used *store.Object, spec *v1alpha1.RateLimitStoreSpec) *ir.RateLimitStore {
+	r := spec.Redis
+	out := &ir.RedisStore{
+		Mode: ir.RedisMode(deref(r.Mode, v1alpha1.RedisSingle)), Addresses: r.Addresses, Username: deref(r.Username, ""),
+		Database: int(deref(r.Database, 0)), KeyPrefix: deref(r.KeyPrefix, defaultKeyPrefix),
+		Connections: int(deref(r.Connections, defaultRedisConns)), ConnectTimeout: duration(r.ConnectTimeout, defaultRedisConnect),
+	}
+	whole := x.password(used, r.PasswordSecretRef, "spec.redis.passwordSecretRef", &out.Password)
+	if s := r.Sentinel; s != nil {
+		out.Master, out.SentinelUsername = s.MasterName, deref(s.Username, "")
+		whole = x.password(used, s.PasswordSecretRef, "spec.redis.sentinel.passwordSecretRef", &out.SentinelPassword) && whole
+	}
+	if r.TLS != nil {
+		out.TLS = x.tls(used, r.TLS)
+		whole = whole && out.TLS != nil
+	}
+	if !whole {
+		return nil
+	}
+	if out.TLS == nil && out.Password != "" {
+		for i, a := range r.Addresses {
+			if host, _, _ := net.SplitHostPort(a); !ir.Loopback(host) {
+				x.reportOnce(problemAt(used, fmt.Sprintf("spec.redis.addresses[%d]", i), store.Warning, "PasswordUnprotected",
+					fmt.Sprintf("the password is sent to %s as it is: whoever is on the path can read it", a), "set tls"))
+				break
+			}
+		}
+	}
+	return &ir.RateLimitStore{Name: x.object.Key.Namespace + "/" + x.object.Key.Name, Ref: ref(used, "spec"), Redis: out}
+}
+
+func (x *storeCompiler) unresolved(used *store.Object, field, reason, message, remedy string) {
+	x.resolved.Status, x.resolved.Reason, x.resolved.Message = status.False, reason, message
+	x.report(problemAt(used, field, store.Warning, reason, message+"; its limits do what onError says", remedy))
+}
+
+// password reads an entry of a Secret; without a reference there is none.
+func (x *storeCompiler) password(used *store.Object, r *v1alpha1.SecretKeyReference, field string, to *string) bool {
+	if r == nil {
+		return true
+	}
+	key := store.Key{Kind: "Secret", Namespace: used.Key.Namespace, Name: r.Name}
+	o := x.set.Get(key)
+	if o == nil {
+		message, remedy := x.notFound(key)
+		x.unresolved(used, field, "InvalidSecretRef", message, remedy)
+		return false
+	}
+	text := bytes.TrimRight(secretEntry(o, entryName(r)), " \t\r\n")
+	if len(text) == 0 {
+		x.unresolved(used, field, "InvalidSecretRef", fmt.Sprintf("%s has no entry %q", key, entryName(r)), "put it there")
+		return false
+	}
+	*to = string(text)
+	return true
+}
+
+func (x *storeCompiler) tls(used *store.Object, t *v1alpha1.RedisTLS) *ir.UpstreamTLS {
+	out := &ir.UpstreamTLS{System: len(t.CACertificateRefs) == 0, ServerName: string(deref(t.ServerName, ""))}
+	for i, r := range t.CACertificateRefs {
+		key := resolveKey(used, &r.Group, "", &r.Kind, "ConfigMap", nil, r.Name)
+		pem, reason, message, remedy := x.caRef(used, key)
+		if message != "" {
+			x.unresolved(used, fmt.Sprintf("spec.redis.tls.caCertificateRefs[%d]", i), reason, message, remedy)
+		}
+		out.CA = joinPEM(out.CA, pem)
+	}
+	if !out.System && len(out.CA) == 0 {
+		return nil
+	}
+	if r := t.ClientCertificateRef; r != nil {
+		cert, reason, message, remedy := x.secretRef(used, gwv1.SecretObjectReference{Group: &r.Group, Kind: &r.Kind, Name: r.Name})
+		if message != "" {
+			x.unresolved(used, "spec.redis.tls.clientCertificateRef", reason, message, remedy)
+		}
+		if cert == nil {
+			return nil
+		}
+		out.Certificate = cert.ir
+	}
+	return out
+}
+
+// resolveStores warns of limits whose store there is not.
+func (c *compiler) resolveStores(p *rateLimitPolicy) {
+	for i := range p.spec.Limits {
+		g := p.spec.Limits[i].Global
+		if g == nil {
+			continue
+		}
+		key := store.Key{Group: ownGroup, Kind: v1alpha1.KindRateLimitStore, Namespace: p.object.Key.Namespace, Name: string(g.StoreRef.Name)}
+		if c.set.Get(key) != nil {
+			continue
+		}
+		message, remedy := c.notFound(key)
+		c.report(problemAt(p.used, fmt.Sprintf("spec.limits[%d].global.storeRef.name", i), store.Warning, "InvalidStoreRef",
+			fmt.Sprintf("%s: onError holds all the time, which is %s", message, deref(g.OnError, v1alpha1.OnErrorLocal)), remedy))
+	}
+}

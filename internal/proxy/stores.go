@@ -1,0 +1,145 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/filters/ratelimit"
+	"github.com/gridway/gridway/internal/proxy/limit"
+	"github.com/gridway/gridway/internal/proxy/limit/redis"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/wire/tlsx"
+)
+
+// stores are where limits are counted by several proxies, by the names of
+// RateLimitStores. Limits keep what get returns whatever becomes of the store; its
+// connections stay as long as its configuration does.
+type stores struct {
+	metrics *metric.Registry
+	log     *slog.Logger
+
+	mu      sync.Mutex // guards what follows
+	byName  map[string]*sharedStore
+	stopped bool
+	closing sync.WaitGroup
+}
+
+// sharedStore is a store by its name.
+type sharedStore struct {
+	cfg     *ir.RateLimitStore // guarded by stores.mu; nil while there is none
+	counter atomic.Pointer[redis.Store]
+}
+
+var errNoStore = errors.New("there is no such rate limit store")
+
+// get returns the store of a name, which there may not be yet.
+func (s *stores) get(name string) ratelimit.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.named(name)
+}
+
+func (s *stores) named(name string) *sharedStore {
+	h := s.byName[name]
+	if h == nil {
+		if s.byName == nil {
+			s.byName = map[string]*sharedStore{}
+		}
+		h = &sharedStore{}
+		s.byName[name] = h
+	}
+	return h
+}
+
+// Apply opens stores that are new and closes what is not configured any more, when
+// what is under way there is over.
+func (s *stores) Apply(list []*ir.RateLimitStore) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil
+	}
+	var errs []error
+	configured := make(map[string]bool, len(list))
+	for _, cfg := range list {
+		configured[cfg.Name] = true
+		h := s.named(cfg.Name)
+		if h.cfg != nil && (h.cfg == cfg || reflect.DeepEqual(h.cfg.Redis, cfg.Redis)) {
+			h.cfg = cfg
+			continue
+		}
+		counter, err := s.open(cfg)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("rate limit store %s: %w", cfg.Name, err))
+			continue // the one before goes on
+		}
+		s.replace(h, cfg, counter)
+	}
+	for name, h := range s.byName {
+		if !configured[name] {
+			s.replace(h, nil, nil)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *stores) open(cfg *ir.RateLimitStore) (*redis.Store, error) {
+	var config *tls.Config
+	if cfg.Redis.TLS != nil {
+		var err error
+		if config, err = tlsx.ClientConfig(cfg.Redis.TLS); err != nil {
+			return nil, err
+		}
+	}
+	return redis.Open(redis.Options{
+		Name: cfg.Name, Config: cfg.Redis, Client: redis.ClientOption(cfg.Redis, config), Metrics: s.metrics.RateLimitStore(cfg.Name), Log: s.log,
+	}), nil
+}
+
+func (s *stores) replace(h *sharedStore, cfg *ir.RateLimitStore, counter *redis.Store) {
+	h.cfg = cfg
+	if old := h.counter.Swap(counter); old != nil {
+		s.closing.Go(old.Close)
+	}
+}
+
+// Close closes all stores and waits until they are.
+func (s *stores) Close() {
+	s.mu.Lock()
+	s.stopped = true
+	for _, h := range s.byName {
+		s.replace(h, nil, nil)
+	}
+	s.mu.Unlock()
+	s.closing.Wait()
+}
+
+// Take implements ratelimit.Store.
+func (h *sharedStore) Take(x *filter.Exchange, charges []limit.Charge, timeout time.Duration) error {
+	for {
+		c := h.counter.Load()
+		if c == nil {
+			return errNoStore
+		}
+		x.Detach()
+		// Another may have taken its place since.
+		if err := c.Take(charges, timeout); !errors.Is(err, redis.ErrClosed) || h.counter.Load() == c {
+			return err
+		}
+	}
+}
+
+// Add implements ratelimit.Store.
+func (h *sharedStore) Add(charges ...limit.Charge) {
+	if c := h.counter.Load(); c != nil {
+		c.Add(charges...)
+	}
+}

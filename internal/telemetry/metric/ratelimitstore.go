@@ -1,0 +1,83 @@
+package metric
+
+import (
+	"time"
+
+	"github.com/gridway/gridway/internal/ir"
+)
+
+// RateLimitStore counts what is asked of a RateLimitStore.
+type RateLimitStore struct {
+	life
+	name   string
+	events events
+	calls  histogram
+}
+
+const (
+	storeAnswered = iota
+	storeFailed
+	storeUnasked
+	storeLost
+)
+
+// RateLimitStore returns the handle of a store by its name, "namespace/name".
+func (r *Registry) RateLimitStore(name string) *RateLimitStore {
+	return handle(r, r.limitStores, name, func() *RateLimitStore {
+		h := &RateLimitStore{name: name}
+		h.events.cells.stripes, h.calls.cells.stripes = r.stripes, r.stripes
+		return h
+	})
+}
+
+// Call counts a call that took so long, and failed if err is not nil.
+func (h *RateLimitStore) Call(took time.Duration, err error) {
+	h.calls.observe(took)
+	if err != nil {
+		h.events.add(storeFailed)
+	} else {
+		h.events.add(storeAnswered)
+	}
+}
+
+// Unasked counts a request for which the store was not asked, because it is known
+// not to answer.
+func (h *RateLimitStore) Unasked() { h.events.add(storeUnasked) }
+
+// Lost counts charges after a response that did not reach the store.
+func (h *RateLimitStore) Lost(n int) {
+	for range n {
+		h.events.add(storeLost)
+	}
+}
+
+var (
+	storeCallsFamily = define("gridway_rate_limit_store_calls_total", counter,
+		"Round trips to a store of rate limits by result: ok; error, an answer in time that says so or none; or down, not asked because it failed before.", "store", "result")
+	storeTimeFamily = define("gridway_rate_limit_store_call_duration_seconds", histo,
+		"Time that requests waited for a store of rate limits.", "store")
+	storeLostFamily = define("gridway_rate_limit_store_lost_corrections_total", counter,
+		"Charges after a response, or given back, that did not reach a store of rate limits.", "store")
+)
+
+func (e *emitter) rateLimitStore(h *RateLimitStore) {
+	if !h.events.cells.used() {
+		return
+	}
+	t := h.events.totals()
+	for i, result := range []string{"ok", "error", "down"} {
+		if t[i] > 0 {
+			e.count(&storeCallsFamily, t[i], h.name, result)
+		}
+	}
+	e.count(&storeLostFamily, t[storeLost], h.name)
+	e.times(&storeTimeFamily, &h.calls, h.name)
+}
+
+func limitStoresOf(cfg *ir.Config) map[string]bool {
+	names := make(map[string]bool, len(cfg.RateLimitStores))
+	for _, s := range cfg.RateLimitStores {
+		names[s.Name] = true
+	}
+	return names
+}
