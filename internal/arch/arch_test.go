@@ -56,7 +56,7 @@ var rules = []rule{
 	{
 		name: "the data plane is free of the control plane", of: "internal/proxy",
 		except: []string{"internal/proxy/filters", "internal/proxy/filter"},
-		allow:  []string{"internal/ir", "internal/wire", "internal/proxy", "internal/telemetry", "internal/mesh/identity", "internal/transcoding", "internal/password", "internal/jwt", "internal/netset", "internal/jsonlimit", "internal/expression", "internal/x500"},
+		allow:  []string{"internal/ir", "internal/wire", "internal/proxy", "internal/telemetry", "internal/mesh/identity", "internal/transcoding", "internal/password", "internal/jwt", "internal/netset", "internal/jsonlimit", "internal/expression", "internal/budget", "internal/x500"},
 		never:  []string{"internal/config", "internal/surface", "internal/cli", "internal/app", "internal/statedb", "internal/manage", "api", "k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc", "github.com/pressly"},
 	},
 	{
@@ -87,6 +87,10 @@ var rules = []rule{
 		allow: []string{}, external: []string{"cel.dev/cel-go"},
 	},
 	{
+		name: "budgets are arithmetic", of: "internal/budget",
+		allow: []string{}, external: []string{},
+	},
+	{
 		name: "sets of networks know nothing of what they are for", of: "internal/netset",
 		allow: []string{}, external: []string{},
 	},
@@ -108,7 +112,7 @@ var rules = []rule{
 	},
 	{
 		name: "what is managed reaches proxies as objects", of: "internal/manage",
-		allow: []string{"api", "internal/ir", "internal/config", "internal/statedb"},
+		allow: []string{"api", "internal/ir", "internal/config", "internal/statedb", "internal/budget"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app"},
 	},
 	{

@@ -51,6 +51,11 @@ type dialect interface {
 	// follow calls changed with the area that another process may have changed, or
 	// with "" for any, until ctx ends.
 	follow(ctx context.Context, db *DB, changed func(Area))
+	// forUpdate at the end of a query keeps others from its rows; it is empty where
+	// there is one writer at a time.
+	forUpdate() string
+	// clock is an expression for the store's time, in Unix milliseconds.
+	clock() string
 	// isolation of transactions that only read: they see one moment.
 	isolation() *sql.TxOptions
 }

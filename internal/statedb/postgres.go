@@ -143,3 +143,10 @@ func listen(ctx context.Context, config *pgx.ConnConfig, changed func(Area), con
 func (postgresDialect) isolation() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 }
+
+func (postgresDialect) forUpdate() string { return " FOR UPDATE" }
+
+// clock is not that of the transaction's begin: it may have waited for locks.
+func (postgresDialect) clock() string {
+	return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+}

@@ -173,3 +173,7 @@ func (sqliteDialect) follow(ctx context.Context, db *DB, changed func(Area)) {
 }
 
 func (sqliteDialect) isolation() *sql.TxOptions { return nil }
+
+func (sqliteDialect) forUpdate() string { return "" }
+
+func (sqliteDialect) clock() string { return "CAST(unixepoch('subsec') * 1000 AS INTEGER)" }

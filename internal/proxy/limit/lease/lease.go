@@ -1,0 +1,339 @@
+// Package lease spends slices of limits that several proxies share. A Store holds,
+// of each key that is in use, some units that its Source has granted to it alone:
+// a request spends them without asking anybody. The more a key is used, the larger
+// are its slices, and the earlier they are refilled; who comes for the first time
+// waits for one round trip, together with all who come meanwhile. What nobody
+// uses is given back.
+//
+// All asks of a moment are one call of the Source, and there is one call at a time,
+// however much is asked: that bounds the load on it. A Store owns one goroutine,
+// which Close ends. Package proxy imports it.
+package lease
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gridway/gridway/internal/budget"
+)
+
+// Source grants leases: all that are asked for, or none.
+type Source interface {
+	Lease(ctx context.Context, holder string, asks []budget.Ask) ([]budget.Grant, error)
+}
+
+// Metrics count what is asked of a Source.
+type Metrics interface {
+	// Call counts a call, and how long it took.
+	Call(took time.Duration, err error)
+	// Unasked counts requests that nobody was asked for, since the Source has failed.
+	Unasked()
+}
+
+// Options of a Store.
+type Options struct {
+	Name   string
+	Source Source
+	// Holder is a name that no other Store has.
+	Holder  string
+	Metrics Metrics
+	Log     *slog.Logger
+	// Now is the monotonic clock, in nanoseconds.
+	Now func() int64
+}
+
+// Charge is what a request is to be charged, and the answer.
+type Charge struct {
+	Counter string
+	Key     [16]byte
+	// Unit is the time in which a unit of a rate comes back, and Burst how many there
+	// can be. Without a Unit Amount is of a quota, in the window that Window finds.
+	Unit   time.Duration
+	Burst  int64
+	Amount int64
+	Window func(time.Time) (begin, end int64)
+	// Cost is at least zero; zero asks for anything to be left. Dry: what is refused
+	// does not keep the others from being charged.
+	Cost int64
+	Dry  bool
+	// MaxKeys bounds the keys of the Counter that are held here.
+	MaxKeys int
+
+	// Used are units, and Next is when there is one less of a rate, or when the
+	// quota's window ends. Refused: there is not as much left.
+	Used    int64
+	Next    time.Duration
+	Refused bool
+}
+
+// Errors of Take.
+var (
+	ErrDown     = errors.New("leases cannot be had now")
+	ErrTimeout  = errors.New("a lease was not granted in time")
+	ErrOverload = errors.New("too many keys at once")
+)
+
+const (
+	shards = 64
+	// callTimeout bounds a call of the Source.
+	callTimeout = time.Second
+	// retry is the wait after a call that has failed.
+	retry = 250 * time.Millisecond
+	// atOnce are asked in one call, and maxQueue wait for it.
+	atOnce   = 256
+	maxQueue = 1 << 16
+	// sweepEvery is how often it is looked for what nobody uses.
+	sweepEvery = time.Second
+)
+
+type id struct {
+	counter string
+	key     [16]byte
+}
+
+type shard struct {
+	mu       sync.Mutex // guards accounts
+	accounts map[id]*account
+}
+
+// Store is leases in use.
+type Store struct {
+	opt    Options
+	shards [shards]shard
+	keys   sync.Map // from counters to *atomic.Int64
+
+	// failing is until when nobody is asked, since the Source has failed.
+	failing atomic.Int64
+	// clock is the Source's before ours.
+	clock atomic.Pointer[clock]
+
+	mu    sync.Mutex // guards queue
+	queue []*account
+	wake  chan struct{}
+	stop  context.CancelFunc
+	done  chan struct{}
+}
+
+// clock: the Source's was at wall, or a little later, when ours was at.
+type clock struct{ wall, at int64 }
+
+// Open starts a Store.
+func Open(o Options) *Store {
+	s := &Store{opt: o, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	for i := range s.shards {
+		s.shards[i].accounts = map[id]*account{}
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	go s.run(ctx)
+	return s
+}
+
+// Ready tells whether Take would answer without waiting.
+func (s *Store) Ready(charges []Charge) bool {
+	now := s.opt.Now()
+	for i := range charges {
+		c := &charges[i]
+		a := s.find(id{c.Counter, c.Key})
+		if a == nil {
+			return false
+		}
+		a.mu.Lock()
+		ready := !a.gone && now < a.until && a.left >= max(c.Cost, 1) || now < a.refused && c.Cost >= a.short
+		a.mu.Unlock()
+		if !ready {
+			return false
+		}
+	}
+	return true
+}
+
+// Take charges all of the charges, or none of them if one refuses, and writes the
+// answers into them. It waits no longer than timeout.
+func (s *Store) Take(charges []Charge, timeout time.Duration) error {
+	now := s.opt.Now()
+	down := now < s.failing.Load()
+	accounts, waiters, is := make([]*account, len(charges)), make([]*waiter, len(charges)), make([]outcome, len(charges))
+	var err error
+	refusing, waiting := false, false
+	for i := range charges {
+		c := &charges[i]
+		if accounts[i], err = s.account(c, now); err != nil {
+			break
+		}
+		a, ask := accounts[i], false
+		is[i], waiters[i], ask = a.take(c.Cost, now, down)
+		a.mu.Unlock()
+		if ask && !s.enqueue(a) {
+			err = ErrOverload
+			break
+		}
+		if is[i] == failed {
+			s.opt.Metrics.Unasked()
+			err = ErrDown
+			break
+		}
+		refusing = refusing || is[i] == refused && !c.Dry
+		waiting = waiting || is[i] == open
+	}
+	if err == nil && waiting && !refusing {
+		err = wait(waiters, is, timeout)
+	}
+	for i := range charges {
+		refusing = refusing || is[i] == refused && !charges[i].Dry
+	}
+	for i, a := range accounts {
+		if a != nil {
+			s.conclude(&charges[i], a, waiters[i], is[i], err == nil && !refusing)
+		}
+	}
+	return err
+}
+
+// wait waits for the grants that are open.
+func wait(waiters []*waiter, is []outcome, timeout time.Duration) error {
+	t := time.NewTimer(timeout)
+	defer t.Stop()
+	for i, w := range waiters {
+		if is[i] != open {
+			continue
+		}
+		select {
+		case is[i] = <-w.done:
+			if is[i] == failed {
+				return ErrDown
+			}
+		case <-t.C:
+			return ErrTimeout
+		}
+	}
+	return nil
+}
+
+// conclude writes the answer, and gives back what is not charged after all.
+func (s *Store) conclude(c *Charge, a *account, w *waiter, is outcome, charged bool) {
+	if is == open && w != nil {
+		a.leave(w)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if is == granted && !charged {
+		a.back(c.Cost)
+	}
+	c.Refused = is == refused
+	c.Used, c.Next = a.use(s.opt.Now())
+}
+
+// Add charges what goes beyond what was taken, or gives it back where Cost is below
+// zero. It waits for nothing.
+func (s *Store) Add(charges ...Charge) {
+	now := s.opt.Now()
+	for i := range charges {
+		c := &charges[i]
+		a, err := s.account(c, now)
+		if err != nil {
+			continue // there is no room to remember it
+		}
+		a.used = now
+		a.lapse(now)
+		fromHeld := min(max(c.Cost, 0), a.left)
+		a.left -= fromHeld
+		a.delta = min(max(a.delta+c.Cost-fromHeld, -budget.MaxUnits), budget.MaxUnits)
+		ask := a.delta > 0 && a.toAsk()
+		a.mu.Unlock()
+		if ask {
+			s.enqueue(a)
+		}
+	}
+}
+
+func (s *Store) shard(of id) *shard { return &s.shards[of.key[15]%shards] }
+
+func (s *Store) find(of id) *account {
+	sh := s.shard(of)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.accounts[of]
+}
+
+// account is the one of a key, locked.
+func (s *Store) account(c *Charge, now int64) (*account, error) {
+	of := id{c.Counter, c.Key}
+	for {
+		a := s.find(of)
+		if a == nil {
+			var err error
+			if a, err = s.add(of, c.MaxKeys); err != nil {
+				return nil, err
+			}
+		}
+		a.mu.Lock()
+		if a.gone {
+			a.mu.Unlock()
+			continue
+		}
+		if a.limit.unit != int64(c.Unit) || a.limit.burst != c.Burst || a.limit.amount != c.Amount {
+			a.refused = 0
+		}
+		a.limit = limitOf{int64(c.Unit), c.Burst, c.Amount, c.Window}
+		if a.used == 0 {
+			a.used = now
+		}
+		return a, nil
+	}
+}
+
+func (s *Store) add(of id, most int) (*account, error) {
+	n, ok := s.keys.Load(of.counter)
+	if !ok {
+		n, _ = s.keys.LoadOrStore(of.counter, new(atomic.Int64))
+	}
+	count := n.(*atomic.Int64)
+	sh := s.shard(of)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if a := sh.accounts[of]; a != nil {
+		return a, nil
+	}
+	if count.Add(1) > int64(most) {
+		count.Add(-1)
+		return nil, ErrOverload
+	}
+	a := &account{id: of}
+	sh.accounts[of] = a
+	return a, nil
+}
+
+// Keys is how many keys of a counter are held here.
+func (s *Store) Keys(counter string) int {
+	if n, ok := s.keys.Load(counter); ok {
+		return int(n.(*atomic.Int64).Load())
+	}
+	return 0
+}
+
+// enqueue has the Source asked about an account, whose asking is set. It is false
+// if too many wait.
+func (s *Store) enqueue(a *account) bool {
+	s.mu.Lock()
+	full := len(s.queue) >= maxQueue
+	if !full {
+		s.queue = append(s.queue, a)
+	}
+	s.mu.Unlock()
+	if full {
+		a.mu.Lock()
+		a.asking = false
+		a.mu.Unlock()
+		return false
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
