@@ -165,7 +165,8 @@ func (s *Store) Take(charges []Charge, timeout time.Duration) error {
 		if accounts[i], err = s.account(c, now); err != nil {
 			break
 		}
-		a, ask := accounts[i], false
+		var ask bool
+		a := accounts[i]
 		is[i], waiters[i], ask = a.take(c.Cost, now, down)
 		a.mu.Unlock()
 		if ask && !s.enqueue(a) {
