@@ -155,6 +155,7 @@ func plan(o options) []part {
 	figures("load", "Time and memory to load 10,000 routes", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.loading(ctx, loads) })
 	figures("change-route", "Time until one changed route among 10,000 serves", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.routeChanges(ctx, times) })
 	figures("change-endpoint", "Time until one changed endpoint among 100,000 serves", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.endpointChange(ctx, times) })
+	figures("consumers", "100,000 consumers in the state store, and how soon a key counts", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.consumers(ctx, times) })
 	figures("reloads", "Failed requests over reloads under load", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.reloads(ctx, reloads) })
 	return parts
 }

@@ -213,9 +213,9 @@ func (l *Lab) gridway(full bool, label, path string) []string {
 	return []string{l.Tools[Gridway], "run", path, "--admin", "unix:" + filepath.Join(l.Dir, label+".sock"), "--access-log", log, "--log-level", "warn", "--drain-timeout", "1s"}
 }
 
-// StartGridway starts Gridway with files of the caller's own.
-func (l *Lab) StartGridway(ctx context.Context, label, path string, ready load.Target) (*Process, error) {
-	return l.Launch(ctx, label, l.gridway(false, label, path), ready, l.Core)
+// StartGridway starts Gridway with files of the caller's own, and more flags.
+func (l *Lab) StartGridway(ctx context.Context, label, path string, ready load.Target, flags ...string) (*Process, error) {
+	return l.Launch(ctx, label, append(l.gridway(false, label, path), flags...), ready, l.Core)
 }
 
 // routeMap writes the map file that HAProxy looks paths up in.

@@ -71,6 +71,8 @@ func Aims(r *Results) []Aim {
 	atMost("one changed route among 10,000 serves, one file", 30, "ms", measured("change-file"))
 	atMost("one changed route among 10,000 serves, folder", 30, "ms", measured("change-folder"))
 	atMost("one changed endpoint among 100,000 serves", 100, "ms", measured("change-endpoint"))
+	atMost("a new key among 100,000 consumers is accepted by another gateway", 1000, "ms", measured("key-made"))
+	atMost("a revoked key among 100,000 consumers is refused by another gateway", 1000, "ms", measured("key-revoked"))
 	atMost("failed requests over the reloads under load", 0, "", measured("reload-failures"))
 	atMost("idle keep-alive connection", 6, "KiB", measured("idle-gridway"))
 	return aims
