@@ -23,7 +23,7 @@ setup: ## Install what the tests need and is missing (Debian packages, tools).
 	./scripts/setup test
 
 # The suites are modules of their own.
-SUITES := acme connect conformance grpc
+SUITES := acme connect conformance extauthz grpc
 
 .PHONY: lint
 lint: setup ## Vet, format and lint.
@@ -44,7 +44,7 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short alloc unit integration acme grpc connect conformance ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: setup lint generate-check fuzz-short alloc unit integration acme grpc connect conformance extauthz ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
 
 # A test that fails is run once more, and reported: tests of time on a machine
 # that is short of it must not stop a change. One that fails twice fails.
@@ -73,6 +73,11 @@ acme: ## Certificates from pebble, an ACME server, against the binary.
 .PHONY: connect
 connect: ## The conformance suite of Connect, gRPC and gRPC-Web, through the binary.
 	cd test/connect && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
+
+# A module of its own, for Open Policy Agent and Envoy's types.
+.PHONY: extauthz
+extauthz: ## External authorization by Open Policy Agent, with the binary.
+	cd test/extauthz && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
 
 # A module of its own, for grpc-go.
 .PHONY: grpc
