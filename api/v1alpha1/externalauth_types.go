@@ -61,6 +61,10 @@ type ExternalAuthentication struct {
 	// +kubebuilder:validation:MaxItems=64
 	UpstreamHeaders []gatewayv1.HTTPHeaderName `json:"upstreamHeaders,omitempty"`
 
+	// Cache remembers answers that have let requests through. Default: none is.
+	// +optional
+	Cache *ExternalCache `json:"cache,omitempty"`
+
 	// Consumer finds the Consumer that calls, by what an answer over gRPC says in
 	// dynamic_metadata.
 	// +optional
@@ -107,4 +111,40 @@ type ExternalHTTP struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	AllowedHeaders []gatewayv1.HTTPHeaderName `json:"allowedHeaders,omitempty"`
+}
+
+// ExternalCache remembers, in 16 MiB of memory at most, answers that have let
+// requests through: those that have an equal key go on for as long without a
+// question. Of several such at the same time one asks, and the others wait.
+// Refusals are not remembered, nor are answers that have something for the client's
+// response, such as cookies, or, by HTTP, the Cache-Control no-store or private.
+type ExternalCache struct {
+	// Key is what requests have in common for which an answer holds: everything in
+	// them that the server looks at. What is not in the key does not matter, whoever
+	// sends the request.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Key []ExternalCacheKey `json:"key"`
+
+	// TTL is how long an answer holds, 1s to 1h. Default: 10s.
+	// +optional
+	TTL *gatewayv1.Duration `json:"ttl,omitempty"`
+}
+
+// ExternalCacheKey is a part of a key.
+//
+// +kubebuilder:validation:XValidation:message="name goes with type Header, which needs it",rule="has(self.name) == (self.type == 'Header')"
+type ExternalCacheKey struct {
+	// Type of the part. `Header`: a header, all values of it. `Method`, `Host`,
+	// `Path` and `Query` of the request. `ClientIP`: the client's address, as the
+	// listener's trusted proxies tell it.
+	// +required
+	// +kubebuilder:validation:Enum=Header;Method;Host;Path;Query;ClientIP
+	Type string `json:"type"`
+
+	// Name of the header.
+	// +optional
+	Name *gatewayv1.HTTPHeaderName `json:"name,omitempty"`
 }

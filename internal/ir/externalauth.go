@@ -23,6 +23,8 @@ type ExternalAuth struct {
 	Replace bool      `json:"replace,omitempty"`
 	// Context is sent along, ordered by name.
 	Context []Header `json:"context,omitempty"`
+	// Cache remembers answers; nil remembers none.
+	Cache *ExternalCache `json:"cache,omitempty"`
 
 	// Prefix stands before the path of a question by HTTP; Get asks by GET.
 	Prefix string `json:"prefix,omitempty"`
@@ -42,3 +44,28 @@ type HeaderSet struct {
 	All   bool     `json:"all,omitempty"`
 	Names []string `json:"names,omitempty"`
 }
+
+// ExternalCache remembers, for TTL, that a request was let through, for others with
+// an equal Key.
+type ExternalCache struct {
+	TTL time.Duration  `json:"ttl"`
+	Key []CacheKeyPart `json:"key"`
+}
+
+// CacheKeyPart is a part of a key; Name is that of a header.
+type CacheKeyPart struct {
+	Type CacheKeyType `json:"type"`
+	Name string       `json:"name,omitempty"`
+}
+
+// CacheKeyType says what a part of a key is.
+type CacheKeyType string
+
+const (
+	CacheByHeader   CacheKeyType = "Header"
+	CacheByMethod   CacheKeyType = "Method"
+	CacheByHost     CacheKeyType = "Host"
+	CacheByPath     CacheKeyType = "Path"
+	CacheByQuery    CacheKeyType = "Query"
+	CacheByClientIP CacheKeyType = "ClientIP"
+)

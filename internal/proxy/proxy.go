@@ -27,6 +27,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/clientcert"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/datagram"
+	"github.com/gridway/gridway/internal/proxy/extauthz"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
@@ -167,6 +168,7 @@ func New(o Options) *Proxy {
 				Policy:     func(name string) filter.Decisions { return o.Metrics.Policy(name) },
 				Lists:      lists,
 				RateLimits: rateLimitDeps(limits, stores, formulas, o.Metrics), Authorization: authorizations.get,
+				Answers: &extauthz.Caches{},
 			},
 		},
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},

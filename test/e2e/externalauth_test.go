@@ -243,6 +243,42 @@ func TestExternalAmongMethods(t *testing.T) {
 	}
 }
 
+// What was let through is not asked about again for a while, over reloads too.
+func TestExternalCache(t *testing.T) {
+	t.Parallel()
+	var questions atomic.Int32
+	auth := authorizer(t, func(request string) []byte {
+		questions.Add(1)
+		if !strings.Contains(request, "Bearer good") {
+			return nested(1, number(1, 16))
+		}
+		return slices.Concat(nested(1), nested(3, headerOption(2, "x-consumer", "ada")), nested(4, nested(1, text(1, "team"), nested(2, text(3, "blue")))))
+	})
+	docs := func(more string) string {
+		return documents(edge("", headersSeen(t)), backendDoc("auth", auth), backendDoc("more", more),
+			externalDoc("grpc: {}\nupstreamHeaders: [X-Consumer]\ncache: {ttl: 10m, key: [{type: Header, name: Authorization}, {type: Path}]}"))
+	}
+	g := serveYAML(t, docs("127.0.0.1:1"))
+	const told = "X-Consumer: ada\nX-Groups: blue\n"
+	if got := g.tally(50, 10, "/a", bearer("good")); got["Authorization: Bearer good\n"+told] != 50 || questions.Load() != 1 {
+		t.Errorf("%v, %d questions", got, questions.Load())
+	}
+	g.apply(docs("127.0.0.1:2"))
+	g.apply(strings.Replace(docs("127.0.0.1:2"), "kind: HTTPRoute\nmetadata: {name: app", "kind: HTTPRoute\nmetadata: {labels: {a: b}, name: app", 1))
+	resp, _ := g.get("/a", bearer("good"))
+	if want(t, resp, 200, ""); questions.Load() != 1 {
+		t.Errorf("%d questions after a reload", questions.Load())
+	}
+	for range 2 {
+		resp, _ = g.get("/a", bearer("bad"))
+		want(t, resp, 403, "ExternalDenied")
+	}
+	resp, _ = g.get("/b", bearer("good"))
+	if want(t, resp, 200, ""); questions.Load() != 4 {
+		t.Errorf("%d questions", questions.Load())
+	}
+}
+
 // frameOf is a message with its prefix, as gRPC sends one.
 func frameOf(message []byte) []byte {
 	n := len(message)

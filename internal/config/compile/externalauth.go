@@ -19,6 +19,9 @@ const (
 	defaultExternalTimeout = time.Second
 	leastExternalTimeout   = time.Millisecond
 	mostExternalTimeout    = time.Minute
+	defaultExternalTTL     = 10 * time.Second
+	leastExternalTTL       = time.Second
+	mostExternalTTL        = time.Hour
 	// everyHeader stands for all headers in a list.
 	everyHeader = "*"
 )
@@ -38,6 +41,19 @@ func judgeExternal(e *v1alpha1.ExternalAuthentication, field string, add func(fi
 		judgeHeaderList(e.HTTP.AllowedHeaders, field+".http.allowedHeaders", add)
 		if slices.Contains(e.UpstreamHeaders, everyHeader) {
 			add(field+".upstreamHeaders", "an answer by http has headers of its own, which endpoints must not take for the client's", "name those that the server says something of the caller in")
+		}
+	}
+	if c := e.Cache; c != nil {
+		if d := duration(c.TTL, defaultExternalTTL); d < leastExternalTTL || d > mostExternalTTL {
+			add(field+".cache.ttl", fmt.Sprintf("%s is not between %s and %s", d, leastExternalTTL, mostExternalTTL), "")
+		}
+		if len(c.Key) == 0 {
+			add(field+".cache.key", "at least one part is needed", "for example: [{type: Header, name: Authorization}, {type: Method}, {type: Path}]")
+		}
+		for i, k := range c.Key {
+			if (k.Name != nil) != (ir.CacheKeyType(k.Type) == ir.CacheByHeader) {
+				add(fmt.Sprintf("%s.cache.key[%d]", field, i), "name goes with type Header, which needs it", "")
+			}
 		}
 	}
 	if e.Consumer == nil {
@@ -75,6 +91,12 @@ func externalOf(e *v1alpha1.ExternalAuthentication) *ir.ExternalAuth {
 	if c := e.Consumer; c != nil {
 		out.Consumer, _ = ir.ParseClaim(c.Claim) // it was judged
 		out.ConsumerRequired = deref(c.Required, false)
+	}
+	if c := e.Cache; c != nil {
+		out.Cache = &ir.ExternalCache{TTL: duration(c.TTL, defaultExternalTTL)}
+		for _, k := range c.Key {
+			out.Cache.Key = append(out.Cache.Key, ir.CacheKeyPart{Type: ir.CacheKeyType(k.Type), Name: strings.ToLower(string(deref(k.Name, "")))})
+		}
 	}
 	if g := e.GRPC; g != nil {
 		out.Send.All = out.Send.All || len(e.RequestHeaders) == 0
@@ -138,6 +160,10 @@ func (c *compiler) finishExternals(p *authenticationPolicy) {
 			c.report(problemAt(p.source(), field, store.Warning, "NotLast",
 				"external has an answer for every request: the methods after it are tried only where it lets nobody through", "put it last"))
 		}
+		if e.Cache != nil && !slices.ContainsFunc(e.Cache.Key, tellsCallers) {
+			c.report(problemAt(p.source(), field+".cache.key", store.Warning, "SharedByAll",
+				"no part of the key tells callers apart: what one may do, all others may for as long", "add the header with the credential: {type: Header, name: Authorization}"))
+		}
 		if p.resolved == nil {
 			p.resolved = &status.Condition{
 				Type: string(gwv1.RouteConditionResolvedRefs), Status: status.True,
@@ -151,4 +177,10 @@ func (c *compiler) finishExternals(p *authenticationPolicy) {
 			}
 		}
 	}
+}
+
+// tellsCallers tells whether a part of a key may be another for another caller.
+func tellsCallers(k v1alpha1.ExternalCacheKey) bool {
+	t := ir.CacheKeyType(k.Type)
+	return t == ir.CacheByHeader || t == ir.CacheByClientIP || t == ir.CacheByQuery
 }

@@ -17,6 +17,10 @@ type Answer struct {
 	// Claims are what the server says of the caller, nil if that is nothing.
 	Claims *filter.Claims
 
+	// shared: it holds for alike requests, too. size is roughly what it takes in memory.
+	shared bool
+	size   int
+
 	// status, body and client are the answer that a client gets that is refused.
 	// Without own, the server has left that to us.
 	own    bool

@@ -31,6 +31,9 @@ const (
 	fieldOKRemoveQuery     protowire.Number = 8
 )
 
+// answerSize is what an answer takes beside what is in it.
+const answerSize = 512
+
 // answerGRPC reads the answer of a call.
 func (s *Server) answerGRPC(q *callout.Call) (*Answer, error) {
 	text, err := q.Message()
@@ -41,6 +44,8 @@ func (s *Server) answerGRPC(q *callout.Call) (*Answer, error) {
 	if err != nil {
 		return nil, malformed("%w", err)
 	}
+	a.shared = a.Allowed && len(a.client) == 0
+	a.size = answerSize + 4*len(text)
 	return a, nil
 }
 

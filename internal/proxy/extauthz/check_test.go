@@ -28,7 +28,7 @@ func option(field protowire.Number, name, value string, more ...[]byte) []byte {
 }
 
 func grpcServer() *Server {
-	return New(&ir.ExternalAuth{GRPC: true, Send: ir.HeaderSet{All: true}, Take: ir.HeaderSet{All: true}})
+	return New(&ir.ExternalAuth{GRPC: true, Send: ir.HeaderSet{All: true}, Take: ir.HeaderSet{All: true}}, "", nil)
 }
 
 func exchange() *filter.Exchange {
@@ -134,7 +134,7 @@ func TestResponsesOfAllowedRequests(t *testing.T) {
 
 // What the endpoint may be told is the configuration's to say.
 func TestOnlySomeHeadersAreTaken(t *testing.T) {
-	s := New(&ir.ExternalAuth{GRPC: true, Take: ir.HeaderSet{Names: []string{"x-user", "x-list"}}, Replace: true})
+	s := New(&ir.ExternalAuth{GRPC: true, Take: ir.HeaderSet{Names: []string{"x-user", "x-list"}}, Replace: true}, "", nil)
 	a, err := s.parseCheck(inside(3, option(2, "X-User", "ada"), option(2, "x-keep", "2")))
 	if err != nil {
 		t.Fatal(err)

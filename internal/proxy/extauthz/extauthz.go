@@ -28,10 +28,13 @@ type Server struct {
 	send, take, deny, admitted names
 	// context is what is sent with each question by gRPC, encoded.
 	context []byte
+	cache   *Cache // nil if answers are not remembered
 }
 
-// New makes a server. Its endpoints are those of the cluster that cfg names.
-func New(cfg *ir.ExternalAuth) *Server {
+// New makes a server. Its endpoints are those of the cluster that cfg names. What
+// it answers to an owner's requests is remembered in caches, where cfg says so;
+// these may be nil.
+func New(cfg *ir.ExternalAuth, owner string, caches *Caches) *Server {
 	s := &Server{
 		cfg: cfg, send: newNames(cfg.Send), take: newNames(cfg.Take),
 		deny: newNames(cfg.Denied), admitted: newNames(cfg.Allowed),
@@ -41,6 +44,9 @@ func New(cfg *ir.ExternalAuth) *Server {
 		m.pair(fieldContext, []byte(h.Name), []byte(h.Value))
 	}
 	s.context = m.b
+	if cfg.Cache != nil && caches != nil {
+		s.cache = caches.of(owner, cfg)
+	}
 	return s
 }
 
@@ -54,7 +60,15 @@ func (s *Server) Ask(x *filter.Exchange) (*Answer, error) {
 	if s.cfg.Cluster == "" {
 		return nil, errUnresolved
 	}
-	q := callout.Call{Cluster: s.cfg.Cluster, Timeout: s.cfg.Timeout, MaxAnswer: maxAnswer}
+	if s.cache == nil {
+		return s.ask(x, false)
+	}
+	return s.cache.answer(x, s.key(x), s.cfg.Cache.TTL, func(shared bool) (*Answer, error) { return s.ask(x, shared) })
+}
+
+// ask is Ask without a memory. Shared is that others wait for the answer.
+func (s *Server) ask(x *filter.Exchange, shared bool) (*Answer, error) {
+	q := callout.Call{Cluster: s.cfg.Cluster, Timeout: s.cfg.Timeout, MaxAnswer: maxAnswer, Shared: shared}
 	read := s.answerHTTP
 	if s.cfg.GRPC {
 		s.askGRPC(&q, x)

@@ -77,7 +77,14 @@ func (s *Server) answerHTTP(q *callout.Call) (*Answer, error) {
 		return nil, malformed("status %d is none of an answer", r.Status)
 	case r.Status < 300:
 		a := &Answer{Allowed: true}
-		return a, firstError(copyFields(&a.upstream, r, &s.take, never), copyFields(&a.client, r, &s.admitted, never))
+		err := firstError(copyFields(&a.upstream, r, &s.take, never), copyFields(&a.client, r, &s.admitted, never))
+		// RFC 9111 §5.2.2.5, §5.2.2.7
+		a.shared = len(a.client) == 0 && !r.Header.HasToken(httpmsg.NameCacheControl, "no-store") && !r.Header.HasToken(httpmsg.NameCacheControl, "private")
+		a.size = answerSize
+		for i := range a.upstream {
+			a.size += 64 + len(a.upstream[i].name) + len(a.upstream[i].value)
+		}
+		return a, err
 	}
 	a := &Answer{own: true, status: r.Status, body: q.Answer}
 	return a, copyFields(&a.client, r, &s.deny, indispensable)

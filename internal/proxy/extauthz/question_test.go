@@ -60,7 +60,7 @@ func TestCheckRequest(t *testing.T) {
 	for _, name := range []string{"1", "1.1", "1.1.1", "1.1.1.1", "1.2", "1.2.1", "1.2.1.1", "1.4", "1.4.1", "1.4.2", "1.4.2.3", "1.10", "1.12"} {
 		messages[name] = true
 	}
-	s := New(&ir.ExternalAuth{GRPC: true, Send: ir.HeaderSet{All: true}, Context: []ir.Header{{Name: "tenant", Value: "acme"}}})
+	s := New(&ir.ExternalAuth{GRPC: true, Send: ir.HeaderSet{All: true}, Context: []ir.Header{{Name: "tenant", Value: "acme"}}}, "", nil)
 	got := strings.Join(paths(t, s.appendCheck(nil, asked()), "", messages), "\n")
 	want := strings.Join([]string{
 		"1.1.1.1.2=203.0.113.7", "1.1.1.1.3=4711", "1.2.1.1.2=10.0.0.1", "1.2.1.1.3=443",
@@ -78,7 +78,7 @@ func TestCheckRequest(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 
-	few := New(&ir.ExternalAuth{GRPC: true, Send: ir.HeaderSet{Names: []string{"x-keep"}}})
+	few := New(&ir.ExternalAuth{GRPC: true, Send: ir.HeaderSet{Names: []string{"x-keep"}}}, "", nil)
 	if got := slices.DeleteFunc(paths(t, few.appendCheck(nil, asked()), "", messages), func(p string) bool { return !strings.HasPrefix(p, "1.4.2.3.") }); fmt.Sprint(got) != "[1.4.2.3.1=x-keep 1.4.2.3.2=1]" {
 		t.Error(got)
 	}
@@ -98,7 +98,7 @@ func TestQuestionByHTTP(t *testing.T) {
 		x.Req.Header.Add([]byte("x-forwarded-uri"), []byte("/admin"))
 		x.Req.Header.Add([]byte("Host"), []byte("other"))
 		var q callout.Call
-		New(&c.cfg).askHTTP(&q, x)
+		New(&c.cfg, "", nil).askHTTP(&q, x)
 		r := &q.Request
 		got := fmt.Sprintf("%s %s %s | %s", r.Method, r.Host, r.Path, fields(&r.Header))
 		if string(r.Query) != "a=1&b=2&c" {
@@ -114,7 +114,7 @@ func TestQuestionByHTTP(t *testing.T) {
 func TestAnswersByHTTP(t *testing.T) {
 	s := New(&ir.ExternalAuth{
 		Take: ir.HeaderSet{Names: []string{"x-user", "connection"}}, Allowed: ir.HeaderSet{Names: []string{"set-cookie"}}, Denied: ir.HeaderSet{Names: []string{"x-why"}},
-	})
+	}, "", nil)
 	for _, c := range []struct {
 		status int
 		want   string
@@ -154,11 +154,11 @@ func TestAnswersByHTTP(t *testing.T) {
 
 func TestAsk(t *testing.T) {
 	x := asked()
-	s := New(&ir.ExternalAuth{Problem: "it is not there"})
+	s := New(&ir.ExternalAuth{Problem: "it is not there"}, "", nil)
 	if _, err := s.Ask(x); !errors.Is(err, errUnresolved) {
 		t.Error(err)
 	}
-	s = New(&ir.ExternalAuth{Cluster: "auth", Timeout: time.Second})
+	s = New(&ir.ExternalAuth{Cluster: "auth", Timeout: time.Second}, "", nil)
 	x.Call = func(q *callout.Call) error {
 		if q.Cluster != "auth" || q.Timeout != time.Second || q.MaxAnswer != maxAnswer {
 			t.Errorf("%+v", q)

@@ -57,6 +57,8 @@ type Deps struct {
 	Tokens authentication.Tokens
 	// Certificates remembers what was read of clients' certificates.
 	Certificates *clientcert.Cache
+	// Answers remembers what servers have said about requests.
+	Answers *extauthz.Caches
 	// Lists are of addresses and User-Agents, for rules with shields.
 	Lists shield.Lists
 	// Policy counts the decisions of a policy, which is named "Kind/namespace/name".
@@ -140,7 +142,7 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	var who authorization.Deps
 	if p.Authentication != nil {
 		a := authentication.New(p.Authentication, authentication.Deps{
-			Consumers: d.Consumers, Passwords: d.Passwords, Tokens: d.Tokens, Certificates: d.Certificates, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
+			Consumers: d.Consumers, Passwords: d.Passwords, Tokens: d.Tokens, Certificates: d.Certificates, Answers: d.Answers, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
 		})
 		c.Guard = append(c.Guard, a)
 		if len(p.Authentication.AnyOf) > 0 {

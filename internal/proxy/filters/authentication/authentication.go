@@ -14,6 +14,7 @@ import (
 	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/clientcert"
 	"github.com/gridway/gridway/internal/proxy/consumer"
+	"github.com/gridway/gridway/internal/proxy/extauthz"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
@@ -36,6 +37,8 @@ type Deps struct {
 	// Certificates remembers what was read of certificates; it may be nil.
 	Certificates *clientcert.Cache
 	Decisions    filter.Decisions
+	// Answers remembers what servers have said; nil remembers nothing.
+	Answers *extauthz.Caches
 }
 
 // result is what a method says of a request.
@@ -91,7 +94,7 @@ func New(p *ir.Authentication, d Deps) *Authentication {
 		case m.ClientCertificate != nil:
 			a.methods = append(a.methods, newCertificate(p, m, d))
 		case m.External != nil:
-			a.methods = append(a.methods, newExternal(p, m, d.Consumers))
+			a.methods = append(a.methods, newExternal(p, m, d))
 		}
 	}
 	return a

@@ -15,8 +15,8 @@ type external struct {
 	consumers Consumers
 }
 
-func newExternal(p *ir.Authentication, m *ir.AuthenticationMethod, consumers Consumers) *external {
-	return &external{policy: p, cfg: m.External, server: extauthz.New(m.External), consumers: consumers}
+func newExternal(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *external {
+	return &external{policy: p, cfg: m.External, server: extauthz.New(m.External, p.Policy, d.Answers), consumers: d.Consumers}
 }
 
 func (e *external) authenticate(x *filter.Exchange) result {
