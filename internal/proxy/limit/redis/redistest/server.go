@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +25,7 @@ type Server struct {
 
 	t    testing.TB
 	dir  string
+	file []string // of its configuration, if it has one
 	args []string
 	cmd  *exec.Cmd
 	out  bytes.Buffer
@@ -36,7 +38,11 @@ func Start(t testing.TB, args ...string) *Server {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("there is no redis-server; scripts/setup installs it")
 	}
-	s := &Server{t: t, dir: t.TempDir(), args: args, Addr: freeAddr(t)}
+	return start(t, nil, args...)
+}
+
+func start(t testing.TB, file []string, args ...string) *Server {
+	s := &Server{t: t, dir: t.TempDir(), file: file, args: args, Addr: freeAddr(t)}
 	s.Run()
 	t.Cleanup(s.Kill)
 	return s
@@ -68,7 +74,11 @@ func (s *Server) Port() string {
 func (s *Server) Run() {
 	s.t.Helper()
 	s.out.Reset()
-	args := append([]string{"--port", s.Port(), "--bind", "127.0.0.1", "--save", "", "--dir", s.dir, "--daemonize", "no"}, s.args...)
+	args := append(slices.Clone(s.file), "--port", s.Port(), "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no")
+	if s.file == nil {
+		args = append(args, "--save", "")
+	}
+	args = append(args, s.args...)
 	s.cmd = exec.CommandContext(context.WithoutCancel(s.t.Context()), "redis-server", args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	if err := s.cmd.Start(); err != nil {
