@@ -114,7 +114,7 @@ const (
 // AuthenticationMethod is one way to prove who calls. Exactly one of its fields
 // must be given, beside name.
 //
-// +kubebuilder:validation:XValidation:message="exactly one method must be given: apiKey, basic, jwt, clientCertificate or external",rule="(has(self.apiKey) ? 1 : 0) + (has(self.basic) ? 1 : 0) + (has(self.jwt) ? 1 : 0) + (has(self.clientCertificate) ? 1 : 0) + (has(self.external) ? 1 : 0) == 1"
+// +kubebuilder:validation:XValidation:message="exactly one method must be given: apiKey, basic, jwt, oidc, clientCertificate or external",rule="(has(self.apiKey) ? 1 : 0) + (has(self.basic) ? 1 : 0) + (has(self.jwt) ? 1 : 0) + (has(self.oidc) ? 1 : 0) + (has(self.clientCertificate) ? 1 : 0) + (has(self.external) ? 1 : 0) == 1"
 type AuthenticationMethod struct {
 	// Name tells methods apart in `explain`. Default: the name of the field that
 	// is given, for example `apiKey`.
@@ -134,6 +134,10 @@ type AuthenticationMethod struct {
 	// JWT accepts JSON Web Tokens (RFC 7519) of issuers that are trusted.
 	// +optional
 	JWT *JWTAuthentication `json:"jwt,omitempty"`
+
+	// OIDC has people log in with their browsers at an OpenID provider.
+	// +optional
+	OIDC *OIDCAuthentication `json:"oidc,omitempty"`
 
 	// ClientCertificate accepts certificates of clients that TLS has verified.
 	// +optional

@@ -32,6 +32,7 @@ func (g *Gateway) observe() {
 	})
 	g.metrics.SetRateLimitKeys(g.plane.RateLimitKeys)
 	g.metrics.SetKeySets(g.plane.KeySetStates)
+	g.metrics.SetLogins(g.plane.LoginStates)
 	g.observeCertificates()
 	if l := g.accessLog.logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {

@@ -169,6 +169,8 @@ func methodText(m *ir.AuthenticationMethod) string {
 		places = m.APIKey.From
 	case m.JWT != nil:
 		kind, places = "jwt", m.JWT.From
+	case m.OIDC != nil:
+		kind, from = "oidc", []string{"login at " + m.OIDC.Issuer, "path " + m.OIDC.LoginPath, "path " + m.OIDC.CallbackPath, "path " + m.OIDC.LogoutPath}
 	}
 	if m.ClientCertificate != nil {
 		kind, from = "clientCertificate", certificateTexts(m.ClientCertificate)

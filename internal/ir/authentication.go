@@ -32,6 +32,7 @@ type AuthenticationMethod struct {
 	Basic             *BasicAuth             `json:"basic,omitempty"`
 	JWT               *JWTAuth               `json:"jwt,omitempty"`
 	ClientCertificate *ClientCertificateAuth `json:"clientCertificate,omitempty"`
+	OIDC              *OIDCAuth              `json:"oidc,omitempty"`
 	// External comes last: it has something to say of every request.
 	External *ExternalAuth `json:"external,omitempty"`
 }

@@ -28,6 +28,8 @@ type Config struct {
 	Consumers []*Consumer `json:"consumers,omitempty"`
 	// KeySets are those that methods of authentication name, ordered by name.
 	KeySets []*KeySet `json:"keySets,omitempty"`
+	// Logins are those that methods of authentication name, ordered by name.
+	Logins []*Login `json:"logins,omitempty"`
 	// Authorizations are all that rules may name, ordered by policy.
 	Authorizations []*Authorization `json:"authorizations,omitempty"`
 	// RateLimits are all that rules name, ordered by policy.

@@ -48,6 +48,11 @@ func (c *Config) Veiled(v Veil) *Config {
 		n.Inline, n.URL = nil, v.Target(k.URL)
 		return &n
 	})
+	out.Logins = redactEach(c.Logins, func(l *Login) *Login {
+		n := *l
+		n.ClientSecret, n.CookieKeys, n.URL = nil, nil, v.Target(l.URL)
+		return &n
+	})
 	return &out
 }
 

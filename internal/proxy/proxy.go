@@ -34,6 +34,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/keyset"
 	"github.com/gridway/gridway/internal/proxy/limit"
 	"github.com/gridway/gridway/internal/proxy/listen"
+	"github.com/gridway/gridway/internal/proxy/login"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/schema"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
@@ -104,6 +105,7 @@ type Proxy struct {
 	streams  *stream.Server
 	schemas  *schema.Set
 	keys     *keyset.Set
+	logins   *login.Set
 	// consumers change apart from snapshots.
 	consumers      *consumer.Directory
 	limits         *limit.Set
@@ -149,7 +151,7 @@ func New(o Options) *Proxy {
 	loops, err := loop.NewGroup(runtime.GOMAXPROCS(0))
 	set := upstream.New(upstream.Options{Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
 	schemas := schema.New(schema.Options{Log: o.Log, Upstreams: set})
-	keys := keyset.New(keyset.Options{Log: o.Log})
+	keys, logins := keyset.New(keyset.Options{Log: o.Log}), login.New(login.Options{Log: o.Log})
 	consumers := consumer.New()
 	limits, lists, certificates := &limit.Set{}, accesslist.New(), &clientcert.Cache{}
 	stores := &stores{metrics: o.Metrics, log: o.Log}
@@ -157,14 +159,14 @@ func New(o Options) *Proxy {
 	authorizations := &authorizations{metrics: o.Metrics, log: o.Log}
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
-		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, consumers: consumers, limits: limits, stores: stores, lists: lists, authorizations: authorizations, formulas: formulas,
+		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, consumers: consumers, limits: limits, stores: stores, lists: lists, authorizations: authorizations, formulas: formulas,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set, Certificates: certificates},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 			Filters: filters.Deps{
 				Schemas: schemas, Consumers: consumers, Passwords: password.New(max(1, runtime.GOMAXPROCS(0)/2)),
-				Tokens: tokens(keys), Certificates: certificates,
+				Tokens: tokens(keys), Logins: logins.Login, Certificates: certificates,
 				Policy:     func(name string) filter.Decisions { return o.Metrics.Policy(name) },
 				Lists:      lists,
 				RateLimits: rateLimitDeps(limits, stores, formulas, o.Metrics), Authorization: authorizations.get,
@@ -217,6 +219,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	}
 	p.schemas.Begin(cfg)
 	p.keys.Begin(cfg)
+	p.logins.Begin(cfg)
 	p.consumers.Apply(cfg.Consumers)
 	if err := p.stores.Apply(cfg.RateLimitStores); err != nil {
 		errs = append(errs, err)
@@ -238,6 +241,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	p.snap.Store(snap)
 	p.schemas.End(cfg)
 	p.keys.End(cfg)
+	p.logins.End(cfg)
 	keepLimits(p.limits, cfg)
 	p.authorizations.keep(cfg)
 	p.formulas.keep(cfg)
@@ -439,6 +443,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.pipeline.Mirrors.Stop(mirrorGrace)
 	p.schemas.Close()
 	p.keys.Close()
+	p.logins.Close()
 	p.stores.Close()
 	p.set.Close()
 	p.stapler.Close()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
 	"github.com/gridway/gridway/internal/proxy/keyset"
+	"github.com/gridway/gridway/internal/proxy/login"
 	"github.com/gridway/gridway/internal/proxy/token"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
@@ -28,6 +29,25 @@ func (p *Proxy) KeySetStates(yield func(policy, issuer string, k metric.KeySet))
 			yield(s.Policy, s.Issuer, metric.KeySet{Keys: s.Keys, Fetches: s.Fetches, Failures: s.Failures, Fetched: s.Fetched})
 		}
 	})
+}
+
+// LoginStates reads what was counted of logins, for metrics. A provider that a policy
+// names in several methods counts once.
+func (p *Proxy) LoginStates(yield func(policy, issuer string, l metric.Login)) {
+	seen := map[[2]string]*metric.Login{}
+	p.logins.States(func(policy, issuer string, c *login.Counts) {
+		at := [2]string{policy, issuer}
+		if seen[at] == nil {
+			seen[at] = &metric.Login{}
+		}
+		for i := range c.Logins {
+			seen[at].Logins[i] += c.Logins[i].Load()
+			seen[at].Refreshes[i] += c.Refreshes[i].Load()
+		}
+	})
+	for at, l := range seen {
+		yield(at[0], at[1], *l)
+	}
 }
 
 // keysOf is nil, and no KeySet that holds nil, for a name that nobody has.

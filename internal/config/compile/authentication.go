@@ -58,6 +58,9 @@ func judgeAuthentication(spec *v1alpha1.AuthenticationPolicySpec) []fault {
 			judgeSources(m.JWT.From, field+".jwt", add)
 			judgeJWT(m.JWT, field+".jwt", add)
 		}
+		if m.OIDC != nil {
+			judgeOIDC(m.OIDC, field+".oidc", add)
+		}
 		if m.ClientCertificate != nil {
 			judgeClientCertificate(m.ClientCertificate, field+".clientCertificate", add)
 		}
@@ -117,7 +120,7 @@ func methodKinds(m *v1alpha1.AuthenticationMethod) (kinds []string) {
 	for _, k := range []struct {
 		name  string
 		given bool
-	}{{"apiKey", m.APIKey != nil}, {"basic", m.Basic != nil}, {"jwt", m.JWT != nil}, {"clientCertificate", m.ClientCertificate != nil}, {"external", m.External != nil}} {
+	}{{"apiKey", m.APIKey != nil}, {"basic", m.Basic != nil}, {"jwt", m.JWT != nil}, {"oidc", m.OIDC != nil}, {"clientCertificate", m.ClientCertificate != nil}, {"external", m.External != nil}} {
 		if k.given {
 			kinds = append(kinds, k.name)
 		}
@@ -168,6 +171,9 @@ func authentication(p *authenticationPolicy) *ir.Authentication {
 		}
 		if m.JWT != nil {
 			method.JWT = jwtOf(m.JWT, func(issuer int) string { return keySetName(p, i, issuer) })
+		}
+		if m.OIDC != nil {
+			method.OIDC = oidcOf(m.OIDC, key.Namespace, loginName(p, i), keySetName(p, i, 0))
 		}
 		if m.External != nil {
 			method.External = externalOf(m.External)

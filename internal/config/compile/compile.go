@@ -74,9 +74,12 @@ func Compile(in Input, prev *Output) *Output {
 	c.finishGateways()
 	schemas := c.schemas()
 	consumers := c.compileConsumers()
-	keySets := c.keySets()
+	keySets, logins := c.keySets(), c.logins()
 	stores := c.compileRateLimitStores()
 	addresses, userAgents := c.compileLists()
+	if len(logins) > 0 {
+		c.warnCallbacks(routes)
+	}
 	c.finishPolicies()
 	c.finishBackends()
 	orders := c.finishIssuers()
@@ -84,7 +87,7 @@ func Compile(in Input, prev *Output) *Output {
 	c.finishStatuses()
 	cfg := &ir.Config{
 		Listeners: listeners, Routes: routes, Streams: c.next.streamRoutes(), Clusters: clusters, Schemas: schemas,
-		Consumers: consumers, KeySets: keySets, Policies: c.decidingPolicies(), Authorizations: c.allAuthorizations(), RateLimits: c.rateLimits(),
+		Consumers: consumers, KeySets: keySets, Logins: logins, Policies: c.decidingPolicies(), Authorizations: c.allAuthorizations(), RateLimits: c.rateLimits(),
 		RateLimitStores: stores,
 		AddressLists:    addresses, UserAgentLists: userAgents,
 	}
@@ -102,7 +105,7 @@ func (c *compiler) revise(cfg *ir.Config) *ir.Config {
 		cfg.Revision = was.Revision + 1
 		if equalListeners(was.Listeners, cfg.Listeners) {
 			if slices.Equal(was.Routes, cfg.Routes) && slices.Equal(was.Streams, cfg.Streams) && slices.Equal(was.Clusters, cfg.Clusters) &&
-				slices.Equal(was.Schemas, cfg.Schemas) && slices.Equal(was.Consumers, cfg.Consumers) && slices.Equal(was.KeySets, cfg.KeySets) &&
+				slices.Equal(was.Schemas, cfg.Schemas) && slices.Equal(was.Consumers, cfg.Consumers) && slices.Equal(was.KeySets, cfg.KeySets) && slices.Equal(was.Logins, cfg.Logins) &&
 				slices.Equal(was.Policies, cfg.Policies) && slices.Equal(was.RateLimits, cfg.RateLimits) &&
 				slices.Equal(was.RateLimitStores, cfg.RateLimitStores) && slices.Equal(was.Authorizations, cfg.Authorizations) &&
 				slices.Equal(was.AddressLists, cfg.AddressLists) && slices.Equal(was.UserAgentLists, cfg.UserAgentLists) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/store"
@@ -32,6 +33,9 @@ func (c *compiler) keySets() []*ir.KeySet {
 			continue
 		}
 		for i := range p.spec.AnyOf {
+			if o := p.spec.AnyOf[i].OIDC; o != nil {
+				out = append(out, c.loginKeys(p.used, o, keySetName(p, i, 0), fmt.Sprintf("spec.anyOf[%d].oidc", i)))
+			}
 			m := p.spec.AnyOf[i].JWT
 			if m == nil {
 				continue
@@ -44,16 +48,16 @@ func (c *compiler) keySets() []*ir.KeySet {
 	}
 	slices.SortFunc(out, func(a, b *ir.KeySet) int { return strings.Compare(a.Name, b.Name) })
 	if c.prevConfig != nil {
-		takeOver(out, c.prevConfig.KeySets)
+		takeOver(out, c.prevConfig.KeySets, func(k *ir.KeySet) string { return k.Name })
 	}
 	return out
 }
 
 // takeOver puts what was there before in the place of what is equal. Both are
 // ordered by name.
-func takeOver(now, before []*ir.KeySet) {
+func takeOver[T any](now, before []*T, name func(*T) string) {
 	for i, k := range now {
-		at, found := slices.BinarySearchFunc(before, k.Name, func(b *ir.KeySet, name string) int { return strings.Compare(b.Name, name) })
+		at, found := slices.BinarySearchFunc(before, name(k), func(b *T, n string) int { return strings.Compare(name(b), n) })
 		if found && reflect.DeepEqual(before[at], k) {
 			now[i] = before[at]
 		}
@@ -71,7 +75,9 @@ func (c *compiler) keySet(o *store.Object, is *v1alpha1.JWTIssuer, name, field s
 		out.URL, _ = keyURL(is)
 		out.Discovery, out.Plain = k.Discovery != nil, deref(k.AllowHTTP, false)
 		out.Refresh = duration(k.Refresh, defaultKeyRefresh)
-		if !c.keysCA(out, o, k, field) {
+		if ca, ok := c.keysCA(o, k.CACertificateRefs, field+".keys"); ok {
+			out.CA = ca
+		} else {
 			out.URL = "" // nobody is asked unverified
 		}
 	}
@@ -89,21 +95,21 @@ func (c *compiler) keySet(o *store.Object, is *v1alpha1.JWTIssuer, name, field s
 }
 
 // keysCA finds what verifies the server of keys; false is that it cannot be.
-func (c *compiler) keysCA(out *ir.KeySet, o *store.Object, k *v1alpha1.JWTKeys, field string) bool {
-	for i, r := range k.CACertificateRefs {
+func (c *compiler) keysCA(o *store.Object, refs []gwv1.LocalObjectReference, field string) (ca []byte, ok bool) {
+	for i, r := range refs {
 		key := resolveKey(o, &r.Group, "", &r.Kind, "ConfigMap", nil, r.Name)
 		pem, reason, message, remedy := c.caRef(o, key)
 		if message != "" {
-			c.reportOnce(problemAt(o, fmt.Sprintf("%s.keys.caCertificateRefs[%d]", field, i), store.Warning, reason, message, remedy))
+			c.reportOnce(problemAt(o, fmt.Sprintf("%s.caCertificateRefs[%d]", field, i), store.Warning, reason, message, remedy))
 		}
-		out.CA = joinPEM(out.CA, pem)
+		ca = joinPEM(ca, pem)
 	}
-	if len(k.CACertificateRefs) == 0 || len(out.CA) > 0 {
-		return true
+	if len(refs) == 0 || len(ca) > 0 {
+		return ca, true
 	}
-	c.reportOnce(problemAt(o, field+".keys.caCertificateRefs", store.Warning, "InvalidCACertificateRef",
+	c.reportOnce(problemAt(o, field+".caCertificateRefs", store.Warning, "InvalidCACertificateRef",
 		"none of the caCertificateRefs is valid, so that keys are not fetched", ""))
-	return false
+	return nil, false
 }
 
 // keysRef reads an entry of an object, or that of its last good version.

@@ -16,6 +16,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
+	"github.com/gridway/gridway/internal/proxy/login"
 	"github.com/gridway/gridway/internal/proxy/route"
 )
 
@@ -32,6 +33,7 @@ type Table struct {
 	consumers *consumer.Directory
 	passwords *password.Verifier
 	tokens    authentication.Tokens
+	logins    *login.Set
 	lists     *accesslist.Directory
 }
 
@@ -71,6 +73,8 @@ func build(cfg *ir.Config, schemas Schemas, fetched Keys) (*Table, error) {
 	t.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
 	t.consumers.Apply(cfg.Consumers)
 	t.tokens = tokens(cfg, fetched)
+	t.logins = login.New(login.Options{Offline: true})
+	t.logins.Begin(cfg)
 	for _, r := range cfg.Streams {
 		t.streams[r.Name] = r
 	}
@@ -135,7 +139,7 @@ func (t *Table) newRule(r *ir.Rule, index int) *rule {
 			certain.Policy.Transcoding = nil
 		}
 	}
-	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers, Passwords: t.passwords, Tokens: t.tokens, Lists: t.lists})
+	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers, Passwords: t.passwords, Tokens: t.tokens, Logins: t.logins.Login, Lists: t.lists})
 	for i := range r.Backends {
 		out.backends = append(out.backends, filters.ForBackend(&r.Backends[i].Filters))
 	}

@@ -151,6 +151,10 @@ type Kept struct {
 	// numbers it; zero is nothing. Codec is the name of its messages' encoding.
 	Bridge uint8
 	Codec  []byte
+	// Cookies are values of Set-Cookie that the response gets; AccessToken and IDToken
+	// are those of a session, for endpoints.
+	Cookies              [][]byte
+	AccessToken, IDToken string
 	// Recoding makes the client's form of an answer's messages, nil if they have it.
 	Recoding ResponseFilter
 	// Admitted give the response what those who let the request through have said.

@@ -56,6 +56,7 @@ const (
 	JSONLimit          // a body of JSON beyond what a shield lets through
 	AccessDenied       // whoever calls may not
 	AuthorizationUnavailable
+	LoginFailed          // at an OpenID provider, or on the way back from it
 	ExternalDenied       // by a server that is asked about requests
 	RateLimitUnavailable // nobody can say what the caller has left
 	reasonCount
@@ -74,6 +75,7 @@ var reasonNames = [reasonCount]string{
 	"AddressDenied", "UserAgentDenied", "CrossOriginRequest", "ShieldUnavailable",
 	"ContentTypeDenied", "JSONLimit",
 	"AccessDenied", "AuthorizationUnavailable",
+	"LoginFailed",
 	"ExternalDenied",
 	"RateLimitUnavailable",
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters/rewrite"
 	"github.com/gridway/gridway/internal/proxy/filters/shield"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
+	"github.com/gridway/gridway/internal/proxy/login"
 )
 
 // Chain is what acts on an exchange, each list in the order in which it is
@@ -55,6 +56,8 @@ type Deps struct {
 	Passwords *password.Verifier
 	// Tokens verifies tokens.
 	Tokens authentication.Tokens
+	// Logins finds logins by their names.
+	Logins func(name string) *login.Handle
 	// Certificates remembers what was read of clients' certificates.
 	Certificates *clientcert.Cache
 	// Answers remembers what servers have said about requests.
@@ -142,9 +145,12 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	var who authorization.Deps
 	if p.Authentication != nil {
 		a := authentication.New(p.Authentication, authentication.Deps{
-			Consumers: d.Consumers, Passwords: d.Passwords, Tokens: d.Tokens, Certificates: d.Certificates, Answers: d.Answers, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
+			Consumers: d.Consumers, Passwords: d.Passwords, Tokens: d.Tokens, Logins: d.Logins, Certificates: d.Certificates, Answers: d.Answers, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
 		})
 		c.Guard = append(c.Guard, a)
+		if a.Responds() {
+			c.Response = append(c.Response, a)
+		}
 		if len(p.Authentication.AnyOf) > 0 {
 			who.Ask = a.Ask
 		}

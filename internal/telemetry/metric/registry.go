@@ -58,6 +58,7 @@ type Registry struct {
 	limitStores map[string]*RateLimitStore
 	limitKeys   func(yield func(policy, limit string, k RateLimitKeys))
 	keySets     func(yield func(policy, issuer string, k KeySet))
+	logins      func(yield func(policy, issuer string, l Login))
 	calls       Calls
 	gauges      func(yield func(cluster string, g ClusterGauges))
 	accessLog   func() LogStats

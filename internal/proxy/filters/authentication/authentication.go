@@ -16,6 +16,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/extauthz"
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/login"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -34,9 +35,11 @@ type Deps struct {
 	Consumers Consumers
 	Passwords *password.Verifier
 	Tokens    Tokens
+	Decisions filter.Decisions
+	// Logins finds logins of the configuration by their names.
+	Logins func(name string) *login.Handle
 	// Certificates remembers what was read of certificates; it may be nil.
 	Certificates *clientcert.Cache
-	Decisions    filter.Decisions
 	// Answers remembers what servers have said; nil remembers nothing.
 	Answers *extauthz.Caches
 }
@@ -72,11 +75,25 @@ type method interface {
 	challenge(r result) []byte
 }
 
+// host is a method that people use by visiting it.
+type host interface {
+	// serve answers a request for one of the method's own paths, and is false for others.
+	serve(x *filter.Exchange) bool
+	// invite leads somebody without a credential to where there is one; it is false
+	// for who cannot be led.
+	invite(x *filter.Exchange) bool
+	// tell gives the endpoint what the method has for it, after strip.
+	tell(x *filter.Exchange)
+	// respond adds to the response what the client is to keep.
+	respond(x *filter.Exchange)
+}
+
 // Authentication is a policy.
 type Authentication struct {
 	policy    *ir.Authentication
 	decisions filter.Decisions
 	methods   []method
+	hosts     []host
 	headers   []header
 }
 
@@ -91,6 +108,9 @@ func New(p *ir.Authentication, d Deps) *Authentication {
 			a.methods = append(a.methods, newBasic(p, m, d))
 		case m.JWT != nil:
 			a.methods = append(a.methods, newBearer(p, m, d))
+		case m.OIDC != nil:
+			o := newOIDC(p, m, d)
+			a.methods, a.hosts = append(a.methods, o), append(a.hosts, o)
 		case m.ClientCertificate != nil:
 			a.methods = append(a.methods, newCertificate(p, m, d))
 		case m.External != nil:
@@ -111,6 +131,11 @@ const (
 func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 	if a.policy.Broken {
 		return a.fail(x, filter.Unavailable, 503, filter.IdentityUnavailable, cannotTell)
+	}
+	for _, h := range a.hosts {
+		if h.serve(x) {
+			return a.answered(x)
+		}
 	}
 	best := absent
 	var said [ir.MaxMethods]result
@@ -147,6 +172,11 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 		a.ask(x, said[:])
 		return a.fail(x, filter.Denied, 401, filter.InvalidCredential, badCredential)
 	case len(a.methods) > 0 && !a.policy.Optional:
+		for _, h := range a.hosts {
+			if h.invite(x) {
+				return a.answered(x)
+			}
+		}
 		a.ask(x, said[:])
 		return a.fail(x, filter.Unidentified, 401, filter.Unauthenticated, needsCredential)
 	}
@@ -171,8 +201,36 @@ func (a *Authentication) Admit(x *filter.Exchange, method string) {
 // pass makes the request what the endpoint is to get.
 func (a *Authentication) pass(x *filter.Exchange) {
 	a.strip(x)
+	for _, h := range a.hosts {
+		h.tell(x)
+	}
 	for i := range a.headers {
 		a.headers[i].write(x)
+	}
+}
+
+// answered is for replies of a method's own.
+func (a *Authentication) answered(x *filter.Exchange) filter.Verdict {
+	decision := filter.Unidentified
+	switch {
+	case x.Local.Status >= 500:
+		decision = filter.Unavailable
+	case x.Local.Status >= 400:
+		decision = filter.Denied
+	}
+	a.decisions.Decided(int(decision))
+	x.Policy = a.policy.Policy
+	a.strip(x)
+	return filter.Reply
+}
+
+// Responds tells whether responses get something, by OnResponse.
+func (a *Authentication) Responds() bool { return len(a.hosts) > 0 }
+
+// OnResponse gives the client what it is to keep.
+func (a *Authentication) OnResponse(x *filter.Exchange) {
+	for _, h := range a.hosts {
+		h.respond(x)
 	}
 }
 

@@ -31,8 +31,13 @@ func (s *source) inCookies(h *httpmsg.Header) (value []byte, where place) {
 	return value, where
 }
 
-// stripCookies takes the cookie out, and a Cookie field in which nothing is left.
+// stripCookies takes the cookie out of the request.
 func (s *source) stripCookies(r *httpmsg.Request) {
+	stripCookies(r, func(name []byte) bool { return string(name) == s.cookie })
+}
+
+// stripCookies takes cookies out, and Cookie fields in which nothing is left.
+func stripCookies(r *httpmsg.Request, drop func(name []byte) bool) {
 	h := &r.Header
 	if !h.Has(httpmsg.NameCookie) {
 		return
@@ -40,12 +45,12 @@ func (s *source) stripCookies(r *httpmsg.Request) {
 	empty := false
 	for i := range h.Len() {
 		f := h.At(i)
-		if f.ID != httpmsg.NameCookie || !s.isIn(f.Value) {
+		if f.ID != httpmsg.NameCookie || !anyCookie(f.Value, drop) {
 			continue
 		}
 		out := r.Arena.Alloc(len(f.Value) + 2)[:0]
 		for pair, rest := nextCookie(f.Value); pair != nil; pair, rest = nextCookie(rest) {
-			if _, ok := cookie(pair, s.cookie); ok {
+			if drop(cookieName(pair)) {
 				continue
 			}
 			if len(out) > 0 {
@@ -61,13 +66,18 @@ func (s *source) stripCookies(r *httpmsg.Request) {
 	}
 }
 
-func (s *source) isIn(field []byte) bool {
+func anyCookie(field []byte, is func(name []byte) bool) bool {
 	for pair, rest := nextCookie(field); pair != nil; pair, rest = nextCookie(rest) {
-		if _, ok := cookie(pair, s.cookie); ok {
+		if is(cookieName(pair)) {
 			return true
 		}
 	}
 	return false
+}
+
+func cookieName(pair []byte) []byte {
+	name, _, _ := bytes.Cut(pair, []byte("="))
+	return httpmsg.TrimOWS(name)
 }
 
 // nextCookie splits the first pair from a Cookie field, without empty ones.

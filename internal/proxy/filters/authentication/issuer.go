@@ -1,6 +1,7 @@
 package authentication
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -159,4 +160,34 @@ func hasOne(v any, wanted []string, words bool) bool {
 		return v && slices.Contains(wanted, "true") || !v && slices.Contains(wanted, "false")
 	}
 	return false
+}
+
+// signer finds the key that has signed the token, if need be among newer ones. Wait
+// is called before it waits.
+func (is *issuer) signer(t *jwt.Token, gate *token.Gate, wait func()) (*jwt.Key, result) {
+	keys := is.keys.Current()
+	for again := range 2 {
+		if keys == nil {
+			if keys = is.keys.Renew(nil, wait); keys == nil {
+				return nil, unavailable
+			}
+		}
+		if !gate.Enter(wait) {
+			return nil, busy
+		}
+		key, err := keys.Verify(t, is.algorithms)
+		gate.Leave()
+		if err == nil {
+			return key, accepted
+		}
+		if again > 0 || !errors.Is(err, jwt.ErrUnknownKey) {
+			break
+		}
+		newer := is.keys.Renew(keys, wait)
+		if newer == keys {
+			break
+		}
+		keys = newer
+	}
+	return nil, refused
 }

@@ -2,7 +2,6 @@ package authentication
 
 import (
 	"crypto/sha256"
-	"errors"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -96,7 +95,7 @@ func (b *bearer) verify(x *filter.Exchange, text []byte, digest token.Digest) re
 	if is == nil || !is.algorithms.Has(t.Algorithm) || !is.accepts(v, x.Start) {
 		return refused
 	}
-	key, r := b.signer(x, is, t)
+	key, r := is.signer(t, b.tokens.Gate, x.Detach)
 	if key == nil {
 		return r
 	}
@@ -106,35 +105,6 @@ func (b *bearer) verify(x *filter.Exchange, text []byte, digest token.Digest) re
 	}
 	b.tokens.Verified.Put(v, x.Start)
 	return b.judge(x, is, v)
-}
-
-// signer finds the key that has signed the token, if need be among newer ones.
-func (b *bearer) signer(x *filter.Exchange, is *issuer, t *jwt.Token) (*jwt.Key, result) {
-	keys := is.keys.Current()
-	for again := range 2 {
-		if keys == nil {
-			if keys = is.keys.Renew(nil, x.Detach); keys == nil {
-				return nil, unavailable
-			}
-		}
-		if !b.tokens.Gate.Enter(x.Detach) {
-			return nil, busy
-		}
-		key, err := keys.Verify(t, is.algorithms)
-		b.tokens.Gate.Leave()
-		if err == nil {
-			return key, accepted
-		}
-		if again > 0 || !errors.Is(err, jwt.ErrUnknownKey) {
-			break
-		}
-		newer := is.keys.Renew(keys, x.Detach)
-		if newer == keys {
-			break
-		}
-		keys = newer
-	}
-	return nil, refused
 }
 
 // judge is for tokens whose signature is good.
