@@ -50,7 +50,7 @@ func newProvider(t *testing.T) *provider {
 	mux.HandleFunc("POST /token", p.token)
 	mux.HandleFunc("/userinfo", func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer access-") {
-			http.Error(w, "", 401)
+			http.Error(w, "", http.StatusUnauthorized)
 			return
 		}
 		p.mu.Lock()
@@ -105,7 +105,7 @@ func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 	p.logins.Add(1)
 	q := r.URL.Query()
 	if q.Get("tenant") != "1" || q.Get("client_id") != "shop" || q.Get("response_type") != "code" || q.Get("code_challenge_method") != "S256" || !strings.HasPrefix(q.Get("scope"), "openid ") {
-		http.Error(w, "bad request for authorization", 400)
+		http.Error(w, "bad request for authorization", http.StatusBadRequest)
 		return
 	}
 	code := rand.Text()

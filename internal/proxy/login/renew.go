@@ -24,7 +24,7 @@ const patience = 2 * fetchTimeout
 // Renew has exchange trade in the session's refresh token, unless somebody else does or
 // has done so. Wait is called before it waits for anybody.
 func (l *Login) Renew(s *Session, now time.Time, wait func(), exchange func() (*Session, error)) (*Session, error) {
-	key := Digest(sha256.Sum256([]byte(s.Refresh)))
+	key := sha256.Sum256([]byte(s.Refresh))
 	r, others := l.renewed.getOr(&key, now, newRenewal)
 	wait()
 	if !others {

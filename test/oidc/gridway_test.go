@@ -1,0 +1,243 @@
+package oidc
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// patience is how long anything may take that should happen soon.
+const patience = 30 * time.Second
+
+var gridway, dex string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "gridway-oidc")
+	if err != nil {
+		panic(err)
+	}
+	gridway, dex = filepath.Join(dir, "gridway"), filepath.Join(dir, "dex")
+	for program, from := range map[string]string{gridway: "../..", dex: "."} {
+		pkg := "./cmd/gridway"
+		if program == dex {
+			pkg = "github.com/dexidp/dex/cmd/dex"
+		}
+		build := exec.Command("go", "build", "-o", program, pkg)
+		build.Dir = from
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+			os.Exit(1)
+		}
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// buffer is what a program writes.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// run starts a program that ends with the test, and waits until it is ready.
+func run(t *testing.T, ready func() bool, env []string, name string, args ...string) (stop func()) {
+	t.Helper()
+	out := &buffer{}
+	cmd := exec.Command(name, args...)
+	cmd.Stdout, cmd.Stderr, cmd.Env = out, out, append(os.Environ(), env...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(done)
+	}()
+	stop = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		<-done
+	})
+	t.Cleanup(func() {
+		stop()
+		if t.Failed() {
+			t.Logf("%s:\n%s", filepath.Base(name), out)
+		}
+	})
+	eventually(t, filepath.Base(name)+" to be ready", func() bool {
+		select {
+		case <-done:
+			t.Fatalf("%s ended:\n%s", name, out)
+		default:
+		}
+		return ready()
+	})
+	return stop
+}
+
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !f() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("no %s within %s", what, patience)
+		case <-tick.C:
+		}
+	}
+}
+
+// free is a port that nobody has now.
+func free(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// site is a gateway in front of an application, and dex.
+type site struct {
+	t *testing.T
+	// url is the gateway's, issuer dex's.
+	url, issuer string
+	stopDex     func()
+	startDex    func()
+}
+
+// newSite has tokens live for so long.
+func newSite(t *testing.T, lifetime string) *site {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "oidc") // short: a socket's path must be
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	port, dexPort := free(t), free(t)
+	s := &site{t: t, url: fmt.Sprintf("https://localhost:%d", port), issuer: fmt.Sprintf("http://127.0.0.1:%d/dex", dexPort)}
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	provider := write("dex.yaml", fmt.Sprintf(dexYAML, s.issuer, filepath.Join(dir, "dex.db"), dexPort, lifetime, s.url, s.url))
+	s.startDex = func() {
+		s.stopDex = run(t, answers(s.issuer+"/.well-known/openid-configuration"), []string{"DEX_SESSIONS_ENABLED=true"}, dex, "serve", provider)
+	}
+	s.startDex()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, "<title>app</title><pre id=seen>%s user=%s cookies=%s token=%t</pre>", r.URL.RequestURI(), r.Header.Get("X-Email"), r.Header.Get("Cookie"), strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ey"))
+	}))
+	t.Cleanup(app.Close)
+	cert, key := certificate(t)
+	config := write("gridway.yaml", fmt.Sprintf(gridwayYAML, port, app.Listener.Addr(), s.issuer, indent(cert), indent(key)))
+	socket := filepath.Join(dir, "admin")
+	api := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+	t.Cleanup(api.CloseIdleConnections)
+	run(t, func() bool {
+		resp, err := api.Get("http://localhost/readyz")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil && resp.StatusCode == 200
+	}, nil, gridway, "run", config, "--admin", "unix:"+socket, "--access-log", "off", "--state-dir", filepath.Join(dir, "state"))
+	return s
+}
+
+func answers(url string) func() bool {
+	return func() bool {
+		resp, err := http.Get(url)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil && resp.StatusCode == 200
+	}
+}
+
+func indent(pem string) string { return strings.ReplaceAll(strings.TrimSpace(pem), "\n", "\n    ") }
+
+// certificate is one for localhost.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(kind string, b []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
+	}
+	return text("CERTIFICATE", der), text("PRIVATE KEY", pkcs8)
+}
+
+// browser starts a Chromium that has visited nothing.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	o := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.Flag("ignore-certificate-errors", true))
+	for _, name := range []string{"chromium-headless-shell", "chromium"} {
+		if path, err := exec.LookPath(name); err == nil {
+			o = append(o, chromedp.ExecPath(path))
+			break
+		}
+	}
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), o...)
+	t.Cleanup(cancel)
+	ctx, stop := chromedp.NewContext(ctx)
+	t.Cleanup(stop)
+	if err := chromedp.Run(ctx); err != nil {
+		t.Fatalf("the browser does not start: %v (scripts/setup installs it)", err)
+	}
+	return ctx
+}
