@@ -28,25 +28,19 @@ import (
 // patience is how long anything may take that should happen soon.
 const patience = 30 * time.Second
 
-var gridway, dex string
+var gridway string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "gridway-oidc")
 	if err != nil {
 		panic(err)
 	}
-	gridway, dex = filepath.Join(dir, "gridway"), filepath.Join(dir, "dex")
-	for program, from := range map[string]string{gridway: "../..", dex: "."} {
-		pkg := "./cmd/gridway"
-		if program == dex {
-			pkg = "github.com/dexidp/dex/cmd/dex"
-		}
-		build := exec.Command("go", "build", "-o", program, pkg)
-		build.Dir = from
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-			os.Exit(1)
-		}
+	gridway = filepath.Join(dir, "gridway")
+	build := exec.Command("go", "build", "-o", gridway, "./cmd/gridway")
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+		os.Exit(1)
 	}
 	code := m.Run()
 	os.RemoveAll(dir)
@@ -72,11 +66,11 @@ func (b *buffer) String() string {
 }
 
 // run starts a program that ends with the test, and waits until it is ready.
-func run(t *testing.T, ready func() bool, env []string, name string, args ...string) (stop func()) {
+func run(t *testing.T, ready func() bool, name string, args ...string) {
 	t.Helper()
 	out := &buffer{}
 	cmd := exec.Command(name, args...)
-	cmd.Stdout, cmd.Stderr, cmd.Env = out, out, append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -85,12 +79,9 @@ func run(t *testing.T, ready func() bool, env []string, name string, args ...str
 		_ = cmd.Wait()
 		close(done)
 	}()
-	stop = sync.OnceFunc(func() {
+	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-done
-	})
-	t.Cleanup(func() {
-		stop()
 		if t.Failed() {
 			t.Logf("%s:\n%s", filepath.Base(name), out)
 		}
@@ -103,7 +94,6 @@ func run(t *testing.T, ready func() bool, env []string, name string, args ...str
 		}
 		return ready()
 	})
-	return stop
 }
 
 func eventually(t *testing.T, what string, f func() bool) {
@@ -135,41 +125,32 @@ func free(t *testing.T) int {
 // site is a gateway in front of an application, and dex.
 type site struct {
 	t *testing.T
-	// url is the gateway's, issuer dex's.
-	url, issuer string
-	stopDex     func()
-	startDex    func()
+	// url is the gateway's.
+	url string
+	dex *dex
 }
 
 // newSite has tokens live for so long.
-func newSite(t *testing.T, lifetime string) *site {
+func newSite(t *testing.T, lifetime time.Duration) *site {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "oidc") // short: a socket's path must be
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	port, dexPort := free(t), free(t)
-	s := &site{t: t, url: fmt.Sprintf("https://localhost:%d", port), issuer: fmt.Sprintf("http://127.0.0.1:%d/dex", dexPort)}
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	provider := write("dex.yaml", fmt.Sprintf(dexYAML, s.issuer, filepath.Join(dir, "dex.db"), dexPort, lifetime, s.url, s.url))
-	s.startDex = func() {
-		s.stopDex = run(t, answers(s.issuer+"/.well-known/openid-configuration"), []string{"DEX_SESSIONS_ENABLED=true"}, dex, "serve", provider)
-	}
-	s.startDex()
+	port := free(t)
+	s := &site{t: t, url: fmt.Sprintf("https://localhost:%d", port)}
+	s.dex = newDex(t, s.url, lifetime)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprintf(w, "<title>app</title><pre id=seen>%s user=%s cookies=%s token=%t</pre>", r.URL.RequestURI(), r.Header.Get("X-Email"), r.Header.Get("Cookie"), strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ey"))
 	}))
 	t.Cleanup(app.Close)
 	cert, key := certificate(t)
-	config := write("gridway.yaml", fmt.Sprintf(gridwayYAML, port, app.Listener.Addr(), s.issuer, indent(cert), indent(key)))
+	config := filepath.Join(dir, "gridway.yaml")
+	if err := os.WriteFile(config, fmt.Appendf(nil, gridwayYAML, port, app.Listener.Addr(), s.dex.issuer, indent(cert), indent(key)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	socket := filepath.Join(dir, "admin")
 	api := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
@@ -181,18 +162,8 @@ func newSite(t *testing.T, lifetime string) *site {
 			resp.Body.Close()
 		}
 		return err == nil && resp.StatusCode == 200
-	}, nil, gridway, "run", config, "--admin", "unix:"+socket, "--access-log", "off", "--state-dir", filepath.Join(dir, "state"))
+	}, gridway, "run", config, "--admin", "unix:"+socket, "--access-log", "off", "--state-dir", filepath.Join(dir, "state"))
 	return s
-}
-
-func answers(url string) func() bool {
-	return func() bool {
-		resp, err := http.Get(url)
-		if err == nil {
-			resp.Body.Close()
-		}
-		return err == nil && resp.StatusCode == 200
-	}
 }
 
 func indent(pem string) string { return strings.ReplaceAll(strings.TrimSpace(pem), "\n", "\n    ") }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -27,7 +28,7 @@ func do(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 // logIn fills in dex's form, which the browser is at.
 func logIn(t *testing.T, ctx context.Context) {
 	t.Helper()
-	do(t, ctx, chromedp.WaitVisible("#login"), chromedp.SendKeys("#login", "ada@example.org"), chromedp.SendKeys("#password", "secret"), chromedp.Click("#submit-login"))
+	do(t, ctx, chromedp.WaitVisible("#login"), chromedp.SendKeys("#login", email), chromedp.SendKeys("#password", password), chromedp.Click("#submit-login"))
 }
 
 // seen is what the application has seen of a visit to a page.
@@ -51,7 +52,7 @@ func cookies(t *testing.T, ctx context.Context) map[string]*network.Cookie {
 }
 
 func TestLogin(t *testing.T) {
-	s := newSite(t, "1h")
+	s := newSite(t, time.Hour)
 	ctx := browser(t)
 	do(t, ctx, chromedp.Navigate(s.url+"/deep/page?x=1&y=a%2Fb"))
 	logIn(t, ctx)
@@ -84,7 +85,7 @@ func TestLogin(t *testing.T) {
 
 // Two tabs log in, one after the other, and each gets to its own page.
 func TestTabs(t *testing.T) {
-	s := newSite(t, "1h")
+	s := newSite(t, time.Hour)
 	first := browser(t)
 	do(t, first, chromedp.Navigate(s.url+"/one"))
 	second, cancel := chromedp.NewContext(first)
@@ -103,7 +104,7 @@ func TestTabs(t *testing.T) {
 // Tokens that live for seconds are renewed behind the browser's back, and a provider
 // that is gone for a while is missed only when they have ended.
 func TestRefresh(t *testing.T) {
-	s := newSite(t, "4s")
+	s := newSite(t, 4*time.Second)
 	ctx := browser(t)
 	do(t, ctx, chromedp.Navigate(s.url+"/"))
 	logIn(t, ctx)
@@ -116,13 +117,13 @@ func TestRefresh(t *testing.T) {
 		}
 		return cookies(t, ctx)["__Host-app"].Value != before
 	})
-	s.stopDex()
+	s.dex.gone.Store(true)
 	var page string
 	eventually(t, "an end of the tokens", func() bool {
 		do(t, ctx, chromedp.Navigate(s.url+"/page"), chromedp.Text("body", &page))
 		return strings.Contains(page, "IdentityUnavailable")
 	})
-	s.startDex()
+	s.dex.gone.Store(false)
 	eventually(t, "the session to go on", func() bool {
 		do(t, ctx, chromedp.Navigate(s.url+"/page"), chromedp.Text("body", &page))
 		return strings.HasPrefix(page, "/page user=ada")
@@ -130,7 +131,7 @@ func TestRefresh(t *testing.T) {
 }
 
 func TestLogout(t *testing.T) {
-	s := newSite(t, "1h")
+	s := newSite(t, time.Hour)
 	ctx := browser(t)
 	do(t, ctx, chromedp.Navigate(s.url+"/"))
 	logIn(t, ctx)
@@ -156,7 +157,7 @@ func TestLogout(t *testing.T) {
 }
 
 func TestTampering(t *testing.T) {
-	s := newSite(t, "1h")
+	s := newSite(t, time.Hour)
 	ctx := browser(t)
 	var callback string
 	chromedp.ListenTarget(ctx, func(ev any) {

@@ -1,30 +1,5 @@
 package oidc
 
-// dexYAML wants the issuer, the database's file, the port, the life of tokens, and
-// the gateway's URL twice. The password is "secret".
-const dexYAML = `
-issuer: %s
-storage: {type: sqlite3, config: {file: %s}}
-web: {http: "127.0.0.1:%d"}
-expiry:
-  idTokens: %s
-  refreshTokens: {reuseInterval: 1s}
-sessions: {}
-oauth2: {skipApprovalScreen: true}
-enablePasswordDB: true
-staticClients:
-- id: shop
-  name: Shop
-  secret: the-secret
-  redirectURIs: ["%s/oauth2/callback"]
-  postLogoutRedirectURIs: ["%s/bye"]
-staticPasswords:
-- email: ada@example.org
-  username: ada
-  userID: "1815"
-  hash: $2a$04$ZpUshQQNANzZDbxmNKhAQ.jd1MEPUQ0Sdj0MDqeRFBH/ROTNFKGYm
-`
-
 // gridwayYAML wants the port, the application's address, the issuer, a certificate
 // and its key.
 const gridwayYAML = `
