@@ -97,12 +97,12 @@ func TestLoginsOutliveChanges(t *testing.T) {
 func TestMetadata(t *testing.T) {
 	const good = `"authorization_endpoint":"I/a","token_endpoint":"I/t"`
 	for document, want := range map[string]string{
-		`{"issuer":"I",` + good + `}`:           "",
-		`{"issuer":"I/",` + good + `}`:          "is for issuer",
-		`{` + good + `}`:                        "is for issuer",
-		`[]`:                                    "not JSON",
-		`{"issuer":"I","token_endpoint":"I/t"}`: "authorization_endpoint",
-		`{"issuer":"I","authorization_endpoint":"I/a"}`:                    "token_endpoint",
+		`{"issuer":"I",` + good + `}`:                   "",
+		`{"issuer":"I/",` + good + `}`:                  "is for issuer",
+		`{` + good + `}`:                                "is for issuer",
+		`[]`:                                            "not JSON",
+		`{"issuer":"I","token_endpoint":"I/t"}`:         "authorization_endpoint",
+		`{"issuer":"I","authorization_endpoint":"I/a"}`: "token_endpoint",
 		`{"issuer":"I",` + good + `,"userinfo_endpoint":"http://a.b/"}`:    "userinfo_endpoint",
 		`{"issuer":"I",` + good + `,"end_session_endpoint":"javascript:"}`: "end_session_endpoint",
 	} {
