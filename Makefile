@@ -23,7 +23,7 @@ setup: ## Install what the tests need and is missing (Debian packages, tools).
 	./scripts/setup test
 
 # The suites are modules of their own.
-SUITES := acme connect conformance extauthz grpc
+SUITES := acme connect conformance extauthz grpc openapi
 
 .PHONY: lint
 lint: setup ## Vet, format and lint.
@@ -44,7 +44,7 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short alloc unit integration acme grpc connect conformance extauthz ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: setup lint generate-check fuzz-short alloc unit integration acme grpc connect conformance extauthz openapi ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
 
 # A test that fails is run once more, and reported: tests of time on a machine
 # that is short of it must not stop a change. One that fails twice fails.
@@ -83,6 +83,11 @@ extauthz: ## External authorization by Open Policy Agent, with the binary.
 .PHONY: grpc
 grpc: ## grpc-go's interoperability cases and more, through the binary.
 	cd test/grpc && $(GOTESTSUM) --packages=./... -- -count=1 -parallel 8 -timeout 10m
+
+# A module of its own, for the validator.
+.PHONY: openapi
+openapi: ## The admin API against its OpenAPI document, judged by libopenapi-validator.
+	cd test/openapi && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
 
 # A module of its own: the suite needs Kubernetes' clients, Gridway does not.
 .PHONY: conformance

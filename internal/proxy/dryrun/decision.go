@@ -10,7 +10,8 @@ import (
 
 // Request is an imagined request.
 type Request struct {
-	Method string `json:"method"`
+	// Method is GET unless it says something else.
+	Method string `json:"method,omitempty"`
 	// URL is absolute ("https://shop.example/cart?x=1"), or a path, which then
 	// goes to the host "localhost". Its scheme and port choose the listener.
 	// "tcp://host:port", "tls://name:port" and "udp://host:port" stand for

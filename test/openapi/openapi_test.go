@@ -1,0 +1,302 @@
+package openapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+)
+
+const config = `apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  gatewayClassName: gridway
+  listeners: [{name: http, port: PORT, protocol: HTTP}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: app}
+spec:
+  parentRefs: [{name: edge}]
+  rules:
+  - matches: [{path: {value: /orders}, method: GET, headers: [{name: X-Version, value: "2"}]}]
+    backendRefs: [{group: gridway.dev, kind: Backend, name: app}]
+---
+apiVersion: gridway.dev/v1alpha1
+kind: Backend
+metadata: {name: app}
+spec:
+  endpoints: [{address: "127.0.0.1:1"}]
+---
+apiVersion: gridway.dev/v1alpha1
+kind: AuthenticationPolicy
+metadata: {name: keys}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
+  anyOf: [{apiKey: {}}]
+`
+
+const consumer = `apiVersion: gridway.dev/v1alpha1
+kind: Consumer
+metadata: {name: NAME}
+spec: {groups: [partners], plan: gold}
+`
+
+// patience is how long anything may take that should happen soon.
+const patience = 60 * time.Second
+
+// api asks the admin API and holds each exchange against the document.
+type api struct {
+	t        *testing.T
+	base     string
+	token    string
+	validate validator.Validator
+	// asked are the operations that were answered well, "METHOD /path".
+	asked map[string]bool
+}
+
+func TestAdminAPI(t *testing.T) {
+	a := start(t)
+	text := a.document()
+	doc, err := libopenapi.NewDocument(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, errs := validator.NewValidator(doc)
+	if len(errs) > 0 {
+		t.Fatal(errors.Join(errs...))
+	}
+	if ok, problems := v.ValidateDocument(); !ok {
+		for _, p := range problems {
+			t.Errorf("the document: %s: %s %v", p.Message, p.Reason, p.SchemaValidationErrors)
+		}
+	}
+	a.validate = v
+	operations := operationsOf(t, text)
+	for _, op := range operations {
+		method, path, _ := strings.Cut(op, " ")
+		if method == "GET" && !strings.Contains(path, "{") && path != "/debug/pprof/profile" && path != "/debug/pprof/trace" {
+			a.ask(op, path, "", "", 200)
+		}
+	}
+	a.ask("GET /debug/pprof/profile", "/debug/pprof/profile?seconds=1", "", "", 200)
+	a.ask("GET /debug/pprof/trace", "/debug/pprof/trace?seconds=1", "", "", 200)
+
+	const yaml = "application/yaml"
+	named := func(name string) string { return strings.Replace(consumer, "NAME", name, 1) }
+	a.ask("POST /v1/consumers", "/v1/consumers", yaml, named("acme"), 201)
+	a.ask("POST /v1/consumers", "/v1/consumers", yaml, named("acme"), 409)
+	a.ask("POST /v1/consumers", "/v1/consumers", yaml, "kind: Nonsense", 422)
+	a.ask("PUT /v1/consumers/{namespace}/{name}", "/v1/consumers/default/globex", yaml, named("globex"), 201)
+	a.ask("PUT /v1/consumers/{namespace}/{name}", "/v1/consumers/default/globex", yaml, named("globex"), 200)
+	a.ask("PATCH /v1/consumers/{namespace}/{name}", "/v1/consumers/default/acme", "application/merge-patch+json", `{"spec":{"plan":"trial"}}`, 200)
+	a.ask("GET /v1/consumers/{namespace}/{name}", "/v1/consumers/default/acme", "", "", 200)
+	a.ask("GET /v1/consumers/{namespace}/{name}", "/v1/consumers/default/nobody", "", "", 404)
+	a.ask("GET /v1/consumers", "/v1/consumers?namespace=default&limit=1", "", "", 200)
+	a.ask("POST /v1/consumers/{namespace}/{name}/keys", "/v1/consumers/default/acme/keys", "application/json", `{"prefix":"acme_"}`, 201)
+	a.ask("POST /v1/consumers/{namespace}/{name}/keys/{key}/rotate", "/v1/consumers/default/acme/keys/key-1/rotate", "application/json", `{"overlapSeconds":60}`, 201)
+	a.ask("DELETE /v1/consumers/{namespace}/{name}/keys/{key}", "/v1/consumers/default/acme/keys/key-1", "", "", 204)
+	a.ask("POST /v1/consumers/import", "/v1/consumers/import?dryRun=true", yaml, named("initech"), 200)
+	a.ask("GET /v1/consumers/export", "/v1/consumers/export", "", "", 200)
+	a.ask("DELETE /v1/consumers/{namespace}/{name}", "/v1/consumers/default/globex", "", "", 204)
+	a.ask("GET /v1/audit", "/v1/audit?object=Consumer/default/acme&limit=2", "", "", 200)
+
+	var made struct {
+		ID string `json:"id"`
+	}
+	a.into(&made, a.ask("POST /v1/tokens", "/v1/tokens", "application/json", `{"name":"robot","role":"viewer"}`, 201))
+	a.ask("DELETE /v1/tokens/{id}", "/v1/tokens/"+made.ID, "", "", 204)
+	a.ask("POST /v1/explain", "/v1/explain", "application/json", `{"url":"http://a.example/orders","headers":[{"name":"X-Version","value":"2"}]}`, 200)
+	a.ask("POST /v1/explain", "/v1/explain", "application/json", `{"url":"http://a.example:1/","headers":1}`, 400)
+	a.ask("PUT /v1/log/level", "/v1/log/level", "application/json", `{"level":"debug"}`, 200)
+	a.ask("GET /v1/objects/{kind}", "/v1/objects/HTTPRoute?values=true", "", "", 200)
+	a.ask("GET /v1/objects/{kind}/{namespace}/{name}", "/v1/objects/HTTPRoute/default/app", "", "", 200)
+
+	a.token = ""
+	a.ask("GET /v1/status", "/v1/status", "", "", 401)
+	for _, op := range operations {
+		if !a.asked[op] {
+			t.Errorf("%s was never asked", op)
+		}
+	}
+}
+
+// start runs a gateway with a state store, and takes the administrator's token.
+func start(t *testing.T) *api {
+	t.Helper()
+	dir := t.TempDir()
+	program := filepath.Join(dir, "gridway")
+	build := exec.Command("go", "build", "-race", "-o", program, "./cmd/gridway")
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	ports := freePorts(t, 2)
+	file := filepath.Join(dir, "gateway.yaml")
+	if err := os.WriteFile(file, []byte(strings.Replace(config, "PORT", ports[0], 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	cmd := exec.Command(program, "run", file, "--admin", "127.0.0.1:"+ports[1], "--state", "sqlite:"+filepath.Join(dir, "state.db"), "--state-dir", dir, "--access-log", "off")
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("log of gridway:\n%s", &log)
+		}
+	})
+	a := &api{t: t, base: "http://127.0.0.1:" + ports[1], asked: map[string]bool{}}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for begun := time.Now(); ; <-tick.C {
+		resp, err := http.Get(a.base + "/readyz")
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == 200 {
+				break
+			}
+		}
+		if time.Since(begun) > patience {
+			t.Fatalf("gridway is not ready: %v", err)
+		}
+	}
+	tokens, err := os.ReadFile(filepath.Join(dir, "first-tokens"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(tokens)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == "admin" {
+			a.token = f[1]
+		}
+	}
+	return a
+}
+
+// document is what the gateway serves.
+func (a *api) document() []byte {
+	a.t.Helper()
+	resp, body := a.send("GET", "/openapi.json", "", "")
+	if resp.StatusCode != 200 {
+		a.t.Fatalf("%d: %s", resp.StatusCode, body)
+	}
+	return body
+}
+
+func (a *api) send(method, path, media, body string) (*http.Response, []byte) {
+	a.t.Helper()
+	resp, err := http.DefaultClient.Do(a.request(method, path, media, body))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return resp, got
+}
+
+func (a *api) request(method, path, media, body string) *http.Request {
+	a.t.Helper()
+	req, err := http.NewRequest(method, a.base+path, strings.NewReader(body))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if media != "" {
+		req.Header.Set("Content-Type", media)
+	}
+	if a.token != "" {
+		req.Header.Set("Authorization", "Bearer "+a.token)
+	}
+	return req
+}
+
+// ask sends a request for an operation and has the validator look at both sides.
+func (a *api) ask(op, path, media, body string, status int) []byte {
+	a.t.Helper()
+	method, _, _ := strings.Cut(op, " ")
+	resp, got := a.send(method, path, media, body)
+	if resp.StatusCode != status {
+		a.t.Errorf("%s: %d, want %d: %s", op, resp.StatusCode, status, got)
+		return got
+	}
+	if status < 300 {
+		a.asked[op] = true
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(got))
+	req := a.request(method, path, media, body)
+	if status < 400 { // what is refused need not be a good request
+		if ok, problems := a.validate.ValidateHttpRequest(req); !ok {
+			for _, p := range problems {
+				a.t.Errorf("%s: the request: %s: %s %v", op, p.Message, p.Reason, p.SchemaValidationErrors)
+			}
+		}
+		req = a.request(method, path, media, body)
+	}
+	if ok, problems := a.validate.ValidateHttpResponse(req, resp); !ok {
+		for _, p := range problems {
+			a.t.Errorf("%s: the answer: %s: %s %v\n%.300s", op, p.Message, p.Reason, p.SchemaValidationErrors, got)
+		}
+	}
+	return got
+}
+
+func (a *api) into(v any, body []byte) {
+	a.t.Helper()
+	if err := json.Unmarshal(body, v); err != nil {
+		a.t.Fatalf("%v: %s", err, body)
+	}
+}
+
+// operationsOf lists "METHOD /path" of the document.
+func operationsOf(t *testing.T, text []byte) []string {
+	t.Helper()
+	var doc struct {
+		Paths map[string]map[string]json.RawMessage `json:"paths"`
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for path, methods := range doc.Paths {
+		for method := range maps.Keys(methods) {
+			out = append(out, fmt.Sprintf("%s %s", strings.ToUpper(method), path))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// freePorts are ports that nobody listened on a moment ago.
+func freePorts(t *testing.T, n int) (ports []string) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		ports = append(ports, port)
+	}
+	return ports
+}
