@@ -39,6 +39,9 @@ func filterTexts(f ir.Filters) []string {
 	for _, m := range f.Mirrors {
 		s = append(s, fmt.Sprintf("mirror %d of %d to %s", m.Numerator, m.Denominator, short(m.Cluster)))
 	}
+	for _, e := range f.ExternalAuth {
+		s = append(s, "external authorization: "+externalText(e))
+	}
 	if c := f.CORS; c != nil {
 		s = append(s, "CORS for "+strings.Join(c.AllowOrigins, ", "))
 	}

@@ -29,6 +29,8 @@ type ExternalAuth struct {
 	// Prefix stands before the path of a question by HTTP; Get asks by GET.
 	Prefix string `json:"prefix,omitempty"`
 	Get    bool   `json:"get,omitempty"`
+	// OnlyOK: no status but 200 lets a request through.
+	OnlyOK bool `json:"onlyOK,omitempty"`
 	// Denied and Allowed are the headers of its answer that the client gets.
 	Denied  HeaderSet `json:"denied,omitzero"`
 	Allowed HeaderSet `json:"allowed,omitzero"`

@@ -107,6 +107,8 @@ type Filters struct {
 	Rewrite         *Rewrite    `json:"rewrite,omitempty"`
 	Mirrors         []Mirror    `json:"mirrors,omitempty"`
 	CORS            *CORS       `json:"cors,omitempty"`
+	// ExternalAuth are servers that must all let the request through.
+	ExternalAuth []*ExternalAuth `json:"externalAuth,omitempty"`
 }
 
 // HeaderMods are applied in the order set, add, remove.

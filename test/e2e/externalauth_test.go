@@ -284,3 +284,60 @@ func frameOf(message []byte) []byte {
 	n := len(message)
 	return append([]byte{0, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, message...)
 }
+
+// The filter of the Gateway API comes beside a policy: both must let a request through.
+func TestExternalAuthFilter(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Value
+	auth := authServer(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Store(fmt.Sprint(r.URL.Path, " ", r.Header.Get("X-Consumer"), " ", r.Header.Get("X-Api-Key"), " ", r.Header.Get("Cookie")))
+		w.Header().Set("X-Groups", "checked")
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/created"):
+			w.WriteHeader(http.StatusCreated)
+		case strings.HasSuffix(r.URL.Path, "/no"):
+			http.Error(w, "not here", http.StatusTeapot)
+		case strings.HasSuffix(r.URL.Path, "/fails"):
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	rule := func(path, http, backend string) string {
+		return fmt.Sprintf(`
+- matches: [{path: {value: %s}}]
+  filters: [{type: ExternalAuth, externalAuth: {protocol: HTTP, http: {%s}, backendRef: {group: gridway.dev, kind: Backend, name: %s}}}]
+  backendRefs: [{group: gridway.dev, kind: Backend, name: app}]`, path, http, backend)
+	}
+	docs := documents(gatewayDoc, ruleDoc(rule("/some", "path: /verify, allowedHeaders: [X-Consumer, Cookie], allowedResponseHeaders: [X-Groups]", "auth")+rule("/all", "", "auth")+rule("/nowhere", "", "missing")),
+		backendDoc("app", headersSeen(t)), backendDoc("auth", auth), keyed("acme", "", "first", keyA),
+		authenticationDoc("keys", "Gateway", "edge", "anyOf: [{apiKey: {}}]\nrequestHeaders: [{name: X-Consumer, value: Consumer}]"))
+	g := serveYAML(t, docs)
+	key := header("X-API-Key", keyA)
+	resp, body := g.get("/some", key, header("X-Groups", "admin"), header("Cookie", "c=1"))
+	if want(t, resp, 200, ""); body != "Cookie: c=1\nX-Consumer: acme\nX-Groups: checked\n" {
+		t.Errorf("the endpoint saw %q", body)
+	}
+	if got := asked.Load(); got != "/verify/some acme  c=1" {
+		t.Errorf("the server was asked %q", got)
+	}
+	g.logged(`"path":"/some"`, `"auth_method":"apiKey"`, `"consumer":"default/acme"`)
+	resp, body = g.post("/all/x", "a body", key, header("Content-Type", "text/csv"))
+	if want(t, resp, 200, ""); body != "X-Consumer: acme\nX-Groups: checked\n" {
+		t.Errorf("the endpoint saw %q", body)
+	}
+	for _, c := range []struct {
+		path, reason string
+		status       int
+		edits        []edit
+	}{
+		{"/some", "Unauthenticated", 401, nil},
+		{"/some/no", "ExternalDenied", 418, []edit{key}},
+		{"/some/created", "ExternalDenied", 403, []edit{key}},
+		{"/some/fails", "AuthorizationUnavailable", 503, []edit{key}},
+		{"/nowhere", "BackendInvalid", 500, []edit{key}},
+	} {
+		resp, _ := g.get(c.path, c.edits...)
+		if resp.StatusCode != c.status || resp.Header.Get("X-Gridway-Reason") != c.reason {
+			t.Errorf("%s: %d %s, want %d %s", c.path, resp.StatusCode, resp.Header.Get("X-Gridway-Reason"), c.status, c.reason)
+		}
+	}
+}

@@ -184,3 +184,72 @@ func tellsCallers(k v1alpha1.ExternalCacheKey) bool {
 	t := ir.CacheKeyType(k.Type)
 	return t == ir.CacheByHeader || t == ir.CacheByClientIP || t == ir.CacheByQuery
 }
+
+// externalAuth judges a filter of the Gateway API.
+func (j *ruleJudge) externalAuth(at string, e *gwv1.HTTPExternalAuthFilter) {
+	add := func(field, message, remedy string) {
+		j.add(at+".externalAuth"+field, "InvalidValue", "", message, remedy)
+	}
+	list := func(names []string, field string) {
+		for i, name := range names {
+			if !isToken(name) {
+				add(fmt.Sprintf("%s[%d]", field, i), fmt.Sprintf("%q is not a header name", name), "")
+			}
+		}
+	}
+	if strings.Contains(at, ".backendRefs[") {
+		j.add(at+".type", "UnsupportedValue", "", "filter ExternalAuth is for rules, not for backendRefs", "put it under the rule's filters")
+	}
+	switch e.ExternalAuthProtocol {
+	case gwv1.HTTPRouteExternalAuthGRPCProtocol:
+		if e.HTTPAuthConfig != nil {
+			add(".http", "protocol is GRPC", "remove http")
+		}
+	case gwv1.HTTPRouteExternalAuthHTTPProtocol:
+		if e.GRPCAuthConfig != nil {
+			add(".grpc", "protocol is HTTP", "remove grpc")
+		}
+	default:
+		add(".protocol", fmt.Sprintf("protocol %q is not known", e.ExternalAuthProtocol), "use GRPC or HTTP")
+	}
+	if g := e.GRPCAuthConfig; g != nil {
+		list(g.AllowedRequestHeaders, ".grpc.allowedHeaders")
+	}
+	if h := e.HTTPAuthConfig; h != nil {
+		list(h.AllowedRequestHeaders, ".http.allowedHeaders")
+		list(h.AllowedResponseHeaders, ".http.allowedResponseHeaders")
+		if h.Path != "" && h.Path[0] != '/' {
+			add(".http.path", fmt.Sprintf("path %q does not begin with a slash", h.Path), "")
+		}
+	}
+	if b := e.ForwardBody; b != nil && b.MaxSize > 0 {
+		add(".forwardBody", "bodies are not sent to servers of authorization", "remove it, if the server can do without")
+	}
+}
+
+// externalAuthOf compiles the filter, apart from who is asked.
+func externalAuthOf(e *gwv1.HTTPExternalAuthFilter) *ir.ExternalAuth {
+	out := &ir.ExternalAuth{GRPC: e.ExternalAuthProtocol == gwv1.HTTPRouteExternalAuthGRPCProtocol, Timeout: defaultExternalTimeout}
+	if out.GRPC {
+		out.Send, out.Take = ir.HeaderSet{All: true}, ir.HeaderSet{All: true}
+		if g := e.GRPCAuthConfig; g != nil && len(g.AllowedRequestHeaders) > 0 {
+			out.Send = lowered(g.AllowedRequestHeaders)
+		}
+		return out
+	}
+	out.OnlyOK, out.Denied, out.Take = true, ir.HeaderSet{All: true}, ir.HeaderSet{All: true}
+	if h := e.HTTPAuthConfig; h != nil {
+		out.Prefix, out.Send = h.Path, lowered(h.AllowedRequestHeaders)
+		if len(h.AllowedResponseHeaders) > 0 {
+			out.Take, out.Replace = lowered(h.AllowedResponseHeaders), true
+		}
+	}
+	return out
+}
+
+func lowered(names []string) (out ir.HeaderSet) {
+	for _, name := range names {
+		out.Names = append(out.Names, strings.ToLower(name))
+	}
+	return out
+}

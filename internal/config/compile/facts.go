@@ -51,6 +51,10 @@ func (u *unknowable) add(rule *ir.Rule, verified bool) {
 }
 
 func knownIn(rule *ir.Rule) (knows [factCount]bool) {
+	for _, e := range rule.Filters.ExternalAuth {
+		knows[factKnown] = true
+		knows[factClaims] = knows[factClaims] || e.GRPC
+	}
 	a := rule.Policy.Authentication
 	if a == nil {
 		return knows

@@ -75,6 +75,11 @@ func (j *ruleJudge) filter(at string, f *gwv1.HTTPRouteFilter) {
 			missing("extensionRef")
 		}
 	case gwv1.HTTPRouteFilterExternalAuth:
+		if f.ExternalAuth == nil {
+			missing("externalAuth")
+			return
+		}
+		j.externalAuth(at, f.ExternalAuth)
 	default:
 		j.add(at+".type", "UnsupportedValue", "", fmt.Sprintf("filter type %q is not known", f.Type), "")
 	}

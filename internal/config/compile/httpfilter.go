@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -43,10 +44,13 @@ func (s *filterScope) filters(field string, list []gwv1.HTTPRouteFilter, match [
 			broken = fmt.Sprintf("extensionRef names kind %s of group %q, which is not a filter", f.ExtensionRef.Kind, f.ExtensionRef.Group)
 			s.fail(at+".extensionRef", gwv1.RouteReasonInvalidKind, broken, "requests of this rule are answered 500 until it is removed")
 		case gwv1.HTTPRouteFilterExternalAuth:
-			broken = "filter ExternalAuth is not built yet"
-			s.unresolve("NotBuiltYet", broken)
-			s.state.problems = append(s.state.problems, problemAt(s.object, at, store.Warning, "NotBuiltYet", broken,
-				"requests of this rule are answered 500: authorization is not skipped"))
+			e := externalAuthOf(f.ExternalAuth)
+			if fault := s.askExternal(e, s.ctx, s.object, f.ExternalAuth.BackendRef); fault != nil {
+				broken = "who is asked by filter ExternalAuth: " + fault.message
+				s.fail(at+".externalAuth.backendRef"+fault.field, gwv1.RouteConditionReason(fault.reason), fault.message,
+					cmp.Or(fault.remedy, "correct it")+"; until then requests are answered 500: authorization is not skipped")
+			}
+			out.ExternalAuth = append(out.ExternalAuth, e)
 		}
 	}
 	return out, broken

@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/gridway/gridway/internal/proxy/callout"
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -75,9 +76,14 @@ func (s *Server) answerHTTP(q *callout.Call) (*Answer, error) {
 		return nil, StatusError(r.Status)
 	case r.Status < 200:
 		return nil, malformed("status %d is none of an answer", r.Status)
+	case r.Status < 300 && s.cfg.OnlyOK && r.Status != 200:
+		return &Answer{}, nil // passed on, it would look like a success
 	case r.Status < 300:
 		a := &Answer{Allowed: true}
 		err := firstError(copyFields(&a.upstream, r, &s.take, never), copyFields(&a.client, r, &s.admitted, never))
+		if s.take.all { // what is of the answer's own content says nothing of the request's
+			a.upstream = slices.DeleteFunc(a.upstream, func(m mutation) bool { return ofContent(httpmsg.LookupName(m.name)) })
+		}
 		// RFC 9111 §5.2.2.5, §5.2.2.7
 		a.shared = len(a.client) == 0 && !r.Header.HasToken(httpmsg.NameCacheControl, "no-store") && !r.Header.HasToken(httpmsg.NameCacheControl, "private")
 		a.size = answerSize
@@ -88,6 +94,17 @@ func (s *Server) answerHTTP(q *callout.Call) (*Answer, error) {
 	}
 	a := &Answer{own: true, status: r.Status, body: q.Answer}
 	return a, copyFields(&a.client, r, &s.deny, indispensable)
+}
+
+// ofContent tells whether a header is about the content that it comes with (RFC
+// 9110 §8), or about who may keep that.
+func ofContent(id httpmsg.Name) bool {
+	switch id {
+	case httpmsg.NameContentType, httpmsg.NameContentEncoding, httpmsg.NameContentLanguage, httpmsg.NameContentLocation, httpmsg.NameContentRange,
+		httpmsg.NameContentDisposition, httpmsg.NameETag, httpmsg.NameLastModified, httpmsg.NameExpires, httpmsg.NameCacheControl, httpmsg.NameVary, httpmsg.NameAge:
+		return true
+	}
+	return false
 }
 
 func never(httpmsg.Name) bool { return false }

@@ -19,6 +19,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters/cors"
 	"github.com/gridway/gridway/internal/proxy/filters/decompress"
 	"github.com/gridway/gridway/internal/proxy/filters/direct"
+	"github.com/gridway/gridway/internal/proxy/filters/externalauth"
 	"github.com/gridway/gridway/internal/proxy/filters/fault"
 	"github.com/gridway/gridway/internal/proxy/filters/headers"
 	"github.com/gridway/gridway/internal/proxy/filters/ratelimit"
@@ -155,6 +156,9 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 			who.Ask = a.Ask
 		}
 	}
+	for _, e := range f.ExternalAuth {
+		c.Guard = append(c.Guard, externalauth.New(e))
+	}
 	if len(p.Authorization) > 0 {
 		if documents != nil {
 			who.CallPath = documents.CallPath
@@ -255,7 +259,7 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 // asksServers tells whether servers say who sends the rule's requests.
 func asksServers(r *ir.Rule) bool {
 	a := r.Policy.Authentication
-	return a != nil && slices.ContainsFunc(a.AnyOf, func(m ir.AuthenticationMethod) bool { return m.External != nil })
+	return len(r.Filters.ExternalAuth) > 0 || a != nil && slices.ContainsFunc(a.AnyOf, func(m ir.AuthenticationMethod) bool { return m.External != nil })
 }
 
 // recognizers asks one after the other until one has recognized the request.
