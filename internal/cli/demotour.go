@@ -73,6 +73,8 @@ func (u *tour) commands(admin string) []command {
 		{"curl -i " + base + "/api/partner/products/lamp-01", "the partners' API asks who calls"},
 		{fmt.Sprintf(`for i in $(seq 20); do curl -so /dev/null -w '%%{http_code}\n' -H 'X-API-Key: %s' %s/api/partner/products/lamp-01; done | sort | uniq -c`, u.edge.Partners.Trial, base), "a partner with a trial plan gets one a second, and five at once"},
 		{"gridway consumer list" + admin, "the partners, and when they used their keys"},
+		{fmt.Sprintf(`curl -si -H 'X-API-Key: %s' %s/api/partner/reviews/lamp-01`, u.edge.Partners.Trial, base), "and may not read reviews, which are for dealers"},
+		{"curl -si -A sqlmap " + base + "/api/products", "a tool that looks for holes finds none"},
 		{fmt.Sprintf(`curl -H 'Content-Type: application/json' -d '{"id":"lamp-01"}' %s/shop.v1.Stock/Get`, u.edge.Calls), "a service that speaks gRPC, called by Connect"},
 	}
 	if u.grpcurl {

@@ -31,7 +31,7 @@ apiVersion: gridway.dev/v1alpha1
 kind: Consumer
 metadata: {name: hearth-and-oak}
 spec:
-  groups: [partners]
+  groups: [partners, dealers]
   plan: gold
   credentials: [{name: first, apiKey: {hash: %q}}]
 ---
