@@ -174,6 +174,8 @@ func methodText(m *ir.AuthenticationMethod) string {
 		kind, places = "jwt", m.JWT.From
 	case m.OIDC != nil:
 		kind, from = "oidc", []string{"login at " + m.OIDC.Issuer, "path " + m.OIDC.LoginPath, "path " + m.OIDC.CallbackPath, "path " + m.OIDC.LogoutPath}
+	case m.Introspection != nil:
+		kind, places = "oauth2Introspection", m.Introspection.From
 	}
 	if m.ClientCertificate != nil {
 		kind, from = "clientCertificate", certificateTexts(m.ClientCertificate)
@@ -183,6 +185,11 @@ func methodText(m *ir.AuthenticationMethod) string {
 	}
 	if e := m.External; e != nil {
 		kind, from = "external", []string{externalText(e)}
+	}
+	if in := m.Introspection; in != nil {
+		if from = append(from, "that "+strings.TrimPrefix(in.Backend, "default/")+" knows"); in.Problem != "" {
+			from = append(from, in.Problem+", so that nobody gets through")
+		}
 	}
 	if m.JWT != nil {
 		for i := range m.JWT.Issuers {

@@ -33,6 +33,7 @@ type AuthenticationMethod struct {
 	JWT               *JWTAuth               `json:"jwt,omitempty"`
 	ClientCertificate *ClientCertificateAuth `json:"clientCertificate,omitempty"`
 	OIDC              *OIDCAuth              `json:"oidc,omitempty"`
+	Introspection     *IntrospectionAuth     `json:"introspection,omitempty"`
 	// External comes last: it has something to say of every request.
 	External *ExternalAuth `json:"external,omitempty"`
 }

@@ -167,6 +167,11 @@ func (v Veil) authentication(a *Authentication) *Authentication {
 	n := *a
 	n.AnyOf = redactEach(a.AnyOf, func(m AuthenticationMethod) AuthenticationMethod {
 		m.External = v.external(m.External)
+		if m.Introspection != nil {
+			in := *m.Introspection
+			in.ClientSecret = "" // a key: it is left out
+			m.Introspection = &in
+		}
 		return m
 	})
 	return &n

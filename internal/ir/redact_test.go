@@ -139,3 +139,14 @@ func TestRedactedHidesPasswordsOfStores(t *testing.T) {
 		t.Error("the original was changed")
 	}
 }
+
+func TestClientSecretsAreLeftOut(t *testing.T) {
+	rule := &ir.Rule{Policy: ir.RoutePolicy{Authentication: &ir.Authentication{AnyOf: []ir.AuthenticationMethod{
+		{Introspection: &ir.IntrospectionAuth{ClientID: "gateway", ClientSecret: "s3cret"}},
+	}}}}
+	c := &ir.Config{Routes: []*ir.Route{{Rules: []*ir.Rule{rule}}}}
+	got := c.Redacted().Routes[0].Rules[0].Policy.Authentication.AnyOf[0].Introspection
+	if got.ClientSecret != "" || got.ClientID != "gateway" || rule.Policy.Authentication.AnyOf[0].Introspection.ClientSecret != "s3cret" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -40,6 +40,11 @@ func object(text []byte) (map[string]any, error) {
 	return m, nil
 }
 
+// ParseObject reads an object of JSON as strictly as those of tokens are read: in
+// valid UTF-8, with each member named once, at most 32 deep, and nothing behind it.
+// Numbers are json.Number.
+func ParseObject(text []byte) (map[string]any, error) { return object(text) }
+
 func members(d *json.Decoder, depth int) (map[string]any, error) {
 	m := map[string]any{}
 	for {

@@ -13,9 +13,10 @@ import (
 // tokens is what all rules verify tokens with.
 func tokens(keys *keyset.Set) authentication.Tokens {
 	return authentication.Tokens{
-		Keys:     func(name string) authentication.KeySet { return keysOf(keys, name) },
-		Verified: token.NewCache(),
-		Gate:     token.NewGate(runtime.GOMAXPROCS(0) / 2),
+		Keys:         func(name string) authentication.KeySet { return keysOf(keys, name) },
+		Verified:     token.NewCache(),
+		Gate:         token.NewGate(runtime.GOMAXPROCS(0) / 2),
+		Introspected: token.NewAnswers(),
 	}
 }
 

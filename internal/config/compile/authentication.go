@@ -64,6 +64,9 @@ func judgeAuthentication(spec *v1alpha1.AuthenticationPolicySpec) []fault {
 		if m.ClientCertificate != nil {
 			judgeClientCertificate(m.ClientCertificate, field+".clientCertificate", add)
 		}
+		if m.OAuth2Introspection != nil {
+			judgeIntrospection(m.OAuth2Introspection, field+".oauth2Introspection", add)
+		}
 		if m.External != nil {
 			judgeExternal(m.External, field+".external", add)
 		}
@@ -120,7 +123,7 @@ func methodKinds(m *v1alpha1.AuthenticationMethod) (kinds []string) {
 	for _, k := range []struct {
 		name  string
 		given bool
-	}{{"apiKey", m.APIKey != nil}, {"basic", m.Basic != nil}, {"jwt", m.JWT != nil}, {"oidc", m.OIDC != nil}, {"clientCertificate", m.ClientCertificate != nil}, {"external", m.External != nil}} {
+	}{{"apiKey", m.APIKey != nil}, {"basic", m.Basic != nil}, {"jwt", m.JWT != nil}, {"oidc", m.OIDC != nil}, {"clientCertificate", m.ClientCertificate != nil}, {"oauth2Introspection", m.OAuth2Introspection != nil}, {"external", m.External != nil}} {
 		if k.given {
 			kinds = append(kinds, k.name)
 		}
@@ -145,6 +148,9 @@ func (s *routeScope) authenticationOf(ctx *policyContext, rule string) (*ir.Auth
 	p := chain[0].policy
 	out := authentication(p)
 	for i := range out.AnyOf {
+		if in := out.AnyOf[i].Introspection; in != nil {
+			s.askIntrospection(in, ctx, p.used, p.spec.AnyOf[i].OAuth2Introspection)
+		}
 		if e := out.AnyOf[i].External; e != nil {
 			s.askExternal(e, ctx, p.used, p.spec.AnyOf[i].External.BackendRef) // what is wrong is the policy's matter
 		}
@@ -174,6 +180,9 @@ func authentication(p *authenticationPolicy) *ir.Authentication {
 		}
 		if m.OIDC != nil {
 			method.OIDC = oidcOf(m.OIDC, key.Namespace, loginName(p, i), keySetName(p, i, 0))
+		}
+		if m.OAuth2Introspection != nil {
+			method.Introspection = introspectionOf(m.OAuth2Introspection)
 		}
 		if m.External != nil {
 			method.External = externalOf(m.External)
@@ -222,6 +231,7 @@ func (c *compiler) finishAuthentication() {
 		c.warnUnreached(p.source(), p.targets)
 		c.warnNoConsumers(p)
 		c.warnNoCertificates(p, reached)
+		c.finishIntrospections(p)
 		c.finishExternals(p)
 	}
 	finishKind(c, &c.authentication)

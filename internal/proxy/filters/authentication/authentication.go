@@ -113,6 +113,8 @@ func New(p *ir.Authentication, d Deps) *Authentication {
 			a.methods, a.hosts = append(a.methods, o), append(a.hosts, o)
 		case m.ClientCertificate != nil:
 			a.methods = append(a.methods, newCertificate(p, m, d))
+		case m.Introspection != nil:
+			a.methods = append(a.methods, newIntrospection(p, m, d))
 		case m.External != nil:
 			a.methods = append(a.methods, newExternal(p, m, d))
 		}

@@ -19,13 +19,15 @@ type KeySet interface {
 	Renew(known *jwt.Set, wait func()) *jwt.Set
 }
 
-// Tokens is what the method jwt needs.
+// Tokens is what the methods jwt and oauth2Introspection need.
 type Tokens struct {
 	// Keys finds the key sets of the configuration by their names.
 	Keys func(name string) KeySet
 	// Verified remembers tokens, Gate bounds the work on others.
 	Verified *token.Cache
 	Gate     *token.Gate
+	// Introspected remembers what servers say of tokens; nil remembers for one method.
+	Introspected *token.Answers
 }
 
 // bearer accepts JSON Web Tokens.
