@@ -39,13 +39,24 @@ type RateLimitStoreList struct {
 // RateLimitStoreSpec is the desired state of a RateLimitStore. Exactly one kind of
 // store must be given.
 //
-// +kubebuilder:validation:XValidation:message="exactly one kind of store must be given: redis",rule="has(self.redis)"
+// +kubebuilder:validation:XValidation:message="exactly one of redis and stateStore must be given",rule="(has(self.redis) ? 1 : 0) + (has(self.stateStore) ? 1 : 0) == 1"
 type RateLimitStoreSpec struct {
 	// Redis counts in Redis 6 or later, Valkey, or what speaks as they do and runs
 	// scripts of Lua.
 	// +optional
 	Redis *RedisStore `json:"redis,omitempty"`
+
+	// StateStore counts in the state store that the gateway was started with
+	// (`--state`). Gateways that share it lease slices of what each caller has left
+	// and spend them without asking for each request. All of them together never let
+	// pass more than the limit. In a gateway without a state store, onError holds all
+	// the time.
+	// +optional
+	StateStore *StateStoreLeases `json:"stateStore,omitempty"`
 }
+
+// StateStoreLeases has nothing to choose: write `{}`.
+type StateStoreLeases struct{}
 
 // RedisStore is one Redis, or several that act as one. All limits that a request
 // is charged to are charged in one round trip, and the clock is Redis's own: that

@@ -22,6 +22,7 @@ import (
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/leasing"
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/surface/adminapi"
@@ -193,6 +194,9 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
 		Challenges: g.acme.Responder(),
 		Held:       true,
+	}
+	if g.db != nil {
+		plane.Leases = &leasing.Authority{DB: g.db}
 	}
 	g.inheritTo(&plane)
 	g.plane = proxy.New(plane)

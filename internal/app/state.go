@@ -9,6 +9,7 @@ import (
 	statesource "github.com/gridway/gridway/internal/config/source/state"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/leasing"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/statedb"
 )
@@ -109,6 +110,29 @@ func (g *Gateway) applyState(ctx context.Context) {
 		g.applying.Unlock()
 		snap.Changed = nil
 		_ = g.apply(ctx, snap, false) // it reports what fails
+	}
+}
+
+// forgetEvery is how often it is looked for budgets of limits that say nothing any
+// more.
+const forgetEvery = 10 * time.Minute
+
+// forgetBudgets removes them from the state store, until ctx ends.
+func (g *Gateway) forgetBudgets(ctx context.Context) {
+	tick := time.NewTicker(forgetEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for more := true; more; {
+			var err error
+			if more, err = (&leasing.Authority{DB: g.db}).Forget(ctx); err != nil && ctx.Err() == nil {
+				g.log.Warn("budgets of limits that are over cannot be removed from the state store now", "error", err)
+			}
+		}
 	}
 }
 

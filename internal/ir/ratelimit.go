@@ -42,11 +42,22 @@ type RateLimit struct {
 
 	// Global is nil for a limit that each proxy counts by itself.
 	Global *GlobalLimit `json:"global,omitempty"`
+	// Kept is where a quota that is not global is counted by a proxy that has a state
+	// store: leases of it, so that what was used outlives the process.
+	Kept *GlobalLimit `json:"kept,omitempty"`
 
 	OnMissingKey MissingKey       `json:"onMissingKey"`
 	DryRun       bool             `json:"dryRun,omitempty"`
 	MaxKeys      int              `json:"maxKeys"`
 	Headers      RateLimitHeaders `json:"headers"`
+}
+
+// Shared is where others count the limit, too, if the proxy can ask there.
+func (l *RateLimit) Shared() *GlobalLimit {
+	if l.Global != nil {
+		return l.Global
+	}
+	return l.Kept
 }
 
 // NeedsCaller tells whether the limit asks who calls, which is not known before

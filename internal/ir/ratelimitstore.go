@@ -2,13 +2,15 @@ package ir
 
 import "time"
 
-// RateLimitStore is where several proxies count limits together. One of Redis is
-// set.
+// RateLimitStore is where several proxies count limits together. One of Redis and
+// StateStore is set.
 type RateLimitStore struct {
 	// Name is "namespace/name" of the RateLimitStore.
 	Name  string      `json:"name"`
 	Ref   Ref         `json:"ref"`
 	Redis *RedisStore `json:"redis,omitempty"`
+	// StateStore: leases of the state store, if the proxy has one.
+	StateStore bool `json:"stateStore,omitempty"`
 }
 
 // RedisStore is one Redis, or several that act as one.
@@ -43,8 +45,8 @@ const (
 // GlobalLimit is where a limit is counted by several proxies together.
 type GlobalLimit struct {
 	// Store is the name of a RateLimitStore, which there may not be: it is then one
-	// that does not answer.
-	Store string `json:"store"`
+	// that does not answer. It is empty for the state store of the proxy.
+	Store string `json:"store,omitempty"`
 	// Group and Counter name what is counted, the same in all proxies: limits of a
 	// Group are charged in one step wherever they are.
 	Group   string `json:"group"`

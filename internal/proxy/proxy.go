@@ -33,6 +33,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
 	"github.com/gridway/gridway/internal/proxy/keyset"
 	"github.com/gridway/gridway/internal/proxy/limit"
+	"github.com/gridway/gridway/internal/proxy/limit/lease"
 	"github.com/gridway/gridway/internal/proxy/listen"
 	"github.com/gridway/gridway/internal/proxy/login"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
@@ -83,6 +84,8 @@ type Options struct {
 	InheritedStaples [][]byte
 	// InheritedKeys are the keys for tokens that it had fetched.
 	InheritedKeys [][]byte
+	// Leases are of a state store; nil is that there is none.
+	Leases lease.Source
 	// Held lets the proxy accept nothing before Begin.
 	Held bool
 }
@@ -154,7 +157,7 @@ func New(o Options) *Proxy {
 	keys, logins := keyset.New(keyset.Options{Log: o.Log}), login.New(login.Options{Log: o.Log})
 	consumers := consumer.New()
 	limits, lists, certificates := &limit.Set{}, accesslist.New(), &clientcert.Cache{}
-	stores := &stores{metrics: o.Metrics, log: o.Log}
+	stores := &stores{metrics: o.Metrics, log: o.Log, leases: openLeases(o.Leases, o.Metrics, o.Log)}
 	formulas := &formulas{log: o.Log}
 	authorizations := &authorizations{metrics: o.Metrics, log: o.Log}
 	p := &Proxy{

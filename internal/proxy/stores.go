@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters/ratelimit"
 	"github.com/gridway/gridway/internal/proxy/limit"
+	"github.com/gridway/gridway/internal/proxy/limit/lease"
 	"github.com/gridway/gridway/internal/proxy/limit/redis"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/tlsx"
@@ -25,6 +27,8 @@ import (
 type stores struct {
 	metrics *metric.Registry
 	log     *slog.Logger
+	// leases of the state store; nil without one.
+	leases *lease.Store
 
 	mu      sync.Mutex // guards what follows
 	byName  map[string]*sharedStore
@@ -35,13 +39,33 @@ type stores struct {
 // sharedStore is a store by its name.
 type sharedStore struct {
 	cfg     *ir.RateLimitStore // guarded by stores.mu; nil while there is none
-	counter atomic.Pointer[redis.Store]
+	counter atomic.Pointer[counting]
+}
+
+// counting is a way to count.
+type counting struct {
+	take  func(x *filter.Exchange, charges []limit.Charge, timeout time.Duration) error
+	add   func(charges ...limit.Charge)
+	close func()
+}
+
+func inRedis(s *redis.Store) *counting {
+	return &counting{close: s.Close, add: s.Add, take: func(x *filter.Exchange, charges []limit.Charge, timeout time.Duration) error {
+		x.Detach()
+		return s.Take(charges, timeout)
+	}}
 }
 
 var errNoStore = errors.New("there is no such rate limit store")
 
 // get returns the store of a name, which there may not be yet.
 func (s *stores) get(name string) ratelimit.Store {
+	if name == "" {
+		if s.leases == nil {
+			return nil
+		}
+		return leased{s.leases}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.named(name)
@@ -72,7 +96,7 @@ func (s *stores) Apply(list []*ir.RateLimitStore) error {
 	for _, cfg := range list {
 		configured[cfg.Name] = true
 		h := s.named(cfg.Name)
-		if h.cfg != nil && (h.cfg == cfg || reflect.DeepEqual(h.cfg.Redis, cfg.Redis)) {
+		if h.cfg != nil && (h.cfg == cfg || h.cfg.StateStore == cfg.StateStore && reflect.DeepEqual(h.cfg.Redis, cfg.Redis)) {
 			h.cfg = cfg
 			continue
 		}
@@ -91,7 +115,15 @@ func (s *stores) Apply(list []*ir.RateLimitStore) error {
 	return errors.Join(errs...)
 }
 
-func (s *stores) open(cfg *ir.RateLimitStore) (*redis.Store, error) {
+func (s *stores) open(cfg *ir.RateLimitStore) (*counting, error) {
+	if cfg.StateStore {
+		if s.leases == nil {
+			s.log.Warn("a rate limit store is the state store, and there is none: onError holds for its limits; start with --state", "store", cfg.Name)
+			return nil, nil
+		}
+		l := leased{s.leases}
+		return &counting{take: l.Take, add: l.Add, close: func() {}}, nil
+	}
 	var config *tls.Config
 	if cfg.Redis.TLS != nil {
 		var err error
@@ -99,15 +131,15 @@ func (s *stores) open(cfg *ir.RateLimitStore) (*redis.Store, error) {
 			return nil, err
 		}
 	}
-	return redis.Open(redis.Options{
+	return inRedis(redis.Open(redis.Options{
 		Name: cfg.Name, Config: cfg.Redis, Client: redis.ClientOption(cfg.Redis, config), Metrics: s.metrics.RateLimitStore(cfg.Name), Log: s.log,
-	}), nil
+	})), nil
 }
 
-func (s *stores) replace(h *sharedStore, cfg *ir.RateLimitStore, counter *redis.Store) {
+func (s *stores) replace(h *sharedStore, cfg *ir.RateLimitStore, counter *counting) {
 	h.cfg = cfg
 	if old := h.counter.Swap(counter); old != nil {
-		s.closing.Go(old.Close)
+		s.closing.Go(old.close)
 	}
 }
 
@@ -120,6 +152,11 @@ func (s *stores) Close() {
 	}
 	s.mu.Unlock()
 	s.closing.Wait()
+	if s.leases != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), returnWithin)
+		defer cancel()
+		s.leases.Close(ctx)
+	}
 }
 
 // Take implements ratelimit.Store.
@@ -129,9 +166,8 @@ func (h *sharedStore) Take(x *filter.Exchange, charges []limit.Charge, timeout t
 		if c == nil {
 			return errNoStore
 		}
-		x.Detach()
 		// Another may have taken its place since.
-		if err := c.Take(charges, timeout); !errors.Is(err, redis.ErrClosed) || h.counter.Load() == c {
+		if err := c.take(x, charges, timeout); !errors.Is(err, redis.ErrClosed) || h.counter.Load() == c {
 			return err
 		}
 	}
@@ -140,6 +176,6 @@ func (h *sharedStore) Take(x *filter.Exchange, charges []limit.Charge, timeout t
 // Add implements ratelimit.Store.
 func (h *sharedStore) Add(charges ...limit.Charge) {
 	if c := h.counter.Load(); c != nil {
-		c.Add(charges...)
+		c.add(charges...)
 	}
 }

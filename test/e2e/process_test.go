@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gridway/gridway/internal/statedb/statetest"
 )
 
 // process is `gridway run` as a user starts it: the built binary, files, and
@@ -48,7 +50,7 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	allowExtendedConnect()
-	code := m.Run()
+	code := statetest.Stopping{TestingM: m}.Run()
 	if built.Load() {
 		if path, err := binary(); err == nil {
 			os.RemoveAll(filepath.Dir(path))

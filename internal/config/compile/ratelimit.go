@@ -33,6 +33,9 @@ const (
 	defaultTimeZone = "UTC"
 
 	defaultStoreTimeout = 100 * time.Millisecond
+	// keptTimeout is how long a request waits for the state store, once for a caller
+	// who was not here of late.
+	keptTimeout = time.Second
 	// counterDigits of a digest tell what a limit has counted from what it counts now.
 	counterDigits = 12
 )
@@ -287,12 +290,16 @@ func rateLimit(p *rateLimitPolicy, i int) *ir.RateLimit {
 	}
 	what := countedOf(out)
 	out.State = fmt.Sprintf("%s/%s|%d%s", out.Policy, out.Name, out.MaxKeys, what)
-	if g := l.Global; g != nil {
+	counter := fmt.Sprintf("%s:%x", out.Name, sha256.Sum256([]byte(what)))[:len(out.Name)+1+counterDigits]
+	switch g := l.Global; {
+	case g != nil:
 		out.Global = &ir.GlobalLimit{
 			Store:   p.object.Key.Namespace + "/" + string(g.StoreRef.Name),
 			Timeout: duration(g.Timeout, defaultStoreTimeout), OnError: ir.OnStoreError(deref(g.OnError, v1alpha1.OnErrorLocal)),
-			Group: out.Policy, Counter: fmt.Sprintf("%s:%x", out.Name, sha256.Sum256([]byte(what)))[:len(out.Name)+1+counterDigits],
+			Group: out.Policy, Counter: counter,
 		}
+	case l.Quota != nil:
+		out.Kept = &ir.GlobalLimit{Timeout: keptTimeout, OnError: ir.OnStoreErrorLocal, Group: out.Policy, Counter: counter}
 	}
 	return out
 }

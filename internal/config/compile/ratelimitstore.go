@@ -98,8 +98,11 @@ func (x *storeCompiler) fallBack(faults []fault) (*store.Object, *v1alpha1.RateL
 
 func judgeRateLimitStore(spec *v1alpha1.RateLimitStoreSpec) []fault {
 	r := spec.Redis
-	if r == nil {
-		return []fault{{field: "spec", code: "InvalidValue", message: "exactly one kind of store must be given: redis"}}
+	switch {
+	case (r == nil) == (spec.StateStore == nil):
+		return []fault{{field: "spec", code: "InvalidValue", message: "exactly one of redis and stateStore must be given"}}
+	case r == nil:
+		return nil
 	}
 	var faults []fault
 	add := func(field, message, remedy string) {
@@ -145,6 +148,9 @@ func checkHostPort(a string) string {
 // compile returns nil if the store cannot be asked as it should.
 func (x *storeCompiler) compile(used *store.Object, spec *v1alpha1.RateLimitStoreSpec) *ir.RateLimitStore {
 	r := spec.Redis
+	if r == nil {
+		return &ir.RateLimitStore{Name: x.object.Key.Namespace + "/" + x.object.Key.Name, Ref: ref(used, "spec"), StateStore: true}
+	}
 	out := &ir.RedisStore{
 		Mode: ir.RedisMode(deref(r.Mode, v1alpha1.RedisSingle)), Addresses: r.Addresses, Username: deref(r.Username, ""),
 		Database: int(deref(r.Database, 0)), KeyPrefix: deref(r.KeyPrefix, defaultKeyPrefix),

@@ -18,6 +18,8 @@ type Charge struct {
 	// charged; Refused that the limit does not let the request pass.
 	Use     Use
 	Refused bool
+	// Passing: a refusal may not last as long as Use says.
+	Passing bool
 }
 
 // Key is a caller as stores know it, the same in all proxies.
@@ -30,6 +32,16 @@ type Use struct {
 	// Next is when there will be one unit less of a rate, or when the window of a
 	// quota ends.
 	Next time.Duration
+}
+
+// Budget is what a key may use: burst units of a rate, one of which comes back in
+// each unit of time, or the amount of a quota.
+func (l *Limit) Budget() (unit time.Duration, burst, amount int64) {
+	s := l.settings.Load()
+	if s.kind == kindQuota {
+		return 0, 0, int64(s.quota.amount)
+	}
+	return time.Duration(s.rate.unit), int64(s.rate.burst), 0
 }
 
 // Window is the window of a quota that holds t: from begin up to, and without,

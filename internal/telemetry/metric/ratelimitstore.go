@@ -53,7 +53,7 @@ func (h *RateLimitStore) Lost(n int) {
 
 var (
 	storeCallsFamily = define("gridway_rate_limit_store_calls_total", counter,
-		"Round trips to a store of rate limits by result: ok; error, an answer in time that says so or none; or down, not asked because it failed before.", "store", "result")
+		"Round trips to a store of rate limits, of which (state store) is where leases come from, by result: ok; error, an answer in time that says so or none; or down, not asked because it failed before.", "store", "result")
 	storeTimeFamily = define("gridway_rate_limit_store_call_duration_seconds", histo,
 		"Time that requests waited for a store of rate limits.", "store")
 	storeLostFamily = define("gridway_rate_limit_store_lost_corrections_total", counter,
@@ -74,8 +74,12 @@ func (e *emitter) rateLimitStore(h *RateLimitStore) {
 	e.times(&storeTimeFamily, &h.calls, h.name)
 }
 
+// StateStore is the name of the store that leases of limits come from.
+const StateStore = "(state store)"
+
 func limitStoresOf(cfg *ir.Config) map[string]bool {
-	names := make(map[string]bool, len(cfg.RateLimitStores))
+	names := make(map[string]bool, len(cfg.RateLimitStores)+1)
+	names[StateStore] = true
 	for _, s := range cfg.RateLimitStores {
 		names[s.Name] = true
 	}

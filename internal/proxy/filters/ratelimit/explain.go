@@ -41,7 +41,10 @@ func Text(l *ir.RateLimit) string {
 	case l.Cost != 1:
 		text += fmt.Sprintf(", cost %d", l.Cost)
 	}
-	if g := l.Global; g != nil {
+	switch g := l.Global; {
+	case l.Kept != nil:
+		text += ", kept in the state store if there is one"
+	case g != nil:
 		text += fmt.Sprintf(", counted in %s (%s if it does not answer in %s)", g.Store, onError[g.OnError], g.Timeout)
 	}
 	if l.Callers != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
-// correctable is how long a refusal is believed of a limit that responses give
-// something back to.
+// correctable is how long a refusal is believed of a limit that responses, or other
+// proxies, give something back to.
 const correctable = time.Second
 
 // outcome is what the limits of a request come to. Places are those of limits on
@@ -72,7 +72,7 @@ func (g *guard) askStore(x *filter.Exchange, first int, v *outcome) {
 	var charges []limit.Charge
 	g.open(x, first, store, func(o *one, c *filter.Counted) {
 		charges = append(charges, o.charge(c, c.Cost))
-		if t := o.cfg.Global.Timeout; timeout == 0 || t < timeout {
+		if t := o.shared.Timeout; timeout == 0 || t < timeout {
 			timeout = t
 		}
 	})
@@ -120,7 +120,7 @@ func (o *one) answered(c *filter.Counted, a *limit.Charge, charged bool, now lim
 		o.counts.WouldLimit()
 	default:
 		believe := limit.MaxRefusal
-		if o.cfg.CostHeader != "" {
+		if o.cfg.CostHeader != "" || a.Passing {
 			believe = correctable
 		}
 		if !t.Never {
@@ -133,7 +133,7 @@ func (o *one) answered(c *filter.Counted, a *limit.Charge, charged bool, now lim
 // unanswered does what is to be done without an answer of the store.
 func (o *one) unanswered(c *filter.Counted, now limit.Moment, v *outcome) {
 	o.counts.Unanswered()
-	switch o.cfg.Global.OnError {
+	switch o.shared.OnError {
 	case ir.OnStoreErrorAllow:
 	case ir.OnStoreErrorDeny:
 		if o.cfg.DryRun {

@@ -57,7 +57,7 @@ type Deps struct {
 	// them for each.
 	Formulas func(*ir.RateLimit) *Formulas
 	// Store finds a store by its name, for global limits. One that there is not
-	// fails to answer.
+	// fails to answer. The one without a name is nil where nothing is kept.
 	Store func(name string) Store
 }
 
@@ -83,7 +83,8 @@ type one struct {
 	condition Condition
 	key       []part
 	formulas  *Formulas
-	store     Store // of a global limit
+	store     Store // of a global limit, and of one that is kept
+	shared    *ir.GlobalLimit
 	// policy is the limit's item in RateLimit-Policy, item the beginning of the one
 	// in RateLimit.
 	policy, item string
@@ -106,8 +107,8 @@ func New(list []*ir.RateLimit, route string, d Deps) *Limits {
 		if len(cfg.Matches) > 0 {
 			o.condition = d.Condition(cfg.Matches)
 		}
-		if cfg.Global != nil && d.Store != nil {
-			o.store = d.Store(cfg.Global.Store)
+		if o.shared = cfg.Shared(); o.shared != nil && d.Store != nil {
+			o.store = d.Store(o.shared.Store)
 		}
 		o.policy, o.item = items(cfg, nameOf(list, i))
 		s.all[i] = o

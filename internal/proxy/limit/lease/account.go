@@ -53,7 +53,7 @@ type account struct {
 // limitOf is what the configuration says.
 type limitOf struct {
 	unit, burst, amount int64
-	window              func(time.Time) (begin, end int64)
+	calendar            Calendar
 }
 
 // waiter is a request that waits for a grant.
@@ -137,10 +137,10 @@ func (a *account) back(cost int64) {
 // ask is what the store is to be asked. clock is the store's time.
 func (a *account) ask(now int64, clock time.Time) budget.Ask {
 	a.lapse(now)
-	out := budget.Ask{Counter: a.counter, Key: a.key, Held: a.left, Delta: a.delta, Window: a.window}
+	out := budget.Ask{Counter: a.group + "/" + a.name, Key: a.key, Held: a.left, Delta: a.delta, Window: a.window}
 	out.Limit = budget.Limit{Unit: a.limit.unit, Burst: a.limit.burst, Amount: a.limit.amount}
 	if a.limit.unit == 0 {
-		out.Limit.Begin, out.Limit.End = a.limit.window(clock)
+		out.Limit.Begin, out.Limit.End = a.limit.calendar.Window(clock)
 	}
 	if a.window == 0 {
 		out.Window = out.Limit.Begin
@@ -213,7 +213,7 @@ func (a *account) answer(asked *budget.Ask, g *budget.Grant, sent, now int64) (a
 		a.left -= over
 		a.delta -= over
 	}
-	if g.Units == 0 && asked.Extra > 0 && a.refused == 0 && a.left == 0 {
+	if g.Rest == 0 && a.refused == 0 && a.left == 0 {
 		a.refused, a.short = now+int64(pause), 1
 	}
 	return false

@@ -48,14 +48,15 @@ type Options struct {
 
 // Charge is what a request is to be charged, and the answer.
 type Charge struct {
-	Counter string
-	Key     [16]byte
+	// Group and Counter say of what.
+	Group, Counter string
+	Key            [16]byte
 	// Unit is the time in which a unit of a rate comes back, and Burst how many there
-	// can be. Without a Unit Amount is of a quota, in the window that Window finds.
-	Unit   time.Duration
-	Burst  int64
-	Amount int64
-	Window func(time.Time) (begin, end int64)
+	// can be. Without a Unit Amount is of a quota, in the window of the Calendar.
+	Unit     time.Duration
+	Burst    int64
+	Amount   int64
+	Calendar Calendar
 	// Cost is at least zero; zero asks for anything to be left. Dry: what is refused
 	// does not keep the others from being charged.
 	Cost int64
@@ -68,6 +69,11 @@ type Charge struct {
 	Used    int64
 	Next    time.Duration
 	Refused bool
+}
+
+// Calendar finds the window of a quota that holds a time, in Unix seconds.
+type Calendar interface {
+	Window(t time.Time) (begin, end int64)
 }
 
 // Errors of Take.
@@ -91,9 +97,14 @@ const (
 )
 
 type id struct {
-	counter string
-	key     [16]byte
+	counter
+	key [16]byte
 }
+
+// counter is what counts keys.
+type counter struct{ group, name string }
+
+func (c *Charge) id() id { return id{counter{c.Group, c.Counter}, c.Key} }
 
 type shard struct {
 	mu       sync.Mutex // guards accounts
@@ -104,7 +115,7 @@ type shard struct {
 type Store struct {
 	opt    Options
 	shards [shards]shard
-	keys   sync.Map // from counters to *atomic.Int64
+	keys   sync.Map // from each counter to *atomic.Int64
 
 	// failing is until when nobody is asked, since the Source has failed.
 	failing atomic.Int64
@@ -138,7 +149,7 @@ func (s *Store) Ready(charges []Charge) bool {
 	now := s.opt.Now()
 	for i := range charges {
 		c := &charges[i]
-		a := s.find(id{c.Counter, c.Key})
+		a := s.find(c.id())
 		if a == nil {
 			return false
 		}
@@ -263,7 +274,7 @@ func (s *Store) find(of id) *account {
 
 // account is the one of a key, locked.
 func (s *Store) account(c *Charge, now int64) (*account, error) {
-	of := id{c.Counter, c.Key}
+	of := c.id()
 	for {
 		a := s.find(of)
 		if a == nil {
@@ -280,7 +291,7 @@ func (s *Store) account(c *Charge, now int64) (*account, error) {
 		if a.limit.unit != int64(c.Unit) || a.limit.burst != c.Burst || a.limit.amount != c.Amount {
 			a.refused = 0
 		}
-		a.limit = limitOf{int64(c.Unit), c.Burst, c.Amount, c.Window}
+		a.limit = limitOf{int64(c.Unit), c.Burst, c.Amount, c.Calendar}
 		if a.used == 0 {
 			a.used = now
 		}
@@ -310,8 +321,8 @@ func (s *Store) add(of id, most int) (*account, error) {
 }
 
 // Keys is how many keys of a counter are held here.
-func (s *Store) Keys(counter string) int {
-	if n, ok := s.keys.Load(counter); ok {
+func (s *Store) Keys(group, name string) int {
+	if n, ok := s.keys.Load(counter{group, name}); ok {
 		return int(n.(*atomic.Int64).Load())
 	}
 	return 0

@@ -82,6 +82,10 @@ func store(l *ledger, name string) *lease.Store {
 	})
 }
 
+type hours struct{}
+
+func (hours) Window(t time.Time) (begin, end int64) { return hourly(t) }
+
 // hourly is the window of an hour.
 func hourly(t time.Time) (begin, end int64) {
 	begin = t.Truncate(time.Hour).Unix()
@@ -89,7 +93,7 @@ func hourly(t time.Time) (begin, end int64) {
 }
 
 func quota(amount int64) lease.Charge {
-	return lease.Charge{Counter: "q", Amount: amount, Window: hourly, Cost: 1, MaxKeys: 1000}
+	return lease.Charge{Counter: "q", Amount: amount, Calendar: hours{}, Cost: 1, MaxKeys: 1000}
 }
 
 func rate(perSecond, burst int64) lease.Charge {
@@ -234,7 +238,7 @@ func TestGivenBack(t *testing.T) {
 		if n > amount-400 || n < amount-400-amount/8 {
 			t.Errorf("%d were left of %d", n, amount-400)
 		}
-		if idle.Keys("q") != 0 {
+		if idle.Keys("", "q") != 0 {
 			t.Error("an idle key is held")
 		}
 		closing(idle, last)
@@ -429,8 +433,8 @@ func TestLoad(t *testing.T) {
 		time.Sleep(time.Minute)
 		before, _ := l.counts()
 		time.Sleep(time.Hour)
-		if after, _ := l.counts(); after != before || s.Keys("q") != 0 {
-			t.Errorf("idle keys: %d calls, %d keys", after-before, s.Keys("q"))
+		if after, _ := l.counts(); after != before || s.Keys("", "q") != 0 {
+			t.Errorf("idle keys: %d calls, %d keys", after-before, s.Keys("", "q"))
 		}
 		closing(s)
 	})

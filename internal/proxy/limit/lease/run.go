@@ -150,8 +150,8 @@ func (s *Store) sweep(now int64, unused time.Duration) {
 	}
 }
 
-func (s *Store) forget(counter string) {
-	if n, ok := s.keys.Load(counter); ok {
+func (s *Store) forget(of counter) {
+	if n, ok := s.keys.Load(of); ok {
 		n.(*atomic.Int64).Add(-1)
 	}
 }

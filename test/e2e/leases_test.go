@@ -1,0 +1,226 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gridway/gridway/internal/budget"
+	"github.com/gridway/gridway/internal/manage/leasing"
+	"github.com/gridway/gridway/internal/proxy"
+	"github.com/gridway/gridway/internal/statedb/statetest"
+)
+
+// keeping gives a gateway the state store at a place.
+func keeping(t *testing.T, place string) option {
+	return func(o *proxy.Options) { o.Leases = &leasing.Authority{DB: statetest.Open(t, place)} }
+}
+
+// leaseStore is a RateLimitStore of leases.
+var leaseStore = storeDoc("shared", "stateStore: {}")
+
+// spend sends requests of a tenant over several gateways at once until all are
+// refused, and counts those that have passed.
+func spend(t *testing.T, tenant string, gateways ...*gateway) int64 {
+	t.Helper()
+	var passed atomic.Int64
+	var wg sync.WaitGroup
+	for _, g := range gateways {
+		for range 4 {
+			wg.Go(func() {
+				for refused := 0; refused < 3; {
+					resp, _, err := g.do(g.request("GET", "/", nil, header("X-Tenant", tenant)))
+					switch {
+					case err != nil:
+						t.Error(err)
+						return
+					case resp.StatusCode == 200:
+						passed.Add(1)
+					default:
+						refused++
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	return passed.Load()
+}
+
+// TestLeasesOfThreeGateways: three gateways together let pass exactly as much as there
+// is, however it is spread, and hardly ever ask.
+func TestLeasesOfThreeGateways(t *testing.T) {
+	t.Parallel()
+	statetest.Each(t, func(t *testing.T, place string) {
+		addr := saysOK(t)
+		yaml := limited(addr, fmt.Sprintf(`
+- {name: monthly, key: [{type: Header, name: X-Tenant}], quota: {amount: 2000, window: Month}, %s}
+`, inStore("Deny")), leaseStore)
+		gateways := make([]*gateway, 3)
+		for i := range gateways {
+			gateways[i] = serveYAML(t, yaml, keeping(t, place))
+		}
+		first := spend(t, "a", gateways...)
+		// What one has held and not used comes back, within seconds.
+		deadline := time.Now().Add(20 * time.Second)
+		for total := first; total < 2000; {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d of 2000 have passed", total)
+			}
+			total += spend(t, "a", gateways[0])
+			if total > 2000 {
+				t.Fatalf("oversold: %d of 2000", total)
+			}
+		}
+		calls := int64(0)
+		for _, g := range gateways {
+			calls += int64(g.metric("gridway_rate_limit_store_calls_total", `store="(state store)"`, `result="ok"`))
+		}
+		if calls > 500 {
+			t.Errorf("%d calls for 2000 requests", calls)
+		}
+		resp, _ := gateways[1].get("/", header("X-Tenant", "a"))
+		want(t, resp, 429, "QuotaExceeded")
+	})
+}
+
+// TestLeasedRate: a rate is shared; in any time no more passes than burst and what
+// comes back.
+func TestLeasedRate(t *testing.T) {
+	t.Parallel()
+	statetest.Each(t, func(t *testing.T, place string) {
+		addr := saysOK(t)
+		yaml := limited(addr, fmt.Sprintf("- {name: tenant, key: [{type: Header, name: X-Tenant}], rate: 100/h, %s}", inStore("Deny")), leaseStore)
+		one, two := serveYAML(t, yaml, keeping(t, place)), serveYAML(t, yaml, keeping(t, place))
+		n := spend(t, "a", one, two)
+		for range 8 { // what was held, and is given back
+			n += spend(t, "a", one, two)
+		}
+		if n < 87 || n > 101 {
+			t.Errorf("%d have passed of 100", n)
+		}
+	})
+}
+
+// TestQuotaSurvives: what was used of a quota is known to the next process, however
+// the one before has ended.
+func TestQuotaSurvives(t *testing.T) {
+	t.Parallel()
+	statetest.Each(t, func(t *testing.T, place string) {
+		addr := saysOK(t)
+		yaml := limited(addr, "- {name: monthly, key: [{type: Header, name: X-Tenant}], quota: {amount: 100, window: Month}}")
+		total := int64(0)
+		use := func(g *gateway, n int) {
+			for range n {
+				if resp, _ := g.get("/", header("X-Tenant", "a")); resp.StatusCode == 200 {
+					total++
+				}
+			}
+		}
+		killed := serveYAML(t, yaml, keeping(t, place)) // it never gives anything back
+		use(killed, 30)
+		stopped := serveYAML(t, yaml, keeping(t, place))
+		use(stopped, 30)
+		if err := stopped.proxy.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		next := serveYAML(t, yaml, keeping(t, place))
+		use(next, 100)
+		if total > 100 || total < 100-100/8 {
+			t.Errorf("%d have passed of 100", total)
+		}
+		if resp, _ := next.get("/", header("X-Tenant", "b")); resp.StatusCode != 200 {
+			t.Errorf("another tenant: %d", resp.StatusCode)
+		}
+	})
+}
+
+// breakable is a source that can be cut off, before it is asked or after.
+type breakable struct {
+	leasing.Authority
+	state atomic.Int32 // 1: cut off before, 2: after
+}
+
+var errCut = errors.New("cut off")
+
+func (b *breakable) Lease(ctx context.Context, holder string, asks []budget.Ask) ([]budget.Grant, error) {
+	if b.state.Load() == 1 {
+		return nil, errCut
+	}
+	grants, err := b.Authority.Lease(ctx, holder, asks)
+	if b.state.Load() == 2 {
+		return nil, errCut
+	}
+	return grants, err
+}
+
+// TestLeasesWithoutStore: in the middle of it all connections are cut and one gateway
+// is partitioned; nothing is oversold, and onError decides.
+func TestLeasesWithoutStore(t *testing.T) {
+	t.Parallel()
+	statetest.Each(t, func(t *testing.T, place string) {
+		addr := saysOK(t)
+		yaml := limited(addr, strings.ReplaceAll(`
+- {name: monthly, key: [{type: Header, name: X-Tenant}], quota: {amount: 3000, window: Month}, GLOBAL}
+`, "GLOBAL", "global: {storeRef: {name: shared}, timeout: 250ms, onError: Deny}"), leaseStore)
+		sources := make([]*breakable, 3)
+		gateways := make([]*gateway, 3)
+		for i := range gateways {
+			sources[i] = &breakable{Authority: leasing.Authority{DB: statetest.Open(t, place)}}
+			gateways[i] = serveYAML(t, yaml, func(o *proxy.Options) { o.Leases = sources[i] })
+		}
+		var passed, denied atomic.Int64
+		var sent [3]atomic.Int64
+		var wg sync.WaitGroup
+		for i, g := range gateways {
+			for range 3 {
+				wg.Go(func() {
+					for sent[i].Load() < 1500 {
+						n := sent[i].Add(1)
+						switch {
+						case i == 0 && n == 300:
+							sources[0].state.Store(1)
+						case i == 1 && n == 300:
+							sources[1].state.Store(2)
+						case i < 2 && n == 900:
+							sources[i].state.Store(0)
+						case i == 2 && n%200 == 0 && strings.HasPrefix(place, "postgres"):
+							statetest.Kick(t, place)
+						}
+						resp, _, err := g.do(g.request("GET", "/", nil, header("X-Tenant", "a")))
+						switch {
+						case err != nil:
+							t.Error(err)
+							return
+						case resp.StatusCode == http.StatusOK:
+							passed.Add(1)
+						case resp.StatusCode == http.StatusServiceUnavailable:
+							denied.Add(1)
+						}
+					}
+				})
+			}
+		}
+		wg.Wait()
+		if n := passed.Load(); n > 3000 || n < 1000 {
+			t.Errorf("%d have passed of 3000", n)
+		}
+		if denied.Load() == 0 {
+			t.Error("nobody was told that the store is away")
+		}
+	})
+}
+
+// A gateway without a state store does what onError says.
+func TestNoStateStore(t *testing.T) {
+	t.Parallel()
+	g := serveYAML(t, limited(saysOK(t), fmt.Sprintf("- {name: monthly, quota: {amount: 2, window: Month}, %s}", inStore("Deny")), leaseStore))
+	resp, _ := g.get("/")
+	want(t, resp, 503, "RateLimitUnavailable")
+}
