@@ -32,10 +32,7 @@ type leased struct{ leases *lease.Store }
 func (l leased) Take(x *filter.Exchange, charges []limit.Charge, timeout time.Duration) error {
 	var few [4]lease.Charge
 	list := asked(few[:0], charges)
-	if !l.leases.Ready(list) {
-		x.Detach()
-	}
-	if err := l.leases.Take(list, timeout); err != nil {
+	if err := l.leases.Take(list, timeout, x.Detach); err != nil {
 		return err
 	}
 	for i := range charges {

@@ -224,3 +224,36 @@ func TestNoStateStore(t *testing.T) {
 	resp, _ := g.get("/")
 	want(t, resp, 503, "RateLimitUnavailable")
 }
+
+// TestQuotaSurvivesKill: the next process knows what one has let pass that was killed.
+func TestQuotaSurvivesKill(t *testing.T) {
+	t.Parallel()
+	addr, dir := saysOK(t), t.TempDir()
+	total := 0
+	for life := range 4 {
+		port := ownPort(t)
+		p := start(t, documents(plainOn(port), routeDoc("app", ""), backendDoc("app", addr),
+			rateLimitDoc("api", "HTTPRoute", "app", "limits:\n- {name: monthly, quota: {amount: 200, window: Month}}")),
+			"--state", "sqlite", "--state-dir", dir)
+		for range 60 {
+			resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				total++
+			}
+		}
+		if life == 0 && total != 60 {
+			t.Errorf("%d of the first 60 have passed", total)
+		}
+		if err := p.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		<-p.done
+	}
+	if total > 200 || total < 200-3*200/8 {
+		t.Errorf("%d have passed of 200 over four lives", total)
+	}
+}

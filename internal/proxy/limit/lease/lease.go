@@ -144,28 +144,10 @@ func Open(o Options) *Store {
 	return s
 }
 
-// Ready tells whether Take would answer without waiting.
-func (s *Store) Ready(charges []Charge) bool {
-	now := s.opt.Now()
-	for i := range charges {
-		c := &charges[i]
-		a := s.find(c.id())
-		if a == nil {
-			return false
-		}
-		a.mu.Lock()
-		ready := !a.gone && now < a.until && a.left >= max(c.Cost, 1) || now < a.refused && c.Cost >= a.short
-		a.mu.Unlock()
-		if !ready {
-			return false
-		}
-	}
-	return true
-}
-
 // Take charges all of the charges, or none of them if one refuses, and writes the
-// answers into them. It waits no longer than timeout.
-func (s *Store) Take(charges []Charge, timeout time.Duration) error {
+// answers into them. It waits no longer than timeout, and before it waits at all it
+// calls before, which may be nil.
+func (s *Store) Take(charges []Charge, timeout time.Duration, before func()) error {
 	now := s.opt.Now()
 	down := now < s.failing.Load()
 	accounts, waiters, is := make([]*account, len(charges)), make([]*waiter, len(charges)), make([]outcome, len(charges))
@@ -193,6 +175,9 @@ func (s *Store) Take(charges []Charge, timeout time.Duration) error {
 		waiting = waiting || is[i] == open
 	}
 	if err == nil && waiting && !refusing {
+		if before != nil {
+			before()
+		}
 		err = wait(waiters, is, timeout)
 	}
 	for i := range charges {

@@ -106,7 +106,7 @@ const timeout = 100 * time.Millisecond
 func passes(t *testing.T, s *lease.Store, c lease.Charge) bool {
 	t.Helper()
 	list := []lease.Charge{c}
-	if err := s.Take(list, timeout); err != nil {
+	if err := s.Take(list, timeout, nil); err != nil {
 		t.Fatal(err)
 	}
 	return !list[0].Refused
@@ -258,7 +258,7 @@ func TestClose(t *testing.T) {
 			closing(s)
 			s = store(l, "b")
 			list := []lease.Charge{c}
-			if err := s.Take(list, timeout); err != nil || list[0].Used != 101 {
+			if err := s.Take(list, timeout, nil); err != nil || list[0].Used != 101 {
 				t.Errorf("%s: %d used, %v", c.Counter, list[0].Used, err)
 			}
 			closing(s)
@@ -282,7 +282,7 @@ func TestSourceAway(t *testing.T) {
 				passed := 0
 				take := func() error {
 					list := []lease.Charge{quota(amount)}
-					err := s.Take(list, timeout)
+					err := s.Take(list, timeout, nil)
 					if err == nil && !list[0].Refused {
 						passed++
 					}
@@ -364,7 +364,7 @@ func TestAllOrNone(t *testing.T) {
 		narrow.Key[0], dry.Key[0], dry.Dry = 1, 2, true
 		for i := range 10 {
 			list := []lease.Charge{wide, narrow, dry}
-			if err := s.Take(list, timeout); err != nil {
+			if err := s.Take(list, timeout, nil); err != nil {
 				t.Fatal(err)
 			}
 			if list[0].Refused || list[1].Refused != (i >= 3) || list[2].Refused != (i >= 2) {
@@ -400,7 +400,7 @@ func TestCosts(t *testing.T) {
 		s.Add(charge(50)) // and one more than there is
 		time.Sleep(5 * time.Second)
 		list := []lease.Charge{charge(1)}
-		if err := s.Take(list, timeout); err != nil || !list[0].Refused || list[0].Used != 100 {
+		if err := s.Take(list, timeout, nil); err != nil || !list[0].Refused || list[0].Used != 100 {
 			t.Errorf("%+v, %v", list, err)
 		}
 		closing(s)
@@ -427,7 +427,7 @@ func TestLoad(t *testing.T) {
 		}
 		c := quota(100)
 		c.Key[2] = 1
-		if err := s.Take([]lease.Charge{c}, timeout); !errors.Is(err, lease.ErrOverload) {
+		if err := s.Take([]lease.Charge{c}, timeout, nil); !errors.Is(err, lease.ErrOverload) {
 			t.Errorf("one more key: %v", err)
 		}
 		time.Sleep(time.Minute)
@@ -448,7 +448,7 @@ func BenchmarkTake(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		list[0] = c
-		if err := s.Take(list, time.Second); err != nil || list[0].Refused {
+		if err := s.Take(list, time.Second, nil); err != nil || list[0].Refused {
 			b.Fatal(err)
 		}
 	}
