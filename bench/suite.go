@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/gridway/gridway/bench/load"
 	"github.com/gridway/gridway/bench/peers"
@@ -65,6 +66,7 @@ func suite(quick bool) []workload {
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) bench", "Accept: */*",
 		"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 	}}
+	token := peers.NewToken(time.Now())
 	// door is the three with a policy, and Gridway without.
 	door := func(d peers.Door) []peers.Spec {
 		return append(everyone(peers.Spec{Door: d})[:3], peers.Spec{Kind: peers.Gridway, Label: "gridway-bare"})
@@ -113,6 +115,21 @@ func suite(quick bool) []workload {
 		},
 		{name: "api-key", title: "API keys of 1,000 callers", conns: 64, target: get("/1k"), callers: callers, rate: 2000, rateConns: 64, proxies: door(peers.Door{Keys: callers})},
 		{name: "rate-limit", title: "Rate limits of 1,000 callers", conns: 64, target: get("/1k"), callers: callers, rate: 2000, rateConns: 64, proxies: door(peers.Door{Limit: true})},
+		{name: "shields", title: "10,000 networks and ten programs refused, headers for browsers", conns: 64, target: traced, rate: 2000, rateConns: 64, proxies: door(peers.Door{Shield: true})},
+		{name: "authorization", title: "A rule about method, path and client", conns: 64, target: get("/1k"), rate: 2000, rateConns: 64, proxies: door(peers.Door{Rules: true})},
+		{
+			name: "jwt", title: "A JSON Web Token (EdDSA), the same in all requests", conns: 64, rate: 2000, rateConns: 64,
+			target:  load.Target{Path: "/1k", Headers: []string{"Authorization: Bearer " + token}},
+			proxies: []peers.Spec{{Kind: peers.Gridway, Label: "gridway", Door: peers.Door{Token: token}}, {Kind: peers.Gridway, Label: "gridway-bare"}},
+		},
+		{
+			name: "auth-request", title: "Another server is asked about each request", conns: 64, target: get("/1k"), rate: 1000, rateConns: 64,
+			proxies: []peers.Spec{
+				{Kind: peers.Gridway, Label: "gridway", Door: peers.Door{Ask: true}},
+				{Kind: peers.NGINX, Label: "nginx", Door: peers.Door{Ask: true}},
+				{Kind: peers.Gridway, Label: "gridway-bare"},
+			},
+		},
 		{
 			name: "front-door", title: "API keys, rate limits, access log, trace context and all else", conns: 64, callers: callers, rate: 2000, rateConns: 64, target: traced,
 			proxies: append(everyone(peers.Spec{Full: true, Door: peers.Door{Keys: callers, Limit: true}})[:3], peers.Spec{Kind: peers.NGINX, Label: "nginx-bare"}),

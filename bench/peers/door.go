@@ -2,11 +2,14 @@ package peers
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"iter"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/gridway/gridway/bench/load"
 )
@@ -17,6 +20,56 @@ type Door struct {
 	Keys int
 	// Limit counts the requests of each API key, against a limit that none reaches.
 	Limit bool
+	// Shield refuses 10,000 networks and ten programs, none of which come, and gives
+	// responses six headers.
+	Shield bool
+	// Rules let in what has a method, a path and a network, which all have.
+	Rules bool
+	// Ask has the backend asked, at /auth, about each request.
+	Ask bool
+	// Token is a JSON Web Token that requests must have, if it is not empty.
+	Token string
+}
+
+// headers that requests must have, beside keys.
+func (d Door) headers() []string {
+	if d.Token == "" {
+		return nil
+	}
+	return []string{"Authorization: Bearer " + d.Token}
+}
+
+// deniedNetworks is how many a shield refuses.
+const deniedNetworks = 10_000
+
+// network is the i-th of them; none has this machine's addresses.
+func network(i int) string { return fmt.Sprintf("%d.%d.%d.0/25", 11+i/65536, i/256%256, i%256) }
+
+// Denied are the programs that a shield refuses.
+func (Door) Denied() []string {
+	return []string{"sqlmap", "nikto", "masscan", "zgrab", "nmap", "dirbuster", "gobuster", "wpscan", "acunetix", "nessus"}
+}
+
+// Issuer of Token, whose set of keys is Keyset.
+const issuer = "https://issuer.bench"
+
+// signer makes tokens; it has no secret worth keeping.
+var signer = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
+// NewToken is a JSON Web Token that is good for a day.
+func NewToken(now time.Time) string {
+	text := base64.RawURLEncoding.EncodeToString
+	claims := fmt.Sprintf(`{"iss":%q,"aud":"bench","sub":"somebody","scope":"read write","iat":%d,"exp":%d}`, issuer, now.Unix(), now.Add(24*time.Hour).Unix())
+	head := text([]byte(`{"alg":"EdDSA","typ":"JWT","kid":"bench"}`)) + "." + text([]byte(claims))
+	return head + "." + text(ed25519.Sign(signer, []byte(head)))
+}
+
+// Issuer is who makes tokens, for the templates.
+func (Door) Issuer() string { return issuer }
+
+// Keyset is the issuer's.
+func (Door) Keyset() string {
+	return fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"bench","x":%q}]}`, base64.RawURLEncoding.EncodeToString(signer.Public().(ed25519.PublicKey)))
 }
 
 // anyKeys is how many callers there are where nobody asks who they are.
@@ -47,8 +100,26 @@ func (d Door) Everybody() iter.Seq[caller] {
 	}
 }
 
+// shield writes the lists of networks, for each proxy in its own form.
+func (l *Lab) shield() error {
+	var nginx, plain bytes.Buffer
+	for i := range deniedNetworks {
+		fmt.Fprintf(&nginx, "%s 1;\n", network(i))
+		fmt.Fprintln(&plain, network(i))
+	}
+	if err := os.WriteFile(filepath.Join(l.Dir, "nginx-networks"), nginx.Bytes(), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(l.Dir, "networks"), plain.Bytes(), 0o600)
+}
+
 // door writes the files in which NGINX and HAProxy look keys up.
 func (l *Lab) door(s Spec) error {
+	if s.Shield {
+		if err := l.shield(); err != nil {
+			return err
+		}
+	}
 	if s.Keys == 0 {
 		return nil
 	}

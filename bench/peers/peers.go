@@ -181,7 +181,7 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 	case s.GRPC():
 		path = "/bench.Echo/Unary"
 	}
-	target := load.Target{Addr: addr, Path: path, Traffic: s.Traffic, Callers: s.callers()}
+	target := load.Target{Addr: addr, Path: path, Traffic: s.Traffic, Callers: s.callers(), Headers: s.headers()}
 	if s.TLS != nil {
 		target.TLS = s.TLS.Client()
 	}
