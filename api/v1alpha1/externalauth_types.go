@@ -31,7 +31,7 @@ type ExternalAuthentication struct {
 	GRPC *ExternalGRPC `json:"grpc,omitempty"`
 
 	// HTTP: the server answers requests that are like the client's, without their
-	// bodies. A status of 200 to 299 lets the request through; any other below 500 is
+	// bodies unless body says otherwise. A status of 200 to 299 lets the request through; any other below 500 is
 	// the answer that the client gets.
 	// +optional
 	HTTP *ExternalHTTP `json:"http,omitempty"`
@@ -60,6 +60,12 @@ type ExternalAuthentication struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	UpstreamHeaders []gatewayv1.HTTPHeaderName `json:"upstreamHeaders,omitempty"`
+
+	// Body sends the server the request's body, too, which is held until it answers.
+	// Not for requests whose client waits for an answer before it ends its body, as
+	// streams of gRPC do. Default: no body is sent.
+	// +optional
+	Body *ExternalBody `json:"body,omitempty"`
 
 	// Cache remembers answers that have let requests through. Default: none is.
 	// +optional
@@ -147,4 +153,18 @@ type ExternalCacheKey struct {
 	// Name of the header.
 	// +optional
 	Name *gatewayv1.HTTPHeaderName `json:"name,omitempty"`
+}
+
+// ExternalBody is how much of a request's body a server is sent.
+type ExternalBody struct {
+	// MaxBytes that are held and sent, 1 to 1048576. Default: 8192.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1048576
+	MaxBytes *int32 `json:"maxBytes,omitempty"`
+
+	// AllowPartial sends the beginning of a body that is longer. Otherwise such a
+	// request is answered 413 with reason BodyTooLarge. Default: false.
+	// +optional
+	AllowPartial *bool `json:"allowPartial,omitempty"`
 }

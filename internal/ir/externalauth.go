@@ -23,6 +23,10 @@ type ExternalAuth struct {
 	Replace bool      `json:"replace,omitempty"`
 	// Context is sent along, ordered by name.
 	Context []Header `json:"context,omitempty"`
+	// MaxBody is how many bytes of the request's body it is sent; 0 is none of it. A
+	// longer one is refused, or with PartialBody cut.
+	MaxBody     int  `json:"maxBody,omitempty"`
+	PartialBody bool `json:"partialBody,omitempty"`
 	// Cache remembers answers; nil remembers none.
 	Cache *ExternalCache `json:"cache,omitempty"`
 

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -340,4 +342,88 @@ func TestExternalAuthFilter(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d %s", c.path, resp.StatusCode, resp.Header.Get("X-Gridway-Reason"), c.status, c.reason)
 		}
 	}
+}
+
+// A server may see a request's body, or its beginning; the endpoint gets all of it.
+func TestExternalBody(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Value
+	auth := authorizer(t, func(request string) []byte {
+		asked.Store(request)
+		if strings.Contains(request, "forbidden") {
+			return nested(1, number(1, 7))
+		}
+		return nested(1)
+	})
+	app := authServer(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%d %v %x", len(body), err, sha256.Sum256(body))
+	})
+	docs := func(body string) string {
+		return documents(edge("", app), backendDoc("auth", auth), externalDoc("grpc: {}\nbody: "+body))
+	}
+	g := serveYAML(t, docs("{maxBytes: 100}"))
+	seen := func(body []byte) string { return fmt.Sprintf("%d <nil> %x", len(body), sha256.Sum256(body)) }
+	long := bytes.Repeat([]byte("0123456789abcdef"), 20000)
+	clients := map[string]*http.Client{"HTTP/1.1": g.client, "HTTP/2": http2Client(t, nil)}
+	send := func(client *http.Client, body io.Reader, edits ...edit) (*http.Response, string) {
+		t.Helper()
+		resp, err := client.Do(g.request("POST", "/", body, edits...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp, string(text)
+	}
+	chunked := func(body []byte) io.Reader { return struct{ io.Reader }{bytes.NewReader(body)} }
+	for name, client := range clients {
+		for _, body := range [][]byte{[]byte("short"), long[:100]} {
+			for form, r := range map[string]io.Reader{"whole": bytes.NewReader(body), "in chunks": chunked(body), "slowly": &trickling{body: body}} {
+				resp, got := send(client, r, func(r *http.Request) {
+					if form == "slowly" {
+						r.Header.Set("Expect", "100-continue")
+					}
+				})
+				if want(t, resp, 200, ""); got != seen(body) || !strings.Contains(asked.Load().(string), string(body)) {
+					t.Errorf("%s, %d bytes %s: %s", name, len(body), form, got)
+				}
+			}
+		}
+		resp, _ := send(client, strings.NewReader("a forbidden word"))
+		want(t, resp, 403, "ExternalDenied")
+		for _, r := range []io.Reader{bytes.NewReader(long[:101]), chunked(long)} {
+			resp, _ := send(client, r)
+			want(t, resp, 413, "BodyTooLarge")
+		}
+	}
+	g.apply(docs("{maxBytes: 100, allowPartial: true}"))
+	for name, client := range clients {
+		for _, r := range []io.Reader{bytes.NewReader(long), chunked(long), &trickling{body: long}} {
+			resp, got := send(client, r)
+			question := asked.Load().(string)
+			if want(t, resp, 200, ""); got != seen(long) || !strings.Contains(question, "x-envoy-auth-partial-body\x12\x04true") || strings.Count(question, "0123456789abcdef") != 6 {
+				t.Errorf("%s: %s, asked %q", name, got, question)
+			}
+		}
+		resp, got := send(client, nil)
+		if want(t, resp, 200, ""); got != seen(nil) {
+			t.Errorf("%s, nothing: %s", name, got)
+		}
+	}
+}
+
+// trickling gives a body in pieces.
+type trickling struct{ body []byte }
+
+func (r *trickling) Read(p []byte) (int, error) {
+	if len(r.body) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.body[:min(len(r.body), 1+len(r.body)/3)])
+	r.body = r.body[n:]
+	return n, nil
 }

@@ -22,6 +22,7 @@ const (
 	defaultExternalTTL     = 10 * time.Second
 	leastExternalTTL       = time.Second
 	mostExternalTTL        = time.Hour
+	defaultExternalBody    = 8192
 	// everyHeader stands for all headers in a list.
 	everyHeader = "*"
 )
@@ -41,6 +42,14 @@ func judgeExternal(e *v1alpha1.ExternalAuthentication, field string, add func(fi
 		judgeHeaderList(e.HTTP.AllowedHeaders, field+".http.allowedHeaders", add)
 		if slices.Contains(e.UpstreamHeaders, everyHeader) {
 			add(field+".upstreamHeaders", "an answer by http has headers of its own, which endpoints must not take for the client's", "name those that the server says something of the caller in")
+		}
+	}
+	if e.Body != nil {
+		if e.Cache != nil {
+			add(field+".cache", "an answer about a body is not one about others", "remove cache or body")
+		}
+		if e.HTTP != nil && deref(e.HTTP.Method, "") == "GET" {
+			add(field+".body", "a question by GET has no body", "remove body, or http.method")
 		}
 	}
 	if c := e.Cache; c != nil {
@@ -91,6 +100,9 @@ func externalOf(e *v1alpha1.ExternalAuthentication) *ir.ExternalAuth {
 	if c := e.Consumer; c != nil {
 		out.Consumer, _ = ir.ParseClaim(c.Claim) // it was judged
 		out.ConsumerRequired = deref(c.Required, false)
+	}
+	if b := e.Body; b != nil {
+		out.MaxBody, out.PartialBody = int(deref(b.MaxBytes, defaultExternalBody)), deref(b.AllowPartial, false)
 	}
 	if c := e.Cache; c != nil {
 		out.Cache = &ir.ExternalCache{TTL: duration(c.TTL, defaultExternalTTL)}
@@ -222,14 +234,14 @@ func (j *ruleJudge) externalAuth(at string, e *gwv1.HTTPExternalAuthFilter) {
 			add(".http.path", fmt.Sprintf("path %q does not begin with a slash", h.Path), "")
 		}
 	}
-	if b := e.ForwardBody; b != nil && b.MaxSize > 0 {
-		add(".forwardBody", "bodies are not sent to servers of authorization", "remove it, if the server can do without")
-	}
 }
 
 // externalAuthOf compiles the filter, apart from who is asked.
 func externalAuthOf(e *gwv1.HTTPExternalAuthFilter) *ir.ExternalAuth {
 	out := &ir.ExternalAuth{GRPC: e.ExternalAuthProtocol == gwv1.HTTPRouteExternalAuthGRPCProtocol, Timeout: defaultExternalTimeout}
+	if b := e.ForwardBody; b != nil {
+		out.MaxBody = int(b.MaxSize) // what is longer is refused, as the filter's own comment has it
+	}
 	if out.GRPC {
 		out.Send, out.Take = ir.HeaderSet{All: true}, ir.HeaderSet{All: true}
 		if g := e.GRPCAuthConfig; g != nil && len(g.AllowedRequestHeaders) > 0 {

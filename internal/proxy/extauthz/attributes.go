@@ -3,6 +3,8 @@ package extauthz
 import (
 	"bytes"
 	"net/netip"
+	"strconv"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -41,11 +43,13 @@ const (
 	fieldScheme   protowire.Number = 6
 	fieldProtocol protowire.Number = 10
 	fieldSize     protowire.Number = 9
+	fieldBody     protowire.Number = 11
+	fieldRawBody  protowire.Number = 12
 )
 
 // askGRPC makes the question one of gRPC.
-func (s *Server) askGRPC(q *callout.Call, x *filter.Exchange) {
-	q.Unary(checkMethod, s.appendCheck(make([]byte, 0, 1024), x))
+func (s *Server) askGRPC(q *callout.Call, x *filter.Exchange, body []byte, whole bool) {
+	q.Unary(checkMethod, s.appendCheck(make([]byte, 0, 1024+len(body)), x, body, whole))
 	for _, id := range [...]httpmsg.Name{httpmsg.NameXRequestID, httpmsg.NameTraceparent, httpmsg.NameTracestate} {
 		if v := x.Req.Header.Get(id); v != nil {
 			q.Request.Header.AddID(id, v)
@@ -54,7 +58,7 @@ func (s *Server) askGRPC(q *callout.Call, x *filter.Exchange) {
 }
 
 // appendCheck appends a CheckRequest, with what Envoy says there.
-func (s *Server) appendCheck(dst []byte, x *filter.Exchange) []byte {
+func (s *Server) appendCheck(dst []byte, x *filter.Exchange, body []byte, whole bool) []byte {
 	m := message{dst}
 	all := m.open(fieldAttributes)
 	source := netip.AddrPortFrom(x.Client, 0)
@@ -68,7 +72,7 @@ func (s *Server) appendCheck(dst []byte, x *filter.Exchange) []byte {
 	m.number(1, uint64(x.Start.Unix()))
 	m.number(2, uint64(x.Start.Nanosecond()))
 	m.close(at)
-	s.appendHTTP(&m, x)
+	s.appendHTTP(&m, x, body, whole)
 	m.close(r)
 	m.b = append(m.b, s.context...)
 	if x.TLS != nil {
@@ -112,7 +116,7 @@ func principal(x *filter.Exchange) string {
 
 // appendHTTP appends an AttributeContext.HttpRequest. The query is a part of the
 // path there.
-func (s *Server) appendHTTP(m *message, x *filter.Exchange) {
+func (s *Server) appendHTTP(m *message, x *filter.Exchange, body []byte, whole bool) {
 	r := &x.Req
 	start := m.open(fieldHTTP)
 	m.text(fieldID, x.RequestID)
@@ -131,11 +135,19 @@ func (s *Server) appendHTTP(m *message, x *filter.Exchange) {
 			m.pair(fieldHeaders, r.Arena.Lower(f.Name), joined(r, i))
 		}
 	}
+	if s.cfg.MaxBody > 0 {
+		m.pair(fieldHeaders, []byte("x-envoy-auth-partial-body"), strconv.AppendBool(nil, !whole))
+	}
 	m.text(fieldPath, path)
 	m.text(fieldHost, r.Host)
 	m.text(fieldScheme, []byte(r.Scheme))
 	m.text(fieldProtocol, []byte(protocol(r.Version)))
 	m.number(fieldSize, uint64(r.Length))
+	if utf8.Valid(body) {
+		m.text(fieldBody, body)
+	} else {
+		m.bytes(fieldRawBody, body)
+	}
 	m.close(start)
 }
 

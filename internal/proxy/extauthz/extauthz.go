@@ -68,13 +68,18 @@ func (s *Server) Ask(x *filter.Exchange) (*Answer, error) {
 
 // ask is Ask without a memory. Shared is that others wait for the answer.
 func (s *Server) ask(x *filter.Exchange, shared bool) (*Answer, error) {
+	body, whole, err := s.body(x)
+	if err != nil {
+		return nil, err
+	}
 	q := callout.Call{Cluster: s.cfg.Cluster, Timeout: s.cfg.Timeout, MaxAnswer: maxAnswer, Shared: shared}
 	read := s.answerHTTP
 	if s.cfg.GRPC {
-		s.askGRPC(&q, x)
+		s.askGRPC(&q, x, body, whole)
 		read = s.answerGRPC
 	} else {
 		s.askHTTP(&q, x)
+		q.Body = body
 	}
 	switch err := x.Call(&q); {
 	case errors.Is(err, callout.ErrImagined):
@@ -83,6 +88,26 @@ func (s *Server) ask(x *filter.Exchange, shared bool) (*Answer, error) {
 		return nil, err
 	}
 	return read(&q)
+}
+
+// ErrAnswered is that the exchange has its answer without the server's: its body is
+// too long, or could not be read.
+var ErrAnswered = errors.New("the request cannot be asked about")
+
+// body is what the server is sent of the request's body.
+func (s *Server) body(x *filter.Exchange) (body []byte, whole bool, err error) {
+	if s.cfg.MaxBody == 0 || x.HoldRequest == nil {
+		return nil, true, nil
+	}
+	body, whole, ok := x.HoldRequest(s.cfg.MaxBody)
+	if ok && !whole && !s.cfg.PartialBody {
+		x.Fail(413, filter.BodyTooLarge, "the request's body is longer than is asked about")
+		ok = false
+	}
+	if !ok {
+		return nil, false, ErrAnswered
+	}
+	return body, whole, nil
 }
 
 // Replaced takes out of the request what the server alone may say.

@@ -49,12 +49,8 @@ func (s *Server) askHTTP(q *callout.Call, x *filter.Exchange) {
 	h.Add(forwardedFor, x.Client.Unmap().WithZone("").AppendTo(from.Arena.Alloc(46)[:0]))
 }
 
-// said are headers that the question has by itself, or that are of a body that it
-// has not.
-var said = httpmsg.MakeNameSet(
-	httpmsg.NameXForwardedHost, httpmsg.NameXForwardedProto, httpmsg.NameXForwardedFor,
-	httpmsg.NameContentType, httpmsg.NameContentEncoding, httpmsg.NameContentRange,
-)
+// said are headers that the question has by itself.
+var said = httpmsg.MakeNameSet(httpmsg.NameXForwardedHost, httpmsg.NameXForwardedProto, httpmsg.NameXForwardedFor)
 
 func (s *Server) sends(f *httpmsg.Field) bool {
 	switch {
@@ -62,6 +58,8 @@ func (s *Server) sends(f *httpmsg.Field) bool {
 		return s.send.has(f.Name) && !httpmsg.EqualFold(f.Name, "x-forwarded-method") && !httpmsg.EqualFold(f.Name, "x-forwarded-uri")
 	case ours.Has(f.ID) || said.Has(f.ID):
 		return false
+	case f.ID == httpmsg.NameContentType, f.ID == httpmsg.NameContentEncoding, f.ID == httpmsg.NameContentRange:
+		return s.cfg.MaxBody > 0 // else they are of a body that the question has not
 	case f.ID == httpmsg.NameAuthorization, f.ID == httpmsg.NameXRequestID, f.ID == httpmsg.NameTraceparent, f.ID == httpmsg.NameTracestate:
 		return true
 	}

@@ -36,6 +36,10 @@ func (m *message) text(field protowire.Number, v []byte) {
 	if !utf8.Valid(v) {
 		v = bytes.ToValidUTF8(v, []byte("\uFFFD"))
 	}
+	m.bytes(field, v)
+}
+
+func (m *message) bytes(field protowire.Number, v []byte) {
 	m.b = protowire.AppendTag(m.b, field, protowire.BytesType)
 	m.b = protowire.AppendBytes(m.b, v)
 }

@@ -61,7 +61,7 @@ func TestCheckRequest(t *testing.T) {
 		messages[name] = true
 	}
 	s := New(&ir.ExternalAuth{GRPC: true, Send: ir.HeaderSet{All: true}, Context: []ir.Header{{Name: "tenant", Value: "acme"}}}, "", nil)
-	got := strings.Join(paths(t, s.appendCheck(nil, asked()), "", messages), "\n")
+	got := strings.Join(paths(t, s.appendCheck(nil, asked(), nil, true), "", messages), "\n")
 	want := strings.Join([]string{
 		"1.1.1.1.2=203.0.113.7", "1.1.1.1.3=4711", "1.2.1.1.2=10.0.0.1", "1.2.1.1.3=443",
 		"1.4.1.1=1700000000", "1.4.1.2=5",
@@ -78,8 +78,16 @@ func TestCheckRequest(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 
+	withBody := New(&ir.ExternalAuth{GRPC: true, MaxBody: 8}, "", nil)
+	for body, want := range map[string]string{"text": "1.4.2.11=text", "\xff": "1.4.2.12=\xff"} {
+		got := paths(t, withBody.appendCheck(nil, asked(), []byte(body), false), "", messages)
+		if !slices.Contains(got, want) || !slices.Contains(got, "1.4.2.3.1=x-envoy-auth-partial-body") || !slices.Contains(got, "1.4.2.3.2=true") {
+			t.Errorf("%q", got)
+		}
+	}
+
 	few := New(&ir.ExternalAuth{GRPC: true, Send: ir.HeaderSet{Names: []string{"x-keep"}}}, "", nil)
-	if got := slices.DeleteFunc(paths(t, few.appendCheck(nil, asked()), "", messages), func(p string) bool { return !strings.HasPrefix(p, "1.4.2.3.") }); fmt.Sprint(got) != "[1.4.2.3.1=x-keep 1.4.2.3.2=1]" {
+	if got := slices.DeleteFunc(paths(t, few.appendCheck(nil, asked(), nil, true), "", messages), func(p string) bool { return !strings.HasPrefix(p, "1.4.2.3.") }); fmt.Sprint(got) != "[1.4.2.3.1=x-keep 1.4.2.3.2=1]" {
 		t.Error(got)
 	}
 }

@@ -81,6 +81,12 @@ type Exchange struct {
 	// thread, so that no Detach is needed. Set by the pipeline.
 	Call func(q *callout.Call) error
 
+	// HoldRequest reads the request's body until it ends or is longer than max, for a
+	// guard; the endpoint gets all of it all the same. Whole: body is all there is. It
+	// is not ok if the exchange cannot go on, which has its reply where there is one.
+	// Set by the pipeline; nil where there are no bodies.
+	HoldRequest func(max int) (body []byte, whole, ok bool)
+
 	// Caller is who calls, as far as it is known.
 	Caller Caller
 	// Policy is the policy that the reply is due to, "namespace/name", and PolicyRule
@@ -238,7 +244,7 @@ func (x *Exchange) End() {
 }
 
 // Reset makes the exchange ready for the next request of its connection. What
-// belongs to the connection (PeerAddr, LocalAddr, TLS, Wait, Detach, Call) stays.
+// belongs to the connection (PeerAddr, LocalAddr, TLS, Wait, Detach, Call, HoldRequest) stays.
 func (x *Exchange) Reset() {
 	x.Section, x.Route, x.Rule, x.Match = nil, nil, nil, nil
 	x.Client = netip.Addr{}

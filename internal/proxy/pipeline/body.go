@@ -62,7 +62,10 @@ func (b *requestBody) begin(x *Exchange, keepMax int64) {
 	if x.PaceRequest != nil {
 		return // nothing passes before it was paid for
 	}
-	first, ok, err := x.Down.Whole()
+	first, ok, err := x.ahead.body, x.ahead.ended, error(nil)
+	if !x.ahead.held {
+		first, ok, err = x.Down.Whole()
+	}
 	b.err = err
 	if ok {
 		b.first, b.whole, b.ended = first, true, true
@@ -133,7 +136,7 @@ func (b *requestBody) readRaw() ([]byte, error) {
 	if slowest > 0 {
 		since = now()
 	}
-	piece, err := b.x.Down.ReadBody()
+	piece, err := b.x.readDown()
 	if slowest > 0 {
 		b.waited += now() - since
 		late := time.Duration(b.waited) - client.BodyGrace

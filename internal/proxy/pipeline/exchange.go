@@ -58,6 +58,7 @@ type Exchange struct {
 	up       upstream.Stream // of the try that is under way, or nil
 	first    http1.Stream    // what up is with HTTP/1
 	body     requestBody
+	ahead    ahead
 	bodyRead atomic.Int64 // bytes of the request's body as they came
 	pump     pump
 	mirrors  mirrors
@@ -98,6 +99,7 @@ var pool = sync.Pool{New: func() any {
 	x.Exchange.Wait = x.wait
 	x.Exchange.Detach = func() { x.Down.Task().Detach() }
 	x.Exchange.Call = x.asks
+	x.Exchange.HoldRequest = x.hold
 	x.Cause = func(err error) (late, gone bool) {
 		return netx.IsTimeout(err) && x.overdue(), errors.Is(err, netx.ErrWatchGone)
 	}
@@ -200,6 +202,7 @@ func (x *Exchange) finish() {
 	x.pump.stop()
 	x.mirrors.close()
 	x.body.release()
+	x.ahead.release()
 	x.held.release()
 	x.Exchange.End()
 }

@@ -1,6 +1,8 @@
 package authentication
 
 import (
+	"errors"
+
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/extauthz"
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -22,6 +24,9 @@ func newExternal(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *exte
 func (e *external) authenticate(x *filter.Exchange) result {
 	answer, err := e.server.Ask(x)
 	switch {
+	case errors.Is(err, extauthz.ErrAnswered):
+		x.Policy = e.policy.Policy
+		return answered
 	case err != nil && e.cfg.FailOpen && e.cfg.Cluster != "":
 		e.server.Replaced(x)
 		return excused

@@ -6,6 +6,8 @@
 package externalauth
 
 import (
+	"errors"
+
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/extauthz"
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -24,6 +26,8 @@ func New(cfg *ir.ExternalAuth) *Filter { return &Filter{extauthz.New(cfg, "", ni
 func (f *Filter) OnRequest(x *filter.Exchange) filter.Verdict {
 	answer, err := f.server.Ask(x)
 	switch {
+	case errors.Is(err, extauthz.ErrAnswered):
+		return filter.Reply
 	case err != nil:
 		return x.Fail(503, filter.AuthorizationUnavailable, "whether the request may go on cannot be found out now; try again later")
 	case !answer.Allowed:
