@@ -39,7 +39,7 @@ type RateLimitStoreList struct {
 // RateLimitStoreSpec is the desired state of a RateLimitStore. Exactly one kind of
 // store must be given.
 //
-// +kubebuilder:validation:XValidation:message="exactly one of redis and stateStore must be given",rule="(has(self.redis) ? 1 : 0) + (has(self.stateStore) ? 1 : 0) == 1"
+// +kubebuilder:validation:XValidation:message="exactly one of redis, stateStore and service must be given",rule="(has(self.redis) ? 1 : 0) + (has(self.stateStore) ? 1 : 0) + (has(self.service) ? 1 : 0) == 1"
 type RateLimitStoreSpec struct {
 	// Redis counts in Redis 6 or later, Valkey, or what speaks as they do and runs
 	// scripts of Lua.
@@ -53,6 +53,39 @@ type RateLimitStoreSpec struct {
 	// the time.
 	// +optional
 	StateStore *StateStoreLeases `json:"stateStore,omitempty"`
+
+	// Service is a server of envoy.service.ratelimit.v3, which is asked over gRPC.
+	// +optional
+	Service *RateLimitService `json:"service,omitempty"`
+}
+
+// RateLimitService is a server of Envoy's rate limit service protocol. It counts by
+// windows of its own, so that a rate must be one of a second, a minute, an hour or a
+// day (`5/10s` cannot be said), without a burst of its own, and a quota one of an
+// hour, a day or a month, in UTC. What a request has cost by its response
+// (`fromResponseHeader`) cannot be corrected, and what one limit refuses may have
+// been charged to others.
+//
+// Each limit is a descriptor: an entry `generic_key` with
+// `NAMESPACE/POLICY/LIMIT`, then one for each part of its key that the request has:
+// `consumer` (`NAMESPACE/NAME`), `plan`, `credential`, `remote_address`, or
+// `masked_remote_address` where not all bits count, the header's name in lower case,
+// `host`, `path`, `method`, `route`, `claim`, or `expression`. The limit itself goes
+// along as an override, and the cost as hits_addend.
+type RateLimitService struct {
+	// BackendRef is the server: a Service with a port, or a Backend of group
+	// gridway.dev. One in another namespace needs a ReferenceGrant there from kind
+	// RateLimitStore. Balancing, TLS, health checks and circuit breakers are those of
+	// the policies on it.
+	// +required
+	BackendRef gatewayv1.BackendObjectReference `json:"backendRef"`
+
+	// Domain that the limits belong to; the server has to know it. Default:
+	// `gridway`.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Domain *string `json:"domain,omitempty"`
 }
 
 // StateStoreLeases has nothing to choose: write `{}`.

@@ -2,15 +2,28 @@ package ir
 
 import "time"
 
-// RateLimitStore is where several proxies count limits together. One of Redis and
-// StateStore is set.
+// RateLimitStore is where several proxies count limits together. One of Redis,
+// StateStore and Service is set.
 type RateLimitStore struct {
 	// Name is "namespace/name" of the RateLimitStore.
 	Name  string      `json:"name"`
 	Ref   Ref         `json:"ref"`
 	Redis *RedisStore `json:"redis,omitempty"`
 	// StateStore: leases of the state store, if the proxy has one.
-	StateStore bool `json:"stateStore,omitempty"`
+	StateStore bool              `json:"stateStore,omitempty"`
+	Service    *RateLimitService `json:"service,omitempty"`
+}
+
+// RateLimitService is a server of Envoy's protocol. Its clusters are those of rules:
+// RoutePolicy.RateLimitServers.
+type RateLimitService struct {
+	Domain string `json:"domain"`
+}
+
+// RateLimitServer is whom a rule asks for a store that is a service.
+type RateLimitServer struct {
+	Store   string `json:"store"`
+	Cluster string `json:"cluster"`
 }
 
 // RedisStore is one Redis, or several that act as one.

@@ -201,6 +201,8 @@ type RoutePolicy struct {
 	// RateLimits are those of all RateLimitPolicies that reach the rule. Rules share
 	// what is the same policy's.
 	RateLimits []*RateLimit `json:"rateLimits,omitempty"`
+	// RateLimitServers are the clusters of those stores of RateLimits that are services.
+	RateLimitServers []RateLimitServer `json:"rateLimitServers,omitempty"`
 	// MaxBodyBytes bounds request bodies; zero leaves it to the listener.
 	MaxBodyBytes int64 `json:"maxBodyBytes,omitempty"`
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/limit"
 	"github.com/gridway/gridway/internal/proxy/limit/lease"
 	"github.com/gridway/gridway/internal/proxy/limit/redis"
+	"github.com/gridway/gridway/internal/proxy/limit/service"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/tlsx"
 )
@@ -53,6 +54,16 @@ func inRedis(s *redis.Store) *counting {
 	return &counting{close: s.Close, add: s.Add, take: func(x *filter.Exchange, charges []limit.Charge, timeout time.Duration) error {
 		x.Detach()
 		return s.Take(charges, timeout)
+	}}
+}
+
+// byServer asks one, which takes no corrections.
+func byServer(s *ir.RateLimitService, m *metric.RateLimitStore) *counting {
+	return &counting{close: func() {}, add: func(...limit.Charge) {}, take: func(x *filter.Exchange, charges []limit.Charge, timeout time.Duration) error {
+		begun := time.Now()
+		err := service.Take(x, s.Domain, charges, timeout)
+		m.Call(time.Since(begun), err)
+		return err
 	}}
 }
 
@@ -96,7 +107,7 @@ func (s *stores) Apply(list []*ir.RateLimitStore) error {
 	for _, cfg := range list {
 		configured[cfg.Name] = true
 		h := s.named(cfg.Name)
-		if h.cfg != nil && (h.cfg == cfg || h.cfg.StateStore == cfg.StateStore && reflect.DeepEqual(h.cfg.Redis, cfg.Redis)) {
+		if h.cfg != nil && (h.cfg == cfg || h.cfg.StateStore == cfg.StateStore && reflect.DeepEqual(h.cfg.Redis, cfg.Redis) && reflect.DeepEqual(h.cfg.Service, cfg.Service)) {
 			h.cfg = cfg
 			continue
 		}
@@ -123,6 +134,9 @@ func (s *stores) open(cfg *ir.RateLimitStore) (*counting, error) {
 		}
 		l := leased{s.leases}
 		return &counting{take: l.Take, add: l.Add, close: func() {}}, nil
+	}
+	if cfg.Service != nil {
+		return byServer(cfg.Service, s.metrics.RateLimitStore(cfg.Name)), nil
 	}
 	var config *tls.Config
 	if cfg.Redis.TLS != nil {

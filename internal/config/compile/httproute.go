@@ -292,6 +292,7 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 		out.Policy.Authorization, from = s.authorizationOf(ctx, out.Name)
 		out.Policies = append(out.Policies, from...)
 		out.Policy.RateLimits, from = s.rateLimitsOf(ctx, out.Name)
+		out.Policy.RateLimitServers = s.rateLimitServers(ctx, out.Policy.RateLimits)
 		out.Policies = append(out.Policies, from...)
 	}
 	s.noteOwnFields(merged, rule, id)

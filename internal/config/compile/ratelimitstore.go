@@ -34,9 +34,9 @@ func (c *compiler) compileRateLimitStores() []*ir.RateLimitStore {
 			continue
 		}
 		x := newStoreCompiler(c, o)
-		used, spec := o, &v.Spec
-		if faults := judgeRateLimitStore(spec); len(faults) > 0 {
-			used, spec = x.fallBack(faults)
+		used, spec := c.storeInForce(o)
+		if used != o {
+			x.fallBack(judgeRateLimitStore(&v.Spec), used)
 		}
 		if spec != nil {
 			if s := x.compile(used, spec); s != nil {
@@ -79,28 +79,44 @@ func newStoreCompiler(c *compiler, o *store.Object) *storeCompiler {
 	}
 }
 
-// fallBack reports faults and returns the last good version, or nothing.
-func (x *storeCompiler) fallBack(faults []fault) (*store.Object, *v1alpha1.RateLimitStoreSpec) {
-	for _, f := range faults {
-		x.report(f.problem(x.object))
-	}
-	x.accepted.Status, x.accepted.Reason, x.accepted.Message = status.False, "Invalid", faults[0].message
-	if old := x.lastGood(x.object); old != nil {
-		if good, ok := old.Value.(*v1alpha1.RateLimitStore); ok && len(judgeRateLimitStore(&good.Spec)) == 0 {
-			x.next.fallback[x.object.Key] = old
-			x.accepted.Message = "the last good version is in force, because this one is invalid: " + x.accepted.Message
-			x.report(keepsServing(x.object))
-			return old, &good.Spec
+// storeInForce is the version of a RateLimitStore that is used: the object itself, its
+// last good version, or nothing.
+func (c *compiler) storeInForce(o *store.Object) (*store.Object, *v1alpha1.RateLimitStoreSpec) {
+	for _, one := range []*store.Object{o, c.lastGood(o)} {
+		if one == nil {
+			continue
+		}
+		if v, ok := one.Value.(*v1alpha1.RateLimitStore); ok && len(judgeRateLimitStore(&v.Spec)) == 0 {
+			return one, &v.Spec
 		}
 	}
 	return nil, nil
 }
 
+// fallBack reports faults, and that the last good version is used, if there is one.
+func (x *storeCompiler) fallBack(faults []fault, good *store.Object) {
+	for _, f := range faults {
+		x.report(f.problem(x.object))
+	}
+	x.accepted.Status, x.accepted.Reason, x.accepted.Message = status.False, "Invalid", faults[0].message
+	if good != nil {
+		x.next.fallback[x.object.Key] = good
+		x.accepted.Message = "the last good version is in force, because this one is invalid: " + x.accepted.Message
+		x.report(keepsServing(x.object))
+	}
+}
+
 func judgeRateLimitStore(spec *v1alpha1.RateLimitStoreSpec) []fault {
 	r := spec.Redis
+	kinds := 0
+	for _, given := range []bool{r != nil, spec.StateStore != nil, spec.Service != nil} {
+		if given {
+			kinds++
+		}
+	}
 	switch {
-	case (r == nil) == (spec.StateStore == nil):
-		return []fault{{field: "spec", code: "InvalidValue", message: "exactly one of redis and stateStore must be given"}}
+	case kinds != 1:
+		return []fault{{field: "spec", code: "InvalidValue", message: "exactly one of redis, stateStore and service must be given"}}
 	case r == nil:
 		return nil
 	}
@@ -147,6 +163,9 @@ func checkHostPort(a string) string {
 
 // compile returns nil if the store cannot be asked as it should.
 func (x *storeCompiler) compile(used *store.Object, spec *v1alpha1.RateLimitStoreSpec) *ir.RateLimitStore {
+	if spec.Service != nil {
+		return x.service(used, spec.Service)
+	}
 	r := spec.Redis
 	if r == nil {
 		return &ir.RateLimitStore{Name: x.object.Key.Namespace + "/" + x.object.Key.Name, Ref: ref(used, "spec"), StateStore: true}
@@ -240,7 +259,10 @@ func (c *compiler) resolveStores(p *rateLimitPolicy) {
 			continue
 		}
 		key := store.Key{Group: ownGroup, Kind: v1alpha1.KindRateLimitStore, Namespace: p.object.Key.Namespace, Name: string(g.StoreRef.Name)}
-		if c.set.Get(key) != nil {
+		if o := c.set.Get(key); o != nil {
+			if _, spec := c.storeInForce(o); spec != nil && spec.Service != nil {
+				c.judgeForService(p, i)
+			}
 			continue
 		}
 		message, remedy := c.notFound(key)

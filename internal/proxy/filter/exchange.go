@@ -163,6 +163,8 @@ type Kept struct {
 	AccessToken, IDToken string
 	// Recoding makes the client's form of an answer's messages, nil if they have it.
 	Recoding ResponseFilter
+	// Limited are what stores of rate limits want the response to have.
+	Limited []ResponseFilter
 	// Admitted give the response what those who let the request through have said.
 	Admitted []ResponseFilter
 }

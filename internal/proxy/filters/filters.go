@@ -133,7 +133,14 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	var limits *ratelimit.Limits
 	if len(p.RateLimits) > 0 && d.RateLimits.Get != nil {
 		route, _, _ := strings.Cut(r.ID, "/rules/")
-		limits = ratelimit.New(p.RateLimits, route, d.RateLimits)
+		deps := d.RateLimits
+		for _, s := range p.RateLimitServers {
+			if deps.Servers == nil {
+				deps.Servers = map[string]string{}
+			}
+			deps.Servers[s.Store] = s.Cluster
+		}
+		limits = ratelimit.New(p.RateLimits, route, deps)
 	}
 	// What needs not to know who calls bounds those who try to find out, too.
 	if limits != nil && limits.Before != nil {

@@ -20,7 +20,18 @@ type Charge struct {
 	Refused bool
 	// Passing: a refusal may not last as long as Use says.
 	Passing bool
+
+	// Cluster is whom a store asks that is a server, and Parts what it is told of the
+	// key. Said is what such a store says in the place of Use; Unlimited that it has no
+	// limit for this.
+	Cluster   string
+	Parts     []Part
+	Said      *Tally
+	Unlimited bool
 }
+
+// Part is a part of a key by name.
+type Part struct{ Name, Value string }
 
 // Key is a caller as stores know it, the same in all proxies.
 type Key [16]byte

@@ -34,7 +34,7 @@ func (s *Limits) settle(x *filter.Exchange, h *httpmsg.Header) {
 	for i := range x.Limits {
 		c := &x.Limits[i]
 		o := &s.all[c.Place]
-		if o.cfg.CostHeader == "" || c.Settled || !c.Counted {
+		if o.cfg.CostHeader == "" || c.Settled || !c.Counted || o.asks && c.Charged == 0 {
 			continue
 		}
 		cost, ok := parseCost(h.GetString(o.cfg.CostHeader))

@@ -71,7 +71,11 @@ func (g *guard) askStore(x *filter.Exchange, first int, v *outcome) {
 	timeout := time.Duration(0)
 	var charges []limit.Charge
 	g.open(x, first, store, func(o *one, c *filter.Counted) {
-		charges = append(charges, o.charge(c, c.Cost))
+		one := o.charge(c, c.Cost)
+		if o.asks {
+			one.Parts = o.parts(x)
+		}
+		charges = append(charges, one)
 		if t := o.shared.Timeout; timeout == 0 || t < timeout {
 			timeout = t
 		}
@@ -103,18 +107,28 @@ func (g *guard) open(x *filter.Exchange, first int, s Store, f func(*one, *filte
 }
 
 func (o *one) charge(c *filter.Counted, cost int64) limit.Charge {
-	return limit.Charge{Cfg: o.cfg, Limit: o.limit, Key: c.Key, Cost: cost}
+	return limit.Charge{Cfg: o.cfg, Limit: o.limit, Key: c.Key, Cost: cost, Cluster: o.server}
 }
 
 // answered notes what the store has said. Charged: it has charged all that it was
 // asked about, but for what is dry.
 func (o *one) answered(c *filter.Counted, a *limit.Charge, charged bool, now limit.Moment, v *outcome) {
-	t := o.limit.Learn(c.Tag, now, a.Use, a.Cost, a.Refused)
+	var t limit.Tally
+	if a.Said != nil {
+		if t = *a.Said; a.Unlimited && !a.Refused {
+			return // of what is open, clients are told nothing
+		}
+	} else {
+		t = o.limit.Learn(c.Tag, now, a.Use, a.Cost, a.Refused)
+	}
 	c.Open, c.Left, c.After = false, t.Left, t.After
 	switch {
 	case !a.Refused:
 		if charged {
-			c.Charged, c.Counted, c.Shared = a.Cost, true, true
+			c.Counted, c.Shared = true, !o.asks // a server cannot be corrected
+			if c.Shared {
+				c.Charged = a.Cost
+			}
 		}
 	case o.cfg.DryRun:
 		o.counts.WouldLimit()

@@ -46,6 +46,9 @@ var windowSeconds = map[ir.QuotaWindow]int64{
 // OnResponse tells the client what it has left. What the endpoint says of limits
 // of its own stays: lists may go over several fields.
 func (s *Limits) OnResponse(x *filter.Exchange) {
+	for _, f := range x.Kept.Limited {
+		f.OnResponse(x)
+	}
 	size, policySize := 0, 0
 	for i := range x.Limits {
 		if o := &s.all[x.Limits[i].Place]; o.told(x) {

@@ -131,13 +131,17 @@ func (p *part) network(a netip.Addr) netip.Addr {
 func (p *part) writeHeader(h *keyHash, fields *httpmsg.Header) bool {
 	found := false
 	for i := range fields.Len() {
-		f := fields.At(i)
-		if f.ID == p.id && (p.id != httpmsg.NameOther || httpmsg.EqualFold(f.Name, p.name)) {
+		if f := fields.At(i); p.is(f) {
 			writeBytes(h, f.Value)
 			found = true
 		}
 	}
 	return found
+}
+
+// is tells whether a field is of the header.
+func (p *part) is(f *httpmsg.Field) bool {
+	return f.ID == p.id && (p.id != httpmsg.NameOther || httpmsg.EqualFold(f.Name, p.name))
 }
 
 // writeClaim adds a claim, of a list every element. Objects are no part of a key.

@@ -59,6 +59,8 @@ type Deps struct {
 	// Store finds a store by its name, for global limits. One that there is not
 	// fails to answer. The one without a name is nil where nothing is kept.
 	Store func(name string) Store
+	// Servers are the clusters of stores that are servers, by their names.
+	Servers map[string]string
 }
 
 // Limits are those of a rule. Before and After are the filters to be called
@@ -85,6 +87,9 @@ type one struct {
 	formulas  *Formulas
 	store     Store // of a global limit, and of one that is kept
 	shared    *ir.GlobalLimit
+	// asks: the store is a server, whose cluster is server, or empty if there is none.
+	asks   bool
+	server string
 	// policy is the limit's item in RateLimit-Policy, item the beginning of the one
 	// in RateLimit.
 	policy, item string
@@ -109,6 +114,7 @@ func New(list []*ir.RateLimit, route string, d Deps) *Limits {
 		}
 		if o.shared = cfg.Shared(); o.shared != nil && d.Store != nil {
 			o.store = d.Store(o.shared.Store)
+			o.server, o.asks = d.Servers[o.shared.Store]
 		}
 		o.policy, o.item = items(cfg, nameOf(list, i))
 		s.all[i] = o
