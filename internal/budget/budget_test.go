@@ -1,6 +1,7 @@
 package budget_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -220,4 +221,22 @@ func FuzzState(f *testing.F) {
 			t.Fatalf("%s becomes %s", text, s.Text())
 		}
 	})
+}
+
+// TestManyHolders: what is kept of a key is bounded, however many hold something.
+func TestManyHolders(t *testing.T) {
+	l := budget.Limit{Unit: second, Burst: 1 << 20}
+	var s budget.State
+	for i := range 1000 {
+		a := budget.Ask{Limit: l, Waiting: 1, Least: 1, Extra: 1}
+		if g := s.Step(fmt.Sprint(i), &a, day*second); g.Units == 0 {
+			t.Fatalf("holder %d gets nothing", i)
+		}
+	}
+	if n := len(s.Holds); n != 256 {
+		t.Errorf("%d holders are kept", n)
+	}
+	if _, err := budget.Parse(s.Text()); err != nil {
+		t.Error(err)
+	}
 }
