@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -426,4 +427,41 @@ func (r *trickling) Read(p []byte) (int, error) {
 	n := copy(p, r.body[:min(len(r.body), 1+len(r.body)/3)])
 	r.body = r.body[n:]
 	return n, nil
+}
+
+// Servers are asked about requests of every version, and see their bodies.
+func TestExternalVersions(t *testing.T) {
+	t.Parallel()
+	auth := authorizer(t, func(request string) []byte {
+		if strings.Contains(request, "forbidden") || !strings.Contains(request, "a.example") {
+			return nested(1, number(1, 7))
+		}
+		return slices.Concat(nested(1), nested(3, headerOption(2, "x-consumer", "ada"), headerOption(6, "x-checked", "yes")))
+	})
+	app := authServer(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s", r.Header.Get("X-Consumer"), body)
+	})
+	g := http3Edge(t, "http3: {}", routeDoc("app", ""), backendDoc("app", app), backendDoc("auth", auth), externalDoc("grpc: {}\nbody: {}"))
+	config := &tls.Config{ServerName: "a.example", InsecureSkipVerify: true}
+	first := &http.Client{Transport: &http.Transport{TLSClientConfig: config}, Timeout: 4 * patience}
+	t.Cleanup(first.CloseIdleConnections)
+	for version, client := range map[string]*http.Client{"1.1": first, "2": overHTTP2(t, config.Clone()), "3": overHTTP3(t, "a.example")} {
+		for _, c := range []struct {
+			body, want string
+			status     int
+		}{{"a word", "ada a word", 200}, {"a forbidden word", "", 403}, {strings.Repeat("long", 3000), "", 413}} {
+			req := g.request("POST", "/", strings.NewReader(c.body), host("a.example"))
+			req.URL.Scheme, req.URL.Host = "https", g.addr
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Fatalf("HTTP/%s: %v", version, err)
+			}
+			got, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err != nil || resp.StatusCode != c.status || c.want != "" && (string(got) != c.want || resp.Header.Get("X-Checked") != "yes") {
+				t.Errorf("HTTP/%s: %d %v %s", version, resp.StatusCode, err, got)
+			}
+		}
+	}
 }
