@@ -141,7 +141,7 @@ func (s *Server) appendHTTP(m *message, x *filter.Exchange, body []byte, whole b
 	m.text(fieldPath, path)
 	m.text(fieldHost, r.Host)
 	m.text(fieldScheme, []byte(r.Scheme))
-	m.text(fieldProtocol, []byte(protocol(r.Version)))
+	m.text(fieldProtocol, []byte(filter.Protocol(r.Version)))
 	m.number(fieldSize, uint64(r.Length))
 	if utf8.Valid(body) {
 		m.text(fieldBody, body)
@@ -181,16 +181,4 @@ func joined(r *httpmsg.Request, i int) []byte {
 		}
 	}
 	return value
-}
-
-func protocol(v httpmsg.Version) string {
-	switch v {
-	case httpmsg.HTTP3:
-		return "HTTP/3"
-	case httpmsg.HTTP2:
-		return "HTTP/2"
-	case httpmsg.HTTP10:
-		return "HTTP/1.0"
-	}
-	return "HTTP/1.1"
 }

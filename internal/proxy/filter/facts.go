@@ -24,7 +24,7 @@ func (x *Exchange) Fact(name string) (value any, ok bool) {
 	case expression.RequestScheme:
 		return x.Req.Scheme, true
 	case expression.RequestProtocol:
-		return protocol(x.Req.Version), true
+		return Protocol(x.Req.Version), true
 	case expression.RequestHeaders:
 		return headerMap(&x.Req.Header), true
 	case expression.RequestSize:
@@ -120,7 +120,8 @@ func hostname(host string) string {
 	return host
 }
 
-func protocol(v httpmsg.Version) string {
+// Protocol is the name of a version of HTTP, as Envoy spells it: "HTTP/2".
+func Protocol(v httpmsg.Version) string {
 	switch v {
 	case httpmsg.HTTP3:
 		return "HTTP/3"
