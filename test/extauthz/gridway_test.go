@@ -22,20 +22,18 @@ const patience = 60 * time.Second
 var program string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "gridway-extauthz")
-	if err != nil {
+	// It stays, so that the suites after this one need not link it again.
+	var err error
+	if program, err = filepath.Abs("../../bin/gridway-race"); err != nil {
 		panic(err)
 	}
-	program = filepath.Join(dir, "gridway")
 	build := exec.Command("go", "build", "-race", "-o", program, "./cmd/gridway")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		os.Exit(1)
 	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(m.Run())
 }
 
 // gridway is a running `gridway run`.

@@ -29,20 +29,18 @@ func TestMain(m *testing.M) {
 		runCase(name) // this process is a client of one case
 		return
 	}
-	dir, err := os.MkdirTemp("", "gridway-grpc")
-	if err != nil {
+	// It stays, so that the suites after this one need not link it again.
+	var err error
+	if program, err = filepath.Abs("../../bin/gridway-race"); err != nil {
 		panic(err)
 	}
-	program = filepath.Join(dir, "gridway")
 	build := exec.Command("go", "build", "-race", "-o", program, "./cmd/gridway")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		os.Exit(1)
 	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(m.Run())
 }
 
 // gridway is a running `gridway run`.

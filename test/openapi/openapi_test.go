@@ -140,7 +140,11 @@ func TestAdminAPI(t *testing.T) {
 func start(t *testing.T) *api {
 	t.Helper()
 	dir := t.TempDir()
-	program := filepath.Join(dir, "gridway")
+	// It stays, so that the suites after this one need not link it again.
+	program, err := filepath.Abs("../../bin/gridway-race")
+	if err != nil {
+		t.Fatal(err)
+	}
 	build := exec.Command("go", "build", "-race", "-o", program, "./cmd/gridway")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {

@@ -26,14 +26,21 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	gridway, service = filepath.Join(dir, "gridway"), filepath.Join(dir, "ratelimit")
-	for _, b := range []struct{ folder, out, name string }{
-		{"../..", gridway, "./cmd/gridway"}, {".", service, "github.com/envoyproxy/ratelimit/src/service_cmd"},
+	// Gridway stays, so that the suites after this one need not link it again.
+	if gridway, err = filepath.Abs("../../bin/gridway-race"); err != nil {
+		panic(err)
+	}
+	service = filepath.Join(dir, "ratelimit")
+	for _, b := range []struct {
+		folder string
+		args   []string
+	}{
+		{"../..", []string{"-race", "-o", gridway, "./cmd/gridway"}}, {".", []string{"-o", service, "github.com/envoyproxy/ratelimit/src/service_cmd"}},
 	} {
-		build := exec.Command("go", "build", "-o", b.out, b.name)
+		build := exec.Command("go", append([]string{"build"}, b.args...)...)
 		build.Dir = b.folder
 		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", b.name, err, out)
+			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", b.args, err, out)
 			os.Exit(1)
 		}
 	}
