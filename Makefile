@@ -23,7 +23,7 @@ setup: ## Install what the tests need and is missing (Debian packages, tools).
 	./scripts/setup test
 
 # The suites are modules of their own.
-SUITES := acme connect conformance extauthz grpc openapi ratelimit
+SUITES := acme connect conformance extauthz grpc oidc openapi ratelimit
 
 .PHONY: lint
 lint: setup ## Vet, format and lint.
@@ -44,7 +44,7 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short alloc unit integration acme grpc connect conformance extauthz openapi ratelimit ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: setup lint generate-check fuzz-short alloc unit integration $(SUITES) ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
 
 # A test that fails is run once more, and reported: tests of time on a machine
 # that is short of it must not stop a change. One that fails twice fails.
@@ -79,6 +79,11 @@ connect: ## The conformance suite of Connect, gRPC and gRPC-Web, through the bin
 extauthz: ## External authorization by Open Policy Agent, with the binary.
 	cd test/extauthz && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
 
+# A module of its own, for dex and the protocol of Chromium.
+.PHONY: oidc
+oidc: ## People log in with Chromium at dex, through the binary.
+	cd test/oidc && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
+
 # A module of its own, for grpc-go.
 .PHONY: grpc
 grpc: ## grpc-go's interoperability cases and more, through the binary.
@@ -88,6 +93,7 @@ grpc: ## grpc-go's interoperability cases and more, through the binary.
 .PHONY: openapi
 openapi: ## The admin API against its OpenAPI document, judged by libopenapi-validator.
 	cd test/openapi && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
+
 # A module of its own, for the service.
 .PHONY: ratelimit
 ratelimit: ## Envoy's rate limit service, asked by the binary.

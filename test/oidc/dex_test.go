@@ -53,7 +53,7 @@ func newDex(t *testing.T, gateway string, lifetime time.Duration) *dex {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 	must(err)
 	store := storage.WithStaticClients(memory.New(log), []storage.Client{{
 		ID: "shop", Name: "Shop", Secret: "the-secret", RedirectURIs: []string{gateway + "/oauth2/callback"}, PostLogoutRedirectURIs: []string{gateway + "/bye"},

@@ -123,6 +123,9 @@ func TestTabs(t *testing.T) {
 	eventually(t, "form to log in", func() bool { return script[bool](t, first, `!!document.querySelector("#login")`) })
 	second, cancel := chromedp.NewContext(first)
 	defer cancel()
+	if err := chromedp.Run(second); err != nil { // opens it
+		t.Fatal(err)
+	}
 	visit(t, second, s.url+"/two")
 	logIn(t, second)
 	if got := seen(t, second); !strings.HasPrefix(got, "/two user=ada") {
@@ -169,7 +172,7 @@ func TestLogout(t *testing.T) {
 	logIn(t, ctx)
 	seen(t, ctx)
 	// Another site's link does not log out: the browser says where it comes from.
-	visit(t, ctx, s.dex.issuer+"/healthz") // whatever its page is
+	visit(t, ctx, s.dex.issuer+"/.well-known/openid-configuration") // whatever its page is
 	script[any](t, ctx, `location.href = "`+s.url+`/oauth2/logout"; 0`)
 	eventually(t, "a refusal", func() bool { return strings.Contains(where(t, ctx), "CrossOriginRequest") })
 	if cookies(t, ctx)["__Host-app"] == nil {
