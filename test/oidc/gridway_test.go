@@ -31,20 +31,18 @@ const patience = 30 * time.Second
 var gridway string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "gridway-oidc")
-	if err != nil {
+	// It stays, so that the suites after this one need not link it again.
+	var err error
+	if gridway, err = filepath.Abs("../../bin/gridway-race"); err != nil {
 		panic(err)
 	}
-	gridway = filepath.Join(dir, "gridway")
-	build := exec.Command("go", "build", "-o", gridway, "./cmd/gridway")
+	build := exec.Command("go", "build", "-race", "-o", gridway, "./cmd/gridway")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		os.Exit(1)
 	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(m.Run())
 }
 
 // buffer is what a program writes.
@@ -203,10 +201,17 @@ func browser(t *testing.T) context.Context {
 			break
 		}
 	}
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), o...)
+	// Not the test's context, which ends before its cleanups: the browser is asked to
+	// close, and waited for, since its processes would outlive one that is killed.
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), o...)
 	t.Cleanup(cancel)
 	ctx, stop := chromedp.NewContext(ctx)
 	t.Cleanup(stop)
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Error("the browser does not end:", err)
+		}
+	})
 	if err := chromedp.Run(ctx); err != nil {
 		t.Fatalf("the browser does not start: %v (scripts/setup installs it)", err)
 	}
