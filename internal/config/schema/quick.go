@@ -158,26 +158,41 @@ func (q *quickener) comprehension(c ast.ComprehensionExpr) quick {
 	}
 	return func(f *frame) (any, bool) {
 		v, ok := over(f)
-		items, isList := v.([]any)
-		if !ok || !isList {
+		if !ok {
 			return nil, false
 		}
 		if f.vars[accu], ok = start(f); !ok {
 			return nil, false
 		}
-		for _, x := range items {
+		// more is false where the loop ends, sure where that is no doubt.
+		turn := func(x any) (more, sure bool) {
 			f.vars[item] = x
 			if goOn, ok := on(f); !ok || goOn != true {
-				if !ok {
-					return nil, false
-				}
-				break
+				return false, ok
 			}
 			next, ok := step(f)
-			if !ok {
-				return nil, false
-			}
 			f.vars[accu] = next
+			return ok, ok
+		}
+		switch all := v.(type) {
+		case []any:
+			for _, x := range all {
+				if more, sure := turn(x); !sure {
+					return nil, false
+				} else if !more {
+					break
+				}
+			}
+		case map[string]any: // its names, in no order
+			for name := range all {
+				if more, sure := turn(name); !sure {
+					return nil, false
+				} else if !more {
+					break
+				}
+			}
+		default:
+			return nil, false
 		}
 		return result(f)
 	}
@@ -408,6 +423,11 @@ func add(x, y any) (any, bool) {
 }
 
 func index(x, y any) (any, bool) {
+	if m, isMap := x.(map[string]any); isMap {
+		name, isText := y.(string)
+		v, found := m[name]
+		return v, found && isText
+	}
 	list, ok := x.([]any)
 	i, ok2 := y.(int64)
 	if !ok || !ok2 || i < 0 || i >= int64(len(list)) {
