@@ -114,7 +114,7 @@ const (
 // AuthenticationMethod is one way to prove who calls. Exactly one of its fields
 // must be given, beside name.
 //
-// +kubebuilder:validation:XValidation:message="exactly one method must be given: apiKey, basic, jwt, oidc, clientCertificate, oauth2Introspection or external",rule="(has(self.apiKey) ? 1 : 0) + (has(self.basic) ? 1 : 0) + (has(self.jwt) ? 1 : 0) + (has(self.oidc) ? 1 : 0) + (has(self.clientCertificate) ? 1 : 0) + (has(self.oauth2Introspection) ? 1 : 0) + (has(self.external) ? 1 : 0) == 1"
+// +kubebuilder:validation:XValidation:message="exactly one method must be given: apiKey, basic, jwt, oidc, clientCertificate, oauth2Introspection, hmac or external",rule="(has(self.apiKey) ? 1 : 0) + (has(self.basic) ? 1 : 0) + (has(self.jwt) ? 1 : 0) + (has(self.oidc) ? 1 : 0) + (has(self.clientCertificate) ? 1 : 0) + (has(self.oauth2Introspection) ? 1 : 0) + (has(self.hmac) ? 1 : 0) + (has(self.external) ? 1 : 0) == 1"
 type AuthenticationMethod struct {
 	// Name tells methods apart in `explain`. Default: the name of the field that
 	// is given, for example `apiKey`.
@@ -147,6 +147,11 @@ type AuthenticationMethod struct {
 	// active (RFC 7662).
 	// +optional
 	OAuth2Introspection *OAuth2IntrospectionAuthentication `json:"oauth2Introspection,omitempty"`
+
+	// HMAC accepts requests that Consumers have signed (RFC 9421), with a secret or a
+	// private key.
+	// +optional
+	HMAC *HMACAuthentication `json:"hmac,omitempty"`
 
 	// External asks a server, by Envoy's ext_authz over gRPC or by HTTP. It has an
 	// answer for every request, and so stands last.

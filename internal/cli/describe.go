@@ -174,6 +174,8 @@ func methodText(m *ir.AuthenticationMethod) string {
 		kind, places = "jwt", m.JWT.From
 	case m.OIDC != nil:
 		kind, from = "oidc", []string{"login at " + m.OIDC.Issuer, "path " + m.OIDC.LoginPath, "path " + m.OIDC.CallbackPath, "path " + m.OIDC.LogoutPath}
+	case m.HMAC != nil:
+		kind, from = "hmac", signatureTexts(m.HMAC)
 	case m.Introspection != nil:
 		kind, places = "oauth2Introspection", m.Introspection.From
 	}
@@ -200,6 +202,20 @@ func methodText(m *ir.AuthenticationMethod) string {
 		text += ": " + kind
 	}
 	return text + " (" + strings.Join(from, ", ") + ")"
+}
+
+func signatureTexts(h *ir.HMACAuth) []string {
+	list := []string{"signatures over " + strings.Join(h.Required, " ")}
+	if h.Label != "" {
+		list[0] = "the signature " + h.Label + " over " + strings.Join(h.Required, " ")
+	}
+	if h.Tag != "" {
+		list = append(list, "with tag "+h.Tag)
+	}
+	if list = append(list, "of "+h.MaxAge.String()+" at most"); h.Remembered > 0 {
+		list = append(list, "each once")
+	}
+	return list
 }
 
 // externalText is "Service/default/opa says, over gRPC".

@@ -34,6 +34,7 @@ type AuthenticationMethod struct {
 	ClientCertificate *ClientCertificateAuth `json:"clientCertificate,omitempty"`
 	OIDC              *OIDCAuth              `json:"oidc,omitempty"`
 	Introspection     *IntrospectionAuth     `json:"introspection,omitempty"`
+	HMAC              *HMACAuth              `json:"hmac,omitempty"`
 	// External comes last: it has something to say of every request.
 	External *ExternalAuth `json:"external,omitempty"`
 }
@@ -96,5 +97,5 @@ func (m *AuthenticationMethod) Knows() (consumer, claims bool) {
 	if e := m.External; e != nil {
 		return e.Consumer != nil, e.GRPC
 	}
-	return true, m.APIKey == nil && m.Basic == nil
+	return true, m.APIKey == nil && m.Basic == nil && m.HMAC == nil
 }

@@ -48,7 +48,8 @@ func (c *Consumer) InGroup(name string) bool {
 }
 
 // ConsumerCredential is one of a consumer's credentials. It holds no secret that
-// could be used: keys are there as digests.
+// could be used, but for those that signatures are made with: keys are there as
+// digests.
 type ConsumerCredential struct {
 	Name string `json:"name"`
 	// NotBefore and NotAfter are zero where there is no bound.
@@ -62,15 +63,26 @@ type ConsumerCredential struct {
 	// CertificateKey is what of a certificate CertificateValue is.
 	CertificateKey   CertificateKey `json:"certificateKey,omitempty"`
 	CertificateValue string         `json:"certificateValue,omitempty"`
+	// KeyID is of a key for signatures. Secret, which is in no dump, is that of
+	// hmac-sha256; PublicKey, in DER, is of Algorithm.
+	KeyID     string `json:"keyID,omitempty"`
+	Secret    []byte `json:"-"`
+	PublicKey []byte `json:"publicKey,omitempty"`
+	Algorithm string `json:"algorithm,omitempty"`
 }
 
-// Kind is what the credential is: "apiKey", "basic" or "certificate".
+// Kind is what the credential is: "apiKey", "basic", "certificate", "hmac" or
+// "publicKey".
 func (c *ConsumerCredential) Kind() string {
 	switch {
 	case c.KeyDigest != nil:
 		return "apiKey"
 	case c.CertificateKey != "":
 		return "certificate"
+	case c.PublicKey != nil:
+		return "publicKey"
+	case c.KeyID != "":
+		return "hmac"
 	}
 	return "basic"
 }
@@ -82,6 +94,8 @@ func (c *ConsumerCredential) Digest() (digest [sha256.Size]byte, ok bool) {
 		return [sha256.Size]byte(c.KeyDigest), true
 	case c.CertificateKey != "":
 		return CertificateDigest(c.CertificateKey, c.CertificateValue), true
+	case c.KeyID != "":
+		return KeyIDDigest(c.KeyID), true
 	case c.Username != "":
 		return UsernameDigest([]byte(c.Username)), true
 	}

@@ -17,6 +17,7 @@ func tokens(keys *keyset.Set) authentication.Tokens {
 		Verified:     token.NewCache(),
 		Gate:         token.NewGate(runtime.GOMAXPROCS(0) / 2),
 		Introspected: token.NewAnswers(),
+		Replays:      token.NewReplays(),
 	}
 }
 

@@ -67,6 +67,9 @@ func judgeAuthentication(spec *v1alpha1.AuthenticationPolicySpec) []fault {
 		if m.OAuth2Introspection != nil {
 			judgeIntrospection(m.OAuth2Introspection, field+".oauth2Introspection", add)
 		}
+		if m.HMAC != nil {
+			judgeHMAC(m.HMAC, field+".hmac", add)
+		}
 		if m.External != nil {
 			judgeExternal(m.External, field+".external", add)
 		}
@@ -123,7 +126,7 @@ func methodKinds(m *v1alpha1.AuthenticationMethod) (kinds []string) {
 	for _, k := range []struct {
 		name  string
 		given bool
-	}{{"apiKey", m.APIKey != nil}, {"basic", m.Basic != nil}, {"jwt", m.JWT != nil}, {"oidc", m.OIDC != nil}, {"clientCertificate", m.ClientCertificate != nil}, {"oauth2Introspection", m.OAuth2Introspection != nil}, {"external", m.External != nil}} {
+	}{{"apiKey", m.APIKey != nil}, {"basic", m.Basic != nil}, {"jwt", m.JWT != nil}, {"oidc", m.OIDC != nil}, {"clientCertificate", m.ClientCertificate != nil}, {"oauth2Introspection", m.OAuth2Introspection != nil}, {"hmac", m.HMAC != nil}, {"external", m.External != nil}} {
 		if k.given {
 			kinds = append(kinds, k.name)
 		}
@@ -184,6 +187,9 @@ func authentication(p *authenticationPolicy) *ir.Authentication {
 		if m.OAuth2Introspection != nil {
 			method.Introspection = introspectionOf(m.OAuth2Introspection)
 		}
+		if m.HMAC != nil {
+			method.HMAC = hmacOf(m.HMAC)
+		}
 		if m.External != nil {
 			method.External = externalOf(m.External)
 		}
@@ -231,6 +237,7 @@ func (c *compiler) finishAuthentication() {
 		c.warnUnreached(p.source(), p.targets)
 		c.warnNoConsumers(p)
 		c.warnNoCertificates(p, reached)
+		c.warnUnsigned(p)
 		c.finishIntrospections(p)
 		c.finishExternals(p)
 	}
@@ -241,7 +248,7 @@ func (c *compiler) finishAuthentication() {
 func (c *compiler) warnNoConsumers(p *authenticationPolicy) {
 	if !slices.ContainsFunc(p.spec.AnyOf, func(m v1alpha1.AuthenticationMethod) bool {
 		cert := m.ClientCertificate
-		return m.APIKey != nil || m.Basic != nil || cert != nil && cert.Consumer != nil && deref(cert.Consumer.Required, false)
+		return m.APIKey != nil || m.Basic != nil || m.HMAC != nil || cert != nil && cert.Consumer != nil && deref(cert.Consumer.Required, false)
 	}) {
 		return
 	}

@@ -160,12 +160,19 @@ func (c *compiler) consumerOf(x *consumer, o *store.Object, spec *v1alpha1.Consu
 		one := ir.ConsumerCredential{Name: cr.Name}
 		var message, remedy string
 		kind := "apiKey"
-		if cr.Certificate != nil {
+		switch {
+		case cr.HMAC != nil:
+			kind, one.KeyID = "hmac", deref(cr.HMAC.KeyID, o.Key.Name)
+			one.Secret, message, remedy = c.signingSecret(x, o, &cr.HMAC.SecretRef)
+		case cr.PublicKey != nil:
+			one.KeyID = deref(cr.PublicKey.KeyID, o.Key.Name)
+			one.PublicKey, one.Algorithm = publicKey(cr.PublicKey)
+		case cr.Certificate != nil:
 			one.CertificateKey, one.CertificateValue, _ = certificateKey(cr.Certificate) // it was judged
-		} else if cr.Basic != nil {
+		case cr.Basic != nil:
 			kind, one.Username = "basic", deref(cr.Basic.Username, o.Key.Name)
 			one.PasswordHash, message, remedy = c.passwordHash(x, o, cr.Basic)
-		} else {
+		default:
 			one.KeyDigest, message, remedy = c.keyDigest(x, o, cr.APIKey)
 		}
 		if message != "" {
@@ -275,7 +282,7 @@ func judgeConsumer(spec *v1alpha1.ConsumerSpec) []fault {
 		}
 		k := cr.APIKey
 		given := 0
-		for _, is := range []bool{k != nil, cr.Basic != nil, cr.Certificate != nil} {
+		for _, is := range []bool{k != nil, cr.Basic != nil, cr.Certificate != nil, cr.HMAC != nil, cr.PublicKey != nil} {
 			if is {
 				given++
 			}
@@ -286,6 +293,10 @@ func judgeConsumer(spec *v1alpha1.ConsumerSpec) []fault {
 		}
 		if cr.Certificate != nil {
 			judgeCertificateCredential(cr.Certificate, add)
+			continue
+		}
+		if cr.HMAC != nil || cr.PublicKey != nil {
+			judgeSigningKey(cr, add)
 			continue
 		}
 		if b := cr.Basic; b != nil {
@@ -362,6 +373,8 @@ func (c *compiler) withoutDuplicates(list, served []*consumer) {
 			same, remedy := "is the same key as", "make another key"
 			if x.ir.Credentials[k].Username != "" {
 				same, remedy = "has the same username as", "use another username"
+			} else if x.ir.Credentials[k].KeyID != "" {
+				same, remedy = "has the same keyID as", "give it another keyID"
 			} else if x.ir.Credentials[k].CertificateKey != "" {
 				same, remedy = "is the same certificate as", "a certificate is of one consumer: remove one of the two"
 			}

@@ -19,8 +19,8 @@ func JudgeConsumer(o *store.Object) (problems []store.Problem) {
 	return problems
 }
 
-// CredentialDigest is what a credential of a consumer is found by; false for one
-// whose key is in a Secret.
+// CredentialDigest is what a credential of a consumer is found by; false for
+// an API key that is in a Secret.
 func CredentialDigest(consumer string, c *v1alpha1.ConsumerCredential) (digest [32]byte, ok bool) {
 	one := ir.ConsumerCredential{}
 	switch {
@@ -28,6 +28,10 @@ func CredentialDigest(consumer string, c *v1alpha1.ConsumerCredential) (digest [
 		one.KeyDigest, _ = parseKeyHash(*c.APIKey.Hash)
 	case c.Certificate != nil:
 		one.CertificateKey, one.CertificateValue, _ = certificateKey(c.Certificate)
+	case c.HMAC != nil:
+		one.KeyID = deref(c.HMAC.KeyID, consumer)
+	case c.PublicKey != nil:
+		one.KeyID = deref(c.PublicKey.KeyID, consumer)
 	case c.Basic != nil:
 		one.Username = deref(c.Basic.Username, consumer)
 	}

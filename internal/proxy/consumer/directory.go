@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gridway/gridway/internal/httpsig"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/password"
 )
@@ -32,6 +33,7 @@ type Entry struct {
 	Consumer   *ir.Consumer
 	Credential *ir.ConsumerCredential
 	password   *password.Hash
+	key        *httpsig.Key
 	used       *atomic.Int64
 	// next has the same key in another namespace.
 	next *Entry
@@ -56,6 +58,9 @@ func (e *Entry) LastUsed() time.Time {
 
 // Password is the hash of a credential that is a password; nil for others.
 func (e *Entry) Password() *password.Hash { return e.password }
+
+// Key verifies signatures; it is nil for a credential that is not for them.
+func (e *Entry) Key() *httpsig.Key { return e.key }
 
 type part = map[Digest]*Entry
 
@@ -234,6 +239,15 @@ func (ch *changes) introduce(is *ir.Consumer) {
 			if e.password, err = password.Parse(c.PasswordHash); err != nil {
 				continue // compile lets none through
 			}
+		}
+		switch {
+		case c.PublicKey != nil:
+			var err error
+			if e.key, err = httpsig.ParsePublicKey(c.PublicKey, c.Algorithm); err != nil {
+				continue // compile lets none through
+			}
+		case c.KeyID != "":
+			e.key = httpsig.NewSecret(c.Secret)
 		}
 		if e.password != nil {
 			ch.user = e

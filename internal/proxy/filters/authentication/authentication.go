@@ -115,6 +115,8 @@ func New(p *ir.Authentication, d Deps) *Authentication {
 			a.methods = append(a.methods, newCertificate(p, m, d))
 		case m.Introspection != nil:
 			a.methods = append(a.methods, newIntrospection(p, m, d))
+		case m.HMAC != nil:
+			a.methods = append(a.methods, newHMAC(p, m, d))
 		case m.External != nil:
 			a.methods = append(a.methods, newExternal(p, m, d))
 		}

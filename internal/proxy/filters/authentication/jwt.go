@@ -19,7 +19,7 @@ type KeySet interface {
 	Renew(known *jwt.Set, wait func()) *jwt.Set
 }
 
-// Tokens is what the methods jwt and oauth2Introspection need.
+// Tokens is what the methods jwt, oauth2Introspection and hmac need.
 type Tokens struct {
 	// Keys finds the key sets of the configuration by their names.
 	Keys func(name string) KeySet
@@ -28,6 +28,8 @@ type Tokens struct {
 	Gate     *token.Gate
 	// Introspected remembers what servers say of tokens; nil remembers for one method.
 	Introspected *token.Answers
+	// Replays remembers signatures that were used; nil is a memory of the method's own.
+	Replays *token.Replays
 }
 
 // bearer accepts JSON Web Tokens.

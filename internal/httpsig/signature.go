@@ -1,0 +1,247 @@
+package httpsig
+
+import (
+	"slices"
+	"strings"
+)
+
+// Signature is one of the signatures of a request, as its fields say.
+type Signature struct {
+	Label string
+	// KeyID, Alg, Nonce and Tag are empty where they are not there.
+	KeyID, Alg, Nonce, Tag string
+	// Created and Expires are in Unix seconds; they are not there if the flag is not set.
+	Created, Expires       int64
+	HasCreated, HasExpires bool
+	// Bytes are the signature itself.
+	Bytes []byte
+
+	components []component
+	// params is the value of @signature-params.
+	params string
+}
+
+// component is RFC 9421 §2: a name and its parameters.
+type component struct {
+	name string
+	// id is name and parameters as the signature base has them.
+	id string
+	// param is the name that @query-param has.
+	param string
+	// wrapped is the parameter bs.
+	wrapped     bool
+	unsupported bool
+}
+
+// Parse reads the fields Signature-Input and Signature, each with its lines joined by
+// commas. Members that are in one of them only are left out. Field is which of the two
+// is wrong.
+func Parse(input, signature string) (list []Signature, field string, err error) {
+	values, err := parseSignatures(signature)
+	if err != nil {
+		return nil, "Signature", err
+	}
+	if list, err = parseInputs(input); err != nil {
+		return nil, "Signature-Input", err
+	}
+	list = slices.DeleteFunc(list, func(s Signature) bool {
+		_, ok := values[s.Label]
+		return !ok
+	})
+	for i := range list {
+		list[i].Bytes = []byte(values[list[i].Label])
+	}
+	return list, "", nil
+}
+
+// dictionary reads RFC 9651 §4.2.2; member reads what follows a key.
+func dictionary(field string, member func(s *scanner, key string, has bool) error) error {
+	if len(field) > MaxField {
+		return errTooLong
+	}
+	s := &scanner{s: strings.Trim(field, " ")}
+	var keys []string
+	for s.at < len(s.s) {
+		key, err := s.name()
+		if err != nil {
+			return err
+		}
+		// RFC 9421 §4.1: labels are unique.
+		if slices.Contains(keys, key) {
+			return errTwice
+		}
+		if keys = append(keys, key); len(keys) > maxMembers {
+			return errTooMany
+		}
+		if err := member(s, key, s.take('=')); err != nil {
+			return err
+		}
+		s.skip(" \t")
+		if s.at == len(s.s) {
+			return nil
+		}
+		if !s.take(',') {
+			return errSyntax
+		}
+		if s.skip(" \t"); s.at == len(s.s) {
+			return errSyntax
+		}
+	}
+	return nil
+}
+
+func parseSignatures(field string) (map[string]string, error) {
+	values := map[string]string{}
+	err := dictionary(field, func(s *scanner, key string, has bool) error {
+		if !has || s.peek() != ':' {
+			return errSyntax
+		}
+		v, err := s.bare()
+		if err != nil {
+			return err
+		}
+		values[key] = v.text
+		_, err = s.parameters()
+		return err
+	})
+	return values, err
+}
+
+func parseInputs(field string) (list []Signature, err error) {
+	err = dictionary(field, func(s *scanner, key string, has bool) error {
+		if !has || s.peek() != '(' {
+			return errNoList
+		}
+		one := Signature{Label: key}
+		if err := one.read(s); err != nil {
+			return err
+		}
+		list = append(list, one)
+		return nil
+	})
+	return list, err
+}
+
+// read reads an inner list (RFC 9651 §4.2.1.2) of components with the parameters of
+// the signature.
+func (g *Signature) read(s *scanner) error {
+	s.at++
+	for {
+		s.skip(" ")
+		if s.take(')') {
+			break
+		}
+		if s.peek() != '"' {
+			return errComponent
+		}
+		name, err := s.bare()
+		if err != nil {
+			return err
+		}
+		params, err := s.parameters()
+		if err != nil {
+			return err
+		}
+		if c := s.peek(); c != ' ' && c != ')' {
+			return errSyntax
+		}
+		c, err := newComponent(name.text, params)
+		if err != nil {
+			return err
+		}
+		if g.has(c.id) { // RFC 9421 §2: each component once
+			return errTwice
+		}
+		if g.components = append(g.components, c); len(g.components) > maxComponents {
+			return errTooMany
+		}
+	}
+	params, err := s.parameters()
+	if err != nil {
+		return err
+	}
+	var b []byte
+	for i := range g.components {
+		b = append(append(b, ' '), g.components[i].id...)
+	}
+	if len(b) > 0 {
+		b[0] = '('
+	} else {
+		b = append(b, '(')
+	}
+	g.params = string(appendParameters(append(b, ')'), params))
+	return g.describe(params)
+}
+
+// describe reads RFC 9421 §2.3. Parameters that it does not name are signed like any.
+func (g *Signature) describe(params []parameter) error {
+	for _, p := range params {
+		v := p.value
+		want := text
+		switch p.name {
+		case "created":
+			want, g.Created, g.HasCreated = integer, v.number, true
+		case "expires":
+			want, g.Expires, g.HasExpires = integer, v.number, true
+		case "keyid":
+			g.KeyID = v.text
+		case "alg":
+			g.Alg = v.text
+		case "nonce":
+			g.Nonce = v.text
+		case "tag":
+			g.Tag = v.text
+		default:
+			continue
+		}
+		if v.kind != want {
+			return errSyntax
+		}
+	}
+	return nil
+}
+
+func newComponent(name string, params []parameter) (component, error) {
+	c := component{name: name}
+	if name == "" || name != strings.ToLower(name) {
+		return c, errComponent
+	}
+	v := item{kind: text, text: name}
+	c.id = string(appendParameters(v.appendTo(nil), params))
+	derived := name[0] == '@'
+	c.unsupported = derived && !slices.Contains(derivedNames, name)
+	for _, p := range params {
+		switch {
+		case p.name == "name" && name == "@query-param" && p.value.kind == text:
+			c.param = p.value.text
+		case p.name == "bs" && !derived && p.value.kind == boolean && p.value.number == 1:
+			c.wrapped = true
+		default:
+			c.unsupported = true
+		}
+	}
+	if name == "@query-param" && len(params) == 0 {
+		c.unsupported = true // RFC 9421 §2.2.8: it needs a name
+	}
+	return c, nil
+}
+
+func (g *Signature) has(id string) bool {
+	return slices.ContainsFunc(g.components, func(c component) bool { return c.id == id })
+}
+
+// covering are the derived components that have another one in them.
+var covering = map[string][]string{
+	"@authority": {"@target-uri"}, "@scheme": {"@target-uri"},
+	"@path": {"@target-uri", "@request-target"}, "@query": {"@target-uri", "@request-target"},
+}
+
+// Covers tells whether the signature covers a component: a field, in any form, or a
+// derived one, also as a part of another.
+func (g *Signature) Covers(name string) bool {
+	id := `"` + name + `"`
+	if g.has(id) || name[0] != '@' && g.has(id+";bs") {
+		return true
+	}
+	return slices.ContainsFunc(covering[name], func(other string) bool { return g.has(`"` + other + `"`) })
+}

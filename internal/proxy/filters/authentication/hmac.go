@@ -1,0 +1,225 @@
+package authentication
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"time"
+
+	"github.com/gridway/gridway/internal/httpsig"
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/consumer"
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/token"
+	"github.com/gridway/gridway/internal/wire/httpmsg"
+)
+
+// hmac accepts requests that a consumer has signed (RFC 9421). What is wrong with the
+// form of a signature is told; what has to do with keys is not.
+type hmac struct {
+	*ir.HMACAuth
+	policy    *ir.Authentication
+	consumers Consumers
+	decisions filter.Decisions
+	used      *token.Replay
+	// scope is whose signatures are remembered.
+	scope []byte
+	// nobody verifies what nobody has signed, so that it takes as long as anything.
+	nobody *httpsig.Key
+	ask    []byte
+}
+
+func newHMAC(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *hmac {
+	h := &hmac{
+		HMACAuth: m.HMAC, policy: p, consumers: d.Consumers, decisions: d.Decisions, scope: []byte(p.Policy + "\x00" + m.Name + "\x00"),
+		// No scheme is registered for signatures; RFC 9110 §15.5.2 wants one.
+		ask: []byte(`Signature realm="` + p.Realm + `"`),
+	}
+	replays := d.Tokens.Replays
+	if replays == nil {
+		replays = token.NewReplays()
+	}
+	h.used = replays.Of(p.Policy)
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // it never fails
+	h.nobody = httpsig.NewSecret(secret)
+	return h
+}
+
+var (
+	signature      = []byte("Signature")
+	signatureInput = []byte("Signature-Input")
+)
+
+func (h *hmac) authenticate(x *filter.Exchange) result {
+	input, value := joined(x, "signature-input"), joined(x, "signature")
+	switch {
+	case input == nil && value == nil:
+		return absent
+	case input == nil || value == nil:
+		return h.complain(x, "Signature-Input and Signature must both be there")
+	}
+	list, field, err := httpsig.Parse(string(input), string(value))
+	if err != nil {
+		return h.complain(x, field+" "+err.Error())
+	}
+	m := messageOf(x)
+	looked, why := 0, ""
+	var unknown []byte // the base of one of somebody who is not known
+	for i := range list {
+		s := &list[i]
+		if h.Label != "" && s.Label != h.Label || h.Tag != "" && s.Tag != h.Tag {
+			continue
+		}
+		if looked++; looked > httpsig.MaxSignatures {
+			break
+		}
+		base, wrong := h.baseOf(x, s, m)
+		if wrong != "" {
+			why = wrong
+			continue
+		}
+		if e := h.holder(x, s.KeyID); e != nil {
+			return h.verify(x, s, e, base)
+		}
+		unknown = base
+	}
+	switch {
+	case looked == 0:
+		return absent // they are for others
+	case unknown == nil:
+		return h.complain(x, why)
+	}
+	h.nobody.Verify(unknown, nil)
+	return refused
+}
+
+// baseOf is what was signed, or what is wrong with it.
+func (h *hmac) baseOf(x *filter.Exchange, s *httpsig.Signature, m *httpsig.Message) (base []byte, wrong string) {
+	if wrong = h.untimely(s, x.Start); wrong != "" {
+		return nil, wrong
+	}
+	for _, name := range h.Required {
+		if name == "@query" && !x.Req.HasQuery || name == "content-digest" && !signedBody(&x.Req) {
+			continue
+		}
+		if !s.Covers(name) {
+			return nil, "the signature must cover " + name
+		}
+	}
+	base, err := s.Base(m)
+	if err != nil {
+		return nil, err.Error()
+	}
+	return base, ""
+}
+
+func (h *hmac) untimely(s *httpsig.Signature, now time.Time) string {
+	created := time.Unix(s.Created, 0)
+	switch {
+	case s.KeyID == "":
+		return "the signature must have the parameter keyid"
+	case !s.HasCreated:
+		return "the signature must have the parameter created"
+	case created.After(now.Add(h.ClockSkew)):
+		return "the signature was created in the future; look at the clock"
+	case now.After(h.end(s)):
+		return "the signature is too old"
+	case s.HasExpires && now.After(time.Unix(s.Expires, 0).Add(h.ClockSkew)):
+		return "the signature has expired"
+	}
+	return ""
+}
+
+// end is until when a signature is young enough.
+func (h *hmac) end(s *httpsig.Signature) time.Time {
+	return time.Unix(s.Created, 0).Add(h.MaxAge + h.ClockSkew)
+}
+
+func (h *hmac) holder(x *filter.Exchange, id string) *consumer.Entry {
+	e := h.consumers.Key(ir.KeyIDDigest(id), h.policy.Namespace, h.policy.EveryNamespace)
+	if e == nil || e.Key() == nil || e.Credential.KeyID != id || !e.Credential.Valid(x.Start) {
+		return nil
+	}
+	return e
+}
+
+func (h *hmac) verify(x *filter.Exchange, s *httpsig.Signature, e *consumer.Entry, base []byte) result {
+	// RFC 9421 §3.2 step 6: the key says what the algorithm is.
+	if !e.Key().Verify(base, s.Bytes) || s.Alg != "" && s.Alg != e.Key().Algorithm() {
+		return refused
+	}
+	var body *httpsig.Digest
+	if s.Covers("content-digest") && x.Req.Upgrade == nil {
+		var err error
+		if body, err = httpsig.ParseDigest(string(joined(x, "content-digest"))); err != nil {
+			return h.complain(x, "Content-Digest "+err.Error())
+		}
+		if !signedBody(&x.Req) && !body.Matches() {
+			return h.complain(x, notTheBody)
+		}
+	}
+	switch h.use(x, s, e, base) {
+	case token.Replayed:
+		return refused
+	case token.Full:
+		return busy
+	}
+	if body != nil && signedBody(&x.Req) {
+		h.watch(x, body)
+	}
+	e.Used(x.Start)
+	x.Caller.Consumer, x.Caller.Credential = e.Consumer, e.Credential.Name
+	return accepted
+}
+
+// use has a signature used once: by its nonce or, if it has none, by what is signed,
+// since there may be many signatures over the same.
+func (h *hmac) use(x *filter.Exchange, s *httpsig.Signature, e *consumer.Entry, base []byte) token.Use {
+	if h.Remembered == 0 {
+		return token.Fresh
+	}
+	d := sha256.New()
+	d.Write(h.scope)
+	d.Write([]byte(e.Consumer.Namespace + "\x00" + s.KeyID + "\x00"))
+	if s.Nonce != "" {
+		d.Write([]byte("nonce\x00" + s.Nonce))
+	} else {
+		d.Write(base)
+	}
+	digest := token.Digest(d.Sum(nil))
+	return h.used.Use(&digest, x.Start, h.end(s), h.MaxAge+2*h.ClockSkew, h.Remembered)
+}
+
+// complain refuses a request by what its client can see, and mend, by itself.
+func (h *hmac) complain(x *filter.Exchange, why string) result {
+	addChallenge(x, h.ask)
+	x.Refuse(401, filter.InvalidCredential, why, h.policy.Policy, "")
+	return answered
+}
+
+func (h *hmac) strip(x *filter.Exchange) {
+	if !h.Forward {
+		x.Req.Header.DelName(signature)
+		x.Req.Header.DelName(signatureInput)
+	}
+}
+
+func (h *hmac) challenge(result) []byte { return h.ask }
+
+// joined is a field with commas between its lines; nil is that it is not there.
+func joined(x *filter.Exchange, name string) []byte {
+	var lines [][]byte
+	for i := range x.Req.Header.Len() {
+		if f := x.Req.Header.At(i); httpmsg.EqualFold(f.Name, name) {
+			lines = append(lines, f.Value)
+		}
+	}
+	if lines == nil {
+		return nil
+	}
+	if len(lines) == 1 {
+		return append([]byte{}, lines[0]...)
+	}
+	return bytes.Join(lines, []byte(", "))
+}
