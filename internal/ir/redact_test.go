@@ -150,3 +150,11 @@ func TestClientSecretsAreLeftOut(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestSigningSecretsAreInNoDump(t *testing.T) {
+	c := &ir.Consumer{Name: "acme", Credentials: []ir.ConsumerCredential{{Name: "k", KeyID: "acme", Secret: []byte("s3cret")}}}
+	text, err := json.Marshal(c)
+	if err != nil || strings.Contains(string(text), "s3cret") || strings.Contains(string(text), "czNjcmV0") || c.Credentials[0].Kind() != "hmac" {
+		t.Errorf("%s %v", text, err)
+	}
+}

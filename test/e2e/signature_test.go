@@ -195,3 +195,21 @@ func TestSignaturesOverReloads(t *testing.T) {
 	resp, _ = g.get("/", old.edit)
 	want(t, resp, 401, "InvalidCredential")
 }
+
+// With buffering an endpoint sees nothing of a body that is not the one signed.
+func TestSignedBodiesBuffered(t *testing.T) {
+	t.Parallel()
+	var seen atomic.Int32
+	app := serve(t, func(http.ResponseWriter, *http.Request) { seen.Add(1) })
+	g := serveYAML(t, documents(edge("buffer: {requestBytes: 65536}", app.addr), signer("acme"),
+		authenticationDoc("signed", "Gateway", "edge", "anyOf: [{hmac: {}}]")))
+	s := signed{keyid: "acme", secret: signingSecret, created: time.Now(), nonce: "a", body: "the body that is signed"}
+	resp, _ := g.post("/", "another body than that", s.edit)
+	want(t, resp, 400, "BadRequest")
+	if seen.Load() != 0 {
+		t.Error("the endpoint saw the request")
+	}
+	s.nonce = "b"
+	resp, _ = g.post("/", s.body, s.edit)
+	want(t, resp, 200, "")
+}

@@ -150,7 +150,7 @@ func (h *hmac) verify(x *filter.Exchange, s *httpsig.Signature, e *consumer.Entr
 		return refused
 	}
 	var body *httpsig.Digest
-	if s.Covers("content-digest") && x.Req.Upgrade == nil {
+	if s.Covers("content-digest") {
 		var err error
 		if body, err = httpsig.ParseDigest(string(joined(x, "content-digest"))); err != nil {
 			return h.complain(x, "Content-Digest "+err.Error())

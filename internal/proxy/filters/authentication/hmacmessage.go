@@ -43,9 +43,10 @@ func eachLine(r *httpmsg.Request, name string, yield func([]byte)) {
 	}
 }
 
-// signedBody tells whether there is a body that a signature can cover.
+// signedBody tells whether there is a body that a signature can cover: what follows
+// CONNECT is none. The header Upgrade, which anybody may add, says nothing of it.
 func signedBody(r *httpmsg.Request) bool {
-	return r.Upgrade == nil && (r.Body == httpmsg.BodyChunked || r.Body == httpmsg.BodyLength && r.Length > 0)
+	return r.MethodID != httpmsg.MethodConnect && (r.Body == httpmsg.BodyChunked || r.Body == httpmsg.BodyLength && r.Length > 0)
 }
 
 const notTheBody = "the body is not what Content-Digest says"
