@@ -73,7 +73,7 @@ func ParsePublicKey(der []byte, algorithm string) (*Key, error) {
 	if err != nil {
 		return nil, errors.New("is not a public key of RSA, ECDSA or Ed25519")
 	}
-	fits := ""
+	var fits string
 	switch p := public.(type) {
 	case ed25519.PublicKey:
 		fits = Ed25519

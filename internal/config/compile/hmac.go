@@ -118,7 +118,8 @@ func (c *compiler) warnUnsigned(p *authenticationPolicy) {
 
 // judgeSigningKey finds what is wrong with a credential for signatures.
 func judgeSigningKey(cr *v1alpha1.ConsumerCredential, add func(field, message, remedy string)) {
-	field, id := ".hmac", (*string)(nil)
+	field := ".hmac"
+	var id *string
 	if cr.HMAC != nil {
 		id = cr.HMAC.KeyID
 	} else {

@@ -12,7 +12,7 @@ import (
 )
 
 func used(i int) *token.Digest {
-	d := token.Digest(sha256.Sum256(fmt.Append(nil, i)))
+	d := sha256.Sum256(fmt.Append(nil, i))
 	return &d
 }
 

@@ -310,14 +310,14 @@ func TestContentDigest(t *testing.T) {
 			if head != c.want {
 				t.Fatalf("got %s, want %s", head, c.want)
 			}
-			var r io.Reader = io.LimitReader(strings.NewReader(c.body), int64(len(c.body)))
+			r := io.LimitReader(strings.NewReader(c.body), int64(len(c.body)))
 			for _, f := range x.RequestBodyFuncs() {
 				r = f(r)
 			}
 			if head != "pass" {
 				return
 			}
-			passed, err := io.ReadAll(io.MultiReader(r))
+			passed, err := io.ReadAll(r)
 			got := string(passed)
 			var refusal *filter.Refusal
 			if errors.As(err, &refusal) {
