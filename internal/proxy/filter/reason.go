@@ -91,6 +91,8 @@ func (r Reason) String() string {
 // Flags is a set of reasons.
 type Flags uint64
 
+var _ [64 - reasonCount]struct{} // they fit
+
 // Flag returns the set that holds just r.
 func (r Reason) Flag() Flags {
 	if r == ReasonNone {
