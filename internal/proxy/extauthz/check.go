@@ -64,11 +64,11 @@ type check struct {
 // parseCheck reads a CheckResponse, which must not change afterwards.
 func (s *Server) parseCheck(text []byte) (*Answer, error) {
 	c := &check{Answer: &Answer{}, server: s}
-	err := each(text, func(field protowire.Number, v []byte, _ uint64) (err error) {
+	err := callout.EachField(text, func(field protowire.Number, v []byte, _ uint64) (err error) {
 		switch {
 		case v == nil:
 		case field == fieldStatus:
-			return each(v, func(field protowire.Number, _ []byte, n uint64) error {
+			return callout.EachField(v, func(field protowire.Number, _ []byte, n uint64) error {
 				if field == fieldCode {
 					c.code = n
 				}
@@ -76,9 +76,9 @@ func (s *Server) parseCheck(text []byte) (*Answer, error) {
 			})
 		case field == fieldDenied:
 			c.denied = true
-			return each(v, c.readDenied)
+			return callout.EachField(v, c.readDenied)
 		case field == fieldOK:
-			return each(v, c.readOK)
+			return callout.EachField(v, c.readOK)
 		case field == fieldMetadata:
 			c.metadata, err = parseStruct(v)
 			return err
@@ -128,7 +128,7 @@ func (c *check) readDenied(field protowire.Number, v []byte, _ uint64) error {
 	switch {
 	case v == nil:
 	case field == fieldDeniedStatus:
-		return each(v, func(field protowire.Number, _ []byte, n uint64) error {
+		return callout.EachField(v, func(field protowire.Number, _ []byte, n uint64) error {
 			if field == fieldCode {
 				c.status = int(min(n, 1000))
 			}
@@ -157,7 +157,7 @@ func (c *check) readOK(field protowire.Number, v []byte, _ uint64) (err error) {
 		return c.readOption(v, &c.admitted, nil)
 	case field == fieldOKSetQuery:
 		var p parameter
-		err = each(v, func(field protowire.Number, v []byte, _ uint64) error {
+		err = callout.EachField(v, func(field protowire.Number, v []byte, _ uint64) error {
 			switch field {
 			case 1:
 				p.name = v
@@ -188,10 +188,10 @@ func (c *check) readOption(v []byte, to *mutations, only *names) error {
 		m.how = appends
 	}
 	var raw []byte
-	err := each(v, func(field protowire.Number, v []byte, n uint64) error {
+	err := callout.EachField(v, func(field protowire.Number, v []byte, n uint64) error {
 		switch {
 		case field == 1 && v != nil: // HeaderValue
-			return each(v, func(field protowire.Number, v []byte, _ uint64) error {
+			return callout.EachField(v, func(field protowire.Number, v []byte, _ uint64) error {
 				switch field {
 				case 1:
 					m.name = v
@@ -204,7 +204,7 @@ func (c *check) readOption(v []byte, to *mutations, only *names) error {
 			})
 		case field == 2 && v != nil: // google.protobuf.BoolValue
 			m.how = replaces
-			return each(v, func(field protowire.Number, _ []byte, n uint64) error {
+			return callout.EachField(v, func(field protowire.Number, _ []byte, n uint64) error {
 				if field == 1 && n != 0 {
 					m.how = appends
 				}

@@ -21,7 +21,7 @@ import (
 // messages by their content.
 func paths(t *testing.T, b []byte, at string, messages map[string]bool) (out []string) {
 	t.Helper()
-	err := each(b, func(field protowire.Number, v []byte, n uint64) error {
+	err := callout.EachField(b, func(field protowire.Number, v []byte, n uint64) error {
 		name := strings.TrimPrefix(fmt.Sprintf("%s.%d", at, field), ".")
 		switch {
 		case v == nil:

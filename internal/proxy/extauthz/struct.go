@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/gridway/gridway/internal/proxy/callout"
 )
 
 // maxDepth bounds how deep values are inside each other.
@@ -21,13 +23,13 @@ func readStruct(b []byte, depth int) (map[string]any, error) {
 		return nil, errTooDeep
 	}
 	out := map[string]any{}
-	err := each(b, func(field protowire.Number, v []byte, _ uint64) error {
+	err := callout.EachField(b, func(field protowire.Number, v []byte, _ uint64) error {
 		if field != 1 || v == nil {
 			return nil
 		}
 		var key string
 		var value any
-		err := each(v, func(field protowire.Number, v []byte, _ uint64) (err error) {
+		err := callout.EachField(v, func(field protowire.Number, v []byte, _ uint64) (err error) {
 			switch {
 			case field == 1:
 				key = strings.ToValidUTF8(string(v), "\uFFFD")
@@ -48,7 +50,7 @@ func readValue(b []byte, depth int) (out any, err error) {
 	if depth > maxDepth {
 		return nil, errTooDeep
 	}
-	err = each(b, func(field protowire.Number, v []byte, n uint64) (err error) {
+	err = callout.EachField(b, func(field protowire.Number, v []byte, n uint64) (err error) {
 		switch field {
 		case 1:
 			out = nil
@@ -66,7 +68,7 @@ func readValue(b []byte, depth int) (out any, err error) {
 			out, err = readStruct(v, depth)
 		case 6:
 			list := []any{}
-			err = each(v, func(field protowire.Number, v []byte, _ uint64) error {
+			err = callout.EachField(v, func(field protowire.Number, v []byte, _ uint64) error {
 				if field != 1 || v == nil {
 					return nil
 				}

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/gridway/gridway/internal/proxy/callout"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/syntax"
 )
@@ -84,7 +85,7 @@ type answer struct {
 type header struct{ name, value []byte }
 
 func parse(b []byte) (a answer, err error) {
-	err = each(b, func(field protowire.Number, v []byte, n uint64) error {
+	err = callout.EachField(b, func(field protowire.Number, v []byte, n uint64) error {
 		switch {
 		case field == responseCode && v == nil:
 			a.code = n
@@ -106,7 +107,7 @@ func parse(b []byte) (a answer, err error) {
 }
 
 func parseStatus(b []byte) (s status, err error) {
-	err = each(b, func(field protowire.Number, v []byte, n uint64) error {
+	err = callout.EachField(b, func(field protowire.Number, v []byte, n uint64) error {
 		switch {
 		case field == statusCode && v == nil:
 			s.code = n
@@ -126,7 +127,7 @@ func parseStatus(b []byte) (s status, err error) {
 
 // parseDuration reads a google.protobuf.Duration; one below zero is none.
 func parseDuration(b []byte) (d time.Duration, err error) {
-	err = each(b, func(field protowire.Number, v []byte, n uint64) error {
+	err = callout.EachField(b, func(field protowire.Number, v []byte, n uint64) error {
 		const most = uint64(math.MaxInt64 / int64(time.Second) / 2)
 		switch {
 		case v != nil:
@@ -157,7 +158,7 @@ func parseHeader(b []byte, to *[]header) error {
 	}
 	var h header
 	var raw []byte
-	err := each(b, func(field protowire.Number, v []byte, _ uint64) error {
+	err := callout.EachField(b, func(field protowire.Number, v []byte, _ uint64) error {
 		switch field {
 		case headerKey:
 			h.name = v
@@ -184,38 +185,6 @@ func parseHeader(b []byte, to *[]header) error {
 	}
 	if id := httpmsg.LookupName(h.name); id == httpmsg.NameOther || !ours.Has(id) {
 		*to = append(*to, h)
-	}
-	return nil
-}
-
-// each calls f for the fields of a message: v is the content of those that have a
-// length, and not nil, n that of integers.
-func each(b []byte, f func(field protowire.Number, v []byte, n uint64) error) error {
-	for len(b) > 0 {
-		field, kind, size := protowire.ConsumeTag(b)
-		if size < 0 {
-			return protowire.ParseError(size)
-		}
-		b = b[size:]
-		var v []byte
-		var n uint64
-		switch kind {
-		case protowire.BytesType:
-			if v, size = protowire.ConsumeBytes(b); v == nil {
-				v = []byte{}
-			}
-		case protowire.VarintType:
-			n, size = protowire.ConsumeVarint(b)
-		default:
-			size, field = protowire.ConsumeFieldValue(field, kind, b), 0
-		}
-		if size < 0 {
-			return protowire.ParseError(size)
-		}
-		if err := f(field, v, n); err != nil {
-			return err
-		}
-		b = b[size:]
 	}
 	return nil
 }
