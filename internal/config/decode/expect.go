@@ -37,6 +37,20 @@ func expectation(shownValue, pattern string) (message, remedy string) {
 		what, remedy = "a label value", "use letters, digits, -, _ and ., beginning and ending with a letter or digit"
 	case `^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`:
 		what, remedy = "a condition reason", "use CamelCase"
+	case `^[1-9][0-9]{0,9}/([1-9][0-9]{0,3})?[smhd]$`:
+		what, remedy = "a rate", "write a number, a slash and a time in s, m, h or d, as in 100/s, 5/10s or 600/m"
+	case `^[1-9][0-9]{0,11}([KMG]i?)?B/s$`:
+		what, remedy = "a bandwidth", "write a number, a unit and /s, as in 500B/s, 100KB/s or 10MiB/s"
+	case `^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/(\*|(\*\+)?[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*)$`:
+		what, remedy = "a media type", "write it without parameters, as in application/json, image/* or application/*+json"
+	case `^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`:
+		what, remedy = "a name", "use letters, digits, ., _ and -, beginning and ending with a letter or digit"
+	case `^([01][0-9]|2[0-3]):[0-5][0-9]$`, `^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$`:
+		what, remedy = "a time of day", "write hours and minutes, as in 08:00 or 17:30"
+	case `^/`:
+		what, remedy = "a path", "begin it with /"
+	case `^([!-~]([ -~]*[!-~])?)?$`:
+		what, remedy = "a header value", "use printable ASCII, and no spaces at the ends"
 	default:
 		switch {
 		case strings.Contains(pattern, `http(s)?`):
