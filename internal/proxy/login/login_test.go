@@ -96,16 +96,17 @@ func TestLoginsOutliveChanges(t *testing.T) {
 
 func TestMetadata(t *testing.T) {
 	const good = `"authorization_endpoint":"I/a","token_endpoint":"I/t"`
-	for document, want := range map[string]string{
-		`{"issuer":"I",` + good + `}`:                   "",
-		`{"issuer":"I/",` + good + `}`:                  "is for issuer",
-		`{` + good + `}`:                                "is for issuer",
-		`[]`:                                            "not JSON",
-		`{"issuer":"I","token_endpoint":"I/t"}`:         "authorization_endpoint",
-		`{"issuer":"I","authorization_endpoint":"I/a"}`: "token_endpoint",
-		`{"issuer":"I",` + good + `,"userinfo_endpoint":"http://a.b/"}`:    "userinfo_endpoint",
-		`{"issuer":"I",` + good + `,"end_session_endpoint":"javascript:"}`: "end_session_endpoint",
+	for _, c := range []struct{ document, want string }{
+		{`{"issuer":"I",` + good + `}`, ""},
+		{`{"issuer":"I/",` + good + `}`, "is for issuer"},
+		{`{` + good + `}`, "is for issuer"},
+		{`[]`, "not JSON"},
+		{`{"issuer":"I","token_endpoint":"I/t"}`, "authorization_endpoint"},
+		{`{"issuer":"I","authorization_endpoint":"I/a"}`, "token_endpoint"},
+		{`{"issuer":"I",` + good + `,"userinfo_endpoint":"http://a.b/"}`, "userinfo_endpoint"},
+		{`{"issuer":"I",` + good + `,"end_session_endpoint":"javascript:"}`, "end_session_endpoint"},
 	} {
+		document, want := c.document, c.want
 		var provider *httptest.Server
 		provider = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(strings.ReplaceAll(document, "I", provider.URL)))
