@@ -419,7 +419,9 @@ type RateLimitGlobal struct {
 	// OnError says what happens while the store does not answer. `Local`: this
 	// proxy counts the limit by itself, going on from what the store has said last.
 	// `Allow`: the limit lets requests pass. `Deny`: they are refused, with 503.
-	// Default: `Local`.
+	// What this proxy has leased of a stateStore is spent before. Default: `Deny`
+	// with a stateStore, of which never more than the limit is spent then, and
+	// `Local` with others.
 	// +optional
 	OnError *RateLimitOnError `json:"onError,omitempty"`
 }

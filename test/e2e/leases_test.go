@@ -217,12 +217,68 @@ func TestLeasesWithoutStore(t *testing.T) {
 	})
 }
 
+// TestLeasesOfPartition: a gateway that is cut off spends what it holds and not one
+// unit more, for as long as it is cut off, unless onError says otherwise; afterwards
+// exactly as much has passed as there is.
+func TestLeasesOfPartition(t *testing.T) {
+	t.Parallel()
+	statetest.Each(t, func(t *testing.T, place string) {
+		const amount = 400
+		addr := saysOK(t)
+		yaml := limited(addr, fmt.Sprintf(`
+- name: monthly
+  key: [{type: Header, name: X-Tenant}]
+  quota: {amount: %d, window: Month}
+  global: {storeRef: {name: shared}, timeout: 10s}
+`, amount), leaseStore)
+		cut := &breakable{Authority: leasing.Authority{DB: statetest.Open(t, place)}}
+		alone := serveYAML(t, yaml, func(o *proxy.Options) { o.Leases = cut })
+		others := []*gateway{serveYAML(t, yaml, keeping(t, place)), serveYAML(t, yaml, keeping(t, place))}
+		passed := int64(alone.tally(60, 4, "/", header("X-Tenant", "a"))["ok"])
+		if passed != 60 {
+			t.Fatalf("%d of the first 60 have passed", passed)
+		}
+		cut.state.Store(1)
+		got := alone.tally(amount, 4, "/", header("X-Tenant", "a"))
+		if got["ok"] == 0 || got["ok"] > amount/8 || got["ok"]+got["503 RateLimitUnavailable"] != amount {
+			t.Errorf("cut off: %v; want what it has leased, up to %d, and nothing else", got, amount/8)
+		}
+		passed += int64(got["ok"])
+		if resp, _ := alone.get("/", header("X-Tenant", "a")); resp.Header.Get("Retry-After") != "1" {
+			t.Errorf("status %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
+		}
+		passed += spend(t, "a", others...)
+		if passed > amount {
+			t.Fatalf("oversold: %d of %d", passed, amount)
+		}
+		got = alone.tally(40, 4, "/", header("X-Tenant", "a"))
+		if got["503 RateLimitUnavailable"] != 40 {
+			t.Errorf("cut off with nothing left: %v", got)
+		}
+		cut.state.Store(0)
+		eventually(t, "all of the quota has passed, and no more", func() bool {
+			passed += spend(t, "a", alone, others[0], others[1])
+			return passed >= amount
+		})
+		if passed += spend(t, "a", alone); passed != amount {
+			t.Errorf("%d of %d have passed", passed, amount)
+		}
+	})
+}
+
 // A gateway without a state store does what onError says.
 func TestNoStateStore(t *testing.T) {
 	t.Parallel()
-	g := serveYAML(t, limited(saysOK(t), fmt.Sprintf("- {name: monthly, quota: {amount: 2, window: Month}, %s}", inStore("Deny")), leaseStore))
+	limit := func(more string) string {
+		return limited(saysOK(t), "- {name: monthly, quota: {amount: 2, window: Month}, global: {storeRef: {name: shared}"+more+"}}", leaseStore)
+	}
+	g := serveYAML(t, limit(""))
 	resp, _ := g.get("/")
 	want(t, resp, 503, "RateLimitUnavailable")
+	g.apply(limit(", onError: Local"))
+	if got := g.tally(3, 1, "/"); got["ok"] != 2 || got["429 QuotaExceeded"] != 1 {
+		t.Errorf("by itself: %v", got)
+	}
 }
 
 // TestQuotaSurvivesKill: the next process knows what one has let pass that was killed.

@@ -10,6 +10,7 @@ import (
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/expression"
 	"github.com/gridway/gridway/internal/ir"
 )
@@ -215,7 +216,7 @@ func (s *routeScope) rateLimitsOf(ctx *policyContext, rule string) ([]*ir.RateLi
 }
 
 // limitsOf compiles a version of a policy once: rules and configurations share
-// what it comes to.
+// what it comes to, as long as its stores are of the same kinds.
 func (c *compiler) limitsOf(p *rateLimitPolicy) []*ir.RateLimit {
 	if list, ok := c.next.limits[p.used]; ok {
 		return list
@@ -224,13 +225,44 @@ func (c *compiler) limitsOf(p *rateLimitPolicy) []*ir.RateLimit {
 	if c.prev != nil {
 		list = c.prev.limits[p.used]
 	}
-	if list == nil {
-		for i := range p.spec.Limits {
-			list = append(list, rateLimit(p, i))
+	if list == nil || !c.sameOnError(p, list) {
+		list = make([]*ir.RateLimit, len(p.spec.Limits))
+		for i := range list {
+			list[i] = c.compileLimit(p, i)
 		}
 	}
 	c.next.limits[p.used] = list
 	return list
+}
+
+// sameOnError tells whether limits that were compiled before would do the same
+// without their stores now.
+func (c *compiler) sameOnError(p *rateLimitPolicy, list []*ir.RateLimit) bool {
+	for i, l := range list {
+		if l.Global != nil && l.Global.OnError != c.onErrorOf(p, p.spec.Limits[i].Global) {
+			return false
+		}
+	}
+	return true
+}
+
+// onErrorOf is what a limit does without its store. One that leases must not oversell
+// unless somebody says so.
+func (c *compiler) onErrorOf(p *rateLimitPolicy, g *v1alpha1.RateLimitGlobal) ir.OnStoreError {
+	if g.OnError != nil {
+		return ir.OnStoreError(*g.OnError)
+	}
+	if o := c.set.Get(storeKey(p, g)); o != nil {
+		if _, spec := c.storeInForce(o); spec != nil && spec.StateStore != nil {
+			return ir.OnStoreErrorDeny
+		}
+	}
+	return ir.OnStoreErrorLocal
+}
+
+// storeKey is the RateLimitStore that a limit names.
+func storeKey(p *rateLimitPolicy, g *v1alpha1.RateLimitGlobal) store.Key {
+	return store.Key{Group: ownGroup, Kind: v1alpha1.KindRateLimitStore, Namespace: p.object.Key.Namespace, Name: string(g.StoreRef.Name)}
 }
 
 // rateLimits are the limits of all policies that can be used.
@@ -244,7 +276,7 @@ func (c *compiler) rateLimits() []*ir.RateLimit {
 	return out
 }
 
-func rateLimit(p *rateLimitPolicy, i int) *ir.RateLimit {
+func (c *compiler) compileLimit(p *rateLimitPolicy, i int) *ir.RateLimit {
 	l := &p.spec.Limits[i]
 	out := &ir.RateLimit{
 		Policy: p.object.Key.Namespace + "/" + p.object.Key.Name, Name: l.Name, Ref: ref(p.used, fmt.Sprintf("spec.limits[%d]", i)),
@@ -295,7 +327,7 @@ func rateLimit(p *rateLimitPolicy, i int) *ir.RateLimit {
 	case g != nil:
 		out.Global = &ir.GlobalLimit{
 			Store:   p.object.Key.Namespace + "/" + string(g.StoreRef.Name),
-			Timeout: duration(g.Timeout, defaultStoreTimeout), OnError: ir.OnStoreError(deref(g.OnError, v1alpha1.OnErrorLocal)),
+			Timeout: duration(g.Timeout, defaultStoreTimeout), OnError: c.onErrorOf(p, g),
 			Group: out.Policy, Counter: counter,
 		}
 	case l.Quota != nil:

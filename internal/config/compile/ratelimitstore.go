@@ -258,7 +258,7 @@ func (c *compiler) resolveStores(p *rateLimitPolicy) {
 		if g == nil {
 			continue
 		}
-		key := store.Key{Group: ownGroup, Kind: v1alpha1.KindRateLimitStore, Namespace: p.object.Key.Namespace, Name: string(g.StoreRef.Name)}
+		key := storeKey(p, g)
 		if o := c.set.Get(key); o != nil {
 			if _, spec := c.storeInForce(o); spec != nil && spec.Service != nil {
 				c.judgeForService(p, i)
@@ -267,6 +267,6 @@ func (c *compiler) resolveStores(p *rateLimitPolicy) {
 		}
 		message, remedy := c.notFound(key)
 		c.report(problemAt(p.used, fmt.Sprintf("spec.limits[%d].global.storeRef.name", i), store.Warning, "InvalidStoreRef",
-			fmt.Sprintf("%s: onError holds all the time, which is %s", message, deref(g.OnError, v1alpha1.OnErrorLocal)), remedy))
+			fmt.Sprintf("%s: onError holds all the time, which is %s", message, c.onErrorOf(p, g)), remedy))
 	}
 }
