@@ -159,6 +159,12 @@ func runCase(table *dryrun.Table, s *routetest.Suite, c *routetest.Case) routete
 		req.Headers = append(req.Headers, ir.Header{Name: name, Value: value})
 	}
 	slices.SortFunc(req.Headers, func(a, b ir.Header) int { return strings.Compare(a.Name, b.Name) })
+	if file := c.Request.ClientCertificate; file != "" {
+		if err := (&caller{certificate: file}).fill(&req); err != nil {
+			r.Error = err.Error()
+			return r
+		}
+	}
 	d, err := table.Outcome(req)
 	if err != nil {
 		r.Error = err.Error()

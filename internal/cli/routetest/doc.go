@@ -46,6 +46,9 @@ type Request struct {
 	Listener string            `yaml:"listener"`
 	// Client is the address of who sends it, after trusted proxies.
 	Client string `yaml:"client"`
+	// ClientCertificate is a file with the client's certificate, in PEM, which the
+	// listener is taken to have verified.
+	ClientCertificate string `yaml:"clientCertificate"`
 }
 
 // Expect is compared field by field; what is left out may be anything.

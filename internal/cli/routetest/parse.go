@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -100,6 +101,9 @@ func (r *reader) finish(c *Case, path []string) {
 	}
 	if c.Name == "" {
 		c.Name = strings.TrimSpace(c.Request.Method + " " + c.Request.URL)
+	}
+	if file := c.Request.ClientCertificate; file != "" && !filepath.IsAbs(file) {
+		c.Request.ClientCertificate = filepath.Join(filepath.Dir(r.file), file)
 	}
 	if c.Request.URL == "" {
 		r.add(at("request"), "Required", "request.url is missing", `write an absolute URL such as "http://shop.example/cart"`)

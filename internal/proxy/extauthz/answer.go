@@ -64,7 +64,7 @@ const deniedStatus = 403
 func (a *Answer) Admit(x *filter.Exchange) {
 	h := &x.Req.Header
 	for _, name := range a.dropped {
-		h.DelFunc(func(f *httpmsg.Field) bool { return filter.Alike(f.Name, name) })
+		x.Withhold(name)
 	}
 	for i := range a.upstream {
 		m := &a.upstream[i]
@@ -78,7 +78,7 @@ func (a *Answer) Admit(x *filter.Exchange) {
 				h.SetName(m.name, m.value)
 			}
 		case replaces:
-			h.DelFunc(func(f *httpmsg.Field) bool { return filter.Alike(f.Name, m.name) })
+			x.Withhold(m.name)
 			h.Add(m.name, m.value)
 		default:
 			h.Add(m.name, m.value)

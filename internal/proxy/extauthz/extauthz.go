@@ -113,7 +113,9 @@ func (s *Server) body(x *filter.Exchange) (body []byte, whole bool, err error) {
 // Replaced takes out of the request what the server alone may say.
 func (s *Server) Replaced(x *filter.Exchange) {
 	if s.cfg.Replace {
-		x.Req.Header.DelFunc(s.take.holdsAlike)
+		for _, name := range s.take.list {
+			x.Withhold(name)
+		}
 	}
 }
 
@@ -154,10 +156,4 @@ func newNames(s ir.HeaderSet) names {
 
 func (n *names) has(name []byte) bool {
 	return n.all || slices.ContainsFunc(n.list, func(one []byte) bool { return httpmsg.EqualFold(one, name) })
-}
-
-// holdsAlike tells whether a field has one of the names, or one that programs may
-// take for it. It is never so of all.
-func (n *names) holdsAlike(f *httpmsg.Field) bool {
-	return slices.ContainsFunc(n.list, func(one []byte) bool { return filter.Alike(one, f.Name) })
 }

@@ -136,6 +136,7 @@ type Exchange struct {
 	replaced    bool
 
 	requestBody, responseBody []BodyFunc
+	withheld                  [][]byte
 	after                     []func(*Exchange)
 }
 
@@ -264,4 +265,6 @@ func (x *Exchange) Reset() {
 	clear(x.requestBody)
 	clear(x.responseBody)
 	x.requestBody, x.responseBody = x.requestBody[:0], x.responseBody[:0]
+	clear(x.withheld)
+	x.withheld = x.withheld[:0]
 }

@@ -240,5 +240,8 @@ func (b *requestBody) trailer(x *Exchange) *httpmsg.Header {
 	if b.wrapped != nil || x.Req.Trailer.Len() == 0 {
 		return nil
 	}
+	if x.DropWithheld(); x.Req.Trailer.Len() == 0 {
+		return nil
+	}
 	return &x.Req.Trailer
 }

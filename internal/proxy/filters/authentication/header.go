@@ -3,7 +3,6 @@ package authentication
 import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
-	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
 // header tells the endpoint a fact about the caller.
@@ -24,7 +23,7 @@ func newHeaders(list []ir.CallerHeader) []header {
 
 // write sets the header in the place of what the client has sent under its name.
 func (h *header) write(x *filter.Exchange) {
-	x.Req.Header.DelFunc(func(f *httpmsg.Field) bool { return filter.Alike(f.Name, h.name) })
+	x.Withhold(h.name)
 	if h.claim != nil {
 		h.writeClaim(x)
 	} else if value := h.value(&x.Caller); value != "" {

@@ -135,7 +135,7 @@ func (o *oidc) strip(x *filter.Exchange) {
 	stripCookies(&x.Req, func(name []byte) bool { return o.owns(name) })
 	for i := range o.forwarded {
 		if h := &o.forwarded[i]; h.alone {
-			x.Req.Header.DelFunc(func(f *httpmsg.Field) bool { return filter.Alike(f.Name, h.name) })
+			x.Withhold(h.name)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func (o *oidc) tell(x *filter.Exchange) {
 	for i := range o.forwarded {
 		h := &o.forwarded[i]
 		if token := h.token(&x.Kept); token != "" {
-			x.Req.Header.DelFunc(func(f *httpmsg.Field) bool { return filter.Alike(f.Name, h.name) })
+			x.Withhold(h.name)
 			x.Req.Header.Add(h.name, x.Req.Arena.Concat([]byte(h.prefix), []byte(token)))
 		}
 	}
