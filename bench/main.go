@@ -27,6 +27,7 @@ import (
 type options struct {
 	quick, check, docs, list bool
 	only, from, out          string
+	against, profile         string
 	rounds                   int
 	filter                   *regexp.Regexp
 }
@@ -44,6 +45,8 @@ func main() {
 	flag.BoolVar(&o.list, "list", false, "print the cases and end")
 	flag.StringVar(&o.only, "case", "", "run only the cases whose names match this regular expression")
 	flag.StringVar(&o.from, "from", "", "measure nothing: take the results of this file")
+	flag.StringVar(&o.against, "against", "", "compare with another build of Gridway, the program at this path, and with nothing else")
+	flag.StringVar(&o.profile, "profile", "", "folder for a CPU profile of Gridway in each case")
 	flag.StringVar(&o.out, "out", "bench/out", "folder for results.json")
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds per case (default 7, quick 2)")
 	flag.Parse()
@@ -66,6 +69,11 @@ func run(o options) (err error) {
 	if _, err := os.Stat("cmd/gridway/main.go"); err != nil {
 		return errors.New("run it in the repository's root: go run ./bench")
 	}
+	if o.against != "" {
+		if o.against, err = exec.LookPath(o.against); err != nil {
+			return fmt.Errorf("-against wants the path of a program that go build ./cmd/gridway made: %w", err)
+		}
+	}
 	var results *report.Results
 	var failed error
 	if o.from != "" {
@@ -83,9 +91,12 @@ func run(o options) (err error) {
 			return err
 		}
 	}
+	if o.against != "" {
+		return failed // it says nothing of what is aimed at
+	}
 	aims := report.Aims(results)
 	fmt.Println("\n" + report.AimsText(aims))
-	whole := !results.Quick && results.Filter == "" && failed == nil
+	whole := !results.Quick && results.Filter == "" && o.against == "" && failed == nil
 	if o.docs || whole {
 		if err := document(results); err != nil {
 			return err
@@ -124,6 +135,9 @@ func plan(o options) []part {
 		}
 	}
 	for _, w := range suite(o.quick) {
+		if o.against != "" {
+			w = w.builds()
+		}
 		if w.long && o.quick && o.only == "" {
 			continue
 		}
@@ -136,6 +150,9 @@ func plan(o options) []part {
 			b.say.print(c.Text())
 			return nil
 		}})
+	}
+	if o.against != "" {
+		return parts // of figures there is no ratio
 	}
 	times, loads, reloads := 11, 3, 1000
 	if o.quick {
@@ -179,7 +196,7 @@ func measureAll(o options) (*report.Results, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{rounds: 7, round: time.Second, latency: 1500 * time.Millisecond, warm: 300 * time.Millisecond, quick: o.quick, say: newProgress(os.Stdout)}
+	b := &bench{rounds: 7, round: time.Second, latency: 1500 * time.Millisecond, warm: 300 * time.Millisecond, quick: o.quick, profiles: o.profile, say: newProgress(os.Stdout)}
 	if o.quick {
 		b.rounds, b.latency, b.warm = 2, 500*time.Millisecond, 100*time.Millisecond
 	}
@@ -191,6 +208,7 @@ func measureAll(o options) (*report.Results, error) {
 	if b.lab.Tools, err = build(ctx, dir); err != nil {
 		return nil, err
 	}
+	b.lab.Tools[peers.Before] = o.against
 	if b.cert, err = peers.NewCertificate(dir); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,9 @@ type bench struct {
 	latency time.Duration // of load at a fixed rate
 	warm    time.Duration
 	quick   bool
-	say     *progress
+	// profiles is a folder for CPU profiles of Gridway; "" is none.
+	profiles string
+	say      *progress
 }
 
 // contender is one proxy of a case while it runs.
@@ -63,6 +65,13 @@ func (b *bench) measure(ctx context.Context, w workload) (report.Case, error) {
 			p := field[(i+r)%len(field)]
 			b.say.step("%s: round %d of %d, %s", w.name, r+1, b.rounds, p.spec.Label)
 			if err := b.cpuRound(ctx, w, p); err != nil {
+				return c, err
+			}
+		}
+	}
+	if b.profiles != "" {
+		for _, p := range field {
+			if err := b.profile(ctx, w, p); err != nil {
 				return c, err
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gridway/gridway/bench/load"
@@ -19,6 +20,17 @@ type workload struct {
 	callers     int // whose API keys the requests have
 	proxies     []peers.Spec
 	long        bool // left out of a quick run
+}
+
+// builds is the case with two builds of Gridway, and without what they are
+// compared with otherwise.
+func (w workload) builds() workload {
+	i := slices.IndexFunc(w.proxies, func(s peers.Spec) bool { return s.Kind == peers.Gridway })
+	now := w.proxies[i]
+	before := now
+	before.Kind, before.Label = peers.Before, string(peers.Before)
+	w.proxies, w.rate = []peers.Spec{now, before}, 0
+	return w
 }
 
 // manyRoutes of the case that compares them with few. A quick run has fewer,

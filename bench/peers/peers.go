@@ -38,6 +38,8 @@ const (
 	NGINX        Kind = "nginx"
 	HAProxy      Kind = "haproxy"
 	ReverseProxy Kind = "reverseproxy"
+	// Before is another build of Gridway, which this one is compared with.
+	Before Kind = "before"
 )
 
 // Spec says what a proxy is to do.
@@ -144,12 +146,12 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 	}
 	var argv []string
 	switch s.Kind {
-	case Gridway:
+	case Gridway, Before:
 		file, err := l.render("gridway.yaml.tmpl", s.Label+".yaml", p)
 		if err != nil {
 			return nil, err
 		}
-		argv = l.gridway(s.Full, s.Label, file)
+		argv = l.gridway(s, file)
 	case NGINX:
 		file, err := l.render("nginx.conf.tmpl", s.Label+".conf", p)
 		if err != nil {
@@ -205,17 +207,20 @@ func (l *Lab) accessLog(s Spec) string {
 }
 
 // gridway is the command line that every case uses.
-func (l *Lab) gridway(full bool, label, path string) []string {
+func (l *Lab) gridway(s Spec, path string) []string {
 	log := "off"
-	if full {
-		log = l.accessLog(Spec{Kind: Gridway, Label: label})
+	if s.Full {
+		log = l.accessLog(s)
 	}
-	return []string{l.Tools[Gridway], "run", path, "--admin", "unix:" + filepath.Join(l.Dir, label+".sock"), "--access-log", log, "--log-level", "warn", "--drain-timeout", "1s"}
+	return []string{l.Tools[s.Kind], "run", path, "--admin", "unix:" + l.Admin(s.Label), "--access-log", log, "--log-level", "warn", "--drain-timeout", "1s"}
 }
+
+// Admin is the socket of the admin API of the Gridway with that label.
+func (l *Lab) Admin(label string) string { return filepath.Join(l.Dir, label+".sock") }
 
 // StartGridway starts Gridway with files of the caller's own, and more flags.
 func (l *Lab) StartGridway(ctx context.Context, label, path string, ready load.Target, flags ...string) (*Process, error) {
-	return l.Launch(ctx, label, append(l.gridway(false, label, path), flags...), ready, l.Core)
+	return l.Launch(ctx, label, append(l.gridway(Spec{Kind: Gridway, Label: label}, path), flags...), ready, l.Core)
 }
 
 // routeMap writes the map file that HAProxy looks paths up in.
