@@ -5,16 +5,20 @@
 // detection and circuit breakers are the cluster's. What a call may take is bounded
 // in time and bytes. It owns no goroutines; filters, upstream and the pipeline
 // import it.
+//
+// Each request may bring a question, so the memory of calls is used again: New and
+// Release.
 package callout
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
-// Call is one question with its answer.
+// Call is one question with its answer. One that New has made is given back by Release.
 type Call struct {
 	// Cluster is the name of the cluster whose endpoints are asked.
 	Cluster string
@@ -36,6 +40,27 @@ type Call struct {
 	// are the Call's own.
 	Response httpmsg.Response
 	Answer   []byte
+}
+
+var calls = sync.Pool{New: func() any { return new(Call) }}
+
+// New is a Call that says nothing yet, in memory that another one may have had.
+func New() *Call { return calls.Get().(*Call) }
+
+// maxKept bounds, in bytes, what an idle Call holds on to of its Answer.
+const maxKept = 16 << 10
+
+// Release ends the use of the Call and of all that it refers to: what is kept of the
+// answer is copied before.
+func (c *Call) Release() {
+	c.Request.Reset()
+	c.Response.Reset()
+	answer := c.Answer[:0]
+	if cap(answer) > maxKept {
+		answer = nil
+	}
+	*c = Call{Request: c.Request, Response: c.Response, Answer: answer}
+	calls.Put(c)
 }
 
 // Kind is why there is no answer.

@@ -11,8 +11,12 @@ import (
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
-// prefixLen is that of the flag and the length before a message of gRPC.
-const prefixLen = 5
+const (
+	// prefixLen is that of the flag and the length before a message of gRPC.
+	prefixLen = 5
+	// timeoutLen is that of the longest grpc-timeout: eight digits and a unit.
+	timeoutLen = 9
+)
 
 // StatusError is a status of gRPC other than OK.
 type StatusError struct {
@@ -37,14 +41,14 @@ var (
 func (c *Call) Unary(method string, message []byte) {
 	c.GRPC = true
 	c.MaxAnswer = max(c.MaxAnswer, prefixLen)
-	c.Body = binary.BigEndian.AppendUint32(append(make([]byte, 0, prefixLen+len(message)), 0), uint32(len(message)))
-	c.Body = append(c.Body, message...)
 	r := &c.Request
-	r.Method, r.MethodID, r.Path = post, httpmsg.MethodPost, []byte(method)
+	c.Body = append(r.Arena.Alloc(prefixLen + len(message))[:0], 0)
+	c.Body = append(binary.BigEndian.AppendUint32(c.Body, uint32(len(message))), message...)
+	r.Method, r.MethodID, r.Path = post, httpmsg.MethodPost, r.Arena.CopyString(method)
 	r.Header.AddID(httpmsg.NameContentType, grpc.ContentType)
 	r.Header.AddID(httpmsg.NameTE, trailers)
 	r.Header.Add(userAgent, agent)
-	r.Header.AddID(httpmsg.NameGRPCTimeout, grpc.AppendTimeout(nil, max(c.Timeout, time.Nanosecond)))
+	r.Header.AddID(httpmsg.NameGRPCTimeout, grpc.AppendTimeout(r.Arena.Alloc(timeoutLen)[:0], max(c.Timeout, time.Nanosecond)))
 }
 
 // Message is the one of the answer, which is a part of Answer. The error is a

@@ -49,7 +49,7 @@ const (
 
 // askGRPC makes the question one of gRPC.
 func (s *Server) askGRPC(q *callout.Call, x *filter.Exchange, body []byte, whole bool) {
-	q.Unary(checkMethod, s.appendCheck(make([]byte, 0, 1024+len(body)), x, body, whole))
+	q.Unary(checkMethod, s.appendCheck(x.Req.Arena.Alloc(1 << 10)[:0], x, body, whole))
 	for _, id := range [...]httpmsg.Name{httpmsg.NameXRequestID, httpmsg.NameTraceparent, httpmsg.NameTracestate} {
 		if v := x.Req.Header.Get(id); v != nil {
 			q.Request.Header.AddID(id, v)

@@ -72,22 +72,24 @@ func (s *Server) ask(x *filter.Exchange, shared bool) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := callout.Call{Cluster: s.cfg.Cluster, Timeout: s.cfg.Timeout, MaxAnswer: maxAnswer, Shared: shared}
+	q := callout.New()
+	defer q.Release()
+	q.Cluster, q.Timeout, q.MaxAnswer, q.Shared = s.cfg.Cluster, s.cfg.Timeout, maxAnswer, shared
 	read := s.answerHTTP
 	if s.cfg.GRPC {
-		s.askGRPC(&q, x, body, whole)
+		s.askGRPC(q, x, body, whole)
 		read = s.answerGRPC
 	} else {
-		s.askHTTP(&q, x)
+		s.askHTTP(q, x)
 		q.Body = body
 	}
-	switch err := x.Call(&q); {
+	switch err := x.Call(q); {
 	case errors.Is(err, callout.ErrImagined):
 		return &Answer{Allowed: true}, nil
 	case err != nil:
 		return nil, err
 	}
-	return read(&q)
+	return read(q)
 }
 
 // ErrAnswered is that the exchange has its answer without the server's: its body is

@@ -45,7 +45,7 @@ func (s *Server) askHTTP(q *callout.Call, x *filter.Exchange) {
 	h.Add(forwardedMethod, from.Method)
 	h.Add(forwardedURI, from.AppendPathAndQuery(from.Arena.Alloc(len(from.Path) + len(from.Query) + 1)[:0]))
 	h.Add(forwardedHost, from.Host)
-	h.Add(forwardedProto, []byte(from.Scheme))
+	h.Add(forwardedProto, from.Arena.CopyString(from.Scheme))
 	h.Add(forwardedFor, x.Client.Unmap().WithZone("").AppendTo(from.Arena.Alloc(46)[:0]))
 }
 
@@ -90,7 +90,7 @@ func (s *Server) answerHTTP(q *callout.Call) (*Answer, error) {
 		}
 		return a, err
 	}
-	a := &Answer{own: true, status: r.Status, body: q.Answer}
+	a := &Answer{own: true, status: r.Status, body: bytes.Clone(q.Answer)}
 	return a, copyFields(&a.client, r, &s.deny, indispensable)
 }
 

@@ -24,10 +24,12 @@ func (x *Exchange) asks(q *callout.Call) error {
 	}
 	err := c.Call(q, on)
 	x.tick()
-	var failed *callout.Error
-	if errors.As(err, &failed) && failed.Kind == callout.Gone {
-		x.Flags |= filter.ClientGone.Flag()
-		x.broken = true
+	if err != nil {
+		var failed *callout.Error
+		if errors.As(err, &failed) && failed.Kind == callout.Gone {
+			x.Flags |= filter.ClientGone.Flag()
+			x.broken = true
+		}
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/callout"
@@ -83,20 +84,35 @@ func (c *Cluster) frame(q *callout.Call) {
 		r.Body, r.Length = httpmsg.BodyLength, int64(len(q.Body))
 	}
 	if host := c.cfg.Load().Host; host != "" {
-		r.SetHost([]byte(host))
+		r.SetHost(r.Arena.CopyString(host))
 	}
 }
+
+// lent is what a call needs while it is under way, and others after it.
+type lent struct {
+	ask   Ask
+	first http1.Stream
+}
+
+var lents = sync.Pool{New: func() any { return new(lent) }}
 
 // callOne asks one endpoint.
 func (c *Cluster) callOne(e *Endpoint, q *callout.Call, on CallOn, by int64) *callout.Error {
 	if len(q.Request.Host) == 0 {
-		q.Request.SetHost([]byte((*checkTarget)(e).Host()))
+		q.Request.SetHost(q.Request.Arena.CopyString((*checkTarget)(e).Host()))
 	}
-	var first http1.Stream
+	l := lents.Get().(*lent) // one that panics keeps it
+	failed := c.askOne(e, q, on, by, l)
+	l.ask = Ask{}
+	lents.Put(l)
+	return failed
+}
+
+func (c *Cluster) askOne(e *Endpoint, q *callout.Call, on CallOn, by int64, l *lent) *callout.Error {
 	for again := 0; ; again++ {
 		o := Outcome{Started: netx.Monotonic()}
-		ask := Ask{By: by, Now: o.Started, Checked: true, Fresh: again > 0, Gone: on.Gone, Task: on.Task}
-		s, reused, err := e.Open(&ask, &first)
+		l.ask = Ask{By: by, Now: o.Started, Checked: true, Fresh: again > 0, Gone: on.Gone, Task: on.Task}
+		s, reused, err := e.Open(&l.ask, &l.first)
 		if err != nil {
 			failed := connectError(err, &o)
 			c.Done(e, o)

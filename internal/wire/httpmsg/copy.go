@@ -29,12 +29,25 @@ func (r *Response) Own(arena *Arena) {
 	r.Header.Own(arena)
 }
 
-// Own copies the names and values into arena.
+// Own copies the names and values into arena, all into one piece of it.
 func (h *Header) Own(arena *Arena) {
-	for i := range h.Len() {
-		f := h.At(i)
-		f.Name, f.Value = arena.Copy(f.Name), arena.Copy(f.Value)
+	n := 0
+	for i := range h.fields {
+		n += len(h.fields[i].Name) + len(h.fields[i].Value)
 	}
+	b := arena.Alloc(n)[:0]
+	for i := range h.fields {
+		f := &h.fields[i]
+		b, f.Name = keep(b, f.Name)
+		b, f.Value = keep(b, f.Value)
+	}
+}
+
+// keep appends v to b, which has room for it, and returns the copy, too.
+func keep(b, v []byte) (all, kept []byte) {
+	start := len(b)
+	b = append(b, v...)
+	return b, b[start:len(b):len(b)]
 }
 
 func (h *Header) copyFrom(src *Header, arena *Arena) {

@@ -4,6 +4,7 @@
 package service
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -33,16 +34,18 @@ func Take(x *filter.Exchange, domain string, charges []limit.Charge, timeout tim
 	if cluster == "" {
 		return errUnresolved
 	}
-	q := callout.Call{Cluster: cluster, Timeout: timeout, MaxAnswer: maxAnswer}
+	q := callout.New()
+	defer q.Release()
+	q.Cluster, q.Timeout, q.MaxAnswer = cluster, timeout, maxAnswer
 	q.Unary(method, question(domain, charges))
-	if err := x.Call(&q); err != nil {
+	if err := x.Call(q); err != nil {
 		return err
 	}
 	message, err := q.Message()
 	if err != nil {
 		return err
 	}
-	a, err := parse(message)
+	a, err := parse(bytes.Clone(message)) // headers point into it
 	if err == nil {
 		err = a.tell(charges)
 	}
