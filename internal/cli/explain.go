@@ -31,7 +31,10 @@ choose the listener; without a port the one that fits. "tcp://host:port",
 "tls://name:port" and "udp://host:port" stand for connections that are not HTTP,
 and have no method. Without a method a request is a GET.
 
-Who sends the request is told by the credentials in its headers. With --consumer,
+Who sends the request is told by the credentials in its headers. --token-file,
+--api-key-file and --basic-file put one where the policy in force looks for it. For
+each method of authentication the answer says what it makes of that and, of what
+is refused, why, which no client is told. No credential is printed. With --consumer,
 --claim or --auth-method it is somebody whom authentication is taken to have let
 through; --identity is a verified client certificate. For each
 AuthorizationPolicy the answer names the rule that matches or, where none does,
@@ -40,6 +43,7 @@ what each rule lacks.`,
 			"gridway explain GET http://shop.example/api/products",
 			`gridway explain GET /api/reviews/1 -H "X-Canary: always" --file shop.yaml`,
 			"gridway explain POST https://shop.example/api/orders --file config/ -o json",
+			"gridway explain GET https://shop.example/api/orders --token-file token.jwt",
 			"gridway explain tls://shop.example:443",
 			"gridway explain DELETE http://shop.example/api/orders/7 --consumer acme --claim role=admin --client 203.0.113.7",
 		),
@@ -79,7 +83,7 @@ what each rule lacks.`,
 			}
 			req.Headers = append(req.Headers, ir.Header{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
 		}
-		if err := who.fill(&req); err != nil {
+		if err := who.fill(&req, t.In); err != nil {
 			return err
 		}
 		e, err := explainer(cmd.Context(), t, files, admin)
@@ -233,6 +237,7 @@ func printDecision(t *term.Terminal, d *dryrun.Decision, src *source, all bool) 
 			p.line(once("in force", i), s, ir.Ref{})
 		}
 	}
+	authenticationLines(p, d)
 	if d.Caller != nil {
 		p.line("caller", callerText(d.Caller), ir.Ref{})
 	}

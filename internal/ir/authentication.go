@@ -39,6 +39,27 @@ type AuthenticationMethod struct {
 	External *ExternalAuth `json:"external,omitempty"`
 }
 
+// Kind is what the method is, by the name of its field in the policy.
+func (m *AuthenticationMethod) Kind() string {
+	switch {
+	case m.APIKey != nil:
+		return "apiKey"
+	case m.Basic != nil:
+		return "basic"
+	case m.JWT != nil:
+		return "jwt"
+	case m.ClientCertificate != nil:
+		return "clientCertificate"
+	case m.OIDC != nil:
+		return "oidc"
+	case m.Introspection != nil:
+		return "oauth2Introspection"
+	case m.HMAC != nil:
+		return "hmac"
+	}
+	return "external"
+}
+
 // APIKeyAuth accepts the keys of Consumers.
 type APIKeyAuth struct {
 	From    []CredentialSource `json:"from"`

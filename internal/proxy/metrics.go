@@ -12,7 +12,7 @@ import (
 
 // NewMetrics makes a registry that knows the data plane's reasons.
 func NewMetrics(build metric.Build) *metric.Registry {
-	return metric.New(metric.Options{Reasons: filter.ReasonNames(), Decisions: filter.DecisionNames(), Build: build})
+	return metric.New(metric.Options{Reasons: filter.ReasonNames(), Decisions: filter.DecisionNames(), Faults: filter.FaultNames(), Build: build})
 }
 
 // clusterMetrics gives clusters their counters in the registry.

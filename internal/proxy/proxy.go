@@ -30,6 +30,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/extauthz"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters"
+	"github.com/gridway/gridway/internal/proxy/filters/authentication"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
 	"github.com/gridway/gridway/internal/proxy/keyset"
 	"github.com/gridway/gridway/internal/proxy/limit"
@@ -170,7 +171,10 @@ func New(o Options) *Proxy {
 			Filters: filters.Deps{
 				Schemas: schemas, Consumers: consumers, Passwords: password.New(max(1, runtime.GOMAXPROCS(0)/2)),
 				Tokens: tokens(keys), Logins: logins.Login, Certificates: certificates,
-				Policy:     func(name string) filter.Decisions { return o.Metrics.Policy(name) },
+				Policy: func(name string) filter.Decisions { return o.Metrics.Policy(name) },
+				Method: func(policy, method string) authentication.Faults {
+					return o.Metrics.Policy("AuthenticationPolicy/" + policy).Method(method)
+				},
 				Lists:      lists,
 				RateLimits: rateLimitDeps(limits, stores, formulas, o.Metrics), Authorization: authorizations.get,
 				Answers: &extauthz.Caches{},

@@ -23,6 +23,8 @@ type stand struct {
 	method string
 	at     time.Time
 	tls    *tls.ConnectionState
+	// shown is for the methods of the policy that is in force.
+	shown *Credential
 }
 
 func (s *stand) known() bool { return s != nil && s.caller != nil }
@@ -43,12 +45,22 @@ func (s *stand) put(x *filter.Exchange) {
 	}
 }
 
+// show gives the request their credential.
+func (s *stand) show(x *filter.Exchange, p *ir.Authentication) {
+	if s != nil {
+		s.shown.put(x, p)
+	}
+}
+
 // imagine reads who sends the request.
 func (t *Table) imagine(req Request) (*stand, error) {
-	if req.Caller == nil && req.At == "" {
+	if err := req.Credential.check(); err != nil {
+		return nil, err
+	}
+	if req.Caller == nil && req.At == "" && req.Credential == nil {
 		return nil, nil
 	}
-	s := &stand{}
+	s := &stand{shown: req.Credential}
 	var err error
 	if req.At != "" {
 		if s.at, err = time.Parse(time.RFC3339, req.At); err != nil {

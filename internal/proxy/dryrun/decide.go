@@ -206,6 +206,17 @@ func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Ex
 	if m.Value.unknown {
 		d.Notes = append(d.Notes, "what is transcoded is for the endpoints' own descriptors to say, which a running gateway knows (--admin)")
 	}
+	d.as.show(x, m.Rule.Policy.Authentication)
+	if c := d.Request.Credential; c != nil {
+		d.Notes = append(d.Notes, c.unused(m.Rule.Policy.Authentication)...)
+	}
+	if !d.as.known() && !d.admitted {
+		if y, err := l.newExchange(head, d.Request.client(), d.as); err == nil { // it parsed before
+			d.as.show(y, m.Rule.Policy.Authentication)
+			y.Section, y.Route, y.Rule, y.Match = m.Section, m.Route, m.Rule, m.Match
+			d.AuthenticatedBy, d.Authentication = authentications(y, m.Value.filters.Guard)
+		}
+	}
 	method, path, query := string(x.Req.Method), string(x.Req.Path), string(x.Req.Query)
 	refused := d.refused(x, m, m.Value.filters.Guard)
 	d.caller(x)
@@ -318,6 +329,7 @@ func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], req Requ
 	if err != nil {
 		return // it parsed before
 	}
+	as.show(x, m.Rule.Policy.Authentication)
 	d := &Decision{admitted: admitted, as: as}
 	if d.refused(x, m, m.Value.filters.Guard) || d.refused(x, m, m.Value.filters.Request) || d.refused(x, m, chain.Request) {
 		b.Problem = fmt.Sprintf("a filter of this backend replies with %d", x.Local.Status)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filters/authentication"
 	"github.com/gridway/gridway/internal/proxy/filters/authorization"
 )
 
@@ -27,6 +28,8 @@ type Request struct {
 	// Caller is somebody whom the policies of authentication are taken to have let
 	// through; nil is who the headers' credentials prove.
 	Caller *Imagined `json:"caller,omitempty"`
+	// Credential is put where the policy that is in force looks for it.
+	Credential *Credential `json:"credential,omitempty"`
 	// At is when the request comes, as in RFC 3339; empty is now.
 	At string `json:"at,omitempty"`
 }
@@ -51,6 +54,9 @@ func (r Request) Key() string {
 	key := r.Method + "\n" + r.URL + "\n" + r.Listener + "\n" + r.Client + "\n" + r.At
 	if r.Caller != nil {
 		key += fmt.Sprintf("\n%q", *r.Caller) // fmt orders maps
+	}
+	if r.Credential != nil {
+		key += fmt.Sprintf("\n%q", *r.Credential)
 	}
 	for _, h := range r.Headers {
 		key += "\n" + h.Name + ":" + h.Value
@@ -100,6 +106,11 @@ type Decision struct {
 	Caller        *Caller `json:"caller,omitempty"`
 	DecidedBy     string  `json:"decidedBy,omitempty"`
 	DecidedByRule string  `json:"decidedByRule,omitempty"`
+	// AuthenticatedBy is the AuthenticationPolicy in force, "namespace/name", and
+	// Authentication what each of its methods makes of the request; empty where nobody
+	// is asked, or the caller is imagined.
+	AuthenticatedBy string                   `json:"authenticatedBy,omitempty"`
+	Authentication  []authentication.Finding `json:"authentication,omitempty"`
 	// Authorization is what each AuthorizationPolicy that reaches the rule makes of
 	// the request; empty where it was refused before.
 	Authorization []authorization.Finding `json:"authorization,omitempty"`

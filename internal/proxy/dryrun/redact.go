@@ -6,20 +6,12 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 )
 
-// Redacted is d without keys and without the credentials of the configuration.
-// What the caller sent is its own, and stays.
+// Redacted is d without keys and without credentials, those of the configuration and
+// those that the request was made with.
 func (d *Decision) Redacted() *Decision {
-	sent := map[string]bool{}
-	for _, h := range d.Request.Headers {
-		sent[h.Value] = true
-	}
-	veil := ir.Veil(func(value string) string {
-		if sent[value] {
-			return value
-		}
-		return ir.Hidden
-	})
+	veil := ir.Veil(ir.Hide)
 	n := *d
+	n.Request = d.Request.concealed(d.Policy.Authentication)
 	n.Filters, n.Policy = veil.Filters(d.Filters), veil.Policy(d.Policy)
 	if d.Match != nil {
 		m := ir.Veil(ir.Hide).Match(*d.Match)
@@ -30,6 +22,7 @@ func (d *Decision) Redacted() *Decision {
 		l.Headers = veil.Headers(l.Headers)
 		n.Local = &l
 	}
+	from := places(d.Policy.Authentication)
 	n.Backends = slices.Clone(d.Backends)
 	for i := range n.Backends {
 		b := &n.Backends[i]
@@ -37,7 +30,8 @@ func (d *Decision) Redacted() *Decision {
 		b.ResponseHeaders = veil.Headers(b.ResponseHeaders)
 		if b.Upstream != nil {
 			u := *b.Upstream
-			u.Headers = veil.Headers(u.Headers)
+			u.Headers = concealHeaders(u.Headers, from)
+			u.Query = concealQuery(u.Query, from)
 			b.Upstream = &u
 		}
 	}

@@ -92,6 +92,10 @@ type Exchange struct {
 	// Policy is the policy that the reply is due to, "namespace/name", and PolicyRule
 	// the part of it that decided.
 	Policy, PolicyRule string
+	// Faults are what was wrong with the credentials of a request that was refused, in
+	// the order of the policy's methods.
+	Faults []Faulted
+	fault  Fault
 	// Notes are what policies have noted of the request.
 	Notes []Noted
 
@@ -256,7 +260,7 @@ func (x *Exchange) Reset() {
 	x.Local = LocalReply{}
 	x.Kept = Kept{}
 	x.Caller, x.Policy, x.PolicyRule = Caller{}, "", ""
-	x.Notes = x.Notes[:0]
+	x.Notes, x.Faults, x.fault = x.Notes[:0], x.Faults[:0], FaultNone
 	x.Timeout, x.HoldResponse, x.Held, x.Replier = 0, 0, nil, nil
 	x.Translated, x.CallPath, x.CallPathOf = false, nil, nil
 	x.replacement, x.replaced, x.BrokenOff = nil, false, nil

@@ -75,6 +75,9 @@ func (x *Exchange) log(d time.Duration) {
 		}
 	}
 	e.Policy, e.PolicyRule = x.Policy, x.PolicyRule
+	if len(x.Faults) > 0 {
+		e.AuthFaults = x.authFaults()
+	}
 	if len(x.Notes) > 0 {
 		e.Audited, e.WouldDeny, e.FailOpen = x.noted(filter.NoteAudit), x.noted(filter.NoteWouldDeny), x.noted(filter.NoteFailOpen)
 	}
@@ -176,6 +179,22 @@ func reasonOf(kind upstream.OutcomeKind) filter.Reason {
 		return filter.ClientGone
 	}
 	return filter.ReasonNone
+}
+
+// authFaults lists what is wrong with credentials: "method:fault", with commas.
+func (x *Exchange) authFaults() []byte {
+	size := 0
+	for _, f := range x.Faults {
+		size += len(f.Method) + len(f.Fault.String()) + 2
+	}
+	out := x.Req.Arena.Alloc(size)[:0]
+	for _, f := range x.Faults {
+		if len(out) > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, f.Method...), ':'), f.Fault.String()...)
+	}
+	return out
 }
 
 // noted lists what policies have noted: "namespace/name/rule", with commas.

@@ -35,7 +35,7 @@ func (c *encoder) bound(e *Entry) int {
 		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName), len(e.TLSALPN),
 		len(e.GRPCService), len(e.GRPCMethod), len(e.GRPCStatus),
 		len(e.ConsumerNamespace) + 1 + len(e.Consumer), len(e.Credential), len(e.AuthMethod), len(e.Policy), len(e.PolicyRule),
-		len(e.Audited), len(e.WouldDeny), len(e.FailOpen),
+		len(e.AuthFaults), len(e.Audited), len(e.WouldDeny), len(e.FailOpen),
 	} {
 		n += min(6*size, c.maxField) + fieldExtra
 	}
@@ -43,7 +43,7 @@ func (c *encoder) bound(e *Entry) int {
 }
 
 // texts is the number of text fields, the length of bound's list.
-const texts = 30
+const texts = 31
 
 // maxLine is the largest bound there is.
 func maxLine(maxField int) int { return fixedBytes + texts*(maxField+fieldExtra) }
@@ -137,7 +137,8 @@ func identity(b []byte, e *Entry, limit int) []byte {
 	b = text(b, `,"credential":"`, raw(e.Credential), limit)
 	b = text(b, `,"auth_method":"`, raw(e.AuthMethod), limit)
 	b = text(b, `,"policy":"`, raw(e.Policy), limit)
-	return text(b, `,"policy_rule":"`, raw(e.PolicyRule), limit)
+	b = text(b, `,"policy_rule":"`, raw(e.PolicyRule), limit)
+	return text(b, `,"auth_faults":"`, e.AuthFaults, limit)
 }
 
 func tlsState(b []byte, e *Entry, limit int) []byte {

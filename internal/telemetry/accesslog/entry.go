@@ -61,6 +61,9 @@ type Entry struct {
 	// the request, "namespace/name", and PolicyRule the part of it that decided.
 	ConsumerNamespace, Consumer, Credential, AuthMethod string
 	Policy, PolicyRule                                  string
+	// AuthFaults are what was wrong with the credentials of a request that was refused:
+	// "method:fault", with commas between them.
+	AuthFaults []byte
 	// Audited and WouldDeny are policies that only record the request, and dry ones
 	// that would have refused it: "namespace/name/rule", with commas between them.
 	// FailOpen are those that have let it through since what they need is not there.

@@ -46,7 +46,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	e.calls(&c.r.calls)
 	for _, h := range sorted(c.r, c.r.policies) {
-		e.policy(h, c.r.opt.Decisions)
+		e.policy(h, c.r.opt.Decisions, c.r.opt.Faults)
 	}
 	for _, h := range sorted(c.r, c.r.rateLimits) {
 		e.rateLimit(h)
@@ -153,10 +153,10 @@ func (e *emitter) times(f *family, h *histogram, label string) {
 }
 
 // named emits one counter per name whose events start at first, if not zero.
-func (e *emitter) named(f *family, t *[maxEvents]uint64, first int, names []string, label string) {
+func (e *emitter) named(f *family, t *[maxEvents]uint64, first int, names []string, labels ...string) {
 	for i, name := range names {
 		if n := t[first+i]; n > 0 {
-			e.count(f, n, label, name)
+			e.count(f, n, append(labels[:len(labels):len(labels)], name)...)
 		}
 	}
 }

@@ -34,6 +34,7 @@ func newClock() *clock                   { return &clock{time.Unix(1_700_000_000
 func populated(c *clock) *metric.Registry {
 	r := metric.New(metric.Options{
 		Decisions: []string{"allowed"},
+		Faults:    []string{"", "expired", "unknown"},
 		Reasons:   []string{"", "BadRequest", "UpstreamReset"}, Now: c.Now,
 		Build: metric.Build{Version: "v1.2.3", Commit: "abc", GoVersion: "go1.26"},
 	})
@@ -151,6 +152,10 @@ func populated(c *clock) *metric.Registry {
 	})
 	r.SetAccessLog(func() metric.LogStats { return metric.LogStats{Written: 1, Dropped: 2, Errors: 3} })
 	r.SetLog(func() metric.LogStats { return metric.LogStats{Written: 4, Dropped: 5, Errors: 6} })
+	tokens := r.Policy("AuthenticationPolicy/default/tokens").Method("jwt")
+	tokens.Faulted(1)
+	tokens.Faulted(2)
+	tokens.Faulted(2)
 	limits := r.RateLimit("default/api", "per-client")
 	limits.Allowed()
 	limits.Limited()

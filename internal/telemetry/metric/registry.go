@@ -33,6 +33,8 @@ type Options struct {
 	Reasons []string
 	// Decisions names what policies decide: number i is counted under Decisions[i].
 	Decisions []string
+	// Faults names what is wrong with credentials: number i is counted under Faults[i].
+	Faults []string
 	// Build is shown by gridway_build_info.
 	Build Build
 	// Now is the clock; nil means time.Now.

@@ -35,13 +35,18 @@ func (k *apiKey) authenticate(x *filter.Exchange) result {
 	switch {
 	case found == nowhere:
 		return absent
-	case found == ambiguous || len(key) < minKey || len(key) > maxKey:
-		return refused
+	case found == ambiguous:
+		return refuse(x, filter.FaultAmbiguous)
+	case len(key) < minKey || len(key) > maxKey:
+		return refuse(x, filter.FaultMalformed)
 	}
 	digest := sha256.Sum256(key)
 	e := k.consumers.Key(digest, k.policy.Namespace, k.policy.EveryNamespace)
-	if e == nil || subtle.ConstantTimeCompare(digest[:], e.Credential.KeyDigest) != 1 || !e.Credential.Valid(x.Start) {
-		return refused
+	if e == nil || subtle.ConstantTimeCompare(digest[:], e.Credential.KeyDigest) != 1 {
+		return refuse(x, filter.FaultUnknown)
+	}
+	if !e.Credential.Valid(x.Start) {
+		return refuse(x, untimely(e.Credential.NotBefore, x.Start))
 	}
 	e.Used(x.Start)
 	x.Caller.Consumer, x.Caller.Credential = e.Consumer, e.Credential.Name

@@ -36,6 +36,8 @@ type Deps struct {
 	Passwords *password.Verifier
 	Tokens    Tokens
 	Decisions filter.Decisions
+	// Faults counts what a method finds wrong, by its name; nil counts nothing.
+	Faults func(method string) Faults
 	// Logins finds logins of the configuration by their names.
 	Logins func(name string) *login.Handle
 	// Certificates remembers what was read of certificates; it may be nil.
@@ -95,12 +97,17 @@ type Authentication struct {
 	methods   []method
 	hosts     []host
 	headers   []header
+	// faults count by method; one of nil is not counted.
+	faults [ir.MaxMethods]Faults
 }
 
 // New makes a policy.
 func New(p *ir.Authentication, d Deps) *Authentication {
 	a := &Authentication{policy: p, decisions: d.Decisions, headers: newHeaders(p.Headers)}
 	for i := range p.AnyOf {
+		if d.Faults != nil && i < len(a.faults) {
+			a.faults[i] = d.Faults(p.AnyOf[i].Name)
+		}
 		switch m := &p.AnyOf[i]; {
 		case m.APIKey != nil:
 			a.methods = append(a.methods, newAPIKey(p, m, d.Consumers))
@@ -142,10 +149,11 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 		}
 	}
 	best := absent
-	var said [ir.MaxMethods]result
+	var said said
 	for i, m := range a.methods {
+		x.Found(filter.FaultNone)
 		r := m.authenticate(x)
-		said[i] = r
+		said[i].result, said[i].fault = r, x.TakeFault()
 		if r == accepted {
 			withdraw(x)
 			x.Caller.Method = a.policy.AnyOf[i].Name
@@ -160,10 +168,13 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 	}
 	switch {
 	case best == busy:
+		a.blame(x, &said)
 		return a.fail(x, filter.Unavailable, 503, filter.AuthenticationOverload, tooMany)
 	case best == unavailable:
+		a.blame(x, &said)
 		return a.fail(x, filter.Unavailable, 503, filter.IdentityUnavailable, cannotTell)
 	case best == answered:
+		a.blame(x, &said)
 		a.decisions.Decided(int(filter.Denied))
 		a.strip(x)
 		return filter.Reply
@@ -173,7 +184,8 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 		a.pass(x)
 		return filter.Continue
 	case best == refused:
-		a.ask(x, said[:])
+		a.blame(x, &said)
+		a.ask(x, &said)
 		return a.fail(x, filter.Denied, 401, filter.InvalidCredential, badCredential)
 	case len(a.methods) > 0 && !a.policy.Optional:
 		for _, h := range a.hosts {
@@ -181,7 +193,7 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 				return a.answered(x)
 			}
 		}
-		a.ask(x, said[:])
+		a.ask(x, &said)
 		return a.fail(x, filter.Unidentified, 401, filter.Unauthenticated, needsCredential)
 	}
 	a.decisions.Decided(int(filter.Anonymous))
@@ -269,9 +281,9 @@ func (a *Authentication) Ask(x *filter.Exchange) {
 }
 
 // ask tells the client what it may prove itself with (RFC 9110 §15.5.2).
-func (a *Authentication) ask(x *filter.Exchange, said []result) {
+func (a *Authentication) ask(x *filter.Exchange, s *said) {
 	for i, m := range a.methods {
-		addChallenge(x, m.challenge(said[i]))
+		addChallenge(x, m.challenge(s[i].result))
 	}
 }
 

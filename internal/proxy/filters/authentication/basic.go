@@ -33,28 +33,36 @@ func (b *basic) authenticate(x *filter.Exchange) result {
 	switch {
 	case where == nowhere:
 		return absent
-	case where == ambiguous || len(encoded) > maxBasic:
-		return refused
+	case where == ambiguous:
+		return refuse(x, filter.FaultAmbiguous)
+	case len(encoded) > maxBasic:
+		return refuse(x, filter.FaultMalformed)
 	}
 	text := x.Req.Arena.Alloc(base64.StdEncoding.DecodedLen(len(encoded)))
 	n, err := base64.StdEncoding.Decode(text, encoded)
 	name, secret, ok := bytes.Cut(text[:n], []byte(":"))
 	if err != nil || !ok {
-		return refused
+		return refuse(x, filter.FaultMalformed)
 	}
 	e := b.consumers.Key(ir.UsernameDigest(name), b.policy.Namespace, b.policy.EveryNamespace)
-	known := e != nil && e.Credential.Username == string(name) && e.Credential.Valid(x.Start)
+	fault := filter.FaultPassword
+	switch {
+	case e == nil || e.Credential.Username != string(name):
+		fault = filter.FaultUnknown
+	case !e.Credential.Valid(x.Start):
+		fault = untimely(e.Credential.NotBefore, x.Start)
+	}
 	if e == nil {
 		// Somebody else's hash, so that it takes as long as if there were such a user.
 		if e = b.consumers.AnyUser(); e == nil {
-			return refused
+			return refuse(x, fault)
 		}
 	}
-	switch b.passwords.Verify(e.Password(), known, secret, x.Detach) {
+	switch b.passwords.Verify(e.Password(), fault == filter.FaultPassword, secret, x.Detach) {
 	case password.Busy:
-		return busy
+		return overloaded(x)
 	case password.Wrong:
-		return refused
+		return refuse(x, fault)
 	}
 	e.Used(x.Start)
 	x.Caller.Consumer, x.Caller.Credential = e.Consumer, e.Credential.Name

@@ -33,8 +33,11 @@ func (c *certificate) authenticate(x *filter.Exchange) result {
 	if r != accepted {
 		return r
 	}
-	if !cert.Timely(x.Start) || !c.allows(cert, chains) {
-		return refused
+	if !cert.Timely(x.Start) {
+		return refuse(x, untimely(cert.NotBefore, x.Start))
+	}
+	if !c.allows(cert, chains) {
+		return refuse(x, filter.FaultNoRule)
 	}
 	var who filter.Caller
 	if e := c.holder(cert, x); e != nil {
@@ -43,7 +46,7 @@ func (c *certificate) authenticate(x *filter.Exchange) result {
 		who.Consumer = named(c.policy, c.consumers, cert.Claims, c.Consumer)
 	}
 	if who.Consumer == nil && c.ConsumerRequired {
-		return refused
+		return refuse(x, filter.FaultConsumer)
 	}
 	who.Claims = cert.Claims
 	x.Caller = who
@@ -62,7 +65,7 @@ func (c *certificate) shown(x *filter.Exchange) (*clientcert.Certificate, [][]*x
 	case x.TLS == nil || len(x.TLS.PeerCertificates) == 0:
 		return nil, nil, absent
 	case len(x.TLS.VerifiedChains) == 0:
-		return nil, nil, refused // a listener with AllowInsecureFallback verifies none
+		return nil, nil, refuse(x, filter.FaultUnverified) // a listener with AllowInsecureFallback verifies none
 	default:
 		cert, err = c.known.Of(x.TLS.PeerCertificates[0])
 		if err == nil {
@@ -70,7 +73,7 @@ func (c *certificate) shown(x *filter.Exchange) (*clientcert.Certificate, [][]*x
 		}
 	}
 	if err != nil {
-		return nil, nil, refused
+		return nil, nil, refuse(x, filter.FaultMalformed)
 	}
 	return cert, nil, accepted
 }

@@ -30,17 +30,36 @@ func newCertificateRule(r *ir.CertificateRule) certificateRule {
 
 // holds tells whether the certificate has something of each list that there is.
 func (r *certificateRule) holds(c *clientcert.Certificate, chains [][]*x509.Certificate) bool {
-	return among(r.CommonNames, c.Subject.Values("CN"), exactly) &&
-		among(r.Organizations, c.Subject.Values("O"), exactly) &&
-		among(r.OrganizationalUnits, c.Subject.Values("OU"), exactly) &&
-		(len(r.Subjects) == 0 || slices.Contains(r.Subjects, c.SubjectText)) &&
-		among(r.DNSNames, c.DNS, isDNS) &&
-		among(r.URIs, c.URIs, isBelow) &&
-		among(r.Emails, c.Emails, isEmail) &&
-		r.hasAddress(c) &&
-		r.hasIdentity(c) &&
-		(len(r.Fingerprints) == 0 || c.Hashed && slices.Contains(r.Fingerprints, hex.EncodeToString(c.Fingerprint[:]))) &&
-		(len(r.Issuers) == 0 || r.issued(chains))
+	return r.lacks(c, chains) == ""
+}
+
+// lacks is the first list of which the certificate has nothing; empty is none.
+func (r *certificateRule) lacks(c *clientcert.Certificate, chains [][]*x509.Certificate) (field string) {
+	switch {
+	case !among(r.CommonNames, c.Subject.Values("CN"), exactly):
+		return "commonNames"
+	case !among(r.Organizations, c.Subject.Values("O"), exactly):
+		return "organizations"
+	case !among(r.OrganizationalUnits, c.Subject.Values("OU"), exactly):
+		return "organizationalUnits"
+	case len(r.Subjects) > 0 && !slices.Contains(r.Subjects, c.SubjectText):
+		return "subjects"
+	case !among(r.DNSNames, c.DNS, isDNS):
+		return "dnsNames"
+	case !among(r.URIs, c.URIs, isBelow):
+		return "uris"
+	case !among(r.Emails, c.Emails, isEmail):
+		return "emails"
+	case !r.hasAddress(c):
+		return "ips"
+	case !r.hasIdentity(c):
+		return "identities"
+	case len(r.Fingerprints) > 0 && !(c.Hashed && slices.Contains(r.Fingerprints, hex.EncodeToString(c.Fingerprint[:]))):
+		return "fingerprints"
+	case len(r.Issuers) > 0 && !r.issued(chains):
+		return "issuers"
+	}
+	return ""
 }
 
 // among tells whether one of the patterns is one of the values, or there is none.

@@ -26,19 +26,22 @@ func (e *external) authenticate(x *filter.Exchange) result {
 	switch {
 	case errors.Is(err, extauthz.ErrAnswered):
 		x.Policy = e.policy.Policy
+		x.Found(filter.FaultMalformed)
 		return answered
 	case err != nil && e.cfg.FailOpen && e.cfg.Cluster != "":
 		e.server.Replaced(x)
 		return excused
 	case err != nil:
-		return unavailable
+		return without(x, filter.FaultNoAnswer)
 	case !answer.Allowed:
+		x.Found(filter.FaultDenied)
 		answer.Deny(x, e.policy.Policy, "")
 		return answered
 	}
 	if e.cfg.Consumer != nil {
 		x.Caller.Consumer = named(e.policy, e.consumers, answer.Claims, e.cfg.Consumer)
 		if x.Caller.Consumer == nil && e.cfg.ConsumerRequired {
+			x.Found(filter.FaultConsumer)
 			x.Refuse(403, filter.InvalidCredential, badCredential, e.policy.Policy, "")
 			return answered
 		}

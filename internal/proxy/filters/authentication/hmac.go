@@ -21,7 +21,7 @@ type hmac struct {
 	policy    *ir.Authentication
 	consumers Consumers
 	decisions filter.Decisions
-	used      *token.Replay
+	used      *token.Replay // nil remembers nothing
 	// scope is whose signatures are remembered.
 	scope []byte
 	// nobody verifies what nobody has signed, so that it takes as long as anything.
@@ -35,11 +35,13 @@ func newHMAC(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *hmac {
 		// No scheme is registered for signatures; RFC 9110 §15.5.2 wants one.
 		ask: []byte(`Signature realm="` + p.Realm + `"`),
 	}
-	replays := d.Tokens.Replays
-	if replays == nil {
-		replays = token.NewReplays()
+	if !d.Tokens.Imagined {
+		replays := d.Tokens.Replays
+		if replays == nil {
+			replays = token.NewReplays()
+		}
+		h.used = replays.Of(p.Policy)
 	}
-	h.used = replays.Of(p.Policy)
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // it never fails
 	h.nobody = httpsig.NewSecret(secret)
@@ -57,78 +59,84 @@ func (h *hmac) authenticate(x *filter.Exchange) result {
 	case input == nil && value == nil:
 		return absent
 	case input == nil || value == nil:
-		return h.complain(x, "Signature-Input and Signature must both be there")
+		return h.complain(x, filter.FaultMalformed, "Signature-Input and Signature must both be there")
 	}
 	list, field, err := httpsig.Parse(string(input), string(value))
 	if err != nil {
-		return h.complain(x, field+" "+err.Error())
+		return h.complain(x, filter.FaultMalformed, field+" "+err.Error())
 	}
 	m := messageOf(x)
-	looked, why := 0, ""
+	looked, why, formal, fault := 0, "", filter.FaultNone, filter.FaultNone
 	var unknown []byte // the base of one of somebody who is not known
 	for i := range list {
 		s := &list[i]
-		if h.Label != "" && s.Label != h.Label || h.Tag != "" && s.Tag != h.Tag {
+		if !h.means(s) {
 			continue
 		}
 		if looked++; looked > httpsig.MaxSignatures {
 			break
 		}
-		base, wrong := h.baseOf(x, s, m)
+		base, f, wrong := h.baseOf(x, s, m)
 		if wrong != "" {
-			why = wrong
+			formal, why = f, wrong
 			continue
 		}
-		if e := h.holder(x, s.KeyID); e != nil {
+		e, f := h.holder(x, s.KeyID)
+		if f == filter.FaultNone {
 			return h.verify(x, s, e, base)
 		}
-		unknown = base
+		fault, unknown = f, base
 	}
 	switch {
 	case looked == 0:
 		return absent // they are for others
 	case unknown == nil:
-		return h.complain(x, why)
+		return h.complain(x, formal, why)
 	}
 	h.nobody.Verify(unknown, nil)
-	return refused
+	return refuse(x, fault)
+}
+
+// means tells whether a signature is for the method.
+func (h *hmac) means(s *httpsig.Signature) bool {
+	return (h.Label == "" || s.Label == h.Label) && (h.Tag == "" || s.Tag == h.Tag)
 }
 
 // baseOf is what was signed, or what is wrong with it.
-func (h *hmac) baseOf(x *filter.Exchange, s *httpsig.Signature, m *httpsig.Message) (base []byte, wrong string) {
-	if wrong = h.untimely(s, x.Start); wrong != "" {
-		return nil, wrong
+func (h *hmac) baseOf(x *filter.Exchange, s *httpsig.Signature, m *httpsig.Message) (base []byte, f filter.Fault, wrong string) {
+	if f, wrong = h.untimely(s, x.Start); wrong != "" {
+		return nil, f, wrong
 	}
 	for _, name := range h.Required {
 		if name == "@query" && !x.Req.HasQuery || name == "content-digest" && !signedBody(&x.Req) {
 			continue
 		}
 		if !s.Covers(name) {
-			return nil, "the signature must cover " + name
+			return nil, filter.FaultCoverage, "the signature must cover " + name
 		}
 	}
 	base, err := s.Base(m)
 	if err != nil {
-		return nil, err.Error()
+		return nil, filter.FaultCoverage, err.Error()
 	}
-	return base, ""
+	return base, filter.FaultNone, ""
 }
 
-func (h *hmac) untimely(s *httpsig.Signature, now time.Time) string {
+func (h *hmac) untimely(s *httpsig.Signature, now time.Time) (filter.Fault, string) {
 	created := time.Unix(s.Created, 0)
 	switch {
 	case s.KeyID == "":
-		return "the signature must have the parameter keyid"
+		return filter.FaultMalformed, "the signature must have the parameter keyid"
 	case !s.HasCreated:
-		return "the signature must have the parameter created"
+		return filter.FaultMalformed, "the signature must have the parameter created"
 	case created.After(now.Add(h.ClockSkew)):
-		return "the signature was created in the future; look at the clock"
+		return filter.FaultNotYet, "the signature was created in the future; look at the clock"
 	case now.After(h.end(s)):
-		return "the signature is too old"
+		return filter.FaultExpired, "the signature is too old"
 	case s.HasExpires && now.After(time.Unix(s.Expires, 0).Add(h.ClockSkew)):
-		return "the signature has expired"
+		return filter.FaultExpired, "the signature has expired"
 	}
-	return ""
+	return filter.FaultNone, ""
 }
 
 // end is until when a signature is young enough.
@@ -136,34 +144,37 @@ func (h *hmac) end(s *httpsig.Signature) time.Time {
 	return time.Unix(s.Created, 0).Add(h.MaxAge + h.ClockSkew)
 }
 
-func (h *hmac) holder(x *filter.Exchange, id string) *consumer.Entry {
+func (h *hmac) holder(x *filter.Exchange, id string) (*consumer.Entry, filter.Fault) {
 	e := h.consumers.Key(ir.KeyIDDigest(id), h.policy.Namespace, h.policy.EveryNamespace)
-	if e == nil || e.Key() == nil || e.Credential.KeyID != id || !e.Credential.Valid(x.Start) {
-		return nil
+	switch {
+	case e == nil || e.Key() == nil || e.Credential.KeyID != id:
+		return nil, filter.FaultUnknown
+	case !e.Credential.Valid(x.Start):
+		return nil, untimely(e.Credential.NotBefore, x.Start)
 	}
-	return e
+	return e, filter.FaultNone
 }
 
 func (h *hmac) verify(x *filter.Exchange, s *httpsig.Signature, e *consumer.Entry, base []byte) result {
 	// RFC 9421 §3.2 step 6: the key says what the algorithm is.
 	if !e.Key().Verify(base, s.Bytes) || s.Alg != "" && s.Alg != e.Key().Algorithm() {
-		return refused
+		return refuse(x, filter.FaultSignature)
 	}
 	var body *httpsig.Digest
 	if s.Covers("content-digest") {
 		var err error
 		if body, err = httpsig.ParseDigest(string(joined(x, "content-digest"))); err != nil {
-			return h.complain(x, "Content-Digest "+err.Error())
+			return h.complain(x, filter.FaultMalformed, "Content-Digest "+err.Error())
 		}
 		if !signedBody(&x.Req) && !body.Matches() {
-			return h.complain(x, notTheBody)
+			return h.complain(x, filter.FaultDigest, notTheBody)
 		}
 	}
 	switch h.use(x, s, e, base) {
 	case token.Replayed:
-		return refused
+		return refuse(x, filter.FaultReplayed)
 	case token.Full:
-		return busy
+		return overloaded(x)
 	}
 	if body != nil && signedBody(&x.Req) {
 		h.watch(x, body)
@@ -176,7 +187,7 @@ func (h *hmac) verify(x *filter.Exchange, s *httpsig.Signature, e *consumer.Entr
 // use has a signature used once: by its nonce or, if it has none, by what is signed,
 // since there may be many signatures over the same.
 func (h *hmac) use(x *filter.Exchange, s *httpsig.Signature, e *consumer.Entry, base []byte) token.Use {
-	if h.Remembered == 0 {
+	if h.Remembered == 0 || h.used == nil {
 		return token.Fresh
 	}
 	d := sha256.New()
@@ -192,7 +203,8 @@ func (h *hmac) use(x *filter.Exchange, s *httpsig.Signature, e *consumer.Entry, 
 }
 
 // complain refuses a request by what its client can see, and mend, by itself.
-func (h *hmac) complain(x *filter.Exchange, why string) result {
+func (h *hmac) complain(x *filter.Exchange, f filter.Fault, why string) result {
+	x.Found(f)
 	addChallenge(x, h.ask)
 	x.Refuse(401, filter.InvalidCredential, why, h.policy.Policy, "")
 	return answered

@@ -65,10 +65,12 @@ func (in *introspection) authenticate(x *filter.Exchange) result {
 	switch {
 	case found == nowhere:
 		return absent
-	case found == ambiguous || len(text) == 0 || len(text) > jwt.MaxToken:
-		return refused
+	case found == ambiguous:
+		return refuse(x, filter.FaultAmbiguous)
+	case len(text) == 0 || len(text) > jwt.MaxToken:
+		return refuse(x, filter.FaultMalformed)
 	case in.Cluster == "" || in.Problem != "":
-		return unavailable
+		return without(x, filter.FaultNoAnswer)
 	}
 	digest := in.digest(text)
 	answer, known := in.answers.Get(&digest, x.Start)
@@ -76,16 +78,16 @@ func (in *introspection) authenticate(x *filter.Exchange) result {
 		var asked bool
 		answer, asked = in.answers.Ask(&digest, x.Start, x.Detach, func() token.Answer { return in.introspect(x, text, digest) })
 		if !asked {
-			return busy
+			return overloaded(x)
 		}
 	}
 	switch {
 	case errors.Is(answer.Err, callout.ErrImagined):
 		return accepted
 	case answer.Err != nil:
-		return unavailable
+		return without(x, filter.FaultNoAnswer)
 	case answer.Token == nil:
-		return refused
+		return refuse(x, filter.FaultInactive)
 	}
 	return in.judge(x, answer.Token)
 }
@@ -100,13 +102,16 @@ func (in *introspection) digest(text []byte) token.Digest {
 
 // judge is for tokens that are active.
 func (in *introspection) judge(x *filter.Exchange, v *token.Verified) result {
-	if in.Issuer != "" && v.Claims.Issuer != in.Issuer || !in.issuer.accepts(v, x.Start) {
-		return refused
+	if in.Issuer != "" && v.Claims.Issuer != in.Issuer {
+		return refuse(x, filter.FaultIssuer)
+	}
+	if f := in.issuer.fault(v, x.Start); f != filter.FaultNone {
+		return refuse(x, f)
 	}
 	if in.Consumer != nil {
 		c := named(in.policy, in.consumers, v.Claims, in.Consumer)
 		if c == nil && in.ConsumerRequired {
-			return refused
+			return refuse(x, filter.FaultConsumer)
 		}
 		x.Caller.Consumer = c
 	}

@@ -1,7 +1,6 @@
 package authentication
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -68,26 +67,49 @@ const (
 // accepts tells whether a token is what the issuer's tokens must be like, apart
 // from its signature.
 func (is *issuer) accepts(v *token.Verified, now time.Time) bool {
-	return slices.Contains(is.Types, v.Type) && is.timely(v.Claims, now) && is.isFor(v.Claims) && is.complete(v.Claims)
+	return is.fault(v, now) == filter.FaultNone
 }
 
-// timely compares times (RFC 7519 §4.1.4 to §4.1.6). A token from the future is
+// fault is what is wrong with a token, apart from its signature.
+func (is *issuer) fault(v *token.Verified, now time.Time) filter.Fault {
+	if !slices.Contains(is.Types, v.Type) {
+		return filter.FaultType
+	}
+	if f := is.untimely(v.Claims, now); f != filter.FaultNone {
+		return f
+	}
+	switch {
+	case !is.isFor(v.Claims):
+		return filter.FaultAudience
+	case is.lacking(v.Claims) != nil:
+		return filter.FaultClaims
+	}
+	return filter.FaultNone
+}
+
+// untimely compares times (RFC 7519 §4.1.4 to §4.1.6). A token from the future is
 // not one, whatever else it says.
-func (is *issuer) timely(c *filter.Claims, now time.Time) bool {
+func (is *issuer) untimely(c *filter.Claims, now time.Time) filter.Fault {
 	at := float64(now.UnixNano()) / float64(time.Second)
 	if _, has := c.Lookup(expires); has || !is.Unlimited {
-		if end, ok := timeOf(c, expires); !ok || at >= end+is.skew {
-			return false
+		switch end, ok := timeOf(c, expires); {
+		case !ok:
+			return filter.FaultClaims
+		case at >= end+is.skew:
+			return filter.FaultExpired
 		}
 	}
 	for _, path := range [][]string{notBefore, issuedAt} {
 		if _, has := c.Lookup(path); has {
-			if begin, ok := timeOf(c, path); !ok || at < begin-is.skew {
-				return false
+			switch begin, ok := timeOf(c, path); {
+			case !ok:
+				return filter.FaultClaims
+			case at < begin-is.skew:
+				return filter.FaultNotYet
 			}
 		}
 	}
-	return true
+	return filter.FaultNone
 }
 
 // timeOf reads a NumericDate (RFC 7519 §2) in seconds.
@@ -127,16 +149,16 @@ func (is *issuer) isFor(c *filter.Claims) bool {
 	return false
 }
 
-// complete tells whether the claims are there that must be.
-func (is *issuer) complete(c *filter.Claims) bool {
+// lacking is the first of the claims that must be there and is not; nil is none.
+func (is *issuer) lacking(c *filter.Claims) *ir.JWTRequired {
 	for i := range is.Required {
 		r := &is.Required[i]
 		v, _ := c.Lookup(r.Claim)
 		if v == nil || len(r.Values) > 0 && !hasOne(v, r.Values, len(r.Claim) == 1 && r.Claim[0] == "scope") {
-			return false
+			return r
 		}
 	}
-	return true
+	return nil
 }
 
 func hasOne(v any, wanted []string, words bool) bool {
@@ -162,25 +184,27 @@ func hasOne(v any, wanted []string, words bool) bool {
 	return false
 }
 
-// signer finds the key that has signed the token, if need be among newer ones. Wait
-// is called before it waits.
-func (is *issuer) signer(t *jwt.Token, gate *token.Gate, wait func()) (*jwt.Key, result) {
+// signer finds the key that has signed the token, if need be among newer ones, or
+// says what is wrong. Wait is called before it waits.
+func (is *issuer) signer(t *jwt.Token, gate *token.Gate, wait func()) (*jwt.Key, result, filter.Fault) {
+	fault := filter.FaultSignature
 	keys := is.keys.Current()
 	for again := range 2 {
 		if keys == nil {
 			if keys = is.keys.Renew(nil, wait); keys == nil {
-				return nil, unavailable
+				return nil, unavailable, filter.FaultNoKeys
 			}
 		}
 		if !gate.Enter(wait) {
-			return nil, busy
+			return nil, busy, filter.FaultBusy
 		}
 		key, err := keys.Verify(t, is.algorithms)
 		gate.Leave()
 		if err == nil {
-			return key, accepted
+			return key, accepted, filter.FaultNone
 		}
-		if again > 0 || !errors.Is(err, jwt.ErrUnknownKey) {
+		fault = faultOf(err)
+		if again > 0 || fault != filter.FaultKeyID {
 			break
 		}
 		newer := is.keys.Renew(keys, wait)
@@ -189,5 +213,5 @@ func (is *issuer) signer(t *jwt.Token, gate *token.Gate, wait func()) (*jwt.Key,
 		}
 		keys = newer
 	}
-	return nil, refused
+	return nil, refused, fault
 }

@@ -30,6 +30,8 @@ type Tokens struct {
 	Introspected *token.Answers
 	// Replays remembers signatures that were used; nil is a memory of the method's own.
 	Replays *token.Replays
+	// Imagined: requests are never sent, and so no signature of theirs is used up.
+	Imagined bool
 }
 
 // bearer accepts JSON Web Tokens.
@@ -60,8 +62,10 @@ func (b *bearer) authenticate(x *filter.Exchange) result {
 	switch {
 	case found == nowhere:
 		return absent
-	case found == ambiguous || len(text) == 0 || len(text) > jwt.MaxToken:
-		return refused
+	case found == ambiguous:
+		return refuse(x, filter.FaultAmbiguous)
+	case len(text) == 0 || len(text) > jwt.MaxToken:
+		return refuse(x, filter.FaultMalformed)
 	}
 	digest := sha256.Sum256(text)
 	if v := b.tokens.Verified.Get(&digest); v != nil {
@@ -88,19 +92,26 @@ func (b *bearer) issuer(name string) *issuer {
 func (b *bearer) verify(x *filter.Exchange, text []byte, digest token.Digest) result {
 	t, err := jwt.Parse(text)
 	if err != nil {
-		return refused
+		return refuse(x, faultOf(err))
 	}
 	values, err := t.Claims()
 	if err != nil {
-		return refused
+		return refuse(x, filter.FaultMalformed)
 	}
 	v := &token.Verified{Digest: digest, Claims: filter.NewClaims(values), Type: t.Type, Size: t.Size()}
 	is := b.issuer(v.Claims.Issuer)
-	if is == nil || !is.algorithms.Has(t.Algorithm) || !is.accepts(v, x.Start) {
-		return refused
+	if is == nil {
+		return refuse(x, filter.FaultIssuer)
 	}
-	key, r := is.signer(t, b.tokens.Gate, x.Detach)
+	if !is.algorithms.Has(t.Algorithm) {
+		return refuse(x, filter.FaultAlgorithm)
+	}
+	if f := is.fault(v, x.Start); f != filter.FaultNone {
+		return refuse(x, f)
+	}
+	key, r, f := is.signer(t, b.tokens.Gate, x.Detach)
 	if key == nil {
+		x.Found(f)
 		return r
 	}
 	v.By = t.By(key)
@@ -113,13 +124,13 @@ func (b *bearer) verify(x *filter.Exchange, text []byte, digest token.Digest) re
 
 // judge is for tokens whose signature is good.
 func (b *bearer) judge(x *filter.Exchange, is *issuer, v *token.Verified) result {
-	if !is.accepts(v, x.Start) {
-		return refused
+	if f := is.fault(v, x.Start); f != filter.FaultNone {
+		return refuse(x, f)
 	}
 	if is.consumer != nil {
 		c := named(b.policy, b.consumers, v.Claims, is.consumer)
 		if c == nil && is.consumerRequired {
-			return refused
+			return refuse(x, filter.FaultConsumer)
 		}
 		x.Caller.Consumer = c
 	}

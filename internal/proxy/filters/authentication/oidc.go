@@ -74,18 +74,20 @@ func (o *oidc) authenticate(x *filter.Exchange) result {
 	}
 	l := o.login.Current()
 	if !l.Usable() {
-		return unavailable
+		return without(x, filter.FaultNoKeys)
 	}
 	s := l.Open(jar.name, jar.session, x.Start)
 	if s == nil || o.over(s, x.Start) {
+		x.Found(filter.FaultSession)
 		x.Kept.Cookies = jar.clear(x.Kept.Cookies)
 		return absent
 	}
 	now, err := o.current(x, l, s)
 	switch {
 	case errors.Is(err, login.ErrUnavailable):
-		return unavailable
+		return without(x, filter.FaultNoAnswer)
 	case err != nil:
+		x.Found(filter.FaultSession)
 		x.Kept.Cookies = jar.clear(x.Kept.Cookies)
 		return absent
 	case now != s || o.stale(s, x.Start):
@@ -94,7 +96,7 @@ func (o *oidc) authenticate(x *filter.Exchange) result {
 	if o.config.Consumer != nil {
 		c := named(o.policy, o.consumers, now.Claims, o.config.Consumer)
 		if c == nil && o.config.ConsumerRequired {
-			return refused
+			return refuse(x, filter.FaultConsumer)
 		}
 		x.Caller.Consumer = c
 	}

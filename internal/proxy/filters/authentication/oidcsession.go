@@ -133,7 +133,7 @@ func (o *oidc) verified(text, access, nonce string, now time.Time) (*filter.Clai
 	if why := o.wrong(t, v, access, nonce, now); why != "" {
 		return nil, fmt.Errorf("%w: the ID token %s", login.ErrRefused, why)
 	}
-	switch key, r := o.issuer.signer(t, o.tokens.Gate, func() {}); {
+	switch key, r, _ := o.issuer.signer(t, o.tokens.Gate, func() {}); {
 	case key != nil:
 		return v.Claims, nil
 	case r == refused:
