@@ -160,7 +160,7 @@ func runCase(table *dryrun.Table, s *routetest.Suite, c *routetest.Case) routete
 	}
 	slices.SortFunc(req.Headers, func(a, b ir.Header) int { return strings.Compare(a.Name, b.Name) })
 	if file := c.Request.ClientCertificate; file != "" {
-		if err := (&caller{certificate: file}).fill(&req); err != nil {
+		if err := (&caller{certificate: file}).fill(&req, nil); err != nil {
 			r.Error = err.Error()
 			return r
 		}

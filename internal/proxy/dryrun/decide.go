@@ -169,6 +169,13 @@ func (t *Table) decideAt(l *listener, req Request, to target, head []byte, q que
 		return d
 	}
 	d.fill(m)
+	if q.why && !q.admitted && !as.known() {
+		if y, err := l.newExchange(head, req.client(), as); err == nil { // it parsed before
+			as.show(y, m.Rule.Policy.Authentication)
+			y.Section, y.Route, y.Rule, y.Match = m.Section, m.Route, m.Rule, m.Match
+			d.AuthenticatedBy, d.Authentication = authentications(y, m.Value.filters.Guard)
+		}
+	}
 	x.Call = func(q *callout.Call) error { return d.unasked(t.clusters[q.Cluster]) }
 	t.run(d, l, m, x, head)
 	return d
@@ -209,13 +216,6 @@ func (t *Table) run(d *Decision, l *listener, m route.Match[*rule], x *filter.Ex
 	d.as.show(x, m.Rule.Policy.Authentication)
 	if c := d.Request.Credential; c != nil {
 		d.Notes = append(d.Notes, c.unused(m.Rule.Policy.Authentication)...)
-	}
-	if !d.as.known() && !d.admitted {
-		if y, err := l.newExchange(head, d.Request.client(), d.as); err == nil { // it parsed before
-			d.as.show(y, m.Rule.Policy.Authentication)
-			y.Section, y.Route, y.Rule, y.Match = m.Section, m.Route, m.Rule, m.Match
-			d.AuthenticatedBy, d.Authentication = authentications(y, m.Value.filters.Guard)
-		}
 	}
 	method, path, query := string(x.Req.Method), string(x.Req.Path), string(x.Req.Query)
 	refused := d.refused(x, m, m.Value.filters.Guard)
