@@ -118,6 +118,10 @@ func (b *bench) enter(ctx context.Context, w workload, spec peers.Spec) (*conten
 	default:
 		spec.Backend = b.backend.Addr
 	}
+	spec.Judge = b.backend.Addr
+	if spec.AskGRPC {
+		spec.Judge = b.backend.HTTP2
+	}
 	if w.tls {
 		spec.TLS = b.cert
 	}
@@ -131,7 +135,7 @@ func (b *bench) enter(ctx context.Context, w workload, spec peers.Spec) (*conten
 		p.target.Callers = w.callers
 	}
 	if w.tls {
-		p.target.TLS = b.cert.Client()
+		p.target.TLS = spec.Client()
 	}
 	res, err := load.Closed(ctx, p.target, w.conns, b.warm)
 	if err != nil {

@@ -83,7 +83,7 @@ func suite(quick bool) []workload {
 	door := func(d peers.Door) []peers.Spec {
 		return append(everyone(peers.Spec{Door: d})[:3], peers.Spec{Kind: peers.Gridway, Label: "gridway-bare"})
 	}
-	return []workload{
+	return append([]workload{
 		{name: "plain-1", title: "GET 1 KiB, 1 connection", conns: 1, target: get("/1k"), rate: 1000, rateConns: 1, proxies: most},
 		{name: "plain-64", title: "GET 1 KiB, 64 connections", conns: 64, target: get("/1k"), rate: 2000, rateConns: 64, proxies: plain},
 		{name: "plain-512", title: "GET 1 KiB, 512 connections", conns: 512, target: get("/1k"), rate: 2000, rateConns: 512, proxies: most},
@@ -146,5 +146,5 @@ func suite(quick bool) []workload {
 			name: "front-door", title: "API keys, rate limits, access log, trace context and all else", conns: 64, callers: callers, rate: 2000, rateConns: 64, target: traced,
 			proxies: append(everyone(peers.Spec{Full: true, Door: peers.Door{Keys: callers, Limit: true}})[:3], peers.Spec{Kind: peers.NGINX, Label: "nginx-bare"}),
 		},
-	}
+	}, doors()...)
 }

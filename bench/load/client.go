@@ -28,6 +28,8 @@ type Target struct {
 	Callers int      // above 0: the i-th request has the API key of caller i mod Callers
 	Headers []string // "Name: value"
 	Upload  int      // bytes of a POST's body; 0 is a GET
+	JSON    string   // the body of a POST, if it is not empty
+	Signed  bool     // each request has a signature of its own (RFC 9421), of SigningKey
 	Close   bool     // a new connection for each request
 }
 
@@ -120,7 +122,7 @@ func (c *Client) do(ctx context.Context, i int, header string) (value string, er
 	if c.r == nil {
 		c.r = bufio.NewReaderSize(c.conn, 32<<10)
 	}
-	c.head = c.t.appendHead(c.head[:0], i)
+	c.head = append(c.t.appendHead(c.head[:0], i), c.t.JSON...)
 	if _, err := c.conn.Write(c.head); err != nil {
 		return "", err
 	}
@@ -134,12 +136,15 @@ func (c *Client) do(ctx context.Context, i int, header string) (value string, er
 	return c.response(header)
 }
 
-func (t *Target) appendHead(b []byte, i int) []byte {
-	if t.Upload > 0 {
-		b = append(b, "POST "...)
-	} else {
-		b = append(b, "GET "...)
+func (t *Target) method() string {
+	if t.Upload > 0 || t.JSON != "" {
+		return http.MethodPost
 	}
+	return http.MethodGet
+}
+
+func (t *Target) appendHead(b []byte, i int) []byte {
+	b = append(append(b, t.method()...), ' ')
 	if t.Routes > 0 {
 		b = strconv.AppendInt(append(b, "/r"...), int64(i%t.Routes), 10)
 		b = append(b, "/x"...)
@@ -156,8 +161,14 @@ func (t *Target) appendHead(b []byte, i int) []byte {
 		b = append(append(b, KeyHeader+": "...), Key(i%t.Callers)...)
 		b = append(b, "\r\n"...)
 	}
-	if t.Upload > 0 {
-		b = strconv.AppendInt(append(b, "Content-Length: "...), int64(t.Upload), 10)
+	if t.Signed {
+		b = t.appendSignature(b)
+	}
+	if t.JSON != "" {
+		b = append(b, "Content-Type: application/json\r\n"...)
+	}
+	if n := t.Upload + len(t.JSON); n > 0 {
+		b = strconv.AppendInt(append(b, "Content-Length: "...), int64(n), 10)
 		b = append(b, "\r\n"...)
 	}
 	if t.Close {

@@ -56,13 +56,16 @@ func connectAll(ctx context.Context, t Target, n int) ([]session, error) {
 	return clients, nil
 }
 
+// shown tells that clients have a certificate to show, which wrk cannot.
+func (t *Target) shown() bool { return t.TLS != nil && len(t.TLS.Certificates) > 0 }
+
 // Busy keeps conns connections as busy as they can be for d (whole seconds),
 // with the generator that takes the least CPU. The scratch folder is for its files.
 func Busy(ctx context.Context, t Target, conns int, d time.Duration, scratch string) (Result, error) {
 	switch {
 	case t.Traffic == HTTP2, t.Traffic == GRPC:
 		return H2Load(ctx, t, conns, d, scratch)
-	case t.Traffic == HTTP1 && t.Upload == 0:
+	case t.Traffic == HTTP1 && t.Upload == 0 && !t.Signed && !t.shown():
 		return Wrk(ctx, t, conns, d, scratch)
 	}
 	return Closed(ctx, t, conns, d)

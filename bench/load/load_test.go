@@ -53,6 +53,7 @@ func TestAppendHead(t *testing.T) {
 		"GET /r2/x HTTP/1.1\r\nHost: a:1\r\nA: b\r\nConnection: close\r\n\r\n":                              {Addr: "a:1", Routes: 5, Close: true, Headers: []string{"A: b"}},
 		"GET /1k HTTP/1.1\r\nHost: a:1\r\nX-API-Key: bench-key-of-caller-00000002-in-32-more-bytes\r\n\r\n": {Addr: "a:1", Path: "/1k", Callers: 5},
 		"POST /upload HTTP/1.1\r\nHost: a:1\r\nContent-Length: 65536\r\n\r\n":                               {Addr: "a:1", Path: "/upload", Upload: 65536},
+		"POST /1k HTTP/1.1\r\nHost: a:1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n":     {Addr: "a:1", Path: "/1k", JSON: "{}"},
 	} {
 		if got := target.appendHead(nil, 7); string(got) != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -23,6 +23,11 @@ var routesScript []byte
 //go:embed callers.lua
 var callersScript []byte
 
+// jsonScript makes wrk post a document.
+//
+//go:embed json.lua
+var jsonScript []byte
+
 // Wrk runs wrk with one thread for d (whole seconds) against t. A target with
 // Upload is not for wrk. The scratch folder takes its script.
 func Wrk(ctx context.Context, t Target, conns int, d time.Duration, scratch string) (Result, error) {
@@ -42,12 +47,14 @@ func Wrk(ctx context.Context, t Target, conns int, d time.Duration, scratch stri
 	if t.TLS != nil {
 		scheme = "https"
 	}
-	path, script, number := t.Path, []byte(nil), 0
+	path, script, argument := t.Path, []byte(nil), ""
 	switch {
 	case t.Routes > 0:
-		path, script, number = "/r0/x", routesScript, t.Routes
+		path, script, argument = "/r0/x", routesScript, strconv.Itoa(t.Routes)
 	case t.Callers > 0:
-		script, number = callersScript, t.Callers
+		script, argument = callersScript, strconv.Itoa(t.Callers)
+	case t.JSON != "":
+		script, argument = jsonScript, t.JSON
 	}
 	if script != nil {
 		file := filepath.Join(scratch, "wrk.lua")
@@ -58,7 +65,7 @@ func Wrk(ctx context.Context, t Target, conns int, d time.Duration, scratch stri
 	}
 	args = append(args, scheme+"://"+t.Addr+path)
 	if script != nil {
-		args = append(args, "--", strconv.Itoa(number))
+		args = append(args, "--", argument)
 	}
 	out, err := exec.CommandContext(ctx, "wrk", args...).CombinedOutput()
 	if err != nil {

@@ -21,9 +21,13 @@ type Backend struct {
 }
 
 // StartBackend starts it: 1 KiB on any path, files of 64 KiB and 10 MiB under
-// /files/, and a message of gRPC as /bench.Echo/Unary.
+// /files/, a message of gRPC as /bench.Echo/Unary, and yes as /auth, as /introspect and
+// by Envoy's protocol for external authorization.
 func (l *Lab) StartBackend(ctx context.Context) (*Backend, error) {
-	files := map[string][]byte{"files/64k": make([]byte, 64<<10), "files/10m": make([]byte, 10<<20), "bench.Echo/Unary": load.Message()}
+	files := map[string][]byte{
+		"files/64k": make([]byte, 64<<10), "files/10m": make([]byte, 10<<20), "bench.Echo/Unary": load.Message(),
+		"envoy.service.auth.v3.Authorization/Check": make([]byte, 5), // a message without content: it may go on
+	}
 	for name, body := range files {
 		if strings.HasPrefix(name, "files/") {
 			if _, err := rand.Read(body); err != nil {

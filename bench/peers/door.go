@@ -3,6 +3,7 @@ package peers
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha1" //nolint:gosec // for NGINX, which has no better cheap one
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -27,16 +28,27 @@ type Door struct {
 	Rules bool
 	// Ask has the backend asked, at /auth, about each request.
 	Ask bool
+	// AskGRPC is Ask by Envoy's protocol, over gRPC.
+	AskGRPC bool
 	// Token is a JSON Web Token that requests must have, if it is not empty.
 	Token string
-}
-
-// headers that requests must have, beside keys.
-func (d Door) headers() []string {
-	if d.Token == "" {
-		return nil
-	}
-	return []string{"Authorization: Bearer " + d.Token}
+	// Introspect has the backend say of the token Opaque that it is good.
+	Introspect bool
+	// Password asks for the name and the password of a user.
+	Password bool
+	// Certificate asks clients for one.
+	Certificate bool
+	// Signature asks for a signature of each request.
+	Signature bool
+	// Session is the cookie of somebody who has logged in, if it is not empty.
+	Session string
+	// JSON bounds what documents may be like.
+	JSON bool
+	// Browser refuses requests that other sites have browsers make, and gives responses
+	// headers for them.
+	Browser bool
+	// Expression is Rules in CEL.
+	Expression bool
 }
 
 // deniedNetworks is how many a shield refuses.
@@ -117,6 +129,13 @@ func (l *Lab) shield() error {
 func (l *Lab) door(s Spec) error {
 	if s.Shield {
 		if err := l.shield(); err != nil {
+			return err
+		}
+	}
+	if s.Password {
+		sum := sha1.Sum([]byte(userPassword)) //nolint:gosec // the cheapest that NGINX takes
+		line := userName + ":{SHA}" + base64.StdEncoding.EncodeToString(sum[:]) + "\n"
+		if err := os.WriteFile(filepath.Join(l.Dir, "nginx-users"), []byte(line), 0o600); err != nil {
 			return err
 		}
 	}

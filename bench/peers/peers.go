@@ -7,6 +7,7 @@ package peers
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"embed"
 	"encoding/base64"
 	"errors"
@@ -47,6 +48,7 @@ type Spec struct {
 	Kind    Kind
 	Label   string // names it among the proxies of a case
 	Backend string // IP:PORT
+	Judge   string // IP:PORT of who is asked about requests
 	TLS     *Certificate
 	Routes  int  // 0 is one route for everything, else /r0/ to /r(Routes-1)/
 	Full    bool // access log, forwarding headers, request ID, timeouts, retries
@@ -57,6 +59,14 @@ type Spec struct {
 	BackendHTTP2 bool
 	// Raw passes bytes on without a look at them: TCP to TCP.
 	Raw bool
+}
+
+// Client is the setting of TLS of clients.
+func (s Spec) Client() *tls.Config {
+	if s.Certificate {
+		return s.TLS.Showing()
+	}
+	return s.TLS.Client()
 }
 
 // HTTP2 tells whether clients speak it.
@@ -183,9 +193,9 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 	case s.GRPC():
 		path = "/bench.Echo/Unary"
 	}
-	target := load.Target{Addr: addr, Path: path, Traffic: s.Traffic, Callers: s.callers(), Headers: s.headers()}
+	target := load.Target{Addr: addr, Path: path, Traffic: s.Traffic, Callers: s.callers(), Headers: s.Headers(), Signed: s.Signature}
 	if s.TLS != nil {
-		target.TLS = s.TLS.Client()
+		target.TLS = s.Client()
 	}
 	process, err := l.Launch(ctx, s.Label, argv, target, l.Core)
 	if err == nil && s.Full {

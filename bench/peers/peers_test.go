@@ -24,6 +24,18 @@ func TestTemplates(t *testing.T) {
 		},
 		{"haproxy.cfg.tmpl", Spec{Backend: "127.0.0.1:9", Full: true}, []string{"log stdout", "retry-on", "default_backend"}, []string{"ssl", "map_beg"}},
 		{"gridway.yaml.tmpl", Spec{Backend: "127.0.0.1:9", Routes: 3, Full: true}, []string{"name: r2}", "retry:"}, []string{"name: r3}", "name: all", "Secret"}},
+		{
+			"nginx.conf.tmpl",
+			Spec{Backend: "127.0.0.1:9", Door: Door{Password: true, Certificate: true, Browser: true}},
+			[]string{"auth_basic bench;", "ssl_verify_client on;", "CN=caller", "$other_site", "add_header X-Frame-Options"},
+			[]string{"$denied_network", "auth_request"},
+		},
+		{
+			"gridway.yaml.tmpl",
+			Spec{Backend: "127.0.0.1:9", Judge: "127.0.0.1:7", Door: Door{AskGRPC: true, Expression: true}},
+			[]string{"grpc: {}", "127.0.0.1:7", "protocol: h2c", "cel: request.method"},
+			[]string{"oauth2Introspection", "http: {path: /auth"},
+		},
 		{"backend.conf.tmpl", Spec{}, []string{"return 200"}, []string{"<no value>"}},
 		{"nginx.conf.tmpl", Spec{Backend: "127.0.0.1:9", Raw: true}, []string{"stream {", "proxy_pass 127.0.0.1:9;"}, []string{"http {"}},
 		{"haproxy.cfg.tmpl", Spec{Backend: "127.0.0.1:9", Raw: true}, []string{"mode tcp", "server s 127.0.0.1:9"}, []string{"mode http", "http-reuse"}},
