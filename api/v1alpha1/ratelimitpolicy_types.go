@@ -132,7 +132,7 @@ const (
 // +kubebuilder:validation:XValidation:message="exactly one of rate, quota, concurrency and bandwidth must be given",rule="(has(self.rate) ? 1 : 0) + (has(self.quota) ? 1 : 0) + (has(self.concurrency) ? 1 : 0) + (has(self.bandwidth) ? 1 : 0) == 1"
 // +kubebuilder:validation:XValidation:message="burst goes with rate only",rule="!has(self.burst) || has(self.rate)"
 // +kubebuilder:validation:XValidation:message="cost goes with rate and quota only",rule="!has(self.cost) || has(self.rate) || has(self.quota)"
-// +kubebuilder:validation:XValidation:message="global goes with rate and quota only",rule="!has(self.global) || has(self.rate) || has(self.quota)"
+// +kubebuilder:validation:XValidation:message="global goes with rate, quota and concurrency only",rule="!has(self.global) || !has(self.bandwidth)"
 type RateLimit struct {
 	// Name is unique in the policy. It stands in the headers RateLimit and
 	// RateLimit-Policy, in the access log and in metrics. A limit with another
@@ -193,7 +193,8 @@ type RateLimit struct {
 
 	// Concurrency is how many requests may be in progress at once, 1 to 1000000.
 	// A request is in progress until the last byte of its response was sent,
-	// WebSockets and streams until they end.
+	// WebSockets and streams until they end. With global, those in progress in all
+	// proxies that name the store count.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000

@@ -27,16 +27,19 @@ const (
 	MaxUnits = 1 << 40
 	// share is the part of what is left that one holder gets to hold at the most.
 	share = 4
-	// maxHolders bounds those of a key; more get what they need at once, and nothing
+	// MaxHolders bounds those of a key; more get what they need at once, and nothing
 	// to hold.
-	maxHolders = 256
+	MaxHolders = 256
 )
 
-// Limit is what a key may use: a rate if Unit is set, and a quota otherwise.
+// Limit is what a key may use: a rate if Unit is set, places if Places is, and a quota
+// otherwise.
 type Limit struct {
 	// Unit is the time, in nanoseconds, in which one unit of a rate comes back, and
 	// Burst how many there can be.
 	Unit, Burst int64
+	// Places is how many may be in use at once.
+	Places int64
 	// Amount of a quota for the window from Begin up to, and without, End, in Unix
 	// seconds.
 	Amount, Begin, End int64
@@ -48,8 +51,12 @@ type Ask struct {
 	Counter string
 	Key     [16]byte
 	Limit   Limit
-	// Held is what the holder goes on holding of earlier grants.
+	// Held is what the holder goes on holding of earlier grants; of places all that it
+	// has, in use or not.
 	Held int64
+	// Sent orders the asks of a holder: one of places that comes after a later one says
+	// nothing. It is by the holder's own clock.
+	Sent int64
 	// Delta is what responses have cost beyond what was granted, or, below zero, what
 	// is given back. Window is the Begin of the quota's window that it is of.
 	Delta, Window int64
@@ -89,6 +96,8 @@ type State struct {
 type Hold struct {
 	Units int64 `json:"n"`
 	Until int64 `json:"t"` // Unix nanoseconds
+	// Sent is that of the Ask, of places.
+	Sent int64 `json:"s,omitempty"`
 }
 
 // ErrState is a state that is none.
@@ -103,11 +112,11 @@ func Parse(text string) (State, error) {
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return s, fmt.Errorf("%w: %w", ErrState, err)
 	}
-	if s.Window < 0 || s.Used < 0 || s.Used > MaxUnits || s.Full < 0 || s.Full > math.MaxInt64/2 || len(s.Holds) > 2*maxHolders {
+	if s.Window < 0 || s.Used < 0 || s.Used > MaxUnits || s.Full < 0 || s.Full > math.MaxInt64/2 || len(s.Holds) > 2*MaxHolders {
 		return s, ErrState
 	}
 	for _, h := range s.Holds {
-		if h.Units < 0 || h.Units > MaxUnits || h.Until < 0 || h.Until > math.MaxInt64/2 {
+		if h.Units < 0 || h.Units > MaxUnits || h.Until < 0 || h.Until > math.MaxInt64/2 || h.Sent < 0 {
 			return s, ErrState
 		}
 	}
@@ -126,7 +135,7 @@ func (s *State) Text() string {
 // Expires is from when on the state says no more than none would, in Unix
 // nanoseconds, if the limit is still l.
 func (s *State) Expires(l *Limit) int64 {
-	if l.Unit == 0 {
+	if l.Unit == 0 && l.Places == 0 {
 		return max(l.End, s.Window) * int64(time.Second)
 	}
 	at := s.Full
@@ -138,7 +147,10 @@ func (s *State) Expires(l *Limit) int64 {
 
 // Step is what an ask makes of a state at the time now by the store's clock.
 func (s *State) Step(holder string, a *Ask, now int64) Grant {
-	if a.Limit.Unit == 0 {
+	switch {
+	case a.Limit.Places > 0:
+		return s.places(holder, a, now)
+	case a.Limit.Unit == 0:
 		return s.quota(a, now)
 	}
 	return s.rate(holder, a, now)
@@ -177,7 +189,7 @@ func (s *State) rate(holder string, a *Ask, now int64) Grant {
 	unit, reach := a.Limit.Unit, product(a.Limit.Burst, a.Limit.Unit)
 	s.settle(now, unit)
 	if a.Held > 0 {
-		s.hold(holder, Hold{a.Held, now + int64(HoldTime)})
+		s.hold(holder, Hold{Units: a.Held, Until: now + int64(HoldTime)})
 	} else {
 		delete(s.Holds, holder)
 	}
@@ -188,13 +200,13 @@ func (s *State) rate(holder string, a *Ask, now int64) Grant {
 	}
 	g := Grant{Now: now, Until: now + int64(HoldTime)}
 	left := max(now+reach-s.Full, 0) / unit
-	if len(s.Holds) >= maxHolders {
+	if len(s.Holds) >= MaxHolders {
 		a.Extra = 0
 	}
 	g.Units = a.share(left)
 	s.Full += product(g.Units, unit)
 	if extra := g.Units - a.Waiting; extra > 0 {
-		s.hold(holder, Hold{a.Held + extra, g.Until})
+		s.hold(holder, Hold{Units: a.Held + extra, Until: g.Until})
 	}
 	g.Rest = left - g.Units
 	switch room := now + reach - s.Full; {
@@ -202,6 +214,40 @@ func (s *State) rate(holder string, a *Ask, now int64) Grant {
 		g.Next = unit - room
 	case g.Rest < a.Limit.Burst:
 		g.Next = unit - room%unit
+	}
+	return g
+}
+
+// places grants what nobody else has. A holder says each time all that it has, and that
+// is noted whatever others have: what is in use is in use. So an answer that was lost,
+// and a store that has lost everything, are made good by the next ask.
+func (s *State) places(holder string, a *Ask, now int64) Grant {
+	g := Grant{Now: now, Until: now + int64(HoldTime)}
+	was, known := s.Holds[holder]
+	if known && was.Sent > a.Sent {
+		return g
+	}
+	delete(s.Holds, holder)
+	others := int64(0)
+	for name, h := range s.Holds {
+		if h.Until <= now {
+			delete(s.Holds, name)
+			continue
+		}
+		if h.Until > g.Until { // the clock was set back
+			h.Until = g.Until
+			s.Holds[name] = h
+		}
+		others += h.Units
+	}
+	left := max(a.Limit.Places-others-a.Held, 0)
+	if !known && a.Held == 0 && len(s.Holds) >= MaxHolders {
+		left = 0
+	}
+	g.Units = a.share(left)
+	g.Rest = left - g.Units
+	if has := a.Held + g.Units; has > 0 && len(s.Holds) < 2*MaxHolders {
+		s.hold(holder, Hold{Units: has, Until: g.Until, Sent: a.Sent})
 	}
 	return g
 }

@@ -184,11 +184,11 @@ func TestNeverMore(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
-	s := budget.State{Full: 5, Holds: map[string]budget.Hold{"a": {1, 2}}}
+	s := budget.State{Full: 5, Holds: map[string]budget.Hold{"a": {Units: 1, Until: 2, Sent: 3}}}
 	if again, err := budget.Parse(s.Text()); err != nil || again.Text() != s.Text() {
 		t.Errorf("%+v, %v", again, err)
 	}
-	for _, text := range []string{"{", `{"u":-1}`, `{"u":9999999999999}`, `{"h":{"a":{"n":-1}}}`, `[]`, `{"f":9223372036854775807}`} {
+	for _, text := range []string{"{", `{"u":-1}`, `{"u":9999999999999}`, `{"h":{"a":{"n":-1}}}`, `{"h":{"a":{"s":-1}}}`, `[]`, `{"f":9223372036854775807}`} {
 		if _, err := budget.Parse(text); err == nil || !strings.Contains(err.Error(), "cannot be read") {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -198,9 +198,10 @@ func TestText(t *testing.T) {
 // FuzzState: whatever is kept, a step ends, grants no more than the limit, and
 // leaves what can be read again.
 func FuzzState(f *testing.F) {
-	f.Add(`{"f":1728000000000000000,"h":{"a":{"n":3,"t":1728000005000000000}}}`, int64(1), int64(5), int64(3), int64(-2), true)
-	f.Add(`{"w":1728000000,"u":7}`, int64(0), int64(100), int64(8), int64(4), false)
-	f.Fuzz(func(t *testing.T, text string, unit, amount, waiting, delta int64, rate bool) {
+	f.Add(`{"f":1728000000000000000,"h":{"a":{"n":3,"t":1728000005000000000}}}`, int64(1), int64(5), int64(3), int64(-2), uint8(0))
+	f.Add(`{"w":1728000000,"u":7}`, int64(0), int64(100), int64(8), int64(4), uint8(1))
+	f.Add(`{"h":{"a":{"n":3,"t":1728000005000000000,"s":7},"b":{"n":9,"t":1728000000000000000}}}`, int64(0), int64(4), int64(8), int64(4), uint8(2))
+	f.Fuzz(func(t *testing.T, text string, unit, amount, waiting, delta int64, kind uint8) {
 		s, err := budget.Parse(text)
 		if err != nil {
 			return
@@ -208,10 +209,13 @@ func FuzzState(f *testing.F) {
 		within := func(n, most int64) int64 { return max(min(n, most), -most) }
 		a := budget.Ask{Waiting: max(within(waiting, 1<<32), 0), Extra: 10, Least: 1, Delta: within(delta, 1<<40), Window: day, Held: 2}
 		most := max(within(amount, 1<<30), 1)
-		if rate {
+		switch kind % 3 {
+		case 0:
 			a.Limit = budget.Limit{Unit: max(within(unit, 1<<40), 1), Burst: most}
-		} else {
+		case 1:
 			a.Limit = budget.Limit{Amount: most, Begin: day, End: day + 86_400}
+		case 2:
+			a.Limit, a.Sent = budget.Limit{Places: most}, max(within(unit, 1<<40), 0)
 		}
 		g := s.Step("a", &a, day*second)
 		if g.Units < 0 || g.Rest < 0 || g.Units+g.Rest > most || g.Next < 0 {

@@ -38,6 +38,9 @@ func (l leased) Take(x *filter.Exchange, charges []limit.Charge, timeout time.Du
 	for i := range charges {
 		c := &charges[i]
 		c.Use, c.Refused, c.Passing = limit.Use{Used: uint64(list[i].Used), Next: list[i].Next}, list[i].Refused, true
+		if p := list[i].Place; p != nil {
+			c.Slot = p
+		}
 	}
 	return nil
 }
@@ -48,11 +51,10 @@ func (l leased) Add(charges ...limit.Charge) { l.leases.Add(asked(nil, charges).
 func asked(list []lease.Charge, charges []limit.Charge) []lease.Charge {
 	for i := range charges {
 		c := &charges[i]
-		unit, burst, amount := c.Limit.Budget()
-		where := c.Cfg.Shared()
+		where, one := c.Cfg.Shared(), c.Limit.Budget()
 		list = append(list, lease.Charge{
-			Group: where.Group, Counter: where.Counter, Key: c.Key, Unit: unit, Burst: burst, Amount: amount, Calendar: c.Limit,
-			Cost: c.Cost, Dry: c.Cfg.DryRun, MaxKeys: c.Cfg.MaxKeys,
+			Group: where.Group, Counter: where.Counter, Key: c.Key, Unit: one.Unit, Burst: one.Burst, Places: one.Places, Amount: one.Amount,
+			Calendar: c.Limit, Cost: c.Cost, Dry: c.Cfg.DryRun, MaxKeys: c.Cfg.MaxKeys,
 		})
 	}
 	return list

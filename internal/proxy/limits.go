@@ -26,6 +26,7 @@ func rateLimitDeps(set *limit.Set, stores *stores, formulas *formulas, metrics *
 		},
 		Formulas: formulas.get,
 		Store:    stores.get,
+		Places:   stores.inProgress,
 		Counts:   func(l *ir.RateLimit) ratelimit.Counts { return metrics.RateLimit(l.Policy, l.Name) },
 	}
 }

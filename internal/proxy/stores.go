@@ -40,18 +40,22 @@ type stores struct {
 // sharedStore is a store by its name.
 type sharedStore struct {
 	cfg     *ir.RateLimitStore // guarded by stores.mu; nil while there is none
+	places  *redisPlaces       // guarded by stores.mu; nil if it is no Redis
 	counter atomic.Pointer[counting]
 }
 
 // counting is a way to count.
 type counting struct {
+	// places are of requests in progress; nil where they cannot be counted.
+	places *lease.Store
+
 	take  func(x *filter.Exchange, charges []limit.Charge, timeout time.Duration) error
 	add   func(charges ...limit.Charge)
 	close func()
 }
 
-func inRedis(s *redis.Store) *counting {
-	return &counting{close: s.Close, add: s.Add, take: func(x *filter.Exchange, charges []limit.Charge, timeout time.Duration) error {
+func inRedis(s *redis.Store, p *redisPlaces) *counting {
+	return &counting{places: p.leases, close: s.Close, add: s.Add, take: func(x *filter.Exchange, charges []limit.Charge, timeout time.Duration) error {
 		x.Detach()
 		return s.Take(charges, timeout)
 	}}
@@ -80,6 +84,13 @@ func (s *stores) get(name string) ratelimit.Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.named(name)
+}
+
+// inProgress returns the store of a name, for requests in progress.
+func (s *stores) inProgress(name string) ratelimit.Places {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return inProgress{s.named(name)}
 }
 
 func (s *stores) named(name string) *sharedStore {
@@ -111,7 +122,7 @@ func (s *stores) Apply(list []*ir.RateLimitStore) error {
 			h.cfg = cfg
 			continue
 		}
-		counter, err := s.open(cfg)
+		counter, err := s.open(cfg, h)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("rate limit store %s: %w", cfg.Name, err))
 			continue // the one before goes on
@@ -126,14 +137,14 @@ func (s *stores) Apply(list []*ir.RateLimitStore) error {
 	return errors.Join(errs...)
 }
 
-func (s *stores) open(cfg *ir.RateLimitStore) (*counting, error) {
+func (s *stores) open(cfg *ir.RateLimitStore, h *sharedStore) (*counting, error) {
 	if cfg.StateStore {
 		if s.leases == nil {
 			s.log.Warn("a rate limit store is the state store, and there is none: onError holds for its limits; start with --state", "store", cfg.Name)
 			return nil, nil
 		}
 		l := leased{s.leases}
-		return &counting{take: l.Take, add: l.Add, close: func() {}}, nil
+		return &counting{places: s.leases, take: l.Take, add: l.Add, close: func() {}}, nil
 	}
 	if cfg.Service != nil {
 		return byServer(cfg.Service, s.metrics.RateLimitStore(cfg.Name)), nil
@@ -145,16 +156,31 @@ func (s *stores) open(cfg *ir.RateLimitStore) (*counting, error) {
 			return nil, err
 		}
 	}
-	return inRedis(redis.Open(redis.Options{
-		Name: cfg.Name, Config: cfg.Redis, Client: redis.ClientOption(cfg.Redis, config), Metrics: s.metrics.RateLimitStore(cfg.Name), Log: s.log,
-	})), nil
+	m := s.metrics.RateLimitStore(cfg.Name)
+	in := redis.Open(redis.Options{Name: cfg.Name, Config: cfg.Redis, Client: redis.ClientOption(cfg.Redis, config), Metrics: m, Log: s.log})
+	if h.places == nil {
+		h.places = openPlaces(cfg.Name, in, m, s.log)
+	} else {
+		h.places.redis.Store(in)
+	}
+	return inRedis(in, h.places), nil
 }
 
 func (s *stores) replace(h *sharedStore, cfg *ir.RateLimitStore, counter *counting) {
 	h.cfg = cfg
-	if old := h.counter.Swap(counter); old != nil {
-		s.closing.Go(old.close)
+	old := h.counter.Swap(counter)
+	var places *redisPlaces
+	if h.places != nil && (cfg == nil || cfg.Redis == nil) {
+		places, h.places = h.places, nil
 	}
+	s.closing.Go(func() {
+		if places != nil {
+			places.close()
+		}
+		if old != nil {
+			old.close()
+		}
+	})
 }
 
 // Close closes all stores and waits until they are.

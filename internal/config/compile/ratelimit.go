@@ -155,8 +155,8 @@ func (j *rateLimitJudge) global(l *v1alpha1.RateLimit) {
 	if l.Global == nil {
 		return
 	}
-	if l.Rate == nil && l.Quota == nil {
-		j.add(".global", "only rates and quotas can be counted together", "leave global out: each proxy then counts by itself")
+	if l.Bandwidth != nil {
+		j.add(".global", "bytes per second cannot be counted together", "leave global out: each proxy then counts by itself")
 	}
 	if l.Global.Timeout != nil {
 		if f := judgeWithin(j.at+".global.timeout", *l.Global.Timeout, time.Millisecond, 10*time.Second); f != nil {

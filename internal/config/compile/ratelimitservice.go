@@ -70,6 +70,11 @@ func (c *compiler) judgeForService(p *rateLimitPolicy, i int) {
 	warn := func(field, message, remedy string) {
 		c.report(problemAt(p.used, fmt.Sprintf("spec.limits[%d]%s", i, field), store.Warning, "NotForService", message, remedy))
 	}
+	if l.Concurrency != nil {
+		c.report(problemAt(p.used, fmt.Sprintf("spec.limits[%d].global.storeRef.name", i), store.Error, "NotForService",
+			fmt.Sprintf("a rate limit service cannot count requests at once: onError holds all the time, which is %s", c.onErrorOf(p, l.Global)),
+			"name a store that is a redis or the stateStore, or leave global out: each proxy then counts by itself"))
+	}
 	if l.Rate != nil {
 		units, period, _ := v1alpha1.ParseRate(*l.Rate) // it was judged
 		if !slices.Contains([]time.Duration{time.Second, time.Minute, time.Hour, 24 * time.Hour}, period) {

@@ -21,6 +21,8 @@ type Counted struct {
 	Cost    int64
 	Charged int64
 	Hold    *atomic.Uint64
+	// Slot is its place among those of all proxies together, or nil.
+	Slot interface{ Leave() }
 	// Counted: the limit has let the request pass. Settled: the endpoint has said
 	// what it has cost.
 	Counted, Settled bool

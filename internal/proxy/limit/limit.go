@@ -151,6 +151,12 @@ func (l *Limit) Add(tag uint64, at Moment, cost int64) Tally {
 	return t
 }
 
+// Enter counts a request in progress whether or not there is a place for it, since
+// somebody else has let it in. The caller must give hold to Leave when it is over.
+func (l *Limit) Enter(tag uint64, at Moment) (t Tally, hold *atomic.Uint64) {
+	return l.run(tag, &operation{mode: add, at: at})
+}
+
 // Leave gives back the place of a request that is over.
 func Leave(hold *atomic.Uint64) { hold.Add(math.MaxUint64) }
 
@@ -218,7 +224,7 @@ func (o *operation) apply(word uint64) (next uint64, t Tally) {
 	s := o.settings
 	switch {
 	case s.kind == kindConcurrency:
-		return s.place(word)
+		return s.place(word, o.mode == add)
 	case s.kind == kindQuota && o.mode == add:
 		return s.quota.add(word, o.span, o.at.Wall, o.cost)
 	case s.kind == kindQuota:
@@ -234,13 +240,13 @@ func (o *operation) apply(word uint64) (next uint64, t Tally) {
 	return next, t
 }
 
-// place is one more request in progress.
-func (s *settings) place(word uint64) (next uint64, t Tally) {
+// place is one more request in progress, in any case where it is forced.
+func (s *settings) place(word uint64, forced bool) (next uint64, t Tally) {
 	n := word & inProgress
-	if n >= s.most {
+	if n >= s.most && !forced {
 		return word, Tally{}
 	}
-	return word + 1, Tally{OK: true, Left: s.most - n - 1}
+	return word + 1, Tally{OK: true, Left: s.most - min(n+1, s.most)}
 }
 
 // Stats describe a limit's counters for people and metrics.

@@ -28,6 +28,10 @@ type Charge struct {
 	Parts     []Part
 	Said      *Tally
 	Unlimited bool
+
+	// Slot is the request's place among those in progress, to be left when it is over;
+	// nil if nothing of that kind was charged.
+	Slot interface{ Leave() }
 }
 
 // Part is a part of a key by name.
@@ -45,14 +49,23 @@ type Use struct {
 	Next time.Duration
 }
 
-// Budget is what a key may use: burst units of a rate, one of which comes back in
-// each unit of time, or the amount of a quota.
-func (l *Limit) Budget() (unit time.Duration, burst, amount int64) {
-	s := l.settings.Load()
-	if s.kind == kindQuota {
-		return 0, 0, int64(s.quota.amount)
+// Budget is what a key may use: Burst units of a rate, one of which comes back in
+// each Unit of time, Places at once, or the Amount of a quota.
+type Budget struct {
+	Unit                  time.Duration
+	Burst, Places, Amount int64
+}
+
+// Budget is the limit's.
+func (l *Limit) Budget() Budget {
+	switch s := l.settings.Load(); s.kind {
+	case kindQuota:
+		return Budget{Amount: int64(s.quota.amount)}
+	case kindConcurrency:
+		return Budget{Places: int64(s.most)}
+	default:
+		return Budget{Unit: time.Duration(s.rate.unit), Burst: int64(s.rate.burst)}
 	}
-	return time.Duration(s.rate.unit), int64(s.rate.burst), 0
 }
 
 // Window is the window of a quota that holds t: from begin up to, and without,
@@ -67,6 +80,9 @@ func (l *Limit) Window(t time.Time) (begin, end int64) {
 // for, if it was refused.
 func (l *Limit) Learn(tag uint64, at Moment, u Use, cost int64, refused bool) Tally {
 	s := l.settings.Load()
+	if s.kind == kindConcurrency {
+		return Tally{OK: !refused, Left: s.most - min(u.Used, s.most)} // Enter counts who is let in
+	}
 	if s.kind == kindQuota {
 		t := Tally{OK: !refused, After: u.Next, Never: refused && uint64(cost) > s.quota.amount}
 		if u.Used < s.quota.amount {

@@ -124,7 +124,10 @@ func (o *one) answered(c *filter.Counted, a *limit.Charge, charged bool, now lim
 	c.Open, c.Left, c.After = false, t.Left, t.After
 	switch {
 	case !a.Refused:
-		if charged {
+		if c.Slot = a.Slot; c.Slot != nil {
+			_, c.Hold = o.limit.Enter(c.Tag, now)
+			c.Counted = true
+		} else if charged && o.places == nil {
 			c.Counted, c.Shared = true, !o.asks // a server cannot be corrected
 			if c.Shared {
 				c.Charged = a.Cost
@@ -149,6 +152,11 @@ func (o *one) unanswered(c *filter.Counted, now limit.Moment, v *outcome) {
 	o.counts.Unanswered()
 	switch o.shared.OnError {
 	case ir.OnStoreErrorAllow:
+		if o.places != nil {
+			t, hold := o.limit.Enter(c.Tag, now)
+			c.Open, c.Left, c.Hold = false, t.Left, hold
+			o.occupy(c)
+		}
 	case ir.OnStoreErrorDeny:
 		if o.cfg.DryRun {
 			o.counts.WouldLimit()
@@ -156,9 +164,12 @@ func (o *one) unanswered(c *filter.Counted, now limit.Moment, v *outcome) {
 			v.denied = c.Place
 		}
 	default:
-		t, _ := o.limit.Take(c.Tag, now, c.Cost)
-		c.Open, c.Left, c.After = false, t.Left, t.After
+		t, hold := o.limit.Take(c.Tag, now, c.Cost)
+		c.Open, c.Left, c.After, c.Hold = false, t.Left, t.After, hold
 		switch {
+		case t.OK && o.places != nil:
+			c.Counted = true
+			o.occupy(c)
 		case t.OK:
 			c.Charged, c.Counted = c.Cost, true
 		case o.cfg.DryRun:
@@ -167,6 +178,13 @@ func (o *one) unanswered(c *filter.Counted, now limit.Moment, v *outcome) {
 			v.refuse(c.Place, t)
 		}
 	}
+}
+
+// occupy has the store learn, when it answers again, that the request is in progress.
+func (o *one) occupy(c *filter.Counted) {
+	a := o.charge(c, c.Cost)
+	o.places.Occupy(&a)
+	c.Slot = a.Slot
 }
 
 // correct charges the store what goes beyond what it was asked for.

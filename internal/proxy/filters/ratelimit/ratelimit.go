@@ -44,6 +44,14 @@ type Store interface {
 	Add(charges ...limit.Charge)
 }
 
+// Places is a Store of requests in progress.
+type Places interface {
+	Store
+	// Occupy counts a request that is let in although the store did not answer, so that
+	// it learns of it when it does, and writes its Slot into the charge.
+	Occupy(c *limit.Charge)
+}
+
 // Deps are what limits need beside the rule.
 type Deps struct {
 	// Get finds the counters of a limit.
@@ -59,6 +67,8 @@ type Deps struct {
 	// Store finds a store by its name, for global limits. One that there is not
 	// fails to answer. The one without a name is nil where nothing is kept.
 	Store func(name string) Store
+	// Places finds it for limits of requests in progress.
+	Places func(name string) Places
 	// Servers are the clusters of stores that are servers, by their names.
 	Servers map[string]string
 }
@@ -85,7 +95,8 @@ type one struct {
 	condition Condition
 	key       []part
 	formulas  *Formulas
-	store     Store // of a global limit, and of one that is kept
+	store     Store  // of a global limit, and of one that is kept
+	places    Places // the store, of requests in progress
 	shared    *ir.GlobalLimit
 	// asks: the store is a server, whose cluster is server, or empty if there is none.
 	asks   bool
@@ -113,8 +124,13 @@ func New(list []*ir.RateLimit, route string, d Deps) *Limits {
 			o.condition = d.Condition(cfg.Matches)
 		}
 		if o.shared = cfg.Shared(); o.shared != nil && d.Store != nil {
-			o.store = d.Store(o.shared.Store)
-			o.server, o.asks = d.Servers[o.shared.Store]
+			if cfg.Concurrency > 0 {
+				o.places = d.Places(o.shared.Store)
+				o.store = o.places
+			} else {
+				o.store = d.Store(o.shared.Store)
+				o.server, o.asks = d.Servers[o.shared.Store]
+			}
 		}
 		o.policy, o.item = items(cfg, nameOf(list, i))
 		s.all[i] = o
@@ -253,7 +269,7 @@ func (g *guard) note(x *filter.Exchange, first int) {
 		if c.Counted {
 			o.counts.Allowed()
 		}
-		if c.Hold != nil && !holds(x.Limits[:i]) {
+		if holds(x.Limits[i:i+1]) && !holds(x.Limits[:i]) {
 			x.After(g.end)
 		}
 		if o.cfg.CostHeader != "" {
@@ -264,7 +280,7 @@ func (g *guard) note(x *filter.Exchange, first int) {
 
 func holds(list []filter.Counted) bool {
 	for i := range list {
-		if list[i].Hold != nil {
+		if list[i].Hold != nil || list[i].Slot != nil {
 			return true
 		}
 	}
@@ -275,9 +291,7 @@ func holds(list []filter.Counted) bool {
 func (g *guard) giveBack(x *filter.Exchange, first int) {
 	for i := first; i < len(x.Limits); i++ {
 		c := &x.Limits[i]
-		if c.Hold != nil {
-			limit.Leave(c.Hold)
-			c.Hold = nil
+		if leave(c) {
 			c.Left++
 		} else if c.Charged > 0 {
 			o := &g.all[c.Place]
@@ -322,11 +336,22 @@ func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / 
 // leave gives back the places of requests in progress.
 func (s *Limits) leave(x *filter.Exchange) {
 	for i := range x.Limits {
-		if c := &x.Limits[i]; c.Hold != nil {
-			limit.Leave(c.Hold)
-			c.Hold = nil
-		}
+		leave(&x.Limits[i])
 	}
+}
+
+// leave gives back the place of a request in progress, if it has one.
+func leave(c *filter.Counted) (had bool) {
+	if c.Hold != nil {
+		limit.Leave(c.Hold)
+		had = true
+	}
+	if c.Slot != nil {
+		c.Slot.Leave()
+		had = true
+	}
+	c.Hold, c.Slot = nil, nil
+	return had
 }
 
 // slow has bodies pass at the pace of a bandwidth.

@@ -36,6 +36,9 @@ type account struct {
 	window int64
 	// left may be spent before until; held is what the store takes to be held.
 	left, until, held int64
+	// inUse are places that requests have, and spare the fewest that were left since
+	// they were looked at last.
+	inUse, spare int64
 	// rest was left in the store at the time at, when there was one more of a rate
 	// next later.
 	rest, next, at int64
@@ -52,9 +55,12 @@ type account struct {
 
 // limitOf is what the configuration says.
 type limitOf struct {
-	unit, burst, amount int64
-	calendar            Calendar
+	unit, burst, places, amount int64
+	calendar                    Calendar
 }
+
+// quota tells whether it is one.
+func (l *limitOf) quota() bool { return l.unit == 0 && l.places == 0 }
 
 // waiter is a request that waits for a grant.
 type waiter struct {
@@ -81,6 +87,7 @@ func (a *account) take(cost, now int64, down bool) (is outcome, w *waiter, ask b
 		return refused, nil, false
 	case a.left >= cost && a.left > 0:
 		a.left -= cost
+		a.enter(cost)
 		return granted, nil, a.wantsMore(now, down)
 	case now < a.refused && cost >= a.short:
 		return refused, nil, false
@@ -93,8 +100,11 @@ func (a *account) take(cost, now int64, down bool) (is outcome, w *waiter, ask b
 }
 
 func (l *limitOf) most() int64 {
-	if l.unit > 0 {
+	switch {
+	case l.unit > 0:
 		return l.burst
+	case l.places > 0:
+		return l.places
 	}
 	return l.amount
 }
@@ -102,7 +112,7 @@ func (l *limitOf) most() int64 {
 // lapse forgets what may not be spent any more.
 func (a *account) lapse(now int64) {
 	if a.until != 0 && now >= a.until {
-		a.left, a.held, a.until = 0, 0, 0
+		a.left, a.held, a.until, a.spare = 0, 0, 0, 0
 		if a.limit.unit == 0 {
 			a.rest, a.delta, a.refused, a.window = 0, 0, 0, 0
 		}
@@ -127,6 +137,10 @@ func (a *account) toAsk() bool {
 // back gives back what was taken: units that the store takes to be held are held
 // again, others are told.
 func (a *account) back(cost int64) {
+	if a.limit.places > 0 {
+		a.vacate(cost)
+		return
+	}
 	if a.left+cost <= a.held || a.limit.unit == 0 {
 		a.left += cost
 		return
@@ -137,9 +151,9 @@ func (a *account) back(cost int64) {
 // ask is what the store is to be asked. clock is the store's time.
 func (a *account) ask(now int64, clock time.Time) budget.Ask {
 	a.lapse(now)
-	out := budget.Ask{Counter: a.group + "/" + a.name, Key: a.key, Held: a.left, Delta: a.delta, Window: a.window}
-	out.Limit = budget.Limit{Unit: a.limit.unit, Burst: a.limit.burst, Amount: a.limit.amount}
-	if a.limit.unit == 0 {
+	out := budget.Ask{Counter: a.group + "/" + a.name, Key: a.key, Held: a.left, Sent: now, Delta: a.delta, Window: a.window}
+	out.Limit = budget.Limit{Unit: a.limit.unit, Burst: a.limit.burst, Places: a.limit.places, Amount: a.limit.amount}
+	if a.limit.quota() {
 		out.Limit.Begin, out.Limit.End = a.limit.calendar.Window(clock)
 	}
 	if a.window == 0 {
@@ -152,6 +166,11 @@ func (a *account) ask(now int64, clock time.Time) budget.Ask {
 		}
 	}
 	out.Waiting, out.Least = max(out.Waiting-a.left, 0), max(out.Least-a.left, 0)
+	if a.limit.places > 0 {
+		out.Held = a.inUse + a.left
+		a.held, a.asked = min(a.held, out.Held), now
+		return out
+	}
 	if a.left <= a.extra/2 && a.used >= a.asked {
 		if a.asked != 0 && now-a.asked < int64(growWithin) {
 			a.extra = max(2*a.extra, 1)
@@ -176,7 +195,7 @@ func (a *account) answer(asked *budget.Ask, g *budget.Grant, sent, now int64) (a
 		a.left, a.rest, a.held, a.until = 0, 0, 0, 0
 		return true
 	}
-	if a.limit.unit == 0 && a.window != asked.Limit.Begin {
+	if a.limit.quota() && a.window != asked.Limit.Begin {
 		if a.window != 0 {
 			a.left = 0
 		}
@@ -185,6 +204,9 @@ func (a *account) answer(asked *budget.Ask, g *budget.Grant, sent, now int64) (a
 	a.until = sent + (g.Until - g.Now)
 	extra := max(g.Units-asked.Waiting, 0)
 	a.held = asked.Held + extra
+	if a.limit.places > 0 {
+		a.held = asked.Held + g.Units
+	}
 	a.rest, a.next, a.at = g.Rest, g.Next, now
 	a.refused = 0
 	pool, before := a.left+g.Units, a.left
@@ -192,6 +214,7 @@ func (a *account) answer(asked *budget.Ask, g *budget.Grant, sent, now int64) (a
 	for _, w := range a.waiters {
 		if w.cost <= pool && (w.cost > 0 || pool+a.rest > 0) { // who costs nothing asks for anything to be left
 			pool -= w.cost
+			a.enter(w.cost)
 			w.done <- granted
 			continue
 		}
@@ -206,14 +229,14 @@ func (a *account) answer(asked *budget.Ask, g *budget.Grant, sent, now int64) (a
 		w.done <- refused
 	}
 	a.waiters = late
-	a.left = pool
+	a.left, a.spare = pool, min(a.spare, pool)
 	// What those have left over who did not wait is not held, for all that the store
 	// knows.
 	if over := pool - before - extra; a.limit.unit > 0 && over > 0 {
 		a.left -= over
 		a.delta -= over
 	}
-	if g.Rest == 0 && a.refused == 0 && a.left == 0 {
+	if g.Rest == 0 && a.refused == 0 && a.left == 0 && a.limit.places == 0 {
 		a.refused, a.short = now+int64(pause), 1
 	}
 	return false
@@ -221,7 +244,10 @@ func (a *account) answer(asked *budget.Ask, g *budget.Grant, sent, now int64) (a
 
 // believe is how long a refusal of cost holds.
 func (a *account) believe(cost, have int64) time.Duration {
-	if a.limit.unit == 0 {
+	switch {
+	case a.limit.places > 0:
+		return vacancy
+	case a.limit.unit == 0:
 		return patience
 	}
 	missing := max(cost-have-a.rest, 1)
@@ -263,6 +289,9 @@ func (a *account) leave(w *waiter) {
 // less of a rate, or when the window ends.
 func (a *account) use(now int64) (used int64, next time.Duration) {
 	left := a.left + a.rest
+	if a.limit.places > 0 {
+		return max(a.limit.places-left, 0), 0
+	}
 	if a.limit.unit == 0 {
 		return max(a.limit.amount-left, 0), time.Duration(max(a.until-now, 0))
 	}

@@ -3,7 +3,9 @@
 // a request spends them without asking anybody. The more a key is used, the larger
 // are its slices, and the earlier they are refilled; who comes for the first time
 // waits for one round trip, together with all who come meanwhile. What nobody
-// uses is given back.
+// uses is given back. Places, of which a request has one for as long as it is in
+// progress, are held likewise, and said to be held again and again: who does not say
+// so has lost them.
 //
 // All asks of a moment are one call of the Source, and there is one call at a time,
 // however much is asked: that bounds the load on it. A Store owns one goroutine,
@@ -42,8 +44,11 @@ type Options struct {
 	Holder  string
 	Metrics Metrics
 	Log     *slog.Logger
-	// Now is the monotonic clock, in nanoseconds.
+	// Now is the monotonic clock, in nanoseconds, above zero.
 	Now func() int64
+	// Exact: no place is kept that is not in use, and it is said each second which are,
+	// for a Source that is cheap to ask and may forget.
+	Exact bool
 }
 
 // Charge is what a request is to be charged, and the answer.
@@ -52,9 +57,12 @@ type Charge struct {
 	Group, Counter string
 	Key            [16]byte
 	// Unit is the time in which a unit of a rate comes back, and Burst how many there
-	// can be. Without a Unit Amount is of a quota, in the window of the Calendar.
+	// can be. Places are how many may be in use at once, and Place is the one that was
+	// taken. Without both Amount is of a quota, in the window of the Calendar.
 	Unit     time.Duration
 	Burst    int64
+	Places   int64
+	Place    *Place
 	Amount   int64
 	Calendar Calendar
 	// Cost is at least zero; zero asks for anything to be left. Dry: what is refused
@@ -117,6 +125,8 @@ type Store struct {
 	shards [shards]shard
 	keys   sync.Map // from each counter to *atomic.Int64
 
+	// back: the Source answers again, after it has failed. It is run's own.
+	back bool
 	// failing is until when nobody is asked, since the Source has failed.
 	failing atomic.Int64
 	// clock is the Source's before ours.
@@ -184,8 +194,8 @@ func (s *Store) Take(charges []Charge, timeout time.Duration, before func()) err
 		refusing = refusing || is[i] == refused && !charges[i].Dry
 	}
 	for i, a := range accounts {
-		if a != nil {
-			s.conclude(&charges[i], a, waiters[i], is[i], err == nil && !refusing)
+		if a != nil && s.conclude(&charges[i], a, waiters[i], is[i], err == nil && !refusing) {
+			s.enqueue(a)
 		}
 	}
 	return err
@@ -211,18 +221,24 @@ func wait(waiters []*waiter, is []outcome, timeout time.Duration) error {
 	return nil
 }
 
-// conclude writes the answer, and gives back what is not charged after all.
-func (s *Store) conclude(c *Charge, a *account, w *waiter, is outcome, charged bool) {
+// conclude writes the answer, and gives back what is not charged after all, of which
+// the Source is to be told if ask is true.
+func (s *Store) conclude(c *Charge, a *account, w *waiter, is outcome, charged bool) (ask bool) {
 	if is == open && w != nil {
 		a.leave(w)
 	}
+	now := s.opt.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if is == granted && !charged {
+	switch {
+	case is == granted && !charged:
 		a.back(c.Cost)
+	case is == granted && c.Places > 0:
+		c.Place = &Place{s, a}
 	}
 	c.Refused = is == refused
-	c.Used, c.Next = a.use(s.opt.Now())
+	c.Used, c.Next = a.use(now)
+	return s.crowded(a, now)
 }
 
 // Add charges what goes beyond what was taken, or gives it back where Cost is below
@@ -273,10 +289,10 @@ func (s *Store) account(c *Charge, now int64) (*account, error) {
 			a.mu.Unlock()
 			continue
 		}
-		if a.limit.unit != int64(c.Unit) || a.limit.burst != c.Burst || a.limit.amount != c.Amount {
-			a.refused = 0
+		l := limitOf{int64(c.Unit), c.Burst, c.Places, c.Amount, c.Calendar}
+		if a.limit != l {
+			a.limit, a.refused = l, 0
 		}
-		a.limit = limitOf{int64(c.Unit), c.Burst, c.Amount, c.Calendar}
 		if a.used == 0 {
 			a.used = now
 		}

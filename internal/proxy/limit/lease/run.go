@@ -20,12 +20,17 @@ func (s *Store) run(ctx context.Context) {
 			return
 		case <-s.wake:
 		case <-tick.C:
-			s.sweep(s.opt.Now(), idle)
+			s.sweep(s.opt.Now(), false)
 		}
 		for ctx.Err() == nil {
 			batch := s.next()
 			if len(batch) == 0 {
-				break
+				if !s.back {
+					break
+				}
+				s.back = false
+				s.sweep(s.opt.Now(), true)
+				continue
 			}
 			s.call(ctx, batch)
 		}
@@ -66,6 +71,7 @@ func (s *Store) call(ctx context.Context, batch []*account) {
 			return
 		}
 		if s.failing.Swap(0) != 0 {
+			s.back = true
 			s.opt.Log.Info("leases of limits can be had again", "store", s.opt.Name)
 		}
 		batch = s.answer(batch, asks, grants, sent, now)
@@ -86,7 +92,7 @@ func (s *Store) answer(batch []*account, asks []budget.Ask, grants []budget.Gran
 		} else {
 			a.asking = false
 		}
-		more := len(a.waiters) > 0 && a.toAsk()
+		more := len(a.waiters) > 0 && a.toAsk() || s.crowded(a, now)
 		a.mu.Unlock()
 		if more {
 			s.enqueue(a)
@@ -116,38 +122,51 @@ func (s *Store) now() time.Time {
 }
 
 // sweep gives back what nobody has used for so long, keeps what is used from
-// ending, and forgets keys of which nothing is here.
-func (s *Store) sweep(now int64, unused time.Duration) {
+// ending, and forgets keys of which nothing is here. Forgotten: the Source may know
+// nothing of what it has granted.
+func (s *Store) sweep(now int64, forgotten bool) {
 	down := now < s.failing.Load()
 	for i := range s.shards {
 		sh := &s.shards[i]
-		var ask []*account
+		var list []*account
 		sh.mu.Lock()
 		for of, a := range sh.accounts {
 			a.mu.Lock()
-			a.lapse(now)
-			switch {
-			case a.asking || len(a.waiters) > 0:
-			case now-a.used < int64(unused):
-				if a.limit.unit > 0 && a.left > 0 && a.until-now < int64(budget.HoldTime/2) && !down && a.toAsk() {
-					ask = append(ask, a)
+			if !a.asking && len(a.waiters) == 0 {
+				a.lapse(now)
+				ask, gone := s.look(a, now, down, forgotten)
+				switch {
+				case ask && a.toAsk():
+					list = append(list, a)
+				case gone:
+					a.gone = true
+					delete(sh.accounts, of)
+					s.forget(of.counter)
 				}
-			case (a.left > 0 || a.delta != 0 || a.held > 0 && a.limit.unit > 0) && !down:
-				if a.toAsk() {
-					ask = append(ask, a)
-				}
-			case a.left == 0 && a.delta == 0:
-				a.gone = true
-				delete(sh.accounts, of)
-				s.forget(of.counter)
 			}
 			a.mu.Unlock()
 		}
 		sh.mu.Unlock()
-		for _, a := range ask {
+		for _, a := range list {
 			s.enqueue(a)
 		}
 	}
+}
+
+// look tells what becomes of an account: the Source is to be asked, or it is gone.
+func (s *Store) look(a *account, now int64, down, forgotten bool) (ask, gone bool) {
+	switch {
+	case a.limit.places > 0:
+		if down {
+			return false, false
+		}
+		return s.tend(a, now, forgotten)
+	case now-a.used < int64(idle):
+		return !down && a.limit.unit > 0 && a.left > 0 && a.until-now < int64(budget.HoldTime/2), false
+	case a.left > 0 || a.delta != 0 || a.held > 0 && a.limit.unit > 0:
+		return !down, false
+	}
+	return false, true
 }
 
 func (s *Store) forget(of counter) {
@@ -166,11 +185,15 @@ func (s *Store) Close(ctx context.Context) {
 		sh.mu.Lock()
 		for _, a := range sh.accounts {
 			a.mu.Lock()
-			if !a.asking && (a.left > 0 || a.delta != 0) {
+			a.inUse = 0
+			if !a.asking && (a.left > 0 || a.delta != 0 || a.limit.places > 0) {
 				a.asking = true
 				s.queue = append(s.queue, a)
 			}
 			a.used = long // so that nothing is kept
+			if a.limit.places > 0 {
+				a.left = 0
+			}
 			a.mu.Unlock()
 		}
 		sh.mu.Unlock()

@@ -17,10 +17,23 @@ import (
 //go:embed charge.lua
 var charge string
 
-var chargeName = func() string {
-	sum := sha1.Sum([]byte(charge)) //nolint:gosec // see above
-	return hex.EncodeToString(sum[:])
-}()
+var chargeScript = newScript(charge)
+
+// script is one that Redis runs.
+type script struct{ text, name string }
+
+func newScript(text string) script {
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // see above
+	return script{text, hex.EncodeToString(sum[:])}
+}
+
+// command runs the script, by its name if Redis should know it.
+func (s *script) command(c rueidis.Client, byName bool, keys, args []string) rueidis.Completed {
+	if byName {
+		return c.B().Evalsha().Sha1(s.name).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+	}
+	return c.B().Eval().Script(s.text).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+}
 
 // The statuses of an answer.
 const (
@@ -110,12 +123,4 @@ func keyOf(prefix string, c *limit.Charge) string {
 	key = append(append(append(key, prefix...), '{'), g.Group...)
 	key = append(append(append(key, '}'), g.Counter...), ':')
 	return string(base64.RawURLEncoding.AppendEncode(key, c.Key[:]))
-}
-
-// run is a command that runs the script.
-func run(c rueidis.Client, byName bool, keys, args []string) rueidis.Completed {
-	if byName {
-		return c.B().Evalsha().Sha1(chargeName).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
-	}
-	return c.B().Eval().Script(charge).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
 }

@@ -259,12 +259,12 @@ func (s *Store) run(mode string, charges []limit.Charge, steps []step) ([]answer
 	arguments := make([][]string, len(steps))
 	for i := range steps {
 		arguments[i] = args(mode, charges, steps[i].places, now)
-		commands[i] = run(c, true, steps[i].keys, arguments[i])
+		commands[i] = chargeScript.command(c, true, steps[i].keys, arguments[i])
 	}
 	var errs []error
 	for i, r := range c.DoMulti(ctx, commands...) {
 		if e, ok := rueidis.IsRedisErr(r.Error()); ok && e.IsNoScript() {
-			r = c.Do(ctx, run(c, false, steps[i].keys, arguments[i]))
+			r = c.Do(ctx, chargeScript.command(c, false, steps[i].keys, arguments[i]))
 		}
 		a, err := parse(r, len(steps[i].keys))
 		if err != nil {
