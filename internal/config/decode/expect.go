@@ -77,16 +77,23 @@ func (w *walker) unknownField(name *yaml.Node, s *schema.Node) string {
 		Code: "UnknownField", Position: w.position(name),
 		Message: fmt.Sprintf("unknown field %q", name.Value),
 	}
-	fields := s.Fields()
-	near := spelling.Nearest(name.Value, fields)
+	near := spelling.Nearest(name.Value, s.Fields())
 	switch {
 	case near != "":
 		p.Remedy = fmt.Sprintf("did you mean %q?", near)
-	case len(fields) == 0:
+	case len(s.Fields()) == 0:
 		p.Remedy = "no fields are known here"
-	case len(fields) <= 24:
-		p.Remedy = "the fields here are " + strings.Join(fields, ", ")
+	default:
+		p.Remedy = knownFields(s)
 	}
 	w.report(p)
 	return near
+}
+
+// knownFields lists the fields of an object, unless there are too many to read.
+func knownFields(s *schema.Node) string {
+	if fields := s.Fields(); len(fields) > 0 && len(fields) <= 24 {
+		return "the fields here are " + strings.Join(fields, ", ")
+	}
+	return ""
 }

@@ -91,6 +91,8 @@ func (w *walker) typeRemedy(n *yaml.Node, s *schema.Node) string {
 		return `leave out the "- "`
 	case scalar && s.Type == schema.Object && len(s.Required) == 1:
 		return fmt.Sprintf("write {%s: %q}", s.Required[0], n.Value)
+	case s.Type == schema.Object && n.Kind != yaml.MappingNode:
+		return knownFields(s)
 	case s.Type == schema.IntOrString && n.Tag == "!!float" && strings.HasSuffix(string(w.path), "ercent"):
 		return fmt.Sprintf("write %s%%", n.Value)
 	case s.Type == schema.Integer && n.Tag == "!!str" && isDigits(n.Value):
