@@ -22,14 +22,14 @@ build: ## Build bin/gridway.
 setup: ## Install what the tests need and is missing (Debian packages, tools).
 	./scripts/setup test
 
-# The suites are modules of their own.
+# The suites are modules of their own, and so is what they share.
 SUITES := acme connect conformance extauthz grpc oidc openapi ratelimit
 
 .PHONY: lint
 lint: setup ## Vet, format and lint.
 	golangci-lint run ./...
 	$(GO) mod tidy -diff
-	for suite in $(SUITES); do (cd test/$$suite && golangci-lint run -c $(CURDIR)/.golangci.yml ./... && $(GO) mod tidy -diff) || exit 1; done
+	for suite in harness $(SUITES); do (cd test/$$suite && golangci-lint run -c $(CURDIR)/.golangci.yml ./... && $(GO) mod tidy -diff) || exit 1; done
 
 .PHONY: generate
 generate: ## Write generated files anew: CRDs, schema, reference pages.

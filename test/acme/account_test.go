@@ -97,7 +97,7 @@ func TestDamagedAccount(t *testing.T) {
 		if kept, err := os.ReadFile(aside[0]); err != nil || string(kept) != c.text {
 			t.Errorf("%s: what is set aside has changed: %v", c.name, err)
 		}
-		if text := g.log.String(); !strings.Contains(text, "the stored account is damaged, and set aside") || !strings.Contains(text, filepath.Base(aside[0])) {
+		if text := g.Output.String(); !strings.Contains(text, "the stored account is damaged, and set aside") || !strings.Contains(text, filepath.Base(aside[0])) {
 			t.Errorf("%s: the log does not say so", c.name)
 		}
 	}
@@ -107,5 +107,5 @@ func TestDamagedAccount(t *testing.T) {
 func (g *gridway) reachesAndStops(phase string) {
 	g.t.Helper()
 	g.reaches(phase)
-	g.stop()
+	g.Stop()
 }

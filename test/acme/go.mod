@@ -3,6 +3,7 @@ module github.com/gridway/gridway/test/acme
 go 1.26.8
 
 require (
+	github.com/gridway/gridway/test/harness v0.0.0-00010101000000-000000000000
 	github.com/letsencrypt/pebble/v2 v2.10.1
 	github.com/miekg/dns v1.1.73
 )
@@ -13,3 +14,5 @@ require (
 	golang.org/x/net v0.57.0 // indirect
 	golang.org/x/sys v0.47.0 // indirect
 )
+
+replace github.com/gridway/gridway/test/harness => ../harness

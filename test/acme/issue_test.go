@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gridway/gridway/test/harness"
 )
 
 // issuerYAML is an issuer with more fields under acme, and others under spec.
@@ -76,10 +78,10 @@ func TestHTTP01(t *testing.T) {
 	if st.Secret != "Secret/default/pebble:shop.test" || !st.Valid || !st.NotAfter.Equal(cert.NotAfter) || !st.NextTry.Before(cert.NotAfter) || st.Error != "" {
 		t.Errorf("%+v", st)
 	}
-	if v := g.metric("gridway_certificate_not_after_timestamp_seconds", `certificate="default/pebble:shop.test"`); v != float64(cert.NotAfter.Unix()) {
+	if v := g.Metric("gridway_certificate_not_after_timestamp_seconds", `certificate="default/pebble:shop.test"`); v != float64(cert.NotAfter.Unix()) {
 		t.Errorf("expires at %v in metrics", v)
 	}
-	if v := g.metric("gridway_certificate_tries_total", `result="issued"`); v != 1 {
+	if v := g.Metric("gridway_certificate_tries_total", `result="issued"`); v != 1 {
 		t.Errorf("%v were issued", v)
 	}
 
@@ -94,13 +96,13 @@ func TestHTTP01(t *testing.T) {
 		t.Errorf("another's challenge is answered %d", resp.StatusCode)
 	}
 
-	told := g.log.String() + g.get("/v1/config") + g.get("/v1/objects?values=true") + g.get("/v1/status") + g.get("/metrics")
+	told := g.Output.String() + g.Get("/v1/config") + g.Get("/v1/objects?values=true") + g.Get("/v1/status") + g.Get("/metrics")
 	for _, line := range secrets(t, state) {
 		if strings.Contains(told, line) {
 			t.Errorf("the log or the admin API tells a line of a key: %s", line)
 		}
 	}
-	if !strings.Contains(g.get("/v1/status"), `"type":"Ready","status":"True"`) {
+	if !strings.Contains(g.Get("/v1/status"), `"type":"Ready","status":"True"`) {
 		t.Error("the issuer is not ready")
 	}
 }
@@ -115,7 +117,7 @@ func TestTLSALPN01(t *testing.T) {
 	g.reaches("Issued")
 	var shown *x509.Certificate
 	var err error
-	if !eventually(func() bool { // issued, and then put in service
+	if !harness.Soon(func() bool { // issued, and then put in service
 		_, err = a.handshake(secure, "shop.test", func(c *tls.Config) {
 			c.MaxVersion = tls.VersionTLS12 // the refusal comes within the handshake
 			c.VerifyConnection = func(s tls.ConnectionState) error {
@@ -150,7 +152,7 @@ spec:
 	g.reaches("Issued")
 	var err error
 	agreed := ""
-	if !eventually(func() bool { // issued, and then put in service
+	if !harness.Soon(func() bool { // issued, and then put in service
 		_, err = a.handshake(secure, "shop.test", func(c *tls.Config) {
 			c.NextProtos = []string{"dot"}
 			c.VerifyConnection = func(s tls.ConnectionState) error {
@@ -195,9 +197,9 @@ func TestExternalAccountBinding(t *testing.T) {
 	if st := g.reaches("Failing"); !strings.Contains(st.Error, "externalAccountBinding") {
 		t.Errorf("without a binding: %s", st.Error)
 	}
-	g.write(bound) // which is tried at once, whatever pause was due
+	g.Write(bound) // which is tried at once, whatever pause was due
 	a.issued(secure, "shop.test")
-	if told := g.log.String() + g.get("/v1/config") + g.get("/v1/objects?values=true"); strings.Contains(told, key) {
+	if told := g.Output.String() + g.Get("/v1/config") + g.Get("/v1/objects?values=true"); strings.Contains(told, key) {
 		t.Error("the log or the admin API tells the key of the binding")
 	}
 }
@@ -237,8 +239,8 @@ func twoEdges(t *testing.T, challenge string) {
 	if n := a.requests(newAccount); n != 1 {
 		t.Errorf("%d accounts", n)
 	}
-	one.stop()
-	two.stop()
+	one.Stop()
+	two.Stop()
 	left, _ := filepath.Glob(filepath.Join(state, "acme", "challenges", "*"))
 	if len(left) > 0 {
 		t.Errorf("answers were left: %v", left)
@@ -252,14 +254,14 @@ func TestRestart(t *testing.T) {
 	state := t.TempDir()
 	g := start(t, a.shop(plain, secure), state)
 	cert := a.issued(secure, "shop.test")
-	g.stop()
+	g.Stop()
 	a.down() // nothing is needed of it
 	g = start(t, a.shop(plain, secure), state)
 	again, err := a.handshake(secure, "shop.test")
 	if err != nil || !again.Equal(cert) {
 		t.Errorf("after the restart: %v", err)
 	}
-	if !strings.Contains(g.get("/v1/status"), `"number":1,`) {
+	if !strings.Contains(g.Get("/v1/status"), `"number":1,`) {
 		t.Error("the stored certificate took a revision of its own")
 	}
 	if n := a.requests(newOrder); n != 1 {

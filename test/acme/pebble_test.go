@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/test/harness"
 	"github.com/letsencrypt/pebble/v2/ca"
 	"github.com/letsencrypt/pebble/v2/db"
 	"github.com/letsencrypt/pebble/v2/va"
@@ -200,7 +201,7 @@ func nameServer(t *testing.T) string {
 	go func() { served <- server.ActivateAndServe() }()
 	<-started
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
 		defer cancel()
 		server.ShutdownContext(ctx)
 		<-served
@@ -219,8 +220,8 @@ func (a *authority) handshake(port int, name string, change ...func(*tls.Config)
 }
 
 func handshake(port int, config *tls.Config) (*x509.Certificate, error) {
-	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: patience}, Config: config}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: harness.Patience}, Config: config}
+	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
 	defer cancel()
 	conn, err := d.DialContext(ctx, "tcp", local(port))
 	if err != nil {
@@ -235,7 +236,7 @@ func (a *authority) issued(port int, name string) *x509.Certificate {
 	a.t.Helper()
 	var cert *x509.Certificate
 	var err error
-	if !eventually(func() bool {
+	if !harness.Soon(func() bool {
 		cert, err = a.handshake(port, name)
 		return err == nil
 	}) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gridway/gridway/test/harness"
 )
 
 // Clients see one certificate after the other, and nothing else.
@@ -37,7 +39,7 @@ func TestRenewal(t *testing.T) {
 		}
 		break
 	}
-	if v := g.metric("gridway_certificate_tries_total", `result="failed"`); v != 0 {
+	if v := g.Metric("gridway_certificate_tries_total", `result="failed"`); v != 0 {
 		t.Errorf("%v tries failed", v)
 	}
 }
@@ -75,14 +77,14 @@ func TestAuthorityDown(t *testing.T) {
 	} else {
 		c.Close()
 	}
-	if s := g.get("/v1/status"); !strings.Contains(s, `"type":"Ready","status":"False","reason":"Failing"`) ||
+	if s := g.Get("/v1/status"); !strings.Contains(s, `"type":"Ready","status":"False","reason":"Failing"`) ||
 		!strings.Contains(s, `"of":"listener https","type":"Programmed","status":"False","reason":"Pending"`) {
 		t.Errorf("status: %s", s)
 	}
 	a.up()
 	first := a.issued(secure, "shop.test")
 	a.down()
-	if !eventually(func() bool { return time.Now().After(first.NotAfter.Add(time.Second)) }) {
+	if !harness.Soon(func() bool { return time.Now().After(first.NotAfter.Add(time.Second)) }) {
 		t.Fatal("the certificate does not expire")
 	}
 	shown, err := handshake(secure, &tls.Config{ServerName: "shop.test", InsecureSkipVerify: true})
@@ -94,7 +96,7 @@ func TestAuthorityDown(t *testing.T) {
 	}
 	a.up()
 	a.issued(secure, "shop.test")
-	if v := g.metric("gridway_certificate_failures", "default/pebble:shop.test"); v != 0 {
+	if v := g.Metric("gridway_certificate_failures", "default/pebble:shop.test"); v != 0 {
 		t.Errorf("%v failures after a success", v)
 	}
 }
@@ -110,13 +112,13 @@ func TestAuthorityForgets(t *testing.T) {
 	first := a.issued(secure, "shop.test")
 	before := secrets(t, state)
 	a.reset()
-	if !eventually(func() bool {
+	if !harness.Soon(func() bool {
 		cert, err := handshake(secure, &tls.Config{ServerName: "shop.test", InsecureSkipVerify: true})
 		return err == nil && !cert.Equal(first)
 	}) {
 		t.Fatal("not renewed")
 	}
-	if v := g.metric("gridway_certificate_tries_total", `result="failed"`); v != 0 {
+	if v := g.Metric("gridway_certificate_tries_total", `result="failed"`); v != 0 {
 		t.Errorf("%v tries failed", v)
 	}
 	if after := secrets(t, state); after[0] != before[0] { // accounts come first
@@ -137,19 +139,19 @@ func TestRejectedChallenge(t *testing.T) {
 	if wait := time.Until(st.NextTry); st.Failures != 1 || wait < time.Minute || wait > 3*time.Minute || !strings.Contains(st.Error, "nowhere.test") || !strings.Contains(st.Error, "http-01") {
 		t.Errorf("%+v", st)
 	}
-	if v := g.metric("gridway_certificate_tries_total", `result="failed"`); v != 1 {
+	if v := g.Metric("gridway_certificate_tries_total", `result="failed"`); v != 1 {
 		t.Errorf("%v tries failed", v)
 	}
 	orders := a.requests(newOrder)
-	g.stop()
+	g.Stop()
 	g = start(t, yaml, state)
 	st = g.reaches("Failing")
 	if wait := time.Until(st.NextTry); st.Failures != 1 || wait < 30*time.Second || wait > time.Minute+10*time.Second {
 		t.Errorf("after a restart: %+v", st)
 	}
 	// Whoever changes the issuer is not made to wait.
-	g.write(strings.Replace(yaml, "contact: [ops@shop.test]", "challenges: [TLS-ALPN-01]", 1))
-	if !eventually(func() bool { st = g.certificates()[0]; return strings.Contains(st.Error, "tls-alpn-01") }) {
+	g.Write(strings.Replace(yaml, "contact: [ops@shop.test]", "challenges: [TLS-ALPN-01]", 1))
+	if !harness.Soon(func() bool { st = g.certificates()[0]; return strings.Contains(st.Error, "tls-alpn-01") }) {
 		t.Errorf("after a change: %+v", st)
 	}
 	if n := a.requests(newOrder) - orders; n != 1 {
@@ -178,7 +180,7 @@ func TestRateLimit(t *testing.T) {
 	if wait := time.Until(st.NextTry); wait < 119*time.Minute || wait > 127*time.Minute || !strings.Contains(st.Error, "too many certificates") {
 		t.Errorf("%+v", st)
 	}
-	g.stop()
+	g.Stop()
 	a.intercept(nil)
 	g = start(t, a.shop(plain, secure), state)
 	if again := g.reaches("Failing"); !again.NextTry.Equal(st.NextTry) {
@@ -197,7 +199,7 @@ func TestRevoked(t *testing.T) {
 	g := start(t, a.shop(plain, secure), state)
 	first := a.issued(secure, "shop.test")
 	g.reaches("Issued")
-	g.stop()
+	g.Stop()
 	// It was issued a while ago, the authority was last asked then, and has
 	// revoked it since.
 	rewrite(t, state, "certificates", func(v map[string]any) { v["issued"] = time.Now().Add(-10 * time.Minute) })
@@ -214,13 +216,13 @@ func TestRevoked(t *testing.T) {
 		return true
 	})
 	g = start(t, a.shop(plain, secure), state)
-	if !eventually(func() bool {
+	if !harness.Soon(func() bool {
 		cert, err := a.handshake(secure, "shop.test")
 		return err == nil && !cert.Equal(first)
 	}) {
 		t.Fatal("not replaced")
 	}
-	if !strings.Contains(g.log.String(), "https://pebble.test/incident") {
+	if !strings.Contains(g.Output.String(), "https://pebble.test/incident") {
 		t.Error("the log does not have the authority's explanation")
 	}
 }

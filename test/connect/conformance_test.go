@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/gridway/gridway/test/harness"
 )
 
 // suite is what the suite's programs are built from.
@@ -44,24 +46,15 @@ func TestMain(m *testing.M) {
 func program(dir, name string) string { return filepath.Join(dir, name) }
 
 func build() error {
-	// It stays, so that the suites after this one need not link it again.
-	binary, err := filepath.Abs("../../bin/gridway-race")
+	gateway, err := harness.Binary()
 	if err != nil {
 		return err
 	}
-	if err := os.Symlink(binary, program(built, "gridway")); err != nil {
+	if err := os.Symlink(gateway, program(built, "gridway")); err != nil {
 		return err
 	}
-	gateway := exec.Command("go", "build", "-race", "-o", binary, "./cmd/gridway")
-	gateway.Dir = "../.."
-	programs := exec.Command("go", "build", "-o", built+"/",
+	return harness.Build(".", "-o", built+"/",
 		suite+"connectconformance", suite+"referenceserver", suite+"referenceclient", suite+"grpcserver")
-	for _, cmd := range []*exec.Cmd{gateway, programs} {
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%v: %w\n%s", cmd, err, out)
-		}
-	}
-	return nil
 }
 
 // conformance is one run of the suite.

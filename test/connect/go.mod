@@ -2,7 +2,10 @@ module github.com/gridway/gridway/test/connect
 
 go 1.26.8
 
-require google.golang.org/protobuf v1.36.12
+require (
+	github.com/gridway/gridway/test/harness v0.0.0-00010101000000-000000000000
+	google.golang.org/protobuf v1.36.12
+)
 
 require (
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.6-20250425153114-8976f5be98c1.1 // indirect
@@ -45,3 +48,5 @@ tool (
 	connectrpc.com/conformance/cmd/referenceclient
 	connectrpc.com/conformance/cmd/referenceserver
 )
+
+replace github.com/gridway/gridway/test/harness => ../harness

@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/test/harness"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -25,7 +27,8 @@ import (
 
 // kitchen is a gateway that asks OPA, in front of an endpoint that tells what it got.
 type kitchen struct {
-	*gridway
+	*harness.Gateway
+	t       *testing.T
 	opa     *opa
 	address string // of the server of authorization
 	stop    func() // stops it
@@ -90,10 +93,10 @@ func open(t *testing.T, external string) *kitchen {
 		}
 	}))
 	t.Cleanup(app.Close)
-	k := &kitchen{opa: newOPA(t)}
+	k := &kitchen{t: t, opa: newOPA(t)}
 	k.address, k.stop = k.opa.serve(t, "127.0.0.1:0")
-	port := freePort(t)
-	k.gridway = start(t, config(port, k.address, app.Listener.Addr().String(), external, ""))
+	port := strconv.Itoa(harness.FreePort(t))
+	k.Gateway = harness.Start(t, config(port, k.address, app.Listener.Addr().String(), external, ""))
 	k.url = "http://127.0.0.1:" + port
 	return k
 }
@@ -149,10 +152,10 @@ func TestDecisions(t *testing.T) {
 			t.Errorf("%v", resp.Header)
 		}
 	}
-	if !eventually(func() bool {
-		return strings.Contains(k.accessLog(), `"auth_method":"external"`) && strings.Contains(k.accessLog(), `"policy":"default/who"`)
+	if !harness.Soon(func() bool {
+		return strings.Contains(k.AccessLog(), `"auth_method":"external"`) && strings.Contains(k.AccessLog(), `"policy":"default/who"`)
 	}) {
-		t.Error(k.accessLog())
+		t.Error(k.AccessLog())
 	}
 }
 
@@ -207,7 +210,7 @@ func TestServerGoesAway(t *testing.T) {
 	k := open(t, "timeout: 300ms")
 	want := func(status int, reason string) {
 		t.Helper()
-		if !eventually(func() bool {
+		if !harness.Soon(func() bool {
 			resp, _ := k.ask("GET", "/menu", "")
 			return resp.StatusCode == status && resp.Header.Get("X-Gridway-Reason") == reason
 		}) {
@@ -253,7 +256,7 @@ func TestCalls(t *testing.T) {
 	t.Parallel()
 	server := grpc.NewServer()
 	healthpb.RegisterHealthServer(server, health.NewServer())
-	app := freePort(t)
+	app := strconv.Itoa(harness.FreePort(t))
 	l := listen(t, "127.0.0.1:"+app)
 	done := make(chan struct{})
 	go func() {
@@ -263,9 +266,9 @@ func TestCalls(t *testing.T) {
 	t.Cleanup(func() { server.Stop(); <-done })
 	o := newOPA(t)
 	auth, stop := o.serve(t, "127.0.0.1:0")
-	port := freePort(t)
+	port := strconv.Itoa(harness.FreePort(t))
 	yaml := strings.Replace(config(port, auth, "127.0.0.1:"+app, "", ""), "kind: HTTPRoute", "kind: GRPCRoute", 1)
-	start(t, yaml)
+	harness.Start(t, yaml)
 	conn, err := grpc.NewClient("127.0.0.1:"+port, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

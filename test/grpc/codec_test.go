@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gridway/gridway/test/harness"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
@@ -60,7 +61,7 @@ func TestJSONCodec(t *testing.T) {
 		}
 	}}
 	s.start(t)
-	ports := freePorts(t, 2)
+	ports := harness.FreePorts(t, 2)
 	g := start(t, gateway(listener("http", ports[0], ""))+backend("server", s.address, "")+backend("nobody", local(ports[1]), "")+
 		named("calls", "retry: {attempts: 0}")+
 		strings.Replace(named("refused", "retry: {attempts: 0}"), "name: server", "name: nobody", 1))
@@ -97,7 +98,7 @@ func TestJSONCodec(t *testing.T) {
 		_, err := tc.UnaryCall(short(t), &testgrpc.SimpleRequest{}, text, grpc.CallAuthority(host+".example.com"))
 		t.Run(host, func(t *testing.T) { wantStatus(t, err, want, "") })
 	}
-	if want := `gridway_grpc_calls_total{method="UnaryCall",service="grpc.testing.TestService",status="OK"} 1`; !eventually(func() bool { return strings.Contains(g.get("/metrics"), want) }) {
+	if want := `gridway_grpc_calls_total{method="UnaryCall",service="grpc.testing.TestService",status="OK"} 1`; !harness.Soon(func() bool { return strings.Contains(g.Get("/metrics"), want) }) {
 		t.Errorf("no %s", want)
 	}
 }

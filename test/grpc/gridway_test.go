@@ -2,203 +2,45 @@ package grpc
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"time"
+
+	"github.com/gridway/gridway/test/harness"
 )
-
-// patience is how long anything may take that should happen soon.
-const patience = 60 * time.Second
-
-var program string
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(caseEnv); name != "" {
 		runCase(name) // this process is a client of one case
 		return
 	}
-	// It stays, so that the suites after this one need not link it again.
-	var err error
-	if program, err = filepath.Abs("../../bin/gridway-race"); err != nil {
-		panic(err)
-	}
-	build := exec.Command("go", "build", "-race", "-o", program, "./cmd/gridway")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
+	harness.Main(m)
 }
 
-// gridway is a running `gridway run`.
+// gridway is a gateway that explains itself.
 type gridway struct {
-	t    *testing.T
-	dir  string
-	cmd  *exec.Cmd
-	log  *buffer
-	api  *http.Client
-	done chan struct{}
-	err  error // of Wait, once done is closed
+	*harness.Gateway
+	t *testing.T
 }
 
 // start runs the documents.
 func start(t *testing.T, yaml string) *gridway {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "grpc") // short: a socket's path must be
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	g := &gridway{t: t, dir: dir, log: &buffer{}, done: make(chan struct{})}
-	g.write(yaml)
-	socket := filepath.Join(dir, "admin")
-	g.api = &http.Client{Timeout: patience, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		},
-	}}
-	t.Cleanup(g.api.CloseIdleConnections)
-	g.cmd = exec.Command(program, "run", g.file(), "--admin", "unix:"+socket, "--access-log", filepath.Join(dir, "access.log"),
-		"--drain-timeout", "2s")
-	g.cmd.Stderr = g.log
-	if err := g.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		g.err = g.cmd.Wait()
-		close(g.done)
-	}()
-	t.Cleanup(func() {
-		g.cmd.Process.Kill()
-		<-g.done
-		if strings.Contains(g.log.String(), "DATA RACE") {
-			t.Error("a data race")
-		}
-		if t.Failed() {
-			t.Logf("log of gridway:\n%s", g.log)
-		}
-	})
-	if !eventually(func() bool {
-		select {
-		case <-g.done:
-			t.Fatalf("gridway ended: %v", g.err)
-		default:
-		}
-		resp, err := g.api.Get("http://localhost/readyz")
-		if err == nil {
-			resp.Body.Close()
-		}
-		return err == nil && resp.StatusCode == 200
-	}) {
-		t.Fatal("gridway is not ready")
-	}
-	return g
-}
-
-func (g *gridway) file() string { return filepath.Join(g.dir, "gridway.yaml") }
-
-func (g *gridway) write(yaml string) {
-	g.t.Helper()
-	next := filepath.Join(g.dir, ".next")
-	if err := errors.Join(os.WriteFile(next, []byte(yaml), 0o600), os.Rename(next, g.file())); err != nil {
-		g.t.Fatal(err)
-	}
-}
-
-// get reads a path of the admin API.
-func (g *gridway) get(path string) string {
-	g.t.Helper()
-	resp, err := g.api.Get("http://localhost" + path)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != 200 {
-		g.t.Fatalf("%s: %d %v %s", path, resp.StatusCode, err, text)
-	}
-	return string(text)
+	return &gridway{harness.Start(t, yaml), t}
 }
 
 // explain asks what would become of a request.
 func (g *gridway) explain(method, url string) string {
 	g.t.Helper()
-	resp, err := g.api.Post("http://localhost/v1/explain", "application/json", strings.NewReader(fmt.Sprintf(`{"method":%q,"url":%q}`, method, url)))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != 200 {
-		g.t.Fatalf("%d %v %s", resp.StatusCode, err, text)
-	}
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, text); err != nil {
+	if err := json.Compact(&compact, []byte(g.PostJSON("/v1/explain", fmt.Sprintf(`{"method":%q,"url":%q}`, method, url)))); err != nil {
 		g.t.Fatal(err)
 	}
 	return compact.String()
-}
-
-// metric returns the value of the sample whose labels contain with.
-func (g *gridway) metric(name, with string) float64 {
-	g.t.Helper()
-	for line := range strings.Lines(g.get("/metrics")) {
-		if strings.HasPrefix(line, name+"{") && strings.Contains(line, with) {
-			v, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
-			if err != nil {
-				g.t.Fatal(err)
-			}
-			return v
-		}
-	}
-	g.t.Fatalf("no metric %s with %s", name, with)
-	return 0
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer // guarded by mu
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// eventually polls until f is true; false if it never was.
-func eventually(f func() bool) bool {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
-	for !f() {
-		select {
-		case <-tick.C:
-		case <-timeout.C:
-			return false
-		}
-	}
-	return true
 }
 
 func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
@@ -206,7 +48,7 @@ func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(
 // port is that of the first listener.
 func (g *gridway) port(t *testing.T) int {
 	t.Helper()
-	text, err := os.ReadFile(g.file())
+	text, err := os.ReadFile(g.File())
 	if err != nil {
 		t.Fatal(err)
 	}

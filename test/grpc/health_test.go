@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/gridway/gridway/test/harness"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -36,7 +37,7 @@ func TestHealthService(t *testing.T) {
 			t.Cleanup(srv.Stop)
 			const service = "grpc.testing.TestService"
 			said.SetServingStatus(service, healthpb.HealthCheckResponse_SERVING)
-			ports := freePorts(t, 1)
+			ports := harness.FreePorts(t, 1)
 			g := start(t, gateway(listener("http", ports[0], ""))+grpcRoute("calls", "server", "http")+backend("server", l.Addr().String(), bundle)+extra+
 				policy("calls", "loadBalancer: {panicThreshold: 0}\n  healthCheck: {grpc: {service: "+service+"}, interval: 50ms, timeout: 10s, unhealthyThreshold: 2, healthyThreshold: 2}"))
 			client := testgrpc.NewTestServiceClient(dial(t, ports[0], "grpc.example.com"))
@@ -45,29 +46,29 @@ func TestHealthService(t *testing.T) {
 				return err == nil
 			}
 			is := func(state string) func() bool {
-				return func() bool { return g.metric("gridway_cluster_endpoints", `state="`+state+`"`) == 1 }
+				return func() bool { return g.Metric("gridway_cluster_endpoints", `state="`+state+`"`) == 1 }
 			}
 			for _, status := range []healthpb.HealthCheckResponse_ServingStatus{
 				healthpb.HealthCheckResponse_NOT_SERVING, healthpb.HealthCheckResponse_UNKNOWN, healthpb.HealthCheckResponse_SERVICE_UNKNOWN,
 			} {
 				said.SetServingStatus("", status) // of the whole, which nobody asks for
-				if !eventually(func() bool {
-					return is("healthy")() && g.metric("gridway_cluster_health_checks_total", `result="ok"`) > 2
+				if !harness.Soon(func() bool {
+					return is("healthy")() && g.Metric("gridway_cluster_health_checks_total", `result="ok"`) > 2
 				}) || !serves() {
 					t.Fatal("a serving service is not served")
 				}
 				said.SetServingStatus(service, status)
-				if !eventually(is("unhealthy")) || !eventually(func() bool { return !serves() }) {
+				if !harness.Soon(is("unhealthy")) || !harness.Soon(func() bool { return !serves() }) {
 					t.Fatalf("%s is served", status)
 				}
 				said.SetServingStatus(service, healthpb.HealthCheckResponse_SERVING)
-				if !eventually(serves) {
+				if !harness.Soon(serves) {
 					t.Fatal("a service that serves again is not served")
 				}
 			}
 			// A server that ends says so before: its service serves no more.
 			said.Shutdown()
-			if !eventually(is("unhealthy")) {
+			if !harness.Soon(is("unhealthy")) {
 				t.Error("a server that ends is served")
 			}
 		})
@@ -75,7 +76,7 @@ func TestHealthService(t *testing.T) {
 	t.Run("without the service", func(t *testing.T) {
 		s := (&server{}).start(t)
 		g, _ := s.through(t, "healthCheck: {grpc: {}, interval: 50ms, timeout: 10s, unhealthyThreshold: 1}")
-		if !eventually(func() bool { return g.metric("gridway_cluster_endpoints", `state="unhealthy"`) == 1 }) {
+		if !harness.Soon(func() bool { return g.Metric("gridway_cluster_endpoints", `state="unhealthy"`) == 1 }) {
 			t.Error("a server without a health service is healthy")
 		}
 	})

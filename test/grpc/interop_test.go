@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/test/harness"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -86,7 +87,7 @@ func service(do func(context.Context, testgrpc.TestServiceClient, ...grpc.CallOp
 func soak(ctx context.Context, channel func() (*grpc.ClientConn, func())) {
 	interop.DoSoakTest(ctx, interop.SoakTestConfig{
 		RequestSize: 271828, ResponseSize: 314159, Iterations: 10, NumWorkers: 1,
-		PerIterationMaxAcceptableLatency: patience, OverallTimeout: patience, ServerAddr: os.Getenv(targetEnv), ChannelForTest: channel,
+		PerIterationMaxAcceptableLatency: harness.Patience, OverallTimeout: harness.Patience, ServerAddr: os.Getenv(targetEnv), ChannelForTest: channel,
 	})
 }
 
@@ -114,7 +115,7 @@ func connect(name string) *grpc.ClientConn {
 func runCase(name string) {
 	cc := connect(name)
 	defer cc.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
 	defer cancel()
 	cases[name](ctx, cc)
 }
@@ -152,7 +153,7 @@ func TestNoCaseIsMissing(t *testing.T) {
 // TestInterop runs the cases over each combination of TLS and clear text.
 func TestInterop(t *testing.T) {
 	ca := newAuthority(t)
-	in, secureIn := freePorts(t, 2), freePorts(t, 2)
+	in, secureIn := harness.FreePorts(t, 2), harness.FreePorts(t, 2)
 	start(t, gateway(listener("a", in[0], ""), listener("b", in[1], ""), listener("c", secureIn[0], "edge"), listener("d", secureIn[1], "edge"))+
 		ca.secret("edge")+ca.configMap("ca")+
 		grpcRoute("plain", "plain", "a", "c")+backend("plain", serve(t, nil), "")+
@@ -183,7 +184,7 @@ func TestInteropServer(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", path, "google.golang.org/grpc/interop/server").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	ports := freePorts(t, 2)
+	ports := harness.FreePorts(t, 2)
 	program := exec.Command(path, "-port", fmt.Sprint(ports[1]))
 	if err := program.Start(); err != nil {
 		t.Fatal(err)
@@ -192,7 +193,7 @@ func TestInteropServer(t *testing.T) {
 		program.Process.Kill()
 		program.Wait()
 	})
-	if !eventually(func() bool {
+	if !harness.Soon(func() bool {
 		nc, err := net.Dial("tcp", local(ports[1]))
 		if err == nil {
 			nc.Close()
@@ -220,7 +221,7 @@ func caseIn(t *testing.T, name, target, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*harness.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self)
 	cmd.WaitDelay = time.Second

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/test/harness"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
@@ -50,7 +51,7 @@ func TestStreamLimitsByRoute(t *testing.T) {
 			}
 		}
 	}}).start(t)
-	port := freePorts(t, 1)[0]
+	port := harness.FreePorts(t, 1)[0]
 	g := start(t, gateway(listener("http", port, ""))+backend("server", s.address, "")+edgePolicy("timeouts: {idle: 1h, maxStream: 1h}")+
 		named("free", "retry: {attempts: 0}")+named("idle", "timeouts: {idle: 300ms}")+named("old", "timeouts: {maxStream: 300ms}")+
 		named("both", "timeouts: {idle: 1h, maxStream: 1h, request: 1h}"))
@@ -97,7 +98,7 @@ func TestStreamLimitsByRoute(t *testing.T) {
 		}
 		select {
 		case <-ended:
-		case <-time.After(patience):
+		case <-time.After(harness.Patience):
 			t.Errorf("%s %s: the server's call goes on", c.route, c.timeout)
 		}
 	}
@@ -107,8 +108,8 @@ func TestStreamLimitsByRoute(t *testing.T) {
 	if _, err := free.Recv(); err != nil {
 		t.Errorf("the stream of the route without limits: %v", err)
 	}
-	open1 := func() bool { return g.metric("gridway_route_streams", `route="GRPCRoute/default/free"`) == 1 }
-	if !eventually(open1) {
+	open1 := func() bool { return g.Metric("gridway_route_streams", `route="GRPCRoute/default/free"`) == 1 }
+	if !harness.Soon(open1) {
 		t.Error("the open stream is not counted")
 	}
 	if err := free.CloseSend(); err != nil {
@@ -117,7 +118,7 @@ func TestStreamLimitsByRoute(t *testing.T) {
 	if _, err := free.Recv(); err != io.EOF {
 		t.Error(err)
 	}
-	if !eventually(func() bool { return g.metric("gridway_route_streams", `route="GRPCRoute/default/free"`) == 0 }) {
+	if !harness.Soon(func() bool { return g.Metric("gridway_route_streams", `route="GRPCRoute/default/free"`) == 0 }) {
 		t.Error("a stream that has ended is counted as open")
 	}
 }
@@ -209,7 +210,7 @@ func TestStreamsAreSilentOnBothSides(t *testing.T) {
 			}
 		}
 	}}).start(t)
-	port := freePorts(t, 1)[0]
+	port := harness.FreePorts(t, 1)[0]
 	start(t, gateway(listener("http", port, ""))+backend("server", s.address, "")+
 		edgePolicy("client: {timeouts: {bodyIdle: 300ms}}")+named("calls", "timeouts: {idle: 1s}"))
 	tc := testgrpc.NewTestServiceClient(dial(t, port, "calls.example.com"))
@@ -243,7 +244,7 @@ func TestStreamsAreSilentOnBothSides(t *testing.T) {
 			select {
 			case longest := <-paused:
 				return longest, err
-			case <-time.After(patience):
+			case <-time.After(harness.Patience):
 				return 0, err
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/test/harness"
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
@@ -118,7 +119,7 @@ func TestNegativeProgram(t *testing.T) {
 					secret = "edge"
 				}
 				s := server(t, config)
-				port := freePorts(t, 1)[0]
+				port := harness.FreePorts(t, 1)[0]
 				start(t, gateway(listener("a", port, secret))+ca.secret("edge")+ca.configMap("ca")+
 					grpcRoute("calls", "server", "a")+backend("server", s.address, bundle))
 				address := local(port)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/test/harness"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
@@ -72,7 +73,7 @@ func TestNoRetryOfStreams(t *testing.T) {
 		}
 		select {
 		case <-head: // until the client has seen the head, nothing follows
-		case <-time.After(patience):
+		case <-time.After(harness.Patience):
 			return status.Error(codes.Internal, "the client did not get the head")
 		}
 		if err := stream.Send(&testgrpc.StreamingOutputCallResponse{Payload: payload(10)}); err != nil {

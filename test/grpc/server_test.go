@@ -6,6 +6,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/gridway/gridway/test/harness"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
@@ -73,7 +74,7 @@ func (s *server) start(t *testing.T) *server {
 // policy, which may be empty, and returns a client of it.
 func (s *server) through(t *testing.T, spec string) (*gridway, testgrpc.TestServiceClient) {
 	t.Helper()
-	port := freePorts(t, 1)[0]
+	port := harness.FreePorts(t, 1)[0]
 	yaml := gateway(listener("http", port, "")) + grpcRoute("calls", "server", "http") + backend("server", s.address, "")
 	if spec != "" {
 		yaml += policy("calls", spec)

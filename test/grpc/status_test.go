@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/test/harness"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/interop"
@@ -20,7 +21,7 @@ import (
 
 // short is the context of a call that should not take long.
 func short(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -38,7 +39,7 @@ func TestRepliesOfOurOwn(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}).start(t)
-	ports := freePorts(t, 2)
+	ports := harness.FreePorts(t, 2)
 	nobody := local(ports[1])
 	route := func(name, backend string) string {
 		return strings.Replace(grpcRoute(name, backend, "http"), "spec:\n", "spec:\n  hostnames: ["+name+".example.com]\n", 1)
@@ -79,7 +80,7 @@ func TestRepliesOfOurOwn(t *testing.T) {
 		`gridway_route_requests_total{code="502",code_class="5xx",route="GRPCRoute/default/refused",rule="0"} 1`,
 		`gridway_route_requests_total{code="504",code_class="5xx",route="GRPCRoute/default/slow",rule="0"} 1`,
 	} {
-		if !eventually(func() bool { return strings.Contains(g.get("/metrics"), want) }) {
+		if !harness.Soon(func() bool { return strings.Contains(g.Get("/metrics"), want) }) {
 			t.Errorf("no %s", want)
 		}
 	}
@@ -143,7 +144,7 @@ func TestObserved(t *testing.T) {
 		`gridway_route_requests_total{code="500",code_class="5xx",route="GRPCRoute/default/calls",rule="0"} 1`,
 		`gridway_cluster_tries_total{cluster="Backend/default/server~h2",code="500",code_class="5xx"} 1`,
 	} {
-		if !eventually(func() bool { return strings.Contains(g.get("/metrics"), want) }) {
+		if !harness.Soon(func() bool { return strings.Contains(g.Get("/metrics"), want) }) {
 			t.Errorf("no %s", want)
 		}
 	}
@@ -154,8 +155,8 @@ func TestObserved(t *testing.T) {
 		Code    string `json:"grpc_status"`
 	}
 	want := entry{200, "grpc.testing.TestService", "UnaryCall", "DATA_LOSS"}
-	if !eventually(func() bool {
-		text, err := os.ReadFile(filepath.Join(g.dir, "access.log"))
+	if !harness.Soon(func() bool {
+		text, err := os.ReadFile(filepath.Join(g.Dir, "access.log"))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/test/harness"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
@@ -25,7 +26,7 @@ func TestCancellation(t *testing.T) {
 		select {
 		case <-ctx.Done():
 			ended <- nil
-		case <-time.After(patience):
+		case <-time.After(harness.Patience):
 			ended <- context.DeadlineExceeded
 		}
 		return ctx.Err()

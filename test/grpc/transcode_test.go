@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/gridway/gridway/test/harness"
 )
 
 // transcoded is a gateway before the server, whose HTTPRoute has the policy.
 func transcoded(t *testing.T, s *items, spec string) (*gridway, string) {
 	t.Helper()
-	port := freePorts(t, 1)[0]
+	port := harness.FreePorts(t, 1)[0]
 	return start(t, transcodedConfig(s, port, spec)), "http://" + local(port)
 }
 
@@ -139,8 +141,8 @@ func TestTranscoding(t *testing.T) {
 		`gridway_grpc_calls_total{method="Watch",service="items.v1.Items",status="ABORTED"} 2`,
 		`gridway_grpc_calls_total{method="Import",service="items.v1.Items",status="OK"} 2`,
 	} {
-		if !eventually(func() bool { return strings.Contains(g.get("/metrics"), want+"\n") }) {
-			t.Errorf("no %s in\n%s", want, g.get("/metrics"))
+		if !harness.Soon(func() bool { return strings.Contains(g.Get("/metrics"), want+"\n") }) {
+			t.Errorf("no %s in\n%s", want, g.Get("/metrics"))
 		}
 	}
 }
@@ -233,7 +235,7 @@ func TestTranscodingBesideBridge(t *testing.T) {
 		t.Error(got)
 	}
 	want := `gridway_grpc_calls_total{method="Plain",service="items.v1.Items",status="OK"} 8`
-	if !eventually(func() bool { return strings.Contains(g.get("/metrics"), want+"\n") }) {
+	if !harness.Soon(func() bool { return strings.Contains(g.Get("/metrics"), want+"\n") }) {
 		t.Errorf("no %s", want)
 	}
 	// What is refused before it is translated has the client's form, too.

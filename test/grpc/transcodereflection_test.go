@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gridway/gridway/test/harness"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 	"google.golang.org/protobuf/proto"
@@ -13,7 +14,7 @@ import (
 // Clients of server reflection see the endpoint's through the gateway.
 func TestReflectionPasses(t *testing.T) {
 	s := newItems(t, itemsProto).start(t, "")
-	port := freePorts(t, 1)[0]
+	port := harness.FreePorts(t, 1)[0]
 	start(t, gateway(listener("http", port, ""))+grpcRoute("items", "items", "http")+backend("items", s.address, ""))
 	cc := dial(t, port, "grpc.example.com")
 	v1, err := reflectionv1.NewServerReflectionClient(cc).ServerReflectionInfo(short(t))
@@ -62,8 +63,8 @@ func TestReflectionPasses(t *testing.T) {
 func TestTranscodingByReflection(t *testing.T) {
 	for _, version := range []string{"v1", "v1alpha"} {
 		t.Run(version, func(t *testing.T) {
-			address := local(freePorts(t, 1)[0])
-			port := freePorts(t, 1)[0]
+			address := local(harness.FreePorts(t, 1)[0])
+			port := harness.FreePorts(t, 1)[0]
 			s := newItems(t, itemsProto)
 			s.address, s.only = address, version
 			config := strings.Split(transcodedConfig(s, port, "transcoding: {reflection: {refresh: 1s}}"), "---\napiVersion: v1\nkind: ConfigMap")[0]
@@ -75,7 +76,7 @@ func TestTranscodingByReflection(t *testing.T) {
 			becomes := func(path string, status int) {
 				t.Helper()
 				var got answer
-				if !eventually(func() bool { got = ask(t, "GET", url+path, ""); return got.status == status }) {
+				if !harness.Soon(func() bool { got = ask(t, "GET", url+path, ""); return got.status == status }) {
 					t.Fatalf("%s: %v, want %d", path, got, status)
 				}
 			}
@@ -98,7 +99,7 @@ func TestTranscodingByReflection(t *testing.T) {
 			bad := newItems(t, strings.Replace(itemsProto, `get: "/v1/{name=items/*}"`, `get: "/v3/{name=items/*}" additional_bindings { get: "/v3/items/{note}" }`, 1))
 			bad.only = version
 			bad.start(t, address)
-			if !eventually(func() bool { return bad.asked.Load() >= 4 }) { // twice, both questions
+			if !harness.Soon(func() bool { return bad.asked.Load() >= 4 }) { // twice, both questions
 				t.Fatal("the endpoint was not asked")
 			}
 			becomes("/v2/items/1", 200)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bufbuild/protocompile"
+	"github.com/gridway/gridway/test/harness"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	_ "google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -248,7 +249,7 @@ func (s *items) handle(_ any, stream grpc.ServerStream) error {
 	case "items/slow":
 		select {
 		case <-stream.Context().Done():
-		case <-time.After(patience):
+		case <-time.After(harness.Patience):
 		}
 		return stream.Context().Err()
 	case "items/flaky":

@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,114 +10,18 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/gridway/gridway/test/harness"
 )
 
-// patience is how long anything may take that should happen soon.
-const patience = 30 * time.Second
-
-var gridway string
-
-func TestMain(m *testing.M) {
-	// It stays, so that the suites after this one need not link it again.
-	var err error
-	if gridway, err = filepath.Abs("../../bin/gridway-race"); err != nil {
-		panic(err)
-	}
-	build := exec.Command("go", "build", "-race", "-o", gridway, "./cmd/gridway")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-// buffer is what a program writes.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// run starts a program that ends with the test, and waits until it is ready.
-func run(t *testing.T, ready func() bool, name string, args ...string) {
-	t.Helper()
-	out := &buffer{}
-	cmd := exec.Command(name, args...)
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		_ = cmd.Wait()
-		close(done)
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-done
-		if t.Failed() {
-			t.Logf("%s:\n%s", filepath.Base(name), out)
-		}
-	})
-	eventually(t, filepath.Base(name)+" to be ready", func() bool {
-		select {
-		case <-done:
-			t.Fatalf("%s ended:\n%s", name, out)
-		default:
-		}
-		return ready()
-	})
-}
-
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("no %s within %s", what, patience)
-		case <-tick.C:
-		}
-	}
-}
-
-// free is a port that nobody has now.
-func free(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
+func TestMain(m *testing.M) { harness.Main(m) }
 
 // site is a gateway in front of an application, and dex.
 type site struct {
@@ -131,12 +34,7 @@ type site struct {
 // newSite has tokens live for so long.
 func newSite(t *testing.T, lifetime time.Duration) *site {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "oidc") // short: a socket's path must be
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	port := free(t)
+	port := harness.FreePort(t)
 	s := &site{t: t, url: fmt.Sprintf("https://localhost:%d", port)}
 	s.dex = newDex(t, s.url, lifetime)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -145,22 +43,7 @@ func newSite(t *testing.T, lifetime time.Duration) *site {
 	}))
 	t.Cleanup(app.Close)
 	cert, key := certificate(t)
-	config := filepath.Join(dir, "gridway.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, gridwayYAML, port, app.Listener.Addr(), s.dex.issuer, indent(cert), indent(key)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	socket := filepath.Join(dir, "admin")
-	api := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}}}
-	t.Cleanup(api.CloseIdleConnections)
-	run(t, func() bool {
-		resp, err := api.Get("http://localhost/readyz")
-		if err == nil {
-			resp.Body.Close()
-		}
-		return err == nil && resp.StatusCode == 200
-	}, gridway, "run", config, "--admin", "unix:"+socket, "--access-log", "off", "--state-dir", filepath.Join(dir, "state"))
+	harness.Start(t, fmt.Sprintf(gridwayYAML, port, app.Listener.Addr(), s.dex.issuer, indent(cert), indent(key)))
 	return s
 }
 

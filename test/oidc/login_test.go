@@ -14,11 +14,12 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
+	"github.com/gridway/gridway/test/harness"
 )
 
 func do(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 	t.Helper()
-	limited, cancel := context.WithTimeout(ctx, patience)
+	limited, cancel := context.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	if err := chromedp.Run(limited, actions...); err != nil {
 		t.Fatalf("%v, at %s", err, where(t, ctx))
@@ -35,7 +36,7 @@ func script[T any](t *testing.T, ctx context.Context, source string) (out T) {
 // where is what the browser shows, for errors.
 func where(t *testing.T, ctx context.Context) (text string) {
 	t.Helper()
-	limited, cancel := context.WithTimeout(ctx, patience)
+	limited, cancel := context.WithTimeout(ctx, harness.Patience)
 	defer cancel()
 	_ = chromedp.Run(limited, chromedp.Evaluate(`location.href + "\n" + document.documentElement.innerText`, &text))
 	return text
@@ -57,7 +58,7 @@ func visit(t *testing.T, ctx context.Context, url string) {
 // logIn fills in dex's form, which the browser gets to.
 func logIn(t *testing.T, ctx context.Context) {
 	t.Helper()
-	eventually(t, "form to log in", func() bool {
+	harness.Eventually(t, "form to log in", func() bool {
 		return script[bool](t, ctx, `document.readyState == "complete" && !!document.querySelector("#login")`)
 	})
 	script[any](t, ctx, `document.querySelector("#login").value = "`+email+`"; document.querySelector("#password").value = "`+password+`"; document.querySelector("#submit-login").click()`)
@@ -66,7 +67,7 @@ func logIn(t *testing.T, ctx context.Context) {
 // seen is what the application has seen of a visit to a page.
 func seen(t *testing.T, ctx context.Context) (text string) {
 	t.Helper()
-	eventually(t, "page of the application", func() bool {
+	harness.Eventually(t, "page of the application", func() bool {
 		text = script[string](t, ctx, `document.readyState == "complete" && document.querySelector("#seen")?.textContent || ""`)
 		return text != ""
 	})
@@ -120,7 +121,7 @@ func TestTabs(t *testing.T) {
 	s := newSite(t, time.Hour)
 	first := browser(t)
 	visit(t, first, s.url+"/one")
-	eventually(t, "form to log in", func() bool { return script[bool](t, first, `!!document.querySelector("#login")`) })
+	harness.Eventually(t, "form to log in", func() bool { return script[bool](t, first, `!!document.querySelector("#login")`) })
 	second, cancel := chromedp.NewContext(first)
 	defer cancel()
 	if err := chromedp.Run(second); err != nil { // opens it
@@ -146,7 +147,7 @@ func TestRefresh(t *testing.T) {
 	logIn(t, ctx)
 	seen(t, ctx)
 	before := cookies(t, ctx)["__Host-app"].Value
-	eventually(t, "a renewed session", func() bool {
+	harness.Eventually(t, "a renewed session", func() bool {
 		visit(t, ctx, s.url+"/page")
 		if got := seen(t, ctx); !strings.HasPrefix(got, "/page user=ada") {
 			t.Fatal(got)
@@ -154,12 +155,12 @@ func TestRefresh(t *testing.T) {
 		return cookies(t, ctx)["__Host-app"].Value != before
 	})
 	s.dex.gone.Store(true)
-	eventually(t, "an end of the tokens", func() bool {
+	harness.Eventually(t, "an end of the tokens", func() bool {
 		visit(t, ctx, s.url+"/page")
 		return strings.Contains(where(t, ctx), "IdentityUnavailable")
 	})
 	s.dex.gone.Store(false)
-	eventually(t, "the session to go on", func() bool {
+	harness.Eventually(t, "the session to go on", func() bool {
 		visit(t, ctx, s.url+"/page")
 		return strings.Contains(where(t, ctx), "/page user=ada")
 	})
@@ -174,20 +175,20 @@ func TestLogout(t *testing.T) {
 	// Another site's link does not log out: the browser says where it comes from.
 	visit(t, ctx, s.dex.issuer+"/.well-known/openid-configuration") // whatever its page is
 	script[any](t, ctx, `location.href = "`+s.url+`/oauth2/logout"; 0`)
-	eventually(t, "a refusal", func() bool { return strings.Contains(where(t, ctx), "CrossOriginRequest") })
+	harness.Eventually(t, "a refusal", func() bool { return strings.Contains(where(t, ctx), "CrossOriginRequest") })
 	if cookies(t, ctx)["__Host-app"] == nil {
 		t.Error("another site has logged ada out")
 	}
 	visit(t, ctx, s.url+"/home")
 	seen(t, ctx)
 	script[any](t, ctx, `location.href = "/oauth2/logout"; 0`)
-	eventually(t, "the page after a logout", func() bool { return strings.HasPrefix(script[string](t, ctx, "location.pathname"), "/bye") })
+	harness.Eventually(t, "the page after a logout", func() bool { return strings.HasPrefix(script[string](t, ctx, "location.pathname"), "/bye") })
 	if c := cookies(t, ctx)["__Host-app"]; c != nil {
 		t.Errorf("%+v is left", c)
 	}
 	// The provider's session has ended too: it asks for the password again.
 	visit(t, ctx, s.url+"/")
-	eventually(t, "form to log in", func() bool { return script[bool](t, ctx, `!!document.querySelector("#login")`) })
+	harness.Eventually(t, "form to log in", func() bool { return script[bool](t, ctx, `!!document.querySelector("#login")`) })
 }
 
 func TestTampering(t *testing.T) {

@@ -3,6 +3,7 @@ module github.com/gridway/gridway/test/openapi
 go 1.26.8
 
 require (
+	github.com/gridway/gridway/test/harness v0.0.0-00010101000000-000000000000
 	github.com/pb33f/libopenapi v0.28.1
 	github.com/pb33f/libopenapi-validator v0.9.0
 )
@@ -16,3 +17,5 @@ require (
 	go.yaml.in/yaml/v4 v4.0.0-rc.2 // indirect
 	golang.org/x/text v0.30.0 // indirect
 )
+
+replace github.com/gridway/gridway/test/harness => ../harness

@@ -7,16 +7,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/gridway/gridway/test/harness"
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 )
@@ -56,9 +55,6 @@ kind: Consumer
 metadata: {name: NAME}
 spec: {groups: [partners], plan: gold}
 `
-
-// patience is how long anything may take that should happen soon.
-const patience = 60 * time.Second
 
 // api asks the admin API and holds each exchange against the document.
 type api struct {
@@ -139,50 +135,26 @@ func TestAdminAPI(t *testing.T) {
 // start runs a gateway with a state store, and takes the administrator's token.
 func start(t *testing.T) *api {
 	t.Helper()
-	dir := t.TempDir()
-	// It stays, so that the suites after this one need not link it again.
-	program, err := filepath.Abs("../../bin/gridway-race")
+	program, err := harness.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	build := exec.Command("go", "build", "-race", "-o", program, "./cmd/gridway")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	ports := freePorts(t, 2)
+	// Not a socket, which needs no token.
+	ports, dir := harness.FreePorts(t, 2), t.TempDir()
+	a := &api{t: t, base: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), asked: map[string]bool{}}
 	file := filepath.Join(dir, "gateway.yaml")
-	if err := os.WriteFile(file, []byte(strings.Replace(config, "PORT", ports[0], 1)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Replace(config, "PORT", strconv.Itoa(ports[0]), 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
-	cmd := exec.Command(program, "run", file, "--admin", "127.0.0.1:"+ports[1], "--state", "sqlite:"+filepath.Join(dir, "state.db"), "--state-dir", dir, "--access-log", "off")
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("log of gridway:\n%s", &log)
-		}
-	})
-	a := &api{t: t, base: "http://127.0.0.1:" + ports[1], asked: map[string]bool{}}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for begun := time.Now(); ; <-tick.C {
+	harness.Run(t, func() bool {
 		resp, err := http.Get(a.base + "/readyz")
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == 200 {
-				break
-			}
+		if err != nil {
+			return false
 		}
-		if time.Since(begun) > patience {
-			t.Fatalf("gridway is not ready: %v", err)
-		}
-	}
+		resp.Body.Close()
+		return resp.StatusCode == 200
+	}, nil, program, "run", file, "--admin", strings.TrimPrefix(a.base, "http://"),
+		"--state", "sqlite:"+filepath.Join(dir, "state.db"), "--state-dir", dir, "--access-log", "off")
 	tokens, err := os.ReadFile(filepath.Join(dir, "first-tokens"))
 	if err != nil {
 		t.Fatal(err)
@@ -288,19 +260,4 @@ func operationsOf(t *testing.T, text []byte) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// freePorts are ports that nobody listened on a moment ago.
-func freePorts(t *testing.T, n int) (ports []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		ports = append(ports, port)
-	}
-	return ports
 }

@@ -2,7 +2,10 @@ module github.com/gridway/gridway/test/ratelimit
 
 go 1.26.8
 
-require github.com/envoyproxy/ratelimit v1.4.1-0.20260122083618-3fb702589d36
+require (
+	github.com/envoyproxy/ratelimit v1.4.1-0.20260122083618-3fb702589d36
+	github.com/gridway/gridway/test/harness v0.0.0-00010101000000-000000000000
+)
 
 require (
 	cel.dev/expr v0.24.0 // indirect
@@ -60,3 +63,5 @@ require (
 	google.golang.org/protobuf v1.36.10 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 )
+
+replace github.com/gridway/gridway/test/harness => ../harness

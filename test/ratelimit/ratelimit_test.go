@@ -1,112 +1,36 @@
 package ratelimit
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/gridway/gridway/test/harness"
 )
 
-// patience is how long anything may take that should happen soon.
-const patience = 60 * time.Second
-
-// The binaries, which TestMain makes.
-var gridway, service string
+// service is the binary of the rate limit service.
+var service string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "gridway-ratelimit")
-	if err != nil {
-		panic(err)
-	}
-	// Gridway stays, so that the suites after this one need not link it again.
-	if gridway, err = filepath.Abs("../../bin/gridway-race"); err != nil {
-		panic(err)
-	}
-	service = filepath.Join(dir, "ratelimit")
-	for _, b := range []struct {
-		folder string
-		args   []string
-	}{
-		{"../..", []string{"-race", "-o", gridway, "./cmd/gridway"}}, {".", []string{"-o", service, "github.com/envoyproxy/ratelimit/src/service_cmd"}},
-	} {
-		build := exec.Command("go", append([]string{"build"}, b.args...)...)
-		build.Dir = b.folder
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", b.args, err, out)
-			os.Exit(1)
-		}
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-// run starts a program until the test ends.
-func run(t *testing.T, env []string, name string, args ...string) *exec.Cmd {
-	t.Helper()
-	var out bytes.Buffer
-	cmd := exec.Command(name, args...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("%s: %s", filepath.Base(name), out.String())
-		}
+	harness.Main(m, func(folder string) error {
+		service = filepath.Join(folder, "ratelimit")
+		return harness.Build(".", "-o", service, "github.com/envoyproxy/ratelimit/src/service_cmd")
 	})
-	return cmd
-}
-
-// free is a port that nobody has.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); !f(); <-ticker.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not after %s", what, patience)
-		}
-	}
-}
-
-func listens(port string) func() bool {
-	return func() bool {
-		c, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err != nil {
-			return false
-		}
-		return c.Close() == nil
-	}
 }
 
 // counting starts the service, and returns its port of gRPC.
-func counting(t *testing.T) (port string, cmd *exec.Cmd) {
+func counting(t *testing.T) (port int, counter *harness.Program) {
 	t.Helper()
-	redis, port, plain := free(t), free(t), free(t)
-	run(t, nil, "redis-server", "--port", redis, "--bind", "127.0.0.1", "--save", "")
-	eventually(t, "redis-server", listens(redis))
+	free := harness.FreePorts(t, 4)
+	redis, port := free[0], free[1]
+	harness.Run(t, listens(redis), nil, "redis-server", "--port", strconv.Itoa(redis), "--bind", "127.0.0.1", "--save", "")
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "limits", "config"), 0o755); err != nil {
 		t.Fatal(err)
@@ -115,26 +39,28 @@ func counting(t *testing.T) (port string, cmd *exec.Cmd) {
 	if err := os.WriteFile(filepath.Join(dir, "limits", "config", "gridway.yaml"), []byte("domain: gridway\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd = run(t, []string{
-		"USE_STATSD=false", "REDIS_SOCKET_TYPE=tcp", "REDIS_URL=127.0.0.1:" + redis, "RUNTIME_ROOT=" + dir, "RUNTIME_SUBDIRECTORY=limits",
+	return port, harness.Run(t, listens(port), []string{
+		"USE_STATSD=false", "REDIS_SOCKET_TYPE=tcp", "REDIS_URL=" + local(redis), "RUNTIME_ROOT=" + dir, "RUNTIME_SUBDIRECTORY=limits",
 		"RUNTIME_WATCH_ROOT=false", "HOST=127.0.0.1", "GRPC_HOST=127.0.0.1", "DEBUG_HOST=127.0.0.1",
-		"PORT=" + plain, "GRPC_PORT=" + port, "DEBUG_PORT=" + free(t), "LIMIT_RESPONSE_HEADERS_ENABLED=true",
+		fmt.Sprint("PORT=", free[2]), fmt.Sprint("GRPC_PORT=", port), fmt.Sprint("DEBUG_PORT=", free[3]), "LIMIT_RESPONSE_HEADERS_ENABLED=true",
 	}, service)
-	eventually(t, "the service", listens(port))
-	return port, cmd
 }
 
+func listens(port int) func() bool { return func() bool { return harness.Listens(port) } }
+
+func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
 // gateway runs Gridway with limits, and returns a function that sends requests.
-func gateway(t *testing.T, asked, limits string) func(path string, header ...string) *http.Response {
+func gateway(t *testing.T, asked int, limits string) func(path string, header ...string) *http.Response {
 	t.Helper()
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	t.Cleanup(app.Close)
-	port, file := free(t), filepath.Join(t.TempDir(), "gateway.yaml")
-	text := fmt.Sprintf(`
+	port := harness.FreePort(t)
+	harness.Start(t, fmt.Sprintf(`
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: edge}
-spec: {gatewayClassName: gridway, listeners: [{name: http, port: %s, protocol: HTTP}]}
+spec: {gatewayClassName: gridway, listeners: [{name: http, port: %d, protocol: HTTP}]}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -149,7 +75,7 @@ spec: {endpoints: [{address: %q}]}
 apiVersion: gridway.dev/v1alpha1
 kind: Backend
 metadata: {name: counting}
-spec: {protocol: h2c, endpoints: [{address: "127.0.0.1:%s"}]}
+spec: {protocol: h2c, endpoints: [{address: "127.0.0.1:%d"}]}
 ---
 apiVersion: gridway.dev/v1alpha1
 kind: RateLimitStore
@@ -162,17 +88,12 @@ metadata: {name: api}
 spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: app}]
   limits:
-%s`, port, app.Listener.Addr(), asked, limits)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run(t, nil, gridway, "run", file, "--admin", "off", "--access-log", "off")
-	eventually(t, "gridway", listens(port))
-	client := &http.Client{Timeout: patience}
+%s`, port, app.Listener.Addr(), asked, limits))
+	client := &http.Client{Timeout: harness.Patience}
 	t.Cleanup(client.CloseIdleConnections)
 	return func(path string, header ...string) *http.Response {
 		t.Helper()
-		r, err := http.NewRequest("GET", "http://127.0.0.1:"+port+path, nil)
+		r, err := http.NewRequest("GET", "http://"+local(port)+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +147,7 @@ func TestCounts(t *testing.T) {
 
 // TestGone: without the service, onError decides.
 func TestGone(t *testing.T) {
-	port, cmd := counting(t)
+	port, counter := counting(t)
 	send := gateway(t, port, `
   - {name: deny, key: [{type: Header, name: X-Deny}], onMissingKey: Skip, rate: 100/h, `+global+`}
   - {name: local, key: [{type: Header, name: X-Local}], onMissingKey: Skip, rate: 2/h, global: {storeRef: {name: shared}, timeout: 10s}}
@@ -234,8 +155,7 @@ func TestGone(t *testing.T) {
 	if resp := send("/", "X-Deny: a"); resp.StatusCode != 200 {
 		t.Fatalf("status %d", resp.StatusCode)
 	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
+	counter.Kill()
 	if resp := send("/", "X-Deny: a"); resp.StatusCode != 503 || resp.Header.Get("X-Gridway-Reason") != "RateLimitUnavailable" {
 		t.Errorf("status %d, %s", resp.StatusCode, resp.Header.Get("X-Gridway-Reason"))
 	}

@@ -1,0 +1,3 @@
+module github.com/gridway/gridway/test/harness
+
+go 1.26.8
