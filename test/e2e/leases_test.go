@@ -217,6 +217,114 @@ func TestLeasesWithoutStore(t *testing.T) {
 	})
 }
 
+// TestLeasesOverRestart: PostgreSQL is stopped in the middle and started again. What was
+// leased is spent meanwhile, what goes beyond it is refused, and in the end as much has
+// passed as there was, but for what was granted at the moment of the stop.
+func TestLeasesOverRestart(t *testing.T) {
+	t.Parallel()
+	const amount, proxies = 1600, 3
+	server, addr := statetest.OwnPostgres(t), saysOK(t)
+	yaml := limited(addr, fmt.Sprintf(`
+- {name: monthly, key: [{type: Header, name: X-Tenant}], quota: {amount: %d, window: Month}, global: {storeRef: {name: shared}, timeout: 500ms}}
+`, amount), leaseStore)
+	gateways := make([]*gateway, proxies)
+	for i := range gateways {
+		gateways[i] = serveYAML(t, yaml, keeping(t, server.Place))
+	}
+	var passed, refused atomic.Int64
+	ask := func(g *gateway) (status int) {
+		resp, _, err := g.do(g.request("GET", "/", nil, header("X-Tenant", "a")))
+		switch {
+		case err != nil:
+			t.Error(err)
+			return 0
+		case resp.StatusCode == http.StatusOK:
+			passed.Add(1)
+		case resp.StatusCode == http.StatusServiceUnavailable:
+			refused.Add(1)
+		case resp.StatusCode != http.StatusTooManyRequests:
+			t.Errorf("status %d", resp.StatusCode)
+		}
+		return resp.StatusCode
+	}
+	while := func(f func(status int) bool) {
+		var wg sync.WaitGroup
+		for _, g := range gateways {
+			for range 3 {
+				wg.Go(func() {
+					for f(ask(g)) {
+					}
+				})
+			}
+		}
+		wg.Wait()
+	}
+	while(func(int) bool { return passed.Load() < amount/2 })
+	before := passed.Load()
+	server.Stop()
+	while(func(status int) bool { return status == http.StatusOK })
+	if n := passed.Load() - before; n > proxies*amount/8 {
+		t.Errorf("%d have passed without the store", n)
+	}
+	if refused.Load() < 9 {
+		t.Errorf("only %d were refused", refused.Load())
+	}
+	for _, g := range gateways {
+		resp, _ := g.get("/", header("X-Tenant", "a"))
+		want(t, resp, 503, "RateLimitUnavailable")
+	}
+	server.Start()
+	eventually(t, "leases are granted again", func() bool { return ask(gateways[0]) == http.StatusOK })
+	eventually(t, "nearly all has passed", func() bool {
+		spend := passed.Load()
+		while(func(status int) bool { return status == http.StatusOK })
+		return spend == passed.Load() && spend >= amount-proxies*amount/8
+	})
+	if n := passed.Load(); n > amount {
+		t.Errorf("oversold: %d of %d", n, amount)
+	}
+}
+
+// TestQuotaOverUpgrades: processes that take over from each other hand on what is left
+// of a quota through the state store: nothing is had twice, and nothing is lost.
+func TestQuotaOverUpgrades(t *testing.T) {
+	t.Parallel()
+	const amount = 240
+	port := ownPort(t)
+	g := startLineage(t, documents(plainOn(port), routeDoc("app", ""), backendDoc("app", saysOK(t)),
+		rateLimitDoc("api", "HTTPRoute", "app", fmt.Sprintf("limits:\n- {name: monthly, quota: {amount: %d, window: Month}}", amount))), "--state", "sqlite", "--state-dir", t.TempDir())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	passed := 0
+	ask := func(n int) {
+		t.Helper()
+		for range n {
+			resp, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				passed++
+			}
+		}
+	}
+	for life := range 4 {
+		if life > 0 {
+			g.upgrade()
+		}
+		ask(50)
+		if passed != 50*(life+1) {
+			t.Errorf("process %d: %d of %d have passed", life, passed, 50*(life+1))
+		}
+	}
+	g.upgrade()
+	eventually(t, "the rest is there when the processes before are gone", func() bool { ask(10); return passed >= amount })
+	if ask(50); passed != amount {
+		t.Errorf("%d of %d have passed", passed, amount)
+	}
+	g.stop()
+}
+
 // TestLeasesOfPartition: a gateway that is cut off spends what it holds and not one
 // unit more, for as long as it is cut off, unless onError says otherwise; afterwards
 // exactly as much has passed as there is.

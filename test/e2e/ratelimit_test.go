@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gobwas/ws"
 )
 
 func rateLimitDoc(name, kind, target, spec string) string {
@@ -275,15 +277,19 @@ func TestRateLimitBandwidth(t *testing.T) {
 - {name: bytes, key: [{type: Header, name: X-Tenant}], bandwidth: {request: 1MB/s, response: 1MB/s}}
 `
 	g := serveYAML(t, limited(app.addr, limits))
+	over3 := http3Edge(t, "http3: {}", routeDoc("app", ""), backendDoc("app", app.addr), rateLimitDoc("api", "HTTPRoute", "app", "limits:"+limits))
 	buffered := serveYAML(t, documents(edge("buffer: {requestBytes: 2000000}", app.addr), rateLimitDoc("api", "HTTPRoute", "app", "limits:"+limits)))
-	clients := map[string]*http.Client{"HTTP/1.1": g.client, "HTTP/2": overHTTP2(t, nil), "buffered": buffered.client}
+	clients := map[string]*http.Client{"HTTP/1.1": g.client, "HTTP/2": overHTTP2(t, nil), "HTTP/3": overHTTP3(t, "a.example"), "buffered": buffered.client}
 	for name, client := range clients {
 		for _, path := range []string{"/up", "/down"} {
 			t.Run(name+path, func(t *testing.T) {
 				t.Parallel()
 				to := g
-				if name == "buffered" {
+				switch name {
+				case "buffered":
 					to = buffered
+				case "HTTP/3":
+					to = over3
 				}
 				// A second's worth passes at once, the rest in half a second.
 				within(t, 450*time.Millisecond, 20*time.Second, func() {
@@ -291,7 +297,11 @@ func TestRateLimitBandwidth(t *testing.T) {
 					if path == "/up" {
 						body = bytes.NewReader(make([]byte, size))
 					}
-					resp, err := client.Do(to.request("POST", path, body, header("X-Tenant", name+path)))
+					req := to.request("POST", path, body, header("X-Tenant", name+path))
+					if name == "HTTP/3" {
+						req.URL.Scheme, req.Host = "https", "a.example"
+					}
+					resp, err := client.Do(req)
 					if err != nil {
 						t.Error(err)
 						return
@@ -396,5 +406,30 @@ func TestRateLimitCostTooHigh(t *testing.T) {
 		if got := resp.Header.Get("Retry-After"); got != "" {
 			t.Errorf("%d bytes: Retry-After %s", size, got)
 		}
+	}
+}
+
+// TestBandwidthLeavesWebSockets: what is neither a request's body nor a response's
+// passes as it comes.
+func TestBandwidthLeavesWebSockets(t *testing.T) {
+	t.Parallel()
+	for _, down := range wsClients {
+		t.Run(down, func(t *testing.T) {
+			t.Parallel()
+			g := serveYAML(t, documents(wsConfig(t, down, "http", serveWS(t, nil).addr, ""),
+				rateLimitDoc("api", "HTTPRoute", "app", "limits: [{name: bytes, bandwidth: {request: 1KB/s, response: 1KB/s}}]")))
+			s, err := g.openWS(down, "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			message := bytes.Repeat([]byte("x"), 100_000) // which would take minutes
+			if err := s.say(ws.OpBinary, message); err != nil {
+				t.Fatal(err)
+			}
+			if _, p, err := s.hear(); err != nil || !bytes.Equal(p, message) {
+				t.Errorf("%d bytes came back, %v", len(p), err)
+			}
+			s.reset()
+		})
 	}
 }

@@ -125,6 +125,27 @@ func TestRateLimitStoreHeaders(t *testing.T) {
 	}
 }
 
+// TestQuotaOverRestarts: gateways that end, and a Redis that is killed and has its data
+// still, count on where they were.
+func TestQuotaOverRestarts(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	yaml := limited(saysOK(t), fmt.Sprintf("- {name: monthly, key: [{type: Header, name: X-Tenant}], quota: {amount: 50, window: Month}, %s}", inStore("Deny")), redisAt(server.Addr))
+	passed := 0
+	for range 4 {
+		g := serveYAML(t, yaml)
+		passed += g.tally(15, 3, "/", header("X-Tenant", "a"))["ok"]
+		if err := g.proxy.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		server.Kill()
+		server.Run()
+	}
+	if passed != 50 {
+		t.Errorf("%d of 50 have passed", passed)
+	}
+}
+
 // TestRateLimitStoreIsGone: Redis ends in the middle and comes back.
 func TestRateLimitStoreIsGone(t *testing.T) {
 	t.Parallel()

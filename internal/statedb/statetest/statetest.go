@@ -105,6 +105,43 @@ func Kick(t *testing.T, place string) {
 	}
 }
 
+// Server is a PostgreSQL of one test, which may stop it and start it again.
+type Server struct {
+	// Place is that of its one database.
+	Place string
+
+	t testing.TB
+	p postgres
+}
+
+// OwnPostgres starts one, which is cleared away when the test ends.
+func OwnPostgres(t testing.TB) *Server {
+	t.Helper()
+	s := &Server{t: t}
+	t.Cleanup(func() {
+		if err := s.p.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.p.start(); err != nil {
+		t.Fatal(err)
+	}
+	s.Place = s.p.url("postgres")
+	return s
+}
+
+// Stop ends it at once, without a word to its clients: what was committed is there
+// when it starts again.
+func (s *Server) Stop() { s.p.halt() }
+
+// Start starts it again and waits until it serves.
+func (s *Server) Start() {
+	s.t.Helper()
+	if err := s.p.run(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // server is the one server of a test binary.
 var server postgres
 
@@ -112,6 +149,7 @@ type postgres struct {
 	once      sync.Once
 	err       error
 	dir       string
+	as        *syscall.SysProcAttr
 	process   *exec.Cmd
 	log       log
 	databases atomic.Int64
@@ -125,13 +163,12 @@ func (p *postgres) start() error {
 	if err != nil {
 		return err
 	}
-	p.dir = dir
-	as := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.dir, p.as = dir, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if os.Getuid() == 0 { // which PostgreSQL refuses to be
-		if as.Credential, err = nobody(); err != nil {
+		if p.as.Credential, err = nobody(); err != nil {
 			return err
 		}
-		if err := os.Chown(dir, int(as.Credential.Uid), int(as.Credential.Gid)); err != nil {
+		if err := os.Chown(dir, int(p.as.Credential.Uid), int(p.as.Credential.Gid)); err != nil {
 			return err
 		}
 	}
@@ -139,20 +176,28 @@ func (p *postgres) start() error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	init := exec.CommandContext(ctx, initdb, "-D", p.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+	init.Dir, init.SysProcAttr = dir, p.as
+	if out, err := init.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	return p.run()
+}
+
+func (p *postgres) data() string { return filepath.Join(p.dir, "data") }
+
+// run starts the server on the data that there is.
+func (p *postgres) run() error {
 	binary, err := program("postgres")
 	if err != nil {
 		return err
 	}
-	data := filepath.Join(dir, "data")
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	init := exec.CommandContext(ctx, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-	init.Dir, init.SysProcAttr = dir, as
-	if out, err := init.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	p.process = exec.CommandContext(context.Background(), binary, "-D", data, "-h", "", "-k", dir, "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=300")
-	p.process.Dir, p.process.SysProcAttr, p.process.Stderr = dir, as, &p.log
+	p.process = exec.CommandContext(context.Background(), binary, "-D", p.data(), "-h", "", "-k", p.dir, "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=300")
+	p.process.Dir, p.process.SysProcAttr, p.process.Stderr = p.dir, p.as, &p.log
 	if err := p.process.Start(); err != nil {
 		p.process = nil
 		return err
@@ -187,12 +232,18 @@ func (p *postgres) admin(statement string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-func (p *postgres) stop() error {
-	var err error
+// halt ends the server, if it runs.
+func (p *postgres) halt() {
 	if p.process != nil {
 		_ = p.process.Process.Signal(syscall.SIGQUIT)
 		_ = p.process.Wait() // it says that it was told to
+		p.process = nil
 	}
+}
+
+func (p *postgres) stop() error {
+	var err error
+	p.halt()
 	if p.dir != "" {
 		err = os.RemoveAll(p.dir)
 	}
