@@ -71,6 +71,19 @@ func (x *Exchange) readAhead(max int) error {
 	return nil
 }
 
+// allAhead tells whether all of the body has arrived, and has it held then.
+func (x *Exchange) allAhead() (bool, error) {
+	a := &x.ahead
+	if a.held {
+		return a.ended, nil
+	}
+	body, whole, err := x.Down.Whole()
+	if err == nil && whole {
+		a.held, a.body, a.ended = true, body, true
+	}
+	return a.ended, err
+}
+
 // readDown is the next piece of the body as it came.
 func (x *Exchange) readDown() ([]byte, error) {
 	a := &x.ahead

@@ -34,10 +34,11 @@ type requestBody struct {
 	// overflow: not all is kept. Who asks may do so beside the pump.
 	overflow atomic.Bool
 
-	// wrapped is what request body filters made of the body, or nil.
-	wrapped io.Reader
-	piece   []byte
-	rest    []byte
+	// wrapped is what request body filters made of the body, or nil. What it gives is
+	// read into piece, of which ready was read before it was asked for.
+	wrapped      io.Reader
+	piece, ready []byte
+	rest         []byte
 }
 
 func (b *requestBody) begin(x *Exchange, keepMax int64) {
@@ -53,6 +54,9 @@ func (b *requestBody) begin(x *Exchange, keepMax int64) {
 		}
 		b.wrapped = r
 		b.announced = b.limit
+		if x.PaceRequest == nil {
+			b.transform()
+		}
 		return
 	}
 	b.announced = b.limit
@@ -75,6 +79,32 @@ func (b *requestBody) begin(x *Exchange, keepMax int64) {
 	}
 }
 
+// transform reads what filters make of a body that is here already, so that it is
+// sent with the head, as one is that they leave alone. An endpoint that answers at
+// the head would otherwise cost its connection and the client's. Of more than a
+// piece the rest follows.
+func (b *requestBody) transform() {
+	here, err := b.x.allAhead()
+	if b.err = err; !here || err != nil {
+		return
+	}
+	for n := 0; ; {
+		read, err := b.readWrapped(n)
+		switch n += read; {
+		case err == io.EOF:
+			b.first, b.whole, b.ended = b.piece[:n], true, true
+			b.x.Req.Trailer.Reset() // see trailer
+			return
+		case err != nil:
+			b.err = err
+			return
+		case n == len(b.piece):
+			b.ready = b.piece
+			return
+		}
+	}
+}
+
 // BodyLimit is how many bytes the request's body may announce to have; zero is
 // no limit.
 func (x *Exchange) BodyLimit() int64 { return x.body.announced }
@@ -92,9 +122,14 @@ func (b *requestBody) next() ([]byte, error) {
 	}
 	var piece []byte
 	var err error
-	if b.wrapped != nil {
-		piece, err = b.readWrapped()
-	} else {
+	switch {
+	case len(b.ready) > 0:
+		piece, b.ready = b.ready, nil
+	case b.wrapped != nil:
+		var n int
+		n, err = b.readWrapped(0)
+		piece = b.piece[:n]
+	default:
 		piece, err = b.readRaw()
 	}
 	switch {
@@ -150,15 +185,16 @@ func (b *requestBody) readRaw() ([]byte, error) {
 	return piece, err
 }
 
-func (b *requestBody) readWrapped() (piece []byte, err error) {
+// readWrapped reads into piece from a place on.
+func (b *requestBody) readWrapped(from int) (n int, err error) {
 	defer b.x.containBody(&err)
 	if b.piece == nil {
 		b.piece = make([]byte, 16<<10)
 	}
 	for {
-		n, err := b.wrapped.Read(b.piece)
+		n, err := b.wrapped.Read(b.piece[from:])
 		if n > 0 || err != nil {
-			return b.piece[:n], err
+			return n, err
 		}
 	}
 }
