@@ -16,7 +16,7 @@ type accessLog struct {
 }
 
 func openAccessLog(o Options) (*accessLog, error) {
-	opt := accesslog.Options{Log: o.Log}
+	opt := accesslog.Options{Log: o.Log, Omit: o.AccessLogOmit}
 	switch o.AccessLog {
 	case "off", "":
 		return &accessLog{}, nil

@@ -26,6 +26,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/surface/adminapi"
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
@@ -39,6 +40,8 @@ type Options struct {
 	AdminToken adminapi.Token
 	// AccessLog is "stdout", "stderr", "off" or the path of a file.
 	AccessLog string
+	// AccessLogOmit are fields that it leaves out.
+	AccessLogOmit accesslog.Omitted
 	// Stdout is where an access log on stdout goes.
 	Stdout, Stderr io.Writer
 	Log            *slog.Logger

@@ -21,6 +21,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/surface/adminapi"
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/logqueue"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
@@ -29,6 +30,7 @@ import (
 type serving struct {
 	admin, adminTokenFile string
 	accessLog             string
+	accessLogOmit         []string
 	logLevel, logFormat   string
 	drain                 time.Duration
 	zone                  string
@@ -45,6 +47,7 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.StringVar(&s.admin, "admin", adminapi.DefaultAddress, "address of the admin API: HOST:PORT, unix:PATH or off")
 	f.StringVar(&s.adminTokenFile, "admin-token-file", "", "file with the token that the admin API asks for (needed beyond loopback)")
 	f.StringVar(&s.accessLog, "access-log", accessLog, "where the JSON access log goes: stdout, stderr, off or a file (SIGHUP opens it anew)")
+	f.StringSliceVar(&s.accessLogOmit, "access-log-omit", nil, "fields that the access log leaves out, with commas between them: "+strings.Join(accesslog.OmissibleFields(), ", "))
 	f.StringVar(&s.logLevel, "log-level", logLevel, "least severe level that is logged: debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "form of the log on stderr: text or json")
 	f.DurationVar(&s.drain, "drain-timeout", 30*time.Second, "how long requests may go on after SIGTERM or SIGINT; a second signal ends them at once")
@@ -52,6 +55,7 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
 	f.StringVar(&s.stateDir, "state-dir", "", "folder of what outlives the process, such as certificates that were issued; several gateways may share it (default $STATE_DIRECTORY, $XDG_STATE_HOME/gridway or ~/.local/state/gridway)")
 	f.StringVar(&s.state, "state", "", "state store, for consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
+	complete(cmd, "access-log-omit", accesslog.OmissibleFields()...)
 	complete(cmd, "log-level", "debug", "info", "warn", "error")
 	complete(cmd, "log-format", "text", "json")
 }
@@ -60,6 +64,10 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	o := app.Options{
 		Admin: s.admin, AccessLog: s.accessLog, Stdout: t.RawOut, Stderr: t.RawErr, DrainTimeout: s.drain, Zone: s.zone, StateDir: s.stateFolder(t), Level: &slog.LevelVar{},
+	}
+	var err error
+	if o.AccessLogOmit, err = accesslog.ParseOmitted(s.accessLogOmit); err != nil {
+		return o, usagef("", "--access-log-omit: %v", err)
 	}
 	if err := o.Level.UnmarshalText([]byte(s.logLevel)); err != nil {
 		return o, usagef("", "--log-level must be debug, info, warn or error, not %q", s.logLevel)
@@ -89,8 +97,8 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	}
 	b := readBuild()
 	o.Build = metric.Build{Version: b.Version, Commit: b.Commit, GoVersion: b.Go}
-	log, err := s.openLog(t.RawErr, &slog.HandlerOptions{Level: o.Level})
-	o.Log, o.LogStats = log, s.logStats
+	o.Log, err = s.openLog(t.RawErr, &slog.HandlerOptions{Level: o.Level})
+	o.LogStats = s.logStats
 	return o, err
 }
 

@@ -172,7 +172,7 @@ func New(o Options) *Proxy {
 				Schemas: schemas, Consumers: consumers, Passwords: password.New(max(1, runtime.GOMAXPROCS(0)/2)),
 				Tokens: tokens(keys), Logins: logins.Login, Certificates: certificates,
 				Policy: func(name string) filter.Decisions { return o.Metrics.Policy(name) },
-				Method: func(policy, method string) authentication.Faults {
+				Method: func(policy, method string) authentication.Counts {
 					return o.Metrics.Policy("AuthenticationPolicy/" + policy).Method(method)
 				},
 				Lists:      lists,

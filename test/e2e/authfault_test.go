@@ -39,6 +39,17 @@ anyOf:
 			t.Errorf("%s is not counted", c.fault)
 		}
 	}
+	token := s.token(map[string]any{"azp": "web"})
+	for range 3 {
+		resp, _ := g.get("/token", bearer(token))
+		want(t, resp, 200, "")
+	}
+	for result, n := range map[string]float64{"hit": 2, "miss": 4} {
+		if got := g.metric("gridway_authentication_memory_total", `method="tokens"`, `result="`+result+`"`); got != n {
+			t.Errorf("%v times %s, want %v", got, result, n)
+		}
+	}
+	g.logged(`"path":"/token"`, `"auth_method":"tokens"`, `"subject":"ada"`, `"issuer":"`+s.URL+`"`, `"client_id":"web"`)
 	resp, _ := g.get("/good", bearer(expired), header("X-API-Key", keyA))
 	want(t, resp, 200, "")
 	if line := g.logged(`"path":"/good"`, `"auth_method":"apiKey"`); strings.Contains(line, "auth_faults") {

@@ -104,13 +104,19 @@ func newCache() *Cache {
 var errNotAnswered = errors.New("the question was broken off")
 
 // answer is one that is remembered, or ask's.
-func (c *Cache) answer(x *filter.Exchange, key digest, ttl time.Duration, ask func(shared bool) (*Answer, error)) (*Answer, error) {
+func (c *Cache) answer(x *filter.Exchange, key digest, ttl time.Duration, recalled func(hit bool), ask func(shared bool) (*Answer, error)) (*Answer, error) {
 	s := &c.shards[key[0]%shards]
 	s.mu.Lock()
 	if e := s.entries[key]; e != nil && x.Start.Before(e.expires) {
 		e.used = true
 		s.mu.Unlock()
+		if recalled != nil {
+			recalled(true)
+		}
 		return e.answer, nil
+	}
+	if recalled != nil {
+		defer recalled(false)
 	}
 	if f := s.flights[key]; f != nil {
 		s.mu.Unlock()

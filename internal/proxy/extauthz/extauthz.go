@@ -29,6 +29,8 @@ type Server struct {
 	// context is what is sent with each question by gRPC, encoded.
 	context []byte
 	cache   *Cache // nil if answers are not remembered
+	// recalled is told of each question whether its answer was remembered; it may be nil.
+	recalled func(hit bool)
 }
 
 // New makes a server. Its endpoints are those of the cluster that cfg names. What
@@ -50,6 +52,13 @@ func New(cfg *ir.ExternalAuth, owner string, caches *Caches) *Server {
 	return s
 }
 
+// Counting has f told of each request, where answers are remembered, whether its
+// answer was.
+func (s *Server) Counting(f func(hit bool)) *Server {
+	s.recalled = f
+	return s
+}
+
 // Config is what the server was made from.
 func (s *Server) Config() *ir.ExternalAuth { return s.cfg }
 
@@ -63,7 +72,7 @@ func (s *Server) Ask(x *filter.Exchange) (*Answer, error) {
 	if s.cache == nil {
 		return s.ask(x, false)
 	}
-	return s.cache.answer(x, s.key(x), s.cfg.Cache.TTL, func(shared bool) (*Answer, error) { return s.ask(x, shared) })
+	return s.cache.answer(x, s.key(x), s.cfg.Cache.TTL, s.recalled, func(shared bool) (*Answer, error) { return s.ask(x, shared) })
 }
 
 // ask is Ask without a memory. Shared is that others wait for the answer.

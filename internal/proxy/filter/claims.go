@@ -12,6 +12,9 @@ import (
 type Claims struct {
 	// Issuer and Subject are the claims "iss" and "sub".
 	Issuer, Subject string
+	// ClientID is the program that the caller uses: the claim "client_id" (RFC 9068
+	// §2.2) or else "azp" (OpenID Connect Core 1.0 §2).
+	ClientID string
 	// Scopes are those of the claim "scope" (RFC 8693 §4.2), or of "scp".
 	Scopes []string
 
@@ -28,6 +31,9 @@ func NewClaims(values map[string]any) *Claims {
 	c := &Claims{values: values}
 	c.Issuer, _ = values["iss"].(string)
 	c.Subject, _ = values["sub"].(string)
+	if c.ClientID, _ = values["client_id"].(string); c.ClientID == "" {
+		c.ClientID, _ = values["azp"].(string)
+	}
 	for _, name := range []string{"scope", "scp"} {
 		switch v := values[name].(type) {
 		case string:

@@ -67,8 +67,8 @@ type Deps struct {
 	Lists shield.Lists
 	// Policy counts the decisions of a policy, which is named "Kind/namespace/name".
 	Policy func(name string) filter.Decisions
-	// Method counts what a method of an AuthenticationPolicy finds wrong; nil counts nothing.
-	Method func(policy, method string) authentication.Faults
+	// Method counts what a method of an AuthenticationPolicy does; nil counts nothing.
+	Method func(policy, method string) authentication.Counts
 	// Authorization compiles a policy once for all rules; nil compiles it for each.
 	Authorization func(*ir.Authorization) *authorization.Policy
 	// RateLimits are for rules with limits.
@@ -158,7 +158,7 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 			Consumers: d.Consumers, Passwords: d.Passwords, Tokens: d.Tokens, Logins: d.Logins, Certificates: d.Certificates, Answers: d.Answers, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
 		}
 		if d.Method != nil {
-			deps.Faults = func(method string) authentication.Faults { return d.Method(p.Authentication.Policy, method) }
+			deps.Counts = func(method string) authentication.Counts { return d.Method(p.Authentication.Policy, method) }
 		}
 		a := authentication.New(p.Authentication, deps)
 		c.Guard = append(c.Guard, a)

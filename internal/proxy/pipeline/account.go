@@ -73,6 +73,9 @@ func (x *Exchange) log(d time.Duration) {
 		if c := x.Caller.Consumer; c != nil {
 			e.ConsumerNamespace, e.Consumer = c.Namespace, c.Name
 		}
+		if c := x.Caller.Claims; c != nil {
+			e.Subject, e.Issuer, e.ClientID = c.Subject, c.Issuer, c.ClientID
+		}
 	}
 	e.Policy, e.PolicyRule = x.Policy, x.PolicyRule
 	if len(x.Faults) > 0 {

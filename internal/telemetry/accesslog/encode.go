@@ -34,7 +34,7 @@ func (c *encoder) bound(e *Entry) int {
 		len(e.Flags), len(e.Reason), len(e.Listener), len(e.Route), len(e.Rule), len(e.Cluster), len(e.Endpoint),
 		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName), len(e.TLSALPN),
 		len(e.GRPCService), len(e.GRPCMethod), len(e.GRPCStatus),
-		len(e.ConsumerNamespace) + 1 + len(e.Consumer), len(e.Credential), len(e.AuthMethod), len(e.Policy), len(e.PolicyRule),
+		len(e.ConsumerNamespace) + 1 + len(e.Consumer), len(e.Credential), len(e.AuthMethod), len(e.Subject), len(e.Issuer), len(e.ClientID), len(e.Policy), len(e.PolicyRule),
 		len(e.AuthFaults), len(e.Audited), len(e.WouldDeny), len(e.FailOpen),
 	} {
 		n += min(6*size, c.maxField) + fieldExtra
@@ -43,7 +43,7 @@ func (c *encoder) bound(e *Entry) int {
 }
 
 // texts is the number of text fields, the length of bound's list.
-const texts = 31
+const texts = 34
 
 // maxLine is the largest bound there is.
 func maxLine(maxField int) int { return fixedBytes + texts*(maxField+fieldExtra) }
@@ -127,6 +127,9 @@ func webSocket(b []byte, e *Entry) []byte {
 	return append(append(b, e.ClosedBy...), '"')
 }
 
+// maxIdentity is how much of what somebody else says of a caller is logged, in bytes.
+const maxIdentity = 256
+
 // identity says who calls, and which policy has refused it.
 func identity(b []byte, e *Entry, limit int) []byte {
 	if e.Consumer != "" {
@@ -136,6 +139,9 @@ func identity(b []byte, e *Entry, limit int) []byte {
 	}
 	b = text(b, `,"credential":"`, raw(e.Credential), limit)
 	b = text(b, `,"auth_method":"`, raw(e.AuthMethod), limit)
+	b = text(b, `,"subject":"`, raw(e.Subject), min(limit, maxIdentity))
+	b = text(b, `,"issuer":"`, raw(e.Issuer), min(limit, maxIdentity))
+	b = text(b, `,"client_id":"`, raw(e.ClientID), min(limit, maxIdentity))
 	b = text(b, `,"policy":"`, raw(e.Policy), limit)
 	b = text(b, `,"policy_rule":"`, raw(e.PolicyRule), limit)
 	return text(b, `,"auth_faults":"`, e.AuthFaults, limit)

@@ -57,9 +57,11 @@ type Entry struct {
 	ClosedBy                          string
 
 	// Consumer is who calls, with its namespace, Credential which of its credentials
-	// was accepted, and AuthMethod by which method. Policy is the one that refused
+	// was accepted, and AuthMethod by which method. Subject, Issuer and ClientID are
+	// what the credential says of the caller. Policy is the one that refused
 	// the request, "namespace/name", and PolicyRule the part of it that decided.
 	ConsumerNamespace, Consumer, Credential, AuthMethod string
+	Subject, Issuer, ClientID                           string
 	Policy, PolicyRule                                  string
 	// AuthFaults are what was wrong with the credentials of a request that was refused:
 	// "method:fault", with commas between them.

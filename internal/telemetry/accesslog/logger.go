@@ -32,6 +32,8 @@ const (
 type Options struct {
 	Query   QueryMode
 	Referer RefererMode
+	// Omit are fields that are left out of all lines.
+	Omit Omitted
 	// BufferBytes is the size of one buffer; there are four per processor, and up to
 	// 32 while the output falls behind. Zero means 64 KiB; it is raised if one entry
 	// would not fit.
@@ -163,8 +165,12 @@ func (n *lane) trim() {
 }
 
 // Log encodes e and returns. It never waits for the output: without room in
-// the buffers the entry is dropped. After Close every entry is.
+// the buffers the entry is dropped. After Close every entry is. What Options.Omit
+// has is taken out of e.
 func (l *Logger) Log(e *Entry) {
+	if l.opt.Omit != 0 {
+		l.opt.Omit.from(e)
+	}
 	n := l.lane()
 	ok, crowded := n.put(e)
 	n.mu.Unlock()

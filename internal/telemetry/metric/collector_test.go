@@ -153,6 +153,8 @@ func populated(c *clock) *metric.Registry {
 	r.SetAccessLog(func() metric.LogStats { return metric.LogStats{Written: 1, Dropped: 2, Errors: 3} })
 	r.SetLog(func() metric.LogStats { return metric.LogStats{Written: 4, Dropped: 5, Errors: 6} })
 	tokens := r.Policy("AuthenticationPolicy/default/tokens").Method("jwt")
+	tokens.Recalled(true)
+	tokens.Recalled(false)
 	tokens.Faulted(1)
 	tokens.Faulted(2)
 	tokens.Faulted(2)

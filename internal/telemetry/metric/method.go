@@ -13,8 +13,13 @@ const maxMethods = 64
 // otherMethods are all that came after those.
 const otherMethods = "(others)"
 
-// Method counts what one method of an AuthenticationPolicy finds wrong.
-type Method struct{ faults events }
+// Method counts what one method of an AuthenticationPolicy does.
+type Method struct{ faults, memory events }
+
+const (
+	memoryHit = iota
+	memoryMiss
+)
 
 // methods are those of a policy.
 type methods struct {
@@ -35,7 +40,7 @@ func (h *Policy) Method(name string) *Method {
 	m := h.methods.named[name]
 	if m == nil {
 		m = &Method{}
-		m.faults.cells.stripes = h.events.cells.stripes
+		m.faults.cells.stripes, m.memory.cells.stripes = h.events.cells.stripes, h.events.cells.stripes
 		if h.methods.named == nil {
 			h.methods.named = map[string]*Method{}
 		}
@@ -46,6 +51,21 @@ func (h *Policy) Method(name string) *Method {
 
 // Faulted counts a credential that was refused, by its number in Options.Faults.
 func (m *Method) Faulted(fault int) { m.faults.add(fault) }
+
+// Recalled counts a look into the method's memory: of tokens, answers or passwords.
+func (m *Method) Recalled(hit bool) {
+	if hit {
+		m.memory.add(memoryHit)
+		return
+	}
+	m.memory.add(memoryMiss)
+}
+
+var methodMemoryFamily = define("gridway_authentication_memory_total", counter,
+	"Looks into what methods remember, by result: hit, or miss, after which a signature is verified, a password hashed or a server asked. Of the methods jwt, basic, oauth2Introspection, and external with a cache.",
+	"policy", "method", "result")
+
+var memoryResults = []string{"hit", "miss"}
 
 var methodFaultsFamily = define("gridway_authentication_faults_total", counter,
 	"Credentials in requests that were refused, by the method that looked at them and what was wrong: expired, unknown, bad_signature and so on; no_keys, no_answer and busy are of those that nobody could judge.",
@@ -60,6 +80,10 @@ func (e *emitter) methods(policy string, m *methods, faults []string) {
 		if one := named[name]; one.faults.cells.used() {
 			t := one.faults.totals()
 			e.named(&methodFaultsFamily, &t, 0, faults, policy, name)
+		}
+		if one := named[name]; one.memory.cells.used() {
+			t := one.memory.totals()
+			e.named(&methodMemoryFamily, &t, 0, memoryResults, policy, name)
 		}
 	}
 }

@@ -36,8 +36,8 @@ type Deps struct {
 	Passwords *password.Verifier
 	Tokens    Tokens
 	Decisions filter.Decisions
-	// Faults counts what a method finds wrong, by its name; nil counts nothing.
-	Faults func(method string) Faults
+	// Counts counts what a method does, by its name; nil counts nothing.
+	Counts func(method string) Counts
 	// Logins finds logins of the configuration by their names.
 	Logins func(name string) *login.Handle
 	// Certificates remembers what was read of certificates; it may be nil.
@@ -97,35 +97,36 @@ type Authentication struct {
 	methods   []method
 	hosts     []host
 	headers   []header
-	// faults count by method; one of nil is not counted.
-	faults [ir.MaxMethods]Faults
+	counts    []Counts // of the methods
 }
 
 // New makes a policy.
 func New(p *ir.Authentication, d Deps) *Authentication {
 	a := &Authentication{policy: p, decisions: d.Decisions, headers: newHeaders(p.Headers)}
 	for i := range p.AnyOf {
-		if d.Faults != nil && i < len(a.faults) {
-			a.faults[i] = d.Faults(p.AnyOf[i].Name)
+		var counts Counts = uncounted{}
+		if d.Counts != nil {
+			counts = d.Counts(p.AnyOf[i].Name)
 		}
+		a.counts = append(a.counts, counts)
 		switch m := &p.AnyOf[i]; {
 		case m.APIKey != nil:
 			a.methods = append(a.methods, newAPIKey(p, m, d.Consumers))
 		case m.Basic != nil:
-			a.methods = append(a.methods, newBasic(p, m, d))
+			a.methods = append(a.methods, newBasic(p, m, d, counts))
 		case m.JWT != nil:
-			a.methods = append(a.methods, newBearer(p, m, d))
+			a.methods = append(a.methods, newBearer(p, m, d, counts))
 		case m.OIDC != nil:
 			o := newOIDC(p, m, d)
 			a.methods, a.hosts = append(a.methods, o), append(a.hosts, o)
 		case m.ClientCertificate != nil:
 			a.methods = append(a.methods, newCertificate(p, m, d))
 		case m.Introspection != nil:
-			a.methods = append(a.methods, newIntrospection(p, m, d))
+			a.methods = append(a.methods, newIntrospection(p, m, d, counts))
 		case m.HMAC != nil:
 			a.methods = append(a.methods, newHMAC(p, m, d))
 		case m.External != nil:
-			a.methods = append(a.methods, newExternal(p, m, d))
+			a.methods = append(a.methods, newExternal(p, m, d, counts))
 		}
 	}
 	return a

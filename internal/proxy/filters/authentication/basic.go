@@ -15,15 +15,16 @@ type basic struct {
 	policy    *ir.Authentication
 	consumers Consumers
 	passwords *password.Verifier
+	counts    Counts
 	forward   bool
 	ask       []byte
 }
 
 const maxBasic = 2048
 
-func newBasic(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *basic {
+func newBasic(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps, counts Counts) *basic {
 	return &basic{
-		policy: p, consumers: d.Consumers, passwords: d.Passwords, forward: m.Basic.Forward,
+		policy: p, consumers: d.Consumers, passwords: d.Passwords, counts: counts, forward: m.Basic.Forward,
 		ask: []byte(`Basic realm="` + p.Realm + `", charset="UTF-8"`),
 	}
 }
@@ -58,7 +59,13 @@ func (b *basic) authenticate(x *filter.Exchange) result {
 			return refuse(x, fault)
 		}
 	}
-	switch b.passwords.Verify(e.Password(), fault == filter.FaultPassword, secret, x.Detach) {
+	remembered := true
+	verdict := b.passwords.Verify(e.Password(), fault == filter.FaultPassword, secret, func() {
+		remembered = false
+		x.Detach()
+	})
+	b.counts.Recalled(remembered)
+	switch verdict {
 	case password.Busy:
 		return overloaded(x)
 	case password.Wrong:

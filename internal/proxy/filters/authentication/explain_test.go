@@ -164,7 +164,7 @@ func TestExplainCertificate(t *testing.T) {
 
 type tally map[string]map[filter.Fault]int
 
-func (n tally) of(method string) authentication.Faults {
+func (n tally) of(method string) authentication.Counts {
 	n[method] = map[filter.Fault]int{}
 	return counter(n[method])
 }
@@ -172,6 +172,7 @@ func (n tally) of(method string) authentication.Faults {
 type counter map[filter.Fault]int
 
 func (c counter) Faulted(fault int) { c[filter.Fault(fault)]++ }
+func (c counter) Recalled(bool)     {}
 
 // What is wrong is counted for each method that has looked at a credential, once the
 // request is refused; what another method accepts is no fault.
@@ -180,7 +181,7 @@ func TestFaultsAreCounted(t *testing.T) {
 	p := jwtPolicy(nil)
 	p.AnyOf = append(p.AnyOf, ir.AuthenticationMethod{Name: "keys", APIKey: &ir.APIKeyAuth{From: []ir.CredentialSource{{Header: "X-API-Key"}}}})
 	n := tally{}
-	a := authentication.New(p, authentication.Deps{Consumers: directory(), Decisions: counts{}, Tokens: tokens(map[string]*keySet{"one": {now: one.keys}}), Faults: n.of})
+	a := authentication.New(p, authentication.Deps{Consumers: directory(), Decisions: counts{}, Tokens: tokens(map[string]*keySet{"one": {now: one.keys}}), Counts: n.of})
 	expired := one.token(good(claims{"exp": start.Unix() - 3600}), "")
 	for _, headers := range [][]string{
 		{"Authorization", "Bearer " + expired, "X-API-Key", late},

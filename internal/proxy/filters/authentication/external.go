@@ -17,8 +17,8 @@ type external struct {
 	consumers Consumers
 }
 
-func newExternal(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *external {
-	return &external{policy: p, cfg: m.External, server: extauthz.New(m.External, p.Policy, d.Answers), consumers: d.Consumers}
+func newExternal(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps, counts Counts) *external {
+	return &external{policy: p, cfg: m.External, server: extauthz.New(m.External, p.Policy, d.Answers).Counting(counts.Recalled), consumers: d.Consumers}
 }
 
 func (e *external) authenticate(x *filter.Exchange) result {

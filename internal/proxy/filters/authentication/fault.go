@@ -9,8 +9,18 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 )
 
-// Faults counts what is wrong with the credentials that a method refuses, by number.
-type Faults interface{ Faulted(fault int) }
+// Counts counts what a method does.
+type Counts interface {
+	// Faulted: a credential is refused, for what is wrong by its number.
+	Faulted(fault int)
+	// Recalled: what is needed to judge a credential was remembered, or was not.
+	Recalled(hit bool)
+}
+
+type uncounted struct{}
+
+func (uncounted) Faulted(int)   {}
+func (uncounted) Recalled(bool) {}
 
 // refuse says of a credential that it is not good, and why.
 func refuse(x *filter.Exchange, f filter.Fault) result {
@@ -65,9 +75,7 @@ func (a *Authentication) blame(x *filter.Exchange, s *said) {
 			if one.fault == filter.FaultNone {
 				one.fault = filter.FaultOther
 			}
-			if a.faults[i] != nil {
-				a.faults[i].Faulted(int(one.fault))
-			}
+			a.counts[i].Faulted(int(one.fault))
 			x.Faults = append(x.Faults, filter.Faulted{Method: a.policy.AnyOf[i].Name, Fault: one.fault})
 		}
 	}

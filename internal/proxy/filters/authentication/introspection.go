@@ -25,6 +25,7 @@ type introspection struct {
 	policy    *ir.Authentication
 	consumers Consumers
 	answers   *token.Answers
+	counts    Counts
 	sources   sources
 	// issuer judges what the server says, as it would the claims of a token.
 	issuer issuer
@@ -36,10 +37,10 @@ type introspection struct {
 	ask, askAgain              []byte
 }
 
-func newIntrospection(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *introspection {
+func newIntrospection(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps, counts Counts) *introspection {
 	cfg := m.Introspection
 	in := &introspection{
-		IntrospectionAuth: cfg, policy: p, consumers: d.Consumers, answers: d.Tokens.Introspected, sources: newSources(cfg.From),
+		IntrospectionAuth: cfg, policy: p, consumers: d.Consumers, answers: d.Tokens.Introspected, counts: counts, sources: newSources(cfg.From),
 		issuer: newIssuer(&ir.JWTIssuer{
 			Issuer: cfg.Issuer, Audiences: cfg.Audiences, Required: cfg.Required, ClockSkew: cfg.ClockSkew, Types: []string{""}, Unlimited: true,
 		}, nil),
@@ -74,6 +75,7 @@ func (in *introspection) authenticate(x *filter.Exchange) result {
 	}
 	digest := in.digest(text)
 	answer, known := in.answers.Get(&digest, x.Start)
+	in.counts.Recalled(known)
 	if !known {
 		var asked bool
 		answer, asked = in.answers.Ask(&digest, x.Start, x.Detach, func() token.Answer { return in.introspect(x, text, digest) })

@@ -39,6 +39,7 @@ type bearer struct {
 	policy    *ir.Authentication
 	consumers Consumers
 	tokens    Tokens
+	counts    Counts
 	sources   sources
 	forward   bool
 	issuers   []issuer
@@ -46,8 +47,8 @@ type bearer struct {
 	ask, askAgain []byte
 }
 
-func newBearer(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *bearer {
-	b := &bearer{policy: p, consumers: d.Consumers, tokens: d.Tokens, sources: newSources(m.JWT.From), forward: m.JWT.Forward}
+func newBearer(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps, counts Counts) *bearer {
+	b := &bearer{policy: p, consumers: d.Consumers, tokens: d.Tokens, counts: counts, sources: newSources(m.JWT.From), forward: m.JWT.Forward}
 	for i := range m.JWT.Issuers {
 		b.issuers = append(b.issuers, newIssuer(&m.JWT.Issuers[i], d.Tokens.Keys))
 	}
@@ -71,10 +72,12 @@ func (b *bearer) authenticate(x *filter.Exchange) result {
 	if v := b.tokens.Verified.Get(&digest); v != nil {
 		if is := b.issuer(v.Claims.Issuer); is != nil {
 			if keys := is.keys.Current(); keys != nil && keys.Trusts(&v.By, is.algorithms) {
+				b.counts.Recalled(true)
 				return b.judge(x, is, v)
 			}
 		}
 	}
+	b.counts.Recalled(false)
 	return b.verify(x, text, digest)
 }
 

@@ -1,0 +1,64 @@
+package accesslog
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Omitted is a set of fields that are left out of every line: those that say who
+// somebody is.
+type Omitted uint16
+
+var omissible = []struct {
+	name  string
+	clear func(*Entry)
+}{
+	{"client", func(e *Entry) { e.Client = netip.Addr{} }},
+	{"peer", func(e *Entry) { e.Peer = netip.AddrPort{} }},
+	{"user_agent", func(e *Entry) { e.UserAgent = nil }},
+	{"referer", func(e *Entry) { e.Referer = nil }},
+	{"consumer", func(e *Entry) { e.Consumer = "" }},
+	{"credential", func(e *Entry) { e.Credential = "" }},
+	{"subject", func(e *Entry) { e.Subject = "" }},
+	{"issuer", func(e *Entry) { e.Issuer = "" }},
+	{"client_id", func(e *Entry) { e.ClientID = "" }},
+	{"tls_server_name", func(e *Entry) { e.TLSServerName = "" }},
+}
+
+// OmissibleFields are the names that ParseOmitted knows.
+func OmissibleFields() []string {
+	names := make([]string, len(omissible))
+	for i := range omissible {
+		names[i] = omissible[i].name
+	}
+	return names
+}
+
+// ParseOmitted makes a set of names.
+func ParseOmitted(names []string) (set Omitted, err error) {
+	known := OmissibleFields()
+	for _, name := range names {
+		i := slices.Index(known, strings.TrimSpace(name))
+		if i < 0 {
+			return 0, fmt.Errorf("%q is no field that can be left out; there are %s", name, strings.Join(known, ", "))
+		}
+		set |= 1 << i
+	}
+	return set, nil
+}
+
+// from takes the fields out of an entry. Without the client's address, that of the
+// connection's other end would be logged in its place; it goes too where it is the
+// client itself.
+func (o Omitted) from(e *Entry) {
+	if e.Peer.Addr() == e.Client {
+		e.Peer = netip.AddrPort{}
+	}
+	for i := range omissible {
+		if o&(1<<i) != 0 {
+			omissible[i].clear(e)
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package accesslog_test
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
+)
+
+func TestOmitted(t *testing.T) {
+	entry := func() *accesslog.Entry {
+		return &accesslog.Entry{
+			Client: netip.MustParseAddr("192.0.2.1"), Peer: netip.MustParseAddrPort("192.0.2.1:4711"), UserAgent: []byte("curl"), Referer: []byte("https://a.example/"),
+			ConsumerNamespace: "default", Consumer: "acme", Credential: "first", AuthMethod: "jwt", Subject: strings.Repeat("s", 300), Issuer: "https://idp.example", ClientID: "web",
+			TLSServerName: "shop.example",
+		}
+	}
+	logged := func(names ...string) string {
+		set, err := accesslog.ParseOmitted(names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		l := accesslog.New(&out, accesslog.Options{Omit: set})
+		l.Log(entry())
+		if err := l.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	all := logged()
+	for _, name := range accesslog.OmissibleFields() {
+		if name == "peer" { // the same as the client
+			continue
+		}
+		if !strings.Contains(all, `"`+name+`":`) {
+			t.Errorf("%s is not there: %s", name, all)
+		}
+		if got := logged(name); strings.Contains(got, `"`+name+`":`) || strings.Contains(got, `"peer":`) {
+			t.Errorf("without %s: %s", name, got)
+		}
+	}
+	if strings.Contains(all, strings.Repeat("s", 257)) {
+		t.Error("the subject has no bound")
+	}
+	if got := logged(accesslog.OmissibleFields()...); !strings.Contains(got, `"auth_method":"jwt"`) || strings.Contains(got, "acme") || strings.Contains(got, "192.0.2.1") {
+		t.Error(got)
+	}
+	if _, err := accesslog.ParseOmitted([]string{"subject", "pasword"}); err == nil || !strings.Contains(err.Error(), `"pasword" is no field that can be left out; there are client, peer`) {
+		t.Error(err)
+	}
+}
