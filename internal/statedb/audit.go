@@ -41,8 +41,7 @@ func (tx *Tx) AddAudit(ctx context.Context, r *AuditRecord, keep time.Duration) 
 		return nil
 	}
 	tx.trimmed = true
-	_, err = tx.Exec(ctx, "DELETE FROM audit WHERE at < ?", r.At.Add(-keep).UnixMilli())
-	return err
+	return tx.trimAudit(ctx, r.At.Add(-keep).UnixMilli())
 }
 
 // AuditRecords reads changes, the latest first.

@@ -155,7 +155,10 @@ type Use struct {
 	At                time.Time
 }
 
-// NoteUses keeps the latest uses of credentials.
+// usesKept is how long it is remembered when a credential was used last.
+const usesKept = 400 * 24 * time.Hour
+
+// NoteUses keeps the latest uses of credentials, and forgets those of long ago.
 func (tx *Tx) NoteUses(ctx context.Context, list []Use, now time.Time) error {
 	s, err := tx.Prepare(ctx, `INSERT INTO credential_uses (namespace, digest, used, noted) VALUES (?, ?, ?, ?)
 		ON CONFLICT (namespace, digest) DO UPDATE SET used = excluded.used, noted = excluded.noted WHERE credential_uses.used < excluded.used`)
@@ -168,7 +171,8 @@ func (tx *Tx) NoteUses(ctx context.Context, list []Use, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	_, err = tx.Exec(ctx, "DELETE FROM credential_uses WHERE noted < ?", now.Add(-usesKept).UnixMilli())
+	return err
 }
 
 // UsesNoted reads the uses that were noted since a time.

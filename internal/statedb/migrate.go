@@ -42,7 +42,8 @@ func (db *DB) migrate(ctx context.Context) error {
 		dialect = goose.DialectSQLite3
 	}
 	p, err := goose.NewProvider(dialect, db.write, files,
-		goose.WithTableName(migrationTable), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
+		goose.WithTableName(migrationTable), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)),
+		goose.WithGoMigrations(guardAudit(dialect)))
 	if err != nil {
 		return err
 	}
