@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,7 +38,14 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 	if t := g.predecessor(); t != nil {
 		open = t.Listener(handover.RoleAdmin, g.opt.Admin)
 	}
+	var secure *tls.Config
+	if f := g.opt.AdminTLS; f != nil {
+		if secure, err = f.Config(g.log); err != nil {
+			return err
+		}
+	}
 	g.admin, err = adminapi.New(ctx, adminapi.Options{
+		TLS: secure, ClientCertificates: secure != nil && g.opt.AdminTLS.ClientCA != "", AllowPlain: g.opt.AdminPlain,
 		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.access, Process: api, Configuration: api, Explainer: api,
 		Sampler: g.metrics, Metrics: g.metrics.Handler(), Level: g.opt.Level, Log: g.log,
 	})

@@ -38,6 +38,10 @@ type Options struct {
 	Admin string
 	// AdminToken is what the API asks for; needed when Admin is not loopback.
 	AdminToken adminapi.Token
+	// AdminTLS are files with its certificate; without one it speaks plain HTTP, beyond
+	// loopback only if AdminPlain says so.
+	AdminTLS   *adminapi.TLSFiles
+	AdminPlain bool
 	// AccessLog is "stdout", "stderr", "off" or the path of a file.
 	AccessLog string
 	// AccessLogOmit are fields that it leaves out.

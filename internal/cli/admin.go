@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +21,8 @@ import (
 type admin struct {
 	t       *term.Terminal
 	address string
+	// ca, cert and key are files for https.
+	ca, cert, key string
 	// patient: the call may take minutes.
 	patient bool
 }
@@ -25,12 +31,42 @@ const defaultAdmin = adminapi.DefaultAddress
 
 const adminHelp = `The gateway is asked through its admin API, at --admin or $GRIDWAY_ADMIN
 (` + defaultAdmin + ` unless it was started with another). $GRIDWAY_TOKEN is presented
-where the API asks for a token.`
+where the API asks for a token. Of https://HOST:PORT the certificate must be of an
+authority in --ca or $GRIDWAY_CA, or else one of the system's; $GRIDWAY_CERT and
+$GRIDWAY_KEY name files with the client's own, where the API asks for one.`
 
 func adminFlag(t *term.Terminal, cmd *cobra.Command) *admin {
 	a := &admin{t: t}
 	cmd.Flags().StringVar(&a.address, "admin", "", "address of the admin API: HOST:PORT, unix:PATH or a URL (default $GRIDWAY_ADMIN or "+defaultAdmin+")")
+	cmd.Flags().StringVar(&a.ca, "ca", "", "file with the authorities that vouch for the admin API at https (default $GRIDWAY_CA or the system's)")
 	return a
+}
+
+// secure are the certificates for https; nil are the system's.
+func (a *admin) secure() (*tls.Config, error) {
+	ca, cert, key := cmp.Or(a.ca, a.t.Getenv("GRIDWAY_CA")), a.t.Getenv("GRIDWAY_CERT"), a.t.Getenv("GRIDWAY_KEY")
+	if ca == "" && cert == "" && key == "" {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca != "" {
+		text, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, fmt.Errorf("--ca: %w", err)
+		}
+		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("--ca: %s has no certificate in PEM", ca)
+		}
+	}
+	if cert == "" && key == "" {
+		return c, nil
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("the client's certificate ($GRIDWAY_CERT, $GRIDWAY_KEY): %w", err)
+	}
+	c.Certificates = []tls.Certificate{pair}
+	return c, nil
 }
 
 func (a *admin) client() (*client.Client, error) {
@@ -42,7 +78,11 @@ func (a *admin) client() (*client.Client, error) {
 	if a.patient {
 		timeout = 10 * time.Minute
 	}
-	c, err := client.New(client.Options{Address: address, Token: a.t.Getenv("GRIDWAY_TOKEN"), Timeout: timeout})
+	secure, err := a.secure()
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(client.Options{Address: address, TLS: secure, Token: a.t.Getenv("GRIDWAY_TOKEN"), Timeout: timeout})
 	if err != nil {
 		return nil, usageError{err: err}
 	}
@@ -66,6 +106,8 @@ func adminError(err error, address string) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return hintError{err: err, hint: "name the authority of the API's certificate with --ca FILE or $GRIDWAY_CA, and use a name that is in it"}
 	case errors.Is(err, client.ErrUnreachable):
 		return unreachableError{err: err, hint: fmt.Sprintf("is a gateway running (\"gridway run\", \"gridway demo\")? Its admin address is printed at its start; give it with --admin\nwhere %s is not the one. Commands that take --file work without a gateway.", address)}
 	case errors.As(err, &fault) && fault.Status == 401:

@@ -100,10 +100,14 @@ func poll(ts *testscript.TestScript, what func() string, f func() bool) {
 func cmdEventually(ts *testscript.TestScript, _ bool, args []string) {
 	want := regexp.MustCompile(args[0])
 	var out bytes.Buffer
+	var env []string
+	for _, name := range []string{"GRIDWAY_ADMIN", "GRIDWAY_TOKEN", "GRIDWAY_CERT", "GRIDWAY_KEY"} {
+		env = append(env, name+"="+ts.Getenv(name))
+	}
 	poll(ts, out.String, func() bool {
 		out.Reset()
 		cli.Run(context.Background(), args[2:], cli.Streams{
-			In: strings.NewReader(""), Out: &out, Err: &out, Env: []string{"GRIDWAY_ADMIN=" + ts.Getenv("GRIDWAY_ADMIN")},
+			In: strings.NewReader(""), Out: &out, Err: &out, Env: env,
 		})
 		return want.MatchString(out.String())
 	})

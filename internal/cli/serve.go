@@ -29,6 +29,8 @@ import (
 // serving are the flags of every command that runs a gateway.
 type serving struct {
 	admin, adminTokenFile string
+	adminTLS              adminapi.TLSFiles
+	adminPlain            bool
 	accessLog             string
 	accessLogOmit         []string
 	logLevel, logFormat   string
@@ -46,6 +48,10 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f := cmd.Flags()
 	f.StringVar(&s.admin, "admin", adminapi.DefaultAddress, "address of the admin API: HOST:PORT, unix:PATH or off")
 	f.StringVar(&s.adminTokenFile, "admin-token-file", "", "file with the token that the admin API asks for (needed beyond loopback)")
+	f.StringVar(&s.adminTLS.Certificate, "admin-tls-cert", "", "file with the certificate of the admin API, in PEM with its chain, read again when it changes: it speaks HTTPS then (needed beyond loopback)")
+	f.StringVar(&s.adminTLS.Key, "admin-tls-key", "", "file with the private key of --admin-tls-cert")
+	f.StringVar(&s.adminTLS.ClientCA, "admin-tls-client-ca", "", "file with authorities of which clients of the admin API must have a certificate")
+	f.BoolVar(&s.adminPlain, "admin-allow-plain", false, "let the admin API speak plain HTTP beyond loopback, for something in front of it that has TLS: tokens are sent in the clear")
 	f.StringVar(&s.accessLog, "access-log", accessLog, "where the JSON access log goes: stdout, stderr, off or a file (SIGHUP opens it anew)")
 	f.StringSliceVar(&s.accessLogOmit, "access-log-omit", nil, "fields that the access log leaves out, with commas between them: "+strings.Join(accesslog.OmissibleFields(), ", "))
 	f.StringVar(&s.logLevel, "log-level", logLevel, "least severe level that is logged: debug, info, warn or error")
@@ -85,6 +91,9 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 		}
 		o.AdminToken = token
 	}
+	if err := s.adminTLSOptions(&o); err != nil {
+		return o, err
+	}
 	if s.sessionKeyFile != "" {
 		key, err := os.ReadFile(s.sessionKeyFile)
 		if err != nil {
@@ -100,6 +109,24 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	o.Log, err = s.openLog(t.RawErr, &slog.HandlerOptions{Level: o.Level})
 	o.LogStats = s.logStats
 	return o, err
+}
+
+// adminTLSOptions checks the flags of TLS.
+func (s *serving) adminTLSOptions(o *app.Options) error {
+	o.AdminPlain = s.adminPlain
+	f := s.adminTLS
+	switch {
+	case f == adminapi.TLSFiles{}:
+		return nil
+	case f.Certificate == "" || f.Key == "":
+		return usagef("", "TLS of the admin API needs both --admin-tls-cert and --admin-tls-key")
+	case s.adminPlain:
+		return usagef("", "--admin-allow-plain has no meaning with --admin-tls-cert")
+	case strings.HasPrefix(s.admin, "unix:"):
+		return usagef("", "a Unix socket (--admin %s) has no TLS: leave --admin-tls-cert out", s.admin)
+	}
+	o.AdminTLS = &f
+	return nil
 }
 
 // stateFolder is where state is kept: systemd's StateDirectory=, or the user's
@@ -257,6 +284,8 @@ func startError(t *term.Terminal, err error, admin string) error {
 		return hintError{err: err, hint: fmt.Sprintf("another gateway may be running (\"gridway status --admin %s\"): replace it with \"gridway upgrade\", stop it,\nor choose another address with --admin, or --admin off", admin)}
 	case errors.Is(err, adminapi.ErrTokenNeeded):
 		return hintError{err: err, hint: "put a token of 16 characters or more into a file, and name it with --admin-token-file"}
+	case errors.Is(err, adminapi.ErrTLSNeeded):
+		return hintError{err: err, hint: "name a certificate with --admin-tls-cert and --admin-tls-key, listen on 127.0.0.1 or unix:PATH,\nor allow plain HTTP with --admin-allow-plain where TLS ends in front of it"}
 	case errors.Is(err, fs.ErrNotExist) && !errors.As(err, &file):
 		return hintError{err: err, hint: missingHint}
 	case errors.As(err, &file) && !errors.As(err, &socket):

@@ -37,6 +37,7 @@ func TestAddressesBeyondLoopbackNeedAToken(t *testing.T) {
 			opt := newProcess().options()
 			opt.Address = address
 			for _, with := range []bool{false, true} {
+				opt.AllowPlain = true
 				if with {
 					opt.Token = token(t)
 				}

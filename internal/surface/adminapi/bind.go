@@ -14,9 +14,12 @@ import (
 // ErrTokenNeeded refuses to open the API to a network without a token.
 var ErrTokenNeeded = errors.New("the admin API needs a token to listen on an address that is not loopback")
 
+// ErrTLSNeeded refuses to send tokens over a network in the clear.
+var ErrTLSNeeded = errors.New("the admin API needs TLS to listen on an address that is not loopback")
+
 // bind opens the socket that address names, after the rules of Options.Address,
 // unless there is one already.
-func bind(ctx context.Context, address string, guarded bool, open net.Listener) (net.Listener, error) {
+func bind(ctx context.Context, address string, guarded, private bool, open net.Listener) (net.Listener, error) {
 	var lc net.ListenConfig
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		if ul, ok := open.(*net.UnixListener); ok {
@@ -32,6 +35,9 @@ func bind(ctx context.Context, address string, guarded bool, open net.Listener) 
 	// An address without a host is every interface.
 	if !addr.IP.IsLoopback() && !guarded {
 		return nil, fmt.Errorf("%w: %s (set a token, or use a state store, or listen on 127.0.0.1)", ErrTokenNeeded, address)
+	}
+	if !addr.IP.IsLoopback() && !private {
+		return nil, fmt.Errorf("%w: %s", ErrTLSNeeded, address)
 	}
 	if open != nil {
 		return open, nil

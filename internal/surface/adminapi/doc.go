@@ -62,7 +62,7 @@ type Sampler interface {
 // interfaces its paths answer 404.
 type Options struct {
 	// Address is "HOST:PORT" or "unix:PATH"; empty means DefaultAddress. A HOST
-	// that is not loopback needs a Token.
+	// that is not loopback needs a Token, and TLS unless AllowPlain says otherwise.
 	Address string
 	// Listener is a socket for Address that a predecessor had open; nil opens one.
 	Listener net.Listener
@@ -73,8 +73,12 @@ type Options struct {
 	// Access has consumers, tokens with roles and the audit log in a state store;
 	// nil is no store.
 	Access *access.Service
-	// TLS serves HTTPS.
-	TLS *tls.Config
+	// TLS serves HTTPS. With ClientCertificates it asks for those, which then are what
+	// a token is where there is neither Token nor Access.
+	TLS                *tls.Config
+	ClientCertificates bool
+	// AllowPlain lets the API speak plain HTTP beyond loopback.
+	AllowPlain bool
 	// Hosts are names, without port, that requests may use in Host besides
 	// "localhost" and IP addresses. Others are refused: they are what a web page
 	// uses that had its own name resolve to this machine (DNS rebinding).

@@ -18,11 +18,13 @@ type guard struct {
 	// owned: only the owner of the process's files reaches the socket.
 	owned bool
 	hosts map[string]bool
+	// named: TLS proves the name by which the API is reached, so that any may be used.
+	named bool
 	cross *http.CrossOriginProtection
 }
 
 func newGuard(o *Options) *guard {
-	g := &guard{token: o.Token, access: o.Access, owned: strings.HasPrefix(o.Address, "unix:"), hosts: map[string]bool{"localhost": true}, cross: http.NewCrossOriginProtection()}
+	g := &guard{token: o.Token, named: o.TLS != nil, access: o.Access, owned: strings.HasPrefix(o.Address, "unix:"), hosts: map[string]bool{"localhost": true}, cross: http.NewCrossOriginProtection()}
 	for _, h := range o.Hosts {
 		g.hosts[strings.ToLower(h)] = true
 	}
@@ -110,7 +112,7 @@ func (g *guard) hostAllowed(host string) bool {
 		name = h
 	}
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	if g.hosts[name] {
+	if g.named || g.hosts[name] {
 		return true
 	}
 	_, err := netip.ParseAddr(strings.Trim(name, "[]"))

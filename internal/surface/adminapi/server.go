@@ -39,7 +39,8 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	l, err := bind(ctx, opt.Address, !opt.Token.empty() || opt.Access != nil, opt.Listener)
+	guarded := !opt.Token.empty() || opt.Access != nil || opt.TLS != nil && opt.ClientCertificates
+	l, err := bind(ctx, opt.Address, guarded, opt.TLS != nil || opt.AllowPlain, opt.Listener)
 	if err != nil {
 		return nil, err
 	}
