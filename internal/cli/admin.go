@@ -21,8 +21,8 @@ import (
 type admin struct {
 	t       *term.Terminal
 	address string
-	// ca, cert and key are files for https.
-	ca, cert, key string
+	// ca is a file with authorities, for https.
+	ca string
 	// patient: the call may take minutes.
 	patient bool
 }
