@@ -19,6 +19,7 @@ import (
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/handover"
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 )
@@ -99,11 +100,23 @@ func (r *runtime) Status() adminapi.Status {
 		})
 	}
 	out.Listeners = r.listeners(&s)
+	out.RateLimitStores = rateLimitStores(g.plane.RateLimitStores())
 	states := g.acme.States()
 	now := time.Now()
 	out.Certificates = certificates(states, now)
 	for _, o := range issuers(status.Program(s.statuses(), s.progress), states, now) {
 		out.Statuses = append(out.Statuses, objectStatus(o))
+	}
+	return out
+}
+
+func rateLimitStores(list []proxy.RateLimitStoreState) []adminapi.RateLimitStoreStatus {
+	out := make([]adminapi.RateLimitStoreStatus, len(list))
+	for i, s := range list {
+		out[i] = adminapi.RateLimitStoreStatus{Name: s.Name, Kind: s.Kind, State: "up", Error: s.Error, Since: s.Since}
+		if !s.Up {
+			out[i].State = "down"
+		}
 	}
 	return out
 }

@@ -97,6 +97,21 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 	if listeners.Len() > 0 {
 		t.Printf("\n%s", listeners)
 	}
+	stores := term.NewTable("rate limit store", "kind", "state")
+	for _, r := range s.RateLimitStores {
+		state := term.Paint(r.State, term.Good)
+		if r.State != "up" {
+			state = term.Paint(r.State, term.Bad)
+			if !r.Since.IsZero() {
+				state += " for " + age(now.Sub(r.Since))
+			}
+			state += ": " + r.Error
+		}
+		stores.Row(short(r.Name), r.Kind, state)
+	}
+	if stores.Len() > 0 {
+		t.Printf("\n%s", stores)
+	}
 	if len(s.Certificates) > 0 {
 		t.Printf("\n%s", certificateTable(s.Certificates, now))
 	}

@@ -23,11 +23,16 @@ type redisPlaces struct {
 	redis  atomic.Pointer[redis.Store]
 }
 
+// unwatched leaves it to the store itself to say whether it answers.
+type unwatched struct{ *metric.RateLimitStore }
+
+func (unwatched) Up(bool) {}
+
 func openPlaces(name string, in *redis.Store, m *metric.RateLimitStore, log *slog.Logger) *redisPlaces {
 	p := &redisPlaces{}
 	p.redis.Store(in)
 	p.leases = lease.Open(lease.Options{
-		Name: name, Source: p, Holder: rand.Text(), Metrics: m, Log: log, Exact: true,
+		Name: name, Source: p, Holder: rand.Text(), Metrics: unwatched{m}, Log: log, Exact: true,
 		Now: func() int64 { return limit.At(time.Now()).Monotonic },
 	})
 	return p

@@ -40,6 +40,7 @@ type stores struct {
 // sharedStore is a store by its name.
 type sharedStore struct {
 	cfg     *ir.RateLimitStore // guarded by stores.mu; nil while there is none
+	redis   *redis.Store       // guarded by stores.mu; nil if it is none
 	places  *redisPlaces       // guarded by stores.mu; nil if it is no Redis
 	counter atomic.Pointer[counting]
 }
@@ -163,11 +164,15 @@ func (s *stores) open(cfg *ir.RateLimitStore, h *sharedStore) (*counting, error)
 	} else {
 		h.places.redis.Store(in)
 	}
+	h.redis = in
 	return inRedis(in, h.places), nil
 }
 
 func (s *stores) replace(h *sharedStore, cfg *ir.RateLimitStore, counter *counting) {
 	h.cfg = cfg
+	if cfg == nil || cfg.Redis == nil {
+		h.redis = nil
+	}
 	old := h.counter.Swap(counter)
 	var places *redisPlaces
 	if h.places != nil && (cfg == nil || cfg.Redis == nil) {

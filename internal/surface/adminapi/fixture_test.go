@@ -68,6 +68,9 @@ func (p *process) Status() adminapi.Status {
 			Since: at.Add(2 * time.Hour), LastGood: 6, Why: []string{"unknown field \"rulez\""},
 		}},
 		Listeners: []adminapi.ListenerStatus{{Name: "0.0.0.0:8080", Protocol: "HTTP", State: "listening", Speaks: []string{"HTTP/1.1", "HTTP/2"}, Sections: []string{"Gateway/default/edge/http"}, Connections: 2}},
+		RateLimitStores: []adminapi.RateLimitStoreStatus{
+			{Name: "default/shared", Kind: "redis", State: "down", Error: "dial tcp 127.0.0.1:6379: connect: connection refused", Since: at.Add(time.Minute)},
+		},
 		Statuses: []adminapi.ObjectStatus{{Object: "HTTPRoute/default/cart", Conditions: []adminapi.Condition{
 			{Of: "Gateway/default/edge", Type: "Accepted", Status: "True", Reason: "Accepted"},
 		}}},

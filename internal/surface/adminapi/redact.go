@@ -19,6 +19,7 @@ func (s Status) complete() Status {
 	s.Problems = append([]Problem{}, s.Problems...)
 	s.Refused = append([]Refused{}, s.Refused...)
 	s.Listeners = append([]ListenerStatus{}, s.Listeners...)
+	s.RateLimitStores = append([]RateLimitStoreStatus{}, s.RateLimitStores...)
 	s.Certificates = append([]Certificate{}, s.Certificates...)
 	s.Statuses = append([]ObjectStatus{}, s.Statuses...)
 	return s

@@ -33,6 +33,9 @@ type Status struct {
 	Problems  []Problem        `json:"problems"`
 	Refused   []Refused        `json:"refused"`
 	Listeners []ListenerStatus `json:"listeners"`
+	// RateLimitStores are the stores that limits are counted in by several gateways,
+	// but for servers of Envoy's protocol, which are endpoints.
+	RateLimitStores []RateLimitStoreStatus `json:"rateLimitStores"`
 	// Certificates are those that listeners want from CertificateIssuers.
 	Certificates []Certificate  `json:"certificates"`
 	Statuses     []ObjectStatus `json:"statuses"`
@@ -120,6 +123,17 @@ type ListenerStatus struct {
 	Sections      []string      `json:"sections"`
 	// Connections open now.
 	Connections int `json:"connections"`
+}
+
+// RateLimitStoreStatus says whether a store of limits answers.
+type RateLimitStoreStatus struct {
+	Name string `json:"name"` // "namespace/name" of the RateLimitStore
+	Kind string `json:"kind"` // redis or stateStore
+	// State is up, or down while limits do what onError says. Error says why, and
+	// Since since when.
+	State string    `json:"state"`
+	Error string    `json:"error,omitempty"`
+	Since time.Time `json:"since,omitzero"`
 }
 
 // Certificate is one that listeners want from a CertificateIssuer.

@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -12,7 +13,13 @@ type RateLimitStore struct {
 	name   string
 	events events
 	calls  histogram
+	state  atomic.Int32 // not known, down or up
 }
+
+const (
+	storeDown = iota + 1
+	storeUp
+)
 
 const (
 	storeAnswered = iota
@@ -44,6 +51,17 @@ func (h *RateLimitStore) Call(took time.Duration, err error) {
 // not to answer.
 func (h *RateLimitStore) Unasked() { h.events.add(storeUnasked) }
 
+// Up says that the store is asked, or that it is not since it fails.
+func (h *RateLimitStore) Up(is bool) {
+	state := int32(storeDown)
+	if is {
+		state = storeUp
+	}
+	if h.state.Load() != state {
+		h.state.Store(state)
+	}
+}
+
 // Lost counts charges after a response that did not reach the store.
 func (h *RateLimitStore) Lost(n int) {
 	for range n {
@@ -54,6 +72,8 @@ func (h *RateLimitStore) Lost(n int) {
 var (
 	storeCallsFamily = define("gridway_rate_limit_store_calls_total", counter,
 		"Round trips to a store of rate limits, of which (state store) is where leases come from, by result: ok; error, an answer in time that says so or none; or down, not asked because it failed before.", "store", "result")
+	storeUpFamily = define("gridway_rate_limit_store_up", gauge,
+		"1 while a store of rate limits answers, 0 while it fails and onError decides. Servers of Envoy's protocol have none: they are endpoints.", "store")
 	storeTimeFamily = define("gridway_rate_limit_store_call_duration_seconds", histo,
 		"Time that requests waited for a store of rate limits.", "store")
 	storeLostFamily = define("gridway_rate_limit_store_lost_corrections_total", counter,
@@ -61,6 +81,9 @@ var (
 )
 
 func (e *emitter) rateLimitStore(h *RateLimitStore) {
+	if state := h.state.Load(); state != 0 {
+		e.gauge(&storeUpFamily, float64(state-storeDown), h.name)
+	}
 	if !h.events.cells.used() {
 		return
 	}

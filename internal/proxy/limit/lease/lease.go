@@ -34,6 +34,8 @@ type Metrics interface {
 	Call(took time.Duration, err error)
 	// Unasked counts requests that nobody was asked for, since the Source has failed.
 	Unasked()
+	// Up says whether the Source has answered the last call.
+	Up(is bool)
 }
 
 // Options of a Store.
@@ -127,6 +129,8 @@ type Store struct {
 
 	// back: the Source answers again, after it has failed. It is run's own.
 	back bool
+	// trouble is why the Source did not answer the last call; nil if it did.
+	trouble atomic.Pointer[Trouble]
 	// failing is until when nobody is asked, since the Source has failed.
 	failing atomic.Int64
 	// clock is the Source's before ours.
@@ -141,6 +145,15 @@ type Store struct {
 
 // clock: the Source's was at wall, or a little later, when ours was at.
 type clock struct{ wall, at int64 }
+
+// Trouble is why a Source does not answer.
+type Trouble struct {
+	Since time.Time
+	Error string
+}
+
+// Trouble is nil while the Source answers, or was not asked yet.
+func (s *Store) Trouble() *Trouble { return s.trouble.Load() }
 
 // Open starts a Store.
 func Open(o Options) *Store {

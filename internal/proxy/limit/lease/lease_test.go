@@ -74,6 +74,7 @@ type unmetered struct{}
 
 func (unmetered) Call(time.Duration, error) {}
 func (unmetered) Unasked()                  {}
+func (unmetered) Up(bool)                   {}
 
 func store(l *ledger, name string) *lease.Store {
 	return lease.Open(lease.Options{

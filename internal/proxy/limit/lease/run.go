@@ -66,12 +66,14 @@ func (s *Store) call(ctx context.Context, batch []*account) {
 		cancel()
 		now := s.opt.Now()
 		s.opt.Metrics.Call(time.Duration(now-sent), err)
+		s.opt.Metrics.Up(err == nil)
 		if err != nil {
 			s.fail(batch, asks, now, err)
 			return
 		}
 		if s.failing.Swap(0) != 0 {
 			s.back = true
+			s.trouble.Store(nil)
 			s.opt.Log.Info("leases of limits can be had again", "store", s.opt.Name)
 		}
 		batch = s.answer(batch, asks, grants, sent, now)
@@ -102,6 +104,11 @@ func (s *Store) answer(batch []*account, asks []budget.Ask, grants []budget.Gran
 }
 
 func (s *Store) fail(batch []*account, asks []budget.Ask, now int64, err error) {
+	trouble := &Trouble{time.Now(), err.Error()}
+	if was := s.trouble.Load(); was != nil {
+		trouble.Since = was.Since
+	}
+	s.trouble.Store(trouble)
 	if s.failing.Swap(now+int64(retry)) == 0 {
 		s.opt.Log.Warn("leases of limits cannot be had: only what is leased can be spent, and then onError decides", "store", s.opt.Name, "error", err)
 	}

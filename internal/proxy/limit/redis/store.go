@@ -29,6 +29,8 @@ const (
 	tolerated = 5
 	// probeEvery is how often it is tried then.
 	probeEvery = 250 * time.Millisecond
+	// tellEvery is how often the log is told that the reason is another one.
+	tellEvery = 10 * time.Second
 	// callsPerConnection may be under way.
 	callsPerConnection = 512
 )
@@ -49,6 +51,8 @@ type Metrics interface {
 	Unasked()
 	// Lost counts corrections that did not reach the store.
 	Lost(n int)
+	// Up says that the store is asked, or that it is not since it fails.
+	Up(is bool)
 }
 
 // Options of a Store.
@@ -70,7 +74,9 @@ type Store struct {
 	// skew is the clock of Redis before ours, in nanoseconds.
 	skew atomic.Int64
 
-	failures    atomic.Int32
+	failures atomic.Int32
+	// trouble is why the store is not asked, and since when; nil while it is.
+	trouble     atomic.Pointer[Trouble]
 	up          atomic.Bool
 	calls       atomic.Int64
 	corrections chan limit.Charge
@@ -80,6 +86,38 @@ type Store struct {
 	owned  sync.WaitGroup // the calls, too
 	ctx    context.Context
 	stop   context.CancelFunc
+}
+
+// Trouble is why a store is not asked.
+type Trouble struct {
+	Since time.Time
+	Error string
+	told  time.Time // the log
+}
+
+// Trouble is nil while the store is asked.
+func (s *Store) Trouble() *Trouble { return s.trouble.Load() }
+
+// fail notes why the store is not asked, and tells whether that is news for the log.
+func (s *Store) fail(err error) (news bool) {
+	now, was := time.Now(), s.trouble.Load()
+	next := &Trouble{Since: now, Error: err.Error(), told: now}
+	if was != nil {
+		next.Since = was.Since
+		if news = was.Error != next.Error && now.Sub(was.told) >= tellEvery; !news {
+			next.told = was.told
+		}
+	}
+	s.trouble.Store(next)
+	s.opt.Metrics.Up(false)
+	return was == nil || news
+}
+
+func (s *Store) serves() {
+	s.failures.Store(0)
+	s.trouble.Store(nil)
+	s.up.Store(true)
+	s.opt.Metrics.Up(true)
 }
 
 // Open begins to connect and does not wait.
@@ -116,17 +154,19 @@ func (s *Store) Close() {
 
 // connect tries until there is a connection.
 func (s *Store) connect() {
-	for told := false; ; {
+	for {
 		client, err := rueidis.NewClient(s.opt.Client)
 		if err == nil {
 			s.client.Store(&client)
-			s.up.Store(true)
+			if was := s.Trouble(); was != nil {
+				s.opt.Log.Info("a rate limit store answers", "store", s.opt.Name, "after", time.Since(was.Since).Round(time.Millisecond))
+			}
+			s.serves()
 			close(s.ready)
 			return
 		}
-		if !told {
-			s.opt.Log.Warn("a rate limit store cannot be reached", "store", s.opt.Name, "error", err)
-			told = true
+		if s.fail(err) {
+			s.opt.Log.Warn("a rate limit store cannot be reached; limits do what onError says", "store", s.opt.Name, "error", err)
 		}
 		if !s.pause() {
 			return
@@ -310,6 +350,7 @@ func (s *Store) judge(err error) {
 		return
 	}
 	if s.failures.Add(1) >= tolerated && s.up.CompareAndSwap(true, false) {
+		s.fail(err)
 		s.opt.Log.Warn("a rate limit store fails; limits do what onError says", "store", s.opt.Name, "error", err)
 		s.begin(s.recover)
 	}
@@ -322,9 +363,12 @@ func (s *Store) recover() {
 		ctx, cancel := context.WithTimeout(s.ctx, s.opt.Config.ConnectTimeout)
 		err := c.Do(ctx, c.B().Set().Key(s.opt.Config.KeyPrefix+"probe").Value("1").PxMilliseconds(1000).Build()).Error()
 		cancel()
-		if err == nil {
-			s.failures.Store(0)
-			s.up.Store(true)
+		if err != nil {
+			if s.ctx.Err() == nil && s.fail(err) {
+				s.opt.Log.Warn("a rate limit store fails still", "store", s.opt.Name, "error", err)
+			}
+		} else {
+			s.serves()
 			s.opt.Log.Info("a rate limit store answers again", "store", s.opt.Name, "after", time.Since(begun).Round(time.Millisecond))
 			return
 		}

@@ -28,6 +28,7 @@ func (m *metrics) Call(_ time.Duration, err error) {
 }
 func (m *metrics) Unasked()   { m.unasked.Add(1) }
 func (m *metrics) Lost(n int) { m.lost.Add(int64(n)) }
+func (m *metrics) Up(bool)    {}
 
 // proxy is what counts in a store.
 type proxy struct {

@@ -64,6 +64,17 @@ func freeAddr(t testing.TB) string {
 	return ""
 }
 
+// StartTLS is Start with a second port, which takes TLS by the certificate and key, and
+// clients with a certificate of the authority alone. They are files of PEM.
+func StartTLS(t testing.TB, certificate, key, authority string, args ...string) (s *Server, addr string) {
+	t.Helper()
+	addr = freeAddr(t)
+	_, port, _ := net.SplitHostPort(addr)
+	return Start(t, append([]string{
+		"--tls-port", port, "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", authority, "--tls-auth-clients", "yes",
+	}, args...)...), addr
+}
+
 // Port is that of Addr.
 func (s *Server) Port() string {
 	_, port, _ := net.SplitHostPort(s.Addr)
