@@ -57,7 +57,7 @@ unit: ## The tests of the packages, with -race, shuffled.
 # The race detector allocates, so that "unit" cannot hold these.
 .PHONY: alloc
 alloc: ## The ceilings of allocations and of memory for idle connections.
-	$(GO) test -count=1 -p 1 -run 'Alloc|Idle' ./internal/proxy ./internal/proxy/websocket ./internal/wire/bufpool ./internal/wire/h2 ./internal/wire/h3 ./internal/wire/netx
+	$(GO) test -count=1 -p 1 -run 'Alloc|Idle' ./internal/proxy ./internal/httpsig ./internal/proxy/websocket ./internal/wire/bufpool ./internal/wire/h2 ./internal/wire/h3 ./internal/wire/netx
 
 .PHONY: integration
 integration: setup ## End-to-end tests with real clients and servers, one package at a time, with -race.

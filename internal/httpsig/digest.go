@@ -28,10 +28,10 @@ func ParseDigest(field string) (*Digest, error) {
 		return nil, err
 	}
 	d := &Digest{}
-	if v, ok := values["sha-512"]; ok {
-		d.hash, d.want = sha512.New(), []byte(v)
-	} else if v, ok := values["sha-256"]; ok {
-		d.hash, d.want = sha256.New(), []byte(v)
+	if v := named(values, "sha-512"); v != nil {
+		d.hash, d.want = sha512.New(), v
+	} else if v := named(values, "sha-256"); v != nil {
+		d.hash, d.want = sha256.New(), v
 	} else {
 		return nil, errDigestUnknown
 	}

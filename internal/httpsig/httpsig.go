@@ -17,6 +17,10 @@ const (
 	maxMembers    = 32
 	maxComponents = 64
 	maxParameters = 16
+
+	// Room for what signatures usually have.
+	usualComponents = 6
+	usualParameters = 5
 )
 
 // Errors of the form of signatures. None of them tells anything about keys.

@@ -186,6 +186,17 @@ func (s *scanner) number() (item, error) {
 
 func (s *scanner) string() (item, error) {
 	s.at++
+	// Most have no escapes, and are taken as they are.
+	rest := s.s[s.at:]
+	for end, c := range []byte(rest) {
+		if c == '"' {
+			s.at += end + 1
+			return item{kind: text, text: rest[:end]}, nil
+		}
+		if c == '\\' || c < 0x20 || c > 0x7e {
+			break
+		}
+	}
 	var b strings.Builder
 	for s.at < len(s.s) {
 		c := s.s[s.at]
@@ -207,19 +218,25 @@ func (s *scanner) string() (item, error) {
 }
 
 func (s *scanner) bytes() (item, error) {
+	b, err := s.octets()
+	return item{kind: octets, text: string(b)}, err
+}
+
+// octets reads a byte sequence: RFC 9651 §4.2.7.
+func (s *scanner) octets() ([]byte, error) {
 	s.at++
 	end := strings.IndexByte(s.s[s.at:], ':')
 	if end < 0 {
-		return item{}, errSyntax
+		return nil, errSyntax
 	}
 	encoded := s.s[s.at : s.at+end]
 	s.at += end + 1
 	// DecodeString passes over line breaks, which no field has.
 	b, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil || strings.ContainsAny(encoded, "\r\n") {
-		return item{}, errSyntax
+		return nil, errSyntax
 	}
-	return item{kind: octets, text: string(b)}, nil
+	return b, nil
 }
 
 func (s *scanner) token() item {
@@ -251,6 +268,9 @@ func (s *scanner) parameters() (list []parameter, err error) {
 			if list[i].name == p.name {
 				return nil, errTwice
 			}
+		}
+		if list == nil {
+			list = make([]parameter, 0, usualParameters)
 		}
 		if list = append(list, p); len(list) > maxParameters {
 			return nil, errTooMany

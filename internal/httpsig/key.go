@@ -13,7 +13,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash"
 	"math/big"
+	"sync"
 )
 
 // The algorithms of RFC 9421 §3.3 that keys may be for.
@@ -31,11 +33,19 @@ const (
 	mostRSA  = 4096
 )
 
-// Key verifies signatures of one algorithm. It is immutable.
+// Key verifies signatures of one algorithm. What it does never changes.
 type Key struct {
 	algorithm string
 	secret    []byte
 	public    crypto.PublicKey
+	macs      sync.Pool // of *mac
+}
+
+// mac is what a secret is verified with. One that is reset keeps what it has made of
+// the secret.
+type mac struct {
+	hash.Hash
+	sum [sha256.Size]byte
 }
 
 // NewSecret makes a key for hmac-sha256, which keeps secret.
@@ -104,10 +114,15 @@ func ParsePublicKey(der []byte, algorithm string) (*Key, error) {
 func (k *Key) Verify(base, signature []byte) bool {
 	switch k.algorithm {
 	case HMACSHA256:
-		h := hmac.New(sha256.New, k.secret)
-		h.Write(base)
-		var sum [sha256.Size]byte
-		return hmac.Equal(h.Sum(sum[:0]), signature)
+		m, _ := k.macs.Get().(*mac)
+		if m == nil {
+			m = &mac{Hash: hmac.New(sha256.New, k.secret)}
+		}
+		m.Reset()
+		m.Write(base)
+		ok := hmac.Equal(m.Sum(m.sum[:0]), signature)
+		k.macs.Put(m)
+		return ok
 	case Ed25519:
 		return ed25519.Verify(k.public.(ed25519.PublicKey), base, signature)
 	case ECDSAP256SHA256:

@@ -44,14 +44,10 @@ func Parse(input, signature string) (list []Signature, field string, err error) 
 	if list, err = parseInputs(input); err != nil {
 		return nil, "Signature-Input", err
 	}
-	list = slices.DeleteFunc(list, func(s Signature) bool {
-		_, ok := values[s.Label]
-		return !ok
-	})
 	for i := range list {
-		list[i].Bytes = []byte(values[list[i].Label])
+		list[i].Bytes = named(values, list[i].Label)
 	}
-	return list, "", nil
+	return slices.DeleteFunc(list, func(s Signature) bool { return s.Bytes == nil }), "", nil
 }
 
 // dictionary reads RFC 9651 §4.2.2; member reads what follows a key.
@@ -60,7 +56,8 @@ func dictionary(field string, member func(s *scanner, key string, has bool) erro
 		return errTooLong
 	}
 	s := &scanner{s: strings.Trim(field, " ")}
-	var keys []string
+	var few [4]string // on the stack
+	keys := few[:0]
 	for s.at < len(s.s) {
 		key, err := s.name()
 		if err != nil {
@@ -90,17 +87,32 @@ func dictionary(field string, member func(s *scanner, key string, has bool) erro
 	return nil
 }
 
-func parseSignatures(field string) (map[string]string, error) {
-	values := map[string]string{}
-	err := dictionary(field, func(s *scanner, key string, has bool) error {
+// sequence is a byte sequence by its name.
+type sequence struct {
+	name  string
+	bytes []byte
+}
+
+// named finds one; nil is that there is none.
+func named(list []sequence, name string) []byte {
+	for i := range list {
+		if list[i].name == name {
+			return list[i].bytes
+		}
+	}
+	return nil
+}
+
+func parseSignatures(field string) (values []sequence, err error) {
+	err = dictionary(field, func(s *scanner, key string, has bool) error {
 		if !has || s.peek() != ':' {
 			return errSyntax
 		}
-		v, err := s.bare()
+		v, err := s.octets()
 		if err != nil {
 			return err
 		}
-		values[key] = v.text
+		values = append(values, sequence{key, v})
 		_, err = s.parameters()
 		return err
 	})
@@ -125,7 +137,9 @@ func parseInputs(field string) (list []Signature, err error) {
 // read reads an inner list (RFC 9651 §4.2.1.2) of components with the parameters of
 // the signature.
 func (g *Signature) read(s *scanner) error {
+	begin := s.at
 	s.at++
+	g.components = make([]component, 0, usualComponents)
 	for {
 		s.skip(" ")
 		if s.take(')') {
@@ -134,10 +148,12 @@ func (g *Signature) read(s *scanner) error {
 		if s.peek() != '"' {
 			return errComponent
 		}
+		from := s.at
 		name, err := s.bare()
 		if err != nil {
 			return err
 		}
+		written := s.s[from:s.at]
 		params, err := s.parameters()
 		if err != nil {
 			return err
@@ -145,7 +161,7 @@ func (g *Signature) read(s *scanner) error {
 		if c := s.peek(); c != ' ' && c != ')' {
 			return errSyntax
 		}
-		c, err := newComponent(name.text, params)
+		c, err := newComponent(name.text, written, params)
 		if err != nil {
 			return err
 		}
@@ -160,7 +176,8 @@ func (g *Signature) read(s *scanner) error {
 	if err != nil {
 		return err
 	}
-	var b []byte
+	var room [512]byte // on the stack
+	b := room[:0]
 	for i := range g.components {
 		b = append(append(b, ' '), g.components[i].id...)
 	}
@@ -169,7 +186,10 @@ func (g *Signature) read(s *scanner) error {
 	} else {
 		b = append(b, '(')
 	}
-	g.params = string(appendParameters(append(b, ')'), params))
+	b = appendParameters(append(b, ')'), params)
+	if g.params = s.s[begin:s.at]; g.params != string(b) { // it is written as nobody else would
+		g.params = string(b)
+	}
 	return g.describe(params)
 }
 
@@ -201,13 +221,15 @@ func (g *Signature) describe(params []parameter) error {
 	return nil
 }
 
-func newComponent(name string, params []parameter) (component, error) {
-	c := component{name: name}
+// newComponent makes a component of its name, as it is and as the field has it.
+func newComponent(name, written string, params []parameter) (component, error) {
+	c := component{name: name, id: written}
 	if name == "" || name != strings.ToLower(name) {
 		return c, errComponent
 	}
-	v := item{kind: text, text: name}
-	c.id = string(appendParameters(v.appendTo(nil), params))
+	if len(params) > 0 {
+		c.id = string(appendParameters([]byte(written), params))
+	}
 	derived := name[0] == '@'
 	c.unsupported = derived && !slices.Contains(derivedNames, name)
 	for _, p := range params {

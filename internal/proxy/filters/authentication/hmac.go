@@ -1,7 +1,6 @@
 package authentication
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"time"
@@ -190,15 +189,15 @@ func (h *hmac) use(x *filter.Exchange, s *httpsig.Signature, e *consumer.Entry, 
 	if h.Remembered == 0 || h.used == nil {
 		return token.Fresh
 	}
-	d := sha256.New()
-	d.Write(h.scope)
-	d.Write([]byte(e.Consumer.Namespace + "\x00" + s.KeyID + "\x00"))
+	text := x.Req.Arena.Alloc(len(h.scope) + len(e.Consumer.Namespace) + len(s.KeyID) + len(s.Nonce) + len(base) + 16)[:0]
+	text = append(append(append(text, h.scope...), e.Consumer.Namespace...), 0)
+	text = append(append(text, s.KeyID...), 0)
 	if s.Nonce != "" {
-		d.Write([]byte("nonce\x00" + s.Nonce))
+		text = append(append(text, "nonce\x00"...), s.Nonce...)
 	} else {
-		d.Write(base)
+		text = append(text, base...)
 	}
-	digest := token.Digest(d.Sum(nil))
+	digest := sha256.Sum256(text)
 	return h.used.Use(&digest, x.Start, h.end(s), h.MaxAge+2*h.ClockSkew, h.Remembered)
 }
 
@@ -219,19 +218,27 @@ func (h *hmac) strip(x *filter.Exchange) {
 
 func (h *hmac) challenge(result) []byte { return h.ask }
 
-// joined is a field with commas between its lines; nil is that it is not there.
+// joined is a field with commas between its lines; nil is that it is not there. It is
+// not to be changed.
 func joined(x *filter.Exchange, name string) []byte {
-	var lines [][]byte
+	var out []byte
+	found := 0
 	for i := range x.Req.Header.Len() {
-		if f := x.Req.Header.At(i); httpmsg.EqualFold(f.Name, name) {
-			lines = append(lines, f.Value)
+		f := x.Req.Header.At(i)
+		if !httpmsg.EqualFold(f.Name, name) {
+			continue
+		}
+		switch found++; found {
+		case 1: // as nearly always
+			out = f.Value
+		case 2:
+			out = append(append(append([]byte{}, out...), ", "...), f.Value...)
+		default:
+			out = append(append(out, ", "...), f.Value...)
 		}
 	}
-	if lines == nil {
-		return nil
+	if found > 0 && out == nil {
+		out = []byte{}
 	}
-	if len(lines) == 1 {
-		return append([]byte{}, lines[0]...)
-	}
-	return bytes.Join(lines, []byte(", "))
+	return out
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package httpsig_test
+
+const raceEnabled = false
