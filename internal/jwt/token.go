@@ -1,4 +1,4 @@
-// Package jwt reads JSON Web Tokens (RFC 7519) in the compact form of signatures
+// Package jwt reads and signs JSON Web Tokens (RFC 7519) in the compact form of signatures
 // (RFC 7515) and the public keys that verify them (RFC 7517), as RFC 8725 wants it:
 // the key says which algorithms it is for, a token chooses among them and never the
 // key itself; there is no "none" and no shared secret; what two readers could read
