@@ -70,7 +70,7 @@ type ConsumerGroup string
 // ConsumerCredential is one of a consumer's credentials. Exactly one of its kinds
 // must be given.
 //
-// +kubebuilder:validation:XValidation:message="exactly one kind of credential must be given: apiKey, basic, certificate, hmac or publicKey",rule="(has(self.apiKey) ? 1 : 0) + (has(self.basic) ? 1 : 0) + (has(self.certificate) ? 1 : 0) + (has(self.hmac) ? 1 : 0) + (has(self.publicKey) ? 1 : 0) == 1"
+// +kubebuilder:validation:XValidation:message="exactly one kind of credential must be given: apiKey, basic, certificate, hmac, publicKey or clientSecret",rule="(has(self.apiKey) ? 1 : 0) + (has(self.basic) ? 1 : 0) + (has(self.certificate) ? 1 : 0) + (has(self.hmac) ? 1 : 0) + (has(self.publicKey) ? 1 : 0) + (has(self.clientSecret) ? 1 : 0) == 1"
 type ConsumerCredential struct {
 	// Name tells the credential from the consumer's others, in access logs too.
 	// +required
@@ -107,6 +107,10 @@ type ConsumerCredential struct {
 	// PublicKey is that of a private key that requests are signed with.
 	// +optional
 	PublicKey *PublicKeyCredential `json:"publicKey,omitempty"`
+
+	// ClientSecret is a client ID and a secret, which a TokenIssuer gives tokens for.
+	// +optional
+	ClientSecret *ClientSecretCredential `json:"clientSecret,omitempty"`
 }
 
 // BasicCredential is a name and the hash of a password.

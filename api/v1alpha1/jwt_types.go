@@ -28,21 +28,33 @@ type JWTAuthentication struct {
 	Forward *bool `json:"forward,omitempty"`
 }
 
-// JWTIssuer is somebody whose tokens are accepted, and what they must be like.
+// JWTIssuer is somebody whose tokens are accepted, and what they must be like. Either
+// issuer and keys, or tokenIssuerRef must be given.
+//
+// +kubebuilder:validation:XValidation:message="either issuer and keys, or tokenIssuerRef must be given",rule="has(self.tokenIssuerRef) ? !has(self.issuer) && !has(self.keys) : has(self.issuer) && has(self.keys)"
+// +kubebuilder:validation:XValidation:message="tokens of a TokenIssuer always name their Consumer by client_id, are at+jwt and expire: consumer, types, algorithms and expiration do not go with tokenIssuerRef",rule="!has(self.tokenIssuerRef) || !(has(self.consumer) || has(self.types) || has(self.algorithms) || has(self.expiration))"
 type JWTIssuer struct {
 	// Issuer is the claim `iss`, to the letter.
-	// +required
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
-	Issuer string `json:"issuer"`
+	Issuer string `json:"issuer,omitempty"`
 
 	// Keys are the public keys of the issuer.
-	// +required
-	Keys JWTKeys `json:"keys"`
+	// +optional
+	Keys *JWTKeys `json:"keys,omitempty"`
+
+	// TokenIssuerRef names a TokenIssuer in the policy's namespace, in the place of
+	// issuer and keys. Its tokens are verified without asking anybody, and their caller
+	// is the Consumer whose client ID they name: once that has no such credential, its
+	// tokens are refused.
+	// +optional
+	TokenIssuerRef *TokenIssuerReference `json:"tokenIssuerRef,omitempty"`
 
 	// Audiences are who the token must be for: its claim `aud` is one of them, or
 	// has one of them. Name them, or a token that was made for somebody else is
-	// accepted too. Default: `aud` is not looked at.
+	// accepted too. Default: `aud` is not looked at; with tokenIssuerRef, all audiences
+	// of the TokenIssuer.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -90,6 +102,13 @@ type JWTIssuer struct {
 	// Consumer finds the Consumer that calls.
 	// +optional
 	Consumer *JWTConsumer `json:"consumer,omitempty"`
+}
+
+// TokenIssuerReference names a TokenIssuer.
+type TokenIssuerReference struct {
+	// Name of the TokenIssuer.
+	// +required
+	Name gatewayv1.ObjectName `json:"name"`
 }
 
 // JWTAlgorithm is the name of an algorithm (RFC 7518 §3.1, RFC 8037 §3.1).

@@ -28,6 +28,8 @@ const (
 	KindRateLimitStore = "RateLimitStore"
 	// KindShieldPolicy is the kind of ShieldPolicy objects.
 	KindShieldPolicy = "ShieldPolicy"
+	// KindTokenIssuer is the kind of TokenIssuer objects.
+	KindTokenIssuer = "TokenIssuer"
 	// KindConsumer is the kind of Consumer objects.
 	KindConsumer = "Consumer"
 )
@@ -49,6 +51,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&RateLimitStore{}, &RateLimitStoreList{},
 		&ShieldPolicy{}, &ShieldPolicyList{},
 		&Consumer{}, &ConsumerList{},
+		&TokenIssuer{}, &TokenIssuerList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil

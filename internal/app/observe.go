@@ -33,6 +33,7 @@ func (g *Gateway) observe() {
 	g.metrics.SetRateLimitKeys(g.plane.RateLimitKeys)
 	g.metrics.SetKeySets(g.plane.KeySetStates)
 	g.metrics.SetLogins(g.plane.LoginStates)
+	g.metrics.SetTokenIssuers(g.plane.TokenIssuerStates)
 	g.observeCertificates()
 	if l := g.accessLog.logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {

@@ -61,7 +61,7 @@ var rules = []rule{
 	},
 	{
 		name: "filters see the exchange and nothing behind it", of: "internal/proxy/filters",
-		allow: []string{"internal/ir", "internal/wire/httpmsg", "internal/wire/grpc", "internal/proxy/filter", "internal/proxy/filters", "internal/proxy/callout", "internal/proxy/clientcert", "internal/proxy/consumer", "internal/proxy/limit", "internal/proxy/accesslist", "internal/proxy/token", "internal/proxy/login", "internal/proxy/extauthz", "internal/transcoding", "internal/password", "internal/jwt", "internal/netset", "internal/jsonlimit", "internal/expression", "internal/httpsig"},
+		allow: []string{"internal/ir", "internal/wire/httpmsg", "internal/wire/grpc", "internal/proxy/filter", "internal/proxy/filters", "internal/proxy/callout", "internal/proxy/clientcert", "internal/proxy/consumer", "internal/proxy/limit", "internal/proxy/accesslist", "internal/proxy/token", "internal/proxy/login", "internal/proxy/issuing", "internal/proxy/extauthz", "internal/transcoding", "internal/password", "internal/jwt", "internal/netset", "internal/jsonlimit", "internal/expression", "internal/httpsig"},
 		never: []string{"internal/proxy/pipeline", "internal/proxy/upstream", "internal/config", "api", "k8s.io"},
 	},
 	{

@@ -42,6 +42,9 @@ func filterTexts(f ir.Filters) []string {
 	for _, e := range f.ExternalAuth {
 		s = append(s, "external authorization: "+externalText(e))
 	}
+	if f.TokenIssuer != "" {
+		s = append(s, "access tokens by TokenIssuer "+f.TokenIssuer)
+	}
 	if c := f.CORS; c != nil {
 		s = append(s, "CORS for "+strings.Join(c.AllowOrigins, ", "))
 	}

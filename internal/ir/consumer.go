@@ -69,10 +69,16 @@ type ConsumerCredential struct {
 	Secret    []byte `json:"-"`
 	PublicKey []byte `json:"publicKey,omitempty"`
 	Algorithm string `json:"algorithm,omitempty"`
+	// ClientID is of a client secret, whose SHA-256 is SecretDigest. Scopes are those
+	// that it may have, DefaultScopes those that it gets without asking.
+	ClientID      string   `json:"clientID,omitempty"`
+	SecretDigest  []byte   `json:"secretDigest,omitempty"`
+	Scopes        []string `json:"scopes,omitempty"`
+	DefaultScopes []string `json:"defaultScopes,omitempty"`
 }
 
-// Kind is what the credential is: "apiKey", "basic", "certificate", "hmac" or
-// "publicKey".
+// Kind is what the credential is: "apiKey", "basic", "certificate", "hmac",
+// "publicKey" or "clientSecret".
 func (c *ConsumerCredential) Kind() string {
 	switch {
 	case c.KeyDigest != nil:
@@ -81,6 +87,8 @@ func (c *ConsumerCredential) Kind() string {
 		return "certificate"
 	case c.PublicKey != nil:
 		return "publicKey"
+	case c.ClientID != "":
+		return "clientSecret"
 	case c.KeyID != "":
 		return "hmac"
 	}
@@ -96,6 +104,11 @@ func (c *ConsumerCredential) Digest() (digest [sha256.Size]byte, ok bool) {
 		return CertificateDigest(c.CertificateKey, c.CertificateValue), true
 	case c.KeyID != "":
 		return KeyIDDigest(c.KeyID), true
+	case c.ClientID != "":
+		if len(c.SecretDigest) != sha256.Size {
+			return digest, false
+		}
+		return ClientSecretDigest(c.ClientID, [sha256.Size]byte(c.SecretDigest)), true
 	case c.Username != "":
 		return UsernameDigest([]byte(c.Username)), true
 	}

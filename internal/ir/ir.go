@@ -30,6 +30,8 @@ type Config struct {
 	KeySets []*KeySet `json:"keySets,omitempty"`
 	// Logins are those that methods of authentication name, ordered by name.
 	Logins []*Login `json:"logins,omitempty"`
+	// TokenIssuers are those that rules serve, ordered by name.
+	TokenIssuers []*TokenIssuer `json:"tokenIssuers,omitempty"`
 	// Authorizations are all that rules may name, ordered by policy.
 	Authorizations []*Authorization `json:"authorizations,omitempty"`
 	// RateLimits are all that rules name, ordered by policy.

@@ -50,6 +50,8 @@ type JWTIssuer struct {
 	// tokens that name none.
 	Consumer         []string `json:"consumer,omitempty"`
 	ConsumerRequired bool     `json:"consumerRequired,omitempty"`
+	// Client: the token is of the Consumer that has its client_id, or of nobody.
+	Client bool `json:"client,omitempty"`
 }
 
 // JWTRequired is a claim that must be there, with one of Values if there are any.

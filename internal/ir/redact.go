@@ -53,6 +53,11 @@ func (c *Config) Veiled(v Veil) *Config {
 		n.ClientSecret, n.CookieKeys, n.URL = nil, nil, v.Target(l.URL)
 		return &n
 	})
+	out.TokenIssuers = redactEach(c.TokenIssuers, func(t *TokenIssuer) *TokenIssuer {
+		n := *t
+		n.Keys = nil
+		return &n
+	})
 	return &out
 }
 

@@ -109,6 +109,8 @@ type Filters struct {
 	CORS            *CORS       `json:"cors,omitempty"`
 	// ExternalAuth are servers that must all let the request through.
 	ExternalAuth []*ExternalAuth `json:"externalAuth,omitempty"`
+	// TokenIssuer is the name of one that answers all requests of the rule.
+	TokenIssuer string `json:"tokenIssuer,omitempty"`
 }
 
 // HeaderMods are applied in the order set, add, remove.

@@ -32,6 +32,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
+	"github.com/gridway/gridway/internal/proxy/issuing"
 	"github.com/gridway/gridway/internal/proxy/keyset"
 	"github.com/gridway/gridway/internal/proxy/limit"
 	"github.com/gridway/gridway/internal/proxy/limit/lease"
@@ -110,6 +111,7 @@ type Proxy struct {
 	schemas  *schema.Set
 	keys     *keyset.Set
 	logins   *login.Set
+	issuers  *issuing.Set
 	// consumers change apart from snapshots.
 	consumers      *consumer.Directory
 	limits         *limit.Set
@@ -156,6 +158,7 @@ func New(o Options) *Proxy {
 	set := upstream.New(upstream.Options{Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
 	schemas := schema.New(schema.Options{Log: o.Log, Upstreams: set})
 	keys, logins := keyset.New(keyset.Options{Log: o.Log}), login.New(login.Options{Log: o.Log})
+	issuers := issuing.New(issuing.Options{Log: o.Log})
 	consumers := consumer.New()
 	limits, lists, certificates := &limit.Set{}, accesslist.New(), &clientcert.Cache{}
 	stores := &stores{metrics: o.Metrics, log: o.Log, leases: openLeases(o.Leases, o.Metrics, o.Log)}
@@ -163,14 +166,14 @@ func New(o Options) *Proxy {
 	authorizations := &authorizations{metrics: o.Metrics, log: o.Log}
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
-		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, consumers: consumers, limits: limits, stores: stores, lists: lists, authorizations: authorizations, formulas: formulas,
+		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, authorizations: authorizations, formulas: formulas,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set, Certificates: certificates},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 			Filters: filters.Deps{
 				Schemas: schemas, Consumers: consumers, Passwords: password.New(max(1, runtime.GOMAXPROCS(0)/2)),
-				Tokens: tokens(keys), Logins: logins.Login, Certificates: certificates,
+				Tokens: tokens(keys), Logins: logins.Login, Issuers: issuers.Issuer, Certificates: certificates,
 				Policy: func(name string) filter.Decisions { return o.Metrics.Policy(name) },
 				Method: func(policy, method string) authentication.Counts {
 					return o.Metrics.Policy("AuthenticationPolicy/" + policy).Method(method)
@@ -227,6 +230,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	p.schemas.Begin(cfg)
 	p.keys.Begin(cfg)
 	p.logins.Begin(cfg)
+	p.issuers.Begin(cfg)
 	p.consumers.Apply(cfg.Consumers)
 	if err := p.stores.Apply(cfg.RateLimitStores); err != nil {
 		errs = append(errs, err)
@@ -249,6 +253,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	p.schemas.End(cfg)
 	p.keys.End(cfg)
 	p.logins.End(cfg)
+	p.issuers.End(cfg)
 	keepLimits(p.limits, cfg)
 	p.authorizations.keep(cfg)
 	p.formulas.keep(cfg)

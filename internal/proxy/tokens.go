@@ -4,6 +4,7 @@ import (
 	"runtime"
 
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
+	"github.com/gridway/gridway/internal/proxy/issuing"
 	"github.com/gridway/gridway/internal/proxy/keyset"
 	"github.com/gridway/gridway/internal/proxy/login"
 	"github.com/gridway/gridway/internal/proxy/token"
@@ -50,6 +51,13 @@ func (p *Proxy) LoginStates(yield func(policy, issuer string, l metric.Login)) {
 	for at, l := range seen {
 		yield(at[0], at[1], *l)
 	}
+}
+
+// TokenIssuerStates reads what was counted of issuers of tokens, for metrics.
+func (p *Proxy) TokenIssuerStates(yield func(issuer string, t metric.TokenIssuer)) {
+	p.issuers.States(func(s issuing.State) {
+		yield(s.Name, metric.TokenIssuer{Keys: s.Keys, Outcomes: s.Counts[:]})
+	})
 }
 
 // keysOf is nil, and no KeySet that holds nil, for a name that nobody has.

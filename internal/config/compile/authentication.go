@@ -149,7 +149,7 @@ func (s *routeScope) authenticationOf(ctx *policyContext, rule string) (*ir.Auth
 		return nil, nil
 	}
 	p := chain[0].policy
-	out := authentication(p)
+	out := s.authenticationBy(p)
 	for i := range out.AnyOf {
 		if in := out.AnyOf[i].Introspection; in != nil {
 			s.askIntrospection(in, ctx, p.used, p.spec.AnyOf[i].OAuth2Introspection)
@@ -161,7 +161,7 @@ func (s *routeScope) authenticationOf(ctx *policyContext, rule string) (*ir.Auth
 	return out, policyRefs(chain[:1])
 }
 
-func authentication(p *authenticationPolicy) *ir.Authentication {
+func (c *compiler) authenticationBy(p *authenticationPolicy) *ir.Authentication {
 	key := p.object.Key
 	out := &ir.Authentication{Policy: key.Namespace + "/" + key.Name, Namespace: key.Namespace}
 	if p.spec == nil {
@@ -179,7 +179,7 @@ func authentication(p *authenticationPolicy) *ir.Authentication {
 			method.Basic = &ir.BasicAuth{Forward: deref(m.Basic.Forward, false)}
 		}
 		if m.JWT != nil {
-			method.JWT = jwtOf(m.JWT, func(issuer int) string { return keySetName(p, i, issuer) })
+			method.JWT = c.jwtOf(m.JWT, key.Namespace, func(issuer int) string { return keySetName(p, i, issuer) })
 		}
 		if m.OIDC != nil {
 			method.OIDC = oidcOf(m.OIDC, key.Namespace, loginName(p, i), keySetName(p, i, 0))

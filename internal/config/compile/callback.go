@@ -26,7 +26,7 @@ func (c *compiler) warnCallbacks(routes []*ir.Route) {
 			for i := range a.AnyOf {
 				if o := a.AnyOf[i].OIDC; o != nil {
 					at := place{a.Policy, i}
-					reached[at] = reached[at] || takesPath(rule, o.CallbackPath)
+					reached[at] = reached[at] || takesPath(rule, "GET", o.CallbackPath)
 				}
 			}
 		}
@@ -48,11 +48,11 @@ func (c *compiler) warnCallbacks(routes []*ir.Route) {
 	}
 }
 
-// takesPath tells whether a rule matches GET of a path, whatever else it has.
-func takesPath(r *ir.Rule, path string) bool {
+// takesPath tells whether a rule matches a method and a path, whatever else it has.
+func takesPath(r *ir.Rule, method, path string) bool {
 	for i := range r.Matches {
 		m := &r.Matches[i]
-		if m.Method != "" && m.Method != "GET" || len(m.Headers) > 0 || len(m.Query) > 0 {
+		if m.Method != "" && m.Method != method || len(m.Headers) > 0 || len(m.Query) > 0 {
 			continue
 		}
 		value := m.Path.Value

@@ -64,6 +64,7 @@ func Compile(in Input, prev *Output) *Output {
 	c.compileClasses()
 	c.indexPolicies()
 	c.compileIssuers()
+	c.compileTokenIssuers()
 	c.compileGateways()
 	routes, clusters, ok := c.patchRoutes()
 	if !ok {
@@ -80,6 +81,7 @@ func Compile(in Input, prev *Output) *Output {
 	if len(logins) > 0 {
 		c.warnCallbacks(routes)
 	}
+	c.warnTokenIssuers(listeners, routes)
 	c.finishPolicies()
 	c.finishBackends()
 	orders := c.finishIssuers()
@@ -87,7 +89,7 @@ func Compile(in Input, prev *Output) *Output {
 	c.finishStatuses()
 	cfg := &ir.Config{
 		Listeners: listeners, Routes: routes, Streams: c.next.streamRoutes(), Clusters: clusters, Schemas: schemas,
-		Consumers: consumers, KeySets: keySets, Logins: logins, Policies: c.decidingPolicies(), Authorizations: c.allAuthorizations(), RateLimits: c.rateLimits(),
+		Consumers: consumers, KeySets: keySets, Logins: logins, TokenIssuers: c.servedTokenIssuers(), Policies: c.decidingPolicies(), Authorizations: c.allAuthorizations(), RateLimits: c.rateLimits(),
 		RateLimitStores: stores,
 		AddressLists:    addresses, UserAgentLists: userAgents,
 	}
@@ -105,7 +107,7 @@ func (c *compiler) revise(cfg *ir.Config) *ir.Config {
 		cfg.Revision = was.Revision + 1
 		if equalListeners(was.Listeners, cfg.Listeners) {
 			if slices.Equal(was.Routes, cfg.Routes) && slices.Equal(was.Streams, cfg.Streams) && slices.Equal(was.Clusters, cfg.Clusters) &&
-				slices.Equal(was.Schemas, cfg.Schemas) && slices.Equal(was.Consumers, cfg.Consumers) && slices.Equal(was.KeySets, cfg.KeySets) && slices.Equal(was.Logins, cfg.Logins) &&
+				slices.Equal(was.Schemas, cfg.Schemas) && slices.Equal(was.Consumers, cfg.Consumers) && slices.Equal(was.KeySets, cfg.KeySets) && slices.Equal(was.Logins, cfg.Logins) && slices.Equal(was.TokenIssuers, cfg.TokenIssuers) &&
 				slices.Equal(was.Policies, cfg.Policies) && slices.Equal(was.RateLimits, cfg.RateLimits) &&
 				slices.Equal(was.RateLimitStores, cfg.RateLimitStores) && slices.Equal(was.Authorizations, cfg.Authorizations) &&
 				slices.Equal(was.AddressLists, cfg.AddressLists) && slices.Equal(was.UserAgentLists, cfg.UserAgentLists) {

@@ -36,8 +36,10 @@ type compiler struct {
 	byKey    map[store.Key]*gateway
 	sets     map[store.Key]*listenerSet
 	issuers  map[store.Key]*issuer
-	sections []*section
-	sockets  map[string]*socket
+	// tokenIssuers are those that can be used.
+	tokenIssuers map[store.Key]*tokenIssuer
+	sections     []*section
+	sockets      map[string]*socket
 
 	traffic trafficIndex
 	// authentication is taken as a whole from the most specific policy.

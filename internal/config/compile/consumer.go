@@ -167,6 +167,9 @@ func (c *compiler) consumerOf(x *consumer, o *store.Object, spec *v1alpha1.Consu
 		case cr.PublicKey != nil:
 			one.KeyID = deref(cr.PublicKey.KeyID, o.Key.Name)
 			one.PublicKey, one.Algorithm = publicKey(cr.PublicKey)
+		case cr.ClientSecret != nil:
+			kind = "clientSecret"
+			message, remedy = c.secretOfClient(x, o, cr.ClientSecret, &one)
 		case cr.Certificate != nil:
 			one.CertificateKey, one.CertificateValue, _ = certificateKey(cr.Certificate) // it was judged
 		case cr.Basic != nil:
@@ -282,7 +285,7 @@ func judgeConsumer(spec *v1alpha1.ConsumerSpec) []fault {
 		}
 		k := cr.APIKey
 		given := 0
-		for _, is := range []bool{k != nil, cr.Basic != nil, cr.Certificate != nil, cr.HMAC != nil, cr.PublicKey != nil} {
+		for _, is := range []bool{k != nil, cr.Basic != nil, cr.Certificate != nil, cr.HMAC != nil, cr.PublicKey != nil, cr.ClientSecret != nil} {
 			if is {
 				given++
 			}
@@ -293,6 +296,10 @@ func judgeConsumer(spec *v1alpha1.ConsumerSpec) []fault {
 		}
 		if cr.Certificate != nil {
 			judgeCertificateCredential(cr.Certificate, add)
+			continue
+		}
+		if cr.ClientSecret != nil {
+			judgeClientSecret(cr.ClientSecret, add)
 			continue
 		}
 		if cr.HMAC != nil || cr.PublicKey != nil {
@@ -334,6 +341,7 @@ func (c *compiler) withoutDuplicates(list, served []*consumer) {
 	first := make(map[place]holder, len(list))
 	lost := map[int][]int{} // credentials by consumer
 	owner := map[holder]holder{}
+	clients := clientOwners(list)
 	for i, x := range list {
 		if x.ir == nil {
 			continue
@@ -344,6 +352,11 @@ func (c *compiler) withoutDuplicates(list, served []*consumer) {
 				continue
 			}
 			at, me := place{x.ir.Namespace, digest}, holder{i, k}
+			if id := x.ir.Credentials[k].ClientID; id != "" && clients[id] != i {
+				lost[i] = append(lost[i], k)
+				owner[me] = holder{clients[id], k}
+				continue
+			}
 			was, taken := first[at]
 			if !taken {
 				first[at] = me
@@ -373,6 +386,8 @@ func (c *compiler) withoutDuplicates(list, served []*consumer) {
 			same, remedy := "is the same key as", "make another key"
 			if x.ir.Credentials[k].Username != "" {
 				same, remedy = "has the same username as", "use another username"
+			} else if id := x.ir.Credentials[k].ClientID; id != "" && owner[holder{i, k}].consumer != i {
+				same, remedy = "has the same clientID as", "give it another clientID: it is unique in all namespaces"
 			} else if x.ir.Credentials[k].KeyID != "" {
 				same, remedy = "has the same keyID as", "give it another keyID"
 			} else if x.ir.Credentials[k].CertificateKey != "" {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/api/v1alpha1"
 )
 
 // filters finds the semantic errors of a list of filters.
@@ -22,10 +24,29 @@ func (j *ruleJudge) filters(field string, list []gwv1.HTTPRouteFilter) {
 		seen[f.Type] = true
 		j.filter(at, f)
 	}
+	if n := countTokenIssuers(list); n > 1 || n > 0 && seen[gwv1.HTTPRouteFilterRequestRedirect] {
+		j.add(field, "IncompatibleFilters", string(gwv1.RouteReasonIncompatibleFilters),
+			"a rule has one TokenIssuer, and no RequestRedirect beside it: one of them would never answer", "write a rule for each")
+	}
 	if seen[gwv1.HTTPRouteFilterRequestRedirect] && seen[gwv1.HTTPRouteFilterURLRewrite] {
 		j.add(field, "IncompatibleFilters", string(gwv1.RouteReasonIncompatibleFilters),
 			"RequestRedirect and URLRewrite exclude each other", "remove one of them")
 	}
+}
+
+// servesTokens tells whether a filter is a TokenIssuer.
+func servesTokens(f *gwv1.HTTPRouteFilter) bool {
+	r := f.ExtensionRef
+	return f.Type == gwv1.HTTPRouteFilterExtensionRef && r != nil && r.Group == ownGroup && r.Kind == v1alpha1.KindTokenIssuer
+}
+
+func countTokenIssuers(list []gwv1.HTTPRouteFilter) (n int) {
+	for i := range list {
+		if servesTokens(&list[i]) {
+			n++
+		}
+	}
+	return n
 }
 
 func (j *ruleJudge) filter(at string, f *gwv1.HTTPRouteFilter) {

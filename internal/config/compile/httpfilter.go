@@ -8,6 +8,7 @@ import (
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
 )
@@ -41,6 +42,12 @@ func (s *filterScope) filters(field string, list []gwv1.HTTPRouteFilter, match [
 		case gwv1.HTTPRouteFilterCORS:
 			out.CORS = cors(f.CORS)
 		case gwv1.HTTPRouteFilterExtensionRef:
+			if r := f.ExtensionRef; r.Group == ownGroup && r.Kind == v1alpha1.KindTokenIssuer {
+				if out.TokenIssuer, broken = s.servedIssuer(field, string(r.Name)); broken != "" {
+					s.fail(at+".extensionRef", gwv1.RouteReasonInvalidKind, broken, "requests of this rule are answered 500 until it is corrected")
+				}
+				continue
+			}
 			broken = fmt.Sprintf("extensionRef names kind %s of group %q, which is not a filter", f.ExtensionRef.Kind, f.ExtensionRef.Group)
 			s.fail(at+".extensionRef", gwv1.RouteReasonInvalidKind, broken, "requests of this rule are answered 500 until it is removed")
 		case gwv1.HTTPRouteFilterExternalAuth:
@@ -54,6 +61,21 @@ func (s *filterScope) filters(field string, list []gwv1.HTTPRouteFilter, match [
 		}
 	}
 	return out, broken
+}
+
+// servedIssuer is the name of a TokenIssuer that a rule names, or why it has none.
+func (s *filterScope) servedIssuer(field, name string) (served, broken string) {
+	key := store.Key{Group: ownGroup, Kind: v1alpha1.KindTokenIssuer, Namespace: s.object.Key.Namespace, Name: name}
+	switch {
+	case s.grpc():
+		return "", "a TokenIssuer is served by HTTPRoutes, and this is a " + s.object.Key.Kind
+	case strings.Contains(field, ".backendRefs["):
+		return "", "a TokenIssuer answers requests itself: it is a filter of a rule, not of a backendRef"
+	case s.set.Get(key) == nil:
+		message, _ := s.notFound(key)
+		return "", message
+	}
+	return key.Namespace + "/" + name, ""
 }
 
 // fail reports a reference that does not resolve.

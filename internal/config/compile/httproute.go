@@ -314,7 +314,7 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 		// the requests get an error instead.
 		out.Filters = ir.Filters{}
 		out.Backends = []ir.BackendRef{{Weight: 1, Problem: broken, Ref: out.Ref}}
-	case out.Filters.Redirect != nil || out.Policy.Direct != nil:
+	case out.Filters.Redirect != nil || out.Filters.TokenIssuer != "" || out.Policy.Direct != nil:
 	default:
 		out.Backends = scope.backends(field, rule, backends, resolved, out)
 	}

@@ -63,6 +63,10 @@ func judgeRule(r *gwv1.HTTPRouteRule, field string) []fault {
 				j.add(fmt.Sprintf("%s.filters[%d]", field, i), "IncompatibleFilters", string(gwv1.RouteReasonIncompatibleFilters),
 					"a redirect answers the request, so backendRefs would never be used", "remove the backendRefs or the filter")
 			}
+			if servesTokens(&f) {
+				j.add(fmt.Sprintf("%s.filters[%d]", field, i), "IncompatibleFilters", string(gwv1.RouteReasonIncompatibleFilters),
+					"a TokenIssuer answers the request, so backendRefs would never be used", "remove the backendRefs or the filter")
+			}
 		}
 	}
 	j.timeouts(field)

@@ -20,8 +20,8 @@ func JudgeConsumer(o *store.Object) (problems []store.Problem) {
 }
 
 // CredentialDigest is what a credential of a consumer is found by; false for
-// an API key that is in a Secret.
-func CredentialDigest(consumer string, c *v1alpha1.ConsumerCredential) (digest [32]byte, ok bool) {
+// an API key or a client secret that is in a Secret.
+func CredentialDigest(namespace, consumer string, c *v1alpha1.ConsumerCredential) (digest [32]byte, ok bool) {
 	one := ir.ConsumerCredential{}
 	switch {
 	case c.APIKey != nil && c.APIKey.Hash != nil:
@@ -32,6 +32,11 @@ func CredentialDigest(consumer string, c *v1alpha1.ConsumerCredential) (digest [
 		one.KeyID = deref(c.HMAC.KeyID, consumer)
 	case c.PublicKey != nil:
 		one.KeyID = deref(c.PublicKey.KeyID, consumer)
+	case c.ClientSecret != nil:
+		one.ClientID = clientID(namespace, consumer, c.ClientSecret)
+		if c.ClientSecret.Hash != nil {
+			one.SecretDigest, _ = parseKeyHash(*c.ClientSecret.Hash)
+		}
 	case c.Basic != nil:
 		one.Username = deref(c.Basic.Username, consumer)
 	}

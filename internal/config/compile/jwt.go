@@ -40,11 +40,37 @@ func judgeJWT(m *v1alpha1.JWTAuthentication, field string, add func(field, messa
 	for i := range m.Issuers {
 		is := &m.Issuers[i]
 		j := &jwtJudge{fmt.Sprintf("%s.issuers[%d]", field, i), add}
+		if is.TokenIssuerRef != nil {
+			j.local(is, names)
+			continue
+		}
+		if is.Issuer == "" || is.Keys == nil {
+			j.say("", "either issuer and keys, or tokenIssuerRef must be given", "")
+			continue
+		}
 		if names[is.Issuer] {
 			j.say(".issuer", fmt.Sprintf("%q is another issuer of this method", is.Issuer), "merge the two, or write another method")
 		}
 		names[is.Issuer] = true
 		j.issuer(is)
+	}
+}
+
+// local judges an issuer that is a TokenIssuer.
+func (j *jwtJudge) local(is *v1alpha1.JWTIssuer, names map[string]bool) {
+	if name := "TokenIssuer " + string(is.TokenIssuerRef.Name); names[name] {
+		j.say(".tokenIssuerRef", name+" is another issuer of this method", "merge the two, or write another method")
+	} else {
+		names[name] = true
+	}
+	if is.Issuer != "" || is.Keys != nil || is.Consumer != nil || len(is.Types) > 0 || len(is.Algorithms) > 0 || is.Expiration != nil {
+		j.say("", "issuer, keys, consumer, types, algorithms and expiration do not go with tokenIssuerRef", "leave them out: the TokenIssuer says it")
+	}
+	if d := duration(is.ClockSkew, defaultClockSkew); d > maxClockSkew {
+		j.say(".clockSkew", fmt.Sprintf("%s is more than %s", d, maxClockSkew), "set the clocks right")
+	}
+	for i, r := range is.RequiredClaims {
+		j.claim(fmt.Sprintf(".requiredClaims[%d].claim", i), r.Claim)
 	}
 }
 
@@ -77,7 +103,7 @@ func (j *jwtJudge) claim(field, text string) {
 }
 
 func (j *jwtJudge) keys(is *v1alpha1.JWTIssuer) {
-	k := &is.Keys
+	k := is.Keys
 	given := 0
 	for _, has := range []bool{k.Inline != nil, k.Ref != nil, k.URL != nil, k.Discovery != nil} {
 		if has {
@@ -121,7 +147,7 @@ func (j *jwtJudge) keys(is *v1alpha1.JWTIssuer) {
 
 // keyURL is where keys or what leads to them are fetched, and the field that says so.
 func keyURL(is *v1alpha1.JWTIssuer) (address, field string) {
-	switch k := &is.Keys; {
+	switch k := is.Keys; {
 	case k.URL != nil:
 		return *k.URL, ".keys.url"
 	case k.Discovery.URL != nil:
@@ -132,7 +158,7 @@ func keyURL(is *v1alpha1.JWTIssuer) (address, field string) {
 }
 
 // jwtOf compiles a method. Its keys are compiled apart, see keySets.
-func jwtOf(m *v1alpha1.JWTAuthentication, name func(issuer int) string) *ir.JWTAuth {
+func (c *compiler) jwtOf(m *v1alpha1.JWTAuthentication, namespace string, name func(issuer int) string) *ir.JWTAuth {
 	out := &ir.JWTAuth{From: sources(m.From), Forward: deref(m.Forward, false)}
 	if len(out.From) == 0 {
 		out.From = []ir.CredentialSource{{Header: "Authorization", Prefix: "Bearer "}}
@@ -142,6 +168,15 @@ func jwtOf(m *v1alpha1.JWTAuthentication, name func(issuer int) string) *ir.JWTA
 		one := ir.JWTIssuer{
 			Issuer: is.Issuer, KeySet: name(i), Audiences: is.Audiences, Types: defaultTypes,
 			ClockSkew: duration(is.ClockSkew, defaultClockSkew), Unlimited: deref(is.Expiration, "") == expirationOptional,
+		}
+		if is.TokenIssuerRef != nil {
+			one.Issuer, one.Types, one.Client = "TokenIssuer "+string(is.TokenIssuerRef.Name), []string{accessTokenType}, true
+			if x := c.tokenIssuerOf(namespace, is.TokenIssuerRef); x != nil { // no token names the issuer otherwise
+				one.Issuer, one.Algorithms = x.ir.Issuer, []string{x.ir.Algorithm}
+				if len(one.Audiences) == 0 {
+					one.Audiences = x.ir.Audiences
+				}
+			}
 		}
 		for _, a := range is.Algorithms {
 			one.Algorithms = append(one.Algorithms, string(a))
@@ -156,9 +191,9 @@ func jwtOf(m *v1alpha1.JWTAuthentication, name func(issuer int) string) *ir.JWTA
 			path, _ := ir.ParseClaim(r.Claim) // it was judged
 			one.Required = append(one.Required, ir.JWTRequired{Claim: path, Values: r.Values})
 		}
-		if c := is.Consumer; c != nil {
-			one.Consumer, _ = ir.ParseClaim(c.Claim)
-			one.ConsumerRequired = deref(c.Required, false)
+		if to := is.Consumer; to != nil {
+			one.Consumer, _ = ir.ParseClaim(to.Claim)
+			one.ConsumerRequired = deref(to.Required, false)
 		}
 		out.Issuers = append(out.Issuers, one)
 	}

@@ -66,7 +66,10 @@ func takeOver[T any](now, before []*T, name func(*T) string) {
 
 func (c *compiler) keySet(o *store.Object, is *v1alpha1.JWTIssuer, name, field string) *ir.KeySet {
 	out := &ir.KeySet{Name: name, Issuer: is.Issuer}
-	switch k := &is.Keys; {
+	switch k := is.Keys; {
+	case is.TokenIssuerRef != nil:
+		c.localKeys(out, o, is.TokenIssuerRef, field)
+		return out
 	case k.Inline != nil:
 		out.Inline = []byte(*k.Inline)
 	case k.Ref != nil:
@@ -92,6 +95,22 @@ func (c *compiler) keySet(o *store.Object, is *v1alpha1.JWTIssuer, name, field s
 		}
 	}
 	return out
+}
+
+// localKeys are the public side of those that a TokenIssuer signs with.
+func (c *compiler) localKeys(out *ir.KeySet, o *store.Object, r *v1alpha1.TokenIssuerReference, field string) {
+	key := store.Key{Group: ownGroup, Kind: v1alpha1.KindTokenIssuer, Namespace: o.Key.Namespace, Name: string(r.Name)}
+	out.Source = key.String()
+	x := c.tokenIssuers[key]
+	if x != nil {
+		out.Issuer, out.Inline = x.ir.Issuer, x.keys
+		return
+	}
+	message, remedy := fmt.Sprintf("%s is invalid", key), "see the errors of that TokenIssuer"
+	if c.set.Get(key) == nil {
+		message, remedy = c.notFound(key)
+	}
+	c.reportOnce(problemAt(o, field+".tokenIssuerRef", store.Warning, "InvalidReference", message+"; none of its tokens is accepted", remedy))
 }
 
 // keysCA finds what verifies the server of keys; false is that it cannot be.

@@ -47,6 +47,8 @@ func newValue(kind string) runtime.Object {
 		return &gwv1.BackendTLSPolicy{}
 	case "Backend":
 		return &v1alpha1.Backend{}
+	case "TokenIssuer":
+		return &v1alpha1.TokenIssuer{}
 	case "RateLimitStore":
 		return &v1alpha1.RateLimitStore{}
 	case "ShieldPolicy":

@@ -35,6 +35,8 @@ type state struct {
 	authorizations map[*store.Object]*ir.Authorization
 	// limits are what versions of RateLimitPolicies were compiled to.
 	limits map[*store.Object][]*ir.RateLimit
+	// signers are what was read of private keys for tokens.
+	signers map[signerKey]*signer
 	// consumers are ordered by key.
 	consumers []*consumer
 	// attachments of each section, and how many routes count as attached to it.
@@ -67,6 +69,7 @@ func newState(in Input) *state {
 		lists:          map[string]*list{},
 		authorizations: map[*store.Object]*ir.Authorization{},
 		limits:         map[*store.Object][]*ir.RateLimit{},
+		signers:        map[signerKey]*signer{},
 	}
 }
 
@@ -157,7 +160,7 @@ func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 	}
 	switch o.Key.Group + "/" + o.Key.Kind {
 	case gatewayGroup + "/Gateway", gatewayGroup + "/GatewayClass", gatewayGroup + "/ListenerSet",
-		gatewayGroup + "/ReferenceGrant", "/Namespace":
+		gatewayGroup + "/ReferenceGrant", "/Namespace", ownGroup + "/" + v1alpha1.KindTokenIssuer:
 		ch.structure = true
 	case "discovery.k8s.io/EndpointSlice":
 		for _, v := range []*store.Object{was, is} {

@@ -76,6 +76,8 @@ func goType(group, kind string) func() runtime.Object {
 		return func() runtime.Object { return &v1alpha1.ShieldPolicy{} }
 	case "gridway.dev/Consumer":
 		return func() runtime.Object { return &v1alpha1.Consumer{} }
+	case "gridway.dev/TokenIssuer":
+		return func() runtime.Object { return &v1alpha1.TokenIssuer{} }
 	case "/Service":
 		return func() runtime.Object { return &corev1.Service{} }
 	case "/Secret":

@@ -79,7 +79,7 @@ func (m *manifest) credential(name string) *v1alpha1.ConsumerCredential {
 func (m *manifest) digests() (out []statedb.Credential) {
 	for i := range m.Spec.Credentials {
 		c := &m.Spec.Credentials[i]
-		if d, ok := compile.CredentialDigest(m.Metadata.Name, c); ok {
+		if d, ok := compile.CredentialDigest(m.Metadata.Namespace, m.Metadata.Name, c); ok {
 			out = append(out, statedb.Credential{Name: c.Name, Digest: hex.EncodeToString(d[:])})
 		}
 	}
@@ -94,6 +94,11 @@ func (m *manifest) redacted() *manifest {
 	for _, c := range m.Spec.Credentials {
 		if c.APIKey != nil && c.APIKey.Hash != nil {
 			c.APIKey = &v1alpha1.APIKeyCredential{Hash: &hidden}
+		}
+		if c.ClientSecret != nil && c.ClientSecret.Hash != nil {
+			s := *c.ClientSecret
+			s.Hash = &hidden
+			c.ClientSecret = &s
 		}
 		if c.Basic != nil && c.Basic.Hash != nil {
 			b := *c.Basic

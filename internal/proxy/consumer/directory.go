@@ -206,6 +206,10 @@ func (ch *changes) part(key *Digest) part {
 // nobody, will keep what is remembered of them.
 func (ch *changes) retire(was, is *ir.Consumer) {
 	for i := range was.Credentials {
+		if id := was.Credentials[i].ClientID; id != "" {
+			client := ir.ClientDigest(id)
+			ch.remove(&client, was.Namespace)
+		}
 		key, ok := was.Credentials[i].Digest()
 		if !ok {
 			continue
@@ -224,6 +228,10 @@ func (ch *changes) introduce(is *ir.Consumer) {
 		key, ok := c.Digest()
 		if !ok {
 			continue
+		}
+		if c.ClientID != "" {
+			client := ir.ClientDigest(c.ClientID)
+			ch.add(&client, &Entry{Consumer: is, Credential: c, used: &atomic.Int64{}})
 		}
 		e := &Entry{Consumer: is, Credential: c}
 		if old := ch.before[ownKey{is, key}]; old != nil {

@@ -120,6 +120,8 @@ func Destinations(r *ir.Rule) []string {
 		return []string{fmt.Sprintf("redirect %d", r.Filters.Redirect.Status)}
 	case r.Policy.Direct != nil:
 		return []string{fmt.Sprintf("reply %d", r.Policy.Direct.Status)}
+	case r.Filters.TokenIssuer != "":
+		return []string{"TokenIssuer " + r.Filters.TokenIssuer}
 	case len(r.Backends) == 0:
 		return []string{"reply 500"}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
+	"github.com/gridway/gridway/internal/proxy/issuing"
 	"github.com/gridway/gridway/internal/proxy/login"
 	"github.com/gridway/gridway/internal/proxy/route"
 )
@@ -34,6 +35,7 @@ type Table struct {
 	passwords *password.Verifier
 	tokens    authentication.Tokens
 	logins    *login.Set
+	issuers   *issuing.Set
 	lists     *accesslist.Directory
 }
 
@@ -75,6 +77,8 @@ func build(cfg *ir.Config, schemas Schemas, fetched Keys) (*Table, error) {
 	t.tokens = tokens(cfg, fetched)
 	t.logins = login.New(login.Options{Offline: true})
 	t.logins.Begin(cfg)
+	t.issuers = issuing.New(issuing.Options{})
+	t.issuers.Begin(cfg)
 	for _, r := range cfg.Streams {
 		t.streams[r.Name] = r
 	}
@@ -139,7 +143,7 @@ func (t *Table) newRule(r *ir.Rule, index int) *rule {
 			certain.Policy.Transcoding = nil
 		}
 	}
-	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers, Passwords: t.passwords, Tokens: t.tokens, Logins: t.logins.Login, Lists: t.lists})
+	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers, Passwords: t.passwords, Tokens: t.tokens, Logins: t.logins.Login, Issuers: t.issuers.Issuer, Lists: t.lists})
 	for i := range r.Backends {
 		out.backends = append(out.backends, filters.ForBackend(&r.Backends[i].Filters))
 	}

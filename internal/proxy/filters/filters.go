@@ -10,6 +10,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/clientcert"
+	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/extauthz"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
@@ -26,7 +27,9 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters/redirect"
 	"github.com/gridway/gridway/internal/proxy/filters/rewrite"
 	"github.com/gridway/gridway/internal/proxy/filters/shield"
+	"github.com/gridway/gridway/internal/proxy/filters/tokenissuer"
 	"github.com/gridway/gridway/internal/proxy/filters/transcode"
+	"github.com/gridway/gridway/internal/proxy/issuing"
 	"github.com/gridway/gridway/internal/proxy/login"
 )
 
@@ -52,13 +55,15 @@ type Schemas interface {
 type Deps struct {
 	Schemas Schemas
 	// Consumers are those who may call.
-	Consumers authentication.Consumers
+	Consumers *consumer.Directory
 	// Passwords bounds the work on passwords.
 	Passwords *password.Verifier
 	// Tokens verifies tokens.
 	Tokens authentication.Tokens
 	// Logins finds logins by their names.
 	Logins func(name string) *login.Handle
+	// Issuers finds issuers of tokens by their names.
+	Issuers func(name string) *issuing.Handle
 	// Certificates remembers what was read of clients' certificates.
 	Certificates *clientcert.Cache
 	// Answers remembers what servers have said about requests.
@@ -222,6 +227,9 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	}
 	if p.Direct != nil {
 		c.Request = append(c.Request, direct.New(p.Direct))
+	}
+	if f.TokenIssuer != "" {
+		c.Request = append(c.Request, tokenissuer.New(f.TokenIssuer, tokenissuer.Deps{Issuers: d.Issuers, Consumers: d.Consumers}))
 	}
 	// The coding is undone by what the client said, before headers are modified.
 	if p.Compression != nil && p.Compression.DecompressRequests {

@@ -48,6 +48,9 @@ func destinations(r *ir.Rule) []string {
 	case r.Policy.Direct != nil:
 		return []string{fmt.Sprintf("reply %d", r.Policy.Direct.Status)}
 	}
+	if r.Filters.TokenIssuer != "" {
+		return []string{"TokenIssuer " + r.Filters.TokenIssuer}
+	}
 	return shares(r.Backends)
 }
 

@@ -61,7 +61,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		e.listener(h)
 	}
 	c.r.mu.RLock()
-	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins
+	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers
 	c.r.mu.RUnlock()
 	if gauges != nil {
 		gauges(e.gauges)
@@ -74,6 +74,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if logins != nil {
 		logins(e.login)
+	}
+	if tokenIssuers != nil {
+		tokenIssuers(e.tokenIssuer)
 	}
 	if limitKeys != nil {
 		limitKeys(e.rateLimitKeys)

@@ -50,24 +50,25 @@ type Registry struct {
 	stripes *stripe.Chooser
 	process process
 
-	mu          sync.RWMutex // guards the maps and gauges
-	routes      map[string]*Route
-	streams     map[string]*Stream
-	clusters    map[string]*Cluster
-	listeners   map[string]*Listener
-	policies    map[string]*Policy
-	rateLimits  map[string]*RateLimit
-	limitStores map[string]*RateLimitStore
-	limitKeys   func(yield func(policy, limit string, k RateLimitKeys))
-	keySets     func(yield func(policy, issuer string, k KeySet))
-	logins      func(yield func(policy, issuer string, l Login))
-	calls       Calls
-	gauges      func(yield func(cluster string, g ClusterGauges))
-	accessLog   func() LogStats
-	log         func() LogStats
-	admission   func(yield func(scope string, a Admission))
-	certs       func(yield func(Certificate))
-	kept        *ir.Config // by the last Keep
+	mu           sync.RWMutex // guards the maps and gauges
+	routes       map[string]*Route
+	streams      map[string]*Stream
+	clusters     map[string]*Cluster
+	listeners    map[string]*Listener
+	policies     map[string]*Policy
+	rateLimits   map[string]*RateLimit
+	limitStores  map[string]*RateLimitStore
+	limitKeys    func(yield func(policy, limit string, k RateLimitKeys))
+	keySets      func(yield func(policy, issuer string, k KeySet))
+	logins       func(yield func(policy, issuer string, l Login))
+	tokenIssuers func(yield func(issuer string, t TokenIssuer))
+	calls        Calls
+	gauges       func(yield func(cluster string, g ClusterGauges))
+	accessLog    func() LogStats
+	log          func() LogStats
+	admission    func(yield func(scope string, a Admission))
+	certs        func(yield func(Certificate))
+	kept         *ir.Config // by the last Keep
 }
 
 // New returns an empty Registry.

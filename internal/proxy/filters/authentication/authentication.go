@@ -10,6 +10,8 @@
 package authentication
 
 import (
+	"time"
+
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/clientcert"
@@ -28,6 +30,9 @@ type Consumers interface {
 	// Named is the Consumer of that name in the namespace or, of every namespace,
 	// that of "namespace/name".
 	Named(name, namespace string, every bool) *ir.Consumer
+	// Client is the Consumer that has a client ID with a secret that is accepted at
+	// the time.
+	Client(id, namespace string, every bool, at time.Time) *ir.Consumer
 }
 
 // Deps is what the methods need beside the policy.

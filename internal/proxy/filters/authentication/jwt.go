@@ -130,6 +130,11 @@ func (b *bearer) judge(x *filter.Exchange, is *issuer, v *token.Verified) result
 	if f := is.fault(v, x.Start); f != filter.FaultNone {
 		return refuse(x, f)
 	}
+	if is.Client {
+		if x.Caller.Consumer = b.client(v.Claims, x.Start); x.Caller.Consumer == nil {
+			return refuse(x, filter.FaultConsumer)
+		}
+	}
 	if is.consumer != nil {
 		c := named(b.policy, b.consumers, v.Claims, is.consumer)
 		if c == nil && is.consumerRequired {
@@ -139,6 +144,19 @@ func (b *bearer) judge(x *filter.Exchange, is *issuer, v *token.Verified) result
 	}
 	x.Caller.Claims = v.Claims
 	return accepted
+}
+
+var clientClaim = []string{"client_id"}
+
+// client is the Consumer that a token was made for (RFC 9068 §2.2), if it could still
+// get one.
+func (b *bearer) client(claims *filter.Claims, at time.Time) *ir.Consumer {
+	value, _ := claims.Lookup(clientClaim)
+	id, ok := value.(string)
+	if !ok || id == "" || len(id) > ir.MaxClientID {
+		return nil
+	}
+	return b.consumers.Client(id, b.policy.Namespace, b.policy.EveryNamespace, at)
 }
 
 // named finds the Consumer whose name a claim has.
