@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -279,6 +281,28 @@ func wait(t *testing.T, what string, f func() bool) {
 	for deadline := time.Now().Add(patience); !f(); <-ticker.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not after %s", what, patience)
+		}
+	}
+}
+
+// TestMemoryOfRedis holds what the documentation says that a key takes there.
+func TestMemoryOfRedis(t *testing.T) {
+	t.Parallel()
+	const keyBytes = 250
+	server := redistest.Start(t)
+	p := open(t, on(server.Addr))
+	for _, l := range []*ir.RateLimit{rate("hourly", 100, time.Hour, 100), quota("monthly", 100_000)} {
+		p.take(t, p.charge(l, "somebody", 7))
+	}
+	keys := strings.Fields(strings.Trim(server.Do("KEYS", "test:*"), "[]"))
+	if len(keys) != 2 {
+		t.Fatalf("%q", keys)
+	}
+	for _, key := range keys {
+		n, err := strconv.Atoi(server.Do("MEMORY", "USAGE", key))
+		t.Logf("%s: %d bytes", key, n)
+		if err != nil || n > keyBytes {
+			t.Errorf("%s: %d bytes, of which %d are documented, %v", key, n, keyBytes, err)
 		}
 	}
 }
