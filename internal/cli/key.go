@@ -57,16 +57,18 @@ func newKeyCreate(t *term.Terminal) *cobra.Command {
 		Long: `Makes a key of 160 random bits, and prints it. Without a consumer it is printed with
 its hash, and nothing is kept: give the key to who is to use it, and put the hash
 into a Consumer. With the name of a consumer in the state store that one has the key
-from then on, and the gateway keeps the hash alone.
+from then on, and the gateway keeps the hash alone. With --client it is the secret of a
+client, which gets access tokens for it (docs/guides/token-endpoint.md).
 
 ` + adminHelp,
-		Example: lines("gridway key create --prefix shop_live_", "gridway key create acme", "gridway key create acme --name live --expires 2160h"),
+		Example: lines("gridway key create --prefix shop_live_", "gridway key create acme", "gridway key create acme --name live --expires 2160h", "gridway key create acme --client --scope orders.read"),
 		Args:    cobra.MaximumNArgs(1),
 	}
 	out := outputFlag(cmd)
 	prefix := cmd.Flags().String("prefix", "", "what the key begins with, by which people and scanners know it")
 	var f keyFlags
 	f.add(cmd)
+	f.addClient(cmd)
 	a := adminFlag(t, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
@@ -79,8 +81,8 @@ from then on, and the gateway keeps the hash alone.
 			})
 			return writeKey(t, *out, k, err)
 		}
-		if f.name != "" || f.expires != "" {
-			return usagef("usage: "+cmd.UseLine(), "--name and --expires are for the key of a CONSUMER")
+		if f.name != "" || f.expires != "" || f.isClient {
+			return usagef("usage: "+cmd.UseLine(), "--name, --expires and --client are for the key of a CONSUMER")
 		}
 		if len(*prefix) > 64 || strings.ContainsFunc(*prefix, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`";,\`, r) }) {
 			return usagef("letters, digits, - and _ are fine", "the prefix has more than 64 characters, or one that cannot be in a header")

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +15,22 @@ import (
 )
 
 // keyFlags are of keys of consumers in the state store.
-type keyFlags struct{ namespace, name, expires string }
+type keyFlags struct {
+	namespace, name, expires string
+
+	isClient         bool
+	clientID         string
+	scopes, defaults []string
+}
+
+// addClient adds what makes a key the secret of a client.
+func (f *keyFlags) addClient(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.BoolVar(&f.isClient, "client", false, "make it the secret of a client, for access tokens of a TokenIssuer")
+	fl.StringVar(&f.clientID, "client-id", "", "client ID (default NAMESPACE.CONSUMER); with --client")
+	fl.StringSliceVar(&f.scopes, "scope", nil, "scope that the client may have, may be repeated; with --client")
+	fl.StringSliceVar(&f.defaults, "default-scope", nil, "scope that the client gets without asking, may be repeated (default: all of --scope); with --client")
+}
 
 func (f *keyFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
@@ -24,7 +41,13 @@ func (f *keyFlags) add(cmd *cobra.Command) {
 
 func (f *keyFlags) request(prefix string) (access.NewKey, error) {
 	at, err := expiryFlag(f.expires)
-	return access.NewKey{Name: f.name, Prefix: prefix, NotAfter: at}, err
+	q := access.NewKey{Name: f.name, Prefix: prefix, NotAfter: at}
+	if f.isClient {
+		q.Client = &access.NewClient{ID: f.clientID, Scopes: f.scopes, DefaultScopes: f.defaults}
+	} else if f.clientID != "" || len(f.scopes) > 0 || len(f.defaults) > 0 {
+		return q, usagef("add --client", "--client-id, --scope and --default-scope are for the secret of a client")
+	}
+	return q, err
 }
 
 // expiryFlag reads a length of time from now, or a time.
@@ -49,12 +72,22 @@ func writeKey(t *term.Terminal, f term.Format, k *access.CreatedKey, err error) 
 	if f != term.TableFormat {
 		return f.Write(t.Out, k)
 	}
-	t.Printf("%s %s\n", term.Paint("key ", term.Bold), k.Key)
+	if k.ClientID != "" {
+		t.Printf("%s %s\n", term.Paint("client ID", term.Bold), k.ClientID)
+		t.Printf("%s %s\n", term.Paint("secret   ", term.Bold), k.Key)
+		t.Printf("%s %s\n", term.Paint("scopes   ", term.Bold), cmp.Or(strings.Join(k.Scopes, " "), "none"))
+	} else {
+		t.Printf("%s %s\n", term.Paint("key ", term.Bold), k.Key)
+	}
 	t.Printf("%s %s of consumer %s/%s\n", term.Paint("name", term.Bold), k.Name, k.Namespace, k.Consumer)
 	if k.Replaces != "" {
 		t.Printf("%s is accepted until %s\n", k.Replaces, k.ReplacedUntil.Format(time.RFC3339))
 	}
-	t.Printf("\n%s\n", term.Paint("The key is shown this once.", term.Faint))
+	what := "key"
+	if k.ClientID != "" {
+		what = "secret"
+	}
+	t.Printf("\n%s\n", term.Paint("The "+what+" is shown this once.", term.Faint))
 	return nil
 }
 

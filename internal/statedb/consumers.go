@@ -24,9 +24,15 @@ type Consumer struct {
 type Credential struct {
 	Name   string
 	Digest string // in hexadecimal
+	// Everywhere: nobody else in any namespace may have it.
+	Everywhere bool
 }
 
-// TakenError: a credential belongs to another consumer of the namespace.
+// everywhere is the namespace of credentials that belong to one consumer of all.
+const everywhere = ""
+
+// TakenError: a credential belongs to another consumer, of the namespace or, named
+// "namespace/name", of any.
 type TakenError struct {
 	Credential, Owner string
 }
@@ -108,12 +114,16 @@ func (tx *Tx) PutConsumer(ctx context.Context, c *Consumer, credentials []Creden
 		}
 	}
 	for _, cr := range credentials {
-		n, err := tx.Exec(ctx, "INSERT INTO consumer_credentials (namespace, digest, consumer, credential) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", c.Namespace, cr.Digest, c.Name, cr.Name)
+		namespace, owner := c.Namespace, c.Name
+		if cr.Everywhere {
+			namespace, owner = everywhere, c.Namespace+"/"+c.Name
+		}
+		n, err := tx.Exec(ctx, "INSERT INTO consumer_credentials (namespace, digest, consumer, credential) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", namespace, cr.Digest, owner, cr.Name)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return tx.taken(ctx, c.Namespace, cr)
+			return tx.taken(ctx, namespace, cr)
 		}
 	}
 	return nil
@@ -123,6 +133,10 @@ func (tx *Tx) PutConsumer(ctx context.Context, c *Consumer, credentials []Creden
 // put again.
 func (tx *Tx) ReleaseCredentials(ctx context.Context, namespace, name string) error {
 	_, err := tx.Exec(ctx, "DELETE FROM consumer_credentials WHERE namespace = ? AND consumer = ?", namespace, name)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "DELETE FROM consumer_credentials WHERE namespace = ? AND consumer = ?", everywhere, namespace+"/"+name)
 	return err
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 )
 
-// clientID is what a client calls itself.
-func clientID(namespace, name string, c *v1alpha1.ClientSecretCredential) string {
+// ClientID is what a client calls itself.
+func ClientID(namespace, name string, c *v1alpha1.ClientSecretCredential) string {
 	return deref(c.ClientID, namespace+"."+name)
 }
 
@@ -41,7 +41,7 @@ func judgeClientSecret(cs *v1alpha1.ClientSecretCredential, add func(field, mess
 
 // secretOfClient compiles a credential, or says why it is of no use.
 func (c *compiler) secretOfClient(x *consumer, o *store.Object, cs *v1alpha1.ClientSecretCredential, out *ir.ConsumerCredential) (message, remedy string) {
-	out.ClientID = clientID(o.Key.Namespace, o.Key.Name, cs)
+	out.ClientID = ClientID(o.Key.Namespace, o.Key.Name, cs)
 	out.Scopes, out.DefaultScopes = scopeNames(cs.Scopes), scopeNames(cs.DefaultScopes)
 	if cs.DefaultScopes == nil {
 		out.DefaultScopes = out.Scopes

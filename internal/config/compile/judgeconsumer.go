@@ -33,7 +33,7 @@ func CredentialDigest(namespace, consumer string, c *v1alpha1.ConsumerCredential
 	case c.PublicKey != nil:
 		one.KeyID = deref(c.PublicKey.KeyID, consumer)
 	case c.ClientSecret != nil:
-		one.ClientID = clientID(namespace, consumer, c.ClientSecret)
+		one.ClientID = ClientID(namespace, consumer, c.ClientSecret)
 		if c.ClientSecret.Hash != nil {
 			one.SecretDigest, _ = parseKeyHash(*c.ClientSecret.Hash)
 		}

@@ -161,6 +161,56 @@ func TestKeysOverlapInARotation(t *testing.T) {
 	})
 }
 
+func TestSecretsOfClients(t *testing.T) {
+	each(t, func(t *testing.T, s *access.Service, now *time.Time) {
+		ctx := t.Context()
+		put(t, s, "acme", "{}")
+		put(t, s, "other", "{}")
+		client := &access.NewClient{Scopes: []string{"a", "b"}, DefaultScopes: []string{"a"}}
+		one, err := s.CreateKey(ctx, by, "default", "acme", access.NewKey{Client: client})
+		if err != nil || one.ClientID != "default.acme" || len(one.Scopes) != 2 || len(one.Key) != 32 {
+			t.Fatalf("%+v, %v", one, err)
+		}
+		two, err := s.RotateKey(ctx, by, "default", "acme", one.Name, access.NewKey{})
+		if err != nil || two.ClientID != "default.acme" || len(two.Scopes) != 2 || two.Key == one.Key {
+			t.Fatalf("%+v, %v", two, err)
+		}
+		r, err := s.Consumer(ctx, "default", "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(r.Manifest(true))
+		if strings.Count(text, `"clientSecret"`) != 2 || strings.Count(text, `"defaultScopes":["a"]`) != 2 || strings.Contains(text, two.Key) {
+			t.Error(text)
+		}
+		if strings.Contains(string(r.Manifest(false)), "sha256") {
+			t.Error(string(r.Manifest(false)))
+		}
+		// The ID is of one consumer, whatever its namespace.
+		if _, err := s.CreateKey(ctx, by, "default", "other", access.NewKey{Client: &access.NewClient{ID: "default.acme"}}); !errors.Is(err, access.ErrTaken) || !strings.Contains(err.Error(), "default/acme") {
+			t.Errorf("another's client ID: %v", err)
+		}
+		elsewhere := `{"apiVersion":"gridway.dev/v1alpha1","kind":"Consumer","metadata":{"name":"far","namespace":"far"},"spec":{"credentials":[{"name":"c","clientSecret":{"clientID":"default.acme","hash":"` + two.Hash + `"}}]}}`
+		if _, _, err := s.Put(ctx, by, "", "", []byte(elsewhere), access.Condition{}); !errors.Is(err, access.ErrTaken) {
+			t.Errorf("another's client ID, in another namespace: %v", err)
+		}
+		for name, q := range map[string]*access.NewClient{"scope": {Scopes: []string{"a b"}}, "default": {DefaultScopes: []string{"a"}}, "ID": {ID: "ä"}} {
+			if _, err := s.CreateKey(ctx, by, "default", "other", access.NewKey{Client: q}); !errors.Is(err, access.ErrInvalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if _, err := s.RotateKey(ctx, by, "default", "acme", two.Name, access.NewKey{Client: client}); !errors.Is(err, access.ErrInvalid) {
+			t.Errorf("a rotation to another client: %v", err)
+		}
+		if err := s.Delete(ctx, by, "default", "acme", access.Condition{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.Put(ctx, by, "", "", []byte(elsewhere), access.Condition{}); err != nil {
+			t.Errorf("an ID that nobody has any more: %v", err)
+		}
+	})
+}
+
 func TestACredentialBelongsToOne(t *testing.T) {
 	each(t, func(t *testing.T, s *access.Service, _ *time.Time) {
 		spec := `{credentials: [{name: k, apiKey: {hash: "` + hash + `"}}]}`

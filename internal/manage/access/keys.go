@@ -13,10 +13,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/compile"
 	"github.com/gridway/gridway/internal/statedb"
 )
 
-// NewKey asks for an API key.
+// NewKey asks for an API key, or for the secret of a client.
 type NewKey struct {
 	// Name of the credential; left out it is "key-1", or the next number.
 	Name string `json:"name,omitempty"`
@@ -28,6 +29,19 @@ type NewKey struct {
 	// Overlap is for a rotation: how many seconds the old key is accepted
 	// together with the new one. Left out it is a day; 0 ends it at once.
 	Overlap *int64 `json:"overlapSeconds,omitempty"`
+	// Client makes it a client secret, for tokens of a TokenIssuer. A rotation takes
+	// it from the old one.
+	Client *NewClient `json:"client,omitempty"`
+}
+
+// NewClient says what a client is to be.
+type NewClient struct {
+	// ID is the client ID; left out it is NAMESPACE.NAME of the consumer.
+	ID string `json:"id,omitempty"`
+	// Scopes that the client may have; left out it may have none.
+	Scopes []string `json:"scopes,omitempty"`
+	// DefaultScopes are those that it gets without asking; left out they are all.
+	DefaultScopes []string `json:"defaultScopes,omitempty"`
 }
 
 // CreatedKey is a key with its text, which is shown this once.
@@ -40,7 +54,10 @@ type CreatedKey struct {
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	NotAfter  time.Time `json:"notAfter,omitzero"`
 	// Replaces is the key that this one takes over from, until ReplacedUntil.
-	Replaces      string    `json:"replaces,omitempty"`
+	Replaces string `json:"replaces,omitempty"`
+	// ClientID is set for the secret of a client, with the scopes it may have.
+	ClientID      string    `json:"clientID,omitempty"`
+	Scopes        []string  `json:"scopes,omitempty"`
 	ReplacedUntil time.Time `json:"replacedUntil,omitzero"`
 }
 
@@ -78,6 +95,9 @@ func (s *Service) CreateKey(ctx context.Context, by Actor, namespace, consumer s
 
 // RotateKey makes a key that takes over from another one.
 func (s *Service) RotateKey(ctx context.Context, by Actor, namespace, consumer, key string, q NewKey) (*CreatedKey, error) {
+	if q.Client != nil {
+		return nil, invalid("client", "is for a new secret: a rotation keeps client ID and scopes, which an update of the consumer changes")
+	}
 	return s.addKey(ctx, by, namespace, consumer, q, "rotate-key", &key)
 }
 
@@ -95,15 +115,18 @@ func (s *Service) addKey(ctx context.Context, by Actor, namespace, consumer stri
 			return err
 		}
 		m.Spec.Credentials = slices.DeleteFunc(m.Spec.Credentials, func(c v1alpha1.ConsumerCredential) bool {
-			return replaces != nil && c.Name != *replaces && c.APIKey != nil && c.NotAfter != nil && c.NotAfter.Time.Before(now)
+			return replaces != nil && c.Name != *replaces && (c.APIKey != nil || c.ClientSecret != nil) && c.NotAfter != nil && c.NotAfter.Time.Before(now)
 		})
 		out = &CreatedKey{Namespace: namespace, Consumer: consumer, Name: q.Name, Key: q.Prefix + randomText(), NotBefore: q.NotBefore.UTC(), NotAfter: q.NotAfter.UTC()}
 		sum := sha256.Sum256([]byte(out.Key))
 		out.Hash = "sha256:" + hex.EncodeToString(sum[:])
+		client := clientOf(q.Client)
 		if replaces != nil {
-			if err := m.replace(*replaces, &q, out, now); err != nil {
+			old, err := m.replace(*replaces, &q, out, now)
+			if err != nil {
 				return err
 			}
+			client = old.ClientSecret.DeepCopy()
 		}
 		switch {
 		case out.Name == "":
@@ -114,9 +137,23 @@ func (s *Service) addKey(ctx context.Context, by Actor, namespace, consumer stri
 		if len(m.Spec.Credentials) >= maxCredentials {
 			return invalid("credentials", "consumer %s has %d credentials, and no more may be made; revoke some", m.name(), len(m.Spec.Credentials))
 		}
-		m.Spec.Credentials = append(m.Spec.Credentials, v1alpha1.ConsumerCredential{
-			Name: out.Name, NotBefore: timeOf(out.NotBefore), NotAfter: timeOf(out.NotAfter), APIKey: &v1alpha1.APIKeyCredential{Hash: &out.Hash},
-		})
+		made := v1alpha1.ConsumerCredential{Name: out.Name, NotBefore: timeOf(out.NotBefore), NotAfter: timeOf(out.NotAfter)}
+		if client != nil {
+			client.Hash, client.SecretRef = &out.Hash, nil
+			made.ClientSecret = client
+			out.ClientID = compile.ClientID(namespace, consumer, client)
+			for _, s := range client.Scopes {
+				out.Scopes = append(out.Scopes, string(s))
+			}
+		} else {
+			made.APIKey = &v1alpha1.APIKeyCredential{Hash: &out.Hash}
+		}
+		m.Spec.Credentials = append(m.Spec.Credentials, made)
+		if client != nil { // what was asked for is judged as what is written in a file
+			if m, err = m.judged(); err != nil {
+				return err
+			}
+		}
 		_, err = s.put(ctx, tx, by, version, old, m, action)
 		return err
 	})
@@ -127,10 +164,10 @@ func (s *Service) addKey(ctx context.Context, by Actor, namespace, consumer stri
 }
 
 // replace lets a key end when its overlap with the new one does.
-func (m *manifest) replace(name string, q *NewKey, out *CreatedKey, now time.Time) error {
+func (m *manifest) replace(name string, q *NewKey, out *CreatedKey, now time.Time) (*v1alpha1.ConsumerCredential, error) {
 	c := m.credential(name)
-	if c == nil || c.APIKey == nil {
-		return fmt.Errorf("key %q of consumer %s: %w", name, m.name(), statedb.ErrNotFound)
+	if c == nil || c.APIKey == nil && c.ClientSecret == nil {
+		return nil, fmt.Errorf("key %q of consumer %s: %w", name, m.name(), statedb.ErrNotFound)
 	}
 	overlap := defaultOverlap
 	if q.Overlap != nil {
@@ -145,7 +182,36 @@ func (m *manifest) replace(name string, q *NewKey, out *CreatedKey, now time.Tim
 		c.NotAfter = timeOf(end)
 	}
 	out.Replaces, out.ReplacedUntil = name, c.NotAfter.UTC()
-	return nil
+	return c, nil
+}
+
+// clientOf is the credential that is asked for, nil for an API key.
+func clientOf(q *NewClient) *v1alpha1.ClientSecretCredential {
+	if q == nil {
+		return nil
+	}
+	out := &v1alpha1.ClientSecretCredential{Scopes: scopesOf(q.Scopes), DefaultScopes: scopesOf(q.DefaultScopes)}
+	if q.ID != "" {
+		out.ClientID = &q.ID
+	}
+	return out
+}
+
+func scopesOf(list []string) (out []v1alpha1.TokenScope) {
+	for _, s := range list {
+		out = append(out, v1alpha1.TokenScope(s))
+	}
+	return out
+}
+
+// judged is the manifest as it is read from its own text, which the schema of the kind
+// and the compiler have looked at.
+func (m *manifest) judged() (*manifest, error) {
+	text, err := m.text()
+	if err != nil {
+		return nil, err
+	}
+	return oneManifest(text)
 }
 
 // freeName is "key-N" with the first number that no credential has.

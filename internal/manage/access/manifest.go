@@ -83,6 +83,24 @@ func (m *manifest) digests() (out []statedb.Credential) {
 			out = append(out, statedb.Credential{Name: c.Name, Digest: hex.EncodeToString(d[:])})
 		}
 	}
+	return append(out, m.clients()...)
+}
+
+// clients are the client IDs, which one consumer of all namespaces has, each once
+// however many secrets it has.
+func (m *manifest) clients() (out []statedb.Credential) {
+	seen := map[string]bool{}
+	for i := range m.Spec.Credentials {
+		c := &m.Spec.Credentials[i]
+		if c.ClientSecret == nil {
+			continue
+		}
+		if id := compile.ClientID(m.Metadata.Namespace, m.Metadata.Name, c.ClientSecret); !seen[id] {
+			seen[id] = true
+			d := ir.ClientDigest(id)
+			out = append(out, statedb.Credential{Name: c.Name, Digest: hex.EncodeToString(d[:]), Everywhere: true})
+		}
+	}
 	return out
 }
 

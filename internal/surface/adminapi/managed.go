@@ -50,7 +50,7 @@ func (s *Server) managed() []*endpoint {
 		},
 		{
 			method: "POST", path: keys, role: access.Operator, takes: access.NewKey{}, gives: access.CreatedKey{}, success: 201, serve: s.createKey,
-			summary: "Makes an API key for a consumer. The reply has the key, which is shown this once.",
+			summary: "Makes an API key, or with client the secret of a client, for a consumer. The reply has the key, which is shown this once.",
 		},
 		{
 			method: "POST", path: keys + "/{key}/rotate", role: access.Operator, takes: access.NewKey{}, gives: access.CreatedKey{}, success: 201, serve: s.rotateKey,
