@@ -97,9 +97,12 @@ func (f *demoFlags) open(ctx context.Context, t *term.Terminal, adminGiven bool)
 	if err != nil {
 		return err
 	}
-	partners := demo.NewPartners()
+	partners, err := demo.NewPartners()
+	if err != nil {
+		return err
+	}
 	kit, err := f.write(map[string]string{
-		shopFile: shop.Config(ports), certFile: cert.Secret(), partnersFile: partners.Consumers(), protoFile: demo.StockProto,
+		shopFile: shop.Config(ports), certFile: cert.Secret() + "---\n" + partners.Signing(), partnersFile: partners.Consumers(), protoFile: demo.StockProto,
 	})
 	if err != nil {
 		return err

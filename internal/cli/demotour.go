@@ -72,6 +72,7 @@ func (u *tour) commands(admin string) []command {
 		{fmt.Sprintf(`gridway explain%s GET %s/api/reviews/lamp-01 -H "X-Canary: always"`, admin, base), "unless one asks for it: why a request goes where it goes"},
 		{"curl -i " + base + "/api/partner/products/lamp-01", "the partners' API asks who calls"},
 		{fmt.Sprintf(`for i in $(seq 20); do curl -so /dev/null -w '%%{http_code}\n' -H 'X-API-Key: %s' %s/api/partner/products/lamp-01; done | sort | uniq -c`, u.edge.Partners.Trial, base), "a partner with a trial plan gets one a second, and five at once"},
+		{fmt.Sprintf(`curl -ks -u %s:%s -d grant_type=client_credentials %s/partners/oauth2/token`, demo.GoldClient, u.edge.Partners.Secret, u.edge.Secure), "a partner's program gets an access token, which does for a key"},
 		{"gridway consumer list" + admin, "the partners, and when they used their keys"},
 		{fmt.Sprintf(`curl -si -H 'X-API-Key: %s' %s/api/partner/reviews/lamp-01`, u.edge.Partners.Trial, base), "and may not read reviews, which are for dealers"},
 		{"curl -si -A sqlmap " + base + "/api/products", "a tool that looks for holes finds none"},

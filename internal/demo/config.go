@@ -27,6 +27,7 @@ func (s *Shop) Config(at Ports) string {
 		fmt.Sprintf("port: %d,", PublicPort), fmt.Sprintf("port: %d,", at.Public),
 		fmt.Sprintf("port: %d,", InnerPort), fmt.Sprintf("port: %d,", at.Inner),
 		fmt.Sprintf("port: %d,", SecurePort), fmt.Sprintf("port: %d,", at.Secure),
+		fmt.Sprintf("localhost:%d/", SecurePort), fmt.Sprintf("localhost:%d/", at.Secure),
 		fmt.Sprintf("port: %d,", CallsPort), fmt.Sprintf("port: %d,", at.Calls),
 	}
 	for i, p := range plans {

@@ -2,8 +2,12 @@ package demo
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"strings"
@@ -14,12 +18,32 @@ import (
 type Partners struct {
 	// Gold may ask for much, Trial for little.
 	Gold, Trial string
+	// Secret is for access tokens of Gold's programs, whose client ID is GoldClient;
+	// signing is the key of the tokens, in PEM.
+	Secret  string
+	signing []byte
 }
 
+// GoldClient is the client ID of a partner's programs.
+const GoldClient = "default.hearth-and-oak"
+
 // NewPartners makes keys.
-func NewPartners() Partners {
+func NewPartners() (Partners, error) {
 	key := func(name string) string { return "shop_" + name + "_" + strings.ToLower(rand.Text()) }
-	return Partners{Gold: key("gold"), Trial: key("trial")}
+	p := Partners{Gold: key("gold"), Trial: key("trial"), Secret: key("client")}
+	signing, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return p, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(signing)
+	p.signing = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	return p, err
+}
+
+// Signing is the key of access tokens as a Secret of the configuration.
+func (p Partners) Signing() string {
+	return fmt.Sprintf("# The key that access tokens of the demo are signed with. It was made when it was started.\napiVersion: v1\nkind: Secret\nmetadata: {name: signing}\nstringData:\n  key: |\n    %s\n",
+		strings.ReplaceAll(strings.TrimSpace(string(p.signing)), "\n", "\n    "))
 }
 
 // Consumers are the partners as the configuration's objects, with hashes of their keys.
@@ -33,7 +57,9 @@ metadata: {name: hearth-and-oak}
 spec:
   groups: [partners, dealers]
   plan: gold
-  credentials: [{name: first, apiKey: {hash: %q}}]
+  credentials:
+  - {name: first, apiKey: {hash: %q}}
+  - {name: programs, clientSecret: {hash: %q, scopes: [products, reviews]}}
 ---
 apiVersion: gridway.dev/v1alpha1
 kind: Consumer
@@ -42,7 +68,7 @@ spec:
   groups: [partners]
   plan: trial
   credentials: [{name: first, apiKey: {hash: %q}}]
-`, hash(p.Gold), hash(p.Trial))
+`, hash(p.Gold), hash(p.Secret), hash(p.Trial))
 }
 
 // partner asks for the prices of products, now and then quicker than its plan allows.

@@ -39,6 +39,7 @@ var demoCommands = []demoCommand{
 	{begins: "for i in", has: "X-API-Key", want: regexp.MustCompile(`[0-9]+ 200\n +[0-9]+ 429`)},
 	{begins: "curl -si -H", has: "/api/partner/reviews", want: regexp.MustCompile(`(?s)HTTP/1.1 (403 .*X-Gridway-Reason: AccessDenied|429 )`)},
 	{begins: "curl -si -A sqlmap", want: regexp.MustCompile(`(?s)HTTP/1.1 403 .*X-Gridway-Reason: UserAgentDenied`)},
+	{begins: "curl -ks -u", want: regexp.MustCompile(`"access_token":"ey.*"scope":"products reviews"`)},
 	{begins: "gridway consumer list", want: regexp.MustCompile(`(?s)corner-store .*trial.*hearth-and-oak .*gold`)},
 	{begins: "for i in", has: "/api/reviews", want: regexp.MustCompile(`[0-9]+ X-Served-By: reviews-v1`)},
 	{begins: "gridway explain", want: regexp.MustCompile(`100% reviews-v2`)},
