@@ -127,6 +127,15 @@ func suite(quick bool) []workload {
 		},
 		{name: "api-key", title: "API keys of 1,000 callers", conns: 64, target: get("/1k"), callers: callers, rate: 2000, rateConns: 64, proxies: door(peers.Door{Keys: callers})},
 		{name: "rate-limit", title: "Rate limits of 1,000 callers", conns: 64, target: get("/1k"), callers: callers, rate: 2000, rateConns: 64, proxies: door(peers.Door{Limit: true})},
+		{
+			name: "rate-limit-together", title: "Rate limits of 1,000 callers, counted for several proxies together", conns: 64, target: get("/1k"),
+			callers: callers, rate: 2000, rateConns: 64, long: true,
+			proxies: []peers.Spec{
+				{Kind: peers.Gridway, Label: "gridway-leases", Door: peers.Door{Limit: true, Store: peers.Leases}},
+				{Kind: peers.Gridway, Label: "gridway-redis", Door: peers.Door{Limit: true, Store: peers.Redis}},
+				{Kind: peers.Gridway, Label: "gridway-alone", Door: peers.Door{Limit: true}},
+			},
+		},
 		{name: "shields", title: "10,000 networks and ten programs refused, headers for browsers", conns: 64, target: traced, rate: 2000, rateConns: 64, proxies: door(peers.Door{Shield: true})},
 		{name: "authorization", title: "A rule about method, path and client", conns: 64, target: get("/1k"), rate: 2000, rateConns: 64, proxies: door(peers.Door{Rules: true})},
 		{

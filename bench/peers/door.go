@@ -21,6 +21,8 @@ type Door struct {
 	Keys int
 	// Limit counts the requests of each API key, against a limit that none reaches.
 	Limit bool
+	// Store is where limits are counted for several proxies together; empty is nowhere.
+	Store Store
 	// Shield refuses 10,000 networks and ten programs, none of which come, and gives
 	// responses six headers.
 	Shield bool
@@ -50,6 +52,16 @@ type Door struct {
 	// Expression is Rules in CEL.
 	Expression bool
 }
+
+// Store is where limits are counted together.
+type Store string
+
+// The stores: leases of slices of an SQLite file, and a Redis beside the proxy, which
+// is asked for each request.
+const (
+	Leases Store = "leases"
+	Redis  Store = "redis"
+)
 
 // deniedNetworks is how many a shield refuses.
 const deniedNetworks = 10_000

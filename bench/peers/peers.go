@@ -96,9 +96,11 @@ type Process struct {
 	// AccessLog is the file that it writes its access log to; "" if it has none.
 	AccessLog string
 
-	cmd  *exec.Cmd
-	log  string
-	done chan struct{} // closed when it has ended
+	cmd *exec.Cmd
+	log string
+	// beside is what was started for it, and ends with it.
+	beside *Process
+	done   chan struct{} // closed when it has ended
 }
 
 // PID of the program.
@@ -108,6 +110,7 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 type params struct {
 	Spec
 	Dir, Addr, HTTP2Addr, Cert, Key, Pem, CertBase64, KeyBase64, KiB string
+	RedisAddr                                                        string // of Store
 	Port                                                             int
 	Root                                                             bool
 }
@@ -154,6 +157,23 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 			return nil, err
 		}
 	}
+	var redis *Process
+	if s.Store == Redis {
+		if redis, err = l.redis(ctx); err != nil {
+			return nil, err
+		}
+		p.RedisAddr = redis.Addr
+	}
+	process, err := l.startBeside(ctx, s, p, redis)
+	if err != nil && redis != nil {
+		redis.Stop()
+	}
+	return process, err
+}
+
+// startBeside starts a proxy that needs redis, if that is not nil.
+func (l *Lab) startBeside(ctx context.Context, s Spec, p params, redis *Process) (*Process, error) {
+	addr := p.Addr
 	var argv []string
 	switch s.Kind {
 	case Gridway, Before:
@@ -201,7 +221,36 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 	if err == nil && s.Full {
 		process.AccessLog = l.accessLog(s)
 	}
+	if err == nil {
+		process.beside = redis
+	}
 	return process, err
+}
+
+// redis starts one that keeps nothing, on any core.
+func (l *Lab) redis(ctx context.Context) (*Process, error) {
+	addr, err := l.address()
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	p, err := l.begin("redis", []string{find("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", l.Dir}, -1)
+	if err != nil {
+		return nil, err
+	}
+	p.Addr = addr
+	err = p.awaitThat(ctx, func(ctx context.Context) error {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+		if err == nil {
+			err = c.Close()
+		}
+		return err
+	})
+	if err != nil {
+		p.Stop()
+		return nil, err
+	}
+	return p, nil
 }
 
 // accessLog is where the templates say that a proxy logs.
@@ -222,7 +271,11 @@ func (l *Lab) gridway(s Spec, path string) []string {
 	if s.Full {
 		log = l.accessLog(s)
 	}
-	return []string{l.Tools[s.Kind], "run", path, "--admin", "unix:" + l.Admin(s.Label), "--access-log", log, "--log-level", "warn", "--drain-timeout", "1s"}
+	argv := []string{l.Tools[s.Kind], "run", path, "--admin", "unix:" + l.Admin(s.Label), "--access-log", log, "--log-level", "warn", "--drain-timeout", "1s"}
+	if s.Store == Leases {
+		argv = append(argv, "--state", "sqlite", "--state-dir", filepath.Join(l.Dir, s.Label+"-state"))
+	}
+	return argv
 }
 
 // Admin is the socket of the admin API of the Gridway with that label.
@@ -278,6 +331,20 @@ func (l *Lab) address() (string, error) {
 // Launch runs argv on one core (any of ours if core is negative) and returns
 // when ready is answered with 200. Its output goes to a file of the scratch folder.
 func (l *Lab) Launch(ctx context.Context, label string, argv []string, ready load.Target, core int) (*Process, error) {
+	p, err := l.begin(label, argv, core)
+	if err != nil {
+		return nil, err
+	}
+	p.Addr = ready.Addr
+	if err := p.awaitThat(ctx, func(ctx context.Context) error { return load.Probe(ctx, ready) }); err != nil {
+		p.Stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// begin runs argv and does not wait.
+func (l *Lab) begin(label string, argv []string, core int) (*Process, error) {
 	out, err := os.Create(filepath.Join(l.Dir, label+".out"))
 	if err != nil {
 		return nil, err
@@ -293,26 +360,22 @@ func (l *Lab) Launch(ctx context.Context, label string, argv []string, ready loa
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", label, err)
 	}
-	p := &Process{Label: label, Addr: ready.Addr, cmd: cmd, log: out.Name(), done: make(chan struct{})}
+	p := &Process{Label: label, cmd: cmd, log: out.Name(), done: make(chan struct{})}
 	go func() {
 		_ = cmd.Wait() // it is stopped by signals; how it ended says nothing
 		close(p.done)
 	}()
-	if err := p.await(ctx, ready); err != nil {
-		p.Stop()
-		return nil, err
-	}
 	return p, nil
 }
 
-// await asks until the answer is 200.
-func (p *Process) await(ctx context.Context, ready load.Target) error {
+// awaitThat asks until there is no error.
+func (p *Process) awaitThat(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := load.Probe(ctx, ready)
+		err := ask(ctx)
 		if err == nil {
 			return nil
 		}
@@ -338,6 +401,9 @@ func (p *Process) Output() string {
 // Stop asks the program to end, and ends it and its children if it has not
 // after three seconds.
 func (p *Process) Stop() {
+	if p.beside != nil {
+		defer p.beside.Stop()
+	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	t := time.NewTimer(3 * time.Second)
 	defer t.Stop()
@@ -368,7 +434,7 @@ func PortsBelow(top int) func() (int, error) {
 // Reachable says whether the programs that are not built here are installed.
 func Reachable() error {
 	var missing []string
-	for _, name := range []string{"nginx", "haproxy", "wrk", "h2load", "taskset"} {
+	for _, name := range []string{"nginx", "haproxy", "redis-server", "wrk", "h2load", "taskset"} {
 		if _, err := exec.LookPath(find(name)); err != nil {
 			if _, err := exec.LookPath(name); err != nil {
 				missing = append(missing, name)

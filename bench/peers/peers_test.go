@@ -36,6 +36,7 @@ func TestTemplates(t *testing.T) {
 			[]string{"grpc: {}", "127.0.0.1:7", "protocol: h2c", "cel: request.method"},
 			[]string{"oauth2Introspection", "http: {path: /auth"},
 		},
+		{"gridway.yaml.tmpl", Spec{Backend: "127.0.0.1:9", Door: Door{Limit: true, Store: Leases}}, []string{"storeRef: {name: shared}", "stateStore: {}"}, []string{"redis:"}},
 		{"backend.conf.tmpl", Spec{}, []string{"return 200"}, []string{"<no value>"}},
 		{"nginx.conf.tmpl", Spec{Backend: "127.0.0.1:9", Raw: true}, []string{"stream {", "proxy_pass 127.0.0.1:9;"}, []string{"http {"}},
 		{"haproxy.cfg.tmpl", Spec{Backend: "127.0.0.1:9", Raw: true}, []string{"mode tcp", "server s 127.0.0.1:9"}, []string{"mode http", "http-reuse"}},
