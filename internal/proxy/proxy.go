@@ -255,6 +255,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	p.logins.End(cfg)
 	p.issuers.End(cfg)
 	keepLimits(p.limits, cfg)
+	p.stores.warnUnkept(cfg.RateLimits)
 	p.authorizations.keep(cfg)
 	p.formulas.keep(cfg)
 	for name, l := range p.listeners {

@@ -30,6 +30,8 @@ type stores struct {
 	log     *slog.Logger
 	// leases of the state store; nil without one.
 	leases *lease.Store
+	// unkept is set when it was said that quotas do not outlive the process.
+	unkept sync.Once
 
 	mu      sync.Mutex // guards what follows
 	byName  map[string]*sharedStore
@@ -136,6 +138,22 @@ func (s *stores) Apply(list []*ir.RateLimitStore) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// warnUnkept says once that what is used of quotas is forgotten when the process ends,
+// or is replaced, since there is no state store.
+func (s *stores) warnUnkept(limits []*ir.RateLimit) {
+	if s.leases != nil {
+		return
+	}
+	for _, l := range limits {
+		if l.Kept != nil {
+			s.unkept.Do(func() {
+				s.log.Warn("quotas begin anew when this process ends or is upgraded, since there is no state store to keep them in; start with --state", "limit", l.Policy+"/"+l.Name)
+			})
+			return
+		}
+	}
 }
 
 func (s *stores) open(cfg *ir.RateLimitStore, h *sharedStore) (*counting, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,6 +12,9 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/gridway/gridway/internal/proxy"
+	"github.com/gridway/gridway/internal/statedb/statetest"
 )
 
 func rateLimitDoc(name, kind, target, spec string) string {
@@ -431,5 +435,31 @@ func TestBandwidthLeavesWebSockets(t *testing.T) {
 			}
 			s.reset()
 		})
+	}
+}
+
+// TestQuotasThatAreNotKept: a gateway without a state store says, once, that quotas end
+// with its process.
+func TestQuotasThatAreNotKept(t *testing.T) {
+	t.Parallel()
+	said := &lockedBuffer{}
+	logged := func(o *proxy.Options) { o.Log = slog.New(slog.NewTextHandler(said, nil)) }
+	app := saysOK(t)
+	quota := limited(app, "- {name: monthly, quota: {amount: 5, window: Month}}")
+	g := serveYAML(t, limited(app, "- {name: hourly, rate: 10/h}"), logged)
+	if strings.Contains(said.String(), "--state") {
+		t.Errorf("there is no quota: %s", said)
+	}
+	for range 2 {
+		g.apply(quota)
+		g.apply(strings.Replace(quota, "amount: 5", "amount: 6", 1))
+	}
+	if n := strings.Count(said.String(), "limit=default/api/monthly"); n != 1 {
+		t.Errorf("said %d times: %s", n, said)
+	}
+	said = &lockedBuffer{}
+	serveYAML(t, quota, logged, keeping(t, statetest.SQLite(t)))
+	if strings.Contains(said.String(), "--state") {
+		t.Errorf("there is a state store: %s", said)
 	}
 }
