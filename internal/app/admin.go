@@ -101,6 +101,11 @@ func (r *runtime) Status() adminapi.Status {
 	}
 	out.Listeners = r.listeners(&s)
 	out.RateLimitStores = rateLimitStores(g.plane.RateLimitStores())
+	g.plane.Dependencies(func(d proxy.Dependency) {
+		out.Dependencies = append(out.Dependencies, adminapi.Dependency{
+			Kind: string(d.Kind), Owner: d.Owner, Name: d.Name, Place: d.Place, Up: d.Up, Since: d.Since, Error: d.Err, Kept: d.Kept,
+		})
+	})
 	states := g.acme.States()
 	now := time.Now()
 	out.Certificates = certificates(states, now)

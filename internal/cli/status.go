@@ -115,6 +115,7 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 	if len(s.Certificates) > 0 {
 		t.Printf("\n%s", certificateTable(s.Certificates, now))
 	}
+	printMissing(t, s.Dependencies, now)
 	printRefused(t, s.Refused, now)
 	printStatusProblems(t, s.Problems, all)
 	if conditions {
@@ -179,6 +180,36 @@ func printStatusProblems(t *term.Terminal, list []adminapi.Problem, all bool) {
 		if more := count[k] - shown[k]; more > 0 {
 			t.Printf("and %d more of %s; --all shows every one\n", more, term.Paint(k.severity+"["+k.code+"]", term.Warn))
 		}
+	}
+}
+
+// printMissing shows what the gateway needs of others and does not have.
+func printMissing(t *term.Terminal, list []adminapi.Dependency, now time.Time) {
+	table := term.NewTable("missing", "for", "since", "meanwhile", "why")
+	for _, d := range list {
+		if d.Up {
+			continue
+		}
+		what, owner, meanwhile := "keys of "+d.Name, "AuthenticationPolicy/"+d.Owner, term.Paint("nobody gets through with its tokens", term.Bad)
+		switch {
+		case d.Kind == "provider" && d.Kept:
+			what, meanwhile = "provider "+d.Name, "the endpoints from before"
+		case d.Kind == "provider":
+			what, meanwhile = "provider "+d.Name, term.Paint("nobody can log in", term.Bad)
+		case d.Kept:
+			meanwhile = "the keys from before"
+		}
+		since, why := "", d.Error
+		if !d.Since.IsZero() {
+			since = age(now.Sub(d.Since)) + " ago"
+		}
+		if why == "" {
+			why = "no answer yet"
+		}
+		table.Row(what, owner, since, meanwhile, why)
+	}
+	if table.Len() > 0 {
+		t.Printf("\n%s", table)
 	}
 }
 

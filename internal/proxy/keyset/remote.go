@@ -44,6 +44,8 @@ type remote struct {
 	cancel context.CancelFunc
 	keys   atomic.Pointer[fetched]
 	wake   chan struct{}
+	// trouble is why fetches fail; nil while they do not.
+	trouble atomic.Pointer[trouble]
 	// good and failed count fetches.
 	good, failed atomic.Uint64
 
@@ -54,6 +56,12 @@ type remote struct {
 	// left is how many fetches requests may still cause, as of counted.
 	left    int
 	counted time.Time
+}
+
+// trouble is since when fetches fail, and what is wrong with the last one.
+type trouble struct {
+	since time.Time
+	err   string
 }
 
 // fetched is what a server has answered, and when; that is zero for what another
@@ -121,6 +129,11 @@ func (r *remote) run(ctx context.Context) {
 		}
 		if err != nil {
 			r.failed.Add(1)
+			since := time.Now()
+			if t := r.trouble.Load(); t != nil {
+				since = t.since
+			}
+			r.trouble.Store(&trouble{since, err.Error()})
 			after = min(retryFirst<<min(failures, 10), retryMax)
 			if failures++; failures == 1 || failures&(failures-1) == 0 {
 				r.log.Warn("keys cannot be fetched", "error", err, "failures", failures, "kept", r.current() != nil)
@@ -130,6 +143,7 @@ func (r *remote) run(ctx context.Context) {
 				r.log.Info("keys are fetched again", "failures", failures)
 			}
 			failures = 0
+			r.trouble.Store(nil)
 			r.good.Add(1)
 			r.take(got)
 		}

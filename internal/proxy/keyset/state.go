@@ -17,6 +17,12 @@ type State struct {
 	// there was none in this process. All are zero for keys of the configuration.
 	Fetches, Failures uint64
 	Fetched           time.Time
+	// Place is where they are fetched, without a query; empty for keys of the
+	// configuration. FailingSince is when that began to fail, because of Err; zero is
+	// that the last fetch was good, or that there was none yet.
+	Place        string
+	FailingSince time.Time
+	Err          string
 }
 
 // States tells of all key sets, ordered by name.
@@ -33,6 +39,10 @@ func (s *Set) States(yield func(State)) {
 			st.Keys = set.Len()
 		}
 		if r, ok := from.(*remote); ok {
+			st.Place = place(r.config.URL)
+			if t := r.trouble.Load(); t != nil {
+				st.FailingSince, st.Err = t.since, t.err
+			}
 			st.Fetches, st.Failures = r.good.Load(), r.failed.Load()
 			if f := r.keys.Load(); f != nil {
 				st.Fetched = f.at

@@ -12,7 +12,9 @@ package login
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -175,6 +177,18 @@ func (s *Set) States(yield func(policy, issuer string, c *Counts)) {
 		parts := strings.SplitN(name, "/", 3)
 		l := h.Current()
 		yield(strings.Join(parts[:min(len(parts), 2)], "/"), l.config.Issuer, l.counts)
+	}
+}
+
+// Troubles tells of all providers what is wrong with them; nil is nothing that anybody
+// has seen.
+func (s *Set) Troubles(yield func(policy, issuer string, t *Trouble)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.named)) {
+		parts := strings.SplitN(name, "/", 3)
+		l := s.named[name].Current()
+		yield(strings.Join(parts[:min(len(parts), 2)], "/"), l.config.Issuer, l.provider.trouble.Load())
 	}
 }
 

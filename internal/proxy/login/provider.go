@@ -74,10 +74,19 @@ type provider struct {
 	ctx         context.Context
 	asking      atomic.Int64
 	known       atomic.Pointer[found]
+	trouble     atomic.Pointer[Trouble]
 
 	mu     sync.Mutex // held by who looks for the endpoints
 	failed time.Time  // guarded by mu
 	why    error      // guarded by mu
+}
+
+// Trouble is since when a provider's endpoints cannot be found, and why. Kept: those
+// that were found before are used.
+type Trouble struct {
+	Since time.Time
+	Err   string
+	Kept  bool
 }
 
 type found struct {
@@ -150,11 +159,17 @@ func (l *Login) Metadata(wait func()) (*Metadata, error) {
 		meta, err := p.discover()
 		if err == nil {
 			p.why = nil
+			p.trouble.Store(nil)
 			p.known.Store(&found{*meta, time.Now()})
 			return meta, nil
 		}
 		p.log.Warn("the provider's endpoints cannot be found", "error", err, "kept", f != nil)
 		p.why, p.failed = err, time.Now()
+		since := p.failed
+		if t := p.trouble.Load(); t != nil {
+			since = t.Since
+		}
+		p.trouble.Store(&Trouble{Since: since, Err: err.Error(), Kept: f != nil})
 	}
 	if f != nil {
 		return &f.meta, nil

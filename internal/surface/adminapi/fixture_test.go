@@ -58,6 +58,10 @@ func (p *process) Status() adminapi.Status {
 			Severity: "error", Code: "UnknownField", Object: "HTTPRoute/default/cart", Field: "spec.rulez",
 			Place: adminapi.Place{File: "shop.yaml", Line: 12, Column: 3}, Message: "unknown field \"rulez\"", Remedy: "did you mean \"rules\"?",
 		}},
+		Dependencies: []adminapi.Dependency{{
+			Kind: "keys", Owner: "default/tokens", Name: "https://idp.example", Place: "https://idp.example/keys",
+			Since: at.Add(time.Hour), Error: "GET https://idp.example/keys: connection refused", Kept: true,
+		}},
 		Certificates: []adminapi.Certificate{{
 			Secret: "Secret/default/le:shop.example", Issuer: "CertificateIssuer/default/le", Names: []string{"shop.example"},
 			Directory: "https://ca.example/directory", Phase: "Failing", Valid: true, Serial: "5f", NotBefore: at, NotAfter: at.Add(90 * 24 * time.Hour),

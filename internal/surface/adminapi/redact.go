@@ -21,6 +21,7 @@ func (s Status) complete() Status {
 	s.Listeners = append([]ListenerStatus{}, s.Listeners...)
 	s.RateLimitStores = append([]RateLimitStoreStatus{}, s.RateLimitStores...)
 	s.Certificates = append([]Certificate{}, s.Certificates...)
+	s.Dependencies = append([]Dependency{}, s.Dependencies...)
 	s.Statuses = append([]ObjectStatus{}, s.Statuses...)
 	return s
 }

@@ -37,8 +37,27 @@ type Status struct {
 	// but for servers of Envoy's protocol, which are endpoints.
 	RateLimitStores []RateLimitStoreStatus `json:"rateLimitStores"`
 	// Certificates are those that listeners want from CertificateIssuers.
-	Certificates []Certificate  `json:"certificates"`
+	Certificates []Certificate `json:"certificates"`
+	// Dependencies are what the gateway needs of others.
+	Dependencies []Dependency   `json:"dependencies"`
 	Statuses     []ObjectStatus `json:"statuses"`
+}
+
+// Dependency is something that the gateway needs of somebody else.
+type Dependency struct {
+	// Kind is "keys" of an issuer or "provider" of OpenID.
+	Kind string `json:"kind"`
+	// Owner is the AuthenticationPolicy, "namespace/name"; Name the issuer.
+	Owner string `json:"owner"`
+	Name  string `json:"name"`
+	// Place is where it is fetched.
+	Place string `json:"place,omitempty"`
+	// Up is false since a time, because of Error, or since nothing has come yet.
+	Up    bool      `json:"up"`
+	Since time.Time `json:"since,omitzero"`
+	Error string    `json:"error,omitempty"`
+	// Kept: what was there before still serves.
+	Kept bool `json:"kept,omitempty"`
 }
 
 // Predecessor is a process that was replaced by an upgrade.

@@ -168,6 +168,10 @@ func populated(c *clock) *metric.Registry {
 	r.SetKeySets(func(yield func(string, string, metric.KeySet)) {
 		yield("default/tokens", "https://idp.example", metric.KeySet{Keys: 2, Fetches: 5, Failures: 1, Fetched: time.Unix(1_800_000_000, 0)})
 	})
+	r.SetDependencies(func(yield func(kind, owner, name string, up bool)) {
+		yield("keys", "default/tokens", "https://idp.example", true)
+		yield("provider", "default/login", "https://idp.example", false)
+	})
 	r.SetAdmission(func(yield func(string, metric.Admission)) {
 		yield("HTTPRoute/default/app", metric.Admission{Limit: 12, InFlight: 3, Queued: 1, Baseline: 20 * time.Millisecond, Recent: 30 * time.Millisecond, Admitted: 5, Delayed: 4, Refused: 3, Displaced: 2, Expired: 1})
 	})

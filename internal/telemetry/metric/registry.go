@@ -62,6 +62,8 @@ type Registry struct {
 	keySets      func(yield func(policy, issuer string, k KeySet))
 	logins       func(yield func(policy, issuer string, l Login))
 	tokenIssuers func(yield func(issuer string, t TokenIssuer))
+	// dependencies tells what is needed of others.
+	dependencies func(yield func(kind, owner, name string, up bool))
 	calls        Calls
 	gauges       func(yield func(cluster string, g ClusterGauges))
 	accessLog    func() LogStats
