@@ -69,4 +69,3 @@ func (p *Proxy) Dependencies(yield func(Dependency)) {
 func (p *Proxy) DependencyStates(yield func(kind, owner, name string, up bool)) {
 	p.Dependencies(func(d Dependency) { yield(string(d.Kind), d.Owner, d.Name, d.Up) })
 }
-

@@ -59,6 +59,8 @@ func (c *compiler) clientPolicy(k *socket) ir.ClientPolicy {
 	}
 	if p.HTTP3 != nil {
 		c.noteHTTP3(k, first, p.ProxyProtocol != ir.ProxyProtocolOff)
+	} else {
+		c.noteNoHTTP3(first)
 	}
 	k.listener.Client = p
 	c.noteReach(k, s)
@@ -104,6 +106,26 @@ func (c *compiler) noteHTTP3(k *socket, chain []bound, proxied bool) {
 		c.report(problemAt(chain[i].policy.used, "spec.client.http3", store.Warning, "NoEffect",
 			k.first.name()+" has no HTTP/3: it takes PROXY headers (client.proxyProtocol), and UDP carries none",
 			"remove proxyProtocol, or set http3.enabled to false for this listener"))
+	}
+}
+
+// noteNoHTTP3 says what a policy that switches HTTP/3 off says of it all the same.
+func (c *compiler) noteNoHTTP3(chain []bound) {
+	for _, b := range chain {
+		h := b.policy.spec.Client.HTTP3
+		if h == nil || deref(h.Enabled, true) {
+			continue
+		}
+		idle := func(field string) {
+			c.reportOnce(problemAt(b.policy.used, "spec.client.http3."+field, store.Warning, "NoEffect",
+				"there is no HTTP/3: enabled is false", "leave it out, or enabled"))
+		}
+		if deref(h.EarlyData, false) {
+			idle("earlyData")
+		}
+		if h.AltSvc != nil {
+			idle("altSvc")
+		}
 	}
 }
 

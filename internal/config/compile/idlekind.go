@@ -12,14 +12,15 @@ import (
 // what their backends speak, on policies that name the route or a backend. Those
 // on what the route shares with others may have them.
 func (s *routeScope) noteIdleForKind(m *settings, backends []resolvedRef) {
-	add := func(path, message, remedy string) {
+	note := func(code, path, message, remedy string) {
 		for _, p := range sortedUnder(m, path) {
 			if b := m.origin[p]; b.target.key == s.state.object.Key || b.target.key.Kind == "Backend" || b.target.key.Kind == "Service" {
-				s.state.shared = append(s.state.shared, problemAt(b.policy.used, "spec."+p, store.Warning, "NoEffect", message, remedy))
+				s.state.shared = append(s.state.shared, problemAt(b.policy.used, "spec."+p, store.Warning, code, message, remedy))
 				return
 			}
 		}
 	}
+	add := func(path, message, remedy string) { note("NoEffect", path, message, remedy) }
 	if s.grpc() {
 		add("hedge", "calls of gRPC are not hedged: it does not say which may run twice", "leave it out; retry.retryOn tries again by status")
 		add("compression", "messages of gRPC are compressed by who sends them, and not here", "leave it out")
@@ -29,6 +30,20 @@ func (s *routeScope) noteIdleForKind(m *settings, backends []resolvedRef) {
 	}
 	if s.stream == "" && every((*backend).speaksHTTP1) && !s.grpc() {
 		add("connectionPool.http2KeepAlive", "the backends are spoken to by HTTP/1.1", "leave it out, or set protocol h2 or h2c of the Backend")
+	}
+	hc := m.spec.HealthCheck
+	if hc == nil || hc.Port != nil {
+		return // another port may have another protocol
+	}
+	if s.stream == "" && every((*backend).speaksHTTP1) && !s.grpc() {
+		note("HealthCheckMismatch", "healthCheck.grpc", "the backends are spoken to by HTTP/1.1, and this asks them by HTTP/2: those that do not know that are never healthy",
+			"check by http, set protocol h2 or h2c of the Backend, or set port to where the health service is")
+	}
+	if s.stream == useUDP {
+		for _, path := range []string{"healthCheck.http", "healthCheck.grpc", "healthCheck.tcp"} {
+			note("HealthCheckMismatch", path, "datagrams go to a UDP port, and this asks the TCP port of the same number: an endpoint that does not listen there is never healthy",
+				"set port to one where the endpoint answers checks, or leave it out")
+		}
 	}
 	if every(func(b *backend) bool { return b.base.HTTP3 }) {
 		add("healthCheck.tcp", "the backends speak HTTP/3, on UDP: a connection by TCP says nothing of them", "check by http or grpc")

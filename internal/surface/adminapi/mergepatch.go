@@ -3,6 +3,8 @@ package adminapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 )
 
 // mergePatch changes a JSON object by a patch, which is one too (RFC 7396).
@@ -16,6 +18,12 @@ func mergePatch(text, patch []byte) ([]byte, error) {
 		d.UseNumber()
 		if err := d.Decode(one.to); err != nil {
 			return nil, err
+		}
+		if *one.to == nil {
+			return nil, errors.New("it is null, and must be an object")
+		}
+		if _, err := d.Token(); err != io.EOF {
+			return nil, errors.New("something follows the object")
 		}
 	}
 	return json.Marshal(merged(target, p))
