@@ -192,6 +192,17 @@ type ClientSecretCredential struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=128
 	DefaultScopes []TokenScope `json:"defaultScopes,omitempty"`
+
+	// Audiences that the client's tokens may be for, of those of the TokenIssuer.
+	// Without asking it gets them for the first of the issuer's that is among
+	// them. Default: all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
+	Audiences []string `json:"audiences,omitempty"`
 }
 
 // TokenIssuerStatus is what Gridway found out about a TokenIssuer.

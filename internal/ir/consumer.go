@@ -70,11 +70,13 @@ type ConsumerCredential struct {
 	PublicKey []byte `json:"publicKey,omitempty"`
 	Algorithm string `json:"algorithm,omitempty"`
 	// ClientID is of a client secret, whose SHA-256 is SecretDigest. Scopes are those
-	// that it may have, DefaultScopes those that it gets without asking.
+	// that it may have, DefaultScopes those that it gets without asking; Audiences are
+	// who its tokens may be for, empty for all.
 	ClientID      string   `json:"clientID,omitempty"`
 	SecretDigest  []byte   `json:"secretDigest,omitempty"`
 	Scopes        []string `json:"scopes,omitempty"`
 	DefaultScopes []string `json:"defaultScopes,omitempty"`
+	Audiences     []string `json:"audiences,omitempty"`
 }
 
 // Kind is what the credential is: "apiKey", "basic", "certificate", "hmac",

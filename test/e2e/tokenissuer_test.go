@@ -251,7 +251,7 @@ func TestTokenEndpoint(t *testing.T) {
 // TestTokenRefused has the errors of RFC 6749 §5.2, RFC 8707 §2, and what comes before.
 func TestTokenRefused(t *testing.T) {
 	t.Parallel()
-	reports := clientDoc("reports", "{clientID: \"a b:c+d%e\", hash: "+secretHash("päss:word+%20-0123456789")+", scopes: [reports]}")
+	reports := clientDoc("reports", "{clientID: \"a b:c+d%e\", hash: "+secretHash("päss:word+%20-0123456789")+", scopes: [reports], audiences: [https://reports.example]}")
 	g := serveYAML(t, documents(gatewayDoc, signingKey(t, "one"), tokenIssuerDoc("http://localhost/auth", "one"), issuerRoutes, clientA(), reports))
 	const form = "application/x-www-form-urlencoded"
 	const path = "/auth/oauth2/token"
@@ -292,6 +292,7 @@ func TestTokenRefused(t *testing.T) {
 		{"an unknown scope", path, "grant_type=client_credentials&scope=orders.read+root", []edit{own}, 400, "BadRequest", "invalid_scope"},
 		{"a scope that it may not have", path, "grant_type=client_credentials&scope=reports", []edit{own}, 400, "BadRequest", "invalid_scope"},
 		{"an unknown audience", path, "grant_type=client_credentials&audience=https://x.example", []edit{own}, 400, "BadRequest", "invalid_target"},
+		{"an audience that it may not have", path, "grant_type=client_credentials&audience=https://api.example", []edit{basicAuth("a b:c+d%e", "päss:word+%20-0123456789")}, 400, "BadRequest", "invalid_target"},
 		{"too long", path, "grant_type=client_credentials&x=" + strings.Repeat("y", 16<<10), []edit{own}, 413, "BodyTooLarge", "invalid_request"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

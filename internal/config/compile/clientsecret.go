@@ -43,6 +43,7 @@ func judgeClientSecret(cs *v1alpha1.ClientSecretCredential, add func(field, mess
 func (c *compiler) secretOfClient(x *consumer, o *store.Object, cs *v1alpha1.ClientSecretCredential, out *ir.ConsumerCredential) (message, remedy string) {
 	out.ClientID = ClientID(o.Key.Namespace, o.Key.Name, cs)
 	out.Scopes, out.DefaultScopes = scopeNames(cs.Scopes), scopeNames(cs.DefaultScopes)
+	out.Audiences = cs.Audiences
 	if cs.DefaultScopes == nil {
 		out.DefaultScopes = out.Scopes
 	}

@@ -37,7 +37,7 @@ func (f *Filter) grant(x *filter.Exchange, is *issuing.Issuer, body []byte) (*is
 	if g.Scope, why = scopeOf(q.scope, entry.Credential, is.Config); why != nil {
 		return nil, why
 	}
-	g.Audiences, why = audiencesOf(q.audiences, is.Config)
+	g.Audiences, why = audiencesOf(q.audiences, entry.Credential, is.Config)
 	return g, why
 }
 
@@ -122,15 +122,22 @@ func scopeOf(asked string, c *ir.ConsumerCredential, is *ir.TokenIssuer) (string
 	return strings.Join(out, " "), nil
 }
 
-// audiencesOf are those that are asked for (RFC 8707 §2), or the first.
-func audiencesOf(asked []string, is *ir.TokenIssuer) ([]string, *refusal) {
+// audiencesOf are those that are asked for (RFC 8707 §2), or the first that the client
+// may have. One that it may not have is an error like one that nobody has.
+func audiencesOf(asked []string, c *ir.ConsumerCredential, is *ir.TokenIssuer) ([]string, *refusal) {
+	may := func(one string) bool {
+		return slices.Contains(is.Audiences, one) && (len(c.Audiences) == 0 || slices.Contains(c.Audiences, one))
+	}
 	if len(asked) == 0 {
-		return is.Audiences[:1], nil
+		if i := slices.IndexFunc(is.Audiences, may); i >= 0 {
+			return is.Audiences[i : i+1], nil
+		}
+		return nil, &refusal{outcome: issuing.InvalidTarget, description: "the client may have tokens for none of the audiences"}
 	}
 	var out []string
 	for _, one := range asked {
-		if !slices.Contains(is.Audiences, one) {
-			return nil, &refusal{outcome: issuing.InvalidTarget, description: "there is no such resource or audience"}
+		if !may(one) {
+			return nil, &refusal{outcome: issuing.InvalidTarget, description: "there is no such resource or audience for this client"}
 		}
 		if !slices.Contains(out, one) {
 			out = append(out, one)
