@@ -24,9 +24,12 @@ type HMACAuthentication struct {
 	Tag *string `json:"tag,omitempty"`
 
 	// RequiredComponents are what the signature must cover: names of headers in lower
-	// case, and @method, @target-uri, @authority, @scheme, @request-target, @path and
-	// @query. A part is covered with the whole: @path and @query with @request-target or
-	// @target-uri, @authority and @scheme with @target-uri. @query is needed of requests
+	// case, and @method, @target-uri, @authority, @scheme, @request-target, @path,
+	// @query and @query-param;name="…". Headers may have ;sf or ;bs, which say how they
+	// are signed, and ;key="…" for a member of one that is a dictionary (RFC 9421 §2.1).
+	// A part is covered with the whole: @path and @query with @request-target or
+	// @target-uri, @authority and @scheme with @target-uri, a parameter with the query, a
+	// member with its header, and a header in any form of it. @query is needed of requests
 	// with a query, content-digest of those with a body, all others of each request.
 	// Default: @method, @authority, @path, @query and content-digest.
 	// +optional
@@ -34,6 +37,15 @@ type HMACAuthentication struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	RequiredComponents []SignatureComponent `json:"requiredComponents,omitempty"`
+
+	// StructuredFields are headers that signatures may cover with ;sf, and what their
+	// values are as a whole (RFC 9651 §3). Those that are registered with a type, such as
+	// Priority and Content-Digest, need not be here.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	StructuredFields []StructuredField `json:"structuredFields,omitempty"`
 
 	// MaxAge is how old a signature may be, by `created`: 1s to 1h. Default: 5m.
 	// +optional
@@ -62,7 +74,7 @@ type SignatureReplay struct {
 	// +optional
 	Protect *bool `json:"protect,omitempty"`
 
-	// MaxEntries is how many signatures a process remembers for the policy, each in some
+	// MaxEntries is how many signatures a process remembers for the method, each in some
 	// 30 bytes. More than that within maxAge and twice clockSkew are refused with 503.
 	// Default: 1000000.
 	// +optional
@@ -71,11 +83,31 @@ type SignatureReplay struct {
 	MaxEntries *int32 `json:"maxEntries,omitempty"`
 }
 
-// SignatureComponent is the name of a component (RFC 9421 §2).
+// StructuredField is a header and the type of its value.
+type StructuredField struct {
+	// Name of the header, in lower case.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:message="must be the name of a header in lower case",rule="self.matches('^[a-z0-9!#$%&\\'*+.^_`|~-]+$')"
+	Name string `json:"name"`
+
+	// Type of the value: Item, List or Dictionary.
+	// +required
+	Type StructuredFieldType `json:"type"`
+}
+
+// StructuredFieldType is a type of RFC 9651 §3.
+//
+// +kubebuilder:validation:Enum=Item;List;Dictionary
+type StructuredFieldType string
+
+// SignatureComponent is a component (RFC 9421 §2) as in @method, x-tenant,
+// priority;key="u" or @query-param;name="id".
 //
 // +kubebuilder:validation:MinLength=1
-// +kubebuilder:validation:MaxLength=128
-// +kubebuilder:validation:XValidation:message="must be the name of a header in lower case, @method, @target-uri, @authority, @scheme, @request-target, @path or @query",rule="self in ['@method', '@target-uri', '@authority', '@scheme', '@request-target', '@path', '@query'] || self.matches('^[a-z0-9!#$%&\\'*+.^_`|~-]+$')"
+// +kubebuilder:validation:MaxLength=256
+// +kubebuilder:validation:XValidation:message="must be the name of a header in lower case, with ;sf, ;bs or ;key=\"…\", or @method, @target-uri, @authority, @scheme, @request-target, @path, @query or @query-param;name=\"…\"",rule="self in ['@method', '@target-uri', '@authority', '@scheme', '@request-target', '@path', '@query'] || self.matches('^@query-param; *name=\"[ !#-\\\\[\\\\]-~]+\"$') || self.matches('^[a-z0-9!#$%&\\'*+.^_`|~-]+(; *(sf|bs|key=\"[ !#-\\\\[\\\\]-~]+\"))*$')"
 type SignatureComponent string
 
 // HMACCredential is a secret that the consumer shares with the gateway, for

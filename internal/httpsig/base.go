@@ -18,6 +18,8 @@ type Message struct {
 	// Field calls yield with the value of each line of a field, whose name is in lower
 	// case.
 	Field func(name string, yield func(value []byte))
+	// Structured are types of fields beside those that are registered.
+	Structured map[string]Structure
 }
 
 var derivedNames = []string{"@method", "@target-uri", "@authority", "@scheme", "@request-target", "@path", "@query", "@query-param"}
@@ -31,13 +33,52 @@ func (g *Signature) Base(m *Message) ([]byte, error) {
 			return nil, ErrUnsupported
 		}
 		b = append(append(b, c.id...), ": "...)
-		var ok bool
-		if b, ok = m.appendValue(b, c); !ok {
-			return nil, ErrAbsent
+		var err error
+		if b, err = m.appendComponent(b, c); err != nil {
+			return nil, err
 		}
 		b = append(b, '\n')
 	}
 	return append(append(b, `"@signature-params": `...), g.params...), nil
+}
+
+func (m *Message) appendComponent(b []byte, c *component) ([]byte, error) {
+	if c.strict || c.keyed {
+		return m.appendStructure(b, c)
+	}
+	b, ok := m.appendValue(b, c)
+	if !ok {
+		return nil, ErrAbsent
+	}
+	return b, nil
+}
+
+// appendStructure appends a field, or a member of one, in its only form: RFC 9421
+// §2.1.1 and §2.1.2.
+func (m *Message) appendStructure(b []byte, c *component) ([]byte, error) {
+	lines, ok := m.appendField(nil, &component{name: c.name})
+	if !ok {
+		return nil, ErrAbsent
+	}
+	if c.keyed {
+		value, ok := memberOf(string(lines), c.member)
+		if !ok {
+			return nil, ErrStructure
+		}
+		return append(b, value...), nil
+	}
+	kind, known := m.Structured[c.name]
+	if !known {
+		kind = StructureOf(c.name)
+	}
+	if kind == Unstructured {
+		return nil, ErrUnknownStructure
+	}
+	value, ok := canonical(string(lines), kind)
+	if !ok {
+		return nil, ErrStructure
+	}
+	return append(b, value...), nil
 }
 
 func (m *Message) appendValue(b []byte, c *component) ([]byte, bool) {

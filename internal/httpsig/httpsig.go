@@ -33,7 +33,11 @@ var (
 	errComponent = errors.New("has a component that is no string, or not in lower case")
 
 	// ErrUnsupported: a component, or a parameter of one, that is not supported.
-	ErrUnsupported = errors.New("a component of the signature is not supported: ;sf, ;key, ;tr, ;req and derived components other than those of requests")
+	ErrUnsupported = errors.New("a component of the signature is not supported: ;tr, ;req, ;bs with ;sf or ;key, and derived components other than those of requests")
 	// ErrAbsent: the signature covers what the request does not have, or has twice.
 	ErrAbsent = errors.New("the signature covers a component that the request does not have, or a query parameter that it has twice")
+	// ErrStructure: what is covered by ;sf or ;key cannot be read, or has no such member.
+	ErrStructure = errors.New("the signature covers by ;sf or ;key what is not a structured field of its type, or does not have the member")
+	// ErrUnknownStructure: nobody knows of what type a field is.
+	ErrUnknownStructure = errors.New("the signature covers by ;sf a field whose type is not known here; sign it without ;sf")
 )

@@ -2,6 +2,7 @@ package httpsig
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,6 +18,7 @@ const (
 	octets
 	boolean
 	date
+	display
 )
 
 // item is a bare item. Its text is what it stands for: the digits of a number, the
@@ -47,6 +49,8 @@ func (i *item) appendTo(b []byte) []byte {
 		b = append(b, ':')
 		b = base64.StdEncoding.AppendEncode(b, []byte(i.text))
 		return append(b, ':')
+	case display:
+		return appendDisplay(b, i.text)
 	case text:
 		b = append(b, '"')
 		for _, c := range []byte(i.text) {
@@ -58,6 +62,13 @@ func (i *item) appendTo(b []byte) []byte {
 		return append(b, '"')
 	}
 	return append(b, i.text...)
+}
+
+// Quote is a string as structured fields have it (RFC 9651 §4.1.6); it is of visible
+// ASCII characters and spaces.
+func Quote(s string) string {
+	v := item{kind: text, text: s}
+	return string(v.appendTo(nil))
 }
 
 func appendParameters(b []byte, list []parameter) []byte {
@@ -75,6 +86,10 @@ func appendParameters(b []byte, list []parameter) []byte {
 type scanner struct {
 	s  string
 	at int
+	// lastCounts takes a parameter that is there twice, and many of them, as the RFC
+	// has it. Else they are refused: what says how something is signed must have one
+	// meaning.
+	lastCounts bool
 }
 
 func (s *scanner) peek() byte {
@@ -118,8 +133,7 @@ func (s *scanner) name() (string, error) {
 	return s.s[from:s.at], nil
 }
 
-// bare reads a bare item: RFC 9651 §4.2.3.1. Display strings are none that
-// signatures have.
+// bare reads a bare item: RFC 9651 §4.2.3.1.
 func (s *scanner) bare() (item, error) {
 	switch c := s.peek(); {
 	case c == '-' || digit(c):
@@ -128,6 +142,8 @@ func (s *scanner) bare() (item, error) {
 		return s.string()
 	case c == ':':
 		return s.bytes()
+	case c == '%':
+		return s.display()
 	case c == '?':
 		s.at++
 		if c := s.peek(); c == '0' || c == '1' {
@@ -250,8 +266,7 @@ func (s *scanner) token() item {
 	return item{kind: token, text: s.s[from:s.at]}
 }
 
-// parameters reads RFC 9651 §4.2.3.2. One that is there twice is refused, though the
-// RFC has the last one count: what somebody has signed must have one meaning.
+// parameters reads RFC 9651 §4.2.3.2.
 func (s *scanner) parameters() (list []parameter, err error) {
 	for s.take(';') {
 		s.skip(" ")
@@ -264,16 +279,18 @@ func (s *scanner) parameters() (list []parameter, err error) {
 				return nil, err
 			}
 		}
-		for i := range list {
-			if list[i].name == p.name {
-				return nil, errTwice
-			}
-		}
-		if list == nil {
-			list = make([]parameter, 0, usualParameters)
-		}
-		if list = append(list, p); len(list) > maxParameters {
+		at := slices.IndexFunc(list, func(other parameter) bool { return other.name == p.name })
+		switch {
+		case at >= 0 && !s.lastCounts:
+			return nil, errTwice
+		case at >= 0:
+			list[at] = p
+		case len(list) == maxFieldParameters || len(list) == maxParameters && !s.lastCounts:
 			return nil, errTooMany
+		case list == nil:
+			list = append(make([]parameter, 0, usualParameters), p)
+		default:
+			list = append(list, p)
 		}
 	}
 	return list, nil

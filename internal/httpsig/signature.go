@@ -28,9 +28,10 @@ type component struct {
 	id string
 	// param is the name that @query-param has.
 	param string
-	// wrapped is the parameter bs.
-	wrapped     bool
-	unsupported bool
+	// wrapped is the parameter bs, strict sf, member key.
+	wrapped, strict, keyed bool
+	member                 string
+	unsupported            bool
 }
 
 // Parse reads the fields Signature-Input and Signature, each with its lines joined by
@@ -73,15 +74,8 @@ func dictionary(field string, member func(s *scanner, key string, has bool) erro
 		if err := member(s, key, s.take('=')); err != nil {
 			return err
 		}
-		s.skip(" \t")
-		if s.at == len(s.s) {
-			return nil
-		}
-		if !s.take(',') {
-			return errSyntax
-		}
-		if s.skip(" \t"); s.at == len(s.s) {
-			return errSyntax
+		if more, err := s.more(); !more {
+			return err
 		}
 	}
 	return nil
@@ -165,7 +159,7 @@ func (g *Signature) read(s *scanner) error {
 		if err != nil {
 			return err
 		}
-		if g.has(c.id) { // RFC 9421 §2: each component once
+		if slices.ContainsFunc(g.components, func(other component) bool { return other.id == c.id }) { // RFC 9421 §2: each component once
 			return errTwice
 		}
 		if g.components = append(g.components, c); len(g.components) > maxComponents {
@@ -233,37 +227,21 @@ func newComponent(name, written string, params []parameter) (component, error) {
 	derived := name[0] == '@'
 	c.unsupported = derived && !slices.Contains(derivedNames, name)
 	for _, p := range params {
+		yes := p.value.kind == boolean && p.value.number == 1
 		switch {
 		case p.name == "name" && name == "@query-param" && p.value.kind == text:
 			c.param = p.value.text
-		case p.name == "bs" && !derived && p.value.kind == boolean && p.value.number == 1:
+		case p.name == "bs" && !derived && yes:
 			c.wrapped = true
+		case p.name == "sf" && !derived && yes:
+			c.strict = true
+		case p.name == "key" && !derived && p.value.kind == text:
+			c.keyed, c.member = true, p.value.text
 		default:
 			c.unsupported = true
 		}
 	}
-	if name == "@query-param" && len(params) == 0 {
-		c.unsupported = true // RFC 9421 §2.2.8: it needs a name
-	}
+	// RFC 9421 §2.2.8: it needs a name. §2.1.3: bytes are not read as a structure.
+	c.unsupported = c.unsupported || name == "@query-param" && len(params) == 0 || c.wrapped && (c.strict || c.keyed)
 	return c, nil
-}
-
-func (g *Signature) has(id string) bool {
-	return slices.ContainsFunc(g.components, func(c component) bool { return c.id == id })
-}
-
-// covering are the derived components that have another one in them.
-var covering = map[string][]string{
-	"@authority": {"@target-uri"}, "@scheme": {"@target-uri"},
-	"@path": {"@target-uri", "@request-target"}, "@query": {"@target-uri", "@request-target"},
-}
-
-// Covers tells whether the signature covers a component: a field, in any form, or a
-// derived one, also as a part of another.
-func (g *Signature) Covers(name string) bool {
-	id := `"` + name + `"`
-	if g.has(id) || name[0] != '@' && g.has(id+";bs") {
-		return true
-	}
-	return slices.ContainsFunc(covering[name], func(other string) bool { return g.has(`"` + other + `"`) })
 }

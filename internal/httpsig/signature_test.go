@@ -115,8 +115,11 @@ func TestBase(t *testing.T) {
 		{`"@query-param"`, "!" + httpsig.ErrUnsupported.Error()},
 		{`"@status"`, "!" + httpsig.ErrUnsupported.Error()},
 		{`"@method";req`, "!" + httpsig.ErrUnsupported.Error()},
-		{`"x-lines";sf`, "!" + httpsig.ErrUnsupported.Error()},
-		{`"x-lines";key="a"`, "!" + httpsig.ErrUnsupported.Error()},
+		{`"x-lines";sf`, "!" + httpsig.ErrUnknownStructure.Error()},
+		{`"x-lines";key="a"`, "!" + httpsig.ErrStructure.Error()},
+		{`"x-lines";bs;sf`, "!" + httpsig.ErrUnsupported.Error()},
+		{`"x-lines";key="a";bs`, "!" + httpsig.ErrUnsupported.Error()},
+		{`"x-lines";key=a`, "!" + httpsig.ErrUnsupported.Error()},
 		{`"x-lines";tr`, "!" + httpsig.ErrUnsupported.Error()},
 		{`"x-lines";bs=?0`, "!" + httpsig.ErrUnsupported.Error()},
 	} {
@@ -170,9 +173,22 @@ func TestCovers(t *testing.T) {
 		{`("@request-target")`, "@query", true},
 		{`("@request-target")`, "@authority", false},
 		{`("@query-param";name="a")`, "@query", false},
+		{`("@query-param";name="a")`, `@query-param;name="a"`, true},
+		{`("@query-param";name="a")`, `@query-param;name="b"`, false},
+		{`("@query")`, `@query-param;name="a"`, true},
 		{`("x";bs)`, "x", true},
+		{`("x";sf)`, "x;bs", true},
+		{`("x")`, `x;key="a"`, true},
+		{`("x";key="a")`, `x;key="a"`, true},
+		{`("x";key="a";sf)`, `x;sf;key="a"`, false},
+		{`("x";key="b")`, `x;key="a"`, false},
+		{`("x";key="a")`, "x", false},
 	} {
-		if s := parse(t, "a="+c.list, someSignature); s.Covers(c.name) != c.want {
+		want, err := httpsig.ParseComponent(c.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := parse(t, "a="+c.list, someSignature); s.Covers(&want) != c.want {
 			t.Errorf("%s of %s: want %t", c.name, c.list, c.want)
 		}
 	}

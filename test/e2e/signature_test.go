@@ -129,6 +129,9 @@ func TestMessageSignatures(t *testing.T) {
 		if got := resp.Header.Get("WWW-Authenticate"); got != `Signature realm="gridway"` {
 			t.Errorf("HTTP/%s: %q", version, got)
 		}
+		if got := resp.Header.Get("Accept-Signature"); got != `sig1=("@method" "@authority" "@path");created` {
+			t.Errorf("HTTP/%s: %s", version, got)
+		}
 		for _, c := range []struct {
 			name, path, body string
 			s                signed
@@ -193,6 +196,36 @@ func TestSignaturesOverReloads(t *testing.T) {
 	want(t, resp, 200, "")
 	old := signed{keyid: "acme", secret: signingSecret, nonce: "b", created: time.Now()}
 	resp, _ = g.get("/", old.edit)
+	want(t, resp, 401, "InvalidCredential")
+}
+
+// Where signatures may be older than before, those that were used and forgotten are
+// not new again.
+func TestOlderSignaturesAfterAReload(t *testing.T) {
+	t.Parallel()
+	yaml := func(age string) string {
+		return documents(edge("", headersSeen(t)), signer("acme"), authenticationDoc("signed", "Gateway", "edge", "anyOf: [{hmac: {maxAge: "+age+", clockSkew: 0s}}]"))
+	}
+	g := serveYAML(t, yaml("3s"))
+	once := signed{keyid: "acme", secret: signingSecret, created: time.Now()}
+	resp, _ := g.get("/", once.edit)
+	want(t, resp, 200, "")
+	eventually(t, "the signature is too old", func() bool {
+		resp, body := g.get("/", once.edit)
+		return resp.StatusCode == 401 && strings.Contains(body, "too old")
+	})
+	g.apply(yaml("1h"))
+	for range 2 {
+		resp, body := g.get("/", once.edit)
+		want(t, resp, 401, "InvalidCredential")
+		if !strings.Contains(body, "the signature is too old") {
+			t.Error(body)
+		}
+	}
+	next := signed{keyid: "acme", secret: signingSecret, created: time.Now()}
+	resp, _ = g.get("/", next.edit)
+	want(t, resp, 200, "")
+	resp, _ = g.get("/", next.edit)
 	want(t, resp, 401, "InvalidCredential")
 }
 

@@ -26,8 +26,6 @@ const (
 
 var (
 	defaultComponents = []string{"@method", "@authority", "@path", "@query", "content-digest"}
-	derivedComponents = []string{"@method", "@target-uri", "@authority", "@scheme", "@request-target", "@path", "@query"}
-	fieldPattern      = regexp.MustCompile("^[a-z0-9!#$%&'*+.^_`|~-]+$")
 	labelPattern      = regexp.MustCompile(`^[a-z*][a-z0-9_.*-]*$`)
 	asciiPattern      = regexp.MustCompile(`^[ -~]+$`)
 )
@@ -40,12 +38,17 @@ func judgeHMAC(m *v1alpha1.HMACAuthentication, field string, add func(field, mes
 	if m.Tag != nil && !asciiPattern.MatchString(*m.Tag) {
 		add(field+".tag", "must be of visible ASCII characters and spaces", "")
 	}
-	for i, name := range m.RequiredComponents {
-		if !slices.Contains(derivedComponents, string(name)) && !fieldPattern.MatchString(string(name)) {
-			add(fmt.Sprintf("%s.requiredComponents[%d]", field, i), fmt.Sprintf("%q is not a component", name),
-				"name a header in lower case, "+strings.Join(derivedComponents[:6], ", ")+" or @query")
-		} else if slices.Contains([]string{"signature", "signature-input"}, string(name)) {
-			add(fmt.Sprintf("%s.requiredComponents[%d]", field, i), fmt.Sprintf("%s is changed by the signature itself", name), "leave it out")
+	for i, written := range m.RequiredComponents {
+		at := fmt.Sprintf("%s.requiredComponents[%d]", field, i)
+		c, err := httpsig.ParseComponent(string(written))
+		switch {
+		case err != nil:
+			add(at, fmt.Sprintf("%q is not a component: %v", written, err),
+				"name a header in lower case, @method, @target-uri, @authority, @scheme, @request-target, @path, @query or @query-param;name=\"…\"")
+		case slices.Contains([]string{"signature", "signature-input"}, c.Name()):
+			add(at, fmt.Sprintf("%s is changed by the signature itself", c.Name()), "leave it out")
+		case c.Name() == "content-digest" && !c.Whole():
+			add(at, "a member of content-digest says nothing of the body, since others can be added", "write content-digest")
 		}
 	}
 	between := func(name string, d, least, most time.Duration) {
@@ -79,6 +82,9 @@ func hmacOf(m *v1alpha1.HMACAuthentication) *ir.HMACAuth {
 			out.Remembered = 0
 		}
 	}
+	for _, f := range m.StructuredFields {
+		out.Structured = append(out.Structured, ir.StructuredField{Name: f.Name, Type: string(f.Type)})
+	}
 	return out
 }
 
@@ -89,9 +95,11 @@ func (c *compiler) warnUnsigned(p *authenticationPolicy) {
 		if m == nil || len(m.RequiredComponents) == 0 {
 			continue
 		}
-		required := hmacOf(m).Required
 		has := func(names ...string) bool {
-			return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(required, n) })
+			return slices.ContainsFunc(m.RequiredComponents, func(written v1alpha1.SignatureComponent) bool {
+				c, err := httpsig.ParseComponent(string(written))
+				return err == nil && c.Whole() && slices.Contains(names, c.Name())
+			})
 		}
 		var free []string
 		for _, one := range []struct {

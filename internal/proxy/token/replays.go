@@ -14,38 +14,43 @@ const (
 	replaySlots = 8
 )
 
-// Replays remembers what may be used once, for each policy by itself. A policy's
-// memory lives as long as somebody has it.
+// Replays remembers what may be used once, for each method of a policy by itself.
+// Its memory lives as long as somebody has it.
 type Replays struct {
-	mu       sync.Mutex                      // guards policies
-	policies map[string]weak.Pointer[Replay] // by name
+	mu      sync.Mutex                      // guards methods
+	methods map[string]weak.Pointer[Replay] // by name
 }
 
 // NewReplays makes one that remembers nothing.
-func NewReplays() *Replays { return &Replays{policies: map[string]weak.Pointer[Replay]{}} }
+func NewReplays() *Replays { return &Replays{methods: map[string]weak.Pointer[Replay]{}} }
 
-// Of returns the memory of a policy.
-func (r *Replays) Of(policy string) *Replay {
+// Of returns the memory of a method.
+func (r *Replays) Of(method string) *Replay {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m := r.policies[policy].Value(); m != nil {
+	if m := r.methods[method].Value(); m != nil {
 		return m
 	}
-	for name, p := range r.policies {
+	for name, p := range r.methods {
 		if p.Value() == nil {
-			delete(r.policies, name)
+			delete(r.methods, name)
 		}
 	}
 	m := &Replay{}
-	r.policies[policy] = weak.Make(m)
+	r.methods[method] = weak.Make(m)
 	return m
 }
 
-// Replay is the memory of a policy: half a digest, 16 bytes, for each thing that was
+// Replay is the memory of a method: half a digest, 16 bytes, for each thing that was
 // used, and what a map needs, some 30 bytes in all.
 type Replay struct {
 	count  atomic.Int64
 	shards [replayShards]replayShard
+
+	// age is how old things may be that are used, in nanoseconds; of what was made before
+	// since, in Unix nanoseconds, some that was used may be forgotten.
+	age, since atomic.Int64
+	turn       sync.Mutex // guards changes of age
 }
 
 type replayShard struct {
@@ -71,11 +76,17 @@ const (
 	Replayed
 	// Full: there is no room to remember it.
 	Full
+	// Forgotten: nobody knows any more whether it was used.
+	Forgotten
 )
 
-// Use remembers d until a time, which is at most span after now, if there are not
-// limit things remembered. It is remembered for up to an eighth of span longer.
-func (r *Replay) Use(d *Digest, now, until time.Time, span time.Duration, limit int) Use {
+// Use remembers d, which was made at a time, until another one, which is at most span
+// after now, if there are not limit things remembered. It is remembered for up to an
+// eighth of span longer.
+func (r *Replay) Use(d *Digest, now, made, until time.Time, span time.Duration, limit int) Use {
+	if !r.remembers(now, made, until.Sub(made)) {
+		return Forgotten
+	}
 	key := replayKey(d[:16])
 	s := &r.shards[binary.LittleEndian.Uint32(d[16:])%replayShards]
 	if use := r.use(s, key, now, until, span, limit); use != Full {
@@ -85,6 +96,19 @@ func (r *Replay) Use(d *Digest, now, until time.Time, span time.Duration, limit 
 		r.forget(&r.shards[i], now)
 	}
 	return r.use(s, key, now, until, span, limit)
+}
+
+// remembers tells whether all of that time that was used is still known: where things
+// may be older than before, those that were too old so far have been forgotten.
+func (r *Replay) remembers(now, made time.Time, age time.Duration) bool {
+	if r.age.Load() != int64(age) {
+		r.turn.Lock()
+		if old := time.Duration(r.age.Swap(int64(age))); old > 0 && old < age {
+			r.since.Store(max(r.since.Load(), now.Add(-old).UnixNano()))
+		}
+		r.turn.Unlock()
+	}
+	return made.UnixNano() >= r.since.Load()
 }
 
 func (r *Replay) use(s *replayShard, key replayKey, now, until time.Time, span time.Duration, limit int) Use {

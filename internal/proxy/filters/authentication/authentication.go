@@ -279,17 +279,29 @@ func (a *Authentication) strip(x *filter.Exchange) {
 	}
 }
 
+// demander is a method that tells how a request must be made.
+type demander interface {
+	tellDemand(x *filter.Exchange)
+}
+
 // Ask tells a client without a credential what it may prove itself with.
 func (a *Authentication) Ask(x *filter.Exchange) {
 	for _, m := range a.methods {
-		addChallenge(x, m.challenge(absent))
+		challenge(x, m, absent)
 	}
 }
 
 // ask tells the client what it may prove itself with (RFC 9110 §15.5.2).
 func (a *Authentication) ask(x *filter.Exchange, s *said) {
 	for i, m := range a.methods {
-		addChallenge(x, m.challenge(s[i].result))
+		challenge(x, m, s[i].result)
+	}
+}
+
+func challenge(x *filter.Exchange, m method, r result) {
+	addChallenge(x, m.challenge(r))
+	if d, ok := m.(demander); ok {
+		d.tellDemand(x)
 	}
 }
 

@@ -22,7 +22,11 @@ type hmac struct {
 	decisions filter.Decisions
 	used      *token.Replay // nil remembers nothing
 	// scope is whose signatures are remembered.
-	scope []byte
+	scope      []byte
+	required   []httpsig.Component
+	structured map[string]httpsig.Structure
+	// demands are Accept-Signature for requests without and with a query (1) and a body (2).
+	demands [4][]byte
 	// nobody verifies what nobody has signed, so that it takes as long as anything.
 	nobody *httpsig.Key
 	ask    []byte
@@ -39,7 +43,11 @@ func newHMAC(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *hmac {
 		if replays == nil {
 			replays = token.NewReplays()
 		}
-		h.used = replays.Of(p.Policy)
+		h.used = replays.Of(string(h.scope))
+	}
+	h.required, h.structured = componentsOf(h.Required), structuresOf(h.Structured)
+	for i := range h.demands {
+		h.demands[i] = h.demand(i&1 != 0, i&2 != 0)
 	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // it never fails
@@ -65,6 +73,7 @@ func (h *hmac) authenticate(x *filter.Exchange) result {
 		return h.complain(x, filter.FaultMalformed, field+" "+err.Error())
 	}
 	m := messageOf(x)
+	m.Structured = h.structured
 	looked, why, formal, fault := 0, "", filter.FaultNone, filter.FaultNone
 	var unknown []byte // the base of one of somebody who is not known
 	for i := range list {
@@ -106,12 +115,10 @@ func (h *hmac) baseOf(x *filter.Exchange, s *httpsig.Signature, m *httpsig.Messa
 	if f, wrong = h.untimely(s, x.Start); wrong != "" {
 		return nil, f, wrong
 	}
-	for _, name := range h.Required {
-		if name == "@query" && !x.Req.HasQuery || name == "content-digest" && !signedBody(&x.Req) {
-			continue
-		}
-		if !s.Covers(name) {
-			return nil, filter.FaultCoverage, "the signature must cover " + name
+	query, body := x.Req.HasQuery, signedBody(&x.Req)
+	for i := range h.required {
+		if c := &h.required[i]; wanted(c, query, body) && !s.Covers(c) {
+			return nil, filter.FaultCoverage, "the signature must cover " + h.Required[i]
 		}
 	}
 	base, err := s.Base(m)
@@ -160,7 +167,7 @@ func (h *hmac) verify(x *filter.Exchange, s *httpsig.Signature, e *consumer.Entr
 		return refuse(x, filter.FaultSignature)
 	}
 	var body *httpsig.Digest
-	if s.Covers("content-digest") {
+	if s.CoversField("content-digest") {
 		var err error
 		if body, err = httpsig.ParseDigest(string(joined(x, "content-digest"))); err != nil {
 			return h.complain(x, filter.FaultMalformed, "Content-Digest "+err.Error())
@@ -172,6 +179,8 @@ func (h *hmac) verify(x *filter.Exchange, s *httpsig.Signature, e *consumer.Entr
 	switch h.use(x, s, e, base) {
 	case token.Replayed:
 		return refuse(x, filter.FaultReplayed)
+	case token.Forgotten:
+		return h.complain(x, filter.FaultReplayed, "the signature is too old")
 	case token.Full:
 		return overloaded(x)
 	}
@@ -198,13 +207,14 @@ func (h *hmac) use(x *filter.Exchange, s *httpsig.Signature, e *consumer.Entry, 
 		text = append(text, base...)
 	}
 	digest := sha256.Sum256(text)
-	return h.used.Use(&digest, x.Start, h.end(s), h.MaxAge+2*h.ClockSkew, h.Remembered)
+	return h.used.Use(&digest, x.Start, time.Unix(s.Created, 0), h.end(s), h.MaxAge+2*h.ClockSkew, h.Remembered)
 }
 
 // complain refuses a request by what its client can see, and mend, by itself.
 func (h *hmac) complain(x *filter.Exchange, f filter.Fault, why string) result {
 	x.Found(f)
 	addChallenge(x, h.ask)
+	h.tellDemand(x)
 	x.Refuse(401, filter.InvalidCredential, why, h.policy.Policy, "")
 	return answered
 }

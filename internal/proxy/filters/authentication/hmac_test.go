@@ -87,6 +87,7 @@ func sign(t *testing.T, x *filter.Exchange, label, params string, by func(base [
 				}
 			}
 		},
+		Structured: map[string]httpsig.Structure{"x-dict": httpsig.Dictionary},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -275,6 +276,52 @@ func TestSignaturesAreUsedOnce(t *testing.T) {
 		if got := once(a, "/", params); got != "pass" {
 			t.Errorf("not remembered: %s", got)
 		}
+	}
+}
+
+// A refusal says what the same request must have signed: RFC 9421 §5.1.
+func TestAcceptSignature(t *testing.T) {
+	policy := signing(func(h *ir.HMACAuth) {
+		h.Required = append([]string{`priority;key="u"`}, required...)
+		h.Tag = `a "shop"`
+	})
+	query, body, both := signable("/?a", 0), signable("/", 7), signable("/?a", 7)
+	bad := signable("/", 0, "Signature", "a=:AAAA:", "Signature-Input", "a=x")
+	for x, want := range map[*filter.Exchange]string{
+		signable("/", 0): ``, bad: ``, query: ` "@query"`, body: ` "content-digest"`, both: ` "@query" "content-digest"`,
+	} {
+		verify(signers(), policy, x)
+		want = `sig1=("priority";key="u" "@method" "@authority" "@path"` + want + `);created;tag="a \"shop\""`
+		if got := x.Resp.Header.GetName([]byte("Accept-Signature")); string(got) != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestRequiredParts(t *testing.T) {
+	policy := signing(func(h *ir.HMACAuth) {
+		h.Required = []string{`x-dict;key="a"`, `@query-param;name="id"`}
+		h.Structured = []ir.StructuredField{{Name: "x-dict", Type: ir.StructureDictionary}}
+	})
+	for list, want := range map[string]string{
+		`("x-dict" "@query")`: "pass", `("x-dict";sf "@request-target")`: "pass", `("x-dict";key="a" "@query-param";name="id")`: "pass", `("x-dict";bs "@target-uri")`: "pass",
+		`("x-dict";key="b" "@query")`: `the signature must cover x-dict;key="a"`, `("x-dict" "@query-param";name="x")`: `the signature must cover @query-param;name="id"`,
+	} {
+		x := signable("/?id=7&x=1", 0, "X-Dict", "a=1, b=2")
+		x.Req.Header.Add([]byte("X-Dict"), []byte("c"))
+		params := list + at(0) + `;keyid="acme"`
+		sign(t, x, "sig", params, mac)
+		got := verify(signers(), policy, x)
+		if got != want && !strings.HasPrefix(got, want+" ") && x.Local.Detail != want {
+			t.Errorf("%s: %s %s, want %s", list, got, x.Local.Detail, want)
+		}
+	}
+	// A proxy that writes the dictionary in another way breaks nothing that is signed so.
+	x := signable("/?id=7", 0, "X-Dict", "a=1,  b=2")
+	sign(t, x, "sig", `("x-dict";sf "@query")`+at(0)+`;keyid="acme"`, mac)
+	x.Req.Header.SetName([]byte("X-Dict"), []byte("a=1,b=2"))
+	if got := verify(signers(), policy, x); !strings.HasPrefix(got, "pass") {
+		t.Error(got)
 	}
 }
 
