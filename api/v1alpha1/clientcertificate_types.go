@@ -1,5 +1,7 @@
 package v1alpha1
 
+import gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
 // ClientCertificateAuthentication accepts certificates of clients that TLS has
 // verified: the Gateway says by which authorities, in
 // spec.tls.frontend.default.validation or perPort. A certificate is refused when its
@@ -26,11 +28,87 @@ type ClientCertificateAuthentication struct {
 	// +optional
 	FromHeader *bool `json:"fromHeader,omitempty"`
 
+	// Revocation refuses certificates that their authorities have revoked.
+	// +optional
+	Revocation *CertificateRevocation `json:"revocation,omitempty"`
+
 	// Consumer says which Consumer calls. One that has the certificate among its
 	// credentials is the caller in any case.
 	// +optional
 	Consumer *CertificateConsumer `json:"consumer,omitempty"`
 }
+
+// CertificateRevocation refuses revoked certificates, by lists that their authorities
+// have signed (CRL, RFC 5280 §5). Each request is checked, also on connections that are
+// older than a list. What a header tells of certificates is not.
+type CertificateRevocation struct {
+	// CRLs are the lists. A list counts for certificates whose issuer, in the chain by
+	// which TLS has verified them, has signed it; of several the newest.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	CRLs []CRLSource `json:"crls"`
+
+	// Scope says which certificates of a chain must not be revoked, each by a list of its
+	// issuer: Chain is all below the root, Leaf the client's own. Default: Chain.
+	// +optional
+	Scope *RevocationScope `json:"scope,omitempty"`
+
+	// OnStale says what holds where a list is older than its next update. Refuse: nobody
+	// gets through, with 503. Warn: the list goes on to be used. Default: Refuse.
+	// +optional
+	OnStale *RevocationDoubt `json:"onStale,omitempty"`
+
+	// OnMissing says what holds where no list is signed by an issuer. Refuse: nobody gets
+	// through, with 503. Warn: as though nothing were revoked. Default: Refuse.
+	// +optional
+	OnMissing *RevocationDoubt `json:"onMissing,omitempty"`
+}
+
+// CRLSource is where lists are.
+type CRLSource struct {
+	// ConfigMapRef names a ConfigMap of the policy's namespace, which may take lists from
+	// files by the annotation gridway.dev/files: 1 to 64 lists of up to 16 MiB, in PEM or
+	// DER. If one cannot be read, those before it stay in force.
+	// +required
+	ConfigMapRef CRLReference `json:"configMapRef"`
+}
+
+// CRLReference names lists in a ConfigMap.
+type CRLReference struct {
+	// Name of the ConfigMap.
+	// +required
+	Name gatewayv1.ObjectName `json:"name"`
+	// Key of the entry with the lists. Default: all entries.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+	Key *string `json:"key,omitempty"`
+}
+
+// RevocationScope is which certificates of a chain must not be revoked.
+//
+// +kubebuilder:validation:Enum=Chain;Leaf
+type RevocationScope string
+
+// Scopes of revocation.
+const (
+	RevocationChain RevocationScope = "Chain"
+	RevocationLeaf  RevocationScope = "Leaf"
+)
+
+// RevocationDoubt is what holds where nobody knows whether a certificate is revoked.
+//
+// +kubebuilder:validation:Enum=Refuse;Warn
+type RevocationDoubt string
+
+// What holds in doubt.
+const (
+	RevocationRefuse RevocationDoubt = "Refuse"
+	RevocationWarn   RevocationDoubt = "Warn"
+)
 
 // CertificateConsumer says which Consumer a certificate is of.
 type CertificateConsumer struct {

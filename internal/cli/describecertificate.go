@@ -19,6 +19,13 @@ func certificateTexts(m *ir.ClientCertificateAuth) []string {
 	if len(rules) > 0 {
 		out = append(out, "with "+strings.Join(rules, " or "))
 	}
+	if r := m.Revocation; r != nil {
+		text := "not revoked"
+		if r.PassStale || r.PassMissing {
+			text += ", as far as is known"
+		}
+		out = append(out, text)
+	}
 	if m.ConsumerRequired {
 		out = append(out, "of a Consumer")
 	}

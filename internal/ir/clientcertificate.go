@@ -12,6 +12,8 @@ type ClientCertificateAuth struct {
 	// Allow are rules of which one must hold; none is any certificate.
 	Allow      []CertificateRule `json:"allow,omitempty"`
 	FromHeader bool              `json:"fromHeader,omitempty"`
+	// Revocation is nil where nobody looks for revoked ones.
+	Revocation *Revocation `json:"revocation,omitempty"`
 	// ConsumerRequired refuses a certificate that no Consumer has.
 	ConsumerRequired bool `json:"consumerRequired,omitempty"`
 	// Consumer is the claim, as ParseClaim makes it, that names the Consumer where no

@@ -42,6 +42,8 @@ type Config struct {
 	// AddressLists and UserAgentLists are those that shields of rules name.
 	AddressLists   []*AddressList   `json:"addressLists,omitempty"`
 	UserAgentLists []*UserAgentList `json:"userAgentLists,omitempty"`
+	// RevocationLists are those that methods of authentication name, ordered by name.
+	RevocationLists []*RevocationLists `json:"revocationLists,omitempty"`
 	// Policies are those whose decisions are counted: "Kind/namespace/name".
 	Policies []string `json:"policies,omitempty"`
 }

@@ -119,6 +119,7 @@ type Proxy struct {
 	authorizations *authorizations
 	formulas       *formulas
 	lists          *accesslist.Directory
+	revoked        *clientcert.Revocations
 	deps           snapshot.Deps
 
 	snap atomic.Pointer[snapshot.Snapshot]
@@ -161,19 +162,20 @@ func New(o Options) *Proxy {
 	issuers := issuing.New(issuing.Options{Log: o.Log})
 	consumers := consumer.New()
 	limits, lists, certificates := &limit.Set{}, accesslist.New(), &clientcert.Cache{}
+	revoked := clientcert.NewRevocations()
 	stores := &stores{metrics: o.Metrics, log: o.Log, leases: openLeases(o.Leases, o.Metrics, o.Log)}
 	formulas := &formulas{log: o.Log}
 	authorizations := &authorizations{metrics: o.Metrics, log: o.Log}
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
-		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, authorizations: authorizations, formulas: formulas,
+		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, revoked: revoked, authorizations: authorizations, formulas: formulas,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set, Certificates: certificates},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 			Filters: filters.Deps{
 				Schemas: schemas, Consumers: consumers, Passwords: password.New(max(1, runtime.GOMAXPROCS(0)/2)),
-				Tokens: tokens(keys), Logins: logins.Login, Issuers: issuers.Issuer, Certificates: certificates,
+				Tokens: tokens(keys), Logins: logins.Login, Issuers: issuers.Issuer, Certificates: certificates, Revocations: revoked,
 				Policy: func(name string) filter.Decisions { return o.Metrics.Policy(name) },
 				Method: func(policy, method string) authentication.Counts {
 					return o.Metrics.Policy("AuthenticationPolicy/" + policy).Method(method)
@@ -236,6 +238,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 		errs = append(errs, err)
 	}
 	p.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
+	p.revoked.Apply(cfg.RevocationLists)
 	snap, err := snapshot.Build(cfg, p.snap.Load(), p.deps)
 	if err != nil {
 		errs = append(errs, err)

@@ -175,6 +175,9 @@ func (c *compiler) authenticationBy(p *authenticationPolicy) *ir.Authentication 
 	for i := range spec.AnyOf {
 		m := &spec.AnyOf[i]
 		method := ir.AuthenticationMethod{Name: methodName(m), APIKey: apiKey(m.APIKey), ClientCertificate: clientCertificate(m.ClientCertificate)}
+		if method.ClientCertificate != nil {
+			method.ClientCertificate.Revocation = revocationOf(m.ClientCertificate.Revocation, revocationName(p, i))
+		}
 		if m.Basic != nil {
 			method.Basic = &ir.BasicAuth{Forward: deref(m.Basic.Forward, false)}
 		}

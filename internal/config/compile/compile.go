@@ -78,6 +78,7 @@ func Compile(in Input, prev *Output) *Output {
 	keySets, logins := c.keySets(), c.logins()
 	stores := c.compileRateLimitStores()
 	addresses, userAgents := c.compileLists()
+	revocations := c.compileRevocations()
 	if len(logins) > 0 {
 		c.warnCallbacks(routes)
 	}
@@ -91,7 +92,7 @@ func Compile(in Input, prev *Output) *Output {
 		Listeners: listeners, Routes: routes, Streams: c.next.streamRoutes(), Clusters: clusters, Schemas: schemas,
 		Consumers: consumers, KeySets: keySets, Logins: logins, TokenIssuers: c.servedTokenIssuers(), Policies: c.decidingPolicies(), Authorizations: c.allAuthorizations(), RateLimits: c.rateLimits(),
 		RateLimitStores: stores,
-		AddressLists:    addresses, UserAgentLists: userAgents,
+		AddressLists:    addresses, UserAgentLists: userAgents, RevocationLists: revocations,
 	}
 	return &Output{Config: c.revise(cfg), Problems: sortProblems(c.problems), Orders: orders, state: c.next}
 }
@@ -110,7 +111,8 @@ func (c *compiler) revise(cfg *ir.Config) *ir.Config {
 				slices.Equal(was.Schemas, cfg.Schemas) && slices.Equal(was.Consumers, cfg.Consumers) && slices.Equal(was.KeySets, cfg.KeySets) && slices.Equal(was.Logins, cfg.Logins) && slices.Equal(was.TokenIssuers, cfg.TokenIssuers) &&
 				slices.Equal(was.Policies, cfg.Policies) && slices.Equal(was.RateLimits, cfg.RateLimits) &&
 				slices.Equal(was.RateLimitStores, cfg.RateLimitStores) && slices.Equal(was.Authorizations, cfg.Authorizations) &&
-				slices.Equal(was.AddressLists, cfg.AddressLists) && slices.Equal(was.UserAgentLists, cfg.UserAgentLists) {
+				slices.Equal(was.AddressLists, cfg.AddressLists) && slices.Equal(was.UserAgentLists, cfg.UserAgentLists) &&
+				slices.Equal(was.RevocationLists, cfg.RevocationLists) {
 				return was
 			}
 			cfg.Listeners = was.Listeners

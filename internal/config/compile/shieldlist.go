@@ -39,17 +39,20 @@ type textKey struct {
 type text struct {
 	addresses *netset.Set
 	values    []string
-	// why it is of no use, in which line; empty if it is good
-	why  string
-	line int
+	crls      []*ir.CRL
+	// why it is of no use, in which line or entry; empty if it is good
+	why   string
+	line  int
+	entry string
 }
 
 // list is a compiled list and what it was made from.
 type list struct {
-	policy     *store.Object
-	parts      []*text
-	addresses  *ir.AddressList
-	userAgents *ir.UserAgentList
+	policy      *store.Object
+	parts       []*text
+	addresses   *ir.AddressList
+	userAgents  *ir.UserAgentList
+	revocations *ir.RevocationLists
 }
 
 // compileLists makes the lists of all ShieldPolicies, or takes them over.
@@ -84,11 +87,11 @@ func (c *compiler) compileLists() (addresses []*ir.AddressList, userAgents []*ir
 }
 
 // remembered is the list of the run before, if it was made from the same.
-func (c *compiler) remembered(name string, p *shieldPolicy, parts []*text) *list {
+func (c *compiler) remembered(name string, policy *store.Object, parts []*text) *list {
 	if c.prev == nil {
 		return nil
 	}
-	if l := c.prev.lists[name]; l != nil && l.policy == p.used && slices.Equal(l.parts, parts) {
+	if l := c.prev.lists[name]; l != nil && l.policy == policy && slices.Equal(l.parts, parts) {
 		return l
 	}
 	return nil
@@ -101,7 +104,7 @@ func (c *compiler) addressList(p *shieldPolicy, name, field string, sources []v1
 			parts[i] = c.listText(p, fmt.Sprintf("%s[%d].configMapRef", field, i), s.ConfigMapRef, "addresses", readAddresses)
 		}
 	}
-	l := c.remembered(name, p, parts)
+	l := c.remembered(name, p.used, parts)
 	if l == nil {
 		l = &list{policy: p.used, parts: parts, addresses: &ir.AddressList{Name: name, Policy: policyName(p.object)}}
 		var b netset.Builder
@@ -138,7 +141,7 @@ func (c *compiler) userAgentList(p *shieldPolicy, name, field string, sources []
 		}
 		parts[i] = c.listText(p, fmt.Sprintf("%s[%d].configMapRef", field, i), s.ConfigMapRef, what, read)
 	}
-	l := c.remembered(name, p, parts)
+	l := c.remembered(name, p.used, parts)
 	if l == nil {
 		l = &list{policy: p.used, parts: parts, userAgents: &ir.UserAgentList{Name: name, Policy: policyName(p.object)}}
 		out := l.userAgents

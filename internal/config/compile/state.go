@@ -28,7 +28,7 @@ type state struct {
 	// judged remembers the faults of policies.
 	judged map[*store.Object][]fault
 	// texts are what was read of lists in ConfigMaps, and lists what was made of
-	// them, by name.
+	// them, by name: those of shields, and of revoked certificates.
 	texts map[textKey]*text
 	lists map[string]*list
 	// authorizations are what versions of AuthorizationPolicies were compiled to.

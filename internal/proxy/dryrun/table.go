@@ -12,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/password"
 	"github.com/gridway/gridway/internal/proxy/accesslist"
+	"github.com/gridway/gridway/internal/proxy/clientcert"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/authentication"
@@ -37,6 +38,7 @@ type Table struct {
 	logins    *login.Set
 	issuers   *issuing.Set
 	lists     *accesslist.Directory
+	revoked   *clientcert.Revocations
 }
 
 // listener is one as requests in HTTP, or in HTTPS, see it: a port may have both.
@@ -71,8 +73,9 @@ func NewTranscoding(cfg *ir.Config, reflected Schemas, fetched Keys) (*Table, er
 }
 
 func build(cfg *ir.Config, schemas Schemas, fetched Keys) (*Table, error) {
-	t := &Table{config: cfg, schemas: schemas, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams)), consumers: consumer.New(), passwords: password.New(1), lists: accesslist.New()}
+	t := &Table{config: cfg, schemas: schemas, clusters: make(map[string]*ir.Cluster, len(cfg.Clusters)), streams: make(map[string]*ir.StreamRoute, len(cfg.Streams)), consumers: consumer.New(), passwords: password.New(1), lists: accesslist.New(), revoked: clientcert.NewRevocations()}
 	t.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
+	t.revoked.Apply(cfg.RevocationLists)
 	t.consumers.Apply(cfg.Consumers)
 	t.tokens = tokens(cfg, fetched)
 	t.logins = login.New(login.Options{Offline: true})
@@ -143,7 +146,7 @@ func (t *Table) newRule(r *ir.Rule, index int) *rule {
 			certain.Policy.Transcoding = nil
 		}
 	}
-	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers, Passwords: t.passwords, Tokens: t.tokens, Logins: t.logins.Login, Issuers: t.issuers.Issuer, Lists: t.lists})
+	out.filters = filters.ForRule(&certain, filters.Deps{Schemas: t.schemas, Consumers: t.consumers, Passwords: t.passwords, Tokens: t.tokens, Logins: t.logins.Login, Issuers: t.issuers.Issuer, Lists: t.lists, Revocations: t.revoked})
 	for i := range r.Backends {
 		out.backends = append(out.backends, filters.ForBackend(&r.Backends[i].Filters))
 	}

@@ -66,6 +66,8 @@ type Deps struct {
 	Issuers func(name string) *issuing.Handle
 	// Certificates remembers what was read of clients' certificates.
 	Certificates *clientcert.Cache
+	// Revocations finds lists of revoked certificates.
+	Revocations *clientcert.Revocations
 	// Answers remembers what servers have said about requests.
 	Answers *extauthz.Caches
 	// Lists are of addresses and User-Agents, for rules with shields.
@@ -160,7 +162,7 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	var who authorization.Deps
 	if p.Authentication != nil {
 		deps := authentication.Deps{
-			Consumers: d.Consumers, Passwords: d.Passwords, Tokens: d.Tokens, Logins: d.Logins, Certificates: d.Certificates, Answers: d.Answers, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
+			Consumers: d.Consumers, Passwords: d.Passwords, Tokens: d.Tokens, Logins: d.Logins, Certificates: d.Certificates, Revocations: d.Revocations, Answers: d.Answers, Decisions: d.decisions("AuthenticationPolicy", p.Authentication.Policy),
 		}
 		if d.Method != nil {
 			deps.Counts = func(method string) authentication.Counts { return d.Method(p.Authentication.Policy, method) }

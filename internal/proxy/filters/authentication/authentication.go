@@ -47,6 +47,8 @@ type Deps struct {
 	Logins func(name string) *login.Handle
 	// Certificates remembers what was read of certificates; it may be nil.
 	Certificates *clientcert.Cache
+	// Revocations finds lists of revoked certificates.
+	Revocations *clientcert.Revocations
 	// Answers remembers what servers have said; nil remembers nothing.
 	Answers *extauthz.Caches
 }

@@ -14,6 +14,7 @@ type certificate struct {
 	policy    *ir.Authentication
 	consumers Consumers
 	known     *clientcert.Cache
+	revoked   *clientcert.Revocation
 	rules     []certificateRule
 	ask       []byte
 }
@@ -22,6 +23,9 @@ func newCertificate(p *ir.Authentication, m *ir.AuthenticationMethod, d Deps) *c
 	c := &certificate{ClientCertificateAuth: m.ClientCertificate, policy: p, consumers: d.Consumers, known: d.Certificates}
 	for i := range c.Allow {
 		c.rules = append(c.rules, newCertificateRule(&c.Allow[i]))
+	}
+	if c.Revocation != nil {
+		c.revoked = d.Revocations.Of(c.Revocation.List)
 	}
 	// No scheme is registered for what TLS does; RFC 9110 §15.5.2 wants one.
 	c.ask = []byte(`ClientCertificate realm="` + p.Realm + `"`)
@@ -39,6 +43,9 @@ func (c *certificate) authenticate(x *filter.Exchange) result {
 	if !c.allows(cert, chains) {
 		return refuse(x, filter.FaultNoRule)
 	}
+	if r := c.standing(chains, x); r != accepted {
+		return r
+	}
 	var who filter.Caller
 	if e := c.holder(cert, x); e != nil {
 		who.Consumer, who.Credential = e.consumer, e.credential
@@ -50,6 +57,23 @@ func (c *certificate) authenticate(x *filter.Exchange) result {
 	}
 	who.Claims = cert.Claims
 	x.Caller = who
+	return accepted
+}
+
+// standing asks the lists of revoked certificates. What a proxy tells of certificates
+// has no chains: the proxy has asked.
+func (c *certificate) standing(chains [][]*x509.Certificate, x *filter.Exchange) result {
+	if c.Revocation == nil || chains == nil {
+		return accepted
+	}
+	switch c.revoked.Check(chains, c.Revocation, x.Start, x.Detach) {
+	case clientcert.Revoked:
+		return refuse(x, filter.FaultRevoked)
+	case clientcert.Unknown:
+		return without(x, filter.FaultNoAnswer)
+	case clientcert.Doubtful:
+		x.Note(filter.NoteFailOpen, c.policy.Policy, "revocation")
+	}
 	return accepted
 }
 

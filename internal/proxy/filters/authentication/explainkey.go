@@ -113,6 +113,10 @@ func (c *certificate) describe(x *filter.Exchange, f filter.Fault) string {
 			}
 		}
 		return fmt.Sprintf("none of %d rules allows the certificate of %q", len(c.rules), cert.SubjectText)
+	case filter.FaultRevoked:
+		return fmt.Sprintf("the certificate of %q is revoked, or that of an authority in its chain", cert.SubjectText)
+	case filter.FaultNoAnswer:
+		return "nobody can say whether it is revoked: there is no list that its issuer has signed, or it is old"
 	case filter.FaultConsumer:
 		return whose(c.policy) + fmt.Sprintf(" has the certificate of %q among its credentials", cert.SubjectText) + alsoClaim(c.Consumer)
 	}
