@@ -1,6 +1,7 @@
 package jwt_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -187,6 +188,12 @@ func TestUse(t *testing.T) {
 		"a long kid":         {key("RSA", map[string]any{"kid": strings.Repeat("k", 600)}), "512"},
 		"padded":             {key("Ed25519", map[string]any{"x": strings.Repeat("A", 43) + "="}), `"x"`},
 		"short Ed25519":      {key("Ed25519", map[string]any{"x": "AAAA"}), "32 bytes"},
+		"order 1":            {key("Ed25519", map[string]any{"x": "AQ" + strings.Repeat("A", 41)}), "small order"},
+		"order 1, negative":  {key("Ed25519", map[string]any{"x": "AQ" + strings.Repeat("A", 39) + "IA"}), "small order"},
+		"order 2":            {key("Ed25519", map[string]any{"x": base64.RawURLEncoding.EncodeToString(append(append([]byte{0xec}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f))}), "small order"},
+		"order 4":            {key("Ed25519", map[string]any{"x": strings.Repeat("A", 43)}), "small order"},
+		"order 4, unreduced": {key("Ed25519", map[string]any{"x": base64.RawURLEncoding.EncodeToString(append(append([]byte{0xed}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f))}), "small order"},
+		"order 8":            {key("Ed25519", map[string]any{"x": "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU"}), "small order"},
 		"a short RSA key":    {key("RSA", map[string]any{"n": strings.Repeat("_", 172)}), "bits"},
 		"a long RSA key":     {key("RSA", map[string]any{"n": strings.Repeat("_", 4000)}), "bits"},
 		"an even modulus":    {key("RSA", map[string]any{"n": strings.Repeat("_", 340) + "_g"}), "not an RSA key"},

@@ -200,6 +200,9 @@ func (k *Key) setEdwards(curve string, x []byte) error {
 	case len(x) != ed25519.PublicKeySize:
 		return fmt.Errorf("its number does not have %d bytes", ed25519.PublicKeySize)
 	}
+	if smallOrder(x) {
+		return errors.New("it is a point of small order, by which anybody can sign")
+	}
 	k.ed, k.algorithms = x, Of(EdDSA)
 	k.sum(curve, x)
 	return nil

@@ -53,6 +53,58 @@ func TestSessionIsRenewed(t *testing.T) {
 	}
 }
 
+// Of two gateways that renew the same session at the same time, with a provider that
+// takes each refresh token once, the second goes on with what it has.
+func TestSessionOfSeveralGateways(t *testing.T) {
+	t.Parallel()
+	p, addr := newProvider(t), headersSeen(t)
+	yaml := documents(edge("", addr), p.policy(""))
+	first, second := serveYAML(t, yaml), serveYAML(t, yaml)
+	for range 5 { // a busy machine may miss the second that there is
+		p.set(func() { p.lifetime = 4 * time.Second })
+		b, other := newBrowser(first), newBrowser(second)
+		resp, body := b.visit("/")
+		in(t, resp, body)
+		end := time.Now().Truncate(time.Second).Add(4 * time.Second)
+		p.set(func() { p.lifetime = time.Hour })
+		before := b.cookies()
+		for name, c := range before {
+			other.put(name, c.Value)
+		}
+		logins, refreshed := p.logins.Load(), p.refreshed.Load()
+		eventually(t, "a refresh", func() bool {
+			resp, body := b.visit("/page")
+			in(t, resp, body)
+			return p.refreshed.Load() > refreshed
+		})
+		for range 3 {
+			resp, body = other.visit("/page")
+			in(t, resp, body)
+		}
+		if p.logins.Load() != logins || !time.Now().Before(end) {
+			continue
+		}
+		if n := p.refreshed.Load() - refreshed; n != 2 {
+			t.Errorf("the provider was asked %d times", n)
+		}
+		for name, c := range other.cookies() {
+			if before[name] == nil || before[name].Value != c.Value {
+				t.Errorf("%s has changed", name)
+			}
+		}
+		for name, c := range b.cookies() {
+			other.put(name, c.Value)
+		}
+		resp, body = other.visit("/page")
+		in(t, resp, body)
+		if p.logins.Load() != logins {
+			t.Error("the newer session of the first gateway is not one of the second")
+		}
+		return
+	}
+	t.Skip("the machine is too busy")
+}
+
 // A provider that takes the session away ends it; one that is down does not before
 // its tokens end.
 func TestSessionWithoutProvider(t *testing.T) {

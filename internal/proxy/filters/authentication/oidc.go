@@ -84,6 +84,8 @@ func (o *oidc) authenticate(x *filter.Exchange) result {
 	}
 	now, err := o.current(x, l, s)
 	switch {
+	case errors.Is(err, errSpent):
+		now = s // and its cookie stays: the browser may have a newer one from elsewhere
 	case errors.Is(err, login.ErrUnavailable):
 		return without(x, filter.FaultNoAnswer)
 	case err != nil:

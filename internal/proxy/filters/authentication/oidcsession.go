@@ -71,11 +71,18 @@ func (o *oidc) current(x *filter.Exchange, l *login.Login, s *login.Session) (*l
 		return nil, login.ErrRefused
 	}
 	newer, err := l.Renew(s, x.Start, x.Detach, func() (*login.Session, error) { return o.renewed(l, s, x.Start) })
-	if err != nil && good && errors.Is(err, login.ErrUnavailable) {
+	switch {
+	case err == nil || !good:
+		return newer, err
+	case errors.Is(err, login.ErrUnavailable):
 		return s, nil
 	}
-	return newer, err
+	return nil, errSpent
 }
+
+// errSpent: the refresh token is none any more, while the tokens are good yet. Where
+// providers take each once, another gateway may have been first.
+var errSpent = errors.New("the refresh token is not taken any more")
 
 // renewed exchanges the refresh token (OpenID Connect Core 1.0 §12).
 func (o *oidc) renewed(l *login.Login, s *login.Session, now time.Time) (*login.Session, error) {
