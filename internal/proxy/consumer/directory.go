@@ -8,9 +8,10 @@ package consumer
 import (
 	"cmp"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/binary"
 	"iter"
-	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,8 @@ import (
 )
 
 // shards is how many parts the keys are in: a change copies one part, which of a
-// hundred thousand keys has about a hundred.
-const shards = 1024
+// hundred thousand keys has about 25.
+const shards = 4096
 
 // Digest is the SHA-256 of a key.
 type Digest = [sha256.Size]byte
@@ -30,6 +31,13 @@ type Digest = [sha256.Size]byte
 // Entry is a credential and whose it is. It is never changed, but for the time of
 // its last use.
 type Entry struct {
+	// digest, and whether it is of an API key, stand first: most requests want no more
+	// than that and what follows.
+	digest Digest
+	isKey  bool
+	// namespace is the consumer's.
+	namespace string
+
 	Consumer   *ir.Consumer
 	Credential *ir.ConsumerCredential
 	password   *password.Hash
@@ -62,7 +70,49 @@ func (e *Entry) Password() *password.Hash { return e.password }
 // Key verifies signatures; it is nil for a credential that is not for them.
 func (e *Entry) Key() *httpsig.Key { return e.key }
 
-type part = map[Digest]*Entry
+// HasKey tells, in constant time, whether the credential is the API key of that
+// digest.
+func (e *Entry) HasKey(digest *Digest) bool {
+	return e.isKey && subtle.ConstantTimeCompare(e.digest[:], digest[:]) == 1
+}
+
+// part is entries ordered by a piece of their digests, which are as good as random:
+// a search takes one step or a few, and looks at little memory.
+type part []slot
+
+type slot struct {
+	piece uint64
+	entry *Entry
+}
+
+func pieceOf(key *Digest) uint64 { return binary.LittleEndian.Uint64(key[8:]) }
+
+// find is the place of a key, or the one that it would have.
+func (p part) find(key *Digest) (at int, found bool) {
+	piece := pieceOf(key)
+	from, to := 0, len(p)
+	for from < to {
+		if middle := (from + to) / 2; p[middle].piece < piece {
+			from = middle + 1
+		} else {
+			to = middle
+		}
+	}
+	for at = from; at < len(p) && p[at].piece == piece; at++ {
+		if p[at].entry.digest == *key {
+			return at, true
+		}
+	}
+	return at, false
+}
+
+// first is the first of those who have a key.
+func (p part) first(key *Digest) *Entry {
+	if at, found := p.find(key); found {
+		return p[at].entry
+	}
+	return nil
+}
 
 // Directory finds consumers by their credentials.
 type Directory struct {
@@ -91,9 +141,9 @@ func shardOf(key *Digest) uint32 { return binary.LittleEndian.Uint32(key[:]) % s
 // Key finds who has the key with that digest: in the namespace, or else, if every
 // namespace counts, in the first one by name. Nil is nobody.
 func (d *Directory) Key(digest Digest, namespace string, every bool) *Entry {
-	first := (*d.parts[shardOf(&digest)].Load())[digest]
+	first := d.parts[shardOf(&digest)].Load().first(&digest)
 	for e := first; e != nil; e = e.next {
-		if e.Consumer.Namespace == namespace {
+		if e.namespace == namespace {
 			return e
 		}
 	}
@@ -116,7 +166,7 @@ func (d *Directory) Apply(list []*ir.Consumer) {
 	if len(list) == len(d.list) && (len(list) == 0 || &list[0] == &d.list[0]) {
 		return
 	}
-	ch := changes{d: d, parts: map[uint32]part{}, before: map[ownKey]*Entry{}}
+	ch := changes{d: d, parts: map[uint32]*part{}, before: map[ownKey]*Entry{}}
 	// All that goes has gone before anything comes: a key may go from one to another.
 	for was, is := range differences(d.list, list) {
 		if was != nil {
@@ -129,7 +179,7 @@ func (d *Directory) Apply(list []*ir.Consumer) {
 		}
 	}
 	for i, p := range ch.parts {
-		d.parts[i].Store(&p)
+		d.parts[i].Store(p)
 	}
 	if ch.user != nil {
 		d.user.Store(ch.user)
@@ -179,7 +229,7 @@ func compareHeads(a, b []*ir.Consumer) int {
 // changes are parts that are about to take the places of others.
 type changes struct {
 	d     *Directory
-	parts map[uint32]part
+	parts map[uint32]*part
 	// before are the entries of keys that a consumer keeps.
 	before map[ownKey]*Entry
 	user   *Entry
@@ -190,13 +240,12 @@ type ownKey struct {
 	key      Digest
 }
 
-func (ch *changes) part(key *Digest) part {
+func (ch *changes) part(key *Digest) *part {
 	i := shardOf(key)
-	p, own := ch.parts[i]
-	if !own {
-		if p = maps.Clone(*ch.d.parts[i].Load()); p == nil {
-			p = part{}
-		}
+	p := ch.parts[i]
+	if p == nil {
+		own := slices.Clone(*ch.d.parts[i].Load())
+		p = &own
 		ch.parts[i] = p
 	}
 	return p
@@ -231,9 +280,9 @@ func (ch *changes) introduce(is *ir.Consumer) {
 		}
 		if c.ClientID != "" {
 			client := ir.ClientDigest(c.ClientID)
-			ch.add(&client, &Entry{Consumer: is, Credential: c, used: &atomic.Int64{}})
+			ch.add(&client, &Entry{digest: client, namespace: is.Namespace, Consumer: is, Credential: c, used: &atomic.Int64{}})
 		}
-		e := &Entry{Consumer: is, Credential: c}
+		e := &Entry{digest: key, isKey: c.KeyDigest != nil, namespace: is.Namespace, Consumer: is, Credential: c}
 		if old := ch.before[ownKey{is, key}]; old != nil {
 			e.used = old.used
 			if old.Credential.PasswordHash == c.PasswordHash {
@@ -269,8 +318,8 @@ func (ch *changes) introduce(is *ir.Consumer) {
 func (ch *changes) remove(key *Digest, namespace string) (gone *Entry) {
 	p := ch.part(key)
 	var kept []*Entry
-	for e := p[*key]; e != nil; e = e.next {
-		if e.Consumer.Namespace == namespace {
+	for e := p.first(key); e != nil; e = e.next {
+		if e.namespace == namespace {
 			gone = e
 		} else {
 			kept = append(kept, e)
@@ -284,17 +333,18 @@ func (ch *changes) remove(key *Digest, namespace string) (gone *Entry) {
 // namespace the last one holds.
 func (ch *changes) add(key *Digest, add *Entry) {
 	p := ch.part(key)
-	if p[*key] == nil {
-		p[*key] = add
+	first := p.first(key)
+	if first == nil {
+		ch.link(p, key, []*Entry{add})
 		return
 	}
 	var list []*Entry
 	placed := false
-	for e := p[*key]; e != nil; e = e.next {
-		if !placed && add.Consumer.Namespace <= e.Consumer.Namespace {
+	for e := first; e != nil; e = e.next {
+		if !placed && add.namespace <= e.namespace {
 			list, placed = append(list, add), true
 		}
-		if e.Consumer.Namespace != add.Consumer.Namespace {
+		if e.namespace != add.namespace {
 			list = append(list, e)
 		}
 	}
@@ -304,18 +354,23 @@ func (ch *changes) add(key *Digest, add *Entry) {
 	ch.link(p, key, list)
 }
 
-func (ch *changes) link(p part, key *Digest, list []*Entry) {
+// link puts a chain in the place of a key's.
+func (ch *changes) link(p *part, key *Digest, list []*Entry) {
 	var first *Entry
 	for i := len(list) - 1; i >= 0; i-- {
 		e := *list[i]
 		e.next = first
 		first = &e
 	}
-	if first == nil {
-		delete(p, *key)
-		return
+	at, found := p.find(key)
+	switch {
+	case found && first != nil:
+		(*p)[at].entry = first
+	case found:
+		*p = slices.Delete(*p, at, at+1)
+	case first != nil:
+		*p = slices.Insert(*p, at, slot{pieceOf(key), first})
 	}
-	p[*key] = first
 }
 
 // All lists the consumers, ordered by namespace and name.

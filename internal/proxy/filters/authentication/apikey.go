@@ -2,7 +2,6 @@ package authentication
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -42,7 +41,7 @@ func (k *apiKey) authenticate(x *filter.Exchange) result {
 	}
 	digest := sha256.Sum256(key)
 	e := k.consumers.Key(digest, k.policy.Namespace, k.policy.EveryNamespace)
-	if e == nil || subtle.ConstantTimeCompare(digest[:], e.Credential.KeyDigest) != 1 {
+	if e == nil || !e.HasKey(&digest) {
 		return refuse(x, filter.FaultUnknown)
 	}
 	if !e.Credential.Valid(x.Start) {
