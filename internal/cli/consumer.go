@@ -23,7 +23,7 @@ other commands work on the state store, which the gateway has with --state; what
 changed is in service within a second. "gridway key" makes their keys.`,
 		Example: lines("gridway consumer list", "gridway consumer create acme --group partners --plan gold", "gridway consumer export > consumers.yaml"),
 	}
-	cmd.AddCommand(newConsumerList(t), newConsumerCreate(t), newConsumerGet(t), newConsumerUpdate(t), newConsumerDelete(t), newConsumerImport(t), newConsumerExport(t))
+	cmd.AddCommand(newConsumerList(t), newConsumerCreate(t), newConsumerGet(t), newConsumerUpdate(t), newConsumerRotate(t), newConsumerRevoke(t), newConsumerDelete(t), newConsumerImport(t), newConsumerExport(t))
 	return cmd
 }
 

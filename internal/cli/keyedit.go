@@ -121,7 +121,6 @@ func newKeyList(t *term.Terminal) *cobra.Command {
 }
 
 func newKeyRotate(t *term.Terminal) *cobra.Command {
-	var f keyFlags
 	cmd := &cobra.Command{
 		Use:   "rotate CONSUMER KEY",
 		Short: "Make a key that takes over from another one",
@@ -133,9 +132,18 @@ used. Keys of the consumer that have expired are taken away.
 		Example: lines("gridway key rotate acme key-1", "gridway key rotate acme key-1 --overlap 0s"),
 		Args:    exactArgs("CONSUMER", "KEY"),
 	}
+	rotates(t, cmd, func(ctx context.Context, c *client.Client, namespace string, args []string, q access.NewKey) (*access.CreatedKey, error) {
+		return c.RotateKey(ctx, namespace, args[0], args[1], q)
+	})
+	return cmd
+}
+
+// rotates gives a command the flags of a rotation, and has it make one.
+func rotates(t *term.Terminal, cmd *cobra.Command, rotate func(ctx context.Context, c *client.Client, namespace string, args []string, q access.NewKey) (*access.CreatedKey, error)) {
+	var f keyFlags
 	f.add(cmd)
 	prefix := cmd.Flags().String("prefix", "", "what the key begins with, by which people and scanners know it")
-	overlap := cmd.Flags().Duration("overlap", 24*time.Hour, "how long the old key is accepted together with the new one")
+	overlap := cmd.Flags().Duration("overlap", 24*time.Hour, "how long what it takes over from is accepted together with the new key")
 	out, a := outputFlag(cmd), adminFlag(t, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		q, err := f.request(*prefix)
@@ -145,11 +153,10 @@ used. Keys of the consumer that have expired are taken away.
 		seconds := int64(*overlap / time.Second)
 		q.Overlap = &seconds
 		k, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*access.CreatedKey, error) {
-			return c.RotateKey(ctx, f.namespace, args[0], args[1], q)
+			return rotate(ctx, c, f.namespace, args, q)
 		})
 		return writeKey(t, *out, k, err)
 	}
-	return cmd
 }
 
 func newKeyRevoke(t *term.Terminal) *cobra.Command {

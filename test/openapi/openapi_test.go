@@ -106,6 +106,7 @@ func TestAdminAPI(t *testing.T) {
 	a.ask("GET /v1/consumers", "/v1/consumers?namespace=default&limit=1", "", "", 200)
 	a.ask("POST /v1/consumers/{namespace}/{name}/keys", "/v1/consumers/default/acme/keys", "application/json", `{"prefix":"acme_"}`, 201)
 	a.ask("POST /v1/consumers/{namespace}/{name}/keys/{key}/rotate", "/v1/consumers/default/acme/keys/key-1/rotate", "application/json", `{"overlapSeconds":60}`, 201)
+	a.ask("POST /v1/consumers/{namespace}/{name}/keys/rotate", "/v1/consumers/default/acme/keys/rotate", "application/json", `{}`, 201)
 	a.ask("DELETE /v1/consumers/{namespace}/{name}/keys/{key}", "/v1/consumers/default/acme/keys/key-1", "", "", 204)
 	a.ask("POST /v1/consumers/import", "/v1/consumers/import?dryRun=true", yaml, named("initech"), 200)
 	a.ask("GET /v1/consumers/export", "/v1/consumers/export", "", "", 200)

@@ -99,6 +99,42 @@ func TestConsumersAreMadeChangedAndTakenAway(t *testing.T) {
 	})
 }
 
+func TestOneKeyTakesOverFromAll(t *testing.T) {
+	each(t, func(t *testing.T, s *access.Service, now *time.Time) {
+		ctx := t.Context()
+		put(t, s, "acme", `{credentials: [{name: pw, basic: {hash: "$2y$10$abcdefghijklmnopqrstuuSjcR7vqRkmSgAq8pWyIOTYTYDn8e1vG"}}]}`)
+		if _, err := s.RotateKeys(ctx, by, "default", "acme", access.NewKey{}); !errors.Is(err, statedb.ErrNotFound) {
+			t.Errorf("one without API keys: %v", err)
+		}
+		soon, hour := now.Add(time.Minute), int64(3600)
+		for _, q := range []access.NewKey{{NotAfter: soon}, {}, {}} {
+			if _, err := s.CreateKey(ctx, by, "default", "acme", q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		k, err := s.RotateKeys(ctx, by, "default", "acme", access.NewKey{Overlap: &hour})
+		if err != nil || k.Name != "key-4" || k.Replaces != "key-1, key-2, key-3" || !k.ReplacedUntil.Equal(now.Add(time.Hour)) {
+			t.Fatalf("%+v, %v", k, err)
+		}
+		r, err := s.Consumer(ctx, "default", "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(r.Manifest(true))
+		if strings.Count(text, `"notAfter":"2026-11-20T13:00:00Z"`) != 2 || strings.Count(text, `"notAfter"`) != 3 {
+			t.Errorf("the keys end otherwise: %s", text)
+		}
+		for name, q := range map[string]access.NewKey{"a client": {Client: &access.NewClient{}}, "a name twice": {Name: "pw"}} {
+			if _, err := s.RotateKeys(ctx, by, "default", "acme", q); err == nil {
+				t.Errorf("%s is accepted", name)
+			}
+		}
+		if _, err := s.RotateKey(ctx, by, "default", "acme", "", access.NewKey{}); !errors.Is(err, access.ErrInvalid) {
+			t.Errorf("no key: %v", err)
+		}
+	})
+}
+
 func TestKeysOverlapInARotation(t *testing.T) {
 	each(t, func(t *testing.T, s *access.Service, now *time.Time) {
 		ctx := t.Context()

@@ -53,7 +53,8 @@ type CreatedKey struct {
 	Hash      string    `json:"hash"`
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	NotAfter  time.Time `json:"notAfter,omitzero"`
-	// Replaces is the key that this one takes over from, until ReplacedUntil.
+	// Replaces is the key that this one takes over from, or several with commas, until
+	// ReplacedUntil.
 	Replaces string `json:"replaces,omitempty"`
 	// ClientID is set for the secret of a client, with the scopes it may have.
 	ClientID      string    `json:"clientID,omitempty"`
@@ -65,6 +66,8 @@ const (
 	defaultOverlap = 24 * time.Hour
 	maxOverlap     = 366 * 24 * time.Hour
 	maxPrefix      = 64
+	// everyKey is no key's name, and stands for all API keys of a consumer.
+	everyKey = ""
 	// maxCredentials is what the schema of the kind allows.
 	maxCredentials = 16
 )
@@ -98,7 +101,19 @@ func (s *Service) RotateKey(ctx context.Context, by Actor, namespace, consumer, 
 	if q.Client != nil {
 		return nil, invalid("client", "is for a new secret: a rotation keeps client ID and scopes, which an update of the consumer changes")
 	}
+	if key == everyKey {
+		return nil, invalid("", "name the key that is to be taken over from")
+	}
 	return s.addKey(ctx, by, namespace, consumer, q, "rotate-key", &key)
+}
+
+// RotateKeys makes an API key that takes over from all that a consumer has.
+func (s *Service) RotateKeys(ctx context.Context, by Actor, namespace, consumer string, q NewKey) (*CreatedKey, error) {
+	if q.Client != nil {
+		return nil, invalid("client", "is for a new secret: API keys are rotated together")
+	}
+	every := everyKey
+	return s.addKey(ctx, by, namespace, consumer, q, "rotate-keys", &every)
 }
 
 func (s *Service) addKey(ctx context.Context, by Actor, namespace, consumer string, q NewKey, action string, replaces *string) (out *CreatedKey, err error) {
@@ -122,11 +137,9 @@ func (s *Service) addKey(ctx context.Context, by Actor, namespace, consumer stri
 		out.Hash = "sha256:" + hex.EncodeToString(sum[:])
 		client := clientOf(q.Client)
 		if replaces != nil {
-			old, err := m.replace(*replaces, &q, out, now)
-			if err != nil {
+			if client, err = m.replace(*replaces, &q, out, now); err != nil {
 				return err
 			}
-			client = old.ClientSecret.DeepCopy()
 		}
 		switch {
 		case out.Name == "":
@@ -163,12 +176,9 @@ func (s *Service) addKey(ctx context.Context, by Actor, namespace, consumer stri
 	return out, nil
 }
 
-// replace lets a key end when its overlap with the new one does.
-func (m *manifest) replace(name string, q *NewKey, out *CreatedKey, now time.Time) (*v1alpha1.ConsumerCredential, error) {
-	c := m.credential(name)
-	if c == nil || c.APIKey == nil && c.ClientSecret == nil {
-		return nil, fmt.Errorf("key %q of consumer %s: %w", name, m.name(), statedb.ErrNotFound)
-	}
+// replace lets a key, or every API key, end when its overlap with the new one does. It
+// returns the client whose secret the key is, if it is one.
+func (m *manifest) replace(name string, q *NewKey, out *CreatedKey, now time.Time) (*v1alpha1.ClientSecretCredential, error) {
 	overlap := defaultOverlap
 	if q.Overlap != nil {
 		overlap = time.Duration(*q.Overlap) * time.Second
@@ -178,11 +188,33 @@ func (m *manifest) replace(name string, q *NewKey, out *CreatedKey, now time.Tim
 		from = q.NotBefore
 	}
 	end := from.Add(overlap).UTC().Truncate(time.Second)
-	if c.NotAfter == nil || c.NotAfter.Time.After(end) {
-		c.NotAfter = timeOf(end)
+	var client *v1alpha1.ClientSecretCredential
+	var names []string
+	for i := range m.Spec.Credentials {
+		c := &m.Spec.Credentials[i]
+		switch {
+		case name == everyKey && c.APIKey != nil:
+		case name != everyKey && c.Name == name && (c.APIKey != nil || c.ClientSecret != nil):
+			client = c.ClientSecret.DeepCopy()
+		default:
+			continue
+		}
+		if c.NotAfter == nil || c.NotAfter.Time.After(end) {
+			c.NotAfter = timeOf(end)
+		}
+		names = append(names, c.Name)
+		if c.NotAfter.UTC().After(out.ReplacedUntil) {
+			out.ReplacedUntil = c.NotAfter.UTC()
+		}
 	}
-	out.Replaces, out.ReplacedUntil = name, c.NotAfter.UTC()
-	return c, nil
+	out.Replaces = strings.Join(names, ", ")
+	switch {
+	case len(names) == 0 && name == everyKey:
+		return nil, fmt.Errorf("API key of consumer %s: %w", m.name(), statedb.ErrNotFound)
+	case len(names) == 0:
+		return nil, fmt.Errorf("key %q of consumer %s: %w", name, m.name(), statedb.ErrNotFound)
+	}
+	return client, nil
 }
 
 // clientOf is the credential that is asked for, nil for an API key.

@@ -57,6 +57,10 @@ func (s *Server) managed() []*endpoint {
 			summary: "Makes a key that takes over from another one, which is accepted for a day more, or for overlapSeconds.",
 		},
 		{
+			method: "POST", path: keys + "/rotate", role: access.Operator, takes: access.NewKey{}, gives: access.CreatedKey{}, success: 201, serve: s.rotateKeys,
+			summary: "Makes an API key that takes over from all that the consumer has, which are accepted for a day more, or for overlapSeconds.",
+		},
+		{
 			method: "DELETE", path: keys + "/{key}", role: access.Operator, success: 204, serve: s.revokeKey,
 			summary: "Takes a credential away, a key or a password: it is accepted no longer.",
 		},
@@ -285,6 +289,18 @@ func (s *Server) rotateKey(_ http.ResponseWriter, r *http.Request) (any, *Fault)
 		return nil, f
 	}
 	k, err := s.opt.Access.RotateKey(r.Context(), actorOf(r), r.PathValue("namespace"), r.PathValue("name"), r.PathValue("key"), q)
+	if err != nil {
+		return nil, s.faultOf(r, err)
+	}
+	return k, nil
+}
+
+func (s *Server) rotateKeys(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
+	var q access.NewKey
+	if f := decode(r, &q); f != nil {
+		return nil, f
+	}
+	k, err := s.opt.Access.RotateKeys(r.Context(), actorOf(r), r.PathValue("namespace"), r.PathValue("name"), q)
 	if err != nil {
 		return nil, s.faultOf(r, err)
 	}

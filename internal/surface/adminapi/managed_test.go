@@ -69,7 +69,7 @@ var roles = map[string]access.Role{
 	"POST /v1/consumers": access.Operator, "PUT /v1/consumers/{namespace}/{name}": access.Operator, "PATCH /v1/consumers/{namespace}/{name}": access.Operator,
 	"DELETE /v1/consumers/{namespace}/{name}": access.Operator, "POST /v1/consumers/import": access.Operator, "GET /v1/consumers/export": access.Operator,
 	"POST /v1/consumers/{namespace}/{name}/keys": access.Operator, "POST /v1/consumers/{namespace}/{name}/keys/{key}/rotate": access.Operator,
-	"DELETE /v1/consumers/{namespace}/{name}/keys/{key}": access.Operator,
+	"POST /v1/consumers/{namespace}/{name}/keys/rotate": access.Operator, "DELETE /v1/consumers/{namespace}/{name}/keys/{key}": access.Operator,
 	"GET /v1/tokens": access.Admin, "POST /v1/tokens": access.Admin, "DELETE /v1/tokens/{id}": access.Admin, "GET /v1/audit": access.Admin,
 	"GET /debug/pprof/": access.Admin, "GET /debug/pprof/cmdline": access.Admin, "GET /debug/pprof/profile": access.Admin, "GET /debug/pprof/symbol": access.Admin,
 	"GET /debug/pprof/trace": access.Admin, "GET /debug/pprof/allocs": access.Admin, "GET /debug/pprof/block": access.Admin, "GET /debug/pprof/goroutine": access.Admin,
@@ -174,6 +174,9 @@ func TestClientKeepsConsumers(t *testing.T) {
 	if r, err := c.RotateKey(ctx, "default", "acme", "key-1", access.NewKey{}); err != nil || r.Replaces != "key-1" {
 		t.Errorf("%+v, %v", r, err)
 	}
+	if r, err := c.RotateKeys(ctx, "default", "acme", access.NewKey{}); err != nil || r.Replaces != "key-1, key-2" {
+		t.Errorf("%+v, %v", r, err)
+	}
 	if err := c.RevokeKey(ctx, "default", "acme", "key-1"); err != nil {
 		t.Error(err)
 	}
@@ -212,7 +215,7 @@ func TestClientKeepsConsumers(t *testing.T) {
 		t.Error(err)
 	}
 	changes, err := root.Audit(ctx, access.AuditQuery{Object: "Consumer/default/acme", Limit: 100})
-	if err != nil || len(changes) != 7 || !strings.HasPrefix(changes[0].Actor, "first-operator (") || changes[0].Peer == "" {
+	if err != nil || len(changes) != 8 || !strings.HasPrefix(changes[0].Actor, "first-operator (") || changes[0].Peer == "" {
 		t.Errorf("%+v, %v", changes, err)
 	}
 	if who, err := root.Whoami(ctx); err != nil || who.Role != access.Admin {

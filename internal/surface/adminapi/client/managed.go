@@ -104,6 +104,11 @@ func (c *Client) RotateKey(ctx context.Context, namespace, consumer, key string,
 	return call[access.CreatedKey](ctx, c, http.MethodPost, consumerPath(namespace, consumer, "keys", key, "rotate"), q)
 }
 
+// RotateKeys makes an API key that takes over from all that a consumer has.
+func (c *Client) RotateKeys(ctx context.Context, namespace, consumer string, q access.NewKey) (*access.CreatedKey, error) {
+	return call[access.CreatedKey](ctx, c, http.MethodPost, consumerPath(namespace, consumer, "keys", "rotate"), q)
+}
+
 // RevokeKey takes a credential away.
 func (c *Client) RevokeKey(ctx context.Context, namespace, consumer, key string) error {
 	return c.done(ctx, http.MethodDelete, consumerPath(namespace, consumer, "keys", key), nil)
