@@ -138,6 +138,8 @@ type TokenClaim struct {
 }
 
 // TokenSigningKeys are the private keys that tokens are signed with.
+//
+// +kubebuilder:validation:XValidation:message="exactly one of secretRefs and stateStore must be given",rule="has(self.secretRefs) != has(self.stateStore)"
 type TokenSigningKeys struct {
 	// SecretRefs name entries of Secrets in this namespace with private keys in PEM
 	// (PKCS#8, SEC 1 or PKCS#1): of ES256 a key on P-256, of EdDSA an Ed25519 one, of
@@ -145,11 +147,35 @@ type TokenSigningKeys struct {
 	// all are published. To change the key, add the new one as the second, make it the
 	// first when all who verify have fetched the keys anew (ten minutes after), and
 	// take the old one out when the last token that it signed has expired.
-	// +required
+	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
-	SecretRefs []SecretKeyReference `json:"secretRefs"`
+	SecretRefs []SecretKeyReference `json:"secretRefs,omitempty"`
+
+	// StateStore has Gridway make the keys, change them in time, and keep them in the
+	// state store, where all gateways that share it find them.
+	// +optional
+	StateStore *StoredSigningKeys `json:"stateStore,omitempty"`
+}
+
+// StoredSigningKeys are private keys that Gridway makes itself.
+type StoredSigningKeys struct {
+	// KeyRefs name entries of Secrets in this namespace, each of 32 to 1024 bytes, by
+	// which private keys are encrypted in the state store (AES-256-GCM). The first
+	// encrypts, all decrypt. To change it, put the new one first, and take the old one
+	// out when no key that it has encrypted is left: after twice rotateEvery.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	KeyRefs []SecretKeyReference `json:"keyRefs"`
+
+	// RotateEvery is how long a key signs, 1h to 8760h. The next one is published 20
+	// minutes before it signs, the old one until its last token has expired. Default:
+	// 720h.
+	// +optional
+	RotateEvery *gatewayv1.Duration `json:"rotateEvery,omitempty"`
 }
 
 // ClientSecretCredential is a client ID and a secret, with which a client gets tokens

@@ -24,16 +24,19 @@ func (g *Gateway) openIssuing() {
 	g.storage = acme.NewFiles(filepath.Join(cmp.Or(g.opt.StateDir, "."), "acme"))
 	g.acme = acme.New(acme.Options{
 		Storage: g.storage, Log: g.log, UserAgent: "gridway/" + cmp.Or(g.opt.Build.Version, "devel"),
-		Changed: func() {
-			select {
-			case g.issued <- struct{}{}:
-			default: // it will look anyway
-			}
-		},
+		Changed: g.lookAgain,
 	})
 }
 
-// startIssuing gives the first configuration the certificates that are stored.
+// lookAgain has applyIssued put in service what is new.
+func (g *Gateway) lookAgain() {
+	select {
+	case g.issued <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// startIssuing gives the first configuration the certificates and keys that are stored.
 // A storage that cannot be used is fatal now, and a warning later.
 func (g *Gateway) startIssuing(ctx context.Context, snap file.Snapshot) error {
 	if len(g.out.Orders) > 0 {
@@ -42,6 +45,7 @@ func (g *Gateway) startIssuing(ctx context.Context, snap file.Snapshot) error {
 		}
 		g.acme.Set(ctx, g.out.Orders)
 	}
+	g.orderKeys(ctx)
 	if set, _ := g.complete(snap.Set); set != snap.Set {
 		snap.Set = set
 		g.out = compile.Compile(g.input(snap), nil)
@@ -62,16 +66,24 @@ func (g *Gateway) compile(ctx context.Context, snap file.Snapshot) file.Snapshot
 	snap.Set, hidden = g.complete(base)
 	g.out = compile.Compile(g.input(snap), before)
 	g.acme.Set(ctx, g.out.Orders)
+	g.orderKeys(ctx)
 	// Orders that are new may be satisfied already by what is stored.
 	if again, now := g.complete(base); !sameSecrets(again, snap.Set) {
 		snap.Set, hidden = again, now
 		g.out = compile.Compile(g.input(snap), before)
 	}
 	snap.Problems = append(slices.Clone(snap.Problems), hiddenProblems(snap.Set, hidden)...)
-	for _, o := range g.acme.Objects() {
+	for _, o := range g.secrets() {
 		snap.Changed = append(snap.Changed, o.Key)
 	}
 	return snap
+}
+
+// orderKeys tells the state store's keys what TokenIssuers want.
+func (g *Gateway) orderKeys(ctx context.Context) {
+	if g.signing != nil {
+		g.signing.Set(ctx, g.out.SigningOrders)
+	}
 }
 
 func sameSecrets(a, b *store.Set) bool {

@@ -47,6 +47,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 			part("objects of the state store", func(context.Context) error { g.applyState(sourceCtx); return nil })
 			part("budgets of limits", func(ctx context.Context) error { g.forgetBudgets(ctx); return nil })
 			part("uses of credentials", func(ctx context.Context) error { g.keepUses(ctx); return nil })
+			part("signing keys", func(ctx context.Context) error { g.signing.Run(ctx); return nil })
 		}
 		part("certificates", func(ctx context.Context) error { g.acme.Run(ctx); return nil })
 		if g.admin != nil {

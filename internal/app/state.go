@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gridway/gridway/internal/config/source/signingkeys"
 	statesource "github.com/gridway/gridway/internal/config/source/state"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/manage/access"
@@ -19,6 +20,7 @@ type stored struct {
 	db      *statedb.DB
 	access  *access.Service
 	objects *statesource.Source
+	signing *signingkeys.Source
 	// news is told that objects of the store have changed.
 	news chan struct{}
 }
@@ -50,6 +52,7 @@ func (g *Gateway) openState(ctx context.Context) (err error) {
 		default: // it will look anyway
 		}
 	}})
+	g.signing = signingkeys.New(signingkeys.Options{DB: g.db, Log: g.log, Changed: g.lookAgain})
 	began := time.Now()
 	if _, err := g.objects.Load(ctx); err != nil {
 		return fmt.Errorf("%s: %w", g.db.Location(), err)
@@ -74,12 +77,22 @@ func (g *Gateway) inFile(namespace, name string) (place string, found bool) {
 }
 
 // complete adds what does not come from the source: objects of the state store,
-// where the source has none of their names, and certificates that were issued.
+// where the source has none of their names, certificates that were issued, and keys
+// for tokens.
 func (g *Gateway) complete(set *store.Set) (full *store.Set, hidden []*store.Object) {
 	if g.objects != nil {
 		set, hidden = set.Beneath(statesource.Kind, g.objects.Objects())
 	}
-	return set.With(g.acme.Objects(), nil), hidden
+	return set.With(g.secrets(), nil), hidden
+}
+
+// secrets are those that are made here.
+func (g *Gateway) secrets() []*store.Object {
+	out := g.acme.Objects()
+	if g.signing != nil {
+		out = append(out, g.signing.Objects()...)
+	}
+	return out
 }
 
 // maxHidden bounds the problems that are told of one kind.

@@ -171,3 +171,53 @@ func TestClientsOfAStateStore(t *testing.T) {
 		}
 	})
 }
+
+const storedKeys = `---
+apiVersion: v1
+kind: Secret
+metadata: {name: sealing}
+stringData: {key: 0123456789abcdef0123456789abcdef}
+---
+apiVersion: gridway.dev/v1alpha1
+kind: Consumer
+metadata: {name: acme}
+spec:
+  credentials:
+  - name: first
+    clientSecret: {hash: "sha256:8402c6ea6d547148772310d78e7dcba128425189ade1478711cc58e92811e852"}
+`
+
+// Gateways that share a state store have the same keys, which they make themselves and
+// find again when they start.
+func TestKeysOfAStateStore(t *testing.T) {
+	stored := strings.Replace(tokensOfOurs, "secretRefs: [{name: signing}]", "stateStore: {keyRefs: [{name: sealing}]}", 1)
+	stored = stored[:strings.LastIndex(stored, "---")] + storedKeys
+	statetest.Each(t, func(t *testing.T, place string) {
+		up := named(t, "up")
+		begin := func() (*running, int) {
+			port := freePort(t)
+			at, err := statedb.ParseLocation(place, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return start(t, config(up.URL, port)+stored, func(o *app.Options) { o.State = &at }), port
+		}
+		one, portOne := begin()
+		_, portTwo := begin()
+		token := tokenOf(portOne, "default.acme", "a secret of the client acme")
+		if token == "" {
+			t.Fatal("no token")
+		}
+		if !takes(portOne, token) || !takes(portTwo, token) || takes(portTwo, token[:len(token)-4]+"AAAA") {
+			t.Error("a token of one gateway is not taken by both, or a forged one is")
+		}
+		one.stop()
+		if err := one.ended(t); err != nil {
+			t.Error(err)
+		}
+		_, portThree := begin()
+		if again := tokenOf(portThree, "default.acme", "a secret of the client acme"); !takes(portThree, token) || !takes(portTwo, again) {
+			t.Error("a gateway that starts has other keys")
+		}
+	})
+}

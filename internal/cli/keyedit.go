@@ -18,9 +18,9 @@ import (
 type keyFlags struct {
 	namespace, name, expires string
 
-	isClient         bool
-	clientID         string
-	scopes, defaults []string
+	isClient                    bool
+	clientID                    string
+	scopes, defaults, audiences []string
 }
 
 // addClient adds what makes a key the secret of a client.
@@ -30,6 +30,7 @@ func (f *keyFlags) addClient(cmd *cobra.Command) {
 	fl.StringVar(&f.clientID, "client-id", "", "client ID (default NAMESPACE.CONSUMER); with --client")
 	fl.StringSliceVar(&f.scopes, "scope", nil, "scope that the client may have, may be repeated; with --client")
 	fl.StringSliceVar(&f.defaults, "default-scope", nil, "scope that the client gets without asking, may be repeated (default: all of --scope); with --client")
+	fl.StringSliceVar(&f.audiences, "audience", nil, "audience that its tokens may be for, may be repeated (default: all of the TokenIssuer); with --client")
 }
 
 func (f *keyFlags) add(cmd *cobra.Command) {
@@ -43,9 +44,9 @@ func (f *keyFlags) request(prefix string) (access.NewKey, error) {
 	at, err := expiryFlag(f.expires)
 	q := access.NewKey{Name: f.name, Prefix: prefix, NotAfter: at}
 	if f.isClient {
-		q.Client = &access.NewClient{ID: f.clientID, Scopes: f.scopes, DefaultScopes: f.defaults}
-	} else if f.clientID != "" || len(f.scopes) > 0 || len(f.defaults) > 0 {
-		return q, usagef("add --client", "--client-id, --scope and --default-scope are for the secret of a client")
+		q.Client = &access.NewClient{ID: f.clientID, Scopes: f.scopes, DefaultScopes: f.defaults, Audiences: f.audiences}
+	} else if f.clientID != "" || len(f.scopes) > 0 || len(f.defaults)+len(f.audiences) > 0 {
+		return q, usagef("add --client", "--client-id, --scope, --default-scope and --audience are for the secret of a client")
 	}
 	return q, err
 }

@@ -55,6 +55,10 @@ func parsePostgres(text string) (Location, error) {
 	if err != nil {
 		return Location{}, fmt.Errorf("%w: %s", ErrLocation, withoutURL(err))
 	}
+	// As in postgres:///user:password@host/db, which is shown as the name of a database.
+	if strings.Contains(config.Host+config.Database, "@") {
+		return Location{}, fmt.Errorf("%w: there is an @ in the host or the database; a user stands right behind the two slashes, and other than letters and digits must be percent-encoded", ErrLocation)
+	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}

@@ -16,7 +16,7 @@ var filesOf = regexp.MustCompile(`(?i)ssl|pass|service|%`)
 func FuzzParseLocation(f *testing.F) {
 	for _, text := range []string{
 		"", "sqlite", "sqlite:", "sqlite:///x/y.db", "sqlite:../x", "postgres://u@h/d", "postgresql://u:@h:99/d?connect_timeout=1", "postgres:///d?host=/run",
-		"postgres://u@[::1]:5432/d", "postgres://h:1,i:2/d?target_session_attrs=read-write", "mysql://u@h/d", "POSTGRES://u@h", "postgres:host=h dbname=d",
+		"postgres://u@[::1]:5432/d", "postgres://h:1,i:2/d?target_session_attrs=read-write", "mysql://u@h/d", "POSTGRES://u@h", "postgresql:///u@h/d", "postgres:host=h dbname=d",
 	} {
 		f.Add(text)
 	}

@@ -265,7 +265,7 @@ func TestLocations(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "off", "sqlite:", "mysql://u:hunter2@h/d", "postgres://u:hunter2@h:port/d", "postgres://u:hun%ter2@h/d", "/var/lib/state.db",
-		"postgres://u:hunter2@h/d?sslmode=nonsense", "postgres://u:hunter2@h/d?connect_timeout=x", "postgres://u:hunter2@[::1/d",
+		"postgres://u:hunter2@h/d?sslmode=nonsense", "postgres:///u:hunter2@h/d", "postgres://u:hunter2@h/d?connect_timeout=x", "postgres://u:hunter2@[::1/d",
 		"postgres://u:hunter2@h/d?sslrootcert=/nonexistent/ca&sslmode=verify-full",
 	} {
 		_, err := statedb.ParseLocation(text, dir)

@@ -54,6 +54,9 @@ type Output struct {
 	// Orders are the certificates that listeners want from CertificateIssuers.
 	// They come back as Secrets in a later Input.
 	Orders []issuance.Order
+	// SigningOrders are the keys that TokenIssuers want from the state store, in the
+	// order of their issuers. They come back as Secrets in a later Input, too.
+	SigningOrders []issuance.SigningOrder
 
 	state *state
 }
@@ -94,7 +97,7 @@ func Compile(in Input, prev *Output) *Output {
 		RateLimitStores: stores,
 		AddressLists:    addresses, UserAgentLists: userAgents, RevocationLists: revocations,
 	}
-	return &Output{Config: c.revise(cfg), Problems: sortProblems(c.problems), Orders: orders, state: c.next}
+	return &Output{Config: c.revise(cfg), Problems: sortProblems(c.problems), Orders: orders, SigningOrders: c.signingOrders, state: c.next}
 }
 
 // Statuses returns the status of every object, ordered by key. It gathers them

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/issuance"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
@@ -38,8 +39,10 @@ type compiler struct {
 	issuers  map[store.Key]*issuer
 	// tokenIssuers are those that can be used.
 	tokenIssuers map[store.Key]*tokenIssuer
-	sections     []*section
-	sockets      map[string]*socket
+	// signingOrders are what they want from the state store.
+	signingOrders []issuance.SigningOrder
+	sections      []*section
+	sockets       map[string]*socket
 
 	traffic trafficIndex
 	// authentication is taken as a whole from the most specific policy.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/api/v1alpha1"
+	"github.com/gridway/gridway/internal/config/issuance"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
@@ -20,6 +21,9 @@ const (
 	leastTokenLifetime    = time.Minute
 	mostTokenLifetime     = 24 * time.Hour
 	defaultTokenAlgorithm = "ES256"
+	defaultRotation       = 30 * 24 * time.Hour
+	leastRotation         = time.Hour
+	mostRotation          = 365 * 24 * time.Hour
 	// accessTokenType is "typ" of tokens as it is compared (RFC 9068 §2.1).
 	accessTokenType = "at+jwt"
 )
@@ -118,8 +122,14 @@ func judgeTokenIssuer(spec *v1alpha1.TokenIssuerSpec) []fault {
 	if len(spec.Audiences) == 0 {
 		add("audiences", "at least one is needed: a token is for somebody (RFC 9068 §2.2)", "name the API, for example https://api.example.com")
 	}
-	if len(spec.SigningKeys.SecretRefs) == 0 {
-		add("signingKeys.secretRefs", "at least one key is needed", "")
+	keys := &spec.SigningKeys
+	if (len(keys.SecretRefs) > 0) == (keys.StateStore != nil) {
+		add("signingKeys", "either secretRefs or stateStore must be given", "docs/guides/token-endpoint.md says what each is for")
+	}
+	if keys.StateStore != nil {
+		if d := duration(keys.StateStore.RotateEvery, defaultRotation); d < leastRotation || d > mostRotation {
+			add("signingKeys.stateStore.rotateEvery", fmt.Sprintf("%s is not between %s and %s", d, leastRotation, mostRotation), "")
+		}
 	}
 	for i, s := range spec.Scopes {
 		if !scopePattern.MatchString(string(s)) {
@@ -157,15 +167,28 @@ func (c *compiler) tokenIssuer(o *store.Object, spec *v1alpha1.TokenIssuerSpec, 
 	}
 	x := &tokenIssuer{ir: out}
 	var signers []*jwt.Signer
-	for i := range spec.SigningKeys.SecretRefs {
-		r := &spec.SigningKeys.SecretRefs[i]
+	if stored := spec.SigningKeys.StateStore; stored != nil {
+		signers = c.storedSigners(o, stored, out, resolved)
+	} else {
+		signers = c.namedSigners(o, spec.SigningKeys.SecretRefs, out, resolved)
+	}
+	if len(signers) > 0 {
+		x.keys = jwt.PublicSet(signers)
+	}
+	return x
+}
+
+// namedSigners are the keys of Secrets that the user has made.
+func (c *compiler) namedSigners(o *store.Object, refs []v1alpha1.SecretKeyReference, out *ir.TokenIssuer, resolved *status.Condition) (signers []*jwt.Signer) {
+	for i := range refs {
+		r := &refs[i]
 		s, message, remedy := c.signer(o, r, out.Algorithm)
 		if message == "" && slices.ContainsFunc(signers, func(other *jwt.Signer) bool { return other.ID() == s.signer.ID() }) {
 			message, remedy = fmt.Sprintf("entry %q of Secret %s/%s is the same key as one before", entryName(r), o.Key.Namespace, r.Name), "leave one of them out"
 		}
 		if message != "" {
 			without := "; this key is left out, and the first of the others signs"
-			if len(spec.SigningKeys.SecretRefs) == 1 {
+			if len(refs) == 1 {
 				without = "; without a key nobody gets tokens, and those that exist are refused"
 			}
 			c.report(problemAt(o, fmt.Sprintf("spec.signingKeys.secretRefs[%d]", i), store.Warning, "InvalidReference", message+without, remedy))
@@ -176,10 +199,39 @@ func (c *compiler) tokenIssuer(o *store.Object, spec *v1alpha1.TokenIssuerSpec, 
 		}
 		signers, out.Keys = append(signers, s.signer), append(out.Keys, s.text)
 	}
-	if len(signers) > 0 {
-		x.keys = jwt.PublicSet(signers)
+	return signers
+}
+
+// storedSigners are the keys of the state store, which come as a Secret when there are
+// any.
+func (c *compiler) storedSigners(o *store.Object, stored *v1alpha1.StoredSigningKeys, out *ir.TokenIssuer, resolved *status.Condition) (signers []*jwt.Signer) {
+	order := issuance.SigningOrder{
+		Secret: issuance.SigningSecret(o.Key), Issuer: o.Key, Algorithm: out.Algorithm,
+		RotateEvery: duration(stored.RotateEvery, defaultRotation), Lifetime: out.Lifetime,
 	}
-	return x
+	for i := range stored.KeyRefs {
+		field := fmt.Sprintf("spec.signingKeys.stateStore.keyRefs[%d]", i)
+		if key := c.secretFor(o, &stored.KeyRefs[i], field, "it decrypts no signing key", minCookieKey, maxCookieKey); key != nil {
+			order.Seals = append(order.Seals, key)
+		}
+	}
+	if len(order.Seals) == 0 {
+		resolved.Status, resolved.Reason, resolved.Message = status.False, "InvalidReference", "none of keyRefs is there: signing keys cannot be read from the state store, nor made"
+		return nil
+	}
+	c.signingOrders = append(c.signingOrders, order)
+	secret := c.set.Get(order.Secret)
+	if secret == nil {
+		resolved.Status, resolved.Reason, resolved.Message = status.False, "Pending", "the state store has no keys yet, or the gateway has no state store (--state)"
+		c.report(problemAt(o, "spec.signingKeys.stateStore", store.Note, "KeysPending", "the keys are in the state store of a running gateway", "start it with --state; until then nobody gets tokens"))
+		return nil
+	}
+	for n := 0; len(secretEntry(secret, issuance.SigningEntry(n))) > 0; n++ {
+		if s := c.readSigner(secret, issuance.SigningEntry(n), out.Algorithm); s.err == nil {
+			signers, out.Keys = append(signers, s.signer), append(out.Keys, s.text)
+		}
+	}
+	return signers
 }
 
 func scopeNames(list []v1alpha1.TokenScope) []string {

@@ -42,6 +42,8 @@ type NewClient struct {
 	Scopes []string `json:"scopes,omitempty"`
 	// DefaultScopes are those that it gets without asking; left out they are all.
 	DefaultScopes []string `json:"defaultScopes,omitempty"`
+	// Audiences that its tokens may be for; left out they are all of the issuer's.
+	Audiences []string `json:"audiences,omitempty"`
 }
 
 // CreatedKey is a key with its text, which is shown this once.
@@ -222,7 +224,7 @@ func clientOf(q *NewClient) *v1alpha1.ClientSecretCredential {
 	if q == nil {
 		return nil
 	}
-	out := &v1alpha1.ClientSecretCredential{Scopes: scopesOf(q.Scopes), DefaultScopes: scopesOf(q.DefaultScopes)}
+	out := &v1alpha1.ClientSecretCredential{Scopes: scopesOf(q.Scopes), DefaultScopes: scopesOf(q.DefaultScopes), Audiences: q.Audiences}
 	if q.ID != "" {
 		out.ClientID = &q.ID
 	}

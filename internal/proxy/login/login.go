@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/seal"
 )
 
 // Options of a Set.
@@ -46,7 +47,7 @@ type Handle struct{ now atomic.Pointer[Login] }
 type Login struct {
 	config   *ir.Login
 	provider *provider
-	seals    seals
+	seals    seal.Keys
 	// sessions are those that were opened lately, renewed what became of refresh
 	// tokens.
 	sessions *memory[*Session]
@@ -107,7 +108,7 @@ func (s *Set) login(one *ir.Login, before *Login) *Login {
 		l.seals, l.sessions = before.seals, before.sessions
 		return l
 	}
-	l.seals, l.sessions = newSeals(one), newMemory[*Session](maxSessions)
+	l.seals, l.sessions = seal.New(one.CookieKeys, "gridway login v1\x00"+one.Issuer+"\x00"+one.ClientID), newMemory[*Session](maxSessions)
 	return l
 }
 

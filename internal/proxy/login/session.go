@@ -3,6 +3,7 @@ package login
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"github.com/gridway/gridway/internal/jwt"
 	"github.com/gridway/gridway/internal/proxy/filter"
 )
+
+var encoding = base64.RawURLEncoding.Strict()
 
 // Session is somebody who has logged in. It is immutable.
 type Session struct {
@@ -74,12 +77,12 @@ const clockSkew = time.Minute
 // SealAttempt makes the text of a cookie of that name.
 func (l *Login) SealAttempt(cookie string, a *Attempt) []byte {
 	text, _ := json.Marshal(a) // plain data
-	return l.seals.seal(nil, "attempt "+cookie, text)
+	return l.seals.Seal(nil, "attempt "+cookie, text)
 }
 
 // OpenAttempt reads it, and is nil if it is none.
 func (l *Login) OpenAttempt(cookie string, sealed []byte) *Attempt {
-	text, ok := l.seals.open("attempt "+cookie, sealed)
+	text, ok := l.seals.Open("attempt "+cookie, sealed)
 	a := &Attempt{}
 	if !ok || json.Unmarshal(text, a) != nil {
 		return nil
@@ -90,7 +93,7 @@ func (l *Login) OpenAttempt(cookie string, sealed []byte) *Attempt {
 // Seal makes the text of a session for cookies of that name.
 func (l *Login) Seal(cookie string, s *Session) []byte {
 	text, _ := json.Marshal(s) // plain data
-	return l.seals.seal(nil, "session "+cookie, text)
+	return l.seals.Seal(nil, "session "+cookie, text)
 }
 
 // Open reads it, and is nil if it is none.
@@ -102,7 +105,7 @@ func (l *Login) Open(cookie string, sealed []byte, now time.Time) *Session {
 	if s, ok := l.sessions.get(&key, now); ok {
 		return s
 	}
-	text, ok := l.seals.open("session "+cookie, sealed)
+	text, ok := l.seals.Open("session "+cookie, sealed)
 	s := &Session{}
 	if !ok || json.Unmarshal(text, s) != nil || s.Read() != nil {
 		return nil
