@@ -47,7 +47,7 @@ func (d *direction) run() {
 		p, err := d.src.Read()
 		if len(p) > 0 {
 			if werr := d.pass(p); werr != nil {
-				t.fail(d.to(), werr)
+				d.fail(d.to(), werr)
 				return
 			}
 		}
@@ -57,6 +57,10 @@ func (d *direction) run() {
 			d.end()
 			return
 		case !netx.IsTimeout(err):
+			if d.saidAll() {
+				d.end()
+				return
+			}
 			t.fail(d.from, err)
 			return
 		case netx.Monotonic() < d.readBy(): // the other direction was busy
@@ -76,7 +80,18 @@ func (d *direction) to() metric.Side { return d.other.from }
 func (d *direction) end() {
 	d.ended = netx.Monotonic()
 	if err := d.dst.CloseWrite(); err != nil {
-		d.t.fail(d.to(), err)
+		d.fail(d.to(), err)
+	}
+}
+
+// saidAll tells whether both sides have sent their Close frames.
+func (d *direction) saidAll() bool { return d.closed.Load() && d.other.closed.Load() }
+
+// fail cuts both sides, unless they have said all: a server may reset the stream of a
+// WebSocket that it has ended, which the client need not see as a loss.
+func (d *direction) fail(by metric.Side, err error) {
+	if !d.saidAll() {
+		d.t.fail(by, err)
 	}
 }
 
@@ -206,25 +221,17 @@ func (d *direction) write(p []byte) error {
 	d.dst.SetWriteBy(d.writeBy())
 	code, closes := d.scan.Closed()
 	closes = closes && !d.closed.Load()
-	if closes { // before the answer to it can come
+	if closes { // before the answer to it can come, or the end
 		d.t.first.CompareAndSwap(nil, &farewell{d.from, code})
+		d.closed.Store(true)
 	}
 	err := d.dst.Write(p)
-	if closes {
-		d.sawClose()
-	}
-	return err
-}
-
-// sawClose notes that a Close frame has passed. After the second one both sides
-// have said all, and need not take long to end their connections.
-func (d *direction) sawClose() {
-	t := d.t
-	d.closed.Store(true)
-	if d.other.closed.Load() {
-		t.leftAt.CompareAndSwap(0, netx.Monotonic())
+	if closes && d.other.closed.Load() {
+		// Both sides have said all, and need not take long to end their connections.
+		d.t.leftAt.CompareAndSwap(0, netx.Monotonic())
 		d.other.src.Interrupt() // it waits for longer
 	}
+	return err
 }
 
 // count counts n bytes, and the messages that have ended in them.

@@ -360,6 +360,29 @@ func TestLeaveLater(t *testing.T) {
 	r.ends(metric.Client, ws.CloseAbnormal, websocket.None)
 }
 
+// Once both Close frames have passed, a side that is reset has ended, and the other one
+// is not reset for it.
+func TestResetAfterBothCloseFrames(t *testing.T) {
+	for _, by := range []metric.Side{metric.Client, metric.Endpoint} {
+		r := open(t, nil)
+		r.send(r.client, frame(0x88, []byte{3, 232}, someMask))
+		r.hear(r.endpoint, frame(0x88, []byte{3, 232}, someMask))
+		r.send(r.endpoint, frame(0x88, []byte{3, 232}, nil))
+		r.hear(r.client, frame(0x88, []byte{3, 232}, nil))
+		one, other := r.client, r.endpoint
+		if by == metric.Endpoint {
+			one, other = other, one
+		}
+		one.SetLinger(0)
+		one.Close()
+		r.end(other)
+		other.Close()
+		if res := r.ends(metric.Client, 1000, websocket.None); res.Err != nil {
+			t.Errorf("reset by %v: %v", by, res.Err)
+		}
+	}
+}
+
 // A side that is reset is so for the other one too.
 func TestResetPasses(t *testing.T) {
 	for _, by := range []metric.Side{metric.Client, metric.Endpoint} {
