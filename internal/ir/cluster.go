@@ -24,6 +24,9 @@ type Cluster struct {
 	ProxyProtocol int `json:"proxyProtocol,omitempty"`
 	// Host replaces the Host header when set ("" keeps the client's).
 	Host string `json:"host,omitempty"`
+	// Identity is the SPIFFE ID that this proxy has towards endpoints of the mesh;
+	// empty is the process's own. Endpoints without an identity never learn it.
+	Identity string `json:"identity,omitempty"`
 
 	ConnectTimeout time.Duration `json:"connectTimeout"`
 	Balance        Balance       `json:"balance"`
@@ -56,6 +59,13 @@ type Endpoint struct {
 	Draining bool `json:"draining,omitempty"`
 	// Hostname is the DNS name that the address came from, used for TLS and Host.
 	Hostname string `json:"hostname,omitempty"`
+	// Identity is the SPIFFE ID that the endpoint must prove. It makes it one of the
+	// mesh: the address is that of its proxy, which is spoken to with mutual TLS 1.3
+	// and HTTP/2 whatever the cluster says of TLS and HTTP, and ServerName is what is
+	// asked of it ("PORT.SERVICE.NAMESPACE.mesh"). Endpoints may share an address if
+	// they differ in one of the two.
+	Identity   string `json:"identity,omitempty"`
+	ServerName string `json:"serverName,omitempty"`
 }
 
 // Discovery says where a cluster's endpoints come from when they are not static.

@@ -92,6 +92,11 @@ type Listener struct {
 	Protocol Protocol     `json:"protocol"`
 	Client   ClientPolicy `json:"client"`
 	Sections []*Section   `json:"sections"`
+	// Mesh: other proxies of the mesh come here, with mutual TLS 1.3 inside of which
+	// is HTTP/2. The server name that they ask for chooses the section (see
+	// Section.ServerNames), whose Protocol is HTTP, or TCP for what comes in CONNECT
+	// tunnels, and whose requests belong to it whatever their host. Protocol is HTTPS.
+	Mesh bool `json:"mesh,omitempty"`
 }
 
 // Section is one Gateway listener (or ListenerSet entry). A request belongs to
@@ -109,7 +114,17 @@ type Section struct {
 	Routes      []Attachment `json:"routes,omitempty"`
 	// Streams are the attached routes of what is not HTTP, the oldest first.
 	Streams []Attachment `json:"streams,omitempty"`
-	Ref     Ref          `json:"ref"`
+	// ServerNames choose the section on a listener of the mesh: in lower case, each
+	// "PORT.SERVICE.NAMESPACE.mesh", or another name where several workloads share an
+	// address. The first section that has a name gets it.
+	ServerNames []string `json:"serverNames,omitempty"`
+	// Identity is the SPIFFE ID whose SVID is shown there; empty is the process's own.
+	Identity string `json:"identity,omitempty"`
+	// Plaintext lets in who comes without TLS, and so without an identity (permissive).
+	// There is no server name then: it needs another way to choose the section, or to
+	// be the only one that has it.
+	Plaintext bool `json:"plaintext,omitempty"`
+	Ref       Ref  `json:"ref"`
 }
 
 // Attachment says that a route serves a section, under which hostnames: the

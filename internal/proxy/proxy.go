@@ -86,6 +86,8 @@ type Options struct {
 	InheritedStaples [][]byte
 	// InheritedKeys are the keys for tokens that it had fetched.
 	InheritedKeys [][]byte
+	// Identities are those of the mesh; nil for a proxy that is in none.
+	Identities tlsx.Identities
 	// Leases are of a state store; nil is that there is none.
 	Leases lease.Source
 	// Held lets the proxy accept nothing before Begin.
