@@ -1,7 +1,7 @@
 // Package password compares passwords with their hashes, argon2id and bcrypt,
-// with bounded work: so many at a time, so many that wait, and none for a password
-// that was right before. It owns no goroutines; package proxy owns the Verifier,
-// the filters call it, and compile and the CLI read and make hashes.
+// with bounded work: so many at a time, so many that wait, client by client in turn,
+// and none for a password that was right before. It owns no goroutines; package proxy
+// owns the Verifier, the filters call it, and compile and the CLI read and make hashes.
 //
 // A hash remembers the password that was right last as a keyed digest, whose key
 // is the process's own. Nothing that was wrong is remembered, so that a flood of
@@ -13,6 +13,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -45,22 +46,23 @@ const (
 
 // Verifier bounds the work.
 type Verifier struct {
-	key     [32]byte
-	slots   chan struct{}
-	waiting atomic.Int64
+	key  [32]byte
+	line *line
 }
 
 // New makes a Verifier that works on n passwords at a time.
 func New(n int) *Verifier {
-	v := &Verifier{slots: make(chan struct{}, max(n, 1))}
+	n = max(n, 1)
+	v := &Verifier{line: newLine(n, n*maxWaiting)}
 	_, _ = rand.Read(v.key[:]) // it never fails
 	return v
 }
 
 // Verify compares. Known is false where there is nobody of that name: the work is
-// that for h all the same, and the verdict is never Right. Wait is called before
-// work that takes long, and may be called from any goroutine.
-func (v *Verifier) Verify(h *Hash, known bool, password []byte, wait func()) Verdict {
+// that for h all the same, and the verdict is never Right. From is whose turn it is
+// among those who wait. Wait is called before work that takes long, and may be called
+// from any goroutine.
+func (v *Verifier) Verify(h *Hash, known bool, password []byte, from netip.Addr, wait func()) Verdict {
 	if len(password) == 0 || len(password) > maxPassword {
 		return Wrong
 	}
@@ -69,11 +71,11 @@ func (v *Verifier) Verify(h *Hash, known bool, password []byte, wait func()) Ver
 		return Right
 	}
 	wait()
-	if !v.take() {
+	if !v.line.take(network(from), patience) {
 		return Busy
 	}
 	same := h.compare(password)
-	<-v.slots
+	v.line.leave()
 	if !same || !known {
 		return Wrong
 	}
@@ -89,27 +91,4 @@ func (v *Verifier) digest(password []byte) [sha256.Size]byte {
 	n := copy(text[:], v.key[:])
 	n += copy(text[n:], password)
 	return sha256.Sum256(text[:n])
-}
-
-// take waits for a place; false is that there are too many, or that it took too
-// long.
-func (v *Verifier) take() bool {
-	select {
-	case v.slots <- struct{}{}:
-		return true
-	default:
-	}
-	if v.waiting.Add(1) > int64(cap(v.slots))*maxWaiting {
-		v.waiting.Add(-1)
-		return false
-	}
-	defer v.waiting.Add(-1)
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	select {
-	case v.slots <- struct{}{}:
-		return true
-	case <-late.C:
-		return false
-	}
 }

@@ -1,6 +1,7 @@
 package password_test
 
 import (
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,7 +54,7 @@ func TestVerify(t *testing.T) {
 			{"", true, password.Wrong},
 			{strings.Repeat("x", 1025), true, password.Wrong},
 		} {
-			if got := v.Verify(h, c.known, []byte(c.password), none); got != c.want {
+			if got := v.Verify(h, c.known, []byte(c.password), netip.Addr{}, none); got != c.want {
 				t.Errorf("%s: %q, known %t: %v, want %v", name, c.password, c.known, got, c.want)
 			}
 		}
@@ -65,10 +66,10 @@ func TestBcryptIsNotCut(t *testing.T) {
 	long := strings.Repeat("x", 72)
 	h := hashes(t, long)["bcrypt"]
 	v := password.New(1)
-	if got := v.Verify(h, true, []byte(long+"y"), none); got != password.Wrong {
+	if got := v.Verify(h, true, []byte(long+"y"), netip.Addr{}, none); got != password.Wrong {
 		t.Error(got)
 	}
-	if got := v.Verify(h, true, []byte(long), none); got != password.Right {
+	if got := v.Verify(h, true, []byte(long), netip.Addr{}, none); got != password.Right {
 		t.Error(got)
 	}
 }
@@ -78,14 +79,14 @@ func TestBcryptIsNotCut(t *testing.T) {
 func TestAFloodOfGuesses(t *testing.T) {
 	v := password.New(1)
 	h := hashes(t, "secret")["argon2id"]
-	if got := v.Verify(h, true, []byte("secret"), none); got != password.Right {
+	if got := v.Verify(h, true, []byte("secret"), netip.Addr{}, none); got != password.Right {
 		t.Fatal(got)
 	}
 	var busy, wrong, waited atomic.Int64
 	var flood sync.WaitGroup
 	for range 200 {
 		flood.Go(func() {
-			switch v.Verify(h, true, []byte("a guess"), func() { waited.Add(1) }) {
+			switch v.Verify(h, true, []byte("a guess"), netip.Addr{}, func() { waited.Add(1) }) {
 			case password.Busy:
 				busy.Add(1)
 			case password.Wrong:
@@ -94,7 +95,7 @@ func TestAFloodOfGuesses(t *testing.T) {
 		})
 	}
 	for range 1000 {
-		if got := v.Verify(h, true, []byte("secret"), func() { t.Error("it is looked at again") }); got != password.Right {
+		if got := v.Verify(h, true, []byte("secret"), netip.Addr{}, func() { t.Error("it is looked at again") }); got != password.Right {
 			t.Error(got)
 		}
 	}
@@ -107,8 +108,8 @@ func TestAFloodOfGuesses(t *testing.T) {
 func TestMemoryAllocatesNothing(t *testing.T) {
 	v, secret := password.New(1), []byte("secret")
 	h := hashes(t, "secret")["bcrypt"]
-	v.Verify(h, true, secret, none)
-	if n := testing.AllocsPerRun(100, func() { v.Verify(h, true, secret, none) }); n != 0 {
+	v.Verify(h, true, secret, netip.Addr{}, none)
+	if n := testing.AllocsPerRun(100, func() { v.Verify(h, true, secret, netip.Addr{}, none) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

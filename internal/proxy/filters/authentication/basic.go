@@ -60,7 +60,7 @@ func (b *basic) authenticate(x *filter.Exchange) result {
 		}
 	}
 	remembered := true
-	verdict := b.passwords.Verify(e.Password(), fault == filter.FaultPassword, secret, func() {
+	verdict := b.passwords.Verify(e.Password(), fault == filter.FaultPassword, secret, x.Client, func() {
 		remembered = false
 		x.Detach()
 	})
