@@ -128,6 +128,15 @@ var rules = []rule{
 		allow: []string{}, external: []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "golang.org/x/sys", "modernc.org/sqlite"},
 	},
 	{
+		name: "messages of the mesh are generated", of: "internal/mesh/meshpb",
+		allow: []string{}, external: []string{"google.golang.org/grpc", "google.golang.org/protobuf"},
+	},
+	{
+		name: "distribution knows resources, not what they are for", of: "internal/mesh/distrib",
+		allow: []string{"internal/ir", "internal/mesh/meshpb"},
+		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/statedb", "internal/manage", "api", "k8s.io"},
+	},
+	{
 		name: "telemetry does not know the control plane", of: "internal/telemetry",
 		never: []string{"internal/config", "internal/surface", "internal/cli", "internal/app", "api", "k8s.io"},
 	},
