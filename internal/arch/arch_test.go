@@ -137,6 +137,10 @@ var rules = []rule{
 		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/statedb", "internal/manage", "api", "k8s.io"},
 	},
 	{
+		name: "who a workload is depends on nothing of Gridway", of: "internal/mesh/identity",
+		allow: []string{}, external: []string{"github.com/go-jose/go-jose/v4", "github.com/spiffe/go-spiffe/v2/spiffeid", "github.com/spiffe/go-spiffe/v2/bundle"},
+	},
+	{
 		name: "telemetry does not know the control plane", of: "internal/telemetry",
 		never: []string{"internal/config", "internal/surface", "internal/cli", "internal/app", "api", "k8s.io"},
 	},

@@ -1,0 +1,4 @@
+package identity
+
+// ParseFile reads a saved keyring.
+var ParseFile = parseFile
