@@ -115,6 +115,18 @@ var rules = []rule{
 		allow: []string{}, external: []string{},
 	},
 	{
+		name: "who runs an application knows nothing of the mesh", of: "internal/mesh/supervise",
+		allow: []string{}, external: []string{"golang.org/x/sys"},
+	},
+	{
+		name: "interception knows sockets and rules of the kernel alone", of: "internal/mesh/intercept",
+		allow: []string{}, external: []string{"golang.org/x/sys", "github.com/google/nftables"},
+	},
+	{
+		name: "the responder knows names and addresses alone", of: "internal/mesh/dns",
+		allow: []string{}, external: []string{"github.com/miekg/dns"},
+	},
+	{
 		name: "handing over knows nothing of what is handed over", of: "internal/handover",
 		allow: []string{}, external: []string{"golang.org/x/sys"},
 	},
