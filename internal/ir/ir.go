@@ -97,6 +97,13 @@ type Listener struct {
 	// Section.ServerNames), whose Protocol is HTTP, or TCP for what comes in CONNECT
 	// tunnels, and whose requests belong to it whatever their host. Protocol is HTTPS.
 	Mesh bool `json:"mesh,omitempty"`
+	// Captured: connections come here that were made to other addresses, and that the
+	// kernel has redirected. The section is that whose Destinations have the original
+	// one. See outbound.go.
+	Captured bool `json:"captured,omitempty"`
+	// Egress makes the listener an outbound one, and says what becomes of what no
+	// section takes.
+	Egress Egress `json:"egress,omitempty"`
 }
 
 // Section is one Gateway listener (or ListenerSet entry). A request belongs to
@@ -124,7 +131,11 @@ type Section struct {
 	// There is no server name then: it needs another way to choose the section, or to
 	// be the only one that has it.
 	Plaintext bool `json:"plaintext,omitempty"`
-	Ref       Ref  `json:"ref"`
+	// Destinations choose the section on a listener with Captured, Authorities on an
+	// outbound listener. The first section that has one gets it. See outbound.go.
+	Destinations []netip.AddrPort `json:"destinations,omitempty"`
+	Authorities  []string         `json:"authorities,omitempty"`
+	Ref          Ref              `json:"ref"`
 }
 
 // Attachment says that a route serves a section, under which hostnames: the
