@@ -53,12 +53,13 @@ type AuthorizationPolicyList struct {
 type AuthorizationPolicySpec struct {
 	// TargetRefs name what the policy attaches to, in its own namespace: Gateway
 	// (sectionName: a listener), ListenerSet (sectionName: a listener), HTTPRoute
-	// or GRPCRoute (sectionName: the name of a rule).
+	// or GRPCRoute (sectionName: the name of a rule); in a mesh also Service
+	// (sectionName: the name of a port), whose workloads' proxies hold it.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:message="kind must be Gateway, ListenerSet, HTTPRoute or GRPCRoute, of group gateway.networking.k8s.io",rule="self.all(t, t.group == 'gateway.networking.k8s.io' && t.kind in ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute'])"
+	// +kubebuilder:validation:XValidation:message="kind must be Gateway, ListenerSet, HTTPRoute or GRPCRoute (group gateway.networking.k8s.io) or Service (group \"\")",rule="self.all(t, (t.group == 'gateway.networking.k8s.io' && t.kind in ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute']) || (t.group == '' && t.kind == 'Service'))"
 	// +kubebuilder:validation:XValidation:message="the same target is named twice",rule="self.all(a, self.exists_one(b, a.group == b.group && a.kind == b.kind && a.name == b.name && (has(a.sectionName) ? a.sectionName : '') == (has(b.sectionName) ? b.sectionName : '')))"
 	TargetRefs []gatewayv1.LocalPolicyTargetReferenceWithSectionName `json:"targetRefs"`
 

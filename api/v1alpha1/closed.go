@@ -1,14 +1,26 @@
 package v1alpha1
 
+import gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
 // FailsClosed tells whether policies of a kind that cannot be used let nothing
 // through: a mistake in one must not leave open what it protects.
 func FailsClosed(group, kind string) bool {
 	return group == GroupName && (kind == KindAuthenticationPolicy || kind == KindAuthorizationPolicy || kind == KindShieldPolicy)
 }
 
-// RequestTargets are the kinds of the Gateway API that policies about requests
-// attach to.
-func RequestTargets() []string { return []string{"Gateway", "ListenerSet", "HTTPRoute", "GRPCRoute"} }
+// RequestTargets are the kinds that policies about requests attach to: those of the
+// Gateway API, and Service.
+func RequestTargets() []string {
+	return []string{"Gateway", "ListenerSet", "HTTPRoute", "GRPCRoute", "Service"}
+}
+
+// TargetGroup is the group of a kind among RequestTargets and ShieldTargets.
+func TargetGroup(kind string) string {
+	if kind == "Service" {
+		return ""
+	}
+	return gatewayv1.GroupName
+}
 
 // ShieldTargets are those, and the kinds of routes that have connections alone.
 func ShieldTargets() []string { return append(RequestTargets(), "TCPRoute", "TLSRoute", "UDPRoute") }

@@ -16,6 +16,7 @@ type parent struct {
 	ref      status.Reference
 	field    string
 	sections []attachedSection
+	ports    []attachedPort // of a Service
 	accepted status.Condition
 	remedy   string
 	severity store.Severity
@@ -46,7 +47,7 @@ func (s *routeScope) attach() []*parent {
 	}
 	if len(s.spec.ParentRefs) == 0 {
 		s.state.problems = append(s.state.problems, problemAt(s.object, "spec", store.Warning, "NoParent",
-			"the route has no parentRefs, so nothing serves it", "add a parentRef to a Gateway"))
+			"the route has no parentRefs, so nothing serves it", "add a parentRef to a Gateway, or to a Service of the mesh"))
 	}
 	return out
 }
@@ -91,12 +92,11 @@ func (s *routeScope) parent(i int, r gwv1.ParentReference) *parent {
 		}
 		candidates = set.sections
 	case key.Group == "" && key.Kind == "Service":
-		s.state.problems = append(s.state.problems, problemAt(s.object, p.field, store.Note, "NotBuiltYet",
-			"mesh routes (parentRef to a Service) are not built yet: this parentRef has no effect", ""))
-		return nil
+		s.attachService(p, key)
+		return p
 	default:
 		s.refuseParent(p, gwv1.RouteReasonNoMatchingParent, fmt.Sprintf("kind %s of group %q cannot be a parent", key.Kind, key.Group),
-			"use a Gateway or a ListenerSet")
+			"use a Gateway, a ListenerSet or a Service")
 		return p
 	}
 	s.choose(p, candidates)

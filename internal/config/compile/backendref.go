@@ -33,7 +33,11 @@ func (s *routeScope) resolveBackends(field string, rule *gwv1.HTTPRouteRule) (fi
 
 // resolveBackend looks up one reference.
 func (s *routeScope) resolveBackend(field string, r gwv1.BackendObjectReference) resolvedRef {
-	out, f := s.lookUp(s.object, r, s.stream, s.grpc())
+	lookUp := s.lookUp
+	if s.mesh && deref(r.Kind, "Service") == "Service" {
+		lookUp = s.find // GEP-1426: whose clients call Services anyway needs no grant for them
+	}
+	out, f := lookUp(s.object, r, s.stream, s.grpc())
 	if out.backend != nil {
 		s.depend(out.backend)
 	}
@@ -49,18 +53,33 @@ func (s *routeScope) resolveBackend(field string, r gwv1.BackendObjectReference)
 // namespaces.
 func (c *compiler) lookUp(from *store.Object, r gwv1.BackendObjectReference, stream streamUse, grpc bool) (resolvedRef, *fault) {
 	key := resolveKey(from, r.Group, "", r.Kind, "Service", r.Namespace, r.Name)
+	if backendKind(key) && !c.grants.permits(from.Key, key) {
+		reason := string(gwv1.RouteReasonRefNotPermitted)
+		return resolvedRef{key: key}, &fault{
+			field: ".namespace", code: reason, reason: reason,
+			message: key.String() + " is in another namespace, and no ReferenceGrant allows it", remedy: grantRemedy(from.Key, key),
+		}
+	}
+	return c.find(from, r, stream, grpc)
+}
+
+// backendKind tells whether objects of the key's kind can be backends.
+func backendKind(key store.Key) bool {
+	return key.Group == ownGroup && key.Kind == v1alpha1.KindBackend || key.Group == "" && key.Kind == "Service"
+}
+
+// find is lookUp for who needs no permission.
+func (c *compiler) find(from *store.Object, r gwv1.BackendObjectReference, stream streamUse, grpc bool) (resolvedRef, *fault) {
+	key := resolveKey(from, r.Group, "", r.Kind, "Service", r.Namespace, r.Name)
 	out := resolvedRef{key: key}
 	fail := func(field string, reason gwv1.RouteConditionReason, message, remedy string) (resolvedRef, *fault) {
 		return out, &fault{field: field, code: string(reason), reason: string(reason), message: message, remedy: remedy}
 	}
-	own := key.Group == ownGroup && key.Kind == v1alpha1.KindBackend
+	own := key.Kind == v1alpha1.KindBackend
 	switch {
-	case !own && (key.Group != "" || key.Kind != "Service"):
+	case !backendKind(key):
 		return fail(".kind", gwv1.RouteReasonInvalidKind,
 			fmt.Sprintf("kind %s of group %q is not a backend", key.Kind, key.Group), backendKindRemedy(key))
-	case !c.grants.permits(from.Key, key):
-		return fail(".namespace", gwv1.RouteReasonRefNotPermitted,
-			key.String()+" is in another namespace, and no ReferenceGrant allows it", grantRemedy(from.Key, key))
 	case !own && r.Port == nil && c.set.Get(key) != nil:
 		return fail(".port", gwv1.RouteReasonBackendNotFound, "a reference to a Service needs a port", c.portRemedy(key))
 	}
@@ -109,7 +128,7 @@ func (s *routeScope) depend(b *backend) {
 
 // agreedPolicies are the policies on the backends of a rule as far as they can
 // speak for the whole exchange: all backends must have the same.
-func (s *routeScope) agreedPolicies(field string, refs []resolvedRef) []bound {
+func (s *routeScope) agreedPolicies(field string, refs []resolvedRef, ctx *policyContext) []bound {
 	var common []bound
 	first := true
 	for _, r := range refs {
@@ -121,20 +140,20 @@ func (s *routeScope) agreedPolicies(field string, refs []resolvedRef) []bound {
 			continue
 		}
 		if !slices.EqualFunc(common, r.backend.policies, func(a, b bound) bool { return a.policy == b.policy }) {
-			s.warnDisagreement(field, refs)
+			s.warnDisagreement(field, refs, ctx)
 			return nil
 		}
 	}
 	return common
 }
 
-func (s *routeScope) warnDisagreement(field string, refs []resolvedRef) {
+func (s *routeScope) warnDisagreement(field string, refs []resolvedRef, ctx *policyContext) {
 	for _, r := range refs {
 		if r.backend == nil {
 			continue
 		}
 		for _, b := range r.backend.policies {
-			if !speaksOfExchange(b.policy.spec) {
+			if !speaksOfExchange(b.policy.spec) || slices.ContainsFunc(ctx.chain, func(own bound) bool { return own.policy == b.policy }) {
 				continue
 			}
 			p := problemAt(s.object, field, store.Warning, "PolicyNotApplied",

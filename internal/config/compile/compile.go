@@ -42,6 +42,9 @@ type Input struct {
 	// tokens are derived, one per rule. Proxies that share sessions share it.
 	// Without it Key of ir.SessionPersistence stays empty.
 	SessionKey []byte
+	// Mesh asks for what Services come to in a mesh, besides what Gateways serve.
+	// Their workloads register, so that one without endpoints is nothing to warn of.
+	Mesh bool
 }
 
 // Output is the result. Treat it as read-only once it is returned.
@@ -49,6 +52,9 @@ type Output struct {
 	// Config's revision is one above the previous one's if anything changed;
 	// otherwise it is the very same Config.
 	Config *ir.Config
+	// Mesh is nil unless the Input asked for it. If nothing in it differs, it is the
+	// previous one's.
+	Mesh *ir.Mesh
 	// Problems are ordered by place, then severity.
 	Problems []store.Problem
 	// Orders are the certificates that listeners want from CertificateIssuers.
@@ -69,11 +75,13 @@ func Compile(in Input, prev *Output) *Output {
 	c.compileIssuers()
 	c.compileTokenIssuers()
 	c.compileGateways()
-	routes, clusters, ok := c.patchRoutes()
+	all, every, ok := c.patchRoutes()
 	if !ok {
 		c.compileRoutes()
-		routes, clusters = c.collectRoutes(), c.collectClusters()
+		all, every = c.collectRoutes(), c.collectClusters()
 	}
+	c.next.forms, c.next.every = all, every
+	routes, streams, clusters := c.split(all, every)
 	listeners := c.compileListeners()
 	c.finishGateways()
 	schemas := c.schemas()
@@ -92,12 +100,12 @@ func Compile(in Input, prev *Output) *Output {
 
 	c.finishStatuses()
 	cfg := &ir.Config{
-		Listeners: listeners, Routes: routes, Streams: c.next.streamRoutes(), Clusters: clusters, Schemas: schemas,
+		Listeners: listeners, Routes: routes, Streams: streams, Clusters: clusters, Schemas: schemas,
 		Consumers: consumers, KeySets: keySets, Logins: logins, TokenIssuers: c.servedTokenIssuers(), Policies: c.decidingPolicies(), Authorizations: c.allAuthorizations(), RateLimits: c.rateLimits(),
 		RateLimitStores: stores,
 		AddressLists:    addresses, UserAgentLists: userAgents, RevocationLists: revocations,
 	}
-	return &Output{Config: c.revise(cfg), Problems: sortProblems(c.problems), Orders: orders, SigningOrders: c.signingOrders, state: c.next}
+	return &Output{Config: c.revise(cfg), Mesh: c.collectMesh(), Problems: sortProblems(c.problems), Orders: orders, SigningOrders: c.signingOrders, state: c.next}
 }
 
 // Statuses returns the status of every object, ordered by key. It gathers them

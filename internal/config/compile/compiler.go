@@ -25,6 +25,8 @@ type compiler struct {
 	set        *store.Set
 	prev       *state
 	prevConfig *ir.Config
+	prevMesh   *ir.Mesh
+	patched    bool // see patchRoutes; there is a mesh
 	next       *state
 	changes    changes
 
@@ -80,10 +82,10 @@ func newCompiler(in Input, prev *Output) *compiler {
 	}
 	size := 0
 	if prev != nil && prev.state != nil {
-		c.prev, c.prevConfig = prev.state, prev.Config
+		c.prev, c.prevConfig, c.prevMesh = prev.state, prev.Config, prev.Mesh
 		size = len(prev.state.ordered)
 		c.changes = compare(c.prev.set, in.Set)
-		c.changes.structure = c.changes.structure || !maps.Equal(c.prev.refused, in.Refused)
+		c.changes.structure = c.changes.structure || !maps.Equal(c.prev.refused, in.Refused) || c.prev.mesh != in.Mesh
 	}
 	c.used = make(map[*clusterState]bool, size)
 	c.fresh = map[string]*clusterState{}

@@ -73,7 +73,7 @@ func (c *compiler) endpoints(p *servicePort) (list []ir.Endpoint, problems []sto
 			list[i].Draining = false
 		}
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && !c.in.Mesh {
 		problems = append(problems, problemAt(p.object, "", store.Warning, "NoReadyEndpoints",
 			fmt.Sprintf("no endpoint of port %d is ready; requests are answered 503", p.port.Port),
 			"see the EndpointSlices of the Service"))
@@ -135,8 +135,12 @@ func slicePort(slice *discoveryv1.EndpointSlice, p *servicePort) int32 {
 	return 0
 }
 
-// clusterIPs uses the Service's own addresses where there are no EndpointSlices.
+// clusterIPs uses the Service's own addresses where there are no EndpointSlices. In
+// a mesh they are what clients call, and workloads are what is behind them.
 func (c *compiler) clusterIPs(p *servicePort) (list []ir.Endpoint, problems []store.Problem) {
+	if c.in.Mesh {
+		return nil, nil
+	}
 	ips := p.service.Spec.ClusterIPs
 	if len(ips) == 0 && p.service.Spec.ClusterIP != "" {
 		ips = []string{p.service.Spec.ClusterIP}

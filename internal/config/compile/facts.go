@@ -119,6 +119,14 @@ func (c *compiler) finishAuthorization() {
 			}
 		}
 	}
+	for _, rule := range c.inboundRules() {
+		for _, a := range rule.Policy.Authorization {
+			if of[a] == nil {
+				of[a] = &unknowable{}
+			}
+			of[a].add(rule, true)
+		}
+	}
 	groups := c.consumerGroups()
 	for _, p := range c.authorization.all {
 		if p.spec == nil {

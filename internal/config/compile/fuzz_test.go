@@ -45,6 +45,9 @@ func FuzzCompile(f *testing.F) {
 			out = compile.Compile(compile.Input{Set: set, Now: now}, out)
 			sound(t, out)
 			sound(t, compile.Compile(compile.Input{Set: set, Now: now}, first))
+			mesh := compile.Compile(compile.Input{Set: set, Now: now, Mesh: true}, first)
+			sound(t, mesh)
+			soundMesh(t, mesh)
 		}
 	})
 }

@@ -31,7 +31,8 @@ var now = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // A golden input may have several versions of the configuration, parted by a
 // line "=== then"; they are compiled one after the other, each with the output
-// before it, and the last is what is compared.
+// before it, and the last is what is compared. One that begins with "# mesh" is
+// compiled for a mesh.
 func TestGolden(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/*.in.yaml")
 	if err != nil || len(inputs) < 80 {
@@ -74,7 +75,7 @@ func compileFile(t *testing.T, path string) *compile.Output {
 			t.Fatal(err)
 		}
 		set = reuse(objects, set)
-		out = compile.Compile(compile.Input{Set: set, Now: now}, out)
+		out = compile.Compile(compile.Input{Set: set, Now: now, Mesh: bytes.HasPrefix(text, []byte("# mesh\n"))}, out)
 	}
 	return out
 }
@@ -95,6 +96,12 @@ func render(t *testing.T, out *compile.Output, everything bool) []byte {
 	}
 	if !everything {
 		withoutDefaults(t, doc["config"].(map[string]any))
+	}
+	if out.Mesh != nil {
+		mesh := plain(t, out.Mesh).(map[string]any)
+		withoutDefaults(t, mesh)
+		each(mesh, "services", slimRef)
+		doc["mesh"] = mesh
 	}
 	b, err := yaml.Marshal(shorten(doc))
 	if err != nil {

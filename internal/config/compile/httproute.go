@@ -20,6 +20,7 @@ type routeState struct {
 	missing     bool
 	forms       []*ir.Route // one, or one for each policy context
 	attachments []attachment
+	mesh        []meshAttachment
 	clusters    []*clusterState
 	settings    []*settings
 	losses      []boundLoss // of policies to the route's own fields
@@ -48,6 +49,16 @@ type routeScope struct {
 	count      map[*clusterState]bool
 	unserved   bool // no listener serves it, so it needs no clusters
 	stream     streamUse
+	mesh       bool   // the parent is a Service
+	service    string // the port of a Service without routes: "Service/namespace/name:port"
+}
+
+// ruleID names a rule of the route, or the only one of a port without routes.
+func (s *routeScope) ruleID(i int) string {
+	if s.service != "" {
+		return s.service
+	}
+	return fmt.Sprintf("%s/rules/%d", s.object.Key, i)
 }
 
 // routeSpec is the spec of an HTTPRoute, or what a route of another kind would be as one.
@@ -72,6 +83,8 @@ func (c *compiler) compileRoutes() {
 	}
 	c.next.routes = c.resolveConflicts(c.next.routes)
 	c.compileStreams()
+	c.resolveMeshConflicts()
+	c.compileServices()
 }
 
 // compileKind compiles the routes of one kind. Old are those before, in order.
@@ -205,6 +218,12 @@ func (s *routeScope) compile(faults []fault) {
 				order = append(order, at.section.context)
 			}
 		}
+		for _, at := range p.ports {
+			if _, known := forms[at.context.key]; !known && served {
+				forms[at.context.key] = ""
+				order = append(order, at.context)
+			}
+		}
 	}
 	for i, ctx := range order {
 		r := s.form(ctx)
@@ -225,6 +244,11 @@ func (s *routeScope) compile(faults []fault) {
 			}
 			if served && !slices.Contains(s.state.accepted, at.section.index) {
 				s.state.accepted = append(s.state.accepted, at.section.index)
+			}
+		}
+		for _, at := range p.ports {
+			if name := forms[at.context.key]; name != "" && !slices.ContainsFunc(s.state.mesh, func(a meshAttachment) bool { return a.place == at.place }) {
+				s.state.mesh = append(s.state.mesh, meshAttachment{at.place, name, p.ref})
 			}
 		}
 	}
@@ -260,7 +284,7 @@ func (s *routeScope) form(ctx *policyContext) *ir.Route {
 	if len(rules) == 0 {
 		rules = []gwv1.HTTPRouteRule{{}}
 	}
-	s.stream = useOf(s.object.Key.Kind, ctx)
+	s.stream, s.mesh = useOf(s.object.Key.Kind, ctx), ctx.mesh
 	for i := range rules {
 		if _, out := s.dropped[i]; !out {
 			r.Rules = append(r.Rules, s.rule(ctx, i, &rules[i]))
@@ -271,22 +295,28 @@ func (s *routeScope) form(ctx *policyContext) *ir.Route {
 
 func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *ir.Rule {
 	field := fmt.Sprintf("spec.rules[%d]", i)
-	id := fmt.Sprintf("%s/rules/%d", s.object.Key, i)
+	id := s.ruleID(i)
 	out := &ir.Rule{
 		ID: id, Name: string(deref(rule.Name, "")),
 		Matches: s.ruleMatches(i, rule), Ref: ref(s.object, field),
 	}
 	chain := s.traffic.onRule(s.state.object.Key, out.Name)
 	backends, resolved := s.resolveBackends(field, rule)
-	full := append(append(slices.Clip(chain), s.agreedPolicies(field, resolved)...), ctx.chain...)
+	full := append(append(slices.Clip(chain), s.agreedPolicies(field, resolved, ctx)...), ctx.chain...)
 	merged := s.merge(full)
 	s.note(merged)
 	out.Policy = s.rulePolicy(merged, rule, id)
 	out.Policies = policyRefs(merged.winners)
 	var from []ir.Ref
-	out.Policy.Shield, from = s.shieldOf(ctx, out.Name)
-	out.Policies = append(out.Policies, from...)
-	if s.stream == "" {
+	if ctx.mesh {
+		onServer(&out.Policy, merged)
+	}
+	guarded := s.service == "" // what guards a Service is at its workloads
+	if guarded {
+		out.Policy.Shield, from = s.shieldOf(ctx, out.Name)
+		out.Policies = append(out.Policies, from...)
+	}
+	if s.stream == "" && guarded {
 		out.Policy.Authentication, from = s.authenticationOf(ctx, out.Name)
 		out.Policies = append(out.Policies, from...)
 		out.Policy.Authorization, from = s.authorizationOf(ctx, out.Name)
@@ -368,6 +398,9 @@ func (c *compiler) collectRoutes() []*ir.Route {
 	out := make([]*ir.Route, 0, len(c.next.routes))
 	var last *settings
 	c.collectStreams()
+	for _, ss := range c.next.services {
+		c.settleService(ss)
+	}
 	for i, x := range c.sections {
 		if c.prev != nil && i < len(c.prev.attachments) {
 			x.attachments = make([]ir.Attachment, 0, len(c.prev.attachments[i])+1)

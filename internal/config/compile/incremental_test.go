@@ -256,7 +256,8 @@ func resultOf(t *testing.T, o *compile.Output) string {
 		Config   ir.Config
 		Statuses []status.Object
 		Problems []store.Problem
-	}{config, o.Statuses(), o.Problems}, "", " ")
+		Mesh     *ir.Mesh
+	}{config, o.Statuses(), o.Problems, o.Mesh}, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func (c *compiler) withoutSections(rs *routeState, lost []int, winner string) *r
 	out.attachments = slices.DeleteFunc(slices.Clone(rs.attachments), func(a attachment) bool { return inLost(a.section) })
 	out.accepted = slices.DeleteFunc(slices.Clone(rs.accepted), inLost)
 	out.forms = slices.DeleteFunc(slices.Clone(rs.forms), func(f *ir.Route) bool {
-		return !slices.ContainsFunc(out.attachments, func(a attachment) bool { return a.ir.Route == f.Name })
+		return !out.edge(f.Name) && !out.ofService(f.Name)
 	})
 	var names []string
 	for _, i := range lost {

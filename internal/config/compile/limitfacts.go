@@ -54,6 +54,13 @@ func (c *compiler) limitsReach() map[*ir.RateLimit]*unknowable {
 			}
 		}
 	}
+	for _, rule := range c.inboundRules() {
+		for _, l := range rule.Policy.RateLimits {
+			if u := asking[l]; u != nil {
+				u.add(rule, true)
+			}
+		}
+	}
 	return asking
 }
 

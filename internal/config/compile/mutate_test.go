@@ -51,6 +51,9 @@ func TestMutations(t *testing.T) {
 			set := store.NewSet(objects)
 			sound(t, compile.Compile(compile.Input{Set: set, Now: now}, nil))
 			sound(t, compile.Compile(compile.Input{Set: set, Now: now}, good))
+			mesh := compile.Compile(compile.Input{Set: set, Now: now, Mesh: true}, good)
+			sound(t, mesh)
+			soundMesh(t, mesh)
 			if t.Failed() {
 				t.Fatalf("%s, seed %d:\n%s", in, seed, strings.Join(changed, "\n---\n"))
 			}

@@ -14,7 +14,7 @@ import (
 // clusters. Nearly every edit of a large configuration is like this. Otherwise
 // ok is false, and all routes have to be gone through.
 func (c *compiler) patchRoutes() (routes []*ir.Route, clusters []*ir.Cluster, ok bool) {
-	if c.prev == nil || !c.prev.plain || c.changes.structure || !c.changes.inPlace || len(c.prev.routes) != len(c.prevConfig.Routes) {
+	if c.prev == nil || !c.prev.plain || c.changes.structure || !c.changes.inPlace || len(c.prev.routes) != len(c.prev.forms) {
 		return nil, nil, false
 	}
 	objects := c.requestRoutes()
@@ -22,7 +22,7 @@ func (c *compiler) patchRoutes() (routes []*ir.Route, clusters []*ir.Cluster, ok
 		return nil, nil, false
 	}
 	states := slices.Clone(c.prev.routes)
-	routes = slices.Clone(c.prevConfig.Routes)
+	routes = slices.Clone(c.prev.forms)
 	for _, o := range c.changes.routes {
 		i, found := slices.BinarySearchFunc(objects, o.Key, func(x *store.Object, k store.Key) int { return compareKeys(x.Key, k) })
 		if !found || states[i].object.Key != o.Key {
@@ -52,7 +52,12 @@ func (c *compiler) patchRoutes() (routes []*ir.Route, clusters []*ir.Cluster, ok
 	c.next.routes, c.next.settled, c.next.plain = states, c.prev.settled, true
 	c.next.attachments, c.next.accepted = c.prev.attachments, c.prev.accepted
 	c.next.clusters, c.next.ordered = c.prev.clusters, c.prev.ordered
-	return routes, c.prevConfig.Clusters, true
+	c.next.services, c.next.meshRoutes = c.prev.services, c.prev.meshRoutes
+	for _, ss := range c.next.services {
+		c.settleService(ss)
+	}
+	c.patched = c.prevMesh != nil
+	return routes, c.prev.every, true
 }
 
 // unpatched forgets what the attempt found.
@@ -73,7 +78,7 @@ func (rs *routeState) alike(now *routeState) bool {
 	if !slices.Equal(rs.accepted, now.accepted) || len(rs.settings) != len(now.settings) ||
 		!slices.EqualFunc(rs.attachments, now.attachments, func(a, b attachment) bool {
 			return a.section == b.section && a.ir.Route == b.ir.Route && slices.Equal(a.ir.Hostnames, b.ir.Hostnames)
-		}) {
+		}) || !slices.Equal(rs.mesh, now.mesh) {
 		return false
 	}
 	for i, was := range rs.settings {
@@ -99,7 +104,8 @@ func (c *compiler) sameClusters(before, now *routeState) bool {
 	}
 	for _, cs := range before.clusters {
 		uses := func(rs *routeState) bool { return rs != before && slices.Contains(rs.clusters, cs) }
-		if !slices.Contains(now.clusters, cs) && !slices.ContainsFunc(c.prev.routes, uses) && !slices.ContainsFunc(c.prev.streams, uses) {
+		if !slices.Contains(now.clusters, cs) && !slices.ContainsFunc(c.prev.routes, uses) && !slices.ContainsFunc(c.prev.streams, uses) &&
+			!slices.ContainsFunc(c.prev.services, func(ss *serviceState) bool { return uses(ss.routeState) }) {
 			return false
 		}
 	}

@@ -247,7 +247,7 @@ func judgeOnce[S any](c *compiler, kind *policyKind[S], o *store.Object, spec *S
 }
 
 // judgeTargets finds targetRefs that a policy of the kind cannot have. Kinds are
-// those of the Gateway API's group that it can.
+// those that it can.
 func judgeTargets(kind string, refs []gwv1.LocalPolicyTargetReferenceWithSectionName, kinds ...string) []fault {
 	add := func(field, message, remedy string) fault {
 		return fault{field: "spec." + field, code: "InvalidValue", message: message, remedy: remedy}
@@ -257,10 +257,11 @@ func judgeTargets(kind string, refs []gwv1.LocalPolicyTargetReferenceWithSection
 	}
 	var out []fault
 	for i, t := range refs {
-		if string(t.Group) != gatewayGroup || !slices.Contains(kinds, string(t.Kind)) {
+		if !slices.Contains(kinds, string(t.Kind)) || string(t.Group) != v1alpha1.TargetGroup(string(t.Kind)) {
+			own := slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return v1alpha1.TargetGroup(k) == "" })
 			out = append(out, add(fmt.Sprintf("targetRefs[%d].kind", i),
 				fmt.Sprintf("a policy of kind %s cannot attach to kind %s of group %q", kind, t.Kind, t.Group),
-				fmt.Sprintf("use one of %q, with group %s", kinds, gatewayGroup)))
+				fmt.Sprintf("use one of %q, with group %s, or Service with group \"\"", own, gatewayGroup)))
 		}
 	}
 	return out
@@ -323,6 +324,9 @@ func overruleField[S any](c *compiler, x *policyIndex[S], path string) {
 		}
 	}
 	for t := range x.byTarget {
+		if t.key.Kind == "Service" && t.section != "" {
+			below(t, []target{{key: t.key}})
+		}
 		if !requestKind(t.key) {
 			continue
 		}
@@ -342,6 +346,10 @@ func overruleField[S any](c *compiler, x *policyIndex[S], path string) {
 // warnUnreached names targets of a policy for requests that no request can come by.
 func (c *compiler) warnUnreached(o *store.Object, targets []target) {
 	for i, t := range targets {
+		if t.key.Kind == "Service" && !c.in.Mesh {
+			c.report(problemAt(o, fmt.Sprintf("spec.targetRefs[%d]", i), store.Warning, "NoEffect",
+				"a policy on "+t.key.String()+" is held by the proxies of its workloads, and there is no mesh here", "attach it to a Gateway or a route"))
+		}
 		if t.key.Kind != "Gateway" && t.key.Kind != "ListenerSet" {
 			continue
 		}

@@ -64,6 +64,9 @@ func (c *compiler) serviceBackend(b *backend, k backendKey) {
 		return // any protocol will do
 	}
 	b.base.HTTP2 = overHTTP2(deref(p.AppProtocol, ""))
+	if c.in.Mesh && p.AppProtocol == nil {
+		_, b.base.HTTP2 = portProtocol(&p)
+	}
 	if why := refusedProtocol(deref(p.AppProtocol, ""), b.base.TLS != nil, k.grpc); why != "" && b.reason == "" {
 		b.unusable(string(gwv1.RouteReasonUnsupportedProtocol), fmt.Sprintf("%s: appProtocol %s", b.object.Key, why),
 			"remove appProtocol if the endpoints speak HTTP/1.1 too")

@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"net/netip"
+
 	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
@@ -51,6 +53,16 @@ type state struct {
 	// plain: every route is its one form and nothing else, and no cluster has
 	// problems. See patchRoutes.
 	plain bool
+	// forms are those of all routes, and clusters those of everything, in order:
+	// Config and Mesh have what is theirs.
+	forms []*ir.Route
+	every []*ir.Cluster
+	// mesh: Services were compiled, too; meshRoutes: some route is attached to one.
+	mesh, meshRoutes bool
+	services         []*serviceState // by key
+	// addresses are those of services, once they are addressed.
+	addresses [][]netip.Addr
+	addressed bool
 	// contexts say what routes can see of each section, in order: whether it is
 	// served, and the key of its policy context.
 	contexts []string
@@ -59,6 +71,7 @@ type state struct {
 func newState(in Input) *state {
 	return &state{
 		set:            in.Set,
+		mesh:           in.Mesh,
 		refused:        in.Refused,
 		fallback:       map[store.Key]*store.Object{},
 		certs:          map[*store.Object]*certificate{},

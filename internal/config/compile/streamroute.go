@@ -119,7 +119,7 @@ func (c *compiler) compileStreams() {
 	for _, kind := range streamKinds {
 		var old []*routeState
 		if c.prev != nil {
-			old = slices.DeleteFunc(slices.Clone(c.prev.streams), func(rs *routeState) bool { return rs.object.Key.Kind != kind })
+			old = slices.DeleteFunc(slices.Clone(unresolvedConflicts(c.prev.streams)), func(rs *routeState) bool { return rs.object.Key.Kind != kind })
 		}
 		c.next.streams = append(c.next.streams, c.compileKind(kind, old)...)
 	}
@@ -127,7 +127,7 @@ func (c *compiler) compileStreams() {
 
 // makeStreams turns the compiled forms into routes of streams.
 func (rs *routeState) makeStreams(before *routeState) {
-	for i, f := range rs.forms {
+	for _, f := range rs.forms {
 		if len(f.Rules) == 0 {
 			continue
 		}
@@ -137,17 +137,22 @@ func (rs *routeState) makeStreams(before *routeState) {
 				continue
 			}
 		}
-		rule := f.Rules[0]
-		r := &ir.StreamRoute{
-			Name: rs.forms[i].Name, Ref: f.Ref, Created: f.Created, ID: rule.ID, Rule: rule.Name, Backends: rule.Backends,
-			Idle: rule.Policy.Timeouts.Idle, MaxStream: rule.Policy.Timeouts.MaxStream, Policies: rule.Policies, Hash: f.Hash,
-			Shield: streamShield(rule.Policy.Shield),
-		}
-		if retry := rule.Policy.Retry; retry != nil && retry.ConnectFailure {
-			r.Attempts = retry.Attempts
-		}
-		rs.streams = append(rs.streams, r)
+		rs.streams = append(rs.streams, streamOf(f))
 	}
+}
+
+// streamOf is a compiled form with one rule as a route of streams.
+func streamOf(f *ir.Route) *ir.StreamRoute {
+	rule := f.Rules[0]
+	r := &ir.StreamRoute{
+		Name: f.Name, Ref: f.Ref, Created: f.Created, ID: rule.ID, Rule: rule.Name, Backends: rule.Backends,
+		Idle: rule.Policy.Timeouts.Idle, MaxStream: rule.Policy.Timeouts.MaxStream, Policies: rule.Policies, Hash: f.Hash,
+		Shield: streamShield(rule.Policy.Shield),
+	}
+	if retry := rule.Policy.Retry; retry != nil && retry.ConnectFailure {
+		r.Attempts = retry.Attempts
+	}
+	return r
 }
 
 // collectStreams gathers what the routes of streams came to, the oldest first

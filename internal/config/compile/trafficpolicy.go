@@ -55,6 +55,8 @@ type policyContext struct {
 	certificate *ir.Certificate
 	// passthrough: the client's TLS reaches the endpoints.
 	passthrough bool
+	// mesh: the parent is a Service.
+	mesh bool
 	// authentication is the chain of AuthenticationPolicies.
 	authentication []attached[v1alpha1.AuthenticationPolicySpec]
 	// authorization are the AuthorizationPolicies, which all count.

@@ -7,7 +7,6 @@ import (
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/runtime"
 	runtimeschema "k8s.io/apimachinery/pkg/runtime/schema"
-	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/spelling"
@@ -103,7 +102,7 @@ func (w *walker) readTargets(n *yaml.Node, kinds []string) []any {
 			if len(out) == maxTargets {
 				return out
 			}
-			t := map[string]any{"group": gatewayv1.GroupName, "kind": kind, "name": name}
+			t := map[string]any{"group": v1alpha1.TargetGroup(kind), "kind": kind, "name": name}
 			if section := text(w.nearField(one, "sectionName", targetFields)); section != "" {
 				t["sectionName"] = section
 			}
