@@ -264,6 +264,11 @@ func (c *compiler) warnNoConsumers(p *authenticationPolicy) {
 	if every && len(c.next.consumers) > 0 || at < len(c.next.consumers) && c.next.consumers[at].object.Key.Namespace == namespace {
 		return
 	}
+	for k := range c.in.Refused {
+		if k.Kind == "Consumer" && (every || k.Namespace == namespace) {
+			return // there will be one, once it is correct
+		}
+	}
 	c.report(problemAt(p.source(), "spec.anyOf[0]", store.Note, "NoConsumers",
 		fmt.Sprintf("there is no Consumer in namespace %q: nobody has a credential, unless a state store has one", namespace),
 		"add a Consumer, or make one with \"gridway consumer create\""))

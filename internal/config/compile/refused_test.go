@@ -40,3 +40,32 @@ spec:
 		}
 	}
 }
+
+// That nobody has a credential is not said where a Consumer is only misspelled.
+func TestRefusedConsumersAreSomebody(t *testing.T) {
+	objects, err := parse("gateway.yaml", []byte(secretGateway+`---
+apiVersion: gridway.dev/v1alpha1
+kind: AuthenticationPolicy
+metadata: {name: keys}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
+  anyOf: [{apiKey: {}}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := compile.Input{Set: store.NewSet(objects), Now: now}
+	consumer := func(namespace string) map[store.Key]bool {
+		return map[store.Key]bool{{Group: "gridway.dev", Kind: "Consumer", Namespace: namespace, Name: "ali"}: true}
+	}
+	for _, c := range []struct {
+		refused map[store.Key]bool
+		noted   bool
+	}{{nil, true}, {consumer("default"), false}, {consumer("elsewhere"), true}} {
+		in.Refused = c.refused
+		out := compile.Compile(in, nil)
+		if noted := slices.ContainsFunc(out.Problems, func(p store.Problem) bool { return p.Code == "NoConsumers" }); noted != c.noted {
+			t.Errorf("refused %v: noted %t, want %t", c.refused, noted, c.noted)
+		}
+	}
+}

@@ -91,9 +91,11 @@ func (w *walker) unknownField(name *yaml.Node, s *schema.Node) string {
 }
 
 // knownFields lists the fields of an object, unless there are too many to read.
-func knownFields(s *schema.Node) string {
+func knownFields(s *schema.Node) string { return named("the fields here are ", s) }
+
+func named(before string, s *schema.Node) string {
 	if fields := s.Fields(); len(fields) > 0 && len(fields) <= 24 {
-		return "the fields here are " + strings.Join(fields, ", ")
+		return before + strings.Join(fields, ", ")
 	}
 	return ""
 }

@@ -81,6 +81,8 @@ func (w *walker) typeRemedy(n *yaml.Node, s *schema.Node) string {
 		return remedy
 	case scalar && s.Type == schema.String:
 		return fmt.Sprintf("write it in quotes: %q", n.Value)
+	case scalar && s.Type == schema.Array && s.Items != nil && s.Items.Type == schema.Object:
+		return "write a list of objects" + asObject(n, s.Items, ": [%s]", ", which have the fields ")
 	case scalar && s.Type == schema.Array:
 		return fmt.Sprintf("write it as a list: [%s]", n.Value)
 	case s.Type == schema.Array && n.Kind == yaml.MappingNode && flow:
@@ -90,7 +92,7 @@ func (w *walker) typeRemedy(n *yaml.Node, s *schema.Node) string {
 	case s.Type == schema.Object && n.Kind == yaml.SequenceNode && !flow:
 		return `leave out the "- "`
 	case scalar && s.Type == schema.Object && len(s.Required) == 1:
-		return fmt.Sprintf("write {%s: %q}", s.Required[0], n.Value)
+		return asObject(n, s, "write %s", "the fields here are ")
 	case s.Type == schema.Object && n.Kind != yaml.MappingNode:
 		return knownFields(s)
 	case s.Type == schema.IntOrString && n.Tag == "!!float" && strings.HasSuffix(string(w.path), "ercent"):
@@ -106,6 +108,21 @@ func (w *walker) typeRemedy(n *yaml.Node, s *schema.Node) string {
 		}
 	}
 	return ""
+}
+
+// asObject writes a value as the object that has it in its only field that must be
+// there; where it cannot stand there, it names the fields.
+func asObject(n *yaml.Node, s *schema.Node, written, fields string) string {
+	if len(s.Required) != 1 {
+		return named(fields, s)
+	}
+	value := fmt.Sprintf("%q", n.Value)
+	if of := s.Properties[s.Required[0]]; of != nil && len(of.Enum) > 0 {
+		if value = spelling.Nearest(n.Value, of.Enum); value == "" {
+			return named(fields, s)
+		}
+	}
+	return fmt.Sprintf(written, fmt.Sprintf("{%s: %s}", s.Required[0], value))
 }
 
 func isDigits(s string) bool {
