@@ -277,7 +277,7 @@ func (s *routeScope) attachedTo(at attachedSection) bool {
 func (s *routeScope) form(ctx *policyContext) *ir.Route {
 	r := &ir.Route{
 		Name: s.object.Key.String(), Ref: ref(s.object, ""),
-		Created: meta(s.object).GetCreationTimestamp().Time,
+		Created: meta(s.object).GetCreationTimestamp().UTC(), // as it comes back from JSON
 		GRPC:    s.grpc(),
 	}
 	rules := s.spec.Rules

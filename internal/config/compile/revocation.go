@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -54,6 +55,7 @@ func (c *compiler) compileRevocations() (out []*ir.RevocationLists) {
 			}
 		}
 	}
+	slices.SortFunc(out, func(a, b *ir.RevocationLists) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 

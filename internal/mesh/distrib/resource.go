@@ -3,6 +3,7 @@ package distrib
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -98,3 +99,8 @@ type ResourceError struct {
 func (e *ResourceError) Error() string { return e.Key.String() + ": " + e.Err.Error() }
 
 func (e *ResourceError) Unwrap() error { return e.Err }
+
+// find returns the place of a key in a sorted list.
+func find(list []*Resource, k Key) (int, bool) {
+	return slices.BinarySearchFunc(list, k, func(r *Resource, k Key) int { return compareKeys(r.Key(), k) })
+}
