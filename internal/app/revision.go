@@ -96,7 +96,7 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 func (g *Gateway) lint(cfg *ir.Config, set *store.Set) []store.Problem {
 	built := g.plane.Snapshot()
 	return lint.CheckTables(cfg, set, func(name string) lint.Table {
-		if l := built.Listeners[name]; l != nil {
+		if l := built.Listeners[name]; l != nil && l.Table != nil {
 			return l.Table
 		}
 		return nil

@@ -63,7 +63,7 @@ type Endpoint struct {
 	// mesh: the address is that of its proxy, which is spoken to with mutual TLS 1.3
 	// and HTTP/2 whatever the cluster says of TLS and HTTP, and ServerName is what is
 	// asked of it ("PORT.SERVICE.NAMESPACE.mesh"). Endpoints may share an address if
-	// they differ in one of the two.
+	// their server names differ.
 	Identity   string `json:"identity,omitempty"`
 	ServerName string `json:"serverName,omitempty"`
 }

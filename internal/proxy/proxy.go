@@ -106,6 +106,7 @@ type Proxy struct {
 	loops    *loop.Group
 	loopsErr error
 	set      *upstream.Set
+	guard    *tlsx.Guard // of connections with peers of the mesh
 	stapler  *ocspstaple.Stapler
 	tickets  *tlsx.Tickets
 	pipeline *pipeline.Pipeline
@@ -158,7 +159,11 @@ func New(o Options) *Proxy {
 		o.LeaveWithin = min(o.DrainTimeout/4, maxLeaveWithin)
 	}
 	loops, err := loop.NewGroup(runtime.GOMAXPROCS(0))
-	set := upstream.New(upstream.Options{Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig})
+	guard := tlsx.NewGuard(o.Identities)
+	set := upstream.New(upstream.Options{
+		Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig,
+		Identities: o.Identities, Guard: guard,
+	})
 	schemas := schema.New(schema.Options{Log: o.Log, Upstreams: set})
 	keys, logins := keyset.New(keyset.Options{Log: o.Log}), login.New(login.Options{Log: o.Log})
 	issuers := issuing.New(issuing.Options{Log: o.Log})
@@ -169,7 +174,7 @@ func New(o Options) *Proxy {
 	formulas := &formulas{log: o.Log}
 	authorizations := &authorizations{metrics: o.Metrics, log: o.Log}
 	p := &Proxy{
-		opts: o, loops: loops, loopsErr: err, set: set, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
+		opts: o, loops: loops, loopsErr: err, set: set, guard: guard, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, revoked: revoked, authorizations: authorizations, formulas: formulas,
 		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set, Certificates: certificates},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
@@ -377,6 +382,7 @@ func (p *Proxy) openSocket(ctx context.Context, l *ir.Listener) (socket, error) 
 	}
 	return listen.Open(ctx, l, listen.Options{
 		Loops: p.loops, Pipeline: p.pipeline, Streams: p.streams, Log: p.opts.Log, TLS: p.tlsOptions(), Sockets: p.sockets,
+		Identities: p.opts.Identities, Guard: p.guard,
 		IdleGrace: p.opts.IdleGrace, DrainTimeout: p.opts.DrainTimeout,
 	})
 }
@@ -464,6 +470,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.logins.Close()
 	p.stores.Close()
 	p.set.Close()
+	p.guard.Close()
 	p.stapler.Close()
 	if p.loops != nil {
 		p.loops.Close()

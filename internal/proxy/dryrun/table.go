@@ -100,7 +100,7 @@ func build(cfg *ir.Config, schemas Schemas, fetched Keys) (*Table, error) {
 		}
 		routes[r.Name] = b
 	}
-	for _, l := range cfg.Listeners {
+	for _, l := range parted(cfg.Listeners) {
 		for _, p := range []ir.Protocol{ir.HTTP, ir.HTTPS} {
 			var sections []route.Section[*rule]
 			for _, s := range l.Sections {
@@ -128,6 +128,23 @@ func build(cfg *ir.Config, schemas Schemas, fetched Keys) (*Table, error) {
 		}
 	}
 	return t, nil
+}
+
+// parted lists the listeners, those of the mesh once for each section: what comes to
+// one of them never gets to another.
+func parted(list []*ir.Listener) (out []*ir.Listener) {
+	for _, l := range list {
+		if !l.Mesh {
+			out = append(out, l)
+			continue
+		}
+		for _, s := range l.Sections {
+			part := *l
+			part.Sections = []*ir.Section{s}
+			out = append(out, &part)
+		}
+	}
+	return out
 }
 
 // newRule leaves out what is drawn by lot (faults), so that equal requests are

@@ -59,6 +59,8 @@ const (
 	LoginFailed          // at an OpenID provider, or on the way back from it
 	ExternalDenied       // by a server that is asked about requests
 	RateLimitUnavailable // nobody can say what the caller has left
+	MeshTLSFailure       // an endpoint of the mesh is not who it must be, or refuses this proxy
+	IdentityDenied       // of a peer of the mesh, whose connection was cut
 	reasonCount
 )
 
@@ -78,6 +80,7 @@ var reasonNames = [reasonCount]string{
 	"LoginFailed",
 	"ExternalDenied",
 	"RateLimitUnavailable",
+	"MeshTLSFailure", "IdentityDenied",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -93,7 +94,7 @@ func (l *Listener) drainTCP(ctx context.Context) error {
 			l.mu.Lock()
 			l.closed = true
 			l.mu.Unlock()
-			l.each((*session).kill)
+			l.each(func(ss *session) { ss.kill(filter.Draining) })
 			<-done
 			return err
 		}

@@ -24,6 +24,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/stream"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/sparse"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 	"github.com/gridway/gridway/internal/wire/tlsx"
@@ -38,6 +39,9 @@ type Listener struct {
 	streams    *stream.Server
 	log        *slog.Logger
 	tlsOptions tlsx.Options // without what the configuration says
+	identities tlsx.Identities
+	guard      *tlsx.Guard
+	strangers  sparse.Line // peers of the mesh that may not come in
 
 	current  atomic.Pointer[snapshot.Listener]
 	tls      atomic.Pointer[tls.Config]
@@ -82,7 +86,10 @@ type Options struct {
 	Streams  *stream.Server
 	Log      *slog.Logger
 	TLS      tlsx.Options
-	Sockets  *Sockets
+	// Identities and Guard are for listeners of a mesh.
+	Identities tlsx.Identities
+	Guard      *tlsx.Guard
+	Sockets    *Sockets
 	// IdleGrace is how long an idle connection may still bring a request after
 	// a drain has begun; its answer then says that the connection will close.
 	IdleGrace time.Duration
@@ -98,7 +105,7 @@ func Open(ctx context.Context, l *ir.Listener, o Options) (*Listener, error) {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
 	opened := &Listener{
-		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, streams: o.Streams, log: o.Log, tlsOptions: o.TLS,
+		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, streams: o.Streams, log: o.Log, tlsOptions: o.TLS, identities: o.Identities, guard: o.Guard,
 		sessions: map[*session]struct{}{}, refusing: make(chan struct{}, maxRefusing), drainTimeout: o.DrainTimeout,
 	}
 	opened.ctx, opened.stop = context.WithCancel(context.Background())
@@ -126,7 +133,7 @@ func (l *Listener) Addr() netip.AddrPort {
 // Certificates that cannot be used are reported; the rest is served.
 func (l *Listener) Set(s *snapshot.Listener) error {
 	var err error
-	if s.Doors.Secure {
+	if s.Doors.Secure || s.IR.Mesh {
 		err = l.setTLS(s)
 	} else {
 		l.tls.Store(nil)
@@ -138,6 +145,9 @@ func (l *Listener) Set(s *snapshot.Listener) error {
 }
 
 func (l *Listener) setTLS(s *snapshot.Listener) error {
+	if s.IR.Mesh {
+		return l.setMesh(s)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	opts := l.tlsOptions
@@ -266,6 +276,7 @@ func (l *Listener) remove(ss *session) {
 	delete(l.sessions, ss)
 	l.mu.Unlock()
 	ss.place.Leave()
+	ss.peer.Leave()
 	ss.s.Metrics.Closed()
 	l.active.Add(-1)
 	l.serving.Done()

@@ -12,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/downstream/http1"
 	"github.com/gridway/gridway/internal/proxy/downstream/http2"
+	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/limit/peer"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/telemetry/metric"
@@ -31,6 +32,8 @@ type session struct {
 	http  driver
 	host  http1.Host
 	began time.Time
+	// peer is who has come in by mutual TLS of the mesh; nil elsewhere.
+	peer *tlsx.Guarded
 	// place is that of the connection among those of its client.
 	place peer.Place
 }
@@ -42,8 +45,8 @@ type driver interface {
 	Serve(t *loop.Task) (idle bool)
 	// EndIdle ends the connection as soon as it has nothing to do.
 	EndIdle()
-	// Kill closes it whatever it does.
-	Kill()
+	// Kill closes it whatever it does, for a reason that the access log tells.
+	Kill(why filter.Reason)
 }
 
 // Resume serves what has come. The loop calls it each time the connection was
@@ -80,7 +83,7 @@ func (ss *session) speaksHTTP2() bool {
 }
 
 func (ss *session) http2(early []byte) driver {
-	return http2.New(ss.nc, ss.host, ss.l.pipeline, ss.s.Door, early, func() { ss.l.remove(ss) })
+	return http2.New(ss.nc, ss.host, ss.l.pipeline, ss.host.Current().Door, early, ss.peer.Peer().ID, func() { ss.l.remove(ss) })
 }
 
 // begin reads what comes before the first request.
@@ -100,6 +103,9 @@ func (ss *session) begin(t *loop.Task) bool {
 		if !ss.enter() {
 			return false
 		}
+	}
+	if ss.s.IR.Mesh {
+		return ss.beginMesh()
 	}
 	o := ss.open()
 	if !o.ok {
@@ -154,6 +160,7 @@ func (ss *session) handshake() bool {
 	begun := time.Now()
 	if err := nc.HandshakeServer(config, handshakeBy(&ss.s.IR.Client)); err != nil {
 		ss.s.Metrics.HandshakeFailed(handshakeFailure(err))
+		ss.l.refused(nc.RemoteAddrPort(), err)
 		ss.l.log.Debug("TLS handshake failed", "listener", ss.l.name, "peer", nc.RemoteAddrPort(), "error", err)
 		refusePlain(nc, err)
 		return false
@@ -187,9 +194,9 @@ func (ss *session) leave() {
 }
 
 // kill closes the connection whatever it does.
-func (ss *session) kill() {
+func (ss *session) kill(why filter.Reason) {
 	if ss.http != nil {
-		ss.http.Kill()
+		ss.http.Kill(why)
 	} else {
 		ss.nc.Kill()
 	}

@@ -13,8 +13,10 @@ import (
 // account records the exchange once it is over: metrics of the listener and the
 // rule, and the access log.
 func (x *Exchange) account() {
-	if x.Flags.Has(filter.ClientGone) && x.Down.Cut() {
-		x.Flags = x.Flags&^filter.ClientGone.Flag() | filter.Draining.Flag()
+	if x.Flags.Has(filter.ClientGone) {
+		if why := x.Down.Cut(); why != filter.ReasonNone {
+			x.Flags = x.Flags&^filter.ClientGone.Flag() | why.Flag()
+		}
 	}
 	d := time.Duration(x.ended() - x.started)
 	flags := uint64(x.Flags)
@@ -51,7 +53,7 @@ func (x *Exchange) log(d time.Duration) {
 		Status: x.status, Reason: x.Local.Reason.String(),
 		Listener: x.Listener.IR.Name, Attempts: x.attempts,
 		RequestBytes: x.bodyRead.Load(), ResponseBytes: x.sent,
-		Client: x.Client, Peer: x.PeerAddr,
+		Client: x.Client, Peer: x.PeerAddr, PeerIdentity: x.PeerIdentity,
 		UserAgent: h.Get(httpmsg.NameUserAgent), Referer: h.Get(httpmsg.NameReferer),
 		TraceID: x.trace.TraceID, Revision: x.Listener.Revision,
 	}
@@ -88,7 +90,7 @@ func (x *Exchange) log(d time.Duration) {
 		e.Cluster = x.backend.IR.Cluster
 	}
 	if x.endpoint != nil {
-		e.Endpoint = x.endpoint.Address()
+		e.Endpoint, e.EndpointIdentity = x.endpoint.Address(), x.endpoint.Identity()
 	}
 	if x.ws.opened {
 		r := &x.ws.result

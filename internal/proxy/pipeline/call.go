@@ -334,7 +334,7 @@ func (x *Exchange) wantsCall(r *ir.Retry, f failure) bool {
 	switch f.reason {
 	case filter.UpstreamTimeout:
 		return r.GRPCCodes&(1<<grpc.DeadlineExceeded) != 0
-	case filter.UpstreamConnectFailure, filter.UpstreamTLSFailure, filter.UpstreamProtocolError:
+	case filter.UpstreamConnectFailure, filter.UpstreamTLSFailure, filter.MeshTLSFailure, filter.UpstreamProtocolError:
 		return r.GRPCCodes&(1<<grpc.Unavailable) != 0
 	case filter.UpstreamReset:
 		code := grpc.Unavailable

@@ -36,6 +36,6 @@ func (x *Exchange) chooseBackend() *snapshot.Backend {
 // keepSession tells the client which endpoint it got, so that it comes back to it.
 func (x *Exchange) keepSession() {
 	if s := x.rule.Session; s != nil && x.endpoint != nil {
-		s.Set(&x.Exchange, x.endpoint.Address())
+		s.Set(&x.Exchange, x.endpoint.Name())
 	}
 }

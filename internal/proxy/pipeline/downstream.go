@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
@@ -15,8 +16,9 @@ type Downstream interface {
 	Task() *loop.Task
 	// Gone tells whether the client has closed or reset its side.
 	Gone() bool
-	// Cut tells whether this side closed the connection, at the end of a drain.
-	Cut() bool
+	// Cut tells why this side closed the connection: Draining at the end of a drain,
+	// IdentityDenied, or ReasonNone if it has not.
+	Cut() filter.Reason
 
 	// Whole returns the request's body if all of it has arrived already; the
 	// slice stays valid for the whole exchange. An error says that what is

@@ -26,6 +26,9 @@ type Exchange struct {
 	// Set by the driver.
 	Down     Downstream
 	Listener *snapshot.Listener
+	// PeerIdentity is the SPIFFE ID of the proxy of the mesh that has sent the request;
+	// empty elsewhere.
+	PeerIdentity string
 	// Early: the driver has marked the request with EarlyData. Its Confirm waits
 	// until it cannot have been a replay.
 	Early bool
@@ -117,7 +120,7 @@ func (x *Exchange) Release() {
 	x.Resp.Reset()
 	x.Down, x.Listener, x.p, x.rule, x.backend = nil, nil, nil, nil, nil
 	x.TLS = nil
-	x.sni, x.Early = "", false
+	x.sni, x.PeerIdentity, x.Early = "", "", false
 	if !x.tainted {
 		pool.Put(x)
 	}

@@ -338,6 +338,9 @@ func connectFailure(err error) failure {
 	if errors.As(err, &c) {
 		switch c.Kind {
 		case upstream.TLSFailure:
+			if c.Mesh {
+				return failure{reason: filter.MeshTLSFailure, kind: c.Kind, err: err}
+			}
 			return failure{reason: filter.UpstreamTLSFailure, kind: c.Kind, err: err}
 		case upstream.Timeout:
 			return failure{reason: filter.UpstreamTimeout, kind: c.Kind, err: err}
@@ -421,6 +424,8 @@ func (x *Exchange) failUpstream(f failure) {
 		x.Fail(502, f.reason, "no connection to the backend")
 	case filter.UpstreamTLSFailure:
 		x.Fail(502, f.reason, "the TLS handshake with the backend failed")
+	case filter.MeshTLSFailure:
+		x.Fail(502, f.reason, "the backend's proxy is not who it must be, or does not accept this one; the log has both identities")
 	case filter.UpstreamTimeout:
 		x.Fail(504, f.reason, "the backend did not answer in time")
 	case filter.UpstreamProtocolError:

@@ -103,7 +103,7 @@ func (x *Exchange) wantsRetry(r *ir.Retry, f failure) bool {
 		return slices.Contains(r.Statuses, x.Resp.Status) && x.mayResend(r)
 	}
 	switch f.reason {
-	case filter.UpstreamConnectFailure, filter.UpstreamTLSFailure:
+	case filter.UpstreamConnectFailure, filter.UpstreamTLSFailure, filter.MeshTLSFailure:
 		return r.ConnectFailure
 	case filter.UpstreamTimeout:
 		if !f.sent {

@@ -24,6 +24,9 @@ func door(l *ir.Listener) uint64 {
 	slices.SortFunc(ways, func(a, b [sha256.Size]byte) int { return slices.Compare(a[:], b[:]) })
 	h := sha256.New()
 	h.Write([]byte(l.Protocol))
+	if l.Mesh {
+		h.Write([]byte(" of the mesh"))
+	}
 	for _, w := range ways {
 		h.Write(w[:])
 	}

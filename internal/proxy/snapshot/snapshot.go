@@ -56,6 +56,12 @@ type Listener struct {
 	// AltSvc is the announcement of HTTP/3 in answers inside TLS; nil for none. Who
 	// listens sets it: only then is HTTP/3 spoken.
 	AltSvc *atomic.Pointer[[]byte]
+	// Section is what every request belongs to, on a part of a listener (see Part).
+	Section *ir.Section
+	// parts are by server name, and bySection by the name of the section; plain is the
+	// one without TLS.
+	parts, bySection map[string]*Listener
+	plain            *Listener
 	// sections are those that Table is about, and attached the routes of each, as
 	// places in Config.Routes.
 	sections []*ir.Section
@@ -146,6 +152,10 @@ func (b *builder) listener(l *ir.Listener, before *Listener) (*Listener, error) 
 		CertificateURIs: certificateURIs(l), RequestIDHeader: []byte(header), Doors: b.buildDoors(l), AltSvc: new(atomic.Pointer[[]byte]),
 	}
 	built.Secure = built
+	if l.Mesh {
+		built.TLS = true
+		return built, b.parts(built, before)
+	}
 	if l.Protocol == ir.Detect {
 		secure := *built
 		built.Secure, secure.sections, secure.TLS = &secure, speaking(l, ir.HTTPS), true

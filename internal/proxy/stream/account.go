@@ -41,7 +41,7 @@ func (s *Stream) log(d time.Duration, in, out int64) {
 		e.Cluster = s.backend.IR.Cluster
 	}
 	if s.endpoint != nil {
-		e.Endpoint = s.endpoint.Address()
+		e.Endpoint, e.EndpointIdentity = s.endpoint.Address(), s.endpoint.Identity()
 	}
 	if state := s.Conn.TLSState(); state != nil {
 		e.TLSVersion, e.TLSCipher, e.TLSALPN = state.Version, state.CipherSuite, state.NegotiatedProtocol

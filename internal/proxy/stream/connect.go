@@ -78,6 +78,8 @@ func reasonOf(err error) filter.Reason {
 	switch {
 	case errors.As(err, &failed):
 		switch {
+		case failed.Mesh:
+			return filter.MeshTLSFailure
 		case failed.Kind == upstream.TLSFailure:
 			return filter.UpstreamTLSFailure
 		case failed.Kind == upstream.Cancelled:

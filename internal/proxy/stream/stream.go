@@ -76,8 +76,8 @@ func (s *Server) New(start Start) *Stream {
 // ErrDraining is why a stream was cut by Kill.
 var ErrDraining = errors.New("stream: the listener is closed")
 
-// Kill cuts the stream. Any goroutine may call it.
-func (s *Stream) Kill() {
+// Kill cuts the stream at the end of a drain. Any goroutine may call it.
+func (s *Stream) Kill(filter.Reason) {
 	s.killed.Store(true)
 	if link := s.link.Load(); link != nil {
 		link.Cut(ErrDraining)

@@ -31,15 +31,24 @@ func (t *checkTarget) Host() string {
 }
 
 // HTTP2 is false where the protocol inside is not known.
-func (t *checkTarget) HTTP2() bool { return t.cluster.cfg.Load().HTTP2 }
+func (t *checkTarget) HTTP2() bool {
+	return t.cluster.cfg.Load().HTTP2 || (*Endpoint)(t).InMesh()
+}
 
-func (t *checkTarget) Secure() bool { return t.cluster.tls != nil }
+// Secure is false in the mesh, whose TLS is not the application's.
+func (t *checkTarget) Secure() bool { return t.cluster.tls != nil && !(*Endpoint)(t).InMesh() }
 
 // Dial connects outside the pool: checks do not count against its limits.
 func (t *checkTarget) Dial(ctx context.Context, address string, http2 bool, by int64) (*netx.Conn, error) {
 	e := (*Endpoint)(t)
 	config := e.cluster.tls
-	if config != nil {
+	if e.InMesh() {
+		var err error
+		if config, err = e.meshTLS(); err != nil {
+			return nil, err
+		}
+		address = e.address // its proxy's, whatever port of the application is checked
+	} else if config != nil {
 		config = e.tlsConfig()
 		switch cfg := e.cluster.cfg.Load(); {
 		case http2 && !t.HTTP2():

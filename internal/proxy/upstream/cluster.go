@@ -64,7 +64,7 @@ type Cluster struct {
 type arrangement struct {
 	lb        *lb.View
 	endpoints []*Endpoint // in the order of the view's members
-	byAddress map[string]*Endpoint
+	byName    map[string]*Endpoint
 }
 
 func newCluster(s *Set, cfg *ir.Cluster, now int64) (*Cluster, error) {
@@ -184,7 +184,7 @@ const maxTurnedDown = 8
 func (c *Cluster) Pick(q *Query) (*Endpoint, error) {
 	a := c.view.Load()
 	if q.Sticky != "" {
-		if e := a.byAddress[q.Sticky]; e != nil && e.node.State()&^lb.Draining == 0 && !contains(q.Avoid, e) {
+		if e := a.byName[q.Sticky]; e != nil && e.node.State()&^lb.Draining == 0 && !contains(q.Avoid, e) {
 			c.balancer.Acquire(&e.node)
 			return e, nil
 		}
@@ -232,7 +232,7 @@ func (c *Cluster) pickOther(a *arrangement, ask *lb.Query, first *Endpoint, avoi
 
 func contains(list []*Endpoint, e *Endpoint) bool {
 	for _, x := range list {
-		if x == e || x.address == e.address {
+		if x == e || x.name == e.name {
 			return true
 		}
 	}

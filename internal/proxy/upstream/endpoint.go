@@ -21,6 +21,8 @@ type Endpoint struct {
 	node    lb.Node
 	cluster *Cluster
 	address string
+	name    string
+	mesh    meshPeer
 	hash    uint64
 	host    outlier.Host
 	idle    pool.Stack
@@ -46,6 +48,10 @@ type idleConn = *netx.Conn
 
 // Address is "IP:PORT", "[IPv6]:PORT" or "unix:PATH".
 func (e *Endpoint) Address() string { return e.address }
+
+// Name tells the endpoint from others of its cluster: the address, with "/SERVERNAME"
+// appended in the mesh.
+func (e *Endpoint) Name() string { return e.name }
 
 // Hostname is the DNS name that the address came from, or empty.
 func (e *Endpoint) Hostname() string {
@@ -181,7 +187,7 @@ func (e *Endpoint) dialTo(ctx context.Context, address string, config *tls.Confi
 	case err != nil:
 		return nil, fail(ConnectFailure, err)
 	}
-	if version := c.cfg.Load().ProxyProtocol; version != 0 {
+	if version := c.cfg.Load().ProxyProtocol; version != 0 && !e.InMesh() {
 		if err := sendProxyHeader(conn, version, a, by); err != nil {
 			_ = conn.Abort()
 			return nil, fail(ConnectFailure, err)

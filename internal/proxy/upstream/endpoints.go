@@ -18,12 +18,12 @@ func (c *Cluster) setEndpoints(list []ir.Endpoint, first bool) bool {
 	now := netx.Monotonic()
 	c.mu.Lock()
 	old := c.view.Load()
-	next := &arrangement{byAddress: old.byAddress}
-	same := sameAddresses(old.endpoints, list)
+	next := &arrangement{byName: old.byName}
+	same := sameEndpoints(old.endpoints, list)
 	if same {
 		next.endpoints = old.endpoints
 	} else {
-		next.endpoints, next.byAddress = c.match(old, list, now, first)
+		next.endpoints, next.byName = c.match(old, list, now, first)
 	}
 	changed := !same
 	for _, e := range next.endpoints {
@@ -59,46 +59,47 @@ func (e *Endpoint) respec(spec *ir.Endpoint) {
 	}
 }
 
-func sameAddresses(endpoints []*Endpoint, list []ir.Endpoint) bool {
+func sameEndpoints(endpoints []*Endpoint, list []ir.Endpoint) bool {
 	if len(endpoints) != len(list) || len(list) == 0 {
 		return false
 	}
 	for i, e := range endpoints {
-		if e.listed != i || e.address != list[i].Address {
+		if e.listed != i || !e.is(&list[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-// match finds or makes the endpoint of each address; the first entry of an
-// address counts. Lists change little from one to the next, so it follows the
+// match finds or makes the endpoint of each name; the first entry of a name
+// counts. Lists change little from one to the next, so it follows the
 // old one in step, looks up only what is out of step, and edits a copy of the map.
 func (c *Cluster) match(old *arrangement, list []ir.Endpoint, now int64, first bool) ([]*Endpoint, map[string]*Endpoint) {
 	c.round++
 	endpoints := make([]*Endpoint, 0, len(list))
-	byAddress := maps.Clone(old.byAddress)
-	if byAddress == nil {
-		byAddress = make(map[string]*Endpoint, len(list))
+	byName := maps.Clone(old.byName)
+	if byName == nil {
+		byName = make(map[string]*Endpoint, len(list))
 	}
 	at := 0
 	for i := range list {
-		address := list[i].Address
+		spec := &list[i]
 		var e *Endpoint
 		switch {
-		case at < len(old.endpoints) && old.endpoints[at].address == address:
+		case at < len(old.endpoints) && old.endpoints[at].is(spec):
 			e = old.endpoints[at]
 			at++
-		case at+1 < len(old.endpoints) && old.endpoints[at+1].address == address:
+		case at+1 < len(old.endpoints) && old.endpoints[at+1].is(spec):
 			e = old.endpoints[at+1]
 			at += 2
 		default:
-			if e = byAddress[address]; e == nil {
-				e = c.newEndpoint(address)
+			name := nameOf(spec)
+			if e = byName[name]; e == nil || e.round != c.round && !e.is(spec) {
+				e = c.newEndpoint(spec, name)
 				if !first && c.lbConfig.Balance.SlowStart > 0 {
 					e.since = now
 				}
-				byAddress[address] = e
+				byName[name] = e
 				if at < len(old.endpoints) && len(list) == len(old.endpoints) {
 					at++ // it probably stands for the one that was here
 				}
@@ -111,16 +112,16 @@ func (c *Cluster) match(old *arrangement, list []ir.Endpoint, now int64, first b
 		endpoints = append(endpoints, e)
 	}
 	for _, e := range old.endpoints {
-		if e.round != c.round {
-			delete(byAddress, e.address)
+		if e.round != c.round && byName[e.name] == e {
+			delete(byName, e.name)
 		}
 	}
-	return endpoints, byAddress
+	return endpoints, byName
 }
 
-func (c *Cluster) newEndpoint(address string) *Endpoint {
-	e := &Endpoint{cluster: c, address: address, hash: lb.HashKey(address)}
-	if cfg := c.cfg.Load(); cfg.HTTP2 || cfg.HTTP3 {
+func (c *Cluster) newEndpoint(spec *ir.Endpoint, name string) *Endpoint {
+	e := &Endpoint{cluster: c, address: spec.Address, name: name, mesh: meshPeerOf(spec), hash: lb.HashKey(name)}
+	if cfg := c.cfg.Load(); cfg.HTTP2 || cfg.HTTP3 || e.InMesh() {
 		e.shared = newSharedConns(&c.set.shared)
 	}
 	e.host.Node = &e.node
@@ -214,7 +215,7 @@ func (c *Cluster) timedWork(now int64) (next int64, expired []*netx.Conn) {
 		next = min(next, c.rebuildAt)
 	default:
 		c.dirty.Store(false)
-		c.install(&arrangement{endpoints: old.endpoints, byAddress: old.byAddress}, old, now)
+		c.install(&arrangement{endpoints: old.endpoints, byName: old.byName}, old, now)
 		if ramping {
 			next = min(next, now+int64(step))
 		}

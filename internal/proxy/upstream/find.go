@@ -1,6 +1,6 @@
 package upstream
 
-// Has tells whether the cluster has an endpoint of that address now.
-func (c *Cluster) Has(address string) bool {
-	return c.view.Load().byAddress[address] != nil
+// Has tells whether the cluster has an endpoint of that name now.
+func (c *Cluster) Has(name string) bool {
+	return c.view.Load().byName[name] != nil
 }

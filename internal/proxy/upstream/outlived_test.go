@@ -27,7 +27,7 @@ func TestOutlived(t *testing.T) {
 		}
 	}
 	apply(config(1, one, two))
-	endpoints := s.Cluster("c").view.Load().byAddress
+	endpoints := s.Cluster("c").view.Load().byName
 	e, other := endpoints[one], endpoints[two]
 	is := func(what string, want bool) {
 		t.Helper()
@@ -48,13 +48,13 @@ func TestOutlived(t *testing.T) {
 	is("in a cluster that was rebuilt", false)
 	apply(config(3, one, two))
 	is("in one that was rebuilt twice", false)
-	(*checkTarget)(s.Cluster("c").view.Load().byAddress[one]).Report(false, sick)
+	(*checkTarget)(s.Cluster("c").view.Load().byName[one]).Report(false, sick)
 	is("unhealthy in the last one", true)
 	apply(config(3, two))
 	is("removed from it", true)
 	e = other
 	is("which was removed and came back", true)
-	e = s.Cluster("c").view.Load().byAddress[two]
+	e = s.Cluster("c").view.Load().byName[two]
 	is("which stays", false)
 	apply()
 	is("without its cluster", true)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/upstream/lb"
+	"github.com/gridway/gridway/internal/telemetry/sparse"
 	"github.com/gridway/gridway/internal/wire/netx"
 	"github.com/gridway/gridway/internal/wire/tlsx"
 )
@@ -22,6 +23,7 @@ type Set struct {
 	log      *slog.Logger
 	keeper   *keeper
 	shared   registry
+	refused  sparse.Line // endpoints of the mesh
 	clusters atomic.Pointer[map[string]*Cluster]
 	// generation counts the changes of which cluster a name leads to.
 	generation atomic.Uint64
@@ -38,6 +40,9 @@ func New(opts Options) *Set {
 	}
 	if s.opts.ClientTLS == nil {
 		s.opts.ClientTLS = tlsx.ClientConfig
+	}
+	if s.opts.Guard == nil {
+		s.opts.Guard = tlsx.NewGuard(nil)
 	}
 	s.clusters.Store(&map[string]*Cluster{})
 	go s.keeper.run()
@@ -200,14 +205,14 @@ func (s *Set) Close() {
 func (c *Cluster) learn(was *Cluster, list []ir.Endpoint) {
 	old := was.view.Load()
 	shares := sameConns(was.cfg.Load(), c.cfg.Load())
-	a := &arrangement{lb: c.view.Load().lb, byAddress: make(map[string]*Endpoint)}
+	a := &arrangement{lb: c.view.Load().lb, byName: make(map[string]*Endpoint)}
 	for i := range list {
-		e := old.byAddress[list[i].Address]
-		if e == nil || a.byAddress[e.address] != nil {
+		e := old.byName[nameOf(&list[i])]
+		if e == nil || a.byName[e.name] != nil {
 			continue
 		}
-		n := c.newEndpoint(e.address)
-		if shares {
+		n := c.newEndpoint(&list[i], e.name)
+		if shares && n.mesh == e.mesh {
 			n.shared = e.shared
 		}
 		n.node.Learn(&e.node)
@@ -218,7 +223,7 @@ func (c *Cluster) learn(was *Cluster, list []ir.Endpoint) {
 		if c.detector != nil && was.detector != nil {
 			c.detector.Learn(&n.host, was.detector, &e.host)
 		}
-		a.byAddress[e.address] = n
+		a.byName[e.name] = n
 	}
 	c.view.Store(a)
 }
@@ -226,7 +231,7 @@ func (c *Cluster) learn(was *Cluster, list []ir.Endpoint) {
 // sameTransport tells whether connections of one cluster can serve another.
 func sameTransport(a, b *ir.Cluster) bool {
 	return a.Protocol == b.Protocol && a.HTTP2 == b.HTTP2 && a.HTTP3 == b.HTTP3 && a.ProxyProtocol == b.ProxyProtocol &&
-		a.Pool.KeepAlive == b.Pool.KeepAlive && reflect.DeepEqual(a.TLS, b.TLS)
+		a.Identity == b.Identity && a.Pool.KeepAlive == b.Pool.KeepAlive && reflect.DeepEqual(a.TLS, b.TLS)
 }
 
 // sameConns tells whether connections that exchanges share, and the bounds that
@@ -244,13 +249,16 @@ func (c *Cluster) retire(next *Cluster) {
 	c.set.keeper.forget(c)
 	var heirs map[string]*Endpoint
 	if next != nil && sameTransport(c.cfg.Load(), next.cfg.Load()) {
-		heirs = next.view.Load().byAddress
+		heirs = next.view.Load().byName
 	}
 	for _, e := range endpoints {
-		heir := heirs[e.address]
+		heir := heirs[e.name]
+		if heir != nil && heir.mesh != e.mesh {
+			heir = nil
+		}
 		if heir != nil {
 			e.successor.Store(heir)
-		} else if next == nil || !next.Has(e.address) {
+		} else if next == nil || !next.Has(e.name) {
 			e.gone.Store(true)
 		}
 		for _, conn := range e.idle.Close() {

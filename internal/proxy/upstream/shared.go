@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -153,7 +154,9 @@ func (s *sharedConns) made(e *Endpoint, conn sharedConn, err error) error {
 	}
 	s.wake(len(s.waiting), err)
 	s.mu.Unlock()
+	var ended *endedError
 	switch {
+	case errors.As(err, &ended): // over gives its place back
 	case err != nil:
 		e.cluster.slots.Release()
 	case closed || e.cluster.rules.Off:
@@ -249,7 +252,10 @@ func (s *sharedConns) leave(conn sharedConn) {
 }
 
 // Over implements http2.Owner.
-func (s *sharedConns) Over(conn *http2.Conn) { s.over(conn) }
+func (s *sharedConns) Over(conn *http2.Conn) {
+	conn.Peer().Leave()
+	s.over(conn)
+}
 
 // over notes that a connection takes nothing more and carries nothing.
 func (s *sharedConns) over(conn sharedConn) {

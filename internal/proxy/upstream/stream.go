@@ -12,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
+	"github.com/gridway/gridway/internal/wire/tlsx"
 )
 
 // Stream is one exchange with an endpoint, whatever protocol that speaks. One
@@ -66,10 +67,10 @@ type Stream interface {
 // connection of its own, else on a connection that it shares. reused says that
 // the connection was used before. Close must follow.
 func (e *Endpoint) Open(a *Ask, first *http1.Stream) (s Stream, reused bool, err error) {
-	cfg := e.cluster.cfg.Load()
-	if cfg.HTTP2 || cfg.HTTP3 {
+	if e.shared != nil {
 		return e.openShared(a)
 	}
+	cfg := e.cluster.cfg.Load()
 	conn, reused, err := e.ConnectWith(a)
 	if err != nil {
 		return nil, false, err
@@ -133,7 +134,7 @@ func (e *Endpoint) openShared(a *Ask) (Stream, bool, error) {
 
 // dialShared makes a connection, which the caller has counted.
 func (e *Endpoint) dialShared(a *Ask, by int64) (sharedConn, error) {
-	if e.cluster.cfg.Load().HTTP3 {
+	if e.cluster.cfg.Load().HTTP3 && !e.InMesh() {
 		return e.dialQUIC(a, by)
 	}
 	return e.dialHTTP2(a, by)
@@ -142,9 +143,17 @@ func (e *Endpoint) dialShared(a *Ask, by int64) (sharedConn, error) {
 func (e *Endpoint) dialHTTP2(a *Ask, by int64) (sharedConn, error) {
 	c := e.cluster
 	began := netx.Monotonic()
-	nc, err := e.dial(a, by)
-	if err == nil && c.tls != nil && nc.TLSState().NegotiatedProtocol != "h2" {
+	var nc *netx.Conn
+	var guarded *tlsx.Guarded
+	var err error
+	if e.InMesh() {
+		nc, guarded, err = e.dialMesh(a, by)
+	} else {
+		nc, err = e.dial(a, by)
+	}
+	if err == nil && nc.IsTLS() && nc.TLSState().NegotiatedProtocol != "h2" {
 		_ = nc.Abort()
+		guarded.Leave()
 		err = &ConnectError{Address: e.address, Kind: TLSFailure, Err: errNoHTTP2}
 	}
 	c.metrics.Connected(time.Duration(netx.Monotonic()-began), err)
@@ -155,11 +164,14 @@ func (e *Endpoint) dialHTTP2(a *Ask, by int64) (sharedConn, error) {
 	conn := http2.New(nc, e.shared, http2.Options{
 		HeaderBytes: headerBytes(cfg.Pool.HeaderBytes), HeaderCount: maxResponseHeaders,
 		Idle: c.rules.IdleTimeout, Lifetime: c.rules.MaxLifetime, Requests: c.rules.MaxRequests,
-		KeepAlive: cfg.Pool.HTTP2KeepAlive,
+		KeepAlive: cfg.Pool.HTTP2KeepAlive, Peer: guarded,
 	})
 	e.shared.begun(e, conn)
 	conn.Start()
 	conn.Settle(a.Task, by)
+	if err := e.welcomed(conn); err != nil {
+		return nil, err
+	}
 	return conn, nil
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
+	"github.com/gridway/gridway/internal/wire/tlsx"
 )
 
 // What the request path answers. Connect's errors are *ConnectError, or wrap
@@ -54,6 +55,9 @@ type Options struct {
 	// ClientTLS makes the TLS settings of clusters that have TLS; nil is
 	// tlsx.ClientConfig.
 	ClientTLS func(*ir.UpstreamTLS) (*tls.Config, error)
+	// Identities and Guard are for endpoints of the mesh; without them none is reached.
+	Identities tlsx.Identities
+	Guard      *tlsx.Guard
 }
 
 // Metrics gives each cluster its counters.
@@ -193,7 +197,9 @@ type Ask struct {
 type ConnectError struct {
 	Address string
 	Kind    OutcomeKind
-	Err     error
+	// Mesh: it is the mutual TLS of the mesh that has failed.
+	Mesh bool
+	Err  error
 }
 
 func (e *ConnectError) Error() string {

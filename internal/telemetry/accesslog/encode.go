@@ -32,7 +32,7 @@ func (c *encoder) bound(e *Entry) int {
 	for _, size := range [...]int{
 		len(e.RequestID), len(e.Method), len(e.Scheme), len(e.Host), len(e.Path), len(e.Query), len(e.Protocol),
 		len(e.Flags), len(e.Reason), len(e.Listener), len(e.Route), len(e.Rule), len(e.Cluster), len(e.Endpoint),
-		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName), len(e.TLSALPN),
+		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName), len(e.TLSALPN), len(e.PeerIdentity), len(e.EndpointIdentity),
 		len(e.GRPCService), len(e.GRPCMethod), len(e.GRPCStatus),
 		len(e.ConsumerNamespace) + 1 + len(e.Consumer), len(e.Credential), len(e.AuthMethod), len(e.Subject), len(e.Issuer), len(e.ClientID), len(e.Policy), len(e.PolicyRule),
 		len(e.AuthFaults), len(e.Audited), len(e.WouldDeny), len(e.FailOpen),
@@ -105,6 +105,8 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	b = text(b, `,"would_deny":"`, e.WouldDeny, c.maxField)
 	b = text(b, `,"fail_open":"`, e.FailOpen, c.maxField)
 	b = caller(b, e.Client, e.Peer)
+	b = text(b, `,"peer_identity":"`, raw(e.PeerIdentity), c.maxField)
+	b = text(b, `,"endpoint_identity":"`, raw(e.EndpointIdentity), c.maxField)
 	b = text(b, `,"user_agent":"`, e.UserAgent, c.maxField)
 	b = c.refererURL(b, e.Referer)
 	b = text(b, `,"trace_id":"`, e.TraceID, c.maxField)

@@ -75,6 +75,9 @@ type Entry struct {
 	// logged when its address differs from Client.
 	Client netip.Addr
 	Peer   netip.AddrPort
+	// PeerIdentity and EndpointIdentity are the SPIFFE IDs that both neighbours have
+	// proved, where they are of the mesh.
+	PeerIdentity, EndpointIdentity string
 
 	UserAgent, Referer []byte
 	// TraceID is 32 hexadecimal digits.

@@ -29,9 +29,10 @@ func (c *Conn) beginBlock(h *httpmsg.Header, extra int) (b []byte, start int) {
 	return c.enc.Begin(BeginHeaders(b)), start
 }
 
-func (c *Conn) fields(b []byte, h *httpmsg.Header) []byte {
+func (c *Conn) fields(b []byte, h *httpmsg.Header, upgrade bool) []byte {
 	for i := range h.Len() {
-		if f := h.At(i); !unsent.Has(f.ID) {
+		// RFC 8441 §5: an extended CONNECT has no key.
+		if f := h.At(i); !unsent.Has(f.ID) && !(upgrade && f.ID == httpmsg.NameSecWebSocketKey) {
 			b = c.enc.Field(b, f)
 		}
 	}
@@ -72,7 +73,7 @@ func (c *Conn) writeRequest(s *Stream, r *httpmsg.Request, end bool) {
 		}
 	}
 	b = c.enc.Authority(b, r.Host)
-	b = c.fields(b, &r.Header)
+	b = c.fields(b, &r.Header, len(r.Upgrade) > 0)
 	if r.Body == httpmsg.BodyLength && !s.connect {
 		b = c.lengthField(b, r.Length)
 	}
@@ -87,7 +88,7 @@ func (c *Conn) SendResponse(s *Stream, r *httpmsg.Response, end bool) error {
 	}
 	b, start := c.beginBlock(&r.Header, 0)
 	b = c.enc.Status(b, r.Status)
-	b = c.fields(b, &r.Header)
+	b = c.fields(b, &r.Header, false)
 	switch {
 	case r.Status < 200, r.Status == 204: // RFC 9110 §8.6
 	case r.Body == httpmsg.BodyLength && !(s.connect && r.Status < 300):
@@ -118,7 +119,7 @@ func (c *Conn) SendTrailer(s *Stream, h *httpmsg.Header) error {
 		}
 	} else {
 		b, start := c.beginBlock(h, 0)
-		b = c.fields(b, h)
+		b = c.fields(b, h, false)
 		c.endBlock(b, start, s, true)
 	}
 	c.endLocal(s)

@@ -84,7 +84,12 @@ func (fs *Fields) ResolveTarget(r *httpmsg.Request, mergeSlashes bool) Fault {
 		r.Target = r.Host
 		return None
 	}
-	if s := fs.value[hpack.PseudoScheme]; !httpmsg.EqualFold(s, "http") && !httpmsg.EqualFold(s, "https") {
+	switch s := fs.value[hpack.PseudoScheme]; {
+	case httpmsg.EqualFold(s, "http"):
+		r.Scheme = "http"
+	case httpmsg.EqualFold(s, "https"):
+		r.Scheme = "https"
+	default:
 		return Scheme
 	}
 	b := r.Target

@@ -8,6 +8,7 @@ package http1
 import (
 	"sync/atomic"
 
+	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/websocket"
@@ -87,8 +88,8 @@ type Conn struct {
 	keep     bool
 	upgraded bool
 	failed   bool
-	http2    bool // the client speaks HTTP/2
-	cut      atomic.Bool
+	http2    bool          // the client speaks HTTP/2
+	cut      atomic.Uint32 // a filter.Reason
 	leaving  pipeline.Leaving
 }
 
@@ -145,14 +146,14 @@ func (c *Conn) EndIdle() {
 // OnLeave implements pipeline.Downstream.
 func (c *Conn) OnLeave(f func()) { c.leaving.On(f) }
 
-// Kill closes the connection whatever it does.
-func (c *Conn) Kill() {
-	c.cut.Store(true)
+// Kill closes the connection whatever it does, for a reason.
+func (c *Conn) Kill(why filter.Reason) {
+	c.cut.Store(uint32(why))
 	c.nc.Kill()
 }
 
-// Cut tells whether Kill was called.
-func (c *Conn) Cut() bool { return c.cut.Load() }
+// Cut tells why Kill was called.
+func (c *Conn) Cut() filter.Reason { return filter.Reason(c.cut.Load()) }
 
 // Task is the task that serves the connection.
 func (c *Conn) Task() *loop.Task { return c.task }

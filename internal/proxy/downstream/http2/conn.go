@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/link"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
@@ -36,6 +37,7 @@ type Conn struct {
 	nc   *netx.Conn
 	host Host
 	p    *pipeline.Pipeline
+	peer string // the SPIFFE ID of the client; empty outside the mesh
 	door uint64 // snapshot.Listener.Door that the connection came through
 	// ended is called when the connection is over and its last exchange too.
 	ended func()
@@ -50,14 +52,14 @@ type Conn struct {
 	why      string // why the connection is left, if that is known
 	told     bool   // streams know that the connection is to end
 
-	cut atomic.Bool
+	cut atomic.Uint32 // a filter.Reason
 }
 
 // New makes the driver of a connection that came through a door. Early is what
-// was read from it already.
-func New(nc *netx.Conn, host Host, p *pipeline.Pipeline, door uint64, early []byte, ended func()) *Conn {
+// was read from it already, and peer the SPIFFE ID of a client that is of the mesh.
+func New(nc *netx.Conn, host Host, p *pipeline.Pipeline, door uint64, early []byte, peer string, ended func()) *Conn {
 	now := loop.Now()
-	c := &Conn{nc: nc, host: host, p: p, door: door, ended: ended, opened: now, last: now}
+	c := &Conn{nc: nc, host: host, p: p, door: door, peer: peer, ended: ended, opened: now, last: now}
 	client := &host.Current().IR.Client
 	cfg := limits(client)
 	cfg.NewRequest = c.newRequest
@@ -130,9 +132,9 @@ const (
 	whyIdle     = "IdleTimeout"
 )
 
-// Kill closes the connection whatever it does.
-func (c *Conn) Kill() {
-	c.cut.Store(true)
+// Kill closes the connection whatever it does, for a reason.
+func (c *Conn) Kill(why filter.Reason) {
+	c.cut.Store(uint32(why))
 	c.link.Kill()
 }
 
@@ -179,11 +181,14 @@ func (c *Conn) begin(t *loop.Task, ev *h2.Event) {
 	c.requests++
 	c.last = c.link.Clock()
 	lst.Metrics.HTTP2(metric.StreamOpened)
-	x.Down, x.Listener = s, lst
+	x.Down, x.Listener, x.PeerIdentity = s, lst, c.peer
 	x.PeerAddr, x.LocalAddr, x.TLS = c.nc.RemoteAddrPort(), c.nc.LocalAddrPort(), c.nc.TLSState()
-	x.Req.Scheme = "http"
-	if x.TLS != nil {
+	switch { // in the mesh TLS is the proxies', and the scheme what the application was asked with
+	case lst.IR.Mesh:
+	case x.TLS != nil:
 		x.Req.Scheme = "https"
+	default:
+		x.Req.Scheme = "http"
 	}
 	if s.bad == nil {
 		websocket.AsUpgrade(&x.Req)

@@ -219,7 +219,7 @@ func (s *stream) Task() *loop.Task { return s.task }
 
 func (s *stream) Gone() bool { return s.gone.Load() }
 
-func (s *stream) Cut() bool { return s.c.cut.Load() }
+func (s *stream) Cut() filter.Reason { return filter.Reason(s.c.cut.Load()) }
 
 func (s *stream) Conn() *netx.Conn { return nil }
 

@@ -292,7 +292,12 @@ func (s *stream) Task() *loop.Task { return nil }
 
 func (s *stream) Gone() bool { return s.reset() }
 
-func (s *stream) Cut() bool { return s.c.cut.Load() }
+func (s *stream) Cut() filter.Reason {
+	if s.c.cut.Load() {
+		return filter.Draining
+	}
+	return filter.ReasonNone
+}
 
 func (s *stream) Conn() *netx.Conn { return nil }
 

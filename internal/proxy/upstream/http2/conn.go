@@ -13,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/wire/h2"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
+	"github.com/gridway/gridway/internal/wire/tlsx"
 )
 
 // Owner is the pool that a connection belongs to.
@@ -38,6 +39,8 @@ type Options struct {
 	// KeepAlive is how long the endpoint may be silent while it owes an answer, and
 	// as long again after it was asked whether it is there; 0 is for ever.
 	KeepAlive time.Duration
+	// Peer is who the endpoint has proved to be; nil where that is not asked.
+	Peer *tlsx.Guarded
 }
 
 // Conn is one connection to an endpoint.
@@ -57,6 +60,8 @@ type Conn struct {
 	settled   bool
 	settling  loop.Gate
 	unsettled []*Stream
+
+	over error // why it has ended; nil as long as it has not
 
 	held int // the owner's count of who has, or will have, a stream
 }
@@ -122,6 +127,16 @@ func (c *Conn) Limit() (limit int, tight bool) {
 	return limit, c.link.H2.Tight()
 }
 
+// Err is why the connection has ended; nil if it has not.
+func (c *Conn) Err() error {
+	c.link.Lock()
+	defer c.link.Unlock()
+	return c.over
+}
+
+// Peer is Options.Peer.
+func (c *Conn) Peer() *tlsx.Guarded { return c.opts.Peer }
+
 // Hold adds to the count of who has, or will have, a stream, and returns it. The
 // owner sees to it that only one does so at a time.
 func (c *Conn) Hold(n int) int {
@@ -186,6 +201,7 @@ func (c *Conn) Over(err error) {
 	if bad := (*h2.Error)(nil); err == nil || errors.As(err, &bad) && bad.Reason == h2.PingTimeout {
 		err = io.EOF // it has done nothing wrong
 	}
+	c.over = err
 	c.link.H2.Each(func(hs *h2.Stream) {
 		if s, ok := hs.User.(*Stream); ok {
 			s.fail(err)

@@ -17,6 +17,12 @@ func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
 		s.fail(errCut)
 		return errCut
 	}
+	if len(req.Upgrade) > 0 && !httpmsg.EqualFold(req.Upgrade, "websocket") {
+		// HTTP/2 knows no other, and a server may ignore what it is offered (RFC 9110 §7.8).
+		offered := req.Upgrade
+		req.Upgrade = nil
+		defer func() { req.Upgrade = offered }()
+	}
 	if len(req.Upgrade) > 0 { // a tunnel goes on after the head
 		if err := s.awaitConsent(); err != nil {
 			s.fail(err)
