@@ -149,6 +149,10 @@ var rules = []rule{
 		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/statedb", "internal/manage", "api", "k8s.io"},
 	},
 	{
+		name: "the mesh's authority knows the state store and identities alone", of: "internal/mesh/ca",
+		allow: []string{"internal/mesh/identity", "internal/seal", "internal/statedb"}, external: []string{"github.com/go-jose/go-jose/v4"},
+	},
+	{
 		name: "who a workload is depends on nothing of Gridway", of: "internal/mesh/identity",
 		allow: []string{}, external: []string{"github.com/go-jose/go-jose/v4", "github.com/spiffe/go-spiffe/v2/spiffeid", "github.com/spiffe/go-spiffe/v2/bundle"},
 	},
