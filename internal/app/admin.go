@@ -106,6 +106,7 @@ func (r *runtime) Status() adminapi.Status {
 			Kind: string(d.Kind), Owner: d.Owner, Name: d.Name, Place: d.Place, Up: d.Up, Since: d.Since, Error: d.Err, Kept: d.Kept,
 		})
 	})
+	g.sourcesOfEndpoints(func(d adminapi.Dependency) { out.Dependencies = append(out.Dependencies, d) })
 	states := g.acme.States()
 	now := time.Now()
 	out.Certificates = certificates(states, now)

@@ -17,10 +17,9 @@ import (
 
 	"github.com/gridway/gridway/internal/config/compile"
 	"github.com/gridway/gridway/internal/config/source/acme"
-	"github.com/gridway/gridway/internal/config/source/dns"
+	"github.com/gridway/gridway/internal/config/source/discovery"
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/config/store"
-	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/leasing"
 	"github.com/gridway/gridway/internal/proxy"
@@ -91,13 +90,13 @@ type Gateway struct {
 	metrics   *metric.Registry
 	accessLog *accessLog
 	admin     *adminapi.Server
-	dns       *dns.Source
-	// stopDNS ends discovery and waits for that; nil before it was begun.
-	stopDNS func()
-	acme    *acme.Source
-	storage *acme.Files // of acme
-	issued  chan struct{}
-	started time.Time
+	discovery *discovery.Hub
+	// stopDiscovery ends discovery and waits for that; nil before it was begun.
+	stopDiscovery func()
+	acme          *acme.Source
+	storage       *acme.Files // of acme
+	issued        chan struct{}
+	started       time.Time
 	// serving is closed when connections are accepted.
 	serving chan struct{}
 	upgrades
@@ -218,15 +217,6 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	return g.openUpgrades()
 }
 
-// discover begins to look up names, which the first configuration waits for.
-func (g *Gateway) discover() {
-	g.dns = dns.New(dns.Options{Log: g.opt.Log, Update: func(u ir.EndpointUpdate) { g.plane.Update(u) }})
-	ctx, cancel := context.WithCancel(context.Background())
-	var done sync.WaitGroup
-	done.Go(func() { g.dns.Run(ctx) })
-	g.stopDNS = func() { cancel(); done.Wait() }
-}
-
 func (o Options) withDefaults() Options {
 	if o.Stdout == nil {
 		o.Stdout = io.Discard
@@ -276,8 +266,8 @@ func (g *Gateway) input(snap file.Snapshot) compile.Input {
 func (g *Gateway) abandon(why error) {
 	done, cancel := context.WithCancel(context.Background())
 	cancel()
-	if g.stopDNS != nil {
-		g.stopDNS()
+	if g.stopDiscovery != nil {
+		g.stopDiscovery()
 	}
 	if g.plane != nil {
 		_ = g.plane.Shutdown(done) // the error of Start is the one to tell

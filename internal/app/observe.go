@@ -32,7 +32,7 @@ func (g *Gateway) observe() {
 	})
 	g.metrics.SetRateLimitKeys(g.plane.RateLimitKeys)
 	g.metrics.SetKeySets(g.plane.KeySetStates)
-	g.metrics.SetDependencies(g.plane.DependencyStates)
+	g.metrics.SetDependencies(g.dependencies)
 	g.metrics.SetLogins(g.plane.LoginStates)
 	g.metrics.SetTokenIssuers(g.plane.TokenIssuerStates)
 	g.observeCertificates()

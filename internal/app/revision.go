@@ -69,12 +69,12 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 	cfg := g.out.Config
 	var err error
 	if first || cfg != before.Config {
-		found := g.dns.Prepare(ctx, cfg.Clusters)
+		found := g.discovery.Prepare(ctx, cfg.Clusters)
 		if err := ctx.Err(); err != nil {
 			return err // it is to stop
 		}
 		err = g.plane.Apply(ctx, cfg, found...)
-		g.dns.Set(cfg.Clusters)
+		g.discovery.Set(cfg.Clusters)
 	}
 	if err != nil && first {
 		return err

@@ -62,7 +62,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 	err = errors.Join(err, g.drain(ctx, cut))
 	stop()
 	wg.Wait()
-	g.stopDNS()
+	g.stopDiscovery()
 	g.giver.Release()
 	return errors.Join(err, g.accessLog.close(), g.closeState())
 }

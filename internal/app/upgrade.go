@@ -190,7 +190,7 @@ func (g *Gateway) warmUp(ctx context.Context) {
 }
 
 func (g *Gateway) cold() bool {
-	if g.dns.Pending() || g.plane.AwaitsStaples() {
+	if g.discovery.Pending() || g.plane.AwaitsStaples() {
 		return true
 	}
 	for _, c := range g.plane.Upstreams().Clusters() {

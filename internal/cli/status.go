@@ -192,6 +192,14 @@ func printMissing(t *term.Terminal, list []adminapi.Dependency, now time.Time) {
 		}
 		what, owner, meanwhile := "keys of "+d.Name, "AuthenticationPolicy/"+d.Owner, term.Paint("nobody gets through with its tokens", term.Bad)
 		switch {
+		case d.Kind == "dns" || d.Kind == "consul":
+			what, owner, meanwhile = "endpoints of "+d.Name, d.Owner, term.Paint("it has none by this", term.Bad)
+			if d.Place != "" {
+				what += " at " + d.Place
+			}
+			if d.Kept {
+				meanwhile = "the endpoints from before"
+			}
 		case d.Kind == "provider" && d.Kept:
 			what, meanwhile = "provider "+d.Name, "the endpoints from before"
 		case d.Kind == "provider":

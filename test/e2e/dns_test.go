@@ -15,6 +15,7 @@ import (
 
 	mdns "github.com/miekg/dns"
 
+	"github.com/gridway/gridway/internal/config/source/discovery"
 	"github.com/gridway/gridway/internal/config/source/dns"
 	"github.com/gridway/gridway/internal/ir"
 )
@@ -83,7 +84,9 @@ func (r *resolver) ServeDNS(w mdns.ResponseWriter, q *mdns.Msg) {
 
 // discover resolves the names of the configuration, as a running gateway does.
 func (g *gateway) discover() {
-	source := dns.New(dns.Options{Update: func(u ir.EndpointUpdate) { g.proxy.Update(u) }})
+	source := discovery.New(discovery.Options{
+		Sources: []discovery.Source{dns.New(dns.Options{})}, Update: func(u ir.EndpointUpdate) { g.proxy.Update(u) },
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { source.Run(ctx) })

@@ -82,7 +82,7 @@ func TestSilentResolverOfAProcess(t *testing.T) {
 	if by := fetch(t, port, "/app"); by != "NoHealthyEndpoint" {
 		t.Errorf("a name that nobody knows is answered by %q", by)
 	}
-	p.said("no resolver has answered in time", "app.test")
+	p.said("nobody has answered in time", "app.test")
 	p.reload(documents(doc, byName("two", fmt.Sprintf("name: two.test, port: %d", app), s.addr), fmt.Sprintf(`apiVersion: gridway.dev/v1alpha1
 kind: Backend
 metadata: {name: three}

@@ -45,12 +45,14 @@ type Status struct {
 
 // Dependency is something that the gateway needs of somebody else.
 type Dependency struct {
-	// Kind is "keys" of an issuer or "provider" of OpenID.
+	// Kind is "keys" of an issuer, "provider" of OpenID, or where endpoints are
+	// found: "dns" or "consul".
 	Kind string `json:"kind"`
-	// Owner is the AuthenticationPolicy, "namespace/name"; Name the issuer.
+	// Owner is the AuthenticationPolicy, "namespace/name", and Name the issuer; of
+	// endpoints, the object "Backend/namespace/name", and the name or service.
 	Owner string `json:"owner"`
 	Name  string `json:"name"`
-	// Place is where it is fetched.
+	// Place is where it is fetched; empty is the system's resolver.
 	Place string `json:"place,omitempty"`
 	// Up is false since a time, because of Error, or since nothing has come yet.
 	Up    bool      `json:"up"`

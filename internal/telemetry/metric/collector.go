@@ -61,7 +61,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		e.listener(h)
 	}
 	c.r.mu.RLock()
-	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers, dependencies := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers, c.r.dependencies
+	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers, dependencies, discovery := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers, c.r.dependencies, c.r.discovery
 	c.r.mu.RUnlock()
 	if gauges != nil {
 		gauges(e.gauges)
@@ -71,6 +71,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if keySets != nil {
 		keySets(e.keySet)
+	}
+	if discovery != nil {
+		discovery(e.discovered)
 	}
 	if dependencies != nil {
 		dependencies(e.dependency)

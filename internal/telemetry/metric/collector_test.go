@@ -168,6 +168,10 @@ func populated(c *clock) *metric.Registry {
 	r.SetKeySets(func(yield func(string, string, metric.KeySet)) {
 		yield("default/tokens", "https://idp.example", metric.KeySet{Keys: 2, Fetches: 5, Failures: 1, Fetched: time.Unix(1_800_000_000, 0)})
 	})
+	r.SetDiscovery(func(yield func(source, name, place string, d metric.Discovery)) {
+		yield("dns", "app.example", "", metric.Discovery{Endpoints: 2, Answered: time.Unix(1_800_000_000, 0)})
+		yield("dns", "_http._tcp.app.example SRV", "10.0.0.53:53", metric.Discovery{Failures: 3})
+	})
 	r.SetDependencies(func(yield func(kind, owner, name string, up bool)) {
 		yield("keys", "default/tokens", "https://idp.example", true)
 		yield("provider", "default/login", "https://idp.example", false)

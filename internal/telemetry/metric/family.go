@@ -145,7 +145,7 @@ func families() (all []family) {
 		all = append(all, f.requests, f.duration, f.in, f.out, f.reasons)
 	}
 	all = append(all, streamFamilies.all()...)
-	all = append(all, callFamily, policyFamily, dependencyFamily, methodFaultsFamily, methodMemoryFamily, rateLimitFamily, rateLimitKeysFamily, rateLimitSharedFamily, keySetKeysFamily, keySetFetchesFamily, keySetFetchedFamily)
+	all = append(all, callFamily, policyFamily, dependencyFamily, discoveryEndpointsFamily, discoveryFailuresFamily, discoveryAnsweredFamily, methodFaultsFamily, methodMemoryFamily, rateLimitFamily, rateLimitKeysFamily, rateLimitSharedFamily, keySetKeysFamily, keySetFetchesFamily, keySetFetchedFamily)
 	return append(all, allOtherFamilies...)
 }
 

@@ -13,13 +13,14 @@ import (
 
 	mdns "github.com/miekg/dns"
 
+	"github.com/gridway/gridway/internal/config/source/discovery"
 	"github.com/gridway/gridway/internal/config/source/dns"
 	"github.com/gridway/gridway/internal/ir"
 )
 
 // prepared puts clusters in service as package app does and returns what was
 // found before, and how long that took.
-func prepared(s *dns.Source, clusters ...*ir.Cluster) (found []string, took time.Duration) {
+func prepared(s *discovery.Hub, clusters ...*ir.Cluster) (found []string, took time.Duration) {
 	began := time.Now()
 	updates := s.Prepare(context.Background(), clusters)
 	took = time.Since(began)
@@ -129,7 +130,7 @@ func mute(t *testing.T) string {
 func TestSilentResolverHoldsUpNoOther(t *testing.T) {
 	srv := newServer(t)
 	srv.set(t, "a.test. 60 A 10.0.0.1")
-	s := dns.New(dns.Options{Update: func(ir.EndpointUpdate) {}, Reachable: func(netip.Addr) bool { return true }, Lookups: 2, First: time.Hour})
+	s := newHub(options{update: func(ir.EndpointUpdate) {}, Options: dns.Options{Reachable: func(netip.Addr) bool { return true }, Lookups: 2, First: time.Hour}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { s.Run(ctx); close(done) }()
@@ -154,7 +155,7 @@ func TestFirstServerIsSilent(t *testing.T) {
 	var r recorder
 	o := files(t, &r, "", "nameserver "+mute(t), "nameserver "+srv.addr)
 	o.First = 10 * time.Second
-	s := dns.New(o)
+	s := newHub(o)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { s.Run(ctx); close(done) }()

@@ -224,14 +224,13 @@ func (r *recorder) expect(t *testing.T, want ...string) {
 }
 
 // files writes a resolv.conf and a hosts file and returns options with them.
-func files(t *testing.T, r *recorder, hosts string, resolvConf ...string) dns.Options {
+func files(t *testing.T, r *recorder, hosts string, resolvConf ...string) options {
 	t.Helper()
 	dir := t.TempDir()
-	o := dns.Options{
-		Update:     r.update,
+	o := options{update: r.update, Options: dns.Options{
 		ResolvConf: filepath.Join(dir, "resolv.conf"), Hosts: filepath.Join(dir, "hosts"),
 		Reachable: func(netip.Addr) bool { return true },
-	}
+	}}
 	for path, text := range map[string]string{o.ResolvConf: strings.Join(resolvConf, "\n"), o.Hosts: hosts} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

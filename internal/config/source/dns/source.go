@@ -1,7 +1,6 @@
 // Package dns is the source of endpoints that are found by DNS names. It
 // resolves the names of ir.Discovery (A and AAAA, or SRV), again when their
-// TTL ends, and delivers an ir.EndpointUpdate when the answer of a cluster
-// changed.
+// TTL ends. A discovery.Hub joins and delivers what it finds.
 //
 // What is done with answers that are not good:
 //   - no answer, SERVFAIL, REFUSED and the like say nothing about the name: the
@@ -13,19 +12,17 @@
 //   - if one family, or one SRV target, fails while others succeed, its part of
 //     the last good answer is kept.
 //
-// Prepare has the names of a configuration looked up before it serves. A
-// resolver that does not answer keeps no name of another resolver waiting.
+// A resolver that does not answer keeps no name of another resolver waiting.
 //
 // Run is the one goroutine that owns all names; it starts a bounded number of
 // short-lived ones for lookups and waits for them. Package app uses this
-// package, nothing else does; it imports internal/ir and miekg/dns.
+// package, nothing else does; it imports internal/ir, discovery and miekg/dns.
 package dns
 
 import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -44,18 +41,15 @@ const (
 	defaultFirst   = 2 * time.Second
 )
 
-// Options of a Source. Only Update is needed.
+// Options of a Source. None is needed.
 type Options struct {
-	// Update is told about each change, from one goroutine at a time. The
-	// endpoints are all of the cluster's: those that are static come first.
-	Update func(ir.EndpointUpdate)
 	// ResolvConf and Hosts are the system's files; empty means those in /etc.
 	ResolvConf, Hosts string
 	// Grace is how long a name that exists no more keeps its endpoints.
 	Grace time.Duration
 	// Lookups bounds how many run at a time for each resolver.
 	Lookups int
-	// First is how long Prepare waits for the first answer to a name.
+	// First is how long the first answer to a name is worth waiting for.
 	First time.Duration
 	// Log is told when a name begins to fail and when it recovers; nil discards.
 	Log *slog.Logger
@@ -64,21 +58,17 @@ type Options struct {
 	Reachable func(netip.Addr) bool
 }
 
-// Source resolves names. Make it with New and start it with Run.
+// Source resolves names; it is a discovery.Source. Make it with New and start it
+// with Run.
 type Source struct {
 	opts     Options
 	resolver *resolver
 	wake     chan struct{}
 	results  chan result
-	settled  chan struct{} // wakes Prepare
 
-	mu       sync.Mutex // guards all below, and what it points to
-	clusters map[string]*cluster
-	names    map[key]*name
-	lanes    map[string]*lane // by resolver
-	changed  map[string]bool  // clusters whose endpoints have to be compared
-	// delivering: Update is being told.
-	delivering bool
+	mu    sync.Mutex // guards all below, and what it points to
+	names map[key]*name
+	lanes map[string]*lane // by resolver
 }
 
 // key is what makes two names one lookup.
@@ -88,13 +78,6 @@ type key struct {
 	resolver       string
 	port           uint16 // distinguishes names of the local host only
 	minTTL, maxTTL time.Duration
-}
-
-// cluster is one that has names.
-type cluster struct {
-	config    *ir.Cluster
-	keys      []key         // one for each of config.Discovery.DNS
-	delivered []ir.Endpoint // nil until something was
 }
 
 // name is one lookup that is repeated.
@@ -111,8 +94,9 @@ type name struct {
 	known    bool   // answer is one, or the name was denied for the grace
 	resolved time.Time
 	err      error // of the last attempt
-	failures int   // attempts without an answer in a row
-	denials  int   // negative answers in a row
+	failing  time.Time
+	failures int // attempts without an answer in a row
+	denials  int // negative answers in a row
 	denied   time.Time
 }
 
@@ -145,45 +129,41 @@ func New(opts Options) *Source {
 		resolver: newResolver(opts),
 		wake:     make(chan struct{}, 1),
 		results:  make(chan result),
-		settled:  make(chan struct{}, 1),
-		clusters: map[string]*cluster{},
 		names:    map[key]*name{},
 		lanes:    map[string]*lane{},
-		changed:  map[string]bool{},
 	}
 }
 
-// Set makes the Source follow the names of these clusters and no others. Names
-// that were followed before keep their answers and times. Clusters that are new
-// or changed are delivered again with what is known. It returns at once; call
-// it after the clusters were applied, for updates name clusters.
-func (s *Source) Set(clusters []*ir.Cluster) {
+// Follow has the names of clusters looked up, those that are new at once.
+func (s *Source) Follow(clusters []*ir.Cluster) {
 	s.mu.Lock()
-	next := make(map[string]*cluster, len(clusters))
+	known := len(s.names)
+	for _, c := range clusters {
+		for _, d := range c.Discovery.DNS {
+			s.follow(keyOf(d))
+		}
+	}
+	more := len(s.names) > known
+	s.mu.Unlock()
+	if more {
+		poke(s.wake)
+	}
+}
+
+// Keep follows the names of these clusters and no others. Names that were followed
+// before keep their answers and times.
+func (s *Source) Keep(clusters []*ir.Cluster) {
+	s.mu.Lock()
 	for _, n := range s.names {
 		n.clusters = nil
 	}
-	for _, config := range clusters {
-		if config.Discovery == nil || len(config.Discovery.DNS) == 0 {
-			continue
-		}
-		c := s.clusters[config.Name]
-		if c == nil || !sameConfig(c.config, config) {
-			c = &cluster{}
-			s.changed[config.Name] = true
-		}
-		c.config, c.keys = config, c.keys[:0]
-		for _, d := range config.Discovery.DNS {
-			k := keyOf(d)
-			c.keys = append(c.keys, k)
-			n := s.follow(k)
-			if !slices.Contains(n.clusters, config.Name) {
-				n.clusters = append(n.clusters, config.Name)
+	for _, c := range clusters {
+		for _, d := range c.Discovery.DNS {
+			if n := s.follow(keyOf(d)); !slices.Contains(n.clusters, c.Name) {
+				n.clusters = append(n.clusters, c.Name)
 			}
 		}
-		next[config.Name] = c
 	}
-	s.clusters = next
 	for k, n := range s.names {
 		if len(n.clusters) == 0 {
 			s.lanes[k.resolver].queue.remove(n)
@@ -201,10 +181,6 @@ func poke(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-func sameConfig(a, b *ir.Cluster) bool {
-	return a.Hash == b.Hash && reflect.DeepEqual(a.Discovery, b.Discovery) && slices.Equal(a.Endpoints, b.Endpoints)
 }
 
 func keyOf(d ir.DNSName) key {
@@ -234,12 +210,11 @@ func (s *Source) follow(k key) *name {
 }
 
 // Run resolves names until ctx ends, and returns when no goroutine is left.
-func (s *Source) Run(ctx context.Context) {
+func (s *Source) Run(ctx context.Context, news func(clusters []string)) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	running := 0
 	for {
-		s.deliver()
 		due, wait := s.due()
 		for _, n := range due {
 			running++
@@ -251,8 +226,7 @@ func (s *Source) Run(ctx context.Context) {
 		case <-timer.C:
 		case r := <-s.results:
 			running--
-			s.settle(r)
-			poke(s.settled)
+			news(s.settle(r))
 		case <-ctx.Done():
 			for ; running > 0; running-- {
 				<-s.results

@@ -12,14 +12,25 @@ import (
 
 	mdns "github.com/miekg/dns"
 
+	"github.com/gridway/gridway/internal/config/source/discovery"
 	"github.com/gridway/gridway/internal/config/source/dns"
 	"github.com/gridway/gridway/internal/ir"
 )
 
-// run starts a Source inside a bubble and ends it with the test.
-func run(t *testing.T, o dns.Options, clusters ...*ir.Cluster) *dns.Source {
+// options of a source and of the hub that delivers what it finds.
+type options struct {
+	dns.Options
+	update func(ir.EndpointUpdate)
+}
+
+func newHub(o options) *discovery.Hub {
+	return discovery.New(discovery.Options{Sources: []discovery.Source{dns.New(o.Options)}, Update: o.update, Log: o.Log})
+}
+
+// run starts a Hub with a Source inside a bubble and ends it with the test.
+func run(t *testing.T, o options, clusters ...*ir.Cluster) *discovery.Hub {
 	t.Helper()
-	s := dns.New(o)
+	s := newHub(o)
 	s.Set(clusters)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -48,7 +59,7 @@ func TestAddressesAndTTL(t *testing.T) {
 		name := ir.DNSName{Name: "a.test", Port: 80, Weight: 3, Zone: "z", Priority: 1, Resolver: srv.addr, MinTTL: 10 * time.Second, MaxTTL: 100 * time.Second}
 		c := clusterOf("c", name)
 		c.Endpoints = []ir.Endpoint{{Address: "192.0.2.1:80", Weight: 1}}
-		s := run(t, dns.Options{Update: r.update, Reachable: func(netip.Addr) bool { return true }}, c)
+		s := run(t, options{update: r.update, Options: dns.Options{Reachable: func(netip.Addr) bool { return true }}}, c)
 		r.expect(t, "c: 192.0.2.1:80 10.0.0.1:80 10.0.0.2:80 [2001:db8::1]:80")
 
 		// Asked again when the shortest TTL ends, not before; told only of a change.
@@ -80,9 +91,9 @@ func TestAddressesAndTTL(t *testing.T) {
 		if n := srv.count("a.test. A") - before; n != 1 {
 			t.Errorf("asked %d times in 111 s with a MaxTTL of 100 s", n)
 		}
-		st := s.Status()
-		if len(st) != 1 || st[0].Name != "a.test" || st[0].Error != "" || len(st[0].Addresses) != 2 ||
-			!st[0].Next.After(time.Now()) || st[0].Resolved.IsZero() || st[0].Clusters[0] != "c" {
+		st := s.States()
+		if len(st) != 1 || st[0].Name != "a.test" || st[0].Err != "" || st[0].Endpoints != 2 ||
+			!st[0].Next.After(time.Now()) || st[0].Answered.IsZero() || st[0].Clusters[0] != "c" {
 			t.Errorf("status: %+v", st)
 		}
 	})
@@ -116,15 +127,15 @@ func TestOutageKeepsLastGood(t *testing.T) {
 		if asked < 200 || asked > 260 {
 			t.Errorf("asked %d times in an hour of outage", asked)
 		}
-		st := s.Status()[0]
-		if !strings.Contains(st.Error, "SERVFAIL") || st.Failures == 0 || len(st.Addresses) != 1 {
+		st := s.States()[0]
+		if !strings.Contains(st.Err, "SERVFAIL") || st.Failures == 0 || st.Endpoints != 1 {
 			t.Errorf("status: %+v", st)
 		}
 		srv.fail("", -1)
 		srv.set(t, "a.test. 10 A 10.0.0.2")
 		advance(34 * time.Second)
 		r.expect(t, "c: 10.0.0.2:80")
-		if st := s.Status()[0]; st.Error != "" || st.Failures != 0 {
+		if st := s.States()[0]; st.Err != "" || st.Failures != 0 {
 			t.Errorf("status: %+v", st)
 		}
 	})
@@ -187,7 +198,7 @@ func TestOneFamilyFails(t *testing.T) {
 		srv.set(t, "a.test. 10 A 10.0.0.2")
 		advance(11 * time.Second)
 		r.expect(t, "c: 10.0.0.2:80 [2001:db8::1]:80")
-		if st := s.Status()[0]; !strings.Contains(st.Error, "AAAA") {
+		if st := s.States()[0]; !strings.Contains(st.Err, "AAAA") {
 			t.Errorf("status: %+v", st)
 		}
 		srv.fail("a.test. AAAA", -1)
@@ -253,7 +264,7 @@ func TestAliases(t *testing.T) {
 		if n := srv.count("c.test. A"); n != 2 {
 			t.Errorf("asked %d times; the alias has a TTL of 20 s", n)
 		}
-		if st := s.Status()[1]; st.Error == "" {
+		if st := s.States()[1]; st.Err == "" {
 			t.Errorf("a loop of aliases is no error: %+v", st)
 		}
 	})
@@ -286,7 +297,7 @@ func TestSetFollowsConfiguration(t *testing.T) {
 		s.Set([]*ir.Cluster{c})
 		synctest.Wait()
 		r.expect(t, "c: 192.0.2.1:1 10.0.0.1:80")
-		if st := s.Status(); len(st) != 1 {
+		if st := s.States(); len(st) != 1 {
 			t.Errorf("status: %+v", st)
 		}
 		before := srv.count("b.test. A")
@@ -296,7 +307,7 @@ func TestSetFollowsConfiguration(t *testing.T) {
 		}
 		s.Set(nil)
 		advance(time.Minute)
-		if len(s.Status()) != 0 {
+		if len(s.States()) != 0 {
 			t.Error("names are left")
 		}
 	})
@@ -365,7 +376,7 @@ func TestSystemResolverAndSearch(t *testing.T) {
 		srv.clear("db.ns.test. A")
 		s.Set([]*ir.Cluster{clusterOf("short", ir.DNSName{Name: "db", Port: 1})})
 		synctest.Wait()
-		if st := s.Status()[0]; !strings.Contains(st.Error, "SERVFAIL") {
+		if st := s.States()[0]; !strings.Contains(st.Err, "SERVFAIL") {
 			t.Errorf("status: %+v", st)
 		}
 	})

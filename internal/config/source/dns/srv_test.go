@@ -52,7 +52,7 @@ func TestSRV(t *testing.T) {
 		if got, updates := r.latest(); !slices.Equal(got, want) || updates != 2 {
 			t.Errorf("%d updates, got  %+v\nwant %+v", updates, got, want)
 		}
-		if st := s.Status()[0]; !strings.Contains(st.Error, "one.test") {
+		if st := s.States()[0]; !strings.Contains(st.Err, "one.test") {
 			t.Errorf("status: %+v", st)
 		}
 

@@ -3,63 +3,33 @@ package dns
 import (
 	"cmp"
 	"slices"
-	"time"
+
+	"github.com/gridway/gridway/internal/config/source/discovery"
 )
 
-// Status is the state of one name.
-type Status struct {
-	Name     string   `json:"name"`
-	SRV      bool     `json:"srv,omitempty"`
-	Resolver string   `json:"resolver,omitempty"` // empty is the system's
-	Clusters []string `json:"clusters"`
-	// Addresses are in use, even if the last lookup failed.
-	Addresses []string `json:"addresses,omitempty"`
-	// Resolved is when the last good answer came, Next when the next lookup is
-	// due; zero if there was none, or while one is under way.
-	Resolved time.Time `json:"resolved,omitzero"`
-	Next     time.Time `json:"next,omitzero"`
-	// Error is what the last lookup failed with, and Failures counts those that
-	// failed in a row, denials included.
-	Error    string `json:"error,omitempty"`
-	Failures int    `json:"failures,omitempty"`
-}
-
-// Status lists all names, ordered.
-func (s *Source) Status() []Status {
+// States lists all names, ordered.
+func (s *Source) States() []discovery.State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]Status, 0, len(s.names))
+	list := make([]discovery.State, 0, len(s.names))
 	for k, n := range s.names {
-		st := Status{
-			Name: k.name, SRV: k.srv, Resolver: k.resolver, Clusters: slices.Sorted(slices.Values(n.clusters)),
-			Resolved: n.resolved, Failures: n.failures + n.denials,
+		st := discovery.State{
+			Kind: discovery.DNS, Name: k.name, Place: k.resolver, Clusters: slices.Sorted(slices.Values(n.clusters)),
+			Endpoints: len(n.answer.hosts), Answered: n.resolved, Failures: n.failures + n.denials,
+		}
+		if k.srv {
+			st.Name += " SRV"
 		}
 		if n.index >= 0 {
 			st.Next = n.next
 		}
 		if n.err != nil {
-			st.Error = n.err.Error()
-		}
-		for _, h := range n.answer.hosts {
-			st.Addresses = append(st.Addresses, h.addr.String())
+			st.Err, st.Since = n.err.Error(), n.failing
 		}
 		list = append(list, st)
 	}
-	slices.SortFunc(list, func(a, b Status) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Resolver, b.Resolver), slices.Compare(a.Clusters, b.Clusters))
+	slices.SortFunc(list, func(a, b discovery.State) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Place, b.Place), slices.Compare(a.Clusters, b.Clusters))
 	})
 	return list
-}
-
-// Pending tells whether a name was never asked about yet, or whether an answer
-// is on its way to Update.
-func (s *Source) Pending() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, n := range s.names {
-		if n.resolved.IsZero() && n.err == nil {
-			return true
-		}
-	}
-	return s.delivering || len(s.changed) > 0
 }
