@@ -144,6 +144,16 @@ var rules = []rule{
 		allow: []string{}, external: []string{"google.golang.org/grpc", "google.golang.org/protobuf"},
 	},
 	{
+		name: "the registry knows workloads, and makes objects of them", of: "internal/mesh/registry",
+		allow: []string{"internal/config/store", "internal/mesh/distrib", "internal/mesh/identity", "internal/statedb"},
+		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "internal/config/compile"},
+	},
+	{
+		name: "views are made of what was compiled", of: "internal/mesh/view",
+		allow: []string{"internal/ir", "internal/mesh/distrib", "internal/mesh/identity", "internal/mesh/registry"},
+		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "internal/config/compile"},
+	},
+	{
 		name: "distribution knows resources, not what they are for", of: "internal/mesh/distrib",
 		allow: []string{"internal/ir", "internal/mesh/meshpb"},
 		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/statedb", "internal/manage", "api", "k8s.io"},

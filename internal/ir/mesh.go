@@ -17,6 +17,14 @@ type Mesh struct {
 	// Members say which clusters, of the Config too, are the workloads of a port,
 	// ordered by cluster.
 	Members []MeshMember `json:"members,omitempty"`
+	// Inbound and Outbound are how proxies treat others of the mesh, and applications
+	// beside them.
+	Inbound  ClientPolicy `json:"inbound"`
+	Outbound ClientPolicy `json:"outbound"`
+	// Egress is what becomes of what is for no service.
+	Egress Egress `json:"egress"`
+	// ClusterDomain ends the full names of services: "cluster.local".
+	ClusterDomain string `json:"clusterDomain"`
 }
 
 // MeshMember is a cluster whose endpoints are the workloads of a Service, besides
@@ -52,6 +60,8 @@ type MeshPort struct {
 	// Protocol is what the Service says that its workloads speak: HTTP, TLS (theirs,
 	// which passes through), TCP, or Detect where it says nothing.
 	Protocol Protocol `json:"protocol"`
+	// Plaintext lets in clients that are not in the mesh (permissive).
+	Plaintext bool `json:"plaintext,omitempty"`
 	// Outbound is what a client's proxy does. The first is for clients of all
 	// namespaces; those after it, ordered by namespace, hold for clients of theirs in
 	// its place.

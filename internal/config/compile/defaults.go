@@ -125,6 +125,20 @@ const (
 	defaultMaxTTL = 5 * time.Minute
 )
 
+// defaultClusterDomain is the one of Kubernetes.
+const defaultClusterDomain = "cluster.local"
+
+// meshClient is how proxies of a mesh treat each other and the application beside
+// them. What is forwarded is believed of the one who sends it: both are of the mesh.
+// What is quiet stays open, since it is between them and the endpoint, and a client's
+// proxy closes idle connections before the server's does.
+func meshClient() ir.ClientPolicy {
+	p := defaultClient()
+	p.TrustedHops, p.KeepRequestID = 1, true
+	p.IdleTimeout, p.BodyIdleTimeout = 15*time.Minute, 0
+	return p
+}
+
 // defaultClient treats clients as strangers: their forwarding headers are
 // replaced, and slow ones are cut off.
 func defaultClient() ir.ClientPolicy {

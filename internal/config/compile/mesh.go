@@ -81,7 +81,8 @@ func (c *compiler) collectMesh() *ir.Mesh {
 	if !c.in.Mesh {
 		return nil
 	}
-	m := &ir.Mesh{}
+	m := &ir.Mesh{Inbound: meshClient(), Outbound: meshClient(), Egress: ir.EgressAllow, ClusterDomain: defaultClusterDomain}
+	m.Outbound.DetectTimeout = defaultDetectTimeout
 	c.meshRoutes(m)
 	addresses := c.serviceAddresses()
 	if c.patched { // routes changed in their places, and nothing else

@@ -1,0 +1,63 @@
+package view
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gridway/gridway/internal/mesh/distrib"
+)
+
+// Labels by which a proxy says which sockets it wants besides those for one service
+// each. Their values are lists of "IP:PORT", with commas between them.
+const (
+	// LabelCaptured are sockets to which outbound connections are redirected.
+	LabelCaptured = "gridway.dev/captured"
+	// LabelProxy are those that applications use as an HTTP proxy.
+	LabelProxy = "gridway.dev/http-proxy"
+	// LabelInbound are those to which inbound connections without the mesh's TLS are
+	// redirected.
+	LabelInbound = "gridway.dev/inbound"
+	// LabelGateways are the Gateways that an edge serves, "namespace/name"; without it
+	// those of all namespaces.
+	LabelGateways = "gridway.dev/gateways"
+)
+
+// maxSockets bounds the sockets of one label.
+const maxSockets = 16
+
+// sockets reads a label.
+func sockets(p *distrib.Proxy, label string) ([]netip.AddrPort, error) {
+	text := p.Labels[label]
+	if text == "" {
+		return nil, nil
+	}
+	var out []netip.AddrPort
+	for s := range strings.SplitSeq(text, ",") {
+		a, err := netip.ParseAddrPort(strings.TrimSpace(s))
+		switch {
+		case err != nil || a.Port() == 0 || a.Addr().Zone() != "":
+			return nil, fmt.Errorf("label %s: %.60q is not IP:PORT, such as 127.0.0.1:15001", label, s)
+		case slices.Contains(out, a):
+			return nil, fmt.Errorf("label %s: %s is there twice", label, a)
+		case len(out) == maxSockets:
+			return nil, fmt.Errorf("label %s: more than %d sockets", label, maxSockets)
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// gateways reads LabelGateways; nil is all.
+func gateways(p *distrib.Proxy) map[string]bool {
+	text := p.Labels[LabelGateways]
+	if text == "" {
+		return nil
+	}
+	out := map[string]bool{}
+	for s := range strings.SplitSeq(text, ",") {
+		out[strings.TrimSpace(s)] = true
+	}
+	return out
+}
