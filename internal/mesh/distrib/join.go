@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/gridway/gridway/internal/ir"
 )
 
@@ -31,6 +33,17 @@ func Join(list []Resource) (*ir.Config, error) {
 type Decoder struct {
 	items map[Key]*decoded
 }
+
+// setEndpoints notes endpoints of a cluster that did not come as a resource.
+func (d *Decoder) setEndpoints(cluster string, hash uint64, list []ir.Endpoint) {
+	k := Key{KindEndpoints, cluster}
+	if d.items[k] != nil {
+		d.items[k] = &decoded{hash: hash, item: &list}
+	}
+}
+
+// noBody is the hash of nothing.
+var noBody = xxhash.Sum64(nil)
 
 // decoded is an item as it was read, and what it became with what belongs to it.
 type decoded struct {
@@ -105,6 +118,10 @@ func (j *joining) read(r *Resource) {
 	k := r.Key()
 	item := j.before[k]
 	if item == nil || item.hash != r.Hash {
+		if r.Body == nil && r.Hash != noBody {
+			j.fail(k, errors.New("its content is not at hand"))
+			return
+		}
 		value, shares, err := read(r)
 		if err != nil {
 			j.fail(k, err)

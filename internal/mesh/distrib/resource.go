@@ -2,6 +2,7 @@ package distrib
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -99,6 +100,30 @@ type ResourceError struct {
 func (e *ResourceError) Error() string { return e.Key.String() + ": " + e.Err.Error() }
 
 func (e *ResourceError) Unwrap() error { return e.Err }
+
+// refusals finds the ResourceErrors in an error; one that has none is one refusal
+// without a resource.
+func refusals(err error) []*ResourceError {
+	var out []*ResourceError
+	var walk func(error)
+	walk = func(err error) {
+		switch e := err.(type) { //nolint:errorlint // the tree itself is walked
+		case nil:
+		case *ResourceError:
+			out = append(out, e)
+		case interface{ Unwrap() []error }:
+			for _, inner := range e.Unwrap() {
+				walk(inner)
+			}
+		default:
+			walk(errors.Unwrap(err))
+		}
+	}
+	if walk(err); out == nil {
+		out = []*ResourceError{{Err: err}}
+	}
+	return out
+}
 
 // find returns the place of a key in a sorted list.
 func find(list []*Resource, k Key) (int, bool) {
