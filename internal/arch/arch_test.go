@@ -163,6 +163,15 @@ var rules = []rule{
 		allow: []string{"internal/mesh/identity", "internal/seal", "internal/statedb"}, external: []string{"github.com/go-jose/go-jose/v4"},
 	},
 	{
+		name: "join tokens know neither stores nor networks", of: "internal/mesh/jointoken",
+		allow: []string{"internal/mesh/identity"}, external: []string{},
+	},
+	{
+		name: "joining stands between the authority and proxies", of: "internal/mesh/join",
+		allow: []string{"internal/mesh/ca", "internal/mesh/identity", "internal/mesh/jointoken", "internal/mesh/meshpb", "internal/jwt", "internal/seal", "internal/statedb"},
+		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/manage", "api", "k8s.io"},
+	},
+	{
 		name: "who a workload is depends on nothing of Gridway", of: "internal/mesh/identity",
 		allow: []string{}, external: []string{"github.com/go-jose/go-jose/v4", "github.com/spiffe/go-spiffe/v2/spiffeid", "github.com/spiffe/go-spiffe/v2/bundle"},
 	},

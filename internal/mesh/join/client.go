@@ -1,0 +1,422 @@
+package join
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/jointoken"
+	"github.com/gridway/gridway/internal/mesh/meshpb"
+)
+
+// maxMessage bounds what a control plane may answer, in bytes: bundles are the most of it.
+const maxMessage = 8 << 20
+
+// ClientOptions of a Client.
+type ClientOptions struct {
+	// Addresses of control planes, as host:port. They are tried in this order.
+	Addresses []string
+	// Keyring gets what the client is given, and has the SVID by which it renews.
+	Keyring *identity.Keyring
+	// As is who to be. Of a workload it has namespace and service, of a node the node.
+	As identity.Name
+	// Token is the text of a join token. Without one, Account has the token of a
+	// Kubernetes service account, and Keyring the bundle that the control plane is verified
+	// by, before the token is sent.
+	Token   string
+	Account func() (string, error)
+	// Dial connects; nil is by TCP.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+	// Now is the clock; nil is the system's.
+	Now func() time.Time
+}
+
+// Client is a proxy's end. Its methods may be called at the same time.
+type Client struct {
+	opt   ClientOptions
+	token jointoken.Token
+
+	mu sync.Mutex
+	// key is that of the first request, which stays the same until it was answered: an
+	// answer that was lost can be asked for again by the same key.
+	key *ecdsa.PrivateKey // guarded by mu
+}
+
+// NewClient makes one. It does not connect.
+func NewClient(o ClientOptions) (*Client, error) {
+	c := &Client{opt: o}
+	if o.Now == nil {
+		c.opt.Now = time.Now
+	}
+	if len(o.Addresses) == 0 {
+		return nil, errors.New("to join a mesh, give the address of a control plane: --control HOST:PORT")
+	}
+	var err error
+	switch o.As.Role {
+	case identity.RoleWorkload:
+		err = identity.CheckWorkload(o.As.Namespace, o.As.Service)
+	case identity.RoleNode:
+		err = identity.CheckNode(o.As.Node)
+	default:
+		err = fmt.Errorf("a proxy joins as a workload or a node, not as %.20q", o.As.Role)
+	}
+	if err == nil && o.Token != "" {
+		c.token, err = jointoken.Parse(o.Token)
+	}
+	return c, err
+}
+
+// ErrImpostor: who answers is not the control plane that made the token.
+var ErrImpostor = errors.New("who answers cannot prove that it knows the join token: it is another control plane than the one that made it, the token has ended, or somebody is between")
+
+// Join gets the first SVID, and puts it into the keyring with the trust bundles.
+func (c *Client) Join(ctx context.Context) error {
+	if c.token != (jointoken.Token{}) {
+		return c.each(ctx, c.unverified(), c.byToken)
+	}
+	if c.opt.Account == nil {
+		return errors.New("to join a mesh, a join token is needed: gridway identity token create makes one")
+	}
+	return c.each(ctx, c.verified(), c.byAccount)
+}
+
+// each tries the control planes in turn. What one of them refuses for good, the others do
+// too.
+func (c *Client) each(ctx context.Context, config *tls.Config, f func(context.Context, meshpb.JoinClient) error) error {
+	var failed []error
+	for _, address := range c.opt.Addresses {
+		err := c.at(ctx, address, config, f)
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("control plane %s: %w", address, plain(err))
+		if failed = append(failed, err); ctx.Err() != nil || final(err) {
+			break
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (c *Client) at(ctx context.Context, address string, config *tls.Config, f func(context.Context, meshpb.JoinClient) error) error {
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(credentials.NewTLS(config)), grpc.WithDisableServiceConfig(), grpc.WithNoProxy(), grpc.WithDisableRetry(),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+	}
+	if c.opt.Dial != nil {
+		options = append(options, grpc.WithContextDialer(c.opt.Dial))
+	}
+	conn, err := grpc.NewClient("passthrough:///"+address, options...)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return f(ctx, meshpb.NewJoinClient(conn))
+}
+
+// refusedError has the code of what a control plane said.
+type refusedError struct {
+	code codes.Code
+	text string
+}
+
+func (e *refusedError) Error() string { return e.text }
+
+// plain takes away what gRPC puts around errors.
+func plain(err error) error {
+	if s, ok := status.FromError(err); ok {
+		return &refusedError{s.Code(), s.Message()}
+	}
+	return err
+}
+
+// Refused tells whether an error of Join or Renew is a control plane's word that will not
+// change by asking again.
+func Refused(err error) bool { return final(err) }
+
+func final(err error) bool {
+	var r *refusedError
+	if !errors.As(err, &r) {
+		return false
+	}
+	switch r.code {
+	case codes.Unauthenticated, codes.PermissionDenied, codes.InvalidArgument, codes.Unimplemented:
+		return true
+	}
+	return false
+}
+
+// unverified is TLS for the first contact: the proof by the token is what verifies.
+func (c *Client) unverified() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, NextProtos: []string{"h2"}}
+}
+
+// verified is TLS with a control plane that the keyring's bundles prove, with our SVID if
+// there is one.
+func (c *Client) verified() *tls.Config { return ClientTLS(c.opt.Keyring) }
+
+// ClientTLS is for connections of a proxy to its control plane, which is the one of its
+// own trust domain or, before it has an identity, of one that is trusted.
+func ClientTLS(k *identity.Keyring) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, NextProtos: []string{"h2"},
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if k.Own().IsZero() {
+				return &tls.Certificate{}, nil
+			}
+			return k.Certificate("")
+		},
+		VerifyConnection: func(s tls.ConnectionState) error {
+			text, err := k.VerifyPeer(s.PeerCertificates)
+			if err != nil {
+				return err
+			}
+			own := k.Own()
+			if id, err := identity.Parse(text); err != nil || identity.NameOf(id).Role != identity.RoleControl || !own.IsZero() && own.TrustDomain() != id.TrustDomain() {
+				return fmt.Errorf("who answers is %s, and no control plane of ours", text)
+			}
+			return nil
+		},
+	}
+}
+
+func (c *Client) firstKey() (*ecdsa.PrivateKey, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var err error
+	if c.key == nil {
+		c.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
+	return c.key, err
+}
+
+// byToken joins by a token. Where the trust bundle has changed between question and answer,
+// or the connection has, it asks once more.
+func (c *Client) byToken(ctx context.Context, at meshpb.JoinClient) error {
+	err := c.proveToken(ctx, at)
+	if status.Code(err) == codes.Unauthenticated {
+		err = c.proveToken(ctx, at)
+	}
+	return err
+}
+
+// proveToken is the protocol that the package's comment tells.
+func (c *Client) proveToken(ctx context.Context, at meshpb.JoinClient) error {
+	nonce := make([]byte, jointoken.NonceSize)
+	_, _ = rand.Read(nonce) // which never fails
+	var who peer.Peer
+	answer, err := at.Challenge(ctx, &meshpb.ChallengeRequest{TokenId: c.token.ID(), Nonce: nonce}, grpc.Peer(&who))
+	if err != nil {
+		return err
+	}
+	state, err := stateOf(&who)
+	if err != nil {
+		return err
+	}
+	binding, err := exporter(state)
+	if err != nil {
+		return err
+	}
+	x := &jointoken.Transcript{
+		TokenID: c.token.ID(), ClientNonce: nonce, ServerNonce: answer.GetNonce(), TrustDomain: answer.GetTrustDomain(), Bundle: answer.GetBundle(), Exporter: binding,
+	}
+	if len(answer.GetNonce()) != jointoken.NonceSize || !jointoken.Equal(c.token.AuthorityProof(x), answer.GetProof()) {
+		return ErrImpostor
+	}
+	bundle, err := c.authority(answer, state.PeerCertificates)
+	if err != nil {
+		return err
+	}
+	key, err := c.firstKey()
+	if err != nil {
+		return err
+	}
+	id := c.id(bundle.TrustDomain())
+	csr, err := identity.Request(id, key)
+	if err != nil {
+		return err
+	}
+	as := c.opt.As
+	given, err := at.Enroll(ctx, &meshpb.EnrollRequest{
+		Identity: &meshpb.Identity{Namespace: as.Namespace, Service: as.Service, Node: as.Node}, Csr: csr,
+		Evidence: &meshpb.EnrollRequest_Token{Token: &meshpb.TokenEvidence{
+			TokenId: c.token.ID(), Nonce: nonce, Proof: c.token.ProxyProof(x, requestText(as.Namespace, as.Service, as.Node, csr)),
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	// The bundles of the answer wait for a connection that is verified: this one may be
+	// another than that of the challenge.
+	return c.take(id, given, key, []*identity.Bundle{bundle})
+}
+
+// authority verifies the certificate of the connection by the bundle that was proven.
+func (c *Client) authority(answer *meshpb.ChallengeResponse, chain []*x509.Certificate) (*identity.Bundle, error) {
+	td, err := identity.ParseTrustDomain(answer.GetTrustDomain())
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := identity.ParseBundle(td, answer.GetBundle())
+	if err != nil {
+		return nil, err
+	}
+	id, err := identity.Verify(chain, func(of identity.TrustDomain) *identity.Bundle {
+		if of == td {
+			return bundle
+		}
+		return nil
+	}, c.opt.Now())
+	if err == nil && id != identity.Control(td) {
+		err = fmt.Errorf("who answers is %s, and no control plane", id)
+	}
+	return bundle, err
+}
+
+func (c *Client) id(td identity.TrustDomain) identity.ID {
+	if c.opt.As.Role == identity.RoleNode {
+		return identity.Node(td, c.opt.As.Node)
+	}
+	return identity.Workload(td, c.opt.As.Namespace, c.opt.As.Service)
+}
+
+func (c *Client) byAccount(ctx context.Context, at meshpb.JoinClient) error {
+	token, err := c.opt.Account()
+	if err != nil {
+		return fmt.Errorf("token of the service account: %w", err)
+	}
+	bundles := c.opt.Keyring.Bundles()
+	if len(bundles) != 1 {
+		return fmt.Errorf("to join by a service account, one trust bundle is needed to verify the control plane by, and there are %d", len(bundles))
+	}
+	key, err := c.firstKey()
+	if err != nil {
+		return err
+	}
+	id := c.id(bundles[0].TrustDomain())
+	csr, err := identity.Request(id, key)
+	if err != nil {
+		return err
+	}
+	given, err := at.Enroll(ctx, &meshpb.EnrollRequest{
+		Identity: &meshpb.Identity{Namespace: c.opt.As.Namespace, Service: c.opt.As.Service, Node: c.opt.As.Node}, Csr: csr,
+		Evidence: &meshpb.EnrollRequest_Kubernetes{Kubernetes: token},
+	})
+	if err != nil {
+		return err
+	}
+	more, err := readBundles(given.GetBundles())
+	if err != nil {
+		return err
+	}
+	return c.take(id, given, key, more)
+}
+
+// Renew gets the next SVID by the one there is, with the bundles as they are now. It is
+// what an identity.Renewer calls.
+func (c *Client) Renew(ctx context.Context) (*identity.SVID, error) {
+	id := c.opt.Keyring.Own()
+	if id.IsZero() {
+		return nil, errors.New("there is no SVID to renew: join first")
+	}
+	csr, key, err := identity.NewRequest(id)
+	if err != nil {
+		return nil, err
+	}
+	err = c.each(ctx, c.verified(), func(ctx context.Context, at meshpb.JoinClient) error {
+		given, err := at.Renew(ctx, &meshpb.RenewRequest{Csr: csr})
+		if err != nil {
+			return err
+		}
+		bundles, err := readBundles(given.GetBundles())
+		if err != nil {
+			return err
+		}
+		return c.take(id, given, key, bundles)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.opt.Keyring.SVID(id), nil
+}
+
+// SignJWT gets a JWT-SVID of the own identity.
+func (c *Client) SignJWT(ctx context.Context, audiences []string) (token string, ends time.Time, err error) {
+	err = c.each(ctx, c.verified(), func(ctx context.Context, at meshpb.JoinClient) error {
+		given, err := at.SignJWT(ctx, &meshpb.SignJWTRequest{Audience: audiences})
+		if err == nil {
+			token, ends = given.GetToken(), time.Unix(given.GetExpires(), 0)
+		}
+		return err
+	})
+	return token, ends, err
+}
+
+func readBundles(list []*meshpb.Bundle) (out []*identity.Bundle, err error) {
+	for _, b := range list {
+		td, err := identity.ParseTrustDomain(b.GetTrustDomain())
+		if err != nil {
+			return nil, err
+		}
+		read, err := identity.ParseBundle(td, b.GetBundle())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, read)
+	}
+	if len(out) == 0 {
+		return nil, errors.New("the control plane has sent no trust bundle")
+	}
+	return out, nil
+}
+
+// take makes sure that what was given is ours, and puts it into the keyring.
+func (c *Client) take(id identity.ID, given *meshpb.SVIDResponse, key *ecdsa.PrivateKey, bundles []*identity.Bundle) error {
+	var chain []*x509.Certificate
+	for _, der := range given.GetChain() {
+		one, err := x509.ParseCertificate(der)
+		if err != nil {
+			return fmt.Errorf("the control plane has sent a certificate that cannot be read: %w", err)
+		}
+		chain = append(chain, one)
+	}
+	s, err := identity.NewSVID(chain, key)
+	if err != nil {
+		return fmt.Errorf("the control plane has sent no SVID of ours: %w", err)
+	}
+	got, err := identity.Verify(chain, func(td identity.TrustDomain) *identity.Bundle {
+		for _, b := range bundles {
+			if b.TrustDomain() == td {
+				return b
+			}
+		}
+		return nil
+	}, c.opt.Now())
+	switch {
+	case err != nil:
+		return fmt.Errorf("the control plane has sent an SVID that its own trust bundle does not prove: %w", err)
+	case got != id:
+		return fmt.Errorf("the control plane has sent an SVID of %s, and not of %s", got, id)
+	}
+	c.mu.Lock()
+	if c.key == key {
+		c.key = nil
+	}
+	c.mu.Unlock()
+	c.opt.Keyring.Apply(identity.Change{Own: id, Put: []*identity.SVID{s}, Bundles: bundles})
+	return nil
+}
