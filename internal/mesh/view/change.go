@@ -42,11 +42,11 @@ func (c *content) differs(now *content) delta {
 	if a, b := c.mesh, now.mesh; a.Egress != b.Egress || a.ClusterDomain != b.ClusterDomain {
 		return delta{all: true}
 	}
-	if c.config != now.config {
+	if c.config != now.config && (!slices.Equal(c.config.Listeners, now.config.Listeners) || !sameItems(c.edgeItems(), now.edgeItems())) {
 		d.services = append(d.services, edgeService)
 	}
 	for name, s := range now.services {
-		if old := c.services[name]; old != s || !sameItems(c.serviceItems(name, old), now.serviceItems(name, s)) {
+		if old := c.services[name]; old != s || !sameItems(c.serviceItems(old), now.serviceItems(s)) {
 			d.services = append(d.services, name)
 		}
 	}
@@ -59,8 +59,23 @@ func (c *content) differs(now *content) delta {
 	return d
 }
 
+// edgeItems are all items that views of edges have.
+func (c *content) edgeItems() []*bag {
+	var out []*bag
+	for _, l := range c.config.Listeners {
+		for _, s := range l.Sections {
+			out = append(out, c.sectionBag(s))
+		}
+	}
+	return out
+}
+
+func (c *content) sectionBag(s *ir.Section) *bag {
+	return c.bagOf("section "+s.Name, s.Routes, s.Streams)
+}
+
 // serviceItems are all items that a view may have because of a service.
-func (c *content) serviceItems(name string, s *ir.MeshService) []*bag {
+func (c *content) serviceItems(s *ir.MeshService) []*bag {
 	var out []*bag
 	for _, p := range s.Ports {
 		for i := range p.Outbound {

@@ -59,7 +59,7 @@ func (w *proxyScope) edge() error {
 		for _, s := range l.Sections {
 			if only == nil || only[gatewayOf(s.Name)] {
 				n.Sections = append(n.Sections, s)
-				w.out.add(w.content.bagOf("section "+s.Name, s.Routes, s.Streams))
+				w.out.add(w.content.sectionBag(s))
 			}
 		}
 		if len(n.Sections) == len(l.Sections) {

@@ -3,6 +3,7 @@ package view
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,6 +24,9 @@ type Options struct {
 	// Edges tells whether the workload of that name may be an edge: it is given the
 	// private keys of Gateways. Nil is those of services called "edge".
 	Edges func(namespace, service string) bool
+	// Epoch tells the numbers of these views from those of other control planes. It is
+	// a random one if it is empty.
+	Epoch string
 }
 
 // Views makes the configurations of proxies.
@@ -31,13 +35,16 @@ type Views struct {
 
 	mu      sync.Mutex // guards everything below
 	content *content
-	number  uint64
+	// encoder has the resources of the content.
+	encoder distrib.Encoder
 	// moment is how far the registry's changes have been taken in.
 	moment uint64
 	// live are clusters with the endpoints of now, by name, made when first needed.
-	live    map[string]*ir.Cluster
-	changed chan struct{}
-	changes changeLog
+	live map[string]*ir.Cluster
+	// liveResources are the endpoints of live, as they are sent.
+	liveResources map[string]*distrib.Resource
+	changed       chan struct{}
+	changes       changeLog
 }
 
 // New makes views of nothing; Apply gives them content.
@@ -45,15 +52,20 @@ func New(o Options) *Views {
 	if o.Edges == nil {
 		o.Edges = func(_, service string) bool { return service == "edge" }
 	}
+	if o.Epoch == "" {
+		o.Epoch = rand.Text()
+	}
 	return &Views{
-		opt: o, content: newContent(&ir.Config{}, &ir.Mesh{}), live: map[string]*ir.Cluster{}, changed: make(chan struct{}),
+		opt: o, content: newContent(&ir.Config{}, &ir.Mesh{}),
+		live: map[string]*ir.Cluster{}, liveResources: map[string]*distrib.Resource{}, changed: make(chan struct{}),
 	}
 }
 
 // ErrNoMesh is that a configuration was not compiled for a mesh.
 var ErrNoMesh = errors.New("the configuration was compiled without a mesh")
 
-// Apply makes views of what was compiled from now on. Both are never changed.
+// Apply makes views of what was compiled from now on. Both are never changed. If an
+// item cannot be sent, views stay what they were.
 func (v *Views) Apply(cfg *ir.Config, mesh *ir.Mesh) error {
 	if mesh == nil {
 		return ErrNoMesh
@@ -63,12 +75,21 @@ func (v *Views) Apply(cfg *ir.Config, mesh *ir.Mesh) error {
 	if v.content.config == cfg && v.content.mesh == mesh {
 		return nil
 	}
+	now := newContent(cfg, mesh)
+	if _, err := v.encoder.Split(now.pool()); err != nil {
+		return err
+	}
 	was := v.content
-	v.content = newContent(cfg, mesh)
-	v.number++
-	clear(v.live)
-	v.note(was.differs(v.content))
+	v.content = now
+	v.forget()
+	v.note(was.differs(now))
 	return nil
+}
+
+// forget has all endpoints looked for anew. v.mu is held.
+func (v *Views) forget() {
+	clear(v.live)
+	clear(v.liveResources)
 }
 
 // Run takes in what changes in the registry, until ctx is done.
@@ -94,7 +115,7 @@ func (v *Views) takeIn() {
 	}
 	v.moment = now
 	if all {
-		clear(v.live)
+		v.forget()
 		v.note(delta{all: true})
 		return
 	}
@@ -102,6 +123,7 @@ func (v *Views) takeIn() {
 	for _, s := range services {
 		for _, cluster := range v.content.clustersOf[s] {
 			delete(v.live, cluster)
+			delete(v.liveResources, cluster)
 			d.clusters = append(d.clusters, cluster)
 		}
 		if svc := v.content.services[s]; svc != nil && svc.Headless {
@@ -129,12 +151,17 @@ type Config struct {
 // Config makes the configuration of a proxy. It fails if the proxy says something of
 // itself that it may not.
 func (v *Views) Config(p *distrib.Proxy) (*Config, error) {
-	if err := v.opt.Registry.Check(p); err != nil {
-		return nil, err
-	}
 	v.takeIn()
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	return v.config(p)
+}
+
+// config is Config while v.mu is held.
+func (v *Views) config(p *distrib.Proxy) (*Config, error) {
+	if err := v.opt.Registry.Check(p); err != nil {
+		return nil, err
+	}
 	w := &proxyScope{views: v, content: v.content, proxy: p, out: newBag(), depends: map[string]bool{}}
 	if err := w.identify(); err != nil {
 		return nil, err
@@ -152,7 +179,7 @@ func (v *Views) Config(p *distrib.Proxy) (*Config, error) {
 	}
 	w.out.Clusters = append(w.out.Clusters, w.local...)
 	cfg := w.out.sort()
-	cfg.Revision = v.number
+	cfg.Revision = v.changes.moment
 	slices.SortFunc(cfg.Listeners, func(a, b *ir.Listener) int { return cmp.Compare(a.Name, b.Name) })
 	for i := 1; i < len(cfg.Listeners); i++ {
 		if a := cfg.Listeners[i]; a.Name == cfg.Listeners[i-1].Name {

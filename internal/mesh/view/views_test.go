@@ -27,6 +27,7 @@ type mesh struct {
 	views *view.Views
 	set   *store.Set
 	out   *compile.Output
+	path  string
 }
 
 func newMesh(t *testing.T, text string) *mesh {
@@ -35,7 +36,7 @@ func newMesh(t *testing.T, text string) *mesh {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mesh{t: t, td: td}
+	m := &mesh{t: t, td: td, path: filepath.Join(t.TempDir(), "mesh.yaml")}
 	m.reg = registry.New(registry.Options{TrustDomain: td, Grants: func(_, _ identity.ID) bool { return true }})
 	m.views = view.New(view.Options{TrustDomain: td, Registry: m.reg})
 	m.write(text)
@@ -45,11 +46,10 @@ func newMesh(t *testing.T, text string) *mesh {
 // write compiles other objects, beneath which are those that registered.
 func (m *mesh) write(text string) {
 	m.t.Helper()
-	path := filepath.Join(m.t.TempDir(), "mesh.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(m.path, []byte(text), 0o600); err != nil {
 		m.t.Fatal(err)
 	}
-	set, problems, err := file.Load([]string{path}, file.Options{})
+	set, problems, err := file.Load([]string{m.path}, file.Options{})
 	if err != nil || len(problems) > 0 {
 		m.t.Fatal(err, problems)
 	}
@@ -345,4 +345,12 @@ func TestServiceOf(t *testing.T) {
 			t.Errorf("%q is %q, want %q", host, got, want)
 		}
 	}
+}
+
+// compileRegistered compiles what registered, and nothing else.
+func compileRegistered(tb testing.TB, reg *registry.Registry) (*ir.Config, *ir.Mesh) {
+	tb.Helper()
+	services, _ := reg.Services()
+	out := compile.Compile(compile.Input{Set: store.NewSet(services), Mesh: true}, nil)
+	return out.Config, out.Mesh
 }
