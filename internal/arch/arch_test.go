@@ -132,7 +132,7 @@ var rules = []rule{
 	},
 	{
 		name: "what is managed reaches proxies as objects", of: "internal/manage",
-		allow: []string{"api", "internal/ir", "internal/config", "internal/statedb", "internal/budget"},
+		allow: []string{"api", "internal/ir", "internal/config", "internal/statedb", "internal/budget", "internal/mesh/ca", "internal/mesh/identity", "internal/mesh/jointoken"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app"},
 	},
 	{
@@ -170,6 +170,10 @@ var rules = []rule{
 		name: "joining stands between the authority and proxies", of: "internal/mesh/join",
 		allow: []string{"internal/mesh/ca", "internal/mesh/identity", "internal/mesh/jointoken", "internal/mesh/meshpb", "internal/jwt", "internal/seal", "internal/statedb"},
 		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/manage", "api", "k8s.io"},
+	},
+	{
+		name: "the Workload API gives out what a keyring has", of: "internal/mesh/workloadapi",
+		allow: []string{"internal/mesh/identity"},
 	},
 	{
 		name: "who a workload is depends on nothing of Gridway", of: "internal/mesh/identity",

@@ -143,6 +143,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newGet(t),
 		newConsumer(t),
 		newToken(t),
+		newIdentity(t),
 		newAudit(t),
 		newTop(t),
 		newVersion(t),

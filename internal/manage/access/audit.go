@@ -25,7 +25,8 @@ type Change struct {
 	// Action is create, update, delete, import, or what was done to a key or a
 	// token.
 	Action string `json:"action"`
-	// Object is "Consumer/namespace/name" or "Token/id".
+	// Object is "Consumer/namespace/name", "Token/id", "JoinToken/id", "Identity/SPIFFE ID" or
+	// "Certificate/serial".
 	Object string `json:"object"`
 	// Before and After are the object without its secrets.
 	Before json.RawMessage `json:"before,omitempty"`
@@ -65,6 +66,12 @@ func pageSize(asked int) int {
 		return MaxPage
 	}
 	return asked
+}
+
+// Note adds a change of another area to the audit log, as a part of it. Before and after
+// are nil for nothing, and have no secrets.
+func (s *Service) Note(ctx context.Context, tx *statedb.Tx, by Actor, action, object string, before, after any) error {
+	return s.note(ctx, tx, by, action, object, before, after)
 }
 
 // note adds a change to the audit log, as a part of it. Before and after are nil

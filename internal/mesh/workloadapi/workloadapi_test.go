@@ -237,15 +237,15 @@ func TestWhoMayCall(t *testing.T) {
 		o    workloadapi.Options
 		want codes.Code
 	}{
-		"own user":     {workloadapi.Options{Keyring: k}, codes.OK},
-		"other user":   {workloadapi.Options{Keyring: k, Users: []uint32{own + 1}}, codes.PermissionDenied},
+		"own user":   {workloadapi.Options{Keyring: k}, codes.OK},
+		"other user": {workloadapi.Options{Keyring: k, Users: []uint32{own + 1}}, codes.PermissionDenied},
 		"this process": {workloadapi.Options{Keyring: k, Identify: func(c workloadapi.Caller) []identity.ID {
 			if int(c.PID) != os.Getpid() || c.UID != own || c.GID != uint32(os.Getegid()) {
 				return nil
 			}
 			return []identity.ID{k.Own()}
 		}}, codes.OK},
-		"not joined":   {workloadapi.Options{Keyring: identity.NewKeyring(identity.Options{})}, codes.PermissionDenied},
+		"not joined": {workloadapi.Options{Keyring: identity.NewKeyring(identity.Options{})}, codes.PermissionDenied},
 		"not yet there": {workloadapi.Options{Keyring: k, Identify: func(workloadapi.Caller) []identity.ID {
 			return []identity.ID{identity.Workload(a.TrustDomain(), "shop", "cart")}
 		}}, codes.Unavailable},

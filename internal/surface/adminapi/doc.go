@@ -19,6 +19,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/membership"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
@@ -73,6 +74,8 @@ type Options struct {
 	// Access has consumers, tokens with roles and the audit log in a state store;
 	// nil is no store.
 	Access *access.Service
+	// Mesh has who may be in the mesh; nil is no control plane of one.
+	Mesh *membership.Service
 	// TLS serves HTTPS. With ClientCertificates it asks for those, which then are what
 	// a token is where there is neither Token nor Access.
 	TLS                *tls.Config

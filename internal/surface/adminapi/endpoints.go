@@ -58,6 +58,7 @@ func (s *Server) endpoints() []*endpoint {
 			&endpoint{method: "PUT", path: "/v1/log/level", role: access.Operator, takes: LogLevel{}, gives: LogLevel{}, serve: s.setLevel, summary: "Changes the level of the log until the process ends."})
 	}
 	list = append(list, s.managed()...)
+	list = append(list, s.mesh()...)
 	return append(list, s.profiles()...)
 }
 

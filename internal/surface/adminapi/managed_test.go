@@ -23,7 +23,9 @@ const cart = `{"apiVersion":"gridway.dev/v1alpha1","kind":"Consumer","metadata":
 // token of each role.
 func withStore(t *testing.T, opt *adminapi.Options) map[access.Role]string {
 	t.Helper()
-	s := access.New(access.Options{DB: statetest.Open(t, statetest.SQLite(t))})
+	db := statetest.Open(t, statetest.SQLite(t))
+	s := access.New(access.Options{DB: db})
+	opt.Mesh = withMesh(t, db, s)
 	tokens := map[access.Role]string{}
 	err := s.Bootstrap(t.Context(), func(list []access.CreatedToken) error {
 		for _, c := range list {
@@ -71,6 +73,8 @@ var roles = map[string]access.Role{
 	"POST /v1/consumers/{namespace}/{name}/keys": access.Operator, "POST /v1/consumers/{namespace}/{name}/keys/{key}/rotate": access.Operator,
 	"POST /v1/consumers/{namespace}/{name}/keys/rotate": access.Operator, "DELETE /v1/consumers/{namespace}/{name}/keys/{key}": access.Operator,
 	"GET /v1/tokens": access.Admin, "POST /v1/tokens": access.Admin, "DELETE /v1/tokens/{id}": access.Admin, "GET /v1/audit": access.Admin,
+	"GET /v1/mesh/tokens": access.Admin, "POST /v1/mesh/tokens": access.Admin, "DELETE /v1/mesh/tokens/{id}": access.Admin, "GET /v1/mesh/identities": access.Viewer,
+	"GET /v1/mesh/denials": access.Viewer, "POST /v1/mesh/denials": access.Operator, "DELETE /v1/mesh/denials": access.Operator, "GET /v1/mesh/authority": access.Viewer,
 	"GET /debug/pprof/": access.Admin, "GET /debug/pprof/cmdline": access.Admin, "GET /debug/pprof/profile": access.Admin, "GET /debug/pprof/symbol": access.Admin,
 	"GET /debug/pprof/trace": access.Admin, "GET /debug/pprof/allocs": access.Admin, "GET /debug/pprof/block": access.Admin, "GET /debug/pprof/goroutine": access.Admin,
 	"GET /debug/pprof/heap": access.Admin, "GET /debug/pprof/mutex": access.Admin, "GET /debug/pprof/threadcreate": access.Admin,

@@ -1,0 +1,50 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/gridway/gridway/internal/manage/membership"
+	"github.com/gridway/gridway/internal/mesh/ca"
+)
+
+// JoinTokens lists the tokens by which machines join the mesh.
+func (c *Client) JoinTokens(ctx context.Context) ([]membership.Token, error) {
+	return list[membership.Token](ctx, c, "/v1/mesh/tokens")
+}
+
+// CreateJoinToken makes one.
+func (c *Client) CreateJoinToken(ctx context.Context, q membership.NewToken) (*membership.CreatedToken, error) {
+	return call[membership.CreatedToken](ctx, c, http.MethodPost, "/v1/mesh/tokens", q)
+}
+
+// RevokeJoinToken takes one away.
+func (c *Client) RevokeJoinToken(ctx context.Context, id string) error {
+	return c.done(ctx, http.MethodDelete, "/v1/mesh/tokens/"+url.PathEscape(id), nil)
+}
+
+// Identities lists the certificates that are alive, of one SPIFFE ID or of all.
+func (c *Client) Identities(ctx context.Context, id string) ([]membership.Certificate, error) {
+	return list[membership.Certificate](ctx, c, "/v1/mesh/identities?"+url.Values{"id": {id}}.Encode())
+}
+
+// Denials lists what is denied.
+func (c *Client) Denials(ctx context.Context) ([]membership.Denial, error) {
+	return list[membership.Denial](ctx, c, "/v1/mesh/denials")
+}
+
+// Deny denies an identity or a certificate.
+func (c *Client) Deny(ctx context.Context, q membership.Denial) (*membership.Denial, error) {
+	return call[membership.Denial](ctx, c, http.MethodPost, "/v1/mesh/denials", q)
+}
+
+// Allow takes a denial away.
+func (c *Client) Allow(ctx context.Context, id, serial string) error {
+	return c.done(ctx, http.MethodDelete, "/v1/mesh/denials?"+url.Values{"id": {id}, "serial": {serial}}.Encode(), nil)
+}
+
+// MeshAuthority tells how the mesh's authority stands.
+func (c *Client) MeshAuthority(ctx context.Context) (*ca.State, error) {
+	return get[ca.State](ctx, c, "/v1/mesh/authority")
+}

@@ -1,0 +1,95 @@
+package adminapi_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/membership"
+	"github.com/gridway/gridway/internal/mesh/ca"
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/join"
+	"github.com/gridway/gridway/internal/mesh/jointoken"
+	"github.com/gridway/gridway/internal/statedb"
+	"github.com/gridway/gridway/internal/surface/adminapi/client"
+)
+
+// withMesh is the mesh of a control plane that has a state store.
+func withMesh(t *testing.T, db *statedb.DB, s *access.Service) *membership.Service {
+	t.Helper()
+	td, err := identity.ParseTrustDomain("prod.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := [][]byte{[]byte(strings.Repeat("s", 32))}
+	a, err := ca.Open(t.Context(), ca.Options{DB: db, TrustDomain: td, Secrets: secrets})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return membership.New(membership.Options{DB: db, Access: s, Sealer: join.NewTokens(db, secrets, nil), Authority: a})
+}
+
+func TestMesh(t *testing.T) {
+	opt := newProcess().options()
+	tokens := withStore(t, &opt)
+	base := start(t, opt)
+	as := func(role access.Role) *client.Client {
+		t.Helper()
+		c, err := client.New(client.Options{Address: base, Token: tokens[role]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	admin, viewer := as(access.Admin), as(access.Viewer)
+	made, err := admin.CreateJoinToken(t.Context(), membership.NewToken{Services: []string{"reviews"}, Uses: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := jointoken.Parse(made.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := admin.JoinTokens(t.Context())
+	if err != nil || len(list) != 1 || list[0].ID != made.ID || list[0].MaxUses != 3 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if text, _ := json.Marshal(list); strings.Contains(string(text), token.Secret()) {
+		t.Error("the list has a secret")
+	}
+	if _, err := viewer.JoinTokens(t.Context()); err == nil {
+		t.Error("a viewer sees join tokens")
+	}
+	if err := admin.RevokeJoinToken(t.Context(), made.ID); err != nil {
+		t.Error(err)
+	}
+	if err := admin.RevokeJoinToken(t.Context(), made.ID); err == nil || !strings.Contains(err.Error(), "not found") {
+		t.Errorf("%v", err)
+	}
+	const id = "spiffe://prod.example.com/ns/shop/sa/reviews"
+	if d, err := as(access.Operator).Deny(t.Context(), membership.Denial{ID: id, Reason: "lost", Expires: time.Now().Add(time.Hour)}); err != nil || d.Created.IsZero() {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if _, err := as(access.Operator).Deny(t.Context(), membership.Denial{ID: "reviews"}); err == nil || !strings.Contains(err.Error(), "SPIFFE ID") {
+		t.Errorf("%v", err)
+	}
+	if list, err := viewer.Denials(t.Context()); err != nil || len(list) != 1 || list[0].Reason != "lost" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if err := admin.Allow(t.Context(), id, ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := viewer.Identities(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+	if a, err := viewer.MeshAuthority(t.Context()); err != nil || a.TrustDomain != "prod.example.com" || len(a.Authorities) != 2 {
+		t.Errorf("%+v, %v", a, err)
+	}
+	audit, err := admin.Audit(t.Context(), access.AuditQuery{})
+	text, _ := json.Marshal(audit)
+	if err != nil || !strings.Contains(string(text), "JoinToken/"+made.ID) || !strings.Contains(string(text), "Identity/"+id) || strings.Contains(string(text), token.Secret()) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
