@@ -6,7 +6,7 @@ import (
 )
 
 // Backend is a set of endpoints that a route can send traffic to: addresses
-// written down, or names looked up in DNS. A route names it with
+// written down, names looked up in DNS, or services that Consul knows. A route names it with
 // `backendRefs: [{group: gridway.dev, kind: Backend, name: NAME}]`; a port is
 // not needed there, since each endpoint has its own.
 //
@@ -39,7 +39,7 @@ type BackendList struct {
 
 // BackendSpec is the desired state of a Backend.
 //
-// +kubebuilder:validation:XValidation:message="at least one of endpoints and dns must be given",rule="(has(self.endpoints) && size(self.endpoints) > 0) || (has(self.dns) && size(self.dns) > 0)"
+// +kubebuilder:validation:XValidation:message="at least one of endpoints, dns and consul must be given",rule="(has(self.endpoints) && size(self.endpoints) > 0) || (has(self.dns) && size(self.dns) > 0) || (has(self.consul) && size(self.consul) > 0)"
 // +kubebuilder:validation:XValidation:message="tls needs protocol https, h2 or h3",rule="!has(self.tls) || self.protocol == 'https' || self.protocol == 'h2' || self.protocol == 'h3'"
 type BackendSpec struct {
 	// Endpoints are addresses. One whose host is a DNS name is looked up, as
@@ -55,6 +55,14 @@ type BackendSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxItems=64
 	DNS []BackendDNS `json:"dns,omitempty"`
+
+	// Consul are services whose healthy instances become endpoints. They are asked
+	// for before they serve, which may delay a change by up to two seconds, and
+	// watched from then on; while an agent fails, the last answer stays in use.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Consul []BackendConsul `json:"consul,omitempty"`
 
 	// Protocol is what the endpoints speak: `http` (HTTP/1.1 in clear text),
 	// `https` (the same over TLS), `h2c` (HTTP/2 in clear text, with prior

@@ -263,7 +263,7 @@ func (r *runtime) Clusters() []adminapi.Cluster {
 		}
 		for _, e := range s.Endpoints {
 			x.Endpoints = append(x.Endpoints, adminapi.Endpoint{
-				Address: e.Address, Hostname: e.Hostname, Zone: e.Zone, Weight: e.Weight, Priority: e.Priority, State: e.State,
+				Address: e.Address, Hostname: e.Hostname, Origin: e.Origin, Zone: e.Zone, Weight: e.Weight, Priority: e.Priority, State: e.State,
 				Active: e.Active, Idle: e.Idle, Latency: e.Latency, Tries: e.Tries, Failures: e.Failures, EjectedFor: e.EjectedFor, Cause: e.Cause, SlowStart: e.SlowStart,
 			})
 		}
@@ -292,7 +292,7 @@ func (r *runtime) Explain(_ context.Context, req dryrun.Request) (*dryrun.Decisi
 		b.Endpoints = nil
 		for _, e := range s.Endpoints {
 			b.Endpoints = append(b.Endpoints, ir.Endpoint{
-				Address: e.Address, Weight: e.Weight, Zone: e.Zone, Priority: e.Priority, Hostname: e.Hostname, Draining: e.State == "draining",
+				Address: e.Address, Weight: e.Weight, Zone: e.Zone, Priority: e.Priority, Hostname: e.Hostname, Origin: e.Origin, Draining: e.State == "draining",
 			})
 		}
 	}

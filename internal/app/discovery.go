@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gridway/gridway/internal/config/source/consul"
 	"github.com/gridway/gridway/internal/config/source/discovery"
 	"github.com/gridway/gridway/internal/config/source/dns"
 	"github.com/gridway/gridway/internal/ir"
@@ -15,7 +16,7 @@ import (
 // discover begins to look for endpoints, which the first configuration waits for.
 func (g *Gateway) discover() {
 	g.discovery = discovery.New(discovery.Options{
-		Sources: []discovery.Source{dns.New(dns.Options{Log: g.opt.Log})},
+		Sources: []discovery.Source{dns.New(dns.Options{Log: g.opt.Log}), consul.New(consul.Options{Log: g.opt.Log})},
 		Update:  func(u ir.EndpointUpdate) { g.plane.Update(u) }, Log: g.opt.Log,
 	})
 	ctx, cancel := context.WithCancel(context.Background())

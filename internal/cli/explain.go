@@ -368,6 +368,9 @@ func upstreamLine(u *dryrun.Upstream) string {
 const maxEndpoints = 16
 
 func printEndpoints(t *term.Terminal, b *dryrun.Backend, states []endpointState) {
+	for _, s := range b.Sources {
+		t.Printf("     found by %s\n", s)
+	}
 	if len(b.Endpoints) == 0 && len(states) == 0 {
 		t.Printf("     %s\n", term.Paint("no endpoints are known here", term.Warn))
 		return
@@ -410,6 +413,9 @@ func endpointNotes(e ir.Endpoint) string {
 	}
 	if e.Priority > 0 {
 		s = append(s, fmt.Sprintf("priority %d", e.Priority))
+	}
+	if e.Origin != "" {
+		s = append(s, e.Origin)
 	}
 	if e.Draining {
 		s = append(s, "draining")

@@ -59,6 +59,8 @@ type Endpoint struct {
 	Draining bool `json:"draining,omitempty"`
 	// Hostname is the DNS name that the address came from, used for TLS and Host.
 	Hostname string `json:"hostname,omitempty"`
+	// Origin says for people what found it, if something else did.
+	Origin string `json:"origin,omitempty"`
 	// Identity is the SPIFFE ID that the endpoint must prove. It makes it one of the
 	// mesh: the address is that of its proxy, which is spoken to with mutual TLS 1.3
 	// and HTTP/2 whatever the cluster says of TLS and HTTP, and ServerName is what is
@@ -66,28 +68,6 @@ type Endpoint struct {
 	// their server names differ.
 	Identity   string `json:"identity,omitempty"`
 	ServerName string `json:"serverName,omitempty"`
-}
-
-// Discovery says where a cluster's endpoints come from when they are not static.
-type Discovery struct {
-	DNS []DNSName `json:"dns,omitempty"`
-}
-
-// DNSName is resolved again when its TTL ends.
-type DNSName struct {
-	Name string `json:"name"`
-	// SRV looks up SRV records (RFC 2782), which bring port, weight and priority.
-	SRV bool `json:"srv,omitempty"`
-	// Port, Weight, Zone and Priority are given to what A and AAAA records name.
-	Port     uint16 `json:"port,omitempty"`
-	Weight   uint32 `json:"weight,omitempty"`
-	Zone     string `json:"zone,omitempty"`
-	Priority int    `json:"priority,omitempty"`
-	// MinTTL and MaxTTL bound what the records say.
-	MinTTL time.Duration `json:"minTTL,omitempty"`
-	MaxTTL time.Duration `json:"maxTTL,omitempty"`
-	// Resolver is "IP:PORT"; empty means the system's.
-	Resolver string `json:"resolver,omitempty"`
 }
 
 // UpstreamTLS is how endpoints are verified.

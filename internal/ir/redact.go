@@ -222,6 +222,7 @@ func (c *Cluster) veiled(v Veil) *Cluster {
 		t.Certificate = c.TLS.Certificate.redacted()
 		n.TLS = &t
 	}
+	n.Discovery = c.Discovery.redacted()
 	if c.Health != nil && c.Health.HTTP != nil {
 		health, http := *c.Health, *c.Health.HTTP
 		http.Headers = v.Headers(http.Headers)

@@ -90,7 +90,7 @@ func (c *compiler) ownBackend(b *backend) {
 	}
 	b.policies = c.traffic.at(target{key: b.object.Key})
 	b.base = ir.Cluster{Name: b.object.Key.String(), Ref: ref(used, ""), Protocol: ir.HTTP, Host: deref(v.Spec.Host, "")}
-	c.backendEndpoints(b, &v.Spec)
+	c.backendEndpoints(b, &v.Spec, used)
 	b.base.HTTP2, b.base.HTTP3 = v.Spec.Protocol.HTTP2(), v.Spec.Protocol.HTTP3()
 	if v.Spec.Protocol.TLS() {
 		b.base.Protocol = ir.HTTPS
@@ -116,7 +116,7 @@ func (c *compiler) goodBackend(o *store.Object) (*v1alpha1.Backend, *store.Objec
 	return nil, nil
 }
 
-func (c *compiler) backendEndpoints(b *backend, spec *v1alpha1.BackendSpec) {
+func (c *compiler) backendEndpoints(b *backend, spec *v1alpha1.BackendSpec, used *store.Object) {
 	var dns []ir.DNSName
 	for _, e := range spec.Endpoints {
 		x := ir.Endpoint{
@@ -149,6 +149,9 @@ func (c *compiler) backendEndpoints(b *backend, spec *v1alpha1.BackendSpec) {
 	}
 	if len(dns) > 0 {
 		b.base.Discovery = &ir.Discovery{DNS: dns}
+	}
+	if services := c.consulServices(b, spec.Consul, used); len(services) > 0 {
+		b.base.Discovery = &ir.Discovery{DNS: dns, Consul: services}
 	}
 }
 
@@ -185,8 +188,8 @@ func judgeBackend(spec *v1alpha1.BackendSpec) []fault {
 	add := func(field, message, remedy string) {
 		faults = append(faults, fault{field: "spec." + field, code: "InvalidValue", message: message, remedy: remedy})
 	}
-	if len(spec.Endpoints) == 0 && len(spec.DNS) == 0 {
-		add("endpoints", "at least one of endpoints and dns must be given", `for example: [{address: "127.0.0.1:8080"}]`)
+	if len(spec.Endpoints) == 0 && len(spec.DNS) == 0 && len(spec.Consul) == 0 {
+		add("endpoints", "at least one of endpoints, dns and consul must be given", `for example: [{address: "127.0.0.1:8080"}]`)
 	}
 	for i, e := range spec.Endpoints {
 		field := fmt.Sprintf("endpoints[%d].address", i)
@@ -221,8 +224,12 @@ func judgeBackend(spec *v1alpha1.BackendSpec) []fault {
 			add("tls.maxVersion", "protocol h3 needs TLS 1.3", "remove maxVersion")
 		}
 	}
+	faults = append(faults, judgeConsul(spec.Consul)...)
 	return append(faults, judgeBackendTLS(spec)...)
 }
+
+// refersTo tells whether a Backend names other objects.
+func refersTo(spec *v1alpha1.BackendSpec) bool { return spec.TLS != nil || len(spec.Consul) > 0 }
 
 func judgeBackendTLS(spec *v1alpha1.BackendSpec) []fault {
 	t := spec.TLS
@@ -283,7 +290,7 @@ func (c *compiler) finishBackends() {
 			old = old[1:]
 		}
 		var x *backendState
-		if len(old) > 0 && old[0].object == o && v.Spec.TLS == nil && len(old[0].faults) == 0 {
+		if len(old) > 0 && old[0].object == o && !refersTo(&v.Spec) && len(old[0].faults) == 0 {
 			x, old = old[0], old[1:] // a valid Backend without references is what it was
 		} else {
 			x = c.judgeBackendObject(o, v)
@@ -306,7 +313,7 @@ func (c *compiler) judgeBackendObject(o *store.Object, v *v1alpha1.Backend) *bac
 			accepted.Message = "the last good version serves, because this one is invalid: " + accepted.Message
 			c.report(keepsServing(o))
 		}
-	} else if v.Spec.TLS != nil {
+	} else if refersTo(&v.Spec) {
 		b := c.backendOf(backendKey{key: o.Key})
 		if b.message != "" {
 			resolved.Status, resolved.Reason, resolved.Message = status.False, cmp.Or(b.reason, "InvalidReference"), b.message

@@ -325,6 +325,7 @@ func (t *Table) upstream(b *Backend, l *listener, m route.Match[*rule], req Requ
 		return
 	}
 	b.Balance, b.Endpoints, b.ConnectTimeout = string(c.Balance.Algorithm), c.Endpoints, c.ConnectTimeout
+	b.Sources = sourcesOf(c.Discovery)
 	x, err := l.newExchange(head, req.client(), as)
 	if err != nil {
 		return // it parsed before

@@ -187,6 +187,9 @@ type Backend struct {
 	Upstream  *Upstream     `json:"upstream,omitempty"`
 	Balance   string        `json:"balance,omitempty"`
 	Endpoints []ir.Endpoint `json:"endpoints,omitempty"`
+	// Sources are what endpoints are found by that are not written down: "dns NAME",
+	// "consul SERVICE at AGENT".
+	Sources []string `json:"sources,omitempty"`
 	// ResponseHeaders are what the filters add to a response that had none.
 	ResponseHeaders []ir.Header   `json:"responseHeaders,omitempty"`
 	ConnectTimeout  time.Duration `json:"connectTimeout,omitempty"`

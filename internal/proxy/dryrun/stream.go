@@ -166,6 +166,7 @@ func (t *Table) streamBackends(d *Decision, r *ir.StreamRoute) {
 		}
 		if c := t.clusters[ref.Cluster]; c != nil {
 			b.Balance, b.Endpoints, b.ConnectTimeout = string(c.Balance.Algorithm), c.Endpoints, c.ConnectTimeout
+			b.Sources = sourcesOf(c.Discovery)
 		} else {
 			b.Problem = cmp.Or(b.Problem, "it could not be resolved")
 			why = cmp.Or(why, b.Problem)

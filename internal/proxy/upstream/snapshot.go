@@ -31,6 +31,7 @@ type Snapshot struct {
 type EndpointSnapshot struct {
 	Address  string `json:"address"`
 	Hostname string `json:"hostname,omitempty"`
+	Origin   string `json:"origin,omitempty"`
 	Zone     string `json:"zone,omitempty"`
 	Weight   uint32 `json:"weight"`
 	Priority int    `json:"priority,omitempty"`
@@ -82,7 +83,7 @@ func (c *Cluster) describe(e *Endpoint, now int64) EndpointSnapshot {
 	state := e.node.State()
 	window := c.lbConfig.Balance.SlowStart
 	d := EndpointSnapshot{
-		Address: e.address, Hostname: e.spec.Hostname, Zone: e.spec.Zone,
+		Address: e.address, Hostname: e.spec.Hostname, Origin: e.spec.Origin, Zone: e.spec.Zone,
 		Weight: e.spec.Weight, Priority: e.spec.Priority,
 		State: stateName(state), Usable: state == 0, Checked: e.checked.Load(),
 		Active: e.node.Active(), Idle: e.idle.Len(),

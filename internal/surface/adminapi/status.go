@@ -257,6 +257,8 @@ type Cluster struct {
 type Endpoint struct {
 	Address  string `json:"address"`
 	Hostname string `json:"hostname,omitempty"`
+	// Origin says what found it: "consul SERVICE: INSTANCE on NODE".
+	Origin   string `json:"origin,omitempty"`
 	Zone     string `json:"zone,omitempty"`
 	Weight   uint32 `json:"weight"`
 	Priority int    `json:"priority,omitempty"`

@@ -74,7 +74,7 @@ type State struct {
 }
 
 // Up tells whether the last attempt succeeded.
-func (s *State) Up() bool { return s.Err == "" && !s.Answered.IsZero() }
+func (s State) Up() bool { return s.Err == "" && !s.Answered.IsZero() }
 
 // Asked tells whether an attempt ever ended.
-func (s *State) Asked() bool { return s.Err != "" || !s.Answered.IsZero() }
+func (s State) Asked() bool { return s.Err != "" || !s.Answered.IsZero() }
