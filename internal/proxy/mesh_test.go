@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/tlsx/meshtest"
 )
 
@@ -53,11 +56,16 @@ func startLoggedMesh(t *testing.T, app string, clientLog, serverLog *slog.Logger
 	for _, f := range change {
 		f(client, server)
 	}
-	m.server = startWith(t, proxy.Options{Identities: m.svcID, Log: serverLog}, server)
+	loops, err := loop.NewGroup(runtime.GOMAXPROCS(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(loops.Close)
+	m.server = startWith(t, proxy.Options{Identities: m.svcID, Log: serverLog, Loops: loops}, server)
 	if e := client.Clusters[0].Endpoints; e[0].Address == "" {
 		e[0] = ir.Endpoint{Address: m.server.addr, Weight: 1, Identity: reviewsID, ServerName: reviewsAt}
 	}
-	m.client = startWith(t, proxy.Options{Identities: m.clientID, Log: clientLog}, client)
+	m.client = startWith(t, proxy.Options{Identities: m.clientID, Log: clientLog, Loops: loops}, client)
 	return m
 }
 
@@ -78,6 +86,20 @@ func startWith(t *testing.T, o proxy.Options, cfg *ir.Config) *harness {
 		}
 	})
 	return h
+}
+
+// edit makes the next configuration of the one that serves.
+func (h *harness) edit() *ir.Config {
+	h.t.Helper()
+	b, err := json.Marshal(h.cfg)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.cfg = new(ir.Config)
+	if err := json.Unmarshal(b, h.cfg); err != nil {
+		h.t.Fatal(err)
+	}
+	return h.cfg
 }
 
 func TestMeshExchange(t *testing.T) {
@@ -175,7 +197,7 @@ func serveCleartext(t *testing.T, h http.HandlerFunc) string {
 func TestMeshMixedCluster(t *testing.T) {
 	behind, beside := serve(t, echoWebSocket("mesh")), serve(t, echoWebSocket("plain"))
 	m := startMesh(t, behind)
-	cluster := m.client.cfg.Clusters[0]
+	cluster := m.client.edit().Clusters[0]
 	cluster.Endpoints = append(cluster.Endpoints, ir.Endpoint{Address: beside, Weight: 1})
 	m.client.apply()
 	seen := map[string]int{}
@@ -243,7 +265,7 @@ func TestMeshIdentityChanges(t *testing.T) {
 	// Two workloads behind one address are two endpoints.
 	m.svcID.Add(ratingsID, m.authority.Issue(ratingsID, time.Hour))
 	m.svcID.Add(reviewsID, m.authority.Issue(reviewsID, time.Hour))
-	l := m.server.cfg.Listeners[0]
+	l := m.server.edit().Listeners[0]
 	other := *l.Sections[0]
 	other.Name, other.ServerNames, other.Identity = "Gateway/default/edge/ratings", []string{"ratings"}, ratingsID
 	l.Sections = append(l.Sections, &other)
@@ -264,7 +286,7 @@ func TestMeshIdentityChanges(t *testing.T) {
 func TestMeshSectionGone(t *testing.T) {
 	m := startMesh(t, serve(t, sayHello))
 	m.some(t, 3)
-	l := m.server.cfg.Listeners[0]
+	l := m.server.edit().Listeners[0]
 	l.Sections[0].ServerNames, l.Sections[0].Name = []string{"other"}, "Gateway/default/edge/other"
 	m.server.apply()
 	m.some(t, 1) // which the connection that there is still carries

@@ -89,7 +89,7 @@ func TestMeshRefusals(t *testing.T) {
 		},
 		"another service is asked for": {
 			change: func(m *meshPair, _ *meshtest.Authority) {
-				m.client.cfg.Clusters[0].Endpoints[0].ServerName = "9080.ratings.default.mesh"
+				m.client.edit().Clusters[0].Endpoints[0].ServerName = "9080.ratings.default.mesh"
 				m.client.apply()
 			},
 			client: "unrecognized name", server: "server_name=9080.ratings.default.mesh",

@@ -90,6 +90,10 @@ type Options struct {
 	Identities tlsx.Identities
 	// Leases are of a state store; nil is that there is none.
 	Leases lease.Source
+	// Loops carry its connections; nil makes a group that is closed with the proxy. Several
+	// proxies of one process are to share one: loops keep processors from each other
+	// for moments, which is right only as long as there is one for each processor.
+	Loops *loop.Group
 	// Held lets the proxy accept nothing before Begin.
 	Held bool
 }
@@ -158,7 +162,10 @@ func New(o Options) *Proxy {
 	if o.LeaveWithin == 0 {
 		o.LeaveWithin = min(o.DrainTimeout/4, maxLeaveWithin)
 	}
-	loops, err := loop.NewGroup(runtime.GOMAXPROCS(0))
+	loops, err := o.Loops, error(nil)
+	if loops == nil {
+		loops, err = loop.NewGroup(runtime.GOMAXPROCS(0))
+	}
 	guard := tlsx.NewGuard(o.Identities)
 	set := upstream.New(upstream.Options{
 		Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig,
@@ -472,7 +479,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.set.Close()
 	p.guard.Close()
 	p.stapler.Close()
-	if p.loops != nil {
+	if p.loops != nil && p.opts.Loops == nil {
 		p.loops.Close()
 	}
 	if err != nil {

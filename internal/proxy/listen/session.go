@@ -83,7 +83,11 @@ func (ss *session) speaksHTTP2() bool {
 }
 
 func (ss *session) http2(early []byte) driver {
-	return http2.New(ss.nc, ss.host, ss.l.pipeline, ss.host.Current().Door, early, ss.peer.Peer().ID, func() { ss.l.remove(ss) })
+	o := http2.Options{Host: ss.host, Pipeline: ss.l.pipeline, Early: early, Ended: func() { ss.l.remove(ss) }}
+	if ss.peer != nil {
+		o.Streams, o.Peer = ss.l.streams, ss.peer.Peer().ID
+	}
+	return http2.New(ss.nc, o)
 }
 
 // begin reads what comes before the first request.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"crypto/tls"
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -28,7 +29,7 @@ func (s *Stream) log(d time.Duration, in, out int64) {
 		Stream: true, Start: s.Began, Duration: d, Upstream: s.connected, Protocol: s.Protocol,
 		Reason: s.reason.String(), Listener: s.Listener.IR.Name, Attempts: s.attempts,
 		RequestBytes: in, ResponseBytes: out,
-		Client: s.Conn.RemoteAddrPort().Addr(), TLSServerName: s.ServerName, Revision: s.Listener.Revision,
+		Client: s.source().Addr(), Peer: s.peer(), TLSServerName: s.ServerName, Revision: s.Listener.Revision,
 		Policy: s.policy, PolicyRule: s.part,
 	}
 	if s.flags != 0 {
@@ -43,7 +44,14 @@ func (s *Stream) log(d time.Duration, in, out int64) {
 	if s.endpoint != nil {
 		e.Endpoint, e.EndpointIdentity = s.endpoint.Address(), s.endpoint.Identity()
 	}
-	if state := s.Conn.TLSState(); state != nil {
+	var state *tls.ConnectionState
+	if s.Conn != nil {
+		state = s.Conn.TLSState()
+	} else {
+		state = s.Tunnel.TLSState()
+		_, e.PeerIdentity = s.Tunnel.Peer()
+	}
+	if state != nil {
 		e.TLSVersion, e.TLSCipher, e.TLSALPN = state.Version, state.CipherSuite, state.NegotiatedProtocol
 	}
 	s.server.AccessLog.Log(&e)

@@ -15,7 +15,7 @@ import (
 func (s *Stream) connect(t *loop.Task) error {
 	c := s.backend.Cluster
 	q := upstream.Query{}
-	q.Hash, q.HasHash = c.HashOfClient(s.Conn.RemoteAddrPort().Addr())
+	q.Hash, q.HasHash = c.HashOfClient(s.source().Addr())
 	var last error
 	for {
 		q.Now = netx.Monotonic()
@@ -24,9 +24,9 @@ func (s *Stream) connect(t *loop.Task) error {
 			return errors.Join(last, err)
 		}
 		s.attempts++
-		up, err := s.dial(t, e, q.Now)
+		err = s.dial(t, e, q.Now)
 		if err == nil {
-			s.endpoint, s.up, s.connected = e, up, time.Duration(netx.Monotonic()-q.Now)
+			s.endpoint, s.connected = e, time.Duration(netx.Monotonic()-q.Now)
 			return nil
 		}
 		s.endpoint, last = e, err
@@ -48,14 +48,15 @@ func (s *Stream) connect(t *loop.Task) error {
 	}
 }
 
-func (s *Stream) dial(t *loop.Task, e *upstream.Endpoint, now int64) (*netx.Conn, error) {
-	ask := upstream.Ask{
-		Fresh: true, Now: now, Task: t, Gone: s.Conn.Broken,
-		Source: s.Conn.RemoteAddrPort(), Destination: s.Conn.LocalAddrPort(),
+func (s *Stream) dial(t *loop.Task, e *upstream.Endpoint, now int64) (err error) {
+	ask := upstream.Ask{Fresh: true, Now: now, Task: t, Gone: s.gone, Source: s.source(), Destination: s.destination()}
+	if e.InMesh() {
+		s.through, err = e.OpenTunnel(&ask)
+	} else {
+		s.up, _, err = e.ConnectWith(&ask)
 	}
-	up, _, err := e.ConnectWith(&ask)
 	if err == nil {
-		return up, nil
+		return nil
 	}
 	c := s.backend.Cluster
 	o := upstream.Outcome{Kind: upstream.Cancelled, Started: now}
@@ -69,7 +70,7 @@ func (s *Stream) dial(t *loop.Task, e *upstream.Endpoint, now int64) (*netx.Conn
 	if s.backend.Metrics != nil {
 		s.backend.Metrics.Observe(0, o.Latency, 0, 0, uint64(reasonOf(err).Flag()))
 	}
-	return nil, err
+	return err
 }
 
 // reasonOf says what an error on the way to an endpoint means.

@@ -11,13 +11,16 @@
 package stream
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/tunnel"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/wire/loop"
@@ -33,7 +36,9 @@ type Server struct {
 
 // Start is a connection that has come as far as a route.
 type Start struct {
+	// Conn is nil for one that came in a tunnel of the mesh.
 	Conn     *netx.Conn
+	Tunnel   Tunnel
 	Listener *snapshot.Listener
 	// Route is nil if none takes the connection; Reason then says why.
 	Route  *snapshot.Stream
@@ -46,6 +51,22 @@ type Start struct {
 	Closed func()
 }
 
+// Tunnel is the client's side of a CONNECT that has not been answered.
+type Tunnel interface {
+	tunnel.Side
+	// Accept answers that the way to the endpoint is open, Refuse why it is not.
+	Accept() error
+	Refuse(why filter.Reason)
+	// Gone tells whether the client has gone, Cut whether this side has cut it off.
+	Gone() bool
+	Why() filter.Reason
+	// Peer is the proxy that has sent it, by address and SPIFFE ID, and Source the
+	// client behind that, as far as it has told.
+	Peer() (netip.AddrPort, string)
+	Source() netip.AddrPort
+	TLSState() *tls.ConnectionState
+}
+
 // Stream is one connection on its way.
 type Stream struct {
 	Start
@@ -54,7 +75,8 @@ type Stream struct {
 	began    int64
 	backend  *snapshot.Backend
 	endpoint *upstream.Endpoint
-	up       *netx.Conn
+	up       *netx.Conn       // nil for an endpoint of the mesh
+	through  *upstream.Tunnel // nil for others
 	attempts int
 	// connected is how long it took to have a connection to the endpoint.
 	connected time.Duration
@@ -66,6 +88,7 @@ type Stream struct {
 
 	killed atomic.Bool
 	link   atomic.Pointer[netx.Link]
+	relay  atomic.Pointer[tunnel.Relay]
 }
 
 // New makes a stream of a connection. Serve starts it.
@@ -83,6 +106,10 @@ func (s *Stream) Kill(filter.Reason) {
 		link.Cut(ErrDraining)
 		return
 	}
+	if relay := s.relay.Load(); relay != nil {
+		relay.Cut(ErrDraining)
+		return
+	}
 	s.Conn.Kill()
 }
 
@@ -98,7 +125,7 @@ func (s *Stream) Serve(t *loop.Task) (idle bool) {
 	}
 	s.Route.Metrics.Opened()
 	var why filter.Reason
-	if why, s.policy, s.part = s.Route.Shield.Refuse(s.Conn.RemoteAddrPort().Addr()); why != filter.ReasonNone {
+	if why, s.policy, s.part = s.Route.Shield.Refuse(s.peer().Addr()); why != filter.ReasonNone {
 		return s.refuse(why)
 	}
 	s.backend = s.Route.Choose()
@@ -114,11 +141,15 @@ func (s *Stream) Serve(t *loop.Task) (idle bool) {
 		s.server.Log.Debug("no connection to an endpoint", "route", s.Route.IR.ID, "cluster", c.Name(), "attempts", s.attempts, "error", err)
 		return s.refuse(reasonOf(err))
 	}
-	return s.relay(t)
+	if s.Conn == nil || s.up == nil {
+		s.relayTunnel(t)
+		return false
+	}
+	return s.relayConns(t)
 }
 
-// relay passes bytes on until the stream ends.
-func (s *Stream) relay(t *loop.Task) (idle bool) {
+// relayConns passes bytes on until the stream ends.
+func (s *Stream) relayConns(t *loop.Task) (idle bool) {
 	r := s.Route.IR
 	o := netx.LinkOptions{Idle: r.Idle, Answered: s.answered, Done: s.done}
 	if r.MaxStream > 0 {
@@ -133,14 +164,18 @@ func (s *Stream) relay(t *loop.Task) (idle bool) {
 }
 
 // refuse ends a stream that reached no endpoint. The client gets a reset, so
-// that it does not take the end for an answer.
+// that it does not take the end for an answer, or an answer to its CONNECT.
 func (s *Stream) refuse(why filter.Reason) bool {
-	if s.Conn.Broken() {
+	if s.gone() {
 		why = filter.ClientGone
 	}
 	s.reason = why
 	s.flags |= why.Flag()
-	_ = s.Conn.Abort()
+	if s.Conn != nil {
+		_ = s.Conn.Abort()
+	} else {
+		s.Tunnel.Refuse(why)
+	}
 	s.account(0, 0)
 	s.Closed()
 	return false
@@ -160,6 +195,12 @@ func (s *Stream) judge(kind upstream.OutcomeKind) {
 func (s *Stream) done(link *netx.Link) {
 	in, out := link.Moved()
 	failed, err := link.Err()
+	s.end(in, out, err, failed == s.up, link.FirstEnded() == s.up)
+}
+
+// end judges and accounts for a relay that has ended: by the endpoint's fault, if
+// failed says so, and deserted tells that the endpoint was the first to have said all.
+func (s *Stream) end(in, out int64, err error, failed, deserted bool) {
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrDraining):
@@ -168,19 +209,25 @@ func (s *Stream) done(link *netx.Link) {
 		s.flags |= filter.StreamTimeout.Flag()
 	case netx.IsTimeout(err):
 		s.flags |= filter.IdleTimeout.Flag()
-	case failed == s.up:
+	case failed:
 		s.flags |= filter.UpstreamReset.Flag()
+	case s.Tunnel != nil && s.Tunnel.Why() != filter.ReasonNone:
+		s.flags |= s.Tunnel.Why().Flag()
 	default:
 		s.flags |= filter.ClientGone.Flag()
 	}
 	c := s.backend.Cluster
 	switch {
-	case failed == s.up && !netx.IsTimeout(err), link.FirstEnded() == s.up && in > 0:
+	case err != nil && failed && !netx.IsTimeout(err), deserted && in > 0:
 		s.judge(upstream.Reset) // it went without an answer
 	default:
 		s.judge(upstream.Cancelled)
 	}
-	s.endpoint.Drop(s.up)
+	if s.through != nil {
+		s.through.Close()
+	} else {
+		s.endpoint.Drop(s.up)
+	}
 	c.Release(s.endpoint)
 	c.End()
 	s.account(in, out)

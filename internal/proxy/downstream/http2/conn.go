@@ -15,6 +15,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/link"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
+	l4 "github.com/gridway/gridway/internal/proxy/stream"
 	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/h2"
@@ -37,10 +38,11 @@ type Conn struct {
 	nc   *netx.Conn
 	host Host
 	p    *pipeline.Pipeline
-	peer string // the SPIFFE ID of the client; empty outside the mesh
-	door uint64 // snapshot.Listener.Door that the connection came through
-	// ended is called when the connection is over and its last exchange too.
-	ended func()
+	// streams serve tunnels; nil for none.
+	streams *l4.Server
+	peer    string // the SPIFFE ID of the client; empty outside the mesh
+	door    uint64 // snapshot.Listener.Door that the connection came through
+	ended   func()
 
 	// The link's lock guards what follows.
 	next     *pipeline.Exchange // what a request was decoded to that has not begun
@@ -55,20 +57,38 @@ type Conn struct {
 	cut atomic.Uint32 // a filter.Reason
 }
 
-// New makes the driver of a connection that came through a door. Early is what
-// was read from it already, and peer the SPIFFE ID of a client that is of the mesh.
-func New(nc *netx.Conn, host Host, p *pipeline.Pipeline, door uint64, early []byte, peer string, ended func()) *Conn {
-	now := loop.Now()
-	c := &Conn{nc: nc, host: host, p: p, door: door, peer: peer, ended: ended, opened: now, last: now}
+// Options of a connection.
+type Options struct {
+	Host     Host
+	Pipeline *pipeline.Pipeline
+	// Streams serve what comes in tunnels of the mesh; nil lets none come.
+	Streams *l4.Server
+	// Early is what was read from the connection already.
+	Early []byte
+	// Peer is the SPIFFE ID of a client that is of the mesh.
+	Peer string
+	// Ended is called when the connection is over and its last exchange too.
+	Ended func()
+}
+
+// New makes the driver of a connection.
+func New(nc *netx.Conn, o Options) *Conn {
+	now, host := loop.Now(), o.Host
+	c := &Conn{nc: nc, host: host, p: o.Pipeline, streams: o.Streams, door: host.Current().Door, peer: o.Peer, ended: o.Ended, opened: now, last: now}
 	client := &host.Current().IR.Client
 	cfg := limits(client)
+	if host.Current().IR.Mesh {
+		// A tunnel may stand still for long. Whoever is behind the other proxy is
+		// slow at its own peril.
+		cfg.StallTimeout = forever
+	}
 	cfg.NewRequest = c.newRequest
 	cfg.OnReset = c.wasReset
 	host.Current().Metrics.HTTP2(metric.HTTP2Opened)
 	c.link.Init(nc, h2.NewServer(cfg, now), c, client.BodyIdleTimeout)
 	nc.SetUnsent(maxUnsent)
 	c.link.Heed = true
-	c.link.Start(early)
+	c.link.Start(o.Early)
 	return c
 }
 

@@ -79,6 +79,8 @@ func (s *stream) Resume(t *loop.Task) (idle bool) {
 	switch {
 	case s.gone.Load(): // a reset has overtaken it, and it costs no upstream anything
 		s.c.p.Abandon(s.x)
+	case s.isTunnel():
+		s.connect()
 	case s.bad == nil:
 		s.c.p.Serve(s.x)
 	default:
