@@ -89,6 +89,11 @@ oidc: ## People log in with Chromium at dex, through the binary.
 grpc: ## grpc-go's interoperability cases and more, through the binary.
 	cd test/grpc && $(GOTESTSUM) --packages=./... -- -count=1 -parallel 8 -timeout 10m
 
+# A module of its own, for Istio.
+.PHONY: hbone
+hbone: ## Istio's HBONE, as client and as server of ours.
+	cd test/hbone && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
+
 # A module of its own, for the validator.
 .PHONY: openapi
 openapi: ## The admin API against its OpenAPI document, judged by libopenapi-validator.

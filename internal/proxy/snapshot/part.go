@@ -17,10 +17,6 @@ func (l *Listener) Part(serverName string) *Listener {
 // PartOf is the part of a section, by its name; nil if there is none.
 func (l *Listener) PartOf(section string) *Listener { return l.bySection[section] }
 
-// Plain is the part of who comes without TLS to a listener of the mesh; nil if nobody
-// may.
-func (l *Listener) Plain() *Listener { return l.plain }
-
 // parts gives a listener whose connections belong to one section each a table for
 // each of them. A request has no say in it: its host is the application's affair.
 func (b *builder) parts(l, before *Listener) error {
@@ -34,16 +30,13 @@ func (b *builder) parts(l, before *Listener) error {
 		for _, name := range section.ServerNames {
 			putFirst(&l.parts, name, part)
 		}
-		if section.Plaintext && l.plain == nil {
-			l.plain = part
-		}
 	}
 	return nil
 }
 
 func (b *builder) part(l, before *Listener, section *ir.Section) (*Listener, error) {
 	part := *l
-	part.parts, part.bySection, part.plain = nil, nil, nil
+	part.parts, part.bySection = nil, nil
 	part.Section = section
 	part.sections = []*ir.Section{section}
 	one := *l.IR

@@ -58,10 +58,8 @@ type Listener struct {
 	AltSvc *atomic.Pointer[[]byte]
 	// Section is what every request belongs to, on a part of a listener (see Part).
 	Section *ir.Section
-	// parts are by server name, and bySection by the name of the section; plain is the
-	// one without TLS.
+	// parts are by server name, and bySection by the name of the section.
 	parts, bySection map[string]*Listener
-	plain            *Listener
 	// sections are those that Table is about, and attached the routes of each, as
 	// places in Config.Routes.
 	sections []*ir.Section
