@@ -88,7 +88,7 @@ type Gateway struct {
 	log       *slog.Logger
 	plane     *proxy.Proxy
 	metrics   *metric.Registry
-	accessLog *accessLog
+	accessLog *accesslog.Destination
 	admin     *adminapi.Server
 	discovery *discovery.Hub
 	// stopDiscovery ends discovery and waits for that; nil before it was begun.
@@ -185,7 +185,7 @@ func (g *Gateway) Serving() <-chan struct{} { return g.serving }
 // open builds the parts and puts the first configuration in service.
 func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	o := g.opt
-	if g.accessLog, err = openAccessLog(o); err != nil {
+	if g.accessLog, err = accesslog.Open(o.AccessLog, o.Stdout, o.Stderr, accesslog.Options{Log: o.Log, Omit: o.AccessLogOmit}); err != nil {
 		return err
 	}
 	g.metrics = proxy.NewMetrics(o.Build)
@@ -197,7 +197,7 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 		return err
 	}
 	plane := proxy.Options{
-		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
+		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
 		Challenges: g.acme.Responder(),
 		Held:       true,
 	}
@@ -285,13 +285,13 @@ func (g *Gateway) abandon(why error) {
 		t.Fail(why)
 	}
 	if g.accessLog != nil {
-		_ = g.accessLog.close()
+		_ = g.accessLog.Close()
 	}
 	_ = g.closeState()
 }
 
 // ReopenLogs opens the access log's file anew, after it was renamed.
-func (g *Gateway) ReopenLogs(ctx context.Context) error { return g.accessLog.reopen(ctx) }
+func (g *Gateway) ReopenLogs(ctx context.Context) error { return g.accessLog.Reopen(ctx) }
 
 // AdminAddr is where the admin API listens; nil without one.
 func (g *Gateway) AdminAddr() net.Addr {

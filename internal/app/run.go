@@ -64,7 +64,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 	wg.Wait()
 	g.stopDiscovery()
 	g.giver.Release()
-	return errors.Join(err, g.accessLog.close(), g.closeState())
+	return errors.Join(err, g.accessLog.Close(), g.closeState())
 }
 
 // await returns when the process is to drain: it was told to stop, a part has

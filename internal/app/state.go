@@ -29,6 +29,9 @@ type stored struct {
 // from other processes.
 const usesEvery = 10 * time.Second
 
+// flushTimeout bounds the wait for a store that takes nothing any more.
+const flushTimeout = 2 * time.Second
+
 // openState opens the state store, if there is to be one, and reads it.
 func (g *Gateway) openState(ctx context.Context) (err error) {
 	if g.opt.State == nil {
