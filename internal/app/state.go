@@ -86,6 +86,9 @@ func (g *Gateway) complete(set *store.Set) (full *store.Set, hidden []*store.Obj
 	if g.objects != nil {
 		set, hidden = set.Beneath(statesource.Kind, g.objects.Objects())
 	}
+	if g.control != nil {
+		set = g.control.beneath(set)
+	}
 	return set.With(g.secrets(), nil), hidden
 }
 
