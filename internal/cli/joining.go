@@ -17,9 +17,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/member"
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/identity"
-	"github.com/gridway/gridway/internal/member"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 

@@ -28,12 +28,12 @@ func TestParsePort(t *testing.T) {
 
 func TestParseUpstream(t *testing.T) {
 	for text, want := range map[string]distrib.LocalListener{
-		"ratings=:7001":                     {Address: "127.0.0.1", Port: 7001, Service: "shop/ratings"},
-		"ratings.other=:7001":               {Address: "127.0.0.1", Port: 7001, Service: "other/ratings"},
-		"ratings:80=:7001":                  {Address: "127.0.0.1", Port: 7001, Service: "shop/ratings", ServicePort: 80},
-		"ratings.other:80=10.0.0.1:7001":    {Address: "10.0.0.1", Port: 7001, Service: "other/ratings", ServicePort: 80},
-		"ratings=[::1]:7001":                {Address: "::1", Port: 7001, Service: "shop/ratings"},
-		"ratings=[0:0:0:0:0:0:0:1]:7001":    {Address: "::1", Port: 7001, Service: "shop/ratings"},
+		"ratings=:7001":                       {Address: "127.0.0.1", Port: 7001, Service: "shop/ratings"},
+		"ratings.other=:7001":                 {Address: "127.0.0.1", Port: 7001, Service: "other/ratings"},
+		"ratings:80=:7001":                    {Address: "127.0.0.1", Port: 7001, Service: "shop/ratings", ServicePort: 80},
+		"ratings.other:80=10.0.0.1:7001":      {Address: "10.0.0.1", Port: 7001, Service: "other/ratings", ServicePort: 80},
+		"ratings=[::1]:7001":                  {Address: "::1", Port: 7001, Service: "shop/ratings"},
+		"ratings=[0:0:0:0:0:0:0:1]:7001":      {Address: "::1", Port: 7001, Service: "shop/ratings"},
 		"ratings.other:80=[::ffff:1.2.3.4]:1": {Address: "::ffff:1.2.3.4", Port: 1, Service: "other/ratings", ServicePort: 80},
 	} {
 		if got, err := parseUpstream(text, "shop"); err != nil || got != want {

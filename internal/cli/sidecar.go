@@ -4,10 +4,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/member"
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/supervise"
-	"github.com/gridway/gridway/internal/member"
 )
 
 func newSidecar(t *term.Terminal) *cobra.Command {
@@ -43,7 +43,7 @@ the program's exit code. See docs/guides/mesh.md.`,
 	f := cmd.Flags()
 	f.StringVar(&o.Service, "service", "", "name of the service that the program is a workload of")
 	f.StringArrayVar(&ports, "port", nil, "port that the program listens on: [NAME:]PORT[/PROTOCOL], where the protocol is an appProtocol such as http, http2, grpc or tcp, and is found out where it is not given (repeatable)")
-	f.StringArrayVar(&upstreams, "upstream", nil, "port to open for a service: SERVICE[.NAMESPACE][:PORT]=[ADDRESS]:PORT (repeatable)")
+	f.StringArrayVar(&upstreams, "upstream", nil, "port to open for a service: SERVICE[.NAMESPACE][:PORT]=[ADDRESS]:PORT; the service's first port if none is given (repeatable)")
 	f.BoolVar(&o.HTTPProxy, "http-proxy", false, "give the program an HTTP proxy by its environment (HTTP_PROXY and its like)")
 	f.Uint16Var(&o.MeshPort, "mesh-port", 0, "port for other proxies (default 15008, or a free one if that is taken)")
 	f.Uint32Var(&o.Weight, "weight", 1, "share of the service's traffic, compared with its other workloads")

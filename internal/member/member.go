@@ -22,7 +22,6 @@ import (
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/join"
 	"github.com/gridway/gridway/internal/mesh/supervise"
-	"github.com/gridway/gridway/internal/mesh/view"
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 )
@@ -129,10 +128,10 @@ func (m *member) proxy() distrib.Proxy {
 		p.Labels = map[string]string{}
 	}
 	if m.ports.Proxy != 0 {
-		p.Labels[view.LabelProxy] = netip.AddrPortFrom(netip.MustParseAddr(loopback), m.ports.Proxy).String()
+		p.Labels[distrib.LabelProxy] = netip.AddrPortFrom(netip.MustParseAddr(loopback), m.ports.Proxy).String()
 	}
 	if len(o.Gateways) > 0 {
-		p.Labels[view.LabelGateways] = strings.Join(o.Gateways, ",")
+		p.Labels[distrib.LabelGateways] = strings.Join(o.Gateways, ",")
 	}
 	p.Workloads = []distrib.Workload{{
 		Namespace: o.Namespace, Service: o.Service, Address: o.Address.String(), Ports: o.Ports, Labels: o.Labels, Zone: o.Zone, Version: o.Version,
