@@ -66,6 +66,10 @@ type Options struct {
 	StateDir string
 	// State is the state store; nil is none.
 	State *statedb.Location
+	// Mesh makes it the control plane of a mesh; nil is that it is none.
+	Mesh *Mesh
+	// ControlOnly leaves the Gateways of the configuration to the edges of the mesh.
+	ControlOnly bool
 	// ShowTokens is given the tokens of the admin API that are made when a state
 	// store is used for the first time. If it fails, so does the start.
 	ShowTokens func([]access.CreatedToken) error
@@ -88,7 +92,7 @@ type Gateway struct {
 	log       *slog.Logger
 	plane     *proxy.Proxy
 	metrics   *metric.Registry
-	accessLog *accessLog
+	accessLog *accesslog.Destination
 	admin     *adminapi.Server
 	discovery *discovery.Hub
 	// stopDiscovery ends discovery and waits for that; nil before it was begun.
@@ -101,6 +105,7 @@ type Gateway struct {
 	serving chan struct{}
 	upgrades
 	stored
+	control *control // nil without a mesh
 
 	applying sync.Mutex      // held while a configuration is put in service
 	out      *compile.Output // guarded by applying
@@ -185,7 +190,7 @@ func (g *Gateway) Serving() <-chan struct{} { return g.serving }
 // open builds the parts and puts the first configuration in service.
 func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	o := g.opt
-	if g.accessLog, err = openAccessLog(o); err != nil {
+	if g.accessLog, err = accesslog.Open(o.AccessLog, o.Stdout, o.Stderr, accesslog.Options{Log: o.Log, Omit: o.AccessLogOmit}); err != nil {
 		return err
 	}
 	g.metrics = proxy.NewMetrics(o.Build)
@@ -193,16 +198,22 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	if err := g.openState(ctx); err != nil {
 		return err
 	}
+	if err := g.openControl(ctx); err != nil {
+		return err
+	}
 	if err := g.startIssuing(ctx, snap); err != nil {
 		return err
 	}
 	plane := proxy.Options{
-		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
+		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
 		Challenges: g.acme.Responder(),
 		Held:       true,
 	}
 	if g.db != nil {
 		plane.Leases = &leasing.Authority{DB: g.db}
+	}
+	if g.control != nil {
+		plane.Identities = g.control.own
 	}
 	g.inheritTo(&plane)
 	g.plane = proxy.New(plane)
@@ -251,7 +262,7 @@ func (g *Gateway) judge(snap file.Snapshot) error {
 	switch {
 	case len(bad) > 0:
 		return &StartError{Problems: bad}
-	case len(out.Config.Listeners) == 0:
+	case len(out.Config.Listeners) == 0 && g.opt.Mesh == nil:
 		return ErrNoListener
 	}
 	g.out = out
@@ -259,7 +270,7 @@ func (g *Gateway) judge(snap file.Snapshot) error {
 }
 
 func (g *Gateway) input(snap file.Snapshot) compile.Input {
-	return compile.Input{Set: snap.Set, Refused: store.Refused(snap.Set, snap.Problems), Now: time.Now(), SessionKey: g.opt.SessionKey}
+	return compile.Input{Set: snap.Set, Refused: store.Refused(snap.Set, snap.Problems), Now: time.Now(), SessionKey: g.opt.SessionKey, Mesh: g.opt.Mesh != nil}
 }
 
 // abandon gives back what Start opened before it failed.
@@ -285,13 +296,16 @@ func (g *Gateway) abandon(why error) {
 		t.Fail(why)
 	}
 	if g.accessLog != nil {
-		_ = g.accessLog.close()
+		_ = g.accessLog.Close()
+	}
+	if g.control != nil {
+		_ = g.control.listener.Close()
 	}
 	_ = g.closeState()
 }
 
 // ReopenLogs opens the access log's file anew, after it was renamed.
-func (g *Gateway) ReopenLogs(ctx context.Context) error { return g.accessLog.reopen(ctx) }
+func (g *Gateway) ReopenLogs(ctx context.Context) error { return g.accessLog.Reopen(ctx) }
 
 // AdminAddr is where the admin API listens; nil without one.
 func (g *Gateway) AdminAddr() net.Addr {

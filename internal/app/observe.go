@@ -36,7 +36,7 @@ func (g *Gateway) observe() {
 	g.metrics.SetLogins(g.plane.LoginStates)
 	g.metrics.SetTokenIssuers(g.plane.TokenIssuerStates)
 	g.observeCertificates()
-	if l := g.accessLog.logger; l != nil {
+	if l := g.accessLog.Logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {
 			s := l.Stats()
 			return metric.LogStats{Written: s.Written, Dropped: s.Dropped, Errors: s.Errors}

@@ -67,14 +67,23 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 		snap = g.compile(ctx, snap)
 	}
 	cfg := g.out.Config
-	var err error
+	var (
+		err       error
+		workloads []ir.EndpointUpdate
+	)
+	if g.control != nil {
+		if workloads, err = g.control.compiled(cfg, g.out.Mesh); err != nil {
+			return err
+		}
+	}
 	if first || cfg != before.Config {
-		found := g.discovery.Prepare(ctx, cfg.Clusters)
+		mine := g.mine(cfg)
+		found := append(g.discovery.Prepare(ctx, mine.Clusters), workloads...)
 		if err := ctx.Err(); err != nil {
 			return err // it is to stop
 		}
-		err = g.plane.Apply(ctx, cfg, found...)
-		g.discovery.Set(cfg.Clusters)
+		err = g.plane.Apply(ctx, mine, found...)
+		g.discovery.Set(mine.Clusters)
 	}
 	if err != nil && first {
 		return err
@@ -90,6 +99,15 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 	g.record(snap, problems, began, took, changed, err)
 	g.report(snap, problems, known, took, changed, err)
 	return err
+}
+
+// mine is what the process's own proxy has of a configuration: nothing of it in a
+// process that is a control plane alone.
+func (g *Gateway) mine(cfg *ir.Config) *ir.Config {
+	if g.opt.ControlOnly {
+		return &ir.Config{Revision: cfg.Revision}
+	}
+	return cfg
 }
 
 // lint looks through a configuration that was applied, in the proxy's own tables.
@@ -119,7 +137,7 @@ func (g *Gateway) record(snap file.Snapshot, problems []store.Problem, began tim
 		}
 		var closed map[string]string
 		closed, s.defects = sortErrors(err)
-		s.unopened = unopened(cfg, open, closed, s.defects)
+		s.unopened = unopened(g.mine(cfg), open, closed, s.defects)
 		s.reopening = reopening{}
 		if len(closed) > 0 {
 			g.pokeReopen()

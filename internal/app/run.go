@@ -49,6 +49,9 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 			part("uses of credentials", func(ctx context.Context) error { g.keepUses(ctx); return nil })
 			part("signing keys", func(ctx context.Context) error { g.signing.Run(ctx); return nil })
 		}
+		if g.control != nil {
+			part("mesh", g.runControl)
+		}
 		part("certificates", func(ctx context.Context) error { g.acme.Run(ctx); return nil })
 		if g.admin != nil {
 			part("admin API", func(context.Context) error { return g.admin.Run(adminCtx) })
@@ -64,7 +67,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 	wg.Wait()
 	g.stopDiscovery()
 	g.giver.Release()
-	return errors.Join(err, g.accessLog.close(), g.closeState())
+	return errors.Join(err, g.accessLog.Close(), g.closeState())
 }
 
 // await returns when the process is to drain: it was told to stop, a part has

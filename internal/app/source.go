@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 
 	"github.com/gridway/gridway/internal/config/source/file"
+	"github.com/gridway/gridway/internal/config/store"
 )
 
 // Files is the source that watches files and folders.
@@ -21,6 +22,9 @@ func (f *files) Names() []string { return f.paths }
 
 // Fixed is the source of objects that never change.
 func Fixed(name string, snap file.Snapshot) Source { return &fixed{name, snap} }
+
+// Nothing is the source of a process without files.
+func Nothing() Source { return Fixed("no files", file.Snapshot{Set: store.NewSet(nil)}) }
 
 type fixed struct {
 	name string

@@ -29,6 +29,9 @@ type stored struct {
 // from other processes.
 const usesEvery = 10 * time.Second
 
+// flushTimeout bounds the wait for a store that takes nothing any more.
+const flushTimeout = 2 * time.Second
+
 // openState opens the state store, if there is to be one, and reads it.
 func (g *Gateway) openState(ctx context.Context) (err error) {
 	if g.opt.State == nil {
@@ -82,6 +85,9 @@ func (g *Gateway) inFile(namespace, name string) (place string, found bool) {
 func (g *Gateway) complete(set *store.Set) (full *store.Set, hidden []*store.Object) {
 	if g.objects != nil {
 		set, hidden = set.Beneath(statesource.Kind, g.objects.Objects())
+	}
+	if g.control != nil {
+		set = g.control.beneath(set)
 	}
 	return set.With(g.secrets(), nil), hidden
 }

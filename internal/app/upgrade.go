@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gridway/gridway/internal/handover"
@@ -210,6 +211,9 @@ func (g *Gateway) taken(listeners []string) []handover.SocketID {
 	if g.admin != nil {
 		out = append(out, handover.SocketID{Role: handover.RoleAdmin, Name: g.opt.Admin})
 	}
+	if g.control != nil {
+		out = append(out, handover.SocketID{Role: handover.RoleMesh, Name: g.opt.Mesh.Listen})
+	}
 	return append(out, handover.SocketID{Role: handover.RoleControl, Name: g.opt.Upgrade.Socket})
 }
 
@@ -232,6 +236,10 @@ func (g *Gateway) offer() (*handover.Offer, error) {
 	if g.admin != nil {
 		id := handover.SocketID{Role: handover.RoleAdmin, Name: g.opt.Admin}
 		o.Sockets = append(o.Sockets, handover.Socket{SocketID: id, Conn: g.admin.Socket()})
+	}
+	if g.control != nil {
+		id := handover.SocketID{Role: handover.RoleMesh, Name: g.opt.Mesh.Listen}
+		o.Sockets = append(o.Sockets, handover.Socket{SocketID: id, Conn: g.control.listener.(syscall.Conn)})
 	}
 	return o, nil
 }

@@ -149,6 +149,10 @@ var rules = []rule{
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "internal/config/compile"},
 	},
 	{
+		name: "a member of a mesh has its configuration from a control plane", of: "internal/member",
+		never: []string{"internal/config/compile", "internal/config/store", "internal/surface", "internal/cli", "internal/app"},
+	},
+	{
 		name: "views are made of what was compiled", of: "internal/mesh/view",
 		allow: []string{"internal/ir", "internal/mesh/distrib", "internal/mesh/identity", "internal/mesh/registry"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "internal/config/compile"},

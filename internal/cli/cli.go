@@ -130,6 +130,9 @@ func refuseUnknown(root *cobra.Command) {
 func commands(t *term.Terminal) []*cobra.Command {
 	return []*cobra.Command{
 		newRun(t),
+		newControl(t),
+		newEdge(t),
+		newSidecar(t),
 		newUpgrade(t),
 		newProxy(t),
 		newDemo(t),

@@ -50,6 +50,12 @@ type hintError struct {
 func (e hintError) Error() string { return e.err.Error() }
 func (e hintError) Unwrap() error { return e.err }
 
+// exitCode ends with the code of a program that was run, about which there is nothing
+// more to say.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
+
 // unreachableError: nobody answers at the admin address.
 type unreachableError struct {
 	err  error
@@ -63,6 +69,10 @@ func (e unreachableError) Unwrap() error { return e.err }
 func report(t *term.Terminal, cmd *cobra.Command, err error) int {
 	if errors.Is(err, errProblems) {
 		return CodeProblems
+	}
+	var program exitCode
+	if errors.As(err, &program) {
+		return int(program)
 	}
 	code, hint := CodeProblems, ""
 	var (

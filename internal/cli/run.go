@@ -13,6 +13,7 @@ func newRun(t *term.Terminal) *cobra.Command {
 	var (
 		s     serving
 		r     replacing
+		m     meshing
 		share bool
 	)
 	cmd := &cobra.Command{
@@ -31,17 +32,24 @@ in; the log and "gridway status" say so.
 SIGTERM and SIGINT stop accepting, let requests finish for --drain-timeout and
 end; a second one ends at once. SIGHUP opens the access log's file anew. SIGUSR2
 replaces the process by a new one, as "gridway upgrade" does.`,
-		Example: lines("gridway run gateway.yaml", "gridway run /etc/gridway --access-log /var/log/gridway/access.json", "gridway run config/ --admin 127.0.0.1:9902 --log-level debug"),
+		Example: lines("gridway run gateway.yaml", "gridway run /etc/gridway --access-log /var/log/gridway/access.json", "gridway run config/ --admin 127.0.0.1:9902 --log-level debug", "gridway run config/ --mesh :15010 --state sqlite"),
 		Args:    minArgs(1, "at least one file or folder"),
 	}
 	s.flags(t, cmd, "stdout", "info")
 	s.named = true
 	r.flags(cmd)
+	m.flags(cmd, "", "address for the proxies of a mesh, whose control plane this process then is, as in :15010; needs --state")
 	cmd.Flags().BoolVar(&share, "reuse-port", false, "share ports with other gateways of this user that have this flag too (SO_REUSEPORT)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o, err := s.options(t)
 		if err != nil {
 			return err
+		}
+		if o.Mesh, err = m.options(cmd); err != nil {
+			return err
+		}
+		if o.Mesh != nil && o.State == nil {
+			return usagef("add --state sqlite, which is a file in --state-dir", "--mesh needs a state store, for the keys of its authority")
 		}
 		o.SharePorts = share
 		o.Source = app.Files(args, file.Options{Stdin: t.In})

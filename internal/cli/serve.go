@@ -38,6 +38,8 @@ type serving struct {
 	zone                  string
 	sessionKeyFile        string
 	stateDir, state       string
+	// stateDefault is the state store if nobody names one; empty is none.
+	stateDefault string
 	// named: the environment may name the state store, as it does not for a demo.
 	named bool
 
@@ -52,15 +54,22 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.StringVar(&s.adminTLS.Key, "admin-tls-key", "", "file with the private key of --admin-tls-cert")
 	f.StringVar(&s.adminTLS.ClientCA, "admin-tls-client-ca", "", "file with authorities of which clients of the admin API must have a certificate")
 	f.BoolVar(&s.adminPlain, "admin-allow-plain", false, "let the admin API speak plain HTTP beyond loopback, for something in front of it that has TLS: tokens are sent in the clear")
+	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
+	f.StringVar(&s.state, "state", "", "state store, for consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
+	s.proxyFlags(t, cmd, accessLog, logLevel)
+}
+
+// proxyFlags are those of every proxy, also of one that has its configuration from a
+// control plane.
+func (s *serving) proxyFlags(t *term.Terminal, cmd *cobra.Command, accessLog, logLevel string) {
+	f := cmd.Flags()
 	f.StringVar(&s.accessLog, "access-log", accessLog, "where the JSON access log goes: stdout, stderr, off or a file (SIGHUP opens it anew)")
 	f.StringSliceVar(&s.accessLogOmit, "access-log-omit", nil, "fields that the access log leaves out, with commas between them: "+strings.Join(accesslog.OmissibleFields(), ", "))
 	f.StringVar(&s.logLevel, "log-level", logLevel, "least severe level that is logged: debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "form of the log on stderr: text or json")
 	f.DurationVar(&s.drain, "drain-timeout", 30*time.Second, "how long requests may go on after SIGTERM or SIGINT; a second signal ends them at once")
 	f.StringVar(&s.zone, "zone", t.Getenv("GRIDWAY_ZONE"), "zone of this proxy, for zone-aware load balancing (default $GRIDWAY_ZONE)")
-	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
 	f.StringVar(&s.stateDir, "state-dir", "", "folder of what outlives the process, such as certificates that were issued; several gateways may share it (default $STATE_DIRECTORY, $XDG_STATE_HOME/gridway or ~/.local/state/gridway)")
-	f.StringVar(&s.state, "state", "", "state store, for consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
 	complete(cmd, "access-log-omit", accesslog.OmissibleFields()...)
 	complete(cmd, "log-level", "debug", "info", "warn", "error")
 	complete(cmd, "log-format", "text", "json")

@@ -23,7 +23,7 @@ func (s *serving) stateOptions(t *term.Terminal, o *app.Options) error {
 	if s.named {
 		text = cmp.Or(text, t.Getenv("GRIDWAY_STATE"))
 	}
-	text = cmp.Or(text, "off")
+	text = cmp.Or(text, s.stateDefault, "off")
 	if text == "off" {
 		return nil
 	}

@@ -35,6 +35,7 @@ const Protocol = 1
 const (
 	RoleListener = "listener" // name is the listener's
 	RoleAdmin    = "admin"    // name is the address as it was configured
+	RoleMesh     = "mesh"     // likewise
 	RoleControl  = "control"  // name is the path
 )
 

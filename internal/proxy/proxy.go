@@ -452,24 +452,8 @@ func (p *Proxy) Listening() map[string]netip.AddrPort {
 func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.mu.Lock()
 	p.stopped = true
-	listeners := p.listeners
-	p.listeners = map[string]socket{}
-	for _, l := range listeners {
-		p.leaving[l] = struct{}{}
-	}
 	p.mu.Unlock()
-
-	errs := make(chan error, len(listeners))
-	for _, l := range listeners {
-		go func() {
-			errs <- l.Drain(ctx)
-			p.left(l)
-		}()
-	}
-	var err error
-	for range listeners {
-		err = errors.Join(err, <-errs)
-	}
+	err := p.Leave(ctx, func(string) bool { return true })
 	p.drainStop()
 	p.mu.Lock()
 	p.disown()

@@ -19,6 +19,9 @@ type Location struct {
 	config *pgx.ConnConfig
 }
 
+// Embedded tells whether it is a file, which processes of one machine share at most.
+func (l Location) Embedded() bool { return l.config == nil }
+
 // ErrLocation refuses a text that names no state store.
 var ErrLocation = errors.New("a state store is named by sqlite, sqlite:PATH or postgres://USER@HOST:PORT/DATABASE")
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -101,8 +102,8 @@ func TestServices(t *testing.T) {
 		time.Sleep(time.Second)
 		b := proxy("b", "reviews", distrib.Port{Name: "http", Number: 81}, distrib.Port{Number: 80, Protocol: "tcp"})
 		r.Joined(b)
-		if got := ports(); got != "Service/shop/reviews http:80/http, Service/shop/reviews :81/" {
-			t.Error(got)
+		if got := ports(); got != "Service/shop/reviews http:80/http" {
+			t.Error(got) // both call it http
 		}
 		before, version := r.Services()
 		b.Workloads[0].Healthy = false
@@ -121,6 +122,39 @@ func TestServices(t *testing.T) {
 			t.Error(got)
 		}
 	})
+}
+
+// TestPortsOfServices: workloads that have one port alone mean the same one, and so do
+// those that call it the same; others are more ports of the Service.
+func TestPortsOfServices(t *testing.T) {
+	for want, ports := range map[string][][]distrib.Port{
+		"80":             {{{Number: 80}}, {{Number: 81}}},
+		"80 81":          {{{Number: 80}}, {{Number: 80}, {Number: 81}}},
+		"80 81 90":       {{{Number: 80}, {Number: 90}}, {{Number: 81}}},
+		"web:80":         {{{Name: "web", Number: 80}}, {{Name: "web", Number: 81}}},
+		"web:80 api:81":  {{{Name: "web", Number: 80}}, {{Name: "api", Number: 81}}},
+		"80 82 admin:90": {{{Number: 80}}, {{Number: 81}}, {{Number: 82}, {Name: "admin", Number: 90}}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := run(t, registry.Options{})
+			for i, list := range ports {
+				r.Joined(proxy(strconv.Itoa(i), "reviews", list...))
+				time.Sleep(time.Second)
+			}
+			var got []string
+			list, _ := r.Services()
+			for _, p := range list[0].Value.(*corev1.Service).Spec.Ports {
+				text := strconv.Itoa(int(p.Port))
+				if p.Name != "" {
+					text = p.Name + ":" + text
+				}
+				got = append(got, text)
+			}
+			if strings.Join(got, " ") != want {
+				t.Errorf("%v, want %s", got, want)
+			}
+		})
+	}
 }
 
 func TestSince(t *testing.T) {

@@ -66,23 +66,24 @@ func (r *Registry) define(k serviceKey, s *service) {
 	r.defined++
 }
 
-// portsOf joins the ports of workloads, by number. Where they differ, who has been
-// there for longer is believed.
+// portsOf joins the ports of workloads: those of one name are one port, whatever their
+// numbers, and so are those of workloads that have one port alone, without a name.
+// Where workloads differ, who has been there for longer is believed.
 func portsOf(list []*Instance) []distrib.Port {
 	aged := slices.Clone(list)
 	slices.SortStableFunc(aged, func(a, b *Instance) int { return a.Since.Compare(b.Since) })
-	of, names := map[uint16]distrib.Port{}, map[string]bool{}
+	of, names, single := map[uint16]distrib.Port{}, map[string]bool{}, false
 	for _, i := range aged {
 		for _, p := range i.Ports {
-			if _, known := of[p.Number]; known || len(of) == maxPorts {
+			alone := p.Name == "" && len(i.Ports) == 1
+			if _, known := of[p.Number]; known || names[p.Name] || alone && single || len(of) == maxPorts {
+				single = single || alone && known
 				continue
-			}
-			if names[p.Name] {
-				p.Name = "" // of another port; a Service has each name once
 			}
 			if p.Name != "" {
 				names[p.Name] = true
 			}
+			single = single || alone
 			of[p.Number] = p
 		}
 	}

@@ -69,10 +69,24 @@ func portOf(w *distrib.Workload, svc *ir.MeshService, port *ir.MeshPort) *distri
 			return p
 		}
 	}
-	if len(w.Ports) == 1 && len(svc.Ports) == 1 {
+	if len(w.Ports) == 1 && (len(svc.Ports) == 1 || w.Ports[0].Name == "" && onlyNameless(svc) == port) {
 		return &w.Ports[0]
 	}
 	return nil
+}
+
+// onlyNameless is the one port of a service that has no name; nil is none or several.
+func onlyNameless(svc *ir.MeshService) (only *ir.MeshPort) {
+	for _, p := range svc.Ports {
+		if p.Name != "" {
+			continue
+		}
+		if only != nil {
+			return nil
+		}
+		only = p
+	}
+	return only
 }
 
 // serverName is what the proxy of a workload is asked for: of workloads with a name,

@@ -19,7 +19,7 @@ func (c *content) inboundBag(s *ir.MeshService, p *ir.MeshPort) *bag {
 // on the listeners of the mesh and, where clients outside of it are let in, on those
 // that take what comes without TLS.
 func (w *proxyScope) inbound() error {
-	plain, err := sockets(w.proxy, LabelInbound)
+	plain, err := sockets(w.proxy, distrib.LabelInbound)
 	if err != nil {
 		return err
 	}

@@ -9,21 +9,6 @@ import (
 	"github.com/gridway/gridway/internal/mesh/distrib"
 )
 
-// Labels by which a proxy says which sockets it wants besides those for one service
-// each. Their values are lists of "IP:PORT", with commas between them.
-const (
-	// LabelCaptured are sockets to which outbound connections are redirected.
-	LabelCaptured = "gridway.dev/captured"
-	// LabelProxy are those that applications use as an HTTP proxy.
-	LabelProxy = "gridway.dev/http-proxy"
-	// LabelInbound are those to which inbound connections without the mesh's TLS are
-	// redirected.
-	LabelInbound = "gridway.dev/inbound"
-	// LabelGateways are the Gateways that an edge serves, "namespace/name"; without it
-	// those of all namespaces.
-	LabelGateways = "gridway.dev/gateways"
-)
-
 // maxSockets bounds the sockets of one label.
 const maxSockets = 16
 
@@ -49,9 +34,9 @@ func sockets(p *distrib.Proxy, label string) ([]netip.AddrPort, error) {
 	return out, nil
 }
 
-// gateways reads LabelGateways; nil is all.
+// gateways reads distrib.LabelGateways; nil is all.
 func gateways(p *distrib.Proxy) map[string]bool {
-	text := p.Labels[LabelGateways]
+	text := p.Labels[distrib.LabelGateways]
 	if text == "" {
 		return nil
 	}

@@ -97,11 +97,11 @@ func (w *proxyScope) uses() []string {
 // outbound has the sections of services that the proxy uses, on the sockets that
 // applications come to.
 func (w *proxyScope) outbound() error {
-	captured, err := sockets(w.proxy, LabelCaptured)
+	captured, err := sockets(w.proxy, distrib.LabelCaptured)
 	if err != nil {
 		return err
 	}
-	asProxy, err := sockets(w.proxy, LabelProxy)
+	asProxy, err := sockets(w.proxy, distrib.LabelProxy)
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (w *proxyScope) upstreams() error {
 			continue // it is among the unknown
 		}
 		p := s.Port(l.ServicePort)
-		if l.ServicePort == 0 && len(s.Ports) == 1 {
+		if l.ServicePort == 0 && len(s.Ports) > 0 {
 			p = s.Ports[0]
 		}
 		if p == nil {

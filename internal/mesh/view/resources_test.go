@@ -45,7 +45,7 @@ func asText(t *testing.T, c *ir.Config) string {
 func TestViewIsTheConfig(t *testing.T) {
 	m := newMesh(t, shop)
 	server := m.join(m.sidecar("shop", "reviews", "10.0.0.1", distrib.Port{Number: 9080}, "shop/db", "lab/none"))
-	server.Labels = map[string]string{view.LabelCaptured: "127.0.0.1:15001"}
+	server.Labels = map[string]string{distrib.LabelCaptured: "127.0.0.1:15001"}
 	node := &distrib.Proxy{Identity: identity.Node(m.td, "host").String(), Name: "host", Role: distrib.RoleNode}
 	for i := range 2 {
 		node.Workloads = append(node.Workloads, distrib.Workload{
@@ -153,7 +153,7 @@ func of(td identity.TrustDomain, i int, uses []string) *distrib.Proxy {
 	name := fmt.Sprint("s", i)
 	return &distrib.Proxy{
 		Identity: identity.Workload(td, "shop", name).String(), Name: name, Role: distrib.RoleSidecar, Services: uses,
-		Labels: map[string]string{view.LabelCaptured: "127.0.0.1:15001"},
+		Labels: map[string]string{distrib.LabelCaptured: "127.0.0.1:15001"},
 		Workloads: []distrib.Workload{{
 			Namespace: "shop", Service: name, Address: fmt.Sprintf("10.0.%d.%d", i/256, i%256), Healthy: true, MeshPort: 15008,
 			Ports: []distrib.Port{{Number: 9080, Protocol: "http"}},

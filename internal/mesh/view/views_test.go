@@ -137,7 +137,7 @@ func TestRegisteredServices(t *testing.T) {
 	m := newMesh(t, "")
 	ratings := m.join(m.sidecar("shop", "ratings", "10.0.0.2", http9080))
 	reviews := m.sidecar("shop", "reviews", "10.0.0.1", http9080, "shop/ratings", "shop/nobody")
-	reviews.Labels = map[string]string{view.LabelCaptured: "127.0.0.1:15001,[::1]:15001", view.LabelProxy: "127.0.0.1:15002"}
+	reviews.Labels = map[string]string{distrib.LabelCaptured: "127.0.0.1:15001,[::1]:15001", distrib.LabelProxy: "127.0.0.1:15002"}
 	reviews.Listeners = []distrib.LocalListener{{Address: "127.0.0.1", Port: 7001, Service: "shop/ratings", ServicePort: 9080}}
 	m.join(reviews)
 	m.compile()
@@ -236,7 +236,7 @@ func TestWhoGetsWhat(t *testing.T) {
 	m := newMesh(t, shop)
 	server := m.join(m.sidecar("shop", "reviews", "10.0.0.1", distrib.Port{Number: 9080}))
 	lab := m.sidecar("lab", "client", "10.0.0.2", distrib.Port{Number: 1}, "shop/reviews")
-	lab.Labels = map[string]string{view.LabelCaptured: "127.0.0.1:15001"}
+	lab.Labels = map[string]string{distrib.LabelCaptured: "127.0.0.1:15001"}
 	shopper := m.sidecar("shop", "client", "10.0.0.3", distrib.Port{Number: 1}, "shop/reviews")
 	shopper.Labels = lab.Labels
 	routes := func(c *view.Config) []string { return names(c.Routes, func(r *ir.Route) string { return r.Name }) }
@@ -270,7 +270,7 @@ func TestWhoGetsWhat(t *testing.T) {
 	if e := cluster(t, c, "Service/shop/reviews:80").Endpoints; len(e) != 1 || e[0].Identity == "" {
 		t.Errorf("the edge's endpoints: %+v", e)
 	}
-	edge.Labels = map[string]string{view.LabelGateways: "office/back"}
+	edge.Labels = map[string]string{distrib.LabelGateways: "office/back"}
 	if c = m.config(edge); len(c.Listeners) != 1 || len(c.Routes) != 0 {
 		t.Errorf("edge of office: %d listeners, routes %v", len(c.Listeners), routes(c))
 	}
@@ -284,7 +284,7 @@ func TestWhoGetsWhat(t *testing.T) {
 func TestHeadless(t *testing.T) {
 	m := newMesh(t, shop)
 	client := m.sidecar("shop", "client", "10.0.0.3", distrib.Port{Number: 1}, "shop/db")
-	client.Labels = map[string]string{view.LabelCaptured: "127.0.0.1:15001"}
+	client.Labels = map[string]string{distrib.LabelCaptured: "127.0.0.1:15001"}
 	destinations := func() string {
 		return fmt.Sprint(listener(t, m.config(client), "127.0.0.1:15001").Sections[0].Destinations)
 	}
@@ -312,10 +312,10 @@ func TestRefusedClaims(t *testing.T) {
 		"no workload":     {Identity: "spiffe://elsewhere.org/ns/shop/sa/reviews"},
 		"control":         {Identity: identity.Control(m.td).String()},
 		"nobody":          {},
-		"bad label":       {Identity: identity.Workload(m.td, "shop", "x").String(), Labels: map[string]string{view.LabelCaptured: "here"}},
+		"bad label":       {Identity: identity.Workload(m.td, "shop", "x").String(), Labels: map[string]string{distrib.LabelCaptured: "here"}},
 		"two listeners": {
 			Identity: identity.Workload(m.td, "shop", "x").String(),
-			Labels:   map[string]string{view.LabelCaptured: "127.0.0.1:1", view.LabelProxy: "127.0.0.1:1"},
+			Labels:   map[string]string{distrib.LabelCaptured: "127.0.0.1:1", distrib.LabelProxy: "127.0.0.1:1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

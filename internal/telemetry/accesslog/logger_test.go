@@ -314,22 +314,37 @@ func TestDocumentationListsEveryField(t *testing.T) {
 
 func TestOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
-	for _, target := range []string{"stdout", "stderr", "-", path} {
-		w, err := accesslog.Open(target)
+	var stdout, stderr bytes.Buffer
+	at := func(target string) string {
+		switch target {
+		case "stdout":
+			return stdout.String()
+		case "stderr":
+			return stderr.String()
+		}
+		text, _ := os.ReadFile(target)
+		return string(text)
+	}
+	for _, target := range []string{"stdout", "stderr", "off", "", path} {
+		d, err := accesslog.Open(target, &stdout, &stderr, accesslog.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := w.(interface{ Reopen() error }); ok != (target == path) {
-			t.Errorf("%s can be reopened: %v", target, ok)
+		written := target != "off" && target != ""
+		if (d.Logger != nil) != written {
+			t.Fatalf("%q: logger %v", target, d.Logger)
 		}
-		if err := w.Close(); err != nil {
+		if written {
+			d.Logger.Log(&accesslog.Entry{Path: []byte("/" + filepath.Base(target))})
+		}
+		if err := errors.Join(d.Reopen(t.Context()), d.Close()); err != nil {
 			t.Error(err)
 		}
+		if written && !strings.Contains(at(target), `"path":"/`+filepath.Base(target)) {
+			t.Errorf("%s has %q", target, at(target))
+		}
 	}
-	if _, err := os.Stdout.Stat(); err != nil {
-		t.Errorf("stdout was closed: %v", err)
-	}
-	if _, err := accesslog.Open(filepath.Join(path, "below")); err == nil {
+	if _, err := accesslog.Open(filepath.Join(path, "below"), &stdout, &stderr, accesslog.Options{}); err == nil {
 		t.Error("a file below a file was opened")
 	}
 }

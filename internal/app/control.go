@@ -1,0 +1,293 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/handover"
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/mesh/ca"
+	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/join"
+	"github.com/gridway/gridway/internal/mesh/meshpb"
+	"github.com/gridway/gridway/internal/mesh/registry"
+	"github.com/gridway/gridway/internal/mesh/view"
+)
+
+// Mesh makes a gateway the control plane of a mesh. It needs a state store.
+type Mesh struct {
+	// Listen is where proxies join and get their configuration, HOST:PORT.
+	Listen      string
+	TrustDomain identity.TrustDomain
+	// KeyFile has the secrets that seal the authority's keys in the state store. Empty
+	// is a file in the state folder, which is made: where no other process has the store.
+	KeyFile string
+	// Lifetime of SVIDs and Rotation of roots; zero is the default.
+	Lifetime, Rotation time.Duration
+	// External is an authority that signs in place of our own; nil is none.
+	External *ca.External
+	// Anew gives up the authority's keys if they cannot be opened.
+	Anew bool
+	// Edge is who the gateway's own proxy is to workloads, of the namespace "default"
+	// if it is not said; empty is "edge".
+	Edge string
+}
+
+// control is what a Gateway has as a control plane.
+type control struct {
+	authority *ca.Authority
+	// own has the identity of the process's own proxy, which is not the control plane's.
+	own      *identity.Keyring
+	edge     identity.ID
+	registry *registry.Registry
+	views    *view.Views
+	distrib  *distrib.Server
+	join     *join.Server
+	grpc     *grpc.Server
+	listener net.Listener
+	board    trustBoard
+	streams  *streams
+	// defined is the version of the registry's Services that was compiled; guarded by
+	// applying.
+	defined uint64
+}
+
+const (
+	// leaveWithin is how long proxies have to go to another control plane.
+	leaveWithin = 5 * time.Second
+	// authorityKey is the file of the sealing secret, in the state folder.
+	authorityKey = "mesh-authority.key"
+)
+
+// ErrMeshTaken: another program has the address for proxies.
+var ErrMeshTaken = errors.New("the address for proxies of the mesh is taken")
+
+func (g *Gateway) openControl(ctx context.Context) error {
+	m := g.opt.Mesh
+	if m == nil {
+		return nil
+	}
+	if g.db == nil {
+		return errors.New("a mesh needs a state store, for its authority")
+	}
+	secrets, err := g.sealingSecrets()
+	if err != nil {
+		return err
+	}
+	c := &control{own: identity.NewKeyring(identity.Options{})}
+	c.authority, err = ca.Open(ctx, ca.Options{
+		DB: g.db, TrustDomain: m.TrustDomain, Secrets: secrets, Lifetime: m.Lifetime, Rotation: m.Rotation, External: m.External, Anew: m.Anew, Log: g.log,
+	})
+	if err != nil {
+		return err
+	}
+	name := m.Edge
+	if name == "" {
+		name = "edge"
+	}
+	if err := identity.CheckWorkload("default", name); err != nil {
+		return err
+	}
+	c.edge = identity.Workload(m.TrustDomain, "default", name)
+	if err := c.trust(c.authority); err != nil {
+		return err
+	}
+	c.join = join.NewServer(join.Options{Authority: c.authority, Tokens: join.NewTokens(g.db, secrets, c.authority.Now), Log: g.log})
+	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Log: g.log})
+	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry})
+	c.distrib, err = distrib.NewServer(distrib.ServerConfig{
+		Views: c.views, Workloads: c.registry, Trust: &c.board, Name: processName(), Version: g.opt.Build.Version, Log: g.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.listen(g, m.Listen); err != nil {
+		return err
+	}
+	c.serve(g)
+	g.control = c
+	return nil
+}
+
+// sealingSecrets are those of the authority's keys.
+func (g *Gateway) sealingSecrets() ([][]byte, error) {
+	if f := g.opt.Mesh.KeyFile; f != "" {
+		return ca.ReadSecrets(f)
+	}
+	if !g.opt.State.Embedded() {
+		return nil, errors.New("control planes that share a state store need the same secret for the keys of their authority: give each the same --ca-key-file")
+	}
+	return ca.ReadOrMakeSecret(filepath.Join(g.opt.StateDir, authorityKey))
+}
+
+// trust gives the process's own proxy whom to trust and, if it has none that lasts,
+// an SVID.
+func (c *control) trust(a *ca.Authority) error {
+	change := identity.Change{Bundles: a.Keyring().Bundles(), Denied: a.Keyring().Denials()}
+	if change.Denied == nil {
+		change.Denied = []identity.Denial{}
+	}
+	if c.own.SVID(c.edge) == nil {
+		svid, err := a.Issue(c.edge, "the control plane's own proxy")
+		if err != nil {
+			return fmt.Errorf("the identity of this process's own proxy: %w", err)
+		}
+		change.Own, change.Put = c.edge, []*identity.SVID{svid}
+	}
+	c.own.Apply(change)
+	return c.board.put(change.Bundles, change.Denied)
+}
+
+// listen opens the port for proxies, or has it of the process before.
+func (c *control) listen(g *Gateway, address string) (err error) {
+	if t := g.predecessor(); t != nil {
+		c.listener = t.Listener(handover.RoleMesh, address)
+	}
+	if c.listener != nil {
+		return nil
+	}
+	if c.listener, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", address); errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: %w", ErrMeshTaken, err)
+	}
+	return err
+}
+
+func (c *control) serve(g *Gateway) {
+	keys := c.authority.Keyring()
+	c.streams = newStreams(keys)
+	c.grpc = grpc.NewServer(append(distrib.ServerOptions(), grpc.Creds(credentials.NewTLS(join.ServerTLS(keys))), grpc.StreamInterceptor(c.streams.intercept))...)
+	meshpb.RegisterDistributionServer(c.grpc, c.distrib)
+	meshpb.RegisterJoinServer(c.grpc, c.join)
+}
+
+// compiled puts what was compiled before proxies, and returns the endpoints of
+// clusters of the process's own proxy. It runs with g.applying held.
+func (c *control) compiled(cfg *ir.Config, mesh *ir.Mesh) ([]ir.EndpointUpdate, error) {
+	if err := c.views.Apply(cfg, mesh); err != nil {
+		return nil, err
+	}
+	return c.views.Endpoints(cfg.Clusters), nil
+}
+
+// beneath adds the Services that workloads make, where nobody wrote one.
+func (c *control) beneath(set *store.Set) *store.Set {
+	list, version := c.registry.Services()
+	c.defined = version
+	set, _ = set.Beneath(store.GroupKind{Kind: "Service"}, list) // somebody's own are meant to hold
+	return set
+}
+
+// runControl does the work of the control plane until ctx ends.
+func (g *Gateway) runControl(ctx context.Context) error {
+	c := g.control
+	ctx, stop := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	part := func(run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				stop(err)
+			}
+		})
+	}
+	part(func(ctx context.Context) error { c.authority.Run(ctx); return nil })
+	part(c.registry.Run)
+	part(c.views.Run)
+	part(c.distrib.Run)
+	part(func(ctx context.Context) error { g.keepTrust(ctx); return nil })
+	part(func(ctx context.Context) error { g.followRegistry(ctx); return nil })
+	part(func(context.Context) error { return c.grpc.Serve(c.listener) })
+	<-ctx.Done()
+	c.grpc.Stop()
+	c.streams.stop()
+	wg.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// keepTrust hands the authority's changes to the process's own proxy, and renews its
+// identity.
+func (g *Gateway) keepTrust(ctx context.Context) {
+	c := g.control
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		(&identity.Renewer{
+			Keyring: c.own, ID: c.edge, Log: g.log, Now: c.authority.Now,
+			Renew: func(context.Context) (*identity.SVID, error) {
+				return c.authority.Issue(c.edge, "the control plane's own proxy")
+			},
+		}).Run(ctx)
+	})
+	changed, stop := c.authority.Keyring().Watch()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		if err := c.trust(c.authority); err != nil {
+			g.log.Warn("mesh", "error", err)
+		}
+	}
+}
+
+// followRegistry takes in what workloads there are: Services that they make are
+// compiled, and the process's own proxy gets their endpoints.
+func (g *Gateway) followRegistry(ctx context.Context) {
+	c := g.control
+	for {
+		changed := c.registry.Changed()
+		g.applying.Lock()
+		_, version := c.registry.Services()
+		defined, cfg := version == c.defined, g.out.Config
+		g.applying.Unlock()
+		if !defined {
+			g.lookAgain()
+		}
+		for _, u := range c.views.Endpoints(cfg.Clusters) {
+			g.plane.Update(u)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
+
+// leave asks proxies to go to another control plane, or to the successor.
+func (c *control) leave() {
+	c.distrib.Drain(leaveWithin, "the control plane ends")
+}
+
+// MeshAddr is where proxies of the mesh come; nil if they do not.
+func (g *Gateway) MeshAddr() net.Addr {
+	if g.control == nil {
+		return nil
+	}
+	return g.control.listener.Addr()
+}
+
+// processName tells control planes apart.
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridway/gridway/internal/app"
+	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/config/source/file"
+	"github.com/gridway/gridway/internal/mesh/ca"
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/systemd"
+)
+
+const (
+	defaultMesh        = ":15010"
+	defaultTrustDomain = "cluster.local"
+)
+
+// meshing are the flags of a control plane.
+type meshing struct {
+	listen, trustDomain string
+	keyFile             string
+	lifetime, rotation  time.Duration
+	external            ca.External
+	anew                bool
+}
+
+func (m *meshing) flags(cmd *cobra.Command, listen, about string) {
+	f := cmd.Flags()
+	f.StringVar(&m.listen, "mesh", listen, about)
+	f.StringVar(&m.trustDomain, "trust-domain", defaultTrustDomain, "trust domain of the mesh: the first part of all its identities, which cannot change later")
+	f.StringVar(&m.keyFile, "ca-key-file", "", "file with the secrets that seal the authority's keys in the state store, one to a line, the first seals (default: a file that is made in --state-dir; needed with PostgreSQL, the same for all)")
+	f.DurationVar(&m.lifetime, "svid-lifetime", ca.DefaultLifetime, "how long an identity of a workload lasts, 5m to 24h; it is renewed at half of that")
+	f.DurationVar(&m.rotation, "ca-rotation", ca.DefaultRotation, "how often the authority changes its root; the old and the new one overlap")
+	f.StringVar(&m.external.ChainFile, "ca-cert", "", "file with the certificate of an authority of yours that signs in place of Gridway's own, in PEM with what is between it and its root")
+	f.StringVar(&m.external.KeyFile, "ca-key", "", "file with the private key of --ca-cert")
+	f.StringVar(&m.external.RootFile, "ca-root", "", "file with the root of --ca-cert")
+	f.BoolVar(&m.external.Leave, "ca-leave", false, "let Gridway's own root take over from --ca-cert, without an interruption")
+	f.BoolVar(&m.anew, "ca-anew", false, "give up the authority's keys if no secret opens them: all members have to join again")
+}
+
+// options checks the flags; nil is that there is no mesh.
+func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
+	if m.listen == "" {
+		for _, name := range []string{"trust-domain", "ca-key-file", "svid-lifetime", "ca-rotation", "ca-cert", "ca-key", "ca-root", "ca-leave", "ca-anew"} {
+			if cmd.Flags().Changed(name) {
+				return nil, usagef("", "--%s has no meaning without --mesh", name)
+			}
+		}
+		return nil, nil
+	}
+	if _, port, err := net.SplitHostPort(m.listen); err != nil || port != "0" && !isPort(port) {
+		return nil, usagef("", "--mesh %s is not an address: write HOST:PORT or :PORT", m.listen)
+	}
+	td, err := identity.ParseTrustDomain(m.trustDomain)
+	if err != nil {
+		return nil, usagef("", "--trust-domain: %v", err)
+	}
+	if m.lifetime < ca.MinLifetime || m.lifetime > ca.MaxLifetime {
+		return nil, usagef("", "--svid-lifetime must be between %s and %s", ca.MinLifetime, ca.MaxLifetime)
+	}
+	if least := ca.MinRotations * m.lifetime; m.rotation < least || m.rotation > ca.MaxRotation {
+		return nil, usagef("", "--ca-rotation must be between %s, which is %d times --svid-lifetime, and five years", least, ca.MinRotations)
+	}
+	out := &app.Mesh{Listen: m.listen, TrustDomain: td, KeyFile: m.keyFile, Lifetime: m.lifetime, Rotation: m.rotation, Anew: m.anew}
+	switch e := m.external; {
+	case e == ca.External{}:
+	case e.ChainFile == "" || e.KeyFile == "" || e.RootFile == "":
+		return nil, usagef("", "an authority of yours needs --ca-cert, --ca-key and --ca-root together")
+	default:
+		out.External = &e
+	}
+	return out, nil
+}
+
+func newControl(t *term.Terminal) *cobra.Command {
+	var (
+		s serving
+		m meshing
+		r replacing
+	)
+	cmd := &cobra.Command{
+		Use:     "control [FILE|DIR...]",
+		GroupID: groupRun,
+		Short:   "Run the control plane of a mesh",
+		Long: `Runs what the proxies of a mesh need: an authority that gives them identities, the
+list of workloads, and configuration from files, of which each proxy gets the part
+that concerns it. Proxies go on without it, also over a restart.
+
+Its state is in the state store, an SQLite file in --state-dir unless --state says
+otherwise; several control planes share a PostgreSQL database.
+
+Gateways in the files are not opened here: "gridway edge" serves them, or use "gridway
+run --mesh" for both in one process.`,
+		Example: lines("gridway control", "gridway control mesh/ --mesh :15010 --trust-domain prod.example", "gridway control mesh/ --state postgres://gridway@db/gridway --ca-key-file /etc/gridway/ca.key"),
+	}
+	s.flags(t, cmd, "off", "info")
+	s.named = true
+	s.stateDefault = "sqlite"
+	m.flags(cmd, defaultMesh, "address for the proxies of the mesh")
+	r.flags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if m.listen == "" {
+			return usagef("", "--mesh must name an address for the proxies")
+		}
+		o, err := s.options(t)
+		if err != nil {
+			return err
+		}
+		if o.Mesh, err = m.options(cmd); err != nil {
+			return err
+		}
+		o.ControlOnly = true
+		o.Source = app.Nothing()
+		if len(args) > 0 {
+			o.Source = app.Files(args, file.Options{Stdin: t.In})
+		}
+		if err := r.options(cmd.Context(), t, &o, args); err != nil {
+			return err
+		}
+		sup := &supervised{notify: systemd.New(t.Getenv("NOTIFY_SOCKET")), pidFile: r.pidFile, log: o.Log}
+		o.Upgrade.Yielded = sup.replaced
+		defer sup.ended()
+		return s.serve(cmd.Context(), t, o, hooks{stopping: sup.stopping, started: func(g *app.Gateway) {
+			o.Log.Info("control plane", "mesh", g.MeshAddr().String(), "trustDomain", o.Mesh.TrustDomain.Name())
+			sup.serving()
+		}})
+	}
+	return cmd
+}

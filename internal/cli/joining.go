@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/member"
+	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+)
+
+const defaultControl = "127.0.0.1:15010"
+
+// joining are the flags of every command that joins a mesh.
+type joining struct {
+	control              []string
+	tokenFile, tokenText string
+	address              string
+	labels               map[string]string
+	namespace            string
+}
+
+func (j *joining) flags(t *term.Terminal, cmd *cobra.Command) {
+	control := []string{defaultControl}
+	if list := t.Getenv("GRIDWAY_CONTROL"); list != "" {
+		control = strings.Split(list, ",")
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&j.control, "control", control, "control planes, HOST:PORT with commas between them: another one is taken when one is gone (default $GRIDWAY_CONTROL or "+defaultControl+")")
+	f.StringVar(&j.tokenFile, "join-token-file", "", "file with the token to join with, - for the standard input (default $GRIDWAY_JOIN_TOKEN); not needed again while --state-dir has an identity that is valid")
+	f.StringVar(&j.namespace, "namespace", "default", "namespace of the service")
+	f.StringVar(&j.address, "address", "", "IP address that other proxies reach this one by (default: that from which the control plane is reached)")
+	f.StringToStringVar(&j.labels, "label", nil, "labels of the workload, NAME=VALUE with commas between them, as in version=v2")
+	j.tokenText = t.Getenv("GRIDWAY_JOIN_TOKEN")
+}
+
+// options checks the flags.
+func (j *joining) options(t *term.Terminal, o *member.Options) error {
+	for _, c := range j.control {
+		if host, port, err := net.SplitHostPort(c); err != nil || host == "" || !isPort(port) {
+			return usagef("write it as HOST:PORT; \"gridway control\" listens on port 15010 unless it was told otherwise", "--control %s is not the address of a control plane", c)
+		}
+	}
+	if len(j.control) == 0 {
+		return usagef("", "--control must name a control plane")
+	}
+	if j.address != "" {
+		a, err := netip.ParseAddr(j.address)
+		if err != nil || a.IsUnspecified() || a.IsMulticast() {
+			return usagef("", "--address %s is not the IP address of a host", j.address)
+		}
+		o.Address = a
+	}
+	if err := identity.CheckWorkload(j.namespace, "x"); err != nil {
+		return usagef("", "--namespace: %v", err)
+	}
+	o.Control, o.Labels, o.Namespace = j.control, j.labels, j.namespace
+	o.Token = strings.TrimSpace(j.tokenText)
+	if j.tokenFile != "" {
+		text, err := readText(t, j.tokenFile)
+		if err != nil {
+			return fmt.Errorf("join token: %w", err)
+		}
+		o.Token = strings.TrimSpace(string(text))
+	}
+	return nil
+}
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
+}
+
+// parsePort reads "[NAME:]PORT[/PROTOCOL]".
+func parsePort(text string) (p distrib.Port, err error) {
+	rest, protocol, given := strings.Cut(text, "/")
+	if given && protocol == "" {
+		return p, fmt.Errorf("%q has nothing behind the slash", text)
+	}
+	name, number, named := strings.Cut(rest, ":")
+	if !named {
+		name, number = "", rest
+	}
+	n, err := strconv.ParseUint(number, 10, 16)
+	if err != nil || n == 0 || named && name == "" {
+		return p, fmt.Errorf("%q is not a port; write [NAME:]PORT[/PROTOCOL], as in 9080, 9080/grpc or web:9080/http", text)
+	}
+	return distrib.Port{Name: name, Number: uint16(n), Protocol: protocol}, nil
+}
+
+// parseUpstream reads "SERVICE[.NAMESPACE][:PORT]=[ADDRESS]:PORT".
+func parseUpstream(text, namespace string) (l distrib.LocalListener, err error) {
+	what, where, ok := strings.Cut(text, "=")
+	bad := func(why string) (distrib.LocalListener, error) {
+		return l, fmt.Errorf("%q: %s; write SERVICE[.NAMESPACE][:PORT]=[ADDRESS]:PORT, as in ratings=:7001", text, why)
+	}
+	if !ok {
+		return bad("there is no =")
+	}
+	service, port, given := strings.Cut(what, ":")
+	if given {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return bad("its service has no such port")
+		}
+		l.ServicePort = uint16(n)
+	}
+	name, ns, given := strings.Cut(service, ".")
+	if !given {
+		ns = namespace
+	}
+	if err := identity.CheckWorkload(ns, name); err != nil {
+		return bad(err.Error())
+	}
+	l.Service = ns + "/" + name
+	host, port, err := net.SplitHostPort(where)
+	if err != nil {
+		return bad("where it is opened is no address with a port")
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return bad("where it is opened has no such port")
+	}
+	l.Port, l.Address = uint16(n), "127.0.0.1"
+	if host != "" {
+		a, err := netip.ParseAddr(host)
+		if err != nil {
+			return bad("where it is opened is no IP address")
+		}
+		l.Address = a.String()
+	}
+	return l, nil
+}
+
+// parseAll reads the values of a flag that is given several times.
+func parseAll[T comparable](flag string, texts []string, parse func(string) (T, error)) ([]T, error) {
+	var out []T
+	for _, text := range texts {
+		x, err := parse(text)
+		if err != nil {
+			return nil, usagef("", "--%s %v", flag, err)
+		}
+		if slices.Contains(out, x) {
+			return nil, usagef("", "--%s %s is there twice", flag, text)
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// member joins a mesh and runs until its program ends, or a signal comes.
+func (s *serving) member(ctx context.Context, t *term.Terminal, j *joining, o member.Options) error {
+	if err := s.memberOptions(t, j, &o); err != nil {
+		return err
+	}
+	if len(o.App.Command) == 0 {
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+	}
+	code, err := member.Run(ctx, o)
+	if err = s.closeLog(err); err == nil && code != 0 {
+		return exitCode(code)
+	}
+	return err
+}
+
+func (s *serving) memberOptions(t *term.Terminal, j *joining, o *member.Options) error {
+	if o.Service == "" {
+		return usagef("", "--service is missing: the name of the service that this is a workload of")
+	}
+	if err := identity.CheckWorkload(j.namespace, o.Service); err != nil {
+		return usagef("", "--service and --namespace: %v", err)
+	}
+	if err := j.options(t, o); err != nil {
+		return err
+	}
+	if s.drain <= 0 {
+		return usagef("", "--drain-timeout must be more than 0")
+	}
+	level := &slog.LevelVar{}
+	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
+		return usagef("", "--log-level must be debug, info, warn or error, not %q", s.logLevel)
+	}
+	var err error
+	if o.Log, err = s.openLog(t.RawErr, &slog.HandlerOptions{Level: level}); err != nil {
+		return err
+	}
+	b := readBuild()
+	o.Build = metric.Build{Version: b.Version, Commit: b.Commit, GoVersion: b.Go}
+	o.AccessLog, o.Stdout, o.Stderr, o.Zone, o.DrainTimeout = s.accessLog, t.RawOut, t.RawErr, s.zone, s.drain
+	// Members of one machine have a folder each.
+	if o.StateDir = s.stateDir; o.StateDir == "" {
+		o.StateDir = filepath.Join(s.stateFolder(t), string(o.Role), j.namespace, o.Service)
+	}
+	return nil
+}

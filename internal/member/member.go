@@ -1,0 +1,224 @@
+package member
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+
+	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/join"
+	"github.com/gridway/gridway/internal/mesh/supervise"
+	"github.com/gridway/gridway/internal/proxy"
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
+)
+
+const (
+	defaultStart = time.Minute
+	// forget is how long peers have to hear that the member leaves before its listeners
+	// close.
+	forget    = 500 * time.Millisecond
+	cacheFile = "configuration"
+)
+
+// member is a running one.
+type member struct {
+	opt     Options
+	log     *slog.Logger
+	ports   ports
+	keys    *identity.Keyring
+	joiner  *joiner
+	plane   *plane
+	client  *distrib.Client
+	logging *accesslog.Destination
+}
+
+// Run joins the mesh and serves until the program ends, or until ctx does where there
+// is none. The exit code is the program's.
+func Run(ctx context.Context, o Options) (code int, err error) {
+	o.StartTimeout = cmp.Or(o.StartTimeout, defaultStart)
+	o.DrainTimeout = cmp.Or(o.DrainTimeout, supervise.DefaultDrainTimeout)
+	m := &member{opt: o, log: o.Log}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if err := m.open(ctx); err != nil {
+		return 1, err
+	}
+	work, end := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	part := func(run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(work); err != nil && work.Err() == nil {
+				stop(err)
+			}
+		})
+	}
+	part(func(ctx context.Context) error { m.joiner.renew(ctx); return nil })
+	part(func(ctx context.Context) error {
+		(&identity.Saver{Keyring: m.keys, Folder: m.opt.StateDir, Log: m.log}).Run(ctx)
+		return nil
+	})
+	part(m.plane.run)
+	part(m.client.Run)
+	code, err = m.serve(ctx)
+	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		code, err = max(code, 1), cause
+	}
+	end() // the stream ends first, so that nobody sends anything more
+	wg.Wait()
+	return code, errors.Join(err, m.close())
+}
+
+// open makes the parts and has an identity for them.
+func (m *member) open(ctx context.Context) (err error) {
+	o := &m.opt
+	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	if m.ports, err = choosePorts(o); err != nil {
+		return err
+	}
+	m.keys = identity.NewKeyring(identity.Options{})
+	if m.joiner, err = newJoiner(o, m.keys); err != nil {
+		return err
+	}
+	if err := m.joiner.begin(ctx); err != nil {
+		return err
+	}
+	if !o.Address.IsValid() {
+		if o.Address, err = ownAddress(ctx, o.Control[0]); err != nil {
+			return err
+		}
+	}
+	if m.logging, err = accesslog.Open(o.AccessLog, o.Stdout, o.Stderr, accesslog.Options{Log: m.log}); err != nil {
+		return err
+	}
+	metrics := proxy.NewMetrics(o.Build)
+	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
+		Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true,
+	})
+	m.client, err = distrib.NewClient(distrib.ClientConfig{
+		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane,
+		CacheFile: filepath.Join(o.StateDir, cacheFile), Log: m.log,
+	})
+	return err
+}
+
+// proxy is what the control plane is told of the member.
+func (m *member) proxy() distrib.Proxy {
+	o := &m.opt
+	p := distrib.Proxy{
+		Name: o.Namespace + "/" + o.Service + "/" + host() + ":" + strconv.Itoa(int(m.ports.Mesh)), Role: o.Role, Labels: maps.Clone(o.Labels), Zone: o.Zone,
+		Version: o.Build.Version, Listeners: o.Upstreams,
+	}
+	if p.Labels == nil {
+		p.Labels = map[string]string{}
+	}
+	if m.ports.Proxy != 0 {
+		p.Labels[distrib.LabelProxy] = netip.AddrPortFrom(netip.MustParseAddr(loopback), m.ports.Proxy).String()
+	}
+	if len(o.Gateways) > 0 {
+		p.Labels[distrib.LabelGateways] = strings.Join(o.Gateways, ",")
+	}
+	p.Workloads = []distrib.Workload{{
+		Namespace: o.Namespace, Service: o.Service, Address: o.Address.String(), Ports: o.Ports, Labels: o.Labels, Zone: o.Zone, Version: o.Version,
+		Weight: o.Weight, MeshPort: m.ports.Mesh,
+	}}
+	return p
+}
+
+// serve runs the program, once there is a configuration.
+func (m *member) serve(ctx context.Context) (int, error) {
+	patience := time.NewTimer(m.opt.StartTimeout)
+	defer patience.Stop()
+	select {
+	case <-m.client.Ready():
+	case <-ctx.Done():
+		return 0, nil
+	case <-patience.C:
+		s := m.client.Status()
+		return 1, fmt.Errorf("no configuration within %s from %s: %s", m.opt.StartTimeout, strings.Join(m.opt.Control, ", "), cmp.Or(s.Problem, "the control plane sends none"))
+	}
+	if err := m.plane.Begin(); err != nil {
+		return 1, err
+	}
+	m.log.Info("in the mesh", "identity", m.keys.Own().String(), "address", m.opt.Address.String(), "port", m.ports.Mesh, "revision", m.client.Status().Serving.String())
+	if len(m.opt.App.Command) == 0 {
+		m.healthy(true)
+		<-ctx.Done()
+		m.drain(context.WithoutCancel(ctx))
+		return 0, nil
+	}
+	app := m.opt.App
+	app.Log, app.DrainTimeout = m.log, m.opt.DrainTimeout
+	if len(m.opt.Ports) > 0 {
+		app.Port = m.opt.Ports[0].Number
+	}
+	if m.ports.Proxy != 0 {
+		app.Env = supervise.ProxyEnv(os.Environ(), netip.AddrPortFrom(netip.MustParseAddr(loopback), m.ports.Proxy))
+	}
+	app.Ready = func(_ context.Context, at netip.AddrPort) error {
+		if at.IsValid() {
+			m.plane.workload(m.opt.Ports[0].Number, at)
+		}
+		m.healthy(true)
+		return nil
+	}
+	app.Drain = m.drain
+	return app.Run(ctx)
+}
+
+func (m *member) healthy(is bool) { m.client.SetHealth(m.opt.Namespace, m.opt.Service, "", is) }
+
+// drain has peers send no more, and what is under way end. The program may go on to
+// ask others meanwhile.
+func (m *member) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, m.opt.DrainTimeout)
+	defer cancel()
+	m.healthy(false)
+	select {
+	case <-time.After(min(forget, m.opt.DrainTimeout/4)):
+	case <-ctx.Done():
+	}
+	if err := m.plane.leave(ctx, m.opt.Role == distrib.RoleEdge); err != nil {
+		m.log.Warn("not all requests have ended", "error", err)
+	}
+}
+
+func (m *member) close() error {
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = m.plane.Shutdown(done) // what is left was the program's, which has ended
+	return m.logging.Close()
+}
+
+// ownAddress is that from which a control plane is reached; nothing is sent.
+func ownAddress(ctx context.Context, control string) (netip.Addr, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "udp", control)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("the address that others reach this member by: %w; give it with --address", err)
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
+}
+
+func host() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}

@@ -1,0 +1,68 @@
+// Package member is a data plane that belongs to a mesh: it joins a control plane,
+// has its configuration from it, and stands beside a program (a sidecar) or before
+// clients (an edge). It goes on without the control plane, also over a restart, with
+// what it keeps in its state folder.
+//
+// Run owns all that it starts and returns when nothing of it runs any more. The
+// package may be imported by what builds programs (app, cli); it links neither SQL nor
+// the types of Kubernetes.
+package member
+
+import (
+	"io"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/supervise"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+)
+
+// DefaultMeshPort is where a proxy takes what other proxies send.
+const DefaultMeshPort = 15008
+
+// Options of a member.
+type Options struct {
+	Role distrib.Role
+	// Control are the addresses of control planes, HOST:PORT.
+	Control []string
+	// Token is what proves to them that we may join; it is not needed while the state
+	// folder has an identity that is valid.
+	Token string
+	// Namespace and Service are who the member is.
+	Namespace, Service string
+	// Ports are those of the program, the first of which is waited for.
+	Ports []distrib.Port
+	// Upstreams are ports to open for services.
+	Upstreams []distrib.LocalListener
+	// HTTPProxy opens a port that takes requests as an HTTP proxy does, which the
+	// program is told by its environment.
+	HTTPProxy bool
+	// Gateways are those that an edge serves, "namespace/name"; none is all.
+	Gateways []string
+	// Address is where others reach the member; the zero address is that from which
+	// the control plane is reached.
+	Address netip.Addr
+	// MeshPort is where others reach it; 0 is DefaultMeshPort, or a free one if that
+	// is taken.
+	MeshPort uint16
+	Labels   map[string]string
+	Weight   uint32
+	Version  string
+	Zone     string
+	// App is the program, without its port, what it is told when and its log; a
+	// member without a command runs until it is told to end.
+	App supervise.App
+	// StateDir is a folder of the member's own, for its identity and its last good
+	// configuration; nobody else may read it.
+	StateDir string
+	// StartTimeout bounds the wait for a first configuration; 0 is a minute.
+	StartTimeout time.Duration
+	DrainTimeout time.Duration
+	AccessLog    string
+	// Stdout and Stderr are where access logs of these names go.
+	Stdout, Stderr io.Writer
+	Log            *slog.Logger
+	Build          metric.Build
+}

@@ -1,0 +1,135 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/gridway/gridway/internal/config/source/discovery"
+	"github.com/gridway/gridway/internal/config/source/dns"
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/proxy"
+	"github.com/gridway/gridway/internal/telemetry/metric"
+)
+
+// plane is the data plane as distribution feeds it.
+type plane struct {
+	*proxy.Proxy
+	log     *slog.Logger
+	keys    *identity.Keyring
+	metrics *metric.Registry
+	names   *discovery.Hub
+
+	mu      sync.Mutex
+	leaving bool           // guarded by mu: nothing is applied any more
+	config  *ir.Config     // guarded by mu
+	app     netip.AddrPort // guarded by mu: where the program listens
+	port    uint16         // guarded by mu: which port of it that is
+}
+
+func newPlane(log *slog.Logger, keys *identity.Keyring, metrics *metric.Registry, o proxy.Options) *plane {
+	p := &plane{Proxy: proxy.New(o), log: log, keys: keys, metrics: metrics}
+	p.names = discovery.New(discovery.Options{
+		Sources: []discovery.Source{dns.New(dns.Options{Log: log})}, Update: func(u ir.EndpointUpdate) { p.Update(u) }, Log: log,
+	})
+	return p
+}
+
+// run looks up names, and counts, until ctx ends.
+func (p *plane) run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { p.names.Run(ctx) })
+	p.metrics.Run(ctx)
+	wg.Wait()
+	return nil
+}
+
+// Apply implements distrib.Applier.
+func (p *plane) Apply(cfg *ir.Config) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.leaving {
+		return errors.New("the proxy ends")
+	}
+	p.config = cfg
+	ctx := context.Background()
+	found := append(p.names.Prepare(ctx, cfg.Clusters), p.local()...)
+	err := p.Proxy.Apply(ctx, cfg, found...)
+	p.names.Set(cfg.Clusters)
+	p.metrics.Keep(cfg)
+	return err
+}
+
+// Endpoints implements distrib.Applier.
+func (p *plane) Endpoints(u ir.EndpointUpdate) { p.Update(u) }
+
+// Trust implements distrib.Applier.
+func (p *plane) Trust(bundles, denied []byte) {
+	c, err := identity.DecodeTrust(bundles, denied)
+	if err != nil {
+		p.log.Error("whom the control plane trusts cannot be read; what was trusted stays", "error", err)
+		return
+	}
+	p.keys.Apply(c)
+}
+
+// workload says where the program listens, which may be another address than the
+// one that the control plane assumes.
+func (p *plane) workload(port uint16, at netip.AddrPort) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.port, p.app = port, at
+	for _, u := range p.local() {
+		p.Update(u)
+	}
+}
+
+// local are the endpoints of the program's own clusters, where it listens elsewhere
+// than at 127.0.0.1.
+func (p *plane) local() (out []ir.EndpointUpdate) {
+	assumed := netip.AddrPortFrom(netip.MustParseAddr(loopback), p.port).String()
+	if !p.app.IsValid() || p.config == nil || p.app.String() == assumed {
+		return nil
+	}
+	for _, c := range p.config.Clusters {
+		if strings.HasPrefix(c.Name, "Workload/") && len(c.Endpoints) == 1 && c.Endpoints[0].Address == assumed {
+			e := c.Endpoints[0]
+			e.Address = p.app.String()
+			out = append(out, ir.EndpointUpdate{Cluster: c.Name, Endpoints: []ir.Endpoint{e}})
+		}
+	}
+	return out
+}
+
+// leave ends the listeners that others come to and returns when what is under way is
+// over; those of the program stay.
+func (p *plane) leave(ctx context.Context, all bool) error {
+	p.mu.Lock()
+	p.leaving = true
+	cfg := p.config
+	p.mu.Unlock()
+	others := map[string]bool{}
+	if cfg != nil {
+		for _, l := range cfg.Listeners {
+			others[l.Name] = all || l.Mesh || l.Captured && l.Egress == ir.EgressDeny && inbound(l)
+		}
+	}
+	return p.Leave(ctx, func(name string) bool { return others[name] })
+}
+
+// inbound tells a listener of what comes to the program without the mesh's TLS.
+func inbound(l *ir.Listener) bool {
+	for _, s := range l.Sections {
+		if s.Plaintext {
+			return true
+		}
+	}
+	return false
+}
+
+var _ distrib.Applier = (*plane)(nil)

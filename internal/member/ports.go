@@ -1,0 +1,76 @@
+package member
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// ports are those that the member chose by itself. They are kept, so that a member
+// that starts again without a control plane opens the ones that others know.
+type ports struct {
+	Mesh  uint16 `json:"mesh"`
+	Proxy uint16 `json:"proxy,omitempty"`
+}
+
+const portsFile = "ports.json"
+
+// choosePorts finds free ports: those of the run before if they are.
+func choosePorts(o *Options) (p ports, err error) {
+	path := filepath.Join(o.StateDir, portsFile)
+	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &p) != nil {
+		p = ports{}
+	}
+	had := p
+	if o.MeshPort != 0 {
+		p.Mesh = o.MeshPort
+	} else if p.Mesh, err = freePort("", p.Mesh, DefaultMeshPort); err != nil {
+		return p, err
+	}
+	if !o.HTTPProxy {
+		p.Proxy = 0
+	} else if p.Proxy, err = freePort(loopback, p.Proxy); err != nil {
+		return p, err
+	}
+	if p == had {
+		return p, nil
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return p, err
+	}
+	return p, errors.Join(os.MkdirAll(o.StateDir, 0o700), os.WriteFile(path, text, 0o600))
+}
+
+const loopback = "127.0.0.1"
+
+// freePort is the first of the ports that nobody has, or else one that the kernel
+// chooses.
+func freePort(host string, wanted ...uint16) (uint16, error) {
+	for _, port := range wanted {
+		if port == 0 {
+			continue
+		}
+		if _, err := tryPort(host, port); err == nil {
+			return port, nil
+		}
+	}
+	port, err := tryPort(host, 0)
+	if err != nil {
+		return 0, fmt.Errorf("no free port: %w", err)
+	}
+	return port, nil
+}
+
+func tryPort(host string, port uint16) (uint16, error) {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+	if err != nil {
+		return 0, err
+	}
+	return uint16(l.Addr().(*net.TCPAddr).Port), l.Close()
+}

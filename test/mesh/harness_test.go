@@ -1,0 +1,306 @@
+// Package mesh has tests of whole meshes: a control plane, sidecars with programs, and
+// edges, each a process of the built binary, on loopback.
+package mesh
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gridway/gridway/internal/mesh/ca"
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/join"
+	"github.com/gridway/gridway/internal/mesh/jointoken"
+	"github.com/gridway/gridway/internal/statedb"
+)
+
+const patience = 30 * time.Second
+
+// asProgram is the variable that makes the test's own binary the program beside a sidecar.
+const asProgram = "GRIDWAY_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(asProgram); text != "" {
+		program(text)
+	}
+	code := m.Run()
+	if built != "" {
+		os.RemoveAll(filepath.Dir(built))
+	}
+	os.Exit(code)
+}
+
+// program answers on a port with its name and what it was asked: "NAME PORT".
+func program(text string) {
+	name, port, _ := strings.Cut(text, " ")
+	err := http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			time.Sleep(time.Second) // a request that is under way for a while
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "path": r.URL.Path, "host": r.Host, "header": r.Header})
+	}))
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(3)
+}
+
+var built string
+
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "gridway-mesh")
+	if err != nil {
+		return "", err
+	}
+	built = filepath.Join(dir, "gridway")
+	if out, err := exec.Command("go", "build", "-o", built, "../../cmd/gridway").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return built, nil
+})
+
+// process is a running gridway.
+type process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	log  *buffer
+	done chan struct{}
+	port string // of the program, if there is one
+}
+
+type buffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func run(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, cmd: exec.Command(path, args...), log: &buffer{}, done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.Env = append(append(os.Environ(), "GRIDWAY_CONTROL=", "GRIDWAY_STATE="), env...)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		if t.Failed() {
+			t.Logf("%s\n%s", strings.Join(args, " "), p.log)
+		}
+	})
+	return p
+}
+
+// said waits until the process has written a text.
+func (p *process) said(text string) {
+	p.t.Helper()
+	eventually(p.t, fmt.Sprintf("%q in the log of %s", text, p.cmd.Args[1]), func() error {
+		select {
+		case <-p.done:
+			if !strings.Contains(p.log.String(), text) {
+				p.t.Fatalf("it ended: %s\n%s", p.cmd.ProcessState, p.log)
+			}
+		default:
+		}
+		if !strings.Contains(p.log.String(), text) {
+			return errors.New(p.log.String())
+		}
+		return nil
+	})
+}
+
+// end asks the process to, and returns its exit code.
+func (p *process) end() int {
+	p.t.Helper()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	return p.ended()
+}
+
+func (p *process) ended() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		p.t.Fatal("it does not end")
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+func eventually(t *testing.T, what string, f func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if err = f(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", what, err)
+}
+
+// mesh is a control plane with its files.
+type mesh struct {
+	t       *testing.T
+	dir     string
+	address string
+	control *process
+	token   string
+}
+
+// newMesh starts a control plane with a configuration.
+func newMesh(t *testing.T, yaml string) *mesh {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mesh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	m := &mesh{t: t, dir: dir, address: "127.0.0.1:" + port(t)}
+	m.write(yaml)
+	m.start()
+	m.token = m.join(jointoken.Grants{Role: identity.RoleWorkload, Namespaces: []string{"*"}, Services: []string{"*"}}, 1000)
+	return m
+}
+
+func (m *mesh) state() string { return filepath.Join(m.dir, "control") }
+
+func (m *mesh) start() {
+	m.t.Helper()
+	m.control = run(m.t, nil, "control", filepath.Join(m.dir, "mesh.yaml"), "--mesh", m.address, "--state-dir", m.state(), "--admin", "unix:"+filepath.Join(m.dir, "admin"), "--upgrade-socket", "off")
+	m.control.said("control plane")
+}
+
+func (m *mesh) write(yaml string) {
+	m.t.Helper()
+	next := filepath.Join(m.dir, ".next")
+	if err := errors.Join(os.WriteFile(next, []byte(yaml), 0o600), os.Rename(next, filepath.Join(m.dir, "mesh.yaml"))); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// join makes a join token in the state store.
+func (m *mesh) join(grants jointoken.Grants, uses int64) string {
+	m.t.Helper()
+	ctx := context.Background()
+	at, err := statedb.ParseLocation("sqlite", m.state())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	db, err := statedb.Open(ctx, statedb.Options{Location: at})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer db.Close()
+	secrets, err := ca.ReadSecrets(filepath.Join(m.state(), "mesh-authority.key"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	text, err := json.Marshal(grants)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	token := jointoken.New()
+	row := statedb.JoinToken{
+		ID: token.ID(), Sealed: join.NewTokens(db, secrets, nil).Seal(token), Grants: string(text), Created: time.Now(), Expires: time.Now().Add(time.Hour), MaxUses: uses,
+	}
+	if err := db.Write(ctx, func(tx *statedb.Tx) error { return tx.AddJoinToken(ctx, &row) }); err != nil {
+		m.t.Fatal(err)
+	}
+	return token.Text()
+}
+
+// sidecar starts a workload: a program of a name that serves, and a sidecar with
+// flags beside it.
+func (m *mesh) sidecar(service, name string, flags ...string) *process {
+	m.t.Helper()
+	at := port(m.t)
+	args := append([]string{
+		"sidecar", "--service", service, "--port", at + "/http", "--control", m.address, "--log-level", "info", "--state-dir", filepath.Join(m.dir, service+"-"+name),
+	}, flags...)
+	p := run(m.t, []string{asProgram + "=" + name + " " + at, "GRIDWAY_JOIN_TOKEN=" + m.token}, append(args, "--", os.Args[0])...)
+	p.port = at
+	p.said("application listens")
+	return p
+}
+
+// answer is what a program says.
+type answer struct {
+	status int
+	Name   string
+	Path   string
+	Host   string
+	Header http.Header
+}
+
+// get asks at a port of the host, over a connection of its own.
+func get(port, path string, edits ...func(*http.Request)) (answer, error) {
+	req, err := http.NewRequest("GET", "http://127.0.0.1:"+port+path, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	for _, edit := range edits {
+		edit(req)
+	}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	a := answer{status: resp.StatusCode}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return a, err
+	}
+	if resp.StatusCode != 200 {
+		return a, fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return a, json.Unmarshal(body, &a)
+}
+
+// port is one that nobody has now.
+func port(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
