@@ -2,6 +2,7 @@ package compile
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -74,15 +75,19 @@ type meshGroup struct {
 	routes []meshRoute
 }
 
-type meshRoute struct{ kind, form string }
+type meshRoute struct {
+	object     *store.Object
+	kind, form string
+}
 
 // collectMesh puts together what Services come to with their routes.
 func (c *compiler) collectMesh() *ir.Mesh {
 	if !c.in.Mesh {
 		return nil
 	}
-	m := &ir.Mesh{Inbound: meshClient(), Outbound: meshClient(), Egress: ir.EgressAllow, ClusterDomain: defaultClusterDomain}
+	m := &ir.Mesh{Inbound: meshClient(), Outbound: meshClient(), ClusterDomain: c.clusterDomain()}
 	m.Outbound.DetectTimeout = defaultDetectTimeout
+	m.Egress, m.Egresses = c.egress()
 	c.meshRoutes(m)
 	addresses := c.serviceAddresses()
 	if c.patched { // routes changed in their places, and nothing else
@@ -95,6 +100,7 @@ func (c *compiler) collectMesh() *ir.Mesh {
 	}
 	used := map[*ir.Cluster]bool{}
 	groups := c.meshGroups(used)
+	c.noteMeshShadowed(groups)
 	var before []*ir.MeshService
 	if c.prevMesh != nil {
 		before = c.prevMesh.Services
@@ -132,7 +138,8 @@ func (c *compiler) collectMesh() *ir.Mesh {
 	}
 	slices.SortFunc(m.Clusters, func(a, b *ir.Cluster) int { return cmp.Compare(a.Name, b.Name) })
 	if was := c.prevMesh; was != nil && slices.Equal(was.Services, m.Services) && slices.Equal(was.Routes, m.Routes) &&
-		slices.Equal(was.Streams, m.Streams) && slices.Equal(was.Clusters, m.Clusters) && slices.Equal(was.Members, m.Members) {
+		slices.Equal(was.Streams, m.Streams) && slices.Equal(was.Clusters, m.Clusters) && slices.Equal(was.Members, m.Members) &&
+		was.ClusterDomain == m.ClusterDomain && was.Egress == m.Egress && slices.Equal(was.Egresses, m.Egresses) {
 		return was
 	}
 	return m
@@ -186,7 +193,7 @@ func (c *compiler) meshGroups(used map[*ir.Cluster]bool) []meshGroup {
 				i = len(out)
 				index[share], out = i, append(out, meshGroup{meshShare: share})
 			}
-			out[i].routes = append(out[i].routes, meshRoute{rs.object.Key.Kind, a.form})
+			out[i].routes = append(out[i].routes, meshRoute{rs.object, rs.object.Key.Kind, a.form})
 		}
 	}
 	slices.SortFunc(out, func(a, b meshGroup) int {
@@ -234,6 +241,21 @@ func withGroups(p *ir.MeshPort, groups []meshGroup) *ir.MeshPort {
 	return out
 }
 
+// noteMeshShadowed tells of routes that get nothing because an older one takes all
+// connections to the port.
+func (c *compiler) noteMeshShadowed(groups []meshGroup) {
+	for _, g := range groups {
+		for _, r := range g.routes[1:] {
+			if streamKind(r.kind) {
+				c.next.plain = false
+				c.report(problemAt(r.object, "spec", store.Warning, "ShadowedRoute",
+					fmt.Sprintf("nothing reaches this route on port %d of %s: %s is older and takes it all", g.place.port, g.place.service, g.routes[0].object.Key),
+					"name another port of the Service, or remove one of the two"))
+			}
+		}
+	}
+}
+
 func (g *meshGroup) outbound() ir.MeshOutbound {
 	out := ir.MeshOutbound{Namespace: g.namespace}
 	for _, r := range g.routes {
@@ -255,7 +277,7 @@ func compareNames(s *ir.MeshService, k store.Key) int {
 }
 
 func equalPorts(a, b *ir.MeshPort) bool {
-	return a == b || a.Name == b.Name && a.Port == b.Port && a.TargetPort == b.TargetPort && a.Protocol == b.Protocol &&
+	return a == b || a.Name == b.Name && a.Port == b.Port && a.Plaintext == b.Plaintext && a.TargetPort == b.TargetPort && a.Protocol == b.Protocol &&
 		slices.EqualFunc(a.Outbound, b.Outbound, func(x, y ir.MeshOutbound) bool {
 			return x.Namespace == y.Namespace && x.Protocol == y.Protocol && equalAttachments(x.Routes, y.Routes) && equalAttachments(x.Streams, y.Streams)
 		}) &&

@@ -113,17 +113,20 @@ func (w *proxyScope) outbound() error {
 			continue
 		}
 		for _, p := range s.Ports {
+			if s.Headless {
+				sections = append(sections, w.headlessSections(s, p)...)
+			}
 			sections = append(sections, w.outboundSection(s, p))
 		}
 	}
 	for _, at := range captured {
 		l := w.listener(at, w.content.mesh.Outbound)
-		l.Captured, l.Egress, l.Sections = true, w.content.mesh.Egress, sections
+		l.Captured, l.Egress, l.Sections = true, w.content.mesh.EgressFor(w.namespace), sections
 		w.out.Listeners = append(w.out.Listeners, l)
 	}
 	for _, at := range asProxy {
 		l := w.listener(at, w.content.mesh.Outbound)
-		l.Egress, l.Sections = w.content.mesh.Egress, sections
+		l.Egress, l.Sections = w.content.mesh.EgressFor(w.namespace), sections
 		w.out.Listeners = append(w.out.Listeners, l)
 	}
 	return w.upstreams()
