@@ -99,6 +99,8 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	defer kept.Close()
 
+	// No handshake takes minutes: the clock stands still for each.
+	var still sync.RWMutex
 	var stop atomic.Bool
 	var made atomic.Int64
 	var failed error
@@ -107,10 +109,12 @@ func TestRotationUnderLoad(t *testing.T) {
 	for i := range members {
 		load.Go(func() {
 			for !stop.Load() {
+				still.RLock()
 				c, err := tls.Dial("tcp", members[(i+1)%len(members)].l.Addr().String(), meshTLS(members[i].k))
 				if err == nil {
 					err = errors.Join(echo(c), c.Close())
 				}
+				still.RUnlock()
 				if err != nil {
 					once.Do(func() { failed = fmt.Errorf("after %s: %w", time.Duration(ahead.Load()), err) })
 					return
@@ -121,7 +125,9 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	roots := map[string]bool{}
 	for time.Duration(ahead.Load()) < 7*rotation/2 {
+		still.Lock()
 		ahead.Add(int64(time.Minute))
+		still.Unlock()
 		a.Look(t.Context())
 		for _, m := range members {
 			s := m.k.SVID(m.k.Own())
