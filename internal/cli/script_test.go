@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 //	port NAME...           sets $NAME to a free port
 //	backend NAME PORTVAR   starts a server that answers "NAME METHOD PATH"
 //	eventually REGEXP CMD  repeats a gridway command until its output matches
+//	control                starts the admin API of a control plane of a mesh
 //	get STATUS URL [REGEXP] repeats a GET until status and body match
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -50,7 +51,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"port": cmdPort, "backend": cmdBackend, "eventually": cmdEventually, "get": cmdGet, "expand": cmdExpand,
+			"port": cmdPort, "backend": cmdBackend, "eventually": cmdEventually, "get": cmdGet, "expand": cmdExpand, "control": cmdControl,
 		},
 	})
 }
