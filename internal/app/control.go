@@ -55,6 +55,7 @@ type control struct {
 	views    *view.Views
 	distrib  *distrib.Server
 	join     *join.Server
+	tokens   *join.Tokens
 	grpc     *grpc.Server
 	listener net.Listener
 	board    trustBoard
@@ -104,7 +105,8 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	if err := c.trust(c.authority); err != nil {
 		return err
 	}
-	c.join = join.NewServer(join.Options{Authority: c.authority, Tokens: join.NewTokens(g.db, secrets, c.authority.Now), Log: g.log})
+	c.tokens = join.NewTokens(g.db, secrets, c.authority.Now)
+	c.join = join.NewServer(join.Options{Authority: c.authority, Tokens: c.tokens, Log: g.log})
 	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Log: g.log})
 	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry})
 	c.distrib, err = distrib.NewServer(distrib.ServerConfig{

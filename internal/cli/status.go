@@ -22,7 +22,7 @@ func newStatus(t *term.Terminal) *cobra.Command {
 		GroupID: groupLive,
 		Short:   "Tell which revision serves, and what was refused",
 		Long: `Tells which revision of the configuration a running gateway serves, which sockets
-are open and what their clients may speak, which certificates issuers have given and when they are asked next, which objects were refused and whether their last good version goes on
+are open and what their clients may speak, how many proxies of a mesh serve what they were sent, which certificates issuers have given and when they are asked next, which objects were refused and whether their last good version goes on
 serving, and every problem with its place. --conditions adds the Gateway API
 conditions of each object.
 
@@ -112,6 +112,7 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 	if stores.Len() > 0 {
 		t.Printf("\n%s", stores)
 	}
+	printMesh(t, s.Mesh, now)
 	if len(s.Certificates) > 0 {
 		t.Printf("\n%s", certificateTable(s.Certificates, now))
 	}

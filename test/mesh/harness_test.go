@@ -3,7 +3,6 @@
 package mesh
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,11 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gridway/gridway/internal/mesh/ca"
-	"github.com/gridway/gridway/internal/mesh/identity"
-	"github.com/gridway/gridway/internal/mesh/join"
-	"github.com/gridway/gridway/internal/mesh/jointoken"
-	"github.com/gridway/gridway/internal/statedb"
 )
 
 const patience = 30 * time.Second
@@ -194,7 +188,7 @@ func newMesh(t *testing.T, yaml string) *mesh {
 	m := &mesh{t: t, dir: dir, address: "127.0.0.1:" + port(t)}
 	m.write(yaml)
 	m.start()
-	m.token = m.join(jointoken.Grants{Role: identity.RoleWorkload, Namespaces: []string{"*"}, Services: []string{"*"}}, 1000)
+	m.token = m.join("--service", "*", "--namespace", "*", "--reusable")
 	return m
 }
 
@@ -214,35 +208,37 @@ func (m *mesh) write(yaml string) {
 	}
 }
 
-// join makes a join token in the state store.
-func (m *mesh) join(grants jointoken.Grants, uses int64) string {
+// command runs a command of gridway at the control plane, and returns what it prints.
+func (m *mesh) command(args ...string) (string, error) {
 	m.t.Helper()
-	ctx := context.Background()
-	at, err := statedb.ParseLocation("sqlite", m.state())
+	path, err := binary()
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	db, err := statedb.Open(ctx, statedb.Options{Location: at})
+	first, err := os.ReadFile(filepath.Join(m.state(), "first-tokens"))
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	defer db.Close()
-	secrets, err := ca.ReadSecrets(filepath.Join(m.state(), "mesh-authority.key"))
-	if err != nil {
-		m.t.Fatal(err)
+	cmd := exec.Command(path, append(args, "--admin", "unix:"+filepath.Join(m.dir, "admin"))...)
+	for line := range strings.Lines(string(first)) {
+		if role, token, _ := strings.Cut(strings.TrimSpace(line), " "); role == "admin" {
+			cmd.Env = append(os.Environ(), "GRIDWAY_TOKEN="+strings.TrimSpace(token))
+		}
 	}
-	text, err := json.Marshal(grants)
-	if err != nil {
-		m.t.Fatal(err)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// join makes a join token.
+func (m *mesh) join(flags ...string) string {
+	m.t.Helper()
+	out, err := m.command(append([]string{"identity", "token", "create"}, flags...)...)
+	_, rest, found := strings.Cut(out, "token ")
+	if err != nil || !found {
+		m.t.Fatalf("%v: %s", err, out)
 	}
-	token := jointoken.New()
-	row := statedb.JoinToken{
-		ID: token.ID(), Sealed: join.NewTokens(db, secrets, nil).Seal(token), Grants: string(text), Created: time.Now(), Expires: time.Now().Add(time.Hour), MaxUses: uses,
-	}
-	if err := db.Write(ctx, func(tx *statedb.Tx) error { return tx.AddJoinToken(ctx, &row) }); err != nil {
-		m.t.Fatal(err)
-	}
-	return token.Text()
+	token, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(token)
 }
 
 // sidecar starts a workload: a program of a name that serves, and a sidecar with

@@ -7,9 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"github.com/gridway/gridway/internal/mesh/identity"
-	"github.com/gridway/gridway/internal/mesh/jointoken"
 )
 
 // from waits until the program of a name answers at a port.
@@ -138,7 +135,7 @@ func TestMeshRoute(t *testing.T) {
 // A token lets in whom it is for, once.
 func TestJoinToken(t *testing.T) {
 	m := newMesh(t, "")
-	m.token = m.join(jointoken.Grants{Role: identity.RoleWorkload, Namespaces: []string{"default"}, Services: []string{"ratings"}}, 1)
+	m.token = m.join("--service", "ratings")
 	m.sidecar("ratings", "one")
 	refused := func(service, want string) {
 		t.Helper()
@@ -148,6 +145,52 @@ func TestJoinToken(t *testing.T) {
 		}
 	}
 	refused("ratings", "cannot join the mesh")
-	m.token = m.join(jointoken.Grants{Role: identity.RoleWorkload, Namespaces: []string{"default"}, Services: []string{"ratings"}}, 5)
+	m.token = m.join("--service", "ratings", "--uses", "5")
 	refused("billing", "cannot join the mesh")
+}
+
+// The control plane tells which proxies serve, and an identity that is denied is out
+// at once.
+func TestStatusAndDenial(t *testing.T) {
+	m := newMesh(t, "")
+	m.sidecar("ratings", "one")
+	up := port(t)
+	m.sidecar("reviews", "front", "--upstream", "ratings=:"+up)
+	from(t, up, "one")
+	eventually(t, "both serve", func() error {
+		out, err := m.command("status")
+		if err == nil && !strings.Contains(out, "2 of 2 proxies serve") {
+			err = fmt.Errorf("%s", out)
+		}
+		return err
+	})
+	if out, err := m.command("identity", "deny", "spiffe://cluster.local/ns/default/sa/reviews", "--reason", "a test"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	eventually(t, "who is denied is refused", func() error {
+		if _, err := get(up, "/"); err == nil {
+			return fmt.Errorf("it is let in")
+		}
+		return nil
+	})
+	if out, err := m.command("identity", "allow", "spiffe://cluster.local/ns/default/sa/reviews"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	from(t, up, "one")
+}
+
+// What a program asks its HTTP proxy for is of the mesh by its name, and of nobody
+// else's.
+func TestHTTPProxy(t *testing.T) {
+	m := newMesh(t, "")
+	one := m.sidecar("ratings", "one")
+	p := run(t, []string{"GRIDWAY_JOIN_TOKEN=" + m.token}, "sidecar", "--service", "reports", "--control", m.address, "--http-proxy",
+		"--upstream", "ratings=:"+port(t), "--state-dir", filepath.Join(m.dir, "reports"), "--",
+		"sh", "-c", "curl -s http://ratings:"+one.port+"/by-name && curl -s -o /dev/null -w '%{http_code}' http://nobody.invalid/; exit 5")
+	if code := p.ended(); code != 5 {
+		t.Errorf("exit code %d, of the program 5", code)
+	}
+	if out := p.log.String(); !strings.Contains(out, `"path":"/by-name"`) || !strings.Contains(out, "502") {
+		t.Error(out)
+	}
 }

@@ -39,8 +39,42 @@ type Status struct {
 	// Certificates are those that listeners want from CertificateIssuers.
 	Certificates []Certificate `json:"certificates"`
 	// Dependencies are what the gateway needs of others.
-	Dependencies []Dependency   `json:"dependencies"`
+	Dependencies []Dependency `json:"dependencies"`
+	// Mesh is there if the process is a control plane.
+	Mesh *MeshStatus `json:"mesh,omitempty"`
 	Statuses     []ObjectStatus `json:"statuses"`
+}
+
+// MeshStatus is how a mesh stands at one of its control planes.
+type MeshStatus struct {
+	TrustDomain string `json:"trustDomain"`
+	// Address is where proxies come.
+	Address string `json:"address"`
+	// Serving of the Proxies that came here serve the newest configuration that they
+	// were sent, whose number is Revision.
+	Serving  int         `json:"serving"`
+	Revision uint64      `json:"revision"`
+	Proxies  []MeshProxy `json:"proxies"`
+}
+
+// MeshProxy is a proxy that has its configuration from this process.
+type MeshProxy struct {
+	Name     string `json:"name"`
+	Identity string `json:"identity"`
+	// Role is edge, sidecar or node.
+	Role    string `json:"role"`
+	Zone    string `json:"zone,omitempty"`
+	Version string `json:"version,omitempty"`
+	// State is Serving, Pending, Refused, Newer (of another control plane) or Gone;
+	// Why says more where it is not Serving.
+	State string `json:"state"`
+	Why   string `json:"why,omitempty"`
+	// Since is when its stream began or, if it is Gone, ended.
+	Since time.Time `json:"since"`
+	// Revision is what it serves.
+	Revision uint64 `json:"revision"`
+	// Services are those that it uses, "namespace/name".
+	Services []string `json:"services"`
 }
 
 // Dependency is something that the gateway needs of somebody else.

@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gridway/gridway/internal/cli/excerpt"
+	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/surface/adminapi"
+)
+
+// printMesh says which proxies serve the newest configuration, and why others do not.
+func printMesh(t *term.Terminal, m *adminapi.MeshStatus, now time.Time) {
+	if m == nil {
+		return
+	}
+	t.Printf("\nmesh %s at %s: %d of %s serve what they were sent\n", m.TrustDomain, m.Address, m.Serving, excerpt.Count(len(m.Proxies), "proxy"))
+	table := term.NewTable("proxy", "role", "revision", "state", "uses").Right(2)
+	for _, p := range m.Proxies {
+		state := term.Paint(p.State, term.Good) + " for " + age(now.Sub(p.Since))
+		if p.State != "Serving" {
+			state = term.Paint(p.State, term.Bad) + ": " + p.Why
+		}
+		uses := cmp.Or(strings.Join(p.Services, ", "), "–")
+		table.Row(p.Name, p.Role, strconv.FormatUint(p.Revision, 10), state, uses)
+	}
+	if table.Len() > 0 {
+		t.Printf("%s", table)
+	}
+}
