@@ -73,6 +73,7 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 	})
 	part(m.plane.run)
 	part(m.client.Run)
+	part(m.touch)
 	code, err = m.serve(ctx)
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		code, err = max(code, 1), cause
@@ -108,7 +109,7 @@ func (m *member) open(ctx context.Context) (err error) {
 	}
 	metrics := proxy.NewMetrics(o.Build)
 	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
-		Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true,
+		Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: m.learn,
 	})
 	m.client, err = distrib.NewClient(distrib.ClientConfig{
 		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane,

@@ -92,6 +92,10 @@ type Options struct {
 	// Mark is the mark of sockets to endpoints and others (SO_MARK), by which rules that
 	// capture connections except the proxy's own; 0 is none. It needs CAP_NET_ADMIN.
 	Mark uint32
+	// Learn gets services of a mesh that the configuration lacks and that applications
+	// ask for by an authority, a host with or without a port; true is that there may be
+	// one by now. Nil is that the configuration is all there is. It may block.
+	Learn func(authority string) bool
 	// Leases are of a state store; nil is that there is none.
 	Leases lease.Source
 	// Loops carry its connections; nil makes a group that is closed with the proxy. Several
@@ -207,6 +211,12 @@ func New(o Options) *Proxy {
 		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held,
 	}
 	p.pipeline.LeaveWithin = o.LeaveWithin
+	p.pipeline.Learn, p.pipeline.Latest = o.Learn, func(name string) *snapshot.Listener {
+		if s := p.snap.Load(); s != nil {
+			return s.Listeners[name]
+		}
+		return nil
+	}
 	p.pipeline.Egress = egress.New(egress.Options{Loops: loops, Upstreams: set, Mark: o.Mark})
 	if o.Challenges != nil {
 		p.pipeline.Challenges = o.Challenges

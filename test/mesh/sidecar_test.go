@@ -185,7 +185,7 @@ func TestHTTPProxy(t *testing.T) {
 	m := newMesh(t, "")
 	one := m.sidecar("ratings", "one")
 	p := run(t, []string{"GRIDWAY_JOIN_TOKEN=" + m.token}, "sidecar", "--service", "reports", "--control", m.address, "--http-proxy",
-		"--upstream", "ratings=:"+port(t), "--state-dir", filepath.Join(m.dir, "reports"), "--",
+		"--state-dir", filepath.Join(m.dir, "reports"), "--",
 		"sh", "-c", "curl -s http://ratings:"+one.port+"/by-name && curl -s -o /dev/null -w '%{http_code}' http://nobody.invalid/; exit 5")
 	if code := p.ended(); code != 5 {
 		t.Errorf("exit code %d, of the program 5", code)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/hostname"
 	"github.com/gridway/gridway/internal/mesh/registry"
 )
 
@@ -98,7 +99,7 @@ func onlyNameless(svc *ir.MeshService) (only *ir.MeshPort) {
 // serverName is what the proxy of a workload is asked for: of workloads with a name,
 // of which there may be several of a service behind one proxy, each has its own.
 func serverName(w *distrib.Workload, port uint16) string {
-	name := ServerName(w.Namespace, w.Service, port)
+	name := hostname.Server(w.Namespace, w.Service, port)
 	if w.Name == "" {
 		return name
 	}

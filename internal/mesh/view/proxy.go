@@ -8,6 +8,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/hostname"
 	"github.com/gridway/gridway/internal/mesh/identity"
 )
 
@@ -152,7 +153,7 @@ func (w *proxyScope) outboundSection(s *ir.MeshService, p *ir.MeshPort) *ir.Sect
 		}
 	}
 	bare := p.Port != 80 && x.Protocol != ir.TCP && s.Port(80) == nil && onlyRequests(s) == p
-	for _, h := range Hosts(s, w.namespace, w.content.mesh.ClusterDomain) {
+	for _, h := range hostname.Of(s.Namespace, s.Name, w.namespace, w.content.mesh.ClusterDomain) {
 		x.Authorities = append(x.Authorities, hostPort(h, p.Port))
 		if bare {
 			x.Authorities = append(x.Authorities, h+":80") // who names no port means the only one

@@ -345,23 +345,6 @@ func TestRefusedClaims(t *testing.T) {
 	}
 }
 
-func TestServiceOf(t *testing.T) {
-	for host, want := range map[string]string{
-		"ratings": "shop/ratings", "ratings:9080": "shop/ratings", "ratings.lab": "lab/ratings", "Ratings.lab.svc": "lab/ratings",
-		"ratings.lab.svc.cluster.local.": "lab/ratings", "a.b.lab.svc.cluster.local:80": "lab/a.b",
-		"www.example.com": "", "10.0.0.1": "", "10.0.0.1:80": "", "[::1]:80": "", "::1": "", "": "", "a..b": "", ".svc": "", "ratings.svc": "", "x:http": "",
-	} {
-		ns, name, ok := view.ServiceOf(host, "shop", "cluster.local")
-		got := ""
-		if ok {
-			got = ns + "/" + name
-		}
-		if got != want {
-			t.Errorf("%q is %q, want %q", host, got, want)
-		}
-	}
-}
-
 // compileRegistered compiles what registered, and nothing else.
 func compileRegistered(tb testing.TB, reg *registry.Registry) (*ir.Config, *ir.Mesh) {
 	tb.Helper()

@@ -133,6 +133,10 @@ func (ss *session) tunnel(t *loop.Task) bool {
 	}
 	ss.s = ss.l.Current()
 	outlet := out.Authority([]byte(authority))
+	if outlet == nil && ss.l.pipeline.Learn != nil {
+		t.Detach() // others are asked
+		out, outlet = ss.l.pipeline.Learned(ss.s, authority)
+	}
 	var o opened
 	switch {
 	case outlet == nil && out.Outside == nil:

@@ -15,6 +15,10 @@ import (
 func (x *Exchange) chooseOutlet() bool {
 	out := x.Listener.Outbound
 	outlet := out.Authority(x.Req.Host)
+	if outlet == nil && x.p.Learn != nil {
+		x.Down.Task().Detach() // others are asked
+		out, outlet = x.p.Learned(x.Listener, string(x.Req.Host))
+	}
 	switch {
 	case outlet == nil && out.Outside == nil:
 		x.Fail(502, filter.EgressDenied, "no service of the mesh has this host and port, and nothing else is let out")
@@ -27,6 +31,19 @@ func (x *Exchange) chooseOutlet() bool {
 	}
 	x.Listener = outlet.Listener
 	return true
+}
+
+// Learned asks for the section of an outbound listener that an authority belongs to,
+// which is not among those that there are; nil is that there is none. It blocks.
+func (p *Pipeline) Learned(l *snapshot.Listener, authority string) (*snapshot.Outbound, *snapshot.Outlet) {
+	if p.Learn == nil || !p.Learn(authority) {
+		return l.Outbound, nil
+	}
+	now := p.Latest(l.IR.Name)
+	if now == nil || now.Outbound == nil {
+		return l.Outbound, nil // the listener is another by now
+	}
+	return now.Outbound, now.Outbound.Authority([]byte(authority))
 }
 
 // outsideRef stands for the backend that the request itself names.

@@ -13,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/clientcert"
 	"github.com/gridway/gridway/internal/proxy/egress"
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
@@ -37,6 +38,11 @@ type Pipeline struct {
 	Certificates *clientcert.Cache
 	// Egress is the way out of outbound listeners; it may be nil if there are none.
 	Egress *egress.Gate
+	// Learn is asked, unless it is nil, for what an authority means that no section of
+	// an outbound listener has; true is that there may be one now, in what Latest
+	// returns for the listener's name. It may take a while.
+	Learn  func(authority string) bool
+	Latest func(listener string) *snapshot.Listener
 	// Challenges may be nil: no certificate is asked for.
 	Challenges Challenges
 	// LeaveWithin is how long a drain takes to end WebSockets and streams of

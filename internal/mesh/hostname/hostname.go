@@ -1,33 +1,32 @@
-package view
+// Package hostname is how services of a mesh are called: by which names, and which
+// service a name may mean. It knows no service; it imports nothing of Gridway.
+package hostname
 
 import (
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/gridway/gridway/internal/ir"
 )
 
-// Hosts are the names by which clients of a namespace call a service, the shortest
-// first.
-func Hosts(s *ir.MeshService, from, clusterDomain string) []string {
-	long := s.Name + "." + s.Namespace
+// Of are the names by which clients of a namespace call a service, the shortest first.
+func Of(namespace, name, from, clusterDomain string) []string {
+	long := name + "." + namespace
 	var out []string
-	if s.Namespace == from {
-		out = append(out, s.Name)
+	if namespace == from {
+		out = append(out, name)
 	}
 	return append(out, long, long+".svc", long+".svc."+clusterDomain)
 }
 
-// ServerName is what the proxy of a workload is asked for: "PORT.SERVICE.NAMESPACE.mesh".
-func ServerName(namespace, service string, port uint16) string {
+// Server is what the proxy of a workload is asked for: "PORT.SERVICE.NAMESPACE.mesh".
+func Server(namespace, service string, port uint16) string {
 	return strconv.Itoa(int(port)) + "." + service + "." + namespace + ".mesh"
 }
 
-// ServiceOf reads a host, which may have a port, as clients of a namespace call
+// Service reads a host, which may have a port, as clients of a namespace call
 // services; ok is that it could be one. Whether there is such a service it does not say.
-func ServiceOf(host, from, clusterDomain string) (namespace, name string, ok bool) {
+func Service(host, from, clusterDomain string) (namespace, name string, ok bool) {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 {
 		if _, err := strconv.ParseUint(host[i+1:], 10, 16); err != nil {
 			return "", "", false // an address of IPv6, or no host
