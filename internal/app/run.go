@@ -62,6 +62,9 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 	stopSource()
 	<-sourceEnded
 	g.setPhase(adminapi.Draining)
+	if g.control != nil {
+		g.control.leave()
+	}
 	err = errors.Join(err, g.drain(ctx, cut))
 	stop()
 	wg.Wait()
