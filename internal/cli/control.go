@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	defaultMesh        = ":15010"
+	defaultMesh = ":15010"
+	// defaultTrustDomain is also that of identities which only a name tells.
 	defaultTrustDomain = "cluster.local"
 )
 

@@ -10,9 +10,6 @@ import (
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 )
 
-// defaultTrustDomain is that of identities which only --from tells.
-const defaultTrustDomain = "cluster.local"
-
 // explainedMesh is what both proxies do with a request between services.
 type explainedMesh struct {
 	Service string           `json:"service,omitempty"`

@@ -112,7 +112,7 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 	if stores.Len() > 0 {
 		t.Printf("\n%s", stores)
 	}
-	printMesh(t, s.Mesh, now)
+	printMeshStatus(t, s.Mesh, now)
 	if len(s.Certificates) > 0 {
 		t.Printf("\n%s", certificateTable(s.Certificates, now))
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/gridway/gridway/internal/surface/adminapi"
 )
 
-// printMesh says which proxies serve the newest configuration, and why others do not.
-func printMesh(t *term.Terminal, m *adminapi.MeshStatus, now time.Time) {
+// printMeshStatus says which proxies serve the newest configuration, and why others do not.
+func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, now time.Time) {
 	if m == nil {
 		return
 	}

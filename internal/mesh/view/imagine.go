@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/mesh/hostname"
 )
 
 // Imagined is what becomes of what a client in the mesh sends to a host, without any
@@ -77,7 +78,7 @@ func (c *content) named(host, namespace string) *ir.MeshService {
 		}
 		return nil
 	}
-	ns, name, ok := ServiceOf(host, namespace, c.mesh.ClusterDomain)
+	ns, name, ok := hostname.Service(host, namespace, c.mesh.ClusterDomain)
 	if !ok {
 		return nil
 	}
