@@ -379,3 +379,26 @@ func (w *testWriter) Write(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
+
+func listen() *bufconn.Listener { return bufconn.Listen(1 << 16) }
+
+// trust is a TrustSource.
+type trust struct {
+	mu      sync.Mutex
+	denied  string
+	changed chan struct{}
+}
+
+func (s *trust) Trust() (bundles, denied []byte, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return []byte("roots"), []byte(s.denied), s.changed
+}
+
+func (s *trust) deny(who string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.denied = who
+	close(s.changed)
+	s.changed = make(chan struct{})
+}

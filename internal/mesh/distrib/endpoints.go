@@ -102,7 +102,7 @@ func (t *nameTable) place(text string) uint32 {
 func (t *nameTable) encode(e *ir.Endpoint, to *meshpb.Endpoint) {
 	to.Address, to.Weight, to.Priority, to.Draining = e.Address, e.Weight, int64(e.Priority), e.Draining
 	to.Zone, to.Hostname = t.place(e.Zone), t.place(e.Hostname)
-	to.Identity, to.ServerName = t.place(e.Identity), t.place(e.ServerName)
+	to.Identity, to.ServerName, to.Origin = t.place(e.Identity), t.place(e.ServerName), t.place(e.Origin)
 }
 
 func decodeEndpoint(to *ir.Endpoint, e *meshpb.Endpoint, names []string) error {
@@ -113,7 +113,7 @@ func decodeEndpoint(to *ir.Endpoint, e *meshpb.Endpoint, names []string) error {
 	for _, part := range []struct {
 		to *string
 		at uint32
-	}{{&to.Zone, e.GetZone()}, {&to.Hostname, e.GetHostname()}, {&to.Identity, e.GetIdentity()}, {&to.ServerName, e.GetServerName()}} {
+	}{{&to.Zone, e.GetZone()}, {&to.Hostname, e.GetHostname()}, {&to.Identity, e.GetIdentity()}, {&to.ServerName, e.GetServerName()}, {&to.Origin, e.GetOrigin()}} {
 		switch {
 		case part.at == 0:
 		case int(part.at) > len(names):

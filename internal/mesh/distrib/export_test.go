@@ -1,5 +1,7 @@
 package distrib
 
+import "log/slog"
+
 // Pending is how many bytes of endpoints wait to be sent.
 func (s *Server) Pending() (n int64) {
 	s.each(func(x *session) {
@@ -10,4 +12,20 @@ func (s *Server) Pending() (n int64) {
 		}
 	})
 	return n
+}
+
+// For tests of deltas.
+var (
+	DeltaOf    = deltaOf
+	ApplyDelta = applyDelta
+)
+
+// ReadCache opens a cache and says what it had.
+func ReadCache(path string) ([]*Resource, error) {
+	c, had, err := openCache(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	return had.resources, nil
 }

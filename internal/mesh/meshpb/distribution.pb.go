@@ -1880,6 +1880,7 @@ type Endpoint struct {
 	Hostname      uint32                 `protobuf:"varint,6,opt,name=hostname,proto3" json:"hostname,omitempty"`
 	Identity      uint32                 `protobuf:"varint,7,opt,name=identity,proto3" json:"identity,omitempty"`
 	ServerName    uint32                 `protobuf:"varint,8,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
+	Origin        uint32                 `protobuf:"varint,9,opt,name=origin,proto3" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1966,6 +1967,13 @@ func (x *Endpoint) GetIdentity() uint32 {
 func (x *Endpoint) GetServerName() uint32 {
 	if x != nil {
 		return x.ServerName
+	}
+	return 0
+}
+
+func (x *Endpoint) GetOrigin() uint32 {
+	if x != nil {
+		return x.Origin
 	}
 	return 0
 }
@@ -2213,7 +2221,7 @@ const file_internal_mesh_meshpb_distribution_proto_rawDesc = "" +
 	"\bendpoint\x18\x02 \x01(\v2\x19.gridway.mesh.v1.EndpointR\bendpoint\"Z\n" +
 	"\tEndpoints\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\x127\n" +
-	"\tendpoints\x18\x02 \x03(\v2\x19.gridway.mesh.v1.EndpointR\tendpoints\"\xe1\x01\n" +
+	"\tendpoints\x18\x02 \x03(\v2\x19.gridway.mesh.v1.EndpointR\tendpoints\"\xf9\x01\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\rR\x06weight\x12\x12\n" +
@@ -2223,7 +2231,8 @@ const file_internal_mesh_meshpb_distribution_proto_rawDesc = "" +
 	"\bhostname\x18\x06 \x01(\rR\bhostname\x12\x1a\n" +
 	"\bidentity\x18\a \x01(\rR\bidentity\x12\x1f\n" +
 	"\vserver_name\x18\b \x01(\rR\n" +
-	"serverName\"9\n" +
+	"serverName\x12\x16\n" +
+	"\x06origin\x18\t \x01(\rR\x06origin\"9\n" +
 	"\x05Trust\x12\x18\n" +
 	"\abundles\x18\x01 \x01(\fR\abundles\x12\x16\n" +
 	"\x06denied\x18\x02 \x01(\fR\x06denied\";\n" +
