@@ -3,6 +3,7 @@ package distrib_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -60,6 +61,15 @@ func TestProxyStartsWithoutAControlPlane(t *testing.T) {
 	}
 	if st := p.Status(); !st.FromDisk || st.Serving.Number != 3 || !slices.Equal(st.Services, []string{"shop/cart", "shop/ratings"}) {
 		t.Errorf("it says %+v", st)
+	}
+	// Services that it has are used without asking anybody.
+	if err := errors.Join(p.Learn(t.Context(), "shop/ratings"), p.Learn(t.Context(), "shop/cart")); err != nil {
+		t.Error(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := p.Learn(soon, "shop/new"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("of one that it does not have: %v", err)
 	}
 }
 

@@ -49,8 +49,8 @@ type ClientConfig struct {
 	// Forget is how long a service that was learned is kept without being used; 0 is
 	// 30 minutes.
 	Forget time.Duration
-	// Patience is how long what seems older than what is served is not applied, where
-	// revisions cannot be compared; 0 is a minute.
+	// Patience is how long what seems older than what is served is not applied while a
+	// control plane goes on wanting it; 0 is a minute.
 	Patience time.Duration
 	Log      *slog.Logger
 	// Dial is another way to a target than TCP with Credentials, with ClientOptions.
@@ -59,9 +59,11 @@ type ClientConfig struct {
 
 // Bounds of how a Client waits.
 const (
-	fastRetry      = 100 * time.Millisecond
-	firstBackoff   = 250 * time.Millisecond
-	maxBackoff     = 30 * time.Second
+	fastRetry    = 100 * time.Millisecond
+	firstBackoff = 250 * time.Millisecond
+	maxBackoff   = 30 * time.Second
+	// steady is how long a stream lasts before the waits begin anew.
+	steady         = 3 * time.Second
 	welcomeTimeout = 10 * time.Second
 	// MaxViewBytes bounds what a proxy holds of its view, in bytes of bodies.
 	MaxViewBytes = 256 << 20
@@ -88,6 +90,7 @@ type Client struct {
 
 	// What follows belongs to the goroutine of Run.
 	held     map[Key]*holding
+	order    []Key // those of held, as in views; nil where it is not known
 	bytes    int
 	decoder  Decoder
 	serving  Revision
@@ -189,6 +192,7 @@ func (c *Client) Run(ctx context.Context) error {
 	defer c.stop()
 	for ctx.Err() == nil {
 		target := c.cfg.Targets[c.target%len(c.cfg.Targets)]
+		began := time.Now()
 		good, err := c.connect(ctx, target)
 		if ctx.Err() != nil {
 			break
@@ -201,7 +205,9 @@ func (c *Client) Run(ctx context.Context) error {
 			c.attempts = 0
 			c.cfg.Log.Info("going to another control plane", "from", target, "reason", moved.reason)
 		default:
-			if good {
+			// Two processes of one name would otherwise throw each other out as
+			// fast as they can.
+			if good && time.Since(began) > steady {
 				c.attempts = 0
 			}
 			wait = c.backoff()
@@ -271,13 +277,19 @@ func (c *Client) start() {
 	c.state.FromDisk = true
 	now := time.Now()
 	for _, s := range had.commit.GetServices() {
-		if c.uses[s.GetName()] == nil && validServices([]string{s.GetName()}) == nil && len(c.uses) < maxServices {
-			u := &use{answered: make(chan struct{})}
+		u := c.uses[s.GetName()]
+		if u == nil && !s.GetAlways() && validServices([]string{s.GetName()}) == nil && len(c.uses) < maxServices {
+			u = &use{answered: make(chan struct{})}
 			u.used.Store(now.Unix())
 			c.uses[s.GetName()] = u
 		}
+		if u != nil { // what is served was made for it
+			u.done = true
+			close(u.answered)
+		}
 	}
 	c.mu.Unlock()
+	c.tell()
 }
 
 // apply makes what is held run.
@@ -302,11 +314,15 @@ func (c *Client) apply(r Revision) error {
 	}
 	c.adopt(r)
 	c.fits = true
-	if !c.served {
-		c.served = true
+	c.served = true
+	return nil
+}
+
+// tell lets who waits for a first configuration go on.
+func (c *Client) tell() {
+	if !isClosed(c.ready) {
 		close(c.ready)
 	}
-	return nil
 }
 
 // adopt notes which revision is served.
@@ -329,8 +345,8 @@ func (c *Client) save() {
 	commit := &meshpb.CacheCommit{Revision: c.serving.message(), History: c.history}
 	c.mu.Lock()
 	for name, u := range c.uses {
-		if !u.always {
-			commit.Services = append(commit.Services, &meshpb.CacheService{Name: name, Used: u.used.Load()})
+		if u.done {
+			commit.Services = append(commit.Services, &meshpb.CacheService{Name: name, Used: u.used.Load(), Always: u.always})
 		}
 	}
 	c.mu.Unlock()

@@ -130,6 +130,26 @@ func TestRefusedRevision(t *testing.T) {
 	p.until(t, "the next is served", func() bool { return p.text("shop/cart") == "good" && c.Summary().Serving == 1 })
 }
 
+// What no proxy would take is not sent, and the control plane says why.
+func TestViewIsTooLarge(t *testing.T) {
+	v := newViews()
+	v.set("shop/cart", "one")
+	c := newControl(t, v)
+	p := newProxy(t, newPlane(), one(c))
+	p.until(t, "the view is served", func() bool { return p.text("shop/cart") == "one" })
+	body := make([]byte, distrib.MaxResourceBytes)
+	v.mu.Lock()
+	for i := range 5 { // which share their memory
+		v.all = append(v.all, &distrib.Resource{Kind: "schema", Name: "shop/cart", Hash: uint64(i), Body: body})
+	}
+	v.tell(distrib.Change{Services: []string{"shop/cart"}})
+	v.mu.Unlock()
+	p.until(t, "it is known", func() bool { return strings.Contains(c.Proxies()[0].Why(), "it is of 320 MiB, and a proxy takes 256") })
+	if p.text("shop/cart") != "one" || c.Summary().Serving != 0 {
+		t.Error("the proxy does not go on with what it has")
+	}
+}
+
 func TestNoViewIsNoEnd(t *testing.T) {
 	v := newViews()
 	v.set("shop/cart", "one")

@@ -32,6 +32,8 @@ func Join(list []Resource) (*ir.Config, error) {
 // several goroutines at a time.
 type Decoder struct {
 	items map[Key]*decoded
+	// names are those of each kind, in order.
+	names map[string][]string
 }
 
 // setEndpoints notes endpoints of a cluster that did not come as a resource.
@@ -58,7 +60,7 @@ type decoded struct {
 
 // Join is the function Join. The resources have distinct keys.
 func (d *Decoder) Join(resources func(yield func(*Resource) bool)) (*ir.Config, error) {
-	j := &joining{before: d.items, items: make(map[Key]*decoded, len(d.items))}
+	j := &joining{before: d.items, ordered: d.names, items: make(map[Key]*decoded, len(d.items)), names: map[string][]string{}, fresh: map[string]bool{}}
 	for r := range resources {
 		j.read(r)
 	}
@@ -82,7 +84,7 @@ func (d *Decoder) Join(resources func(yield func(*Resource) bool)) (*ir.Config, 
 	for _, name := range j.sorted(KindCluster) {
 		c.Clusters = append(c.Clusters, j.cluster(name))
 	}
-	for _, name := range j.names[KindEndpoints] {
+	for _, name := range j.sorted(KindEndpoints) {
 		if j.items[Key{KindCluster, name}] == nil {
 			j.fail(Key{KindEndpoints, name}, errors.New("there is no cluster of that name"))
 		}
@@ -93,16 +95,18 @@ func (d *Decoder) Join(resources func(yield func(*Resource) bool)) (*ir.Config, 
 	if err := errors.Join(j.errs...); err != nil {
 		return nil, err
 	}
-	d.items = j.items
+	d.items, d.names = j.items, j.names
 	return c, nil
 }
 
 // joining is one set of resources being joined.
 type joining struct {
 	before, items map[Key]*decoded
-	// names of the items of each kind, in order.
-	names map[string][]string
-	errs  []error
+	// ordered are the names of each kind as they were before, names those of now. Of a
+	// kind that is not fresh none is new.
+	ordered, names map[string][]string
+	fresh          map[string]bool
+	errs           []error
 }
 
 func (j *joining) fail(k Key, err error) {
@@ -130,8 +134,8 @@ func (j *joining) read(r *Resource) {
 		item = &decoded{hash: r.Hash, item: value, shares: shares}
 	}
 	j.items[k] = item
-	if j.names == nil {
-		j.names = map[string][]string{}
+	if j.before[k] == nil {
+		j.fresh[r.Kind] = true
 	}
 	j.names[r.Kind] = append(j.names[r.Kind], r.Name)
 }
@@ -139,6 +143,10 @@ func (j *joining) read(r *Resource) {
 // sorted orders the names of a kind.
 func (j *joining) sorted(kind string) []string {
 	names := j.names[kind]
+	if before := j.ordered[kind]; !j.fresh[kind] && len(before) == len(names) {
+		j.names[kind] = before
+		return before
+	}
 	slices.Sort(names)
 	return names
 }

@@ -53,7 +53,7 @@ func TestNeverBackToALowerNumber(t *testing.T) {
 	}
 	ahead.set("shop/cart", "three")
 	a, b := newControl(t, ahead), newControl(t, behind)
-	p := newProxy(t, newPlane(), map[string]*control{"a": a, "b": b}, func(cfg *distrib.ClientConfig) { cfg.Patience = time.Millisecond })
+	p := newProxy(t, newPlane(), map[string]*control{"a": a, "b": b})
 	p.until(t, "the newest is served", func() bool { return p.text("shop/cart") == "three" })
 	a.kill()
 	p.until(t, "the other knows", func() bool {

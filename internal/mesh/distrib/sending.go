@@ -2,6 +2,7 @@ package distrib
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -100,6 +101,9 @@ func (x *session) sendView(job *work) error {
 	x.mu.Unlock()
 
 	v, err := x.server.cfg.Views.View(x.proxy.Load())
+	if err == nil {
+		err = tooLarge(v.Resources)
+	}
 	if err != nil {
 		x.server.cfg.Log.Error("there is no view for a proxy, which goes on with what it has", "proxy", x.name, "error", err)
 		x.mu.Lock()
@@ -142,6 +146,18 @@ func (x *session) sendView(job *work) error {
 		if err := x.stream.SendMsg(f); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// tooLarge refuses a view that no proxy would take.
+func tooLarge(list []*Resource) error {
+	bytes := 0
+	for _, r := range list {
+		bytes += len(r.Body)
+	}
+	if bytes > MaxViewBytes {
+		return fmt.Errorf("it is of %d MiB, and a proxy takes %d: have it use fewer services", bytes>>20, MaxViewBytes>>20)
 	}
 	return nil
 }

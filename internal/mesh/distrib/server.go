@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
@@ -63,7 +64,9 @@ type Server struct {
 	cfg    ServerConfig
 	deltas deltas
 
-	roster sync.Mutex // held over calls of cfg.Workloads, so that they are in order
+	// roster has locks that are held over calls of cfg.Workloads, so that those about
+	// one proxy are in order; see rosterOf.
+	roster [64]sync.Mutex
 
 	mu       sync.Mutex // guards what follows
 	sessions map[string]*session
@@ -243,6 +246,10 @@ func (s *Server) Stream(stream grpc.BidiStreamingServer[meshpb.FromProxy, meshpb
 	return err
 }
 
+func (s *Server) rosterOf(proxy string) *sync.Mutex {
+	return &s.roster[xxhash.Sum64String(proxy)%uint64(len(s.roster))]
+}
+
 func (s *Server) admit() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,8 +272,9 @@ func (s *Server) release() {
 // join makes a session the one of its proxy.
 func (s *Server) join(x *session) error {
 	p := x.proxy.Load()
-	s.roster.Lock()
-	defer s.roster.Unlock()
+	roster := s.rosterOf(x.name)
+	roster.Lock()
+	defer roster.Unlock()
 	s.mu.Lock()
 	before := s.sessions[p.Name]
 	if before != nil && before.proxy.Load().Identity != p.Identity {
@@ -296,8 +304,9 @@ func (s *Server) rejoin(x *session, p *Proxy) {
 	if s.cfg.Workloads == nil {
 		return
 	}
-	s.roster.Lock()
-	defer s.roster.Unlock()
+	roster := s.rosterOf(x.name)
+	roster.Lock()
+	defer roster.Unlock()
 	s.mu.Lock()
 	current := s.sessions[x.name] == x
 	s.mu.Unlock()
@@ -309,8 +318,9 @@ func (s *Server) rejoin(x *session, p *Proxy) {
 // leave forgets a session, unless another has taken its place.
 func (s *Server) leave(x *session, err error) {
 	orderly := errors.Is(err, errOrderly)
-	s.roster.Lock()
-	defer s.roster.Unlock()
+	roster := s.rosterOf(x.name)
+	roster.Lock()
+	defer roster.Unlock()
 	s.mu.Lock()
 	current := x.joined && s.sessions[x.name] == x
 	if current {

@@ -55,28 +55,32 @@ func (e *Encoder) Split(c *ir.Config) ([]*Resource, error) {
 	s.json.SetEscapeHTML(false)
 	s.shared = sharedBy(c)
 
-	each(s, KindListener, c.Listeners, func(l *ir.Listener) string { return l.Name }, listenerObjects, nil)
-	each(s, KindRoute, c.Routes, func(r *ir.Route) string { return r.Name }, routeObjects, s.route)
-	each(s, KindStream, c.Streams, func(r *ir.StreamRoute) string { return r.Name }, streamObjects, nil)
-	each(s, KindCluster, c.Clusters, func(c *ir.Cluster) string { return c.Name }, func(c *ir.Cluster) []string { return []string{c.Ref.String()} }, withoutEndpoints)
-	each(s, KindSchema, c.Schemas, func(x *ir.Schema) string { return x.Name }, nil, nil)
-	each(s, KindConsumer, c.Consumers, (*ir.Consumer).String, func(x *ir.Consumer) []string { return []string{"Consumer/" + x.String()} }, consumer)
-	each(s, KindKeySet, c.KeySets, func(x *ir.KeySet) string { return x.Name }, func(x *ir.KeySet) []string { return policyObject(x.Name) }, nil)
-	each(s, KindLogin, c.Logins, func(x *ir.Login) string { return x.Name }, func(x *ir.Login) []string { return policyObject(x.Name) }, nil)
-	each(s, KindTokenIssuer, c.TokenIssuers, func(x *ir.TokenIssuer) string { return x.Name }, func(x *ir.TokenIssuer) []string { return []string{"TokenIssuer/" + x.Name} }, nil)
-	each(s, KindAuthorization, c.Authorizations, authorizationName, func(x *ir.Authorization) []string { return []string{"AuthorizationPolicy/" + x.Policy} }, nil)
-	each(s, KindRateLimit, c.RateLimits, rateLimitName, func(x *ir.RateLimit) []string { return []string{"RateLimitPolicy/" + x.Policy} }, nil)
-	each(s, KindRateLimitStore, c.RateLimitStores, func(x *ir.RateLimitStore) string { return x.Name }, func(x *ir.RateLimitStore) []string { return []string{"RateLimitStore/" + x.Name} }, nil)
+	// In the order of kinds, so that the whole is nearly sorted as lists are by name.
 	each(s, KindAddressList, c.AddressLists, func(x *ir.AddressList) string { return x.Name }, func(x *ir.AddressList) []string { return []string{"ShieldPolicy/" + x.Policy} }, nil)
-	each(s, KindUserAgentList, c.UserAgentLists, func(x *ir.UserAgentList) string { return x.Name }, func(x *ir.UserAgentList) []string { return []string{"ShieldPolicy/" + x.Policy} }, nil)
-	each(s, KindRevocationList, c.RevocationLists, func(x *ir.RevocationLists) string { return x.Name }, func(x *ir.RevocationLists) []string { return []string{"AuthenticationPolicy/" + x.Policy} }, nil)
+	each(s, KindAuthorization, c.Authorizations, authorizationName, func(x *ir.Authorization) []string { return []string{"AuthorizationPolicy/" + x.Policy} }, nil)
+	each(s, KindCluster, c.Clusters, func(c *ir.Cluster) string { return c.Name }, func(c *ir.Cluster) []string { return []string{c.Ref.String()} }, withoutEndpoints)
+	each(s, KindConsumer, c.Consumers, (*ir.Consumer).String, func(x *ir.Consumer) []string { return []string{"Consumer/" + x.String()} }, consumer)
+	s.out = append(s.out, s.endpoints...)
+	each(s, KindKeySet, c.KeySets, func(x *ir.KeySet) string { return x.Name }, func(x *ir.KeySet) []string { return policyObject(x.Name) }, nil)
+	each(s, KindListener, c.Listeners, func(l *ir.Listener) string { return l.Name }, listenerObjects, nil)
+	each(s, KindLogin, c.Logins, func(x *ir.Login) string { return x.Name }, func(x *ir.Login) []string { return policyObject(x.Name) }, nil)
 	if len(c.Policies) > 0 {
 		s.add(s.encode(Key{Kind: KindPolicies}, c.Policies, nil), e.policies)
 	}
+	each(s, KindRateLimit, c.RateLimits, rateLimitName, func(x *ir.RateLimit) []string { return []string{"RateLimitPolicy/" + x.Policy} }, nil)
+	each(s, KindRateLimitStore, c.RateLimitStores, func(x *ir.RateLimitStore) string { return x.Name }, func(x *ir.RateLimitStore) []string { return []string{"RateLimitStore/" + x.Name} }, nil)
+	each(s, KindRevocationList, c.RevocationLists, func(x *ir.RevocationLists) string { return x.Name }, func(x *ir.RevocationLists) []string { return []string{"AuthenticationPolicy/" + x.Policy} }, nil)
+	each(s, KindRoute, c.Routes, func(r *ir.Route) string { return r.Name }, routeObjects, s.route)
+	each(s, KindSchema, c.Schemas, func(x *ir.Schema) string { return x.Name }, nil, nil)
+	each(s, KindStream, c.Streams, func(r *ir.StreamRoute) string { return r.Name }, streamObjects, nil)
+	each(s, KindTokenIssuer, c.TokenIssuers, func(x *ir.TokenIssuer) string { return x.Name }, func(x *ir.TokenIssuer) []string { return []string{"TokenIssuer/" + x.Name} }, nil)
+	each(s, KindUserAgentList, c.UserAgentLists, func(x *ir.UserAgentList) string { return x.Name }, func(x *ir.UserAgentList) []string { return []string{"ShieldPolicy/" + x.Policy} }, nil)
 	if err := errors.Join(s.errs...); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(s.out, Compare)
+	if !slices.IsSortedFunc(s.out, Compare) {
+		slices.SortFunc(s.out, Compare)
+	}
 	for i := 1; i < len(s.out); i++ {
 		if s.out[i].Key() == s.out[i-1].Key() {
 			return nil, fmt.Errorf("there are two of %s in the configuration", s.out[i].Key())
@@ -95,8 +99,9 @@ type splitting struct {
 	shared        map[any]string
 	buf           *bytes.Buffer
 	json          *json.Encoder
-	out           []*Resource
-	errs          []error
+	// endpoints are of the clusters so far.
+	out, endpoints []*Resource
+	errs           []error
 }
 
 // each encodes the items of one list. wire is what of an item is written, nil for
@@ -112,7 +117,9 @@ func each[T any](s *splitting, kind string, list []*T, name func(*T) string, obj
 		}
 		s.items[item] = done
 		s.add(done.resource, nil)
-		s.add(done.endpoints, nil)
+		if done.endpoints != nil {
+			s.endpoints = append(s.endpoints, done.endpoints)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package distrib
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -108,39 +109,49 @@ func (x *connection) whole(s *staging, u *meshpb.Update) error {
 			changed = append(changed, ir.EndpointUpdate{Cluster: k.Name, Endpoints: list})
 		}
 	}
-	next := make(map[Key]*holding, len(x.held)+len(s.upserts))
-	if !s.full {
-		for k, h := range x.held {
-			next[k] = h
-		}
-		for _, k := range s.removals {
-			delete(next, k)
-		}
-	}
+	next, order := x.with(s)
 	bytes := 0
-	for k, h := range s.upserts {
-		next[k] = h
-	}
-	list := make([]*Resource, 0, len(next))
-	for k, h := range next {
+	list, all := make([]*Resource, len(order)), make([]Resource, len(order))
+	for i, k := range order {
+		h := next[k]
 		bytes += h.size
-		list = append(list, &Resource{Kind: k.Kind, Name: k.Name, Hash: h.hash})
+		all[i] = Resource{Kind: k.Kind, Name: k.Name, Hash: h.hash}
+		list[i] = &all[i]
 	}
 	if bytes > MaxViewBytes {
 		return fmt.Errorf("the view is of more than %d MiB", MaxViewBytes>>20)
 	}
-	slices.SortFunc(list, Compare)
 	r := revisionOf(u.GetRevision())
 	if sum := Sum(list); sum != r.Hash {
 		return x.resend(nil, fmt.Errorf("the view has the hash %016x, not %016x", sum, r.Hash))
 	}
 	x.resends = 0
-	x.Client.held, x.Client.bytes, x.fits = next, bytes, false
+	x.Client.held, x.order, x.Client.bytes, x.fits = next, order, bytes, false
 	x.good = true
 	// What the Hello named is answered by the first Update.
 	x.answers, x.unknown = max(u.GetSubscribed(), x.sequence), u.GetUnknown()
 	x.judge(r, changed)
 	return nil
+}
+
+// with is what is held with an Update, and its keys in order.
+func (x *connection) with(s *staging) (map[Key]*holding, []Key) {
+	next := make(map[Key]*holding, len(x.held)+len(s.upserts))
+	fresh := s.full || len(s.removals) > 0 || x.order == nil
+	if !s.full {
+		maps.Copy(next, x.held)
+		for _, k := range s.removals {
+			delete(next, k)
+		}
+	}
+	for k, h := range s.upserts {
+		fresh = fresh || next[k] == nil
+		next[k] = h
+	}
+	if !fresh {
+		return next, x.order
+	}
+	return next, slices.SortedFunc(maps.Keys(next), compareKeys)
 }
 
 // judge applies a view, unless it is that which is served, or an older one.
@@ -152,14 +163,11 @@ func (x *connection) judge(r Revision, changed []ir.EndpointUpdate) {
 		x.takeEndpoints(changed)
 		x.adopt(r)
 		x.ack(r)
-		x.save()
 		x.answer(x.answers, x.unknown, nil)
+		x.save()
 	case x.served && !x.level && x.older(r):
 		x.cfg.Log.Warn("the control plane is behind what is served, which goes on", "serving", x.serving.String(), "offered", r.String())
-		x.waiting = &r
-		if r.Epoch == "" || r.Epoch != x.serving.Epoch {
-			x.patience = time.After(x.cfg.Patience)
-		}
+		x.waiting, x.patience = &r, time.After(x.cfg.Patience)
 		x.say(&meshpb.FromProxy{Message: &meshpb.FromProxy_Nack{Nack: &meshpb.Nack{Revision: r.message(), Serving: x.serving.message(), Waiting: true}}})
 		x.takeEndpoints(changed)
 	default:
@@ -180,7 +188,8 @@ func (x *connection) older(r Revision) bool {
 }
 
 // giveIn applies what seemed older and has stayed what the control plane wants:
-// somebody has put an earlier configuration in force again.
+// somebody has put an earlier configuration in force again, or the state store is one
+// that was restored. To wait for ever would be to serve no change any more.
 func (x *connection) giveIn() {
 	if x.waiting == nil {
 		return
@@ -212,9 +221,10 @@ func (x *connection) run(r Revision) bool {
 		return false
 	}
 	x.ack(r)
+	x.answer(x.answers, x.unknown, nil)
 	x.save()
 	x.saving = nil
-	x.answer(x.answers, x.unknown, nil)
+	x.tell()
 	return true
 }
 

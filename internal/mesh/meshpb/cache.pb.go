@@ -186,7 +186,10 @@ type CacheService struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// used is when it was used last, in seconds since 1970.
-	Used          int64 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
+	Used int64 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
+	// always: the proxy was started for it, and does not learn it again if it is not any
+	// more.
+	Always        bool `protobuf:"varint,3,opt,name=always,proto3" json:"always,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -235,6 +238,13 @@ func (x *CacheService) GetUsed() int64 {
 	return 0
 }
 
+func (x *CacheService) GetAlways() bool {
+	if x != nil {
+		return x.Always
+	}
+	return false
+}
+
 var File_internal_mesh_meshpb_cache_proto protoreflect.FileDescriptor
 
 const file_internal_mesh_meshpb_cache_proto_rawDesc = "" +
@@ -248,10 +258,11 @@ const file_internal_mesh_meshpb_cache_proto_rawDesc = "" +
 	"\vCacheCommit\x125\n" +
 	"\brevision\x18\x01 \x01(\v2\x19.gridway.mesh.v1.RevisionR\brevision\x129\n" +
 	"\bservices\x18\x02 \x03(\v2\x1d.gridway.mesh.v1.CacheServiceR\bservices\x12\x18\n" +
-	"\ahistory\x18\x03 \x03(\x06R\ahistory\"6\n" +
+	"\ahistory\x18\x03 \x03(\x06R\ahistory\"N\n" +
 	"\fCacheService\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04used\x18\x02 \x01(\x03R\x04usedB1Z/github.com/gridway/gridway/internal/mesh/meshpbb\x06proto3"
+	"\x04used\x18\x02 \x01(\x03R\x04used\x12\x16\n" +
+	"\x06always\x18\x03 \x01(\bR\x06alwaysB1Z/github.com/gridway/gridway/internal/mesh/meshpbb\x06proto3"
 
 var (
 	file_internal_mesh_meshpb_cache_proto_rawDescOnce sync.Once
