@@ -81,7 +81,11 @@ func parses(t *testing.T, overview string, words []string) (why string) {
 			return ""
 		}
 	}
-	out, code := gridway(t, append(slices.Clone(words), "--help")...)
+	at := slices.Index(words, "--") // what follows is another program's
+	if at < 0 {
+		at = len(words)
+	}
+	out, code := gridway(t, slices.Insert(slices.Clone(words[:at]), at, "--help")...)
 	switch {
 	case code != 0:
 		return out
