@@ -5,7 +5,7 @@ import gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 // FailsClosed tells whether policies of a kind that cannot be used let nothing
 // through: a mistake in one must not leave open what it protects.
 func FailsClosed(group, kind string) bool {
-	return group == GroupName && (kind == KindAuthenticationPolicy || kind == KindAuthorizationPolicy || kind == KindShieldPolicy)
+	return group == GroupName && (kind == KindAuthenticationPolicy || kind == KindAuthorizationPolicy || kind == KindShieldPolicy || kind == KindMeshPolicy)
 }
 
 // RequestTargets are the kinds that policies about requests attach to: those of the
@@ -13,6 +13,9 @@ func FailsClosed(group, kind string) bool {
 func RequestTargets() []string {
 	return []string{"Gateway", "ListenerSet", "HTTPRoute", "GRPCRoute", "Service"}
 }
+
+// MeshTargets are those of policies of the mesh.
+func MeshTargets() []string { return []string{"Service"} }
 
 // TargetGroup is the group of a kind among RequestTargets and ShieldTargets.
 func TargetGroup(kind string) string {

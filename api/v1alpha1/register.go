@@ -28,6 +28,8 @@ const (
 	KindRateLimitStore = "RateLimitStore"
 	// KindShieldPolicy is the kind of ShieldPolicy objects.
 	KindShieldPolicy = "ShieldPolicy"
+	// KindMeshPolicy is the kind of MeshPolicy objects.
+	KindMeshPolicy = "MeshPolicy"
 	// KindTokenIssuer is the kind of TokenIssuer objects.
 	KindTokenIssuer = "TokenIssuer"
 	// KindConsumer is the kind of Consumer objects.
@@ -50,6 +52,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&RateLimitPolicy{}, &RateLimitPolicyList{},
 		&RateLimitStore{}, &RateLimitStoreList{},
 		&ShieldPolicy{}, &ShieldPolicyList{},
+		&MeshPolicy{}, &MeshPolicyList{},
 		&Consumer{}, &ConsumerList{},
 		&TokenIssuer{}, &TokenIssuerList{},
 	)

@@ -91,6 +91,12 @@ func inventory(cfg *offline) []string {
 		rules += len(r.Rules)
 	}
 	rules += len(cfg.out.Config.Streams)
+	if m := cfg.out.Mesh; m != nil {
+		list = append(list, excerpt.Count(len(m.Services), "service")+" of a mesh")
+		if sections == 0 {
+			return list
+		}
+	}
 	return append(list, excerpt.Count(sections, "listener"), excerpt.Count(rules, "rule"), excerpt.Count(len(cfg.out.Config.Clusters), "backend"))
 }
 

@@ -35,7 +35,7 @@ func readConfig(t *term.Terminal, paths []string) (*offline, error) {
 		}
 		return nil, err
 	}
-	out := compile.Compile(compile.Input{Set: set, Refused: store.Refused(set, problems), Now: time.Now()}, nil)
+	out := compile.Compile(compile.Input{Set: set, Refused: store.Refused(set, problems), Now: time.Now(), Mesh: compile.HasMesh(set)}, nil)
 	problems = append(slices.Clone(problems), out.Problems...)
 	findings, err := lint.Check(out.Config, set)
 	if err != nil {

@@ -38,13 +38,18 @@ is refused, why, which no client is told. No credential is printed. With --consu
 --claim or --auth-method it is somebody whom authentication is taken to have let
 through; --identity is a verified client certificate. For each
 AuthorizationPolicy the answer names the rule that matches or, where none does,
-what each rule lacks.`,
+what each rule lacks.
+
+With --from the request is one of a service in a mesh: the answer says what its own
+proxy does with it and, if it goes on to the service that was asked for, what the
+proxies of that do.`,
 		Example: lines(
 			"gridway explain GET http://shop.example/api/products",
 			`gridway explain GET /api/reviews/1 -H "X-Canary: always" --file shop.yaml`,
 			"gridway explain POST https://shop.example/api/orders --file config/ -o json",
 			"gridway explain GET https://shop.example/api/orders --token-file token.jwt",
 			"gridway explain tls://shop.example:443",
+			"gridway explain --from reviews.shop GET http://ratings:9080/ --file mesh.yaml",
 			"gridway explain DELETE http://shop.example/api/orders/7 --consumer acme --claim role=admin --client 203.0.113.7",
 		),
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -62,6 +67,7 @@ what each rule lacks.`,
 		at      string
 		client  string
 		all     bool
+		from    string
 		who     caller
 	)
 	admin := adminFlag(t, cmd)
@@ -69,6 +75,7 @@ what each rule lacks.`,
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "file or folder with configuration, instead of a running gateway (repeatable)")
 	cmd.Flags().StringVar(&at, "listener", "", "listener or section that gets the request, whatever the URL's port")
 	cmd.Flags().StringVar(&client, "client", "", "address of the client, after trusted proxies (default 127.0.0.1)")
+	cmd.Flags().StringVar(&from, "from", "", "service of the mesh that sends the request: SERVICE or SERVICE.NAMESPACE (with --file)")
 	who.flags(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "show all rules that lost, also those for other hosts and paths")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -85,6 +92,9 @@ what each rule lacks.`,
 		}
 		if err := who.fill(&req, t.In); err != nil {
 			return err
+		}
+		if from != "" {
+			return explainFrom(t, files, from, req, *out, all)
 		}
 		e, err := explainer(cmd.Context(), t, files, admin)
 		if err != nil {

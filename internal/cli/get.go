@@ -93,7 +93,7 @@ func whichObject(args []string) (kind, name string) {
 // kindsOffered complete the first argument.
 var kindsOffered = []string{
 	"authenticationpolicy", "backend", "backendtlspolicy", "certificateissuer", "certificates", "clusters", "configmap", "consumer", "endpointslice", "gateway", "gatewayclass",
-	"httproute", "listenerset", "namespace", "ratelimitpolicy", "referencegrant", "secret", "service", "shieldpolicy", "trafficpolicy",
+	"httproute", "listenerset", "meshpolicy", "namespace", "ratelimitpolicy", "referencegrant", "secret", "service", "shieldpolicy", "trafficpolicy",
 }
 
 func selectObjects(list []adminapi.Object, kind, namespace, name string) []adminapi.Object {

@@ -21,10 +21,28 @@ type Mesh struct {
 	// beside them.
 	Inbound  ClientPolicy `json:"inbound"`
 	Outbound ClientPolicy `json:"outbound"`
-	// Egress is what becomes of what is for no service.
-	Egress Egress `json:"egress"`
+	// Egress is what becomes of what is for no service; Egresses are of clients of
+	// single namespaces, in order.
+	Egress   Egress            `json:"egress"`
+	Egresses []NamespaceEgress `json:"egresses,omitempty"`
 	// ClusterDomain ends the full names of services: "cluster.local".
 	ClusterDomain string `json:"clusterDomain"`
+}
+
+// NamespaceEgress is what holds for clients of a namespace.
+type NamespaceEgress struct {
+	Namespace string `json:"namespace"`
+	Egress    Egress `json:"egress"`
+}
+
+// EgressFor is what becomes of what clients of a namespace send to no service.
+func (m *Mesh) EgressFor(namespace string) Egress {
+	for _, e := range m.Egresses {
+		if e.Namespace == namespace {
+			return e.Egress
+		}
+	}
+	return m.Egress
 }
 
 // MeshMember is a cluster whose endpoints are the workloads of a Service, besides

@@ -250,6 +250,8 @@ func (c *compiler) allAuthorizations() []*ir.Authorization {
 	for _, p := range c.authorization.all {
 		out = append(out, c.authorizationFrom(p))
 	}
+	out = append(out, c.allDenying()...)
+	slices.SortFunc(out, func(a, b *ir.Authorization) int { return strings.Compare(a.Policy, b.Policy) })
 	return out
 }
 

@@ -52,8 +52,10 @@ type compiler struct {
 	// authorization: all policies that reach a request count.
 	authorization policyIndex[v1alpha1.AuthorizationPolicySpec]
 	// rateLimit: all policies that reach a request hold.
-	rateLimit  policyIndex[v1alpha1.RateLimitPolicySpec]
-	shield     policyIndex[v1alpha1.ShieldPolicySpec]
+	rateLimit policyIndex[v1alpha1.RateLimitPolicySpec]
+	shield    policyIndex[v1alpha1.ShieldPolicySpec]
+	// mesh: each field is taken from the most specific policy.
+	mesh       policyIndex[v1alpha1.MeshPolicySpec]
 	backendTLS backendTLSIndex
 	backends   map[backendKey]*backend
 	slicesOf   map[store.Key][]*store.Object // Service → EndpointSlices, built when first needed

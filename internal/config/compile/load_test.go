@@ -53,6 +53,8 @@ func newValue(kind string) runtime.Object {
 		return &v1alpha1.RateLimitStore{}
 	case "ShieldPolicy":
 		return &v1alpha1.ShieldPolicy{}
+	case "MeshPolicy":
+		return &v1alpha1.MeshPolicy{}
 	case "AuthorizationPolicy":
 		return &v1alpha1.AuthorizationPolicy{}
 	case "RateLimitPolicy":

@@ -81,8 +81,9 @@ func (c *compiler) collectMesh() *ir.Mesh {
 	if !c.in.Mesh {
 		return nil
 	}
-	m := &ir.Mesh{Inbound: meshClient(), Outbound: meshClient(), Egress: ir.EgressAllow, ClusterDomain: defaultClusterDomain}
+	m := &ir.Mesh{Inbound: meshClient(), Outbound: meshClient(), ClusterDomain: c.clusterDomain()}
 	m.Outbound.DetectTimeout = defaultDetectTimeout
+	m.Egress, m.Egresses = c.egress()
 	c.meshRoutes(m)
 	addresses := c.serviceAddresses()
 	if c.patched { // routes changed in their places, and nothing else
@@ -132,7 +133,8 @@ func (c *compiler) collectMesh() *ir.Mesh {
 	}
 	slices.SortFunc(m.Clusters, func(a, b *ir.Cluster) int { return cmp.Compare(a.Name, b.Name) })
 	if was := c.prevMesh; was != nil && slices.Equal(was.Services, m.Services) && slices.Equal(was.Routes, m.Routes) &&
-		slices.Equal(was.Streams, m.Streams) && slices.Equal(was.Clusters, m.Clusters) && slices.Equal(was.Members, m.Members) {
+		slices.Equal(was.Streams, m.Streams) && slices.Equal(was.Clusters, m.Clusters) && slices.Equal(was.Members, m.Members) &&
+		was.ClusterDomain == m.ClusterDomain && was.Egress == m.Egress && slices.Equal(was.Egresses, m.Egresses) {
 		return was
 	}
 	return m
@@ -255,7 +257,7 @@ func compareNames(s *ir.MeshService, k store.Key) int {
 }
 
 func equalPorts(a, b *ir.MeshPort) bool {
-	return a == b || a.Name == b.Name && a.Port == b.Port && a.TargetPort == b.TargetPort && a.Protocol == b.Protocol &&
+	return a == b || a.Name == b.Name && a.Port == b.Port && a.Plaintext == b.Plaintext && a.TargetPort == b.TargetPort && a.Protocol == b.Protocol &&
 		slices.EqualFunc(a.Outbound, b.Outbound, func(x, y ir.MeshOutbound) bool {
 			return x.Namespace == y.Namespace && x.Protocol == y.Protocol && equalAttachments(x.Routes, y.Routes) && equalAttachments(x.Streams, y.Streams)
 		}) &&

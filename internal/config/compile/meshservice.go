@@ -145,7 +145,11 @@ type portScope struct {
 
 func (w *portScope) compile() *ir.MeshPort {
 	protocol, http2 := portProtocol(w.port)
-	out := &ir.MeshPort{Name: w.port.Name, Port: uint16(w.port.Port), Protocol: protocol, Outbound: []ir.MeshOutbound{{Protocol: protocol}}}
+	out := &ir.MeshPort{
+		Name: w.port.Name, Port: uint16(w.port.Port), Protocol: protocol,
+		Plaintext: plaintext(w.meshChain(w.into.object.Key.Namespace, w.into.object.Key.Name, w.port.Name)),
+		Outbound:  []ir.MeshOutbound{{Protocol: protocol}},
+	}
 	if t := w.port.TargetPort; t.StrVal != "" || t.IntVal != 0 && t.IntVal != w.port.Port {
 		out.TargetPort = t.String()
 	}
@@ -195,7 +199,12 @@ func sectionName(s string) *gwv1.SectionName {
 func (w *portScope) inbound(protocol ir.Protocol, http2 bool) ir.MeshInbound {
 	name, place := w.route.service+inboundSuffix, ref(w.into.object, w.field)
 	rule := &ir.Rule{ID: name, Name: w.port.Name, Matches: matches(nil), Ref: place}
+	policies := w.meshChain(w.into.object.Key.Namespace, w.into.object.Key.Name, w.port.Name)
 	w.guard(rule)
+	if a := w.denying(policies, rule.Policy.Authorization); a != nil {
+		rule.Policy.Authorization = append(slices.Clip(rule.Policy.Authorization), a)
+		rule.Policies = append(rule.Policies, a.Ref)
+	}
 	var out ir.MeshInbound
 	local := func(stream string, p ir.Protocol) string {
 		cl := &ir.Cluster{
@@ -220,8 +229,7 @@ func (w *portScope) inbound(protocol ir.Protocol, http2 bool) ir.MeshInbound {
 	if protocol != ir.HTTP {
 		out.Stream = local("/tcp", ir.TCP)
 		rule.Backends = to(out.Stream)
-		if p := onlyRequests(rule); p != "" {
-			why := p + " is about requests"
+		if why := onlyRequests(rule); why != "" {
 			rule.Backends = []ir.BackendRef{{Weight: 1, Problem: why, Ref: place}}
 			what, remedy := "no connection gets through", "attach the policy to the ports that speak HTTP, by sectionName"
 			if protocol == ir.Detect {
@@ -237,14 +245,17 @@ func (w *portScope) inbound(protocol ir.Protocol, http2 bool) ir.MeshInbound {
 	return out
 }
 
-// onlyRequests names a policy that lets requests alone through: bytes must not pass
-// where it is, since it cannot be held over what is not HTTP.
+// onlyRequests says why bytes must not pass: a policy lets requests alone through, and
+// cannot be held over what is not HTTP.
 func onlyRequests(rule *ir.Rule) string {
-	switch p := &rule.Policy; {
-	case p.Authentication != nil:
-		return v1alpha1.KindAuthenticationPolicy + " " + p.Authentication.Policy
-	case len(p.Authorization) > 0:
-		return v1alpha1.KindAuthorizationPolicy + " " + p.Authorization[0].Policy
+	if a := rule.Policy.Authentication; a != nil {
+		return v1alpha1.KindAuthenticationPolicy + " " + a.Policy + " is about requests"
+	}
+	for _, a := range rule.Policy.Authorization {
+		if a.Ref.Kind == v1alpha1.KindMeshPolicy {
+			return v1alpha1.KindMeshPolicy + " " + a.Ref.Namespace + "/" + a.Ref.Name + " refuses what no AuthorizationPolicy allows, and those are about requests"
+		}
+		return v1alpha1.KindAuthorizationPolicy + " " + a.Policy + " is about requests"
 	}
 	return ""
 }
@@ -321,4 +332,28 @@ func (w *portScope) sameLocal(cl *ir.Cluster) *ir.Cluster {
 		}
 	}
 	return cl
+}
+
+// HasMesh tells whether objects are about a mesh: they have a MeshPolicy, or a route or
+// a policy about requests on a Service.
+func HasMesh(set *store.Set) bool {
+	if len(set.Kind(ownGroup, v1alpha1.KindMeshPolicy)) > 0 {
+		return true
+	}
+	for _, kind := range meshKinds {
+		for _, o := range set.Kind(gatewayGroup, kind) {
+			spec, ok := routeSpec(o)
+			if ok && slices.ContainsFunc(spec.ParentRefs, func(r gwv1.ParentReference) bool { return deref(r.Kind, "Gateway") == "Service" }) {
+				return true
+			}
+		}
+	}
+	for _, kind := range []string{v1alpha1.KindAuthenticationPolicy, v1alpha1.KindAuthorizationPolicy, v1alpha1.KindRateLimitPolicy, v1alpha1.KindShieldPolicy} {
+		for _, o := range set.Kind(ownGroup, kind) {
+			if slices.ContainsFunc(policyTargets(o), func(t target) bool { return t.key.Kind == "Service" }) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -187,6 +187,17 @@ func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 		ownGroup + "/" + v1alpha1.KindShieldPolicy, gatewayGroup + "/BackendTLSPolicy":
 		ch.notePolicy(before, was)
 		ch.notePolicy(before, is)
+	case ownGroup + "/" + v1alpha1.KindMeshPolicy:
+		ch.noteMesh(before, o.Key.Namespace)
+	}
+}
+
+// noteMesh marks the Services that a MeshPolicy of a namespace may be for.
+func (ch *changes) noteMesh(before *store.Set, namespace string) {
+	for _, o := range before.Kind("", "Service") {
+		if o.Key.Namespace == namespace || namespace == v1alpha1.MeshNamespace {
+			ch.stale[o] = true
+		}
 	}
 }
 

@@ -43,6 +43,7 @@ func (c *compiler) indexPolicies() {
 	c.authorization = indexPolicies(c, &authorizationKind)
 	c.rateLimit = indexPolicies(c, &rateLimitKind)
 	c.shield = indexPolicies(c, &shieldKind)
+	c.indexMesh()
 	c.indexBackendTLS()
 }
 

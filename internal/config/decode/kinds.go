@@ -74,6 +74,8 @@ func goType(group, kind string) func() runtime.Object {
 		return func() runtime.Object { return &v1alpha1.RateLimitStore{} }
 	case "gridway.dev/ShieldPolicy":
 		return func() runtime.Object { return &v1alpha1.ShieldPolicy{} }
+	case "gridway.dev/MeshPolicy":
+		return func() runtime.Object { return &v1alpha1.MeshPolicy{} }
 	case "gridway.dev/Consumer":
 		return func() runtime.Object { return &v1alpha1.Consumer{} }
 	case "gridway.dev/TokenIssuer":

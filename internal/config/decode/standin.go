@@ -25,8 +25,11 @@ func (w *walker) standIn(n *yaml.Node, e *kindEntry) *store.Object {
 	}
 	errors, problems := w.errors, len(w.problems)
 	kinds := v1alpha1.RequestTargets()
-	if e.kind == v1alpha1.KindShieldPolicy {
+	switch e.kind {
+	case v1alpha1.KindShieldPolicy:
 		kinds = v1alpha1.ShieldTargets()
+	case v1alpha1.KindMeshPolicy:
+		kinds = v1alpha1.MeshTargets()
 	}
 	targets := w.readTargets(n, kinds)
 	w.errors, w.problems = errors, w.problems[:problems] // what is wrong has been told

@@ -39,7 +39,7 @@ func (v *Views) note(d delta) {
 // differs says what is another in the content after this one.
 func (c *content) differs(now *content) delta {
 	var d delta
-	if a, b := c.mesh, now.mesh; a.Egress != b.Egress || a.ClusterDomain != b.ClusterDomain {
+	if a, b := c.mesh, now.mesh; a.Egress != b.Egress || !slices.Equal(a.Egresses, b.Egresses) || a.ClusterDomain != b.ClusterDomain {
 		return delta{all: true}
 	}
 	if c.config != now.config && (!slices.Equal(c.config.Listeners, now.config.Listeners) || !sameItems(c.edgeItems(), now.edgeItems())) {

@@ -118,12 +118,12 @@ func (w *proxyScope) outbound() error {
 	}
 	for _, at := range captured {
 		l := w.listener(at, w.content.mesh.Outbound)
-		l.Captured, l.Egress, l.Sections = true, w.content.mesh.Egress, sections
+		l.Captured, l.Egress, l.Sections = true, w.content.mesh.EgressFor(w.namespace), sections
 		w.out.Listeners = append(w.out.Listeners, l)
 	}
 	for _, at := range asProxy {
 		l := w.listener(at, w.content.mesh.Outbound)
-		l.Egress, l.Sections = w.content.mesh.Egress, sections
+		l.Egress, l.Sections = w.content.mesh.EgressFor(w.namespace), sections
 		w.out.Listeners = append(w.out.Listeners, l)
 	}
 	return w.upstreams()
