@@ -85,6 +85,12 @@ type Registry struct {
 	defined uint64
 	changed chan struct{}
 	wake    chan struct{} // Run has another moment to wait for
+	// owners are the control planes whose streams proxies have, of those that are not
+	// this one's. dirty are the proxies of which others have to be told, nil if there
+	// are no others; dirtied says that there are some.
+	owners  map[string]string
+	dirty   map[string]bool
+	dirtied chan struct{}
 }
 
 type serviceKey struct{ namespace, name string }
@@ -110,7 +116,7 @@ func New(o Options) *Registry {
 	}
 	return &Registry{
 		opt: o, proxies: map[string][]*Instance{}, leaving: map[string]time.Time{}, services: map[serviceKey]*service{},
-		refused: map[string]string{}, changed: make(chan struct{}), wake: make(chan struct{}, 1),
+		refused: map[string]string{}, owners: map[string]string{}, changed: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -170,7 +176,9 @@ func (r *Registry) Joined(p *distrib.Proxy) {
 		r.refused[p.Name] = refusal
 	}
 	delete(r.leaving, p.Name)
+	delete(r.owners, p.Name)
 	r.replace(p.Name, list)
+	r.tell(p.Name)
 	r.mu.Unlock()
 	if refusal != "" && refusal != before {
 		r.opt.Log.Warn("a proxy's workload is refused", "proxy", p.Name, "reason", refusal)
@@ -183,12 +191,13 @@ func (r *Registry) Left(p *distrib.Proxy, orderly bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.refused, p.Name)
-	if _, known := r.proxies[p.Name]; !known {
-		return
+	if _, known := r.proxies[p.Name]; !known || r.owners[p.Name] != "" {
+		return // it has nothing, or has moved to another control plane
 	}
 	if orderly {
 		delete(r.leaving, p.Name)
 		r.replace(p.Name, nil)
+		r.tell(p.Name)
 		return
 	}
 	r.leaving[p.Name] = r.opt.Now().Add(r.opt.Grace)
@@ -352,6 +361,7 @@ func (r *Registry) expire() (next time.Time) {
 		}
 		delete(r.leaving, name)
 		r.replace(name, nil)
+		r.tell(name)
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(r.services), compareServices) {
 		s := r.services[k]
