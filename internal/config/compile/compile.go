@@ -99,13 +99,14 @@ func Compile(in Input, prev *Output) *Output {
 	orders := c.finishIssuers()
 
 	c.finishStatuses()
+	mesh := c.collectMesh()
 	cfg := &ir.Config{
 		Listeners: listeners, Routes: routes, Streams: streams, Clusters: clusters, Schemas: schemas,
 		Consumers: consumers, KeySets: keySets, Logins: logins, TokenIssuers: c.servedTokenIssuers(), Policies: c.decidingPolicies(), Authorizations: c.allAuthorizations(), RateLimits: c.rateLimits(),
 		RateLimitStores: stores,
 		AddressLists:    addresses, UserAgentLists: userAgents, RevocationLists: revocations,
 	}
-	return &Output{Config: c.revise(cfg), Mesh: c.collectMesh(), Problems: sortProblems(c.problems), Orders: orders, SigningOrders: c.signingOrders, state: c.next}
+	return &Output{Config: c.revise(cfg), Mesh: mesh, Problems: sortProblems(c.problems), Orders: orders, SigningOrders: c.signingOrders, state: c.next}
 }
 
 // Statuses returns the status of every object, ordered by key. It gathers them

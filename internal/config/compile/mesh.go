@@ -2,6 +2,7 @@ package compile
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -74,7 +75,10 @@ type meshGroup struct {
 	routes []meshRoute
 }
 
-type meshRoute struct{ kind, form string }
+type meshRoute struct {
+	object     *store.Object
+	kind, form string
+}
 
 // collectMesh puts together what Services come to with their routes.
 func (c *compiler) collectMesh() *ir.Mesh {
@@ -96,6 +100,7 @@ func (c *compiler) collectMesh() *ir.Mesh {
 	}
 	used := map[*ir.Cluster]bool{}
 	groups := c.meshGroups(used)
+	c.noteMeshShadowed(groups)
 	var before []*ir.MeshService
 	if c.prevMesh != nil {
 		before = c.prevMesh.Services
@@ -188,7 +193,7 @@ func (c *compiler) meshGroups(used map[*ir.Cluster]bool) []meshGroup {
 				i = len(out)
 				index[share], out = i, append(out, meshGroup{meshShare: share})
 			}
-			out[i].routes = append(out[i].routes, meshRoute{rs.object.Key.Kind, a.form})
+			out[i].routes = append(out[i].routes, meshRoute{rs.object, rs.object.Key.Kind, a.form})
 		}
 	}
 	slices.SortFunc(out, func(a, b meshGroup) int {
@@ -234,6 +239,21 @@ func withGroups(p *ir.MeshPort, groups []meshGroup) *ir.MeshPort {
 		}
 	}
 	return out
+}
+
+// noteMeshShadowed tells of routes that get nothing because an older one takes all
+// connections to the port.
+func (c *compiler) noteMeshShadowed(groups []meshGroup) {
+	for _, g := range groups {
+		for _, r := range g.routes[1:] {
+			if streamKind(r.kind) {
+				c.next.plain = false
+				c.report(problemAt(r.object, "spec", store.Warning, "ShadowedRoute",
+					fmt.Sprintf("nothing reaches this route on port %d of %s: %s is older and takes it all", g.place.port, g.place.service, g.routes[0].object.Key),
+					"name another port of the Service, or remove one of the two"))
+			}
+		}
+	}
 }
 
 func (g *meshGroup) outbound() ir.MeshOutbound {

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/ir"
@@ -135,6 +136,16 @@ func onServer(p *ir.RoutePolicy, m *settings) {
 	if b, ok := m.origin["maxBodyBytes"]; ok && b.target.key.Kind == "Service" {
 		p.MaxBodyBytes = 0
 	}
+}
+
+// heldByClients tells whether a policy says who may call, on a route that clients'
+// proxies have.
+func (c *compiler) heldByClients(policy *store.Object, t target) bool {
+	if k := policy.Key.Kind; k != v1alpha1.KindAuthenticationPolicy && k != v1alpha1.KindAuthorizationPolicy || !requestKind(t.key) {
+		return false
+	}
+	i, found := slices.BinarySearchFunc(c.next.routes, t.key, func(rs *routeState, k store.Key) int { return compareKeys(rs.object.Key, k) })
+	return found && len(c.next.routes[i].mesh) > 0
 }
 
 // roleOf is the namespace whose clients a route on the port is for; empty is all.

@@ -350,6 +350,11 @@ func (c *compiler) warnUnreached(o *store.Object, targets []target) {
 			c.report(problemAt(o, fmt.Sprintf("spec.targetRefs[%d]", i), store.Warning, "NoEffect",
 				"a policy on "+t.key.String()+" is held by the proxies of its workloads, and there is no mesh here", "attach it to a Gateway or a route"))
 		}
+		if c.heldByClients(o, t) {
+			c.report(problemAt(o, fmt.Sprintf("spec.targetRefs[%d]", i), store.Warning, "HeldByClients",
+				t.String()+" is a route of the mesh, which clients' own proxies hold: a client without its proxy is not held up by the policy",
+				"attach it to the Service"))
+		}
 		if t.key.Kind != "Gateway" && t.key.Kind != "ListenerSet" {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/registry"
 )
 
 // endpoints are the workloads behind a port of a Service, the healthy ones alone.
@@ -29,13 +30,7 @@ func (v *Views) endpoints(m ir.MeshMember) []ir.Endpoint {
 		if at == nil || !i.Healthy {
 			continue
 		}
-		e := ir.Endpoint{Weight: cmp.Or(i.Weight, 1), Zone: i.Zone}
-		if i.MeshPort != 0 {
-			e.Address = hostPort(i.Address, i.MeshPort)
-			e.Identity, e.ServerName = i.Identity, serverName(&i.Workload, m.Port)
-		} else {
-			e.Address = hostPort(i.Address, at.Number)
-		}
+		e := endpointOf(i, at, port)
 		if seen[e] {
 			continue // two proxies say that they are before the same
 		}
@@ -43,6 +38,17 @@ func (v *Views) endpoints(m ir.MeshMember) []ir.Endpoint {
 		out = append(out, e)
 	}
 	return out
+}
+
+// endpointOf is a workload as others reach a port of its Service, at one of its own:
+// by its proxy, if it has one.
+func endpointOf(i *registry.Instance, at *distrib.Port, port *ir.MeshPort) ir.Endpoint {
+	e := ir.Endpoint{Weight: cmp.Or(i.Weight, 1), Zone: i.Zone, Address: hostPort(i.Address, at.Number)}
+	if i.MeshPort != 0 {
+		e.Address = hostPort(i.Address, i.MeshPort)
+		e.Identity, e.ServerName = i.Identity, serverName(&i.Workload, port.Port)
+	}
+	return e
 }
 
 func hostPort(host string, port uint16) string {

@@ -83,7 +83,7 @@ func (w *proxyScope) inboundSection(load *distrib.Workload, s *ir.MeshService, p
 	if load.Name != "" {
 		suffix = "~" + label(load.Name)
 		x.Name += suffix
-		of = of.renamed(suffix)
+		of = of.renamed(suffix, isLocal)
 		x.Routes, x.Streams = renamed(x.Routes, suffix), renamed(x.Streams, suffix)
 	}
 	// The clusters of the workload itself have an endpoint here alone.
@@ -102,14 +102,14 @@ func (w *proxyScope) inboundSection(load *distrib.Workload, s *ir.MeshService, p
 	return x
 }
 
-// renamed are routes and clusters of a workload that is one of several: each has its
-// own, with the suffix.
-func (b *bag) renamed(suffix string) *bag {
+// renamed are routes, and the clusters that are meant, of a workload that is one of
+// several: each has its own, with the suffix.
+func (b *bag) renamed(suffix string, meant func(cluster string) bool) *bag {
 	out := newBag()
 	out.add(b)
 	local := map[string]bool{}
 	for i, cl := range out.Clusters {
-		if cl.Ref.Kind == "Service" && isLocal(cl.Name) {
+		if meant(cl.Name) {
 			n := *cl
 			n.Name += suffix
 			out.Clusters[i] = &n

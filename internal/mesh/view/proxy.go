@@ -113,6 +113,9 @@ func (w *proxyScope) outbound() error {
 			continue
 		}
 		for _, p := range s.Ports {
+			if s.Headless {
+				sections = append(sections, w.headlessSections(s, p)...)
+			}
 			sections = append(sections, w.outboundSection(s, p))
 		}
 	}

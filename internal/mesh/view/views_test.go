@@ -301,6 +301,21 @@ func TestHeadless(t *testing.T) {
 	default:
 		t.Error("nobody was told")
 	}
+	m.join(m.sidecar("shop", "db", "10.0.0.8", distrib.Port{Number: 5432, Protocol: "tcp"}))
+	c := m.config(client)
+	for i, address := range []string{"10.0.0.8", "10.0.0.9"} {
+		s := listener(t, c, "127.0.0.1:15001").Sections[i]
+		if len(s.Destinations) != 1 || s.Destinations[0].Addr().String() != address || len(s.Streams) != 1 {
+			t.Fatalf("%+v", s)
+		}
+		name := "Service/shop/db:5432/tcp@" + address + ":5432"
+		if e := cluster(t, c, name).Endpoints; len(e) != 1 || e[0].Address != address+":15008" || e[0].Identity == "" {
+			t.Errorf("%s has %+v", name, e)
+		}
+	}
+	if all := cluster(t, c, "Service/shop/db:5432/tcp").Endpoints; len(all) != 2 {
+		t.Errorf("by its name: %+v", all)
+	}
 }
 
 // TestRefusedClaims: a proxy may be what its certificate says, and nothing else.
