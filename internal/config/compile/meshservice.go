@@ -251,13 +251,14 @@ func onlyRequests(rule *ir.Rule) string {
 	if a := rule.Policy.Authentication; a != nil {
 		return v1alpha1.KindAuthenticationPolicy + " " + a.Policy + " is about requests"
 	}
-	for _, a := range rule.Policy.Authorization {
-		if a.Ref.Kind == v1alpha1.KindMeshPolicy {
-			return v1alpha1.KindMeshPolicy + " " + a.Ref.Namespace + "/" + a.Ref.Name + " refuses what no AuthorizationPolicy allows, and those are about requests"
-		}
-		return v1alpha1.KindAuthorizationPolicy + " " + a.Policy + " is about requests"
+	if len(rule.Policy.Authorization) == 0 {
+		return ""
 	}
-	return ""
+	a := rule.Policy.Authorization[0]
+	if a.Ref.Kind == v1alpha1.KindMeshPolicy {
+		return v1alpha1.KindMeshPolicy + " " + a.Ref.Namespace + "/" + a.Ref.Name + " refuses what no AuthorizationPolicy allows, and those are about requests"
+	}
+	return v1alpha1.KindAuthorizationPolicy + " " + a.Policy + " is about requests"
 }
 
 // guard gives a rule what policies on the Service let through.

@@ -56,7 +56,7 @@ func Imagine(cfg *ir.Config, mesh *ir.Mesh, namespace, host string) (*Imagined, 
 		if number != 0 {
 			what = fmt.Sprintf("has no port %d", number)
 		}
-		return nil, fmt.Errorf("Service/%s/%s %s: its ports are %s", s.Namespace, s.Name, what, strings.Join(ports, ", "))
+		return nil, fmt.Errorf("the Service %s/%s %s: its ports are %s", s.Namespace, s.Name, what, strings.Join(ports, ", "))
 	}
 	o := out.Port.OutboundFor(namespace)
 	out.Client = imagined(c.outboundBag(s, out.Port, o), s, out.Port, o.Protocol, mesh.Outbound, o.Routes, o.Streams)
