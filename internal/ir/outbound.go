@@ -27,3 +27,10 @@ const (
 // the client; or Detect, which is HTTP for those that begin so, and the section's
 // streams for others. Hostnames of sections mean nothing; those of attached routes do.
 func (l *Listener) Outbound() bool { return l.Captured || l.Egress != "" }
+
+// EgressRule is the ID under which what EgressAllow lets through is counted and logged.
+func (l *Listener) EgressRule() string { return "Egress/-/" + l.Name + "/rules/0" }
+
+// EgressCluster is what the clusters behind EgressAllow are called in metrics, all
+// of them, since applications choose how many there are.
+const EgressCluster = "Egress"

@@ -27,6 +27,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/clientcert"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/proxy/datagram"
+	"github.com/gridway/gridway/internal/proxy/egress"
 	"github.com/gridway/gridway/internal/proxy/extauthz"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters"
@@ -88,6 +89,9 @@ type Options struct {
 	InheritedKeys [][]byte
 	// Identities are those of the mesh; nil for a proxy that is in none.
 	Identities tlsx.Identities
+	// Mark is the mark of sockets to endpoints and others (SO_MARK), by which rules that
+	// capture connections except the proxy's own; 0 is none. It needs CAP_NET_ADMIN.
+	Mark uint32
 	// Leases are of a state store; nil is that there is none.
 	Leases lease.Source
 	// Loops carry its connections; nil makes a group that is closed with the proxy. Several
@@ -169,7 +173,7 @@ func New(o Options) *Proxy {
 	guard := tlsx.NewGuard(o.Identities)
 	set := upstream.New(upstream.Options{
 		Loops: loops, Zone: o.Zone, Log: o.Log, Metrics: clusterMetrics{o.Metrics}, ClientTLS: tlsx.ClientConfig,
-		Identities: o.Identities, Guard: guard,
+		Identities: o.Identities, Guard: guard, Mark: o.Mark,
 	})
 	schemas := schema.New(schema.Options{Log: o.Log, Upstreams: set})
 	keys, logins := keyset.New(keyset.Options{Log: o.Log}), login.New(login.Options{Log: o.Log})
@@ -203,6 +207,7 @@ func New(o Options) *Proxy {
 		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held,
 	}
 	p.pipeline.LeaveWithin = o.LeaveWithin
+	p.pipeline.Egress = egress.New(egress.Options{Loops: loops, Upstreams: set, Mark: o.Mark})
 	if o.Challenges != nil {
 		p.pipeline.Challenges = o.Challenges
 	}
@@ -388,7 +393,7 @@ func (p *Proxy) openSocket(ctx context.Context, l *ir.Listener) (socket, error) 
 		})
 	}
 	return listen.Open(ctx, l, listen.Options{
-		Loops: p.loops, Pipeline: p.pipeline, Streams: p.streams, Log: p.opts.Log, TLS: p.tlsOptions(), Sockets: p.sockets,
+		Loops: p.loops, Pipeline: p.pipeline, Streams: p.streams, Egress: p.pipeline.Egress, Log: p.opts.Log, TLS: p.tlsOptions(), Sockets: p.sockets,
 		Identities: p.opts.Identities, Guard: p.guard,
 		IdleGrace: p.opts.IdleGrace, DrainTimeout: p.opts.DrainTimeout,
 	})

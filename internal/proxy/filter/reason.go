@@ -61,6 +61,8 @@ const (
 	RateLimitUnavailable // nobody can say what the caller has left
 	MeshTLSFailure       // an endpoint of the mesh is not who it must be, or refuses this proxy
 	IdentityDenied       // of a peer of the mesh, whose connection was cut
+	EgressDenied         // to what is outside of the mesh
+	LoopDetected         // it would come back to this proxy
 	reasonCount
 )
 
@@ -81,6 +83,7 @@ var reasonNames = [reasonCount]string{
 	"ExternalDenied",
 	"RateLimitUnavailable",
 	"MeshTLSFailure", "IdentityDenied",
+	"EgressDenied", "LoopDetected",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

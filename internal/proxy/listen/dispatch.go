@@ -3,6 +3,7 @@ package listen
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/stream"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/bufpool"
+	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 	"github.com/gridway/gridway/internal/wire/opening"
 )
@@ -21,12 +23,17 @@ type opened struct {
 	// http: with requests. Otherwise it is a stream, or nothing if !ok.
 	http, ok bool
 	secure   bool // after a TLS handshake
-	start    stream.Start
+	// outlet is the section that requests belong to, if that is known already.
+	outlet *outletSide
+	start  stream.Start
 }
 
 // speaksFirst tells whether the client has to say something before its
 // connection can be served.
 func speaksFirst(s *snapshot.Listener) bool {
+	if s.IR.Captured { // the section tells
+		return false
+	}
 	return s.IR.Protocol != ir.TCP || s.IR.Client.ProxyProtocol != ir.ProxyProtocolOff
 }
 
@@ -40,7 +47,10 @@ func detectTimeout(s *snapshot.Listener) time.Duration {
 }
 
 // open reads what comes before the first request, or before the stream.
-func (ss *session) open() opened {
+func (ss *session) open(t *loop.Task) opened {
+	if ss.s.Outbound != nil {
+		return ss.outbound(t)
+	}
 	switch s := ss.s; s.IR.Protocol {
 	case ir.HTTP:
 		return opened{http: true, ok: true}
@@ -71,18 +81,17 @@ func (ss *session) detect() opened {
 		// What has come in time is looked at, however late that is.
 		by = max(netx.MonotonicOf(ss.began)+int64(d), netx.After(time.Millisecond))
 	}
-	kind, leans, doors := opening.More, opening.Other, ss.s.Doors
-	look := func(b []byte) bool {
-		kind, leans = opening.Detect(b), opening.Leans(b)
-		return kind != opening.More
+	doors := ss.s.Doors
+	var served []opening.Kind
+	if doors.Secure {
+		served = append(served, opening.TLS)
 	}
-	err := ss.peek(opening.MaxDetectBytes, by, look)
-	if netx.IsTimeout(err) && (leans == opening.TLS && doors.Secure || leans == opening.HTTP1 && doors.Web) {
-		// Whoever has begun like this is slow, and does not wait for the server.
-		err = ss.peek(opening.MaxDetectBytes, handshakeBy(&ss.s.IR.Client), look)
+	if doors.Web {
+		served = append(served, opening.HTTP1)
 	}
+	kind, err := ss.sniff(by, served...)
 	switch {
-	case errors.Is(err, io.EOF) && doors.Plain != nil: // says no more, and may be waiting for the server
+	case isEnd(err) && doors.Plain != nil:
 		return ss.plain()
 	case err != nil && !netx.IsTimeout(err):
 		return opened{}
@@ -95,6 +104,26 @@ func (ss *session) detect() opened {
 	}
 	return opened{ok: true, start: stream.Start{Protocol: "TCP", Reason: filter.ProtocolNotServed}}
 }
+
+// sniff finds out what the client speaks, until by. Whoever has begun like one of
+// these protocols is slow, and does not wait for the server: it has the time of a
+// handshake.
+func (ss *session) sniff(by int64, served ...opening.Kind) (kind opening.Kind, err error) {
+	kind, leans := opening.More, opening.Other
+	look := func(b []byte) bool {
+		kind, leans = opening.Detect(b), opening.Leans(b)
+		return kind != opening.More
+	}
+	err = ss.peek(opening.MaxDetectBytes, by, look)
+	if netx.IsTimeout(err) && slices.Contains(served, leans) {
+		err = ss.peek(opening.MaxDetectBytes, handshakeBy(&ss.s.IR.Client), look)
+	}
+	return kind, err
+}
+
+// isEnd tells that the client has ended its stream: it says no more, and may be
+// waiting for the server.
+func isEnd(err error) bool { return errors.Is(err, io.EOF) }
 
 // secure is for connections that begin with TLS, to HTTPS or to a stream.
 func (ss *session) secure() opened {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/egress"
 	"github.com/gridway/gridway/internal/proxy/limit/peer"
 	"github.com/gridway/gridway/internal/proxy/listen/quicsock"
 	"github.com/gridway/gridway/internal/proxy/pipeline"
@@ -37,6 +38,7 @@ type Listener struct {
 	sockets    *Sockets
 	pipeline   *pipeline.Pipeline
 	streams    *stream.Server
+	egress     *egress.Gate
 	log        *slog.Logger
 	tlsOptions tlsx.Options // without what the configuration says
 	identities tlsx.Identities
@@ -90,6 +92,8 @@ type Options struct {
 	Identities tlsx.Identities
 	Guard      *tlsx.Guard
 	Sockets    *Sockets
+	// Egress is the way out of outbound listeners.
+	Egress *egress.Gate
 	// IdleGrace is how long an idle connection may still bring a request after
 	// a drain has begun; its answer then says that the connection will close.
 	IdleGrace time.Duration
@@ -105,7 +109,7 @@ func Open(ctx context.Context, l *ir.Listener, o Options) (*Listener, error) {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
 	opened := &Listener{
-		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, streams: o.Streams, log: o.Log, tlsOptions: o.TLS, identities: o.Identities, guard: o.Guard,
+		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, streams: o.Streams, egress: o.Egress, log: o.Log, tlsOptions: o.TLS, identities: o.Identities, guard: o.Guard,
 		sessions: map[*session]struct{}{}, refusing: make(chan struct{}, maxRefusing), drainTimeout: o.DrainTimeout,
 	}
 	opened.ctx, opened.stop = context.WithCancel(context.Background())

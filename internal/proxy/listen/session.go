@@ -62,7 +62,7 @@ func (ss *session) Resume(t *loop.Task) (idle bool) {
 		if ss.http.Serve(t) {
 			return true
 		}
-		if !ss.speaksHTTP2() {
+		if !ss.speaksHTTP2() && !ss.tunnel(t) {
 			break
 		}
 	}
@@ -111,15 +111,28 @@ func (ss *session) begin(t *loop.Task) bool {
 	if ss.s.IR.Mesh {
 		return ss.beginMesh()
 	}
-	o := ss.open()
+	o := ss.open(t)
 	if !o.ok {
 		return false
 	}
+	if !ss.proceed(o) {
+		o.start.Abandon()
+		return false
+	}
+	return true
+}
+
+// proceed gives the connection to the driver of what it speaks.
+func (ss *session) proceed(o opened) bool {
+	nc := ss.nc
 	nc.SetWriteBy(0)
 	if !o.http {
 		o.start.Conn, o.start.Listener, o.start.Began = nc, ss.s, ss.began
 		o.start.Closed = func() { ss.l.remove(ss) }
-		return ss.start(ss.l.streams.New(o.start))
+		return o.ok && ss.start(ss.l.streams.New(o.start))
+	}
+	if o.outlet != nil {
+		ss.host = o.outlet
 	}
 	if o.secure && ss.s.Secure != ss.s {
 		ss.host = secureSide{ss.l}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/clientcert"
+	"github.com/gridway/gridway/internal/proxy/egress"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
@@ -34,6 +35,8 @@ type Pipeline struct {
 	Background sync.WaitGroup
 	// Certificates remembers what was read of clients' certificates; it may be nil.
 	Certificates *clientcert.Cache
+	// Egress is the way out of outbound listeners; it may be nil if there are none.
+	Egress *egress.Gate
 	// Challenges may be nil: no certificate is asked for.
 	Challenges Challenges
 	// LeaveWithin is how long a drain takes to end WebSockets and streams of
@@ -63,6 +66,9 @@ func (x *Exchange) serve() {
 
 // match pins the rule that the exchange belongs to.
 func (x *Exchange) match() bool {
+	if x.Listener.Outbound != nil && !x.chooseOutlet() {
+		return false
+	}
 	m, ok := x.Listener.Table.Match(&x.Req, x.sni)
 	x.Section = m.Section
 	if m.Misdirected {
@@ -137,6 +143,9 @@ func (x *Exchange) filterRequest() bool {
 
 // choose picks the backend by weight, or by the client's session.
 func (x *Exchange) choose() bool {
+	if x.rule.Outside {
+		return x.chooseOutside()
+	}
 	x.backend = x.chooseBackend()
 	if x.backend == nil || x.backend.Cluster == nil {
 		detail := "the rule has no backend"

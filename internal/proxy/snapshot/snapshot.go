@@ -60,6 +60,9 @@ type Listener struct {
 	Section *ir.Section
 	// parts are by server name, and bySection by the name of the section.
 	parts, bySection map[string]*Listener
+	// Outbound are the sections of a listener beside applications, which has no table
+	// of its own; nil on others, and on the outlets of such a listener.
+	Outbound *Outbound
 	// sections are those that Table is about, and attached the routes of each, as
 	// places in Config.Routes.
 	sections []*ir.Section
@@ -76,6 +79,8 @@ type Rule struct {
 	Limiter     *admission.Limiter
 	Session     *session.Session
 	Metrics     *metric.Route
+	// Outside: the backend is the authority that the request names.
+	Outside bool
 }
 
 // Backend is a share of a rule's traffic. Cluster is nil for a backend that
@@ -153,6 +158,9 @@ func (b *builder) listener(l *ir.Listener, before *Listener) (*Listener, error) 
 	if l.Mesh {
 		built.TLS = true
 		return built, b.parts(built, before)
+	}
+	if l.Outbound() {
+		return built, b.outbound(built, before)
 	}
 	if l.Protocol == ir.Detect {
 		secure := *built

@@ -120,37 +120,29 @@ func (n *names[T]) find(name string) T {
 func (s *Snapshot) buildStreams(d Deps) {
 	s.streams = make(map[string]*Stream, len(s.Config.Streams))
 	for _, r := range s.Config.Streams {
-		built := &Stream{IR: r, Metrics: d.Metrics.Stream(r.ID), Shield: d.Filters.ShieldOf(r.Shield), Backends: make([]Backend, len(r.Backends))}
-		for i := range r.Backends {
-			ref := &r.Backends[i]
-			built.TotalWeight += ref.Weight
-			built.Backends[i].IR = ref
-			if ref.Cluster != "" {
-				built.Backends[i].Cluster = d.Upstreams.Cluster(ref.Cluster)
-				built.Backends[i].Metrics = d.Metrics.Cluster(ref.Cluster)
-			}
-		}
-		s.streams[r.Name] = built
+		s.streams[r.Name] = buildStream(r, d)
 	}
+}
+
+func buildStream(r *ir.StreamRoute, d Deps) *Stream {
+	built := &Stream{IR: r, Metrics: d.Metrics.Stream(r.ID), Shield: d.Filters.ShieldOf(r.Shield), Backends: make([]Backend, len(r.Backends))}
+	for i := range r.Backends {
+		ref := &r.Backends[i]
+		built.TotalWeight += ref.Weight
+		built.Backends[i].IR = ref
+		if ref.Cluster != "" {
+			built.Backends[i].Cluster = d.Upstreams.Cluster(ref.Cluster)
+			built.Backends[i].Metrics = d.Metrics.Cluster(ref.Cluster)
+		}
+	}
+	return built
 }
 
 // buildDoors builds the sections of a listener, apart from what is HTTP in them.
 func (s *Snapshot) buildDoors(l *ir.Listener) *Doors {
 	d := &Doors{}
 	for _, section := range l.Sections {
-		door := &Door{IR: section, Passthrough: section.Passthrough}
-		for _, a := range section.Streams {
-			stream := s.streams[a.Route]
-			if stream == nil {
-				continue
-			}
-			if len(a.Hostnames) == 0 {
-				door.routes.put("", stream)
-			}
-			for _, h := range a.Hostnames {
-				door.routes.put(h, stream)
-			}
-		}
+		door := s.buildDoor(section)
 		switch l.ProtocolOf(section) {
 		case ir.HTTP:
 			d.Web = true
@@ -167,6 +159,23 @@ func (s *Snapshot) buildDoors(l *ir.Listener) *Doors {
 		}
 	}
 	return d
+}
+
+func (s *Snapshot) buildDoor(section *ir.Section) *Door {
+	door := &Door{IR: section, Passthrough: section.Passthrough}
+	for _, a := range section.Streams {
+		stream := s.streams[a.Route]
+		if stream == nil {
+			continue
+		}
+		if len(a.Hostnames) == 0 {
+			door.routes.put("", stream)
+		}
+		for _, h := range a.Hostnames {
+			door.routes.put(h, stream)
+		}
+	}
+	return door
 }
 
 // speaking lists the listener's sections of one of HTTP's protocols.

@@ -30,7 +30,7 @@ func (s *Stream) log(d time.Duration, in, out int64) {
 		Reason: s.reason.String(), Listener: s.Listener.IR.Name, Attempts: s.attempts,
 		RequestBytes: in, ResponseBytes: out,
 		Client: s.source().Addr(), Peer: s.peer(), TLSServerName: s.ServerName, Revision: s.Listener.Revision,
-		Policy: s.policy, PolicyRule: s.part,
+		Policy: s.policy, PolicyRule: s.part, Destination: s.Destination,
 	}
 	if s.flags != 0 {
 		e.Flags = s.flags.AppendTo(scratch[:0])
@@ -40,6 +40,9 @@ func (s *Stream) log(d time.Duration, in, out int64) {
 	}
 	if s.backend != nil {
 		e.Cluster = s.backend.IR.Cluster
+	}
+	if s.Up != nil {
+		e.Endpoint = s.Up.RemoteAddrPort().String()
 	}
 	if s.endpoint != nil {
 		e.Endpoint, e.EndpointIdentity = s.endpoint.Address(), s.endpoint.Identity()

@@ -47,8 +47,22 @@ type Start struct {
 	Began time.Time
 	// Protocol is "TCP" or "TLS"; ServerName what a TLS client asked for.
 	Protocol, ServerName string
+	// Up is nil, or connected already, to what no cluster has. Leave is then called
+	// once it is closed.
+	Up    *netx.Conn
+	Leave func()
+	// Destination is where a client of an outbound listener wanted to go.
+	Destination string
 	// Closed is called once, by a task, when the connection is closed.
 	Closed func()
+}
+
+// Abandon is instead of New, for what cannot be served any more.
+func (s *Start) Abandon() {
+	if s.Up != nil {
+		_ = s.Up.Abort()
+		s.Leave()
+	}
 }
 
 // Tunnel is the client's side of a CONNECT that has not been answered.
@@ -124,6 +138,9 @@ func (s *Stream) Serve(t *loop.Task) (idle bool) {
 		return s.refuse(s.Reason)
 	}
 	s.Route.Metrics.Opened()
+	if s.up = s.Up; s.up != nil {
+		return s.relayConns(t)
+	}
 	var why filter.Reason
 	if why, s.policy, s.part = s.Route.Shield.Refuse(s.peer().Addr()); why != filter.ReasonNone {
 		return s.refuse(why)
@@ -186,7 +203,7 @@ func (s *Stream) answered() { s.judge(upstream.OK) }
 
 // judge tells the cluster how the endpoint did, once.
 func (s *Stream) judge(kind upstream.OutcomeKind) {
-	if s.verdict.CompareAndSwap(false, true) {
+	if s.Up == nil && s.verdict.CompareAndSwap(false, true) {
 		s.backend.Cluster.Observe(s.endpoint, upstream.Outcome{Kind: kind, Latency: s.connected})
 	}
 }
@@ -215,6 +232,13 @@ func (s *Stream) end(in, out int64, err error, failed, deserted bool) {
 		s.flags |= s.Tunnel.Why().Flag()
 	default:
 		s.flags |= filter.ClientGone.Flag()
+	}
+	if s.Up != nil {
+		_ = s.up.Close()
+		s.account(in, out)
+		s.Leave()
+		s.Closed()
+		return
 	}
 	c := s.backend.Cluster
 	switch {

@@ -179,7 +179,7 @@ func (e *Endpoint) dialTo(ctx context.Context, address string, config *tls.Confi
 		return &ConnectError{Address: address, Kind: kind, Err: err}
 	}
 	conn, err := netx.Dial(ctx, address, netx.DialOptions{
-		By: by, KeepAlive: c.rules.KeepAlive, Group: c.set.opts.Loops, Task: a.Task, Gone: a.Gone,
+		By: by, KeepAlive: c.rules.KeepAlive, Group: c.set.opts.Loops, Task: a.Task, Gone: a.Gone, Mark: c.set.opts.Mark,
 	})
 	switch {
 	case errors.Is(err, netx.ErrWatchGone):

@@ -30,6 +30,7 @@ type Set struct {
 
 	mu     sync.Mutex // guards changes of clusters
 	closed bool
+	apart  map[*Cluster]struct{} // guarded by mu, see Apart
 }
 
 // New starts an empty set. Close ends it.
@@ -194,6 +195,9 @@ func (s *Set) Close() {
 	}
 	s.closed = true
 	for c := range maps.Values(*s.clusters.Load()) {
+		c.retire(nil)
+	}
+	for c := range s.apart {
 		c.retire(nil)
 	}
 	s.keeper.close()

@@ -58,6 +58,8 @@ type Options struct {
 	// Identities and Guard are for endpoints of the mesh; without them none is reached.
 	Identities tlsx.Identities
 	Guard      *tlsx.Guard
+	// Mark is the mark of sockets that are opened; 0 is none.
+	Mark uint32
 }
 
 // Metrics gives each cluster its counters.

@@ -32,7 +32,7 @@ func (c *encoder) bound(e *Entry) int {
 	for _, size := range [...]int{
 		len(e.RequestID), len(e.Method), len(e.Scheme), len(e.Host), len(e.Path), len(e.Query), len(e.Protocol),
 		len(e.Flags), len(e.Reason), len(e.Listener), len(e.Route), len(e.Rule), len(e.Cluster), len(e.Endpoint),
-		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName), len(e.TLSALPN), len(e.PeerIdentity), len(e.EndpointIdentity),
+		len(e.UserAgent), len(e.Referer), len(e.TraceID), len(e.TLSServerName), len(e.TLSALPN), len(e.PeerIdentity), len(e.EndpointIdentity), len(e.Destination),
 		len(e.GRPCService), len(e.GRPCMethod), len(e.GRPCStatus),
 		len(e.ConsumerNamespace) + 1 + len(e.Consumer), len(e.Credential), len(e.AuthMethod), len(e.Subject), len(e.Issuer), len(e.ClientID), len(e.Policy), len(e.PolicyRule),
 		len(e.AuthFaults), len(e.Audited), len(e.WouldDeny), len(e.FailOpen),
@@ -43,7 +43,7 @@ func (c *encoder) bound(e *Entry) int {
 }
 
 // texts is the number of text fields, the length of bound's list.
-const texts = 34
+const texts = 37
 
 // maxLine is the largest bound there is.
 func maxLine(maxField int) int { return fixedBytes + texts*(maxField+fieldExtra) }
@@ -114,6 +114,7 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 		b = tlsState(b, e, c.maxField)
 	}
 	b = text(b, `,"tls_server_name":"`, raw(e.TLSServerName), c.maxField)
+	b = text(b, `,"destination":"`, raw(e.Destination), c.maxField)
 	if e.Revision != 0 {
 		b = append(b, `,"revision":`...)
 		b = strconv.AppendUint(b, e.Revision, 10)

@@ -86,6 +86,9 @@ type Entry struct {
 	// and where TLS is passed through.
 	TLSVersion, TLSCipher uint16
 	TLSServerName         string
+	// Destination is where a stream of an outbound listener was going, an address or
+	// "HOST:PORT".
+	Destination string
 	// TLSALPN is what a stream has agreed on; of HTTP, Protocol says that.
 	TLSALPN string
 	// Revision is the configuration that served the exchange.

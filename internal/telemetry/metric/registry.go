@@ -143,8 +143,12 @@ func (r *Registry) Listener(name string) *Listener {
 // goes on counting where it was. Handles that are still held stay usable.
 func (r *Registry) Keep(cfg *ir.Config) {
 	listeners := map[string]bool{}
+	var outside []string // rules that no route has
 	for _, l := range cfg.Listeners {
 		listeners[l.Name] = true
+		if l.Egress == ir.EgressAllow {
+			outside = append(outside, l.EgressRule())
+		}
 	}
 	now := r.opt.Now()
 	r.mu.Lock()
@@ -169,17 +173,24 @@ func (r *Registry) Keep(cfg *ir.Config) {
 		}
 		keep(r.routes, rules, now)
 	}
+	for _, id := range outside {
+		stay(r.routes, id)
+	}
 	if !sameNames(before.Clusters, cfg.Clusters, func(x *ir.Cluster) string { return x.Name }) {
 		clusters := make(map[string]bool, len(cfg.Clusters))
 		for _, c := range cfg.Clusters {
 			clusters[c.Name] = true
 		}
+		clusters[ir.EgressCluster] = len(outside) > 0
 		keep(r.clusters, clusters, now)
 	}
 	keep(r.listeners, listeners, now)
 	streams := make(map[string]bool, len(cfg.Streams))
 	for _, s := range cfg.Streams {
 		streams[s.ID] = true
+	}
+	for _, id := range outside {
+		streams[id] = true
 	}
 	keep(r.streams, streams, now)
 	keep(r.policies, policiesOf(cfg), now)

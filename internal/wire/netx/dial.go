@@ -28,6 +28,9 @@ type DialOptions struct {
 	// Gone is asked every 100 ms whether the attempt has become pointless; it
 	// needs a Group, and nil is never.
 	Gone func() bool
+	// Mark is the socket's mark (SO_MARK), by which rules of the kernel tell these
+	// connections from others; 0 is none. It needs CAP_NET_ADMIN.
+	Mark uint32
 }
 
 // Dial connects to "IP:PORT" or "unix:PATH". Names are not resolved, that is
@@ -43,10 +46,10 @@ func Dial(ctx context.Context, address string, opts DialOptions) (*Conn, error) 
 	network := "tcp"
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
-	} else if opts.KeepAlive >= 0 {
+	} else {
 		d.Control = func(_, _ string, rc syscall.RawConn) error {
 			var err error
-			if cerr := rc.Control(func(fd uintptr) { err = setKeepAlive(fd, opts.KeepAlive) }); cerr != nil {
+			if cerr := rc.Control(func(fd uintptr) { err = setDialOptions(fd, &opts) }); cerr != nil {
 				return cerr
 			}
 			return err
@@ -88,10 +91,37 @@ func dialSock(address string, opts *DialOptions, o *loop.DialOptions) (*loop.Soc
 		return nil, err
 	}
 	o.Prepare = func(fd int) error {
-		if err := setInt(uintptr(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil || opts.KeepAlive < 0 {
+		if err := setInt(uintptr(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
 			return err
 		}
-		return setKeepAlive(uintptr(fd), opts.KeepAlive)
+		return setDialOptions(uintptr(fd), opts)
 	}
 	return opts.Group.Dial(addr, *o)
+}
+
+func setDialOptions(fd uintptr, opts *DialOptions) error {
+	if opts.Mark != 0 {
+		if err := setInt(fd, syscall.SOL_SOCKET, syscall.SO_MARK, int(opts.Mark)); err != nil {
+			return err
+		}
+	}
+	if opts.KeepAlive < 0 {
+		return nil
+	}
+	return setKeepAlive(fd, opts.KeepAlive)
+}
+
+// MarkControl is for net.Dialer.Control and net.ListenConfig.Control: it marks
+// sockets as DialOptions.Mark does. It is nil for no mark.
+func MarkControl(mark uint32) func(network, address string, rc syscall.RawConn) error {
+	if mark == 0 {
+		return nil
+	}
+	return func(_, _ string, rc syscall.RawConn) error {
+		var err error
+		if cerr := rc.Control(func(fd uintptr) { err = setInt(fd, syscall.SOL_SOCKET, syscall.SO_MARK, int(mark)) }); cerr != nil {
+			return cerr
+		}
+		return err
+	}
 }

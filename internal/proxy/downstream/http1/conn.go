@@ -113,7 +113,7 @@ func (c *Conn) Serve(t *loop.Task) (idle bool) {
 		case over:
 			c.close()
 			return false
-		case preface:
+		case preface, tunnel:
 			return false
 		}
 		c.p.Serve(c.x)
@@ -134,6 +134,37 @@ func (c *Conn) Early() []byte {
 	c.releaseExchange()
 	c.releaseBuffers()
 	return early
+}
+
+// Tunneling is the "HOST:PORT" that the client of an outbound listener wants to be
+// connected to (RFC 9110 §9.3.6), once Serve has returned for that reason; else it
+// is empty. The caller goes on with OpenTunnel or RefuseTunnel.
+func (c *Conn) Tunneling() string {
+	if c.x == nil || c.x.Req.MethodID != httpmsg.MethodConnect || c.lst.Outbound == nil {
+		return ""
+	}
+	return string(c.x.Req.Host)
+}
+
+// OpenTunnel says yes. What the client has sent since is left to be read again; the
+// connection is the caller's.
+func (c *Conn) OpenTunnel() error {
+	const yes = "HTTP/1.1 200 Connection Established\r\n\r\n"
+	c.nc.SetWatch(nil)
+	if early := c.buf.B[c.r:c.w]; len(early) > 0 {
+		c.nc.Unread(early)
+	}
+	c.releaseExchange()
+	c.releaseBuffers()
+	_, err := c.nc.Write([]byte(yes))
+	return err
+}
+
+// RefuseTunnel says no, and ends the connection.
+func (c *Conn) RefuseTunnel(reason filter.Reason, detail string) {
+	c.p.Refuse(c.x, 502, reason, detail)
+	c.linger()
+	c.close()
 }
 
 // EndIdle ends the connection as soon as it waits for a request of which no

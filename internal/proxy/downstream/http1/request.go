@@ -25,6 +25,7 @@ const (
 	idleNow           // nothing has come yet
 	over              // the connection has ended
 	preface           // the client speaks HTTP/2
+	tunnel            // the client asks for one, see Conn.Tunneling
 )
 
 // next reads the next request's head into an exchange. A request that cannot be
@@ -50,6 +51,9 @@ func (c *Conn) next() nextState {
 		c.p.Refuse(c.x, 421, filter.MisdirectedRequest, "the port speaks another protocol now")
 		c.linger()
 		return over
+	}
+	if c.lst.Outbound != nil && c.x.Req.MethodID == httpmsg.MethodConnect {
+		return tunnel
 	}
 	c.acceptBody(client)
 	return request
