@@ -120,10 +120,10 @@ var rules = []rule{
 	},
 	{
 		name: "interception knows sockets and rules of the kernel alone", of: "internal/mesh/intercept",
-		allow: []string{}, external: []string{"golang.org/x/sys", "github.com/google/nftables"},
+		allow: []string{}, external: []string{"golang.org/x/sys", "github.com/google/nftables", "github.com/mdlayher/netlink"},
 	},
 	{
-		name: "the responder knows names and addresses alone", of: "internal/mesh/dns",
+		name: "the responder knows names and addresses alone", of: "internal/mesh/nameserver",
 		allow: []string{}, external: []string{"github.com/miekg/dns"},
 	},
 	{

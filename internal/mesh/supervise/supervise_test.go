@@ -289,11 +289,11 @@ func TestPortIsTaken(t *testing.T) {
 func TestNeverListens(t *testing.T) {
 	t.Parallel()
 	port, other := freePort(t), freePort(t)
-	r := start(t, []string{"PORT=" + port, "START=300ms"}, self("serve", "127.0.0.1:"+other)...)
+	r := start(t, []string{"PORT=" + port, "START=2s"}, self("serve", "127.0.0.1:"+other)...)
 	r.await("app listens")
 	r.await("app ends by terminated")
 	said := r.await("error:")
-	if !strings.Contains(said, "did not listen on port "+port+" within 300ms") || !strings.Contains(said, "127.0.0.1:"+other) {
+	if !strings.Contains(said, "did not listen on port "+port+" within 2s") || !strings.Contains(said, "127.0.0.1:"+other) {
 		t.Error("unclear:", said)
 	}
 	r.ends(40 + 15)
