@@ -73,7 +73,9 @@ func sidecar() {
 
 // app is the application: what it says goes to stderr as well.
 func app(verb string, args []string) {
-	signals := make(chan os.Signal, 8)
+	// The runtime sends itself SIGURG, and much of it when the machine is busy: none of
+	// the others may be lost for it.
+	signals := make(chan os.Signal, 10000)
 	say := func(a ...any) { fmt.Fprintln(os.Stderr, append([]any{"app"}, a...)...) }
 	switch verb {
 	case "exit":
