@@ -247,7 +247,7 @@ func measureAll(o options) (*report.Results, error) {
 // build compiles the programs that are ours.
 func build(ctx context.Context, dir string) (map[peers.Kind]string, error) {
 	tools := map[peers.Kind]string{}
-	for kind, pkg := range map[peers.Kind]string{peers.Gridway: "./cmd/gridway", peers.ReverseProxy: "./bench/reverseproxy"} {
+	for kind, pkg := range map[peers.Kind]string{peers.Gridway: "./cmd/gridway", peers.ReverseProxy: "./bench/reverseproxy", peers.Sidecar: "./bench/meshproxy"} {
 		tools[kind] = filepath.Join(dir, "bin-"+string(kind))
 		out, err := exec.CommandContext(ctx, "go", "build", "-o", tools[kind], pkg).CombinedOutput()
 		if err != nil {

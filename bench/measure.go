@@ -172,7 +172,7 @@ func (b *bench) logged(ctx context.Context, path string) (int, error) {
 
 // cpuRound loads one proxy as much as it takes and counts what each request cost it.
 func (b *bench) cpuRound(ctx context.Context, w workload, p *contender) error {
-	before, err := proc.CPU(p.proc.PID())
+	before, err := cpu(p.proc)
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", p.spec.Label, err, p.proc.Output())
 	}
@@ -180,7 +180,7 @@ func (b *bench) cpuRound(ctx context.Context, w workload, p *contender) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.spec.Label, err)
 	}
-	after, err := proc.CPU(p.proc.PID())
+	after, err := cpu(p.proc)
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", p.spec.Label, err, p.proc.Output())
 	}
@@ -192,6 +192,18 @@ func (b *bench) cpuRound(ctx context.Context, w workload, p *contender) error {
 	}
 	p.result.CPURounds = append(p.result.CPURounds, cost)
 	return nil
+}
+
+// cpu is the time that a proxy, or both of a pair, have run.
+func cpu(p *peers.Process) (sum time.Duration, err error) {
+	for _, pid := range p.Measured() {
+		d, err := proc.CPU(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += d
+	}
+	return sum, nil
 }
 
 func (p *contender) count(r load.Result) {

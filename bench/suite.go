@@ -83,6 +83,7 @@ func suite(quick bool) []workload {
 	door := func(d peers.Door) []peers.Spec {
 		return append(everyone(peers.Spec{Door: d})[:3], peers.Spec{Kind: peers.Gridway, Label: "gridway-bare"})
 	}
+	pair := func(m peers.Mesh) []peers.Spec { return everyone(peers.Spec{Mesh: m, Raw: m == peers.MeshTCP})[:3] }
 	return append([]workload{
 		{name: "plain-1", title: "GET 1 KiB, 1 connection", conns: 1, target: get("/1k"), rate: 1000, rateConns: 1, proxies: most},
 		{name: "plain-64", title: "GET 1 KiB, 64 connections", conns: 64, target: get("/1k"), rate: 2000, rateConns: 64, proxies: plain},
@@ -105,6 +106,10 @@ func suite(quick bool) []workload {
 		{name: "websocket", title: "WebSocket, messages of 64 bytes, 64 connections", conns: 64, target: load.Target{Path: "/ws", Traffic: load.WebSocket}, rate: 2000, rateConns: 64, proxies: three},
 		{name: "tcp-64", title: "Raw TCP relay, exchanges of 1 KiB, 64 connections", conns: 64, target: get("/1k"), rate: 2000, rateConns: 64, proxies: raw},
 		{name: "tcp-10m", title: "Raw TCP relay, 10 MiB to the client", conns: 4, target: get("/files/10m"), rate: 10, rateConns: 4, proxies: raw},
+		{name: "mesh-http", title: "Two sidecars with mutual TLS, GET 1 KiB, 64 connections", conns: 64, target: get("/1k"), rate: 1000, rateConns: 64, proxies: pair(peers.MeshHTTP)},
+		{name: "mesh-http-5k", title: "Two sidecars with mutual TLS, GET 1 KiB, 256 connections", conns: 256, target: get("/1k"), rate: 5000, rateConns: 64, proxies: pair(peers.MeshHTTP), long: true},
+		{name: "mesh-grpc", title: "Two sidecars with mutual TLS, unary calls of 100 bytes, 64 connections with 8 streams", conns: 64, target: load.Target{Path: "/bench.Echo/Unary", Traffic: load.GRPC, Streams: 8}, rate: 1000, rateConns: 8, proxies: pair(peers.MeshGRPC)},
+		{name: "mesh-tcp", title: "Two sidecars with mutual TLS, raw TCP, exchanges of 1 KiB, 64 connections", conns: 64, target: get("/1k"), rate: 1000, rateConns: 64, proxies: pair(peers.MeshTCP)},
 		{
 			name: "routes", title: thousands(many) + " routes", conns: 64, target: load.Target{}, rate: 2000, rateConns: 64,
 			proxies: []peers.Spec{

@@ -57,6 +57,8 @@ type Spec struct {
 	Traffic load.Traffic
 	// BackendHTTP2 is HTTP/2 to the backend, without TLS.
 	BackendHTTP2 bool
+	// Mesh is for a pair of them with mutual TLS between.
+	Mesh Mesh
 	// Raw passes bytes on without a look at them: TCP to TCP.
 	Raw bool
 }
@@ -100,11 +102,21 @@ type Process struct {
 	log string
 	// beside is what was started for it, and ends with it.
 	beside *Process
+	// paired: it is measured together with beside.
+	paired bool
 	done   chan struct{} // closed when it has ended
 }
 
 // PID of the program.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Measured are the programs whose cost counts.
+func (p *Process) Measured() []int {
+	if p.paired {
+		return []int{p.PID(), p.beside.PID()}
+	}
+	return []int{p.PID()}
+}
 
 // params are what the templates see.
 type params struct {
@@ -138,6 +150,9 @@ func (p params) RouteNumbers() iter.Seq[int] {
 
 // Start configures and starts a proxy, and returns when it answers.
 func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
+	if s.Mesh != "" {
+		return l.startMesh(ctx, s)
+	}
 	port, err := l.Ports()
 	if err != nil {
 		return nil, err
@@ -298,7 +313,9 @@ func (l *Lab) routeMap(p params) error {
 	return os.WriteFile(filepath.Join(l.Dir, "haproxy-"+p.Label+".map"), b.Bytes(), 0o644)
 }
 
-func (l *Lab) render(name, file string, p params) (string, error) {
+func (l *Lab) render(name, file string, p params) (string, error) { return l.renderAny(name, file, p) }
+
+func (l *Lab) renderAny(name, file string, p any) (string, error) {
 	t, err := template.ParseFS(templates, name, "nginx-temp.tmpl")
 	if err != nil {
 		return "", err

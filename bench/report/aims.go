@@ -45,6 +45,9 @@ func Aims(r *Results) []Aim {
 		c := r.Case(name)
 		return Ratio(c.Proxy(a), c.Best(b...))
 	}
+	for _, c := range []struct{ name, what string }{{"mesh-http", "HTTP/1.1"}, {"mesh-grpc", "gRPC"}, {"mesh-tcp", "raw TCP"}} {
+		atMost("two sidecars with mutual TLS, "+c.what+", against the better pair of NGINX and HAProxy", 0.6, "×", of(c.name, "gridway", peers...))
+	}
 	measured := func(name string) stats.Spread {
 		if m := r.Measure(name); m != nil {
 			return m.Value
