@@ -186,6 +186,35 @@ func TestHonestPeers(t *testing.T) {
 			t.Error(r.err)
 		}
 	})
+	t.Run("answers that cancelling has crossed, of many at once", func(t *testing.T) {
+		const streams = 1000
+		r := greeted(t, true, h2.Config{MaxStreams: streams}, h2.Setting{ID: h2.SettingMaxConcurrentStreams, Value: streams})
+		var open []*h2.Stream
+		for range streams {
+			open = append(open, r.open("GET", true))
+			r.out()
+		}
+		for _, s := range open {
+			r.c.Release(s)
+			r.out()
+		}
+		answer := func(id uint32) {
+			r.feed(join(r.headers(id, false, ":status=200"), h2.AppendData(nil, id, []byte("x"), false), r.headers(id, true, "a=b"), h2.AppendRSTStream(nil, id, h2.NoError)))
+			r.out()
+		}
+		for id := uint32(1); id < 2*streams; id += 2 {
+			answer(id)
+		}
+		if r.err != nil {
+			t.Error(r.err)
+		}
+		for range streams { // which nobody has to say
+			answer(1)
+		}
+		if r.err == nil {
+			t.Error("no end of frames for a stream that was reset")
+		}
+	})
 	t.Run("pings with time between them", func(t *testing.T) {
 		r := greeted(t, false, h2.Config{})
 		for range 20000 {

@@ -6,6 +6,7 @@ package h2
 type owedFrames struct {
 	updates  int64 // WINDOW_UPDATE, for content that was sent to it
 	lateData int64 // bytes of content on their way to streams that were reset here
+	answers  int64 // other frames on their way to those, of a server that has answered
 }
 
 const (
@@ -15,6 +16,12 @@ const (
 	// maxUpdates bounds what they can cost at once. It is enough for a GiB of
 	// content in pieces of 2 KiB.
 	maxUpdates = 1 << 20
+	// answerFrames is how many a server may have sent for a stream that its client has
+	// reset, beside content: a head, a trailer, WINDOW_UPDATE, RST_STREAM.
+	answerFrames = 4
+	// maxAnswers bounds what they can cost at once: a connection of a proxy loses the
+	// streams of many clients together.
+	maxAnswers = 1 << 16
 )
 
 // sent notes a frame of content.
@@ -46,6 +53,15 @@ func (c *Conn) expectLate(s *Stream) {
 	o := &c.owedFrames
 	o.lateData = min(o.lateData+max(s.recvWindow, 0), int64(c.cfg.ConnWindow))
 	if c.client {
-		c.controlBudget.earn(4)
+		o.answers = min(o.answers+answerFrames, maxAnswers)
 	}
+}
+
+// spendLate counts a frame for a stream that has ended.
+func (c *Conn) spendLate() *Error {
+	if c.owedFrames.answers > 0 {
+		c.owedFrames.answers--
+		return nil
+	}
+	return c.spend(1)
 }

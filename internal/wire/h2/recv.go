@@ -17,7 +17,7 @@ func (c *Conn) recvReset(h FrameHeader, p []byte, ev *Event) *Error {
 	}
 	s := c.streams.get(h.StreamID)
 	if s == nil {
-		return c.spend(1)
+		return c.spendLate()
 	}
 	if c.cfg.OnReset != nil {
 		c.cfg.OnReset(code, false, "")

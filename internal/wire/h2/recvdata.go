@@ -60,7 +60,7 @@ func (c *Conn) checkData(h FrameHeader, ev *Event) *Error {
 			if c.owedFrames.late(int64(h.Length)) || h.Length >= minFrame {
 				return nil
 			}
-			return c.spend(1)
+			return c.spendLate()
 		}
 		return c.failStream(h.StreamID, errClosedStream, ev)
 	}

@@ -102,7 +102,7 @@ func (c *Conn) recvBlock(b *headerBlock, block []byte, ev *Event) *Error {
 		return e
 	}
 	if c.resets.mayHave(b.id) || c.client {
-		return c.spend(1)
+		return c.spendLate()
 	}
 	if c.known.mayHave(b.id) {
 		return errClosedStream // RFC 9113 §5.1

@@ -81,6 +81,9 @@ func New(nc *netx.Conn, o Options) *Conn {
 		// A tunnel may stand still for long. Whoever is behind the other proxy is
 		// slow at its own peril.
 		cfg.StallTimeout = forever
+		// The clients of another proxy come and go together, and each of them has the
+		// connection in common with the others.
+		cfg.ResetBurst, cfg.ResetRate = meshResets, meshResets/10
 	}
 	cfg.NewRequest = c.newRequest
 	cfg.OnReset = c.wasReset
@@ -115,6 +118,10 @@ func limits(client *ir.ClientPolicy) h2.Config {
 	}
 	return cfg
 }
+
+// meshResets is how many streams a proxy of the mesh may reset at once; a tenth of
+// them each second after that.
+const meshResets = 20_000
 
 // maxUnsent is how many bytes the kernel keeps for a client that is slow to take
 // them. What is urgent comes behind these; without a bound they may be megabytes.
