@@ -3,7 +3,6 @@ package tlsx
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 )
 
 // Identities are who the process is in the mesh, and who others are. Handshakes ask
@@ -25,6 +24,6 @@ type Identities interface {
 	WatchDenied(f func(denied func(id, serial string) bool)) (stop func())
 }
 
-// Serial is the serial number of a certificate in hexadecimal, two lower-case digits
-// for each byte.
-func Serial(cert *x509.Certificate) string { return hex.EncodeToString(cert.SerialNumber.Bytes()) }
+// Serial is the serial number of a certificate in lower-case hexadecimal, without zeros
+// before it.
+func Serial(cert *x509.Certificate) string { return cert.SerialNumber.Text(16) }
