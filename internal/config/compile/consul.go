@@ -88,6 +88,10 @@ func (c *compiler) consulServices(b *backend, list []v1alpha1.BackendConsul, use
 	var out []ir.ConsulService
 	for i := range list {
 		s := &list[i]
+		if s.Near != nil && s.Limit == nil {
+			b.problems = append(b.problems, problemAt(used, fmt.Sprintf("spec.consul[%d].near", i), store.Warning, "NoEffect",
+				"near has no effect without limit: all instances are used, in no order", "set limit, or remove near"))
+		}
 		agent := c.consulAgent(b, s.Agent, used, fmt.Sprintf("spec.consul[%d].agent", i))
 		if agent == nil {
 			continue

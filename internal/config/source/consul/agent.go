@@ -132,6 +132,9 @@ type reply struct {
 	indexed   bool // there was an index
 	// leaderless: the servers know no leader. filtered: the token may not read all.
 	leaderless, filtered bool
+	// anonymous: no token was sent, and who has none may read nothing unless the
+	// anonymous token says otherwise. What is filtered is not told then.
+	anonymous bool
 }
 
 // refusal is an answer that is none.
@@ -181,7 +184,11 @@ func (a *agent) ask(ctx context.Context, q *query, index uint64) (reply, error) 
 		return reply{}, ctx.Err()
 	}
 	wait := a.patience()
-	ctx, cancel := context.WithTimeout(ctx, wait+wait/16+grace)
+	timeout := grace
+	if index > 0 {
+		timeout += wait + wait/16
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSilent)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url(q, index, wait), nil)
 	if err != nil {
@@ -194,11 +201,7 @@ func (a *agent) ask(ctx context.Context, q *query, index uint64) (reply, error) 
 	}
 	resp, err := a.client.Do(req)
 	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
-			err = wrapped.Err // the URL is long, and says nothing that is not known
-		}
-		return reply{}, err
+		return reply{}, plain(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -209,12 +212,30 @@ func (a *agent) ask(ctx context.Context, q *query, index uint64) (reply, error) 
 		// later, for queries with an index) does not look for a leader and says false.
 		leaderless: resp.Header.Get("X-Consul-KnownLeader") == "false" && resp.Header.Get("X-Consul-Query-Backend") != "streaming",
 		filtered:   resp.Header.Get("X-Consul-Results-Filtered-By-Acls") == "true",
+		anonymous:  a.token == "" && resp.Header.Get("X-Consul-Default-Acl-Policy") == "deny",
 	}
 	if n, err := strconv.ParseUint(resp.Header.Get("X-Consul-Index"), 10, 64); err == nil {
 		r.index, r.indexed = n, true
 	}
-	r.instances, err = readAnswer(resp.Body, q.warning)
-	return r, err
+	if r.instances, err = readAnswer(resp.Body, q.warning); err != nil {
+		return reply{}, plain(ctx, err)
+	}
+	return r, nil
+}
+
+// errSilent: nothing has come in all the time that there is.
+var errSilent = errors.New("the agent does not answer in time")
+
+// plain is an error without the URL, which is long and says nothing that is not known.
+func plain(ctx context.Context, err error) error {
+	if context.Cause(ctx) == errSilent {
+		return errSilent
+	}
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
 }
 
 // url is the question. Wait is spread, so that queries do not end together.

@@ -143,6 +143,9 @@ func (s *Source) follow(c *ir.Cluster) []*watch {
 		w := s.watches[q]
 		if w == nil {
 			w = &watch{query: q, agent: s.agentOf(q.agent, c.Discovery.Consul[i].Agent), since: time.Now()}
+			if was := s.before(q, w.agent); was != nil {
+				w.answer, w.known, w.answered = was.answer, true, was.answered
+			}
 			w.agent.watches.Add(1)
 			s.watches[q] = w
 			s.starting = append(s.starting, w)
@@ -150,6 +153,22 @@ func (s *Source) follow(c *ir.Cluster) []*watch {
 		watches[i] = w
 	}
 	return watches
+}
+
+// before finds who watches the same at the same address in another way: with a token
+// or certificates that are about to be replaced. What it knows holds until there is
+// a new answer. The caller holds mu.
+func (s *Source) before(q query, a *agent) *watch {
+	for key, other := range s.agents {
+		if other.address != a.address || key == a.key {
+			continue
+		}
+		q.agent = key
+		if w := s.watches[q]; w != nil && w.known {
+			return w
+		}
+	}
+	return nil
 }
 
 // drop ends a watch that nobody asks for any more. The caller holds mu.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"slices"
 	"time"
@@ -45,6 +46,7 @@ type watch struct {
 	err      error     // of the last attempt
 	failing  time.Time // since then
 	failures int       // in a row
+	nameless int       // instances of answer that are left out
 }
 
 // watch asks until ctx ends.
@@ -127,8 +129,12 @@ func (s *Source) settle(w *watch, r reply, err error) (changed []string, wait ti
 		w.answered = now
 		if !w.known || !reflect.DeepEqual(w.answer, r.instances) {
 			changed = slices.Clone(w.clusters)
+			if r.anonymous && len(r.instances) == 0 {
+				s.opts.Log.Warn("service has no instances that may be read without a token; see agent.tokenSecretRef", "service", w.query.name(), "agent", w.agent.address)
+			}
 		}
 		w.answer, w.known = r.instances, true
+		s.tellNameless(w)
 	case errors.Is(err, errEmpty):
 		w.answered, w.failures = now, 1
 	default:
@@ -161,6 +167,23 @@ func (s *Source) tell(w *watch, was error, wait time.Duration) {
 	case w.err == nil && was != nil:
 		s.opts.Log.Info("service is known again", "service", w.query.name(), "agent", w.agent.address, "instances", len(w.answer))
 	}
+}
+
+// tellNameless logs that instances are left out, when their number changes. The
+// caller holds mu.
+func (s *Source) tellNameless(w *watch) {
+	n, example := 0, ""
+	for i := range w.answer {
+		host, _ := w.answer[i].reach("")
+		if _, err := netip.ParseAddr(host); err != nil {
+			n, example = n+1, host
+		}
+	}
+	if n > 0 && n != w.nameless {
+		s.opts.Log.Warn("instances are left out: their addresses are no IP addresses", "service", w.query.name(), "agent", w.agent.address,
+			"instances", n, "address", example)
+	}
+	w.nameless = n
 }
 
 // backoff counts a failure and returns the wait until the next attempt.

@@ -22,9 +22,8 @@ import (
 // direct carries requests to a handler without a socket, so that a test's clock
 // goes on while they wait.
 type direct struct {
-	handler http.Handler
-
 	mu      sync.Mutex
+	handler http.Handler  // guarded by mu
 	down    bool          // guarded by mu
 	cut     chan struct{} // guarded by mu; ends what is under way
 	urls    []string      // guarded by mu
@@ -36,7 +35,7 @@ func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	if d.cut == nil {
 		d.cut = make(chan struct{})
 	}
-	cut, down := d.cut, d.down
+	cut, down, handler := d.cut, d.down, d.handler
 	d.urls, d.headers = append(d.urls, r.URL.String()), append(d.headers, r.Header)
 	d.mu.Unlock()
 	if down {
@@ -47,7 +46,7 @@ func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	done := make(chan *http.Response, 1)
 	go func() {
 		rec := httptest.NewRecorder()
-		d.handler.ServeHTTP(rec, r.WithContext(ctx))
+		handler.ServeHTTP(rec, r.WithContext(ctx))
 		done <- rec.Result()
 	}()
 	select {
@@ -71,6 +70,12 @@ func (d *direct) revive() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.down = false
+}
+
+func (d *direct) handle(h http.Handler) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.handler = h
 }
 
 func (d *direct) asked() ([]string, []http.Header) {
@@ -413,6 +418,80 @@ func TestWatchesTakeTurns(t *testing.T) {
 		b.expect(want...)
 		if n := b.agent.Waiting(); n > 10 {
 			t.Errorf("%d queries wait", n)
+		}
+	})
+}
+
+// An agent that takes questions and says nothing is no reason to wait for ever.
+func TestAgentIsSilent(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.wire.handle(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+		b.Set([]*ir.Cluster{clusterOf("c", ir.ConsulService{Service: "web"})})
+		advance(11 * time.Second)
+		if st := b.state(); st.Err != "the agent does not answer in time" || st.Failures != 1 {
+			t.Errorf("%+v", st)
+		}
+		b.agent.Register(web("a", 1))
+		b.wire.handle(b.agent)
+		advance(11 * time.Second)
+		b.expect("c: 127.0.0.1:1")
+		b.wire.handle(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+		b.agent.Touch("web")
+		advance(75 * time.Second)
+		b.expect()
+		if st := b.state(); st.Up() || st.Endpoints != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// A token that is replaced by one that the agent does not know takes nothing away.
+func TestTokenIsReplaced(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.agent.Token = "old"
+		b.agent.Register(web("a", 1))
+		with := func(token string, hash uint64) *ir.Cluster {
+			c := clusterOf("c", ir.ConsulService{Service: "web", Agent: &ir.ConsulAgent{Address: "http://127.0.0.1:8500", Token: token}})
+			c.Hash = hash
+			return c
+		}
+		b.Set([]*ir.Cluster{with("old", 1)})
+		b.expect("c: 127.0.0.1:1")
+		bad := with("bad", 2)
+		if found := b.Prepare(t.Context(), []*ir.Cluster{bad}); len(found) != 1 || told(found[0]) != "c: 127.0.0.1:1" {
+			t.Errorf("found %v", found)
+		}
+		b.Set([]*ir.Cluster{bad})
+		advance(time.Minute)
+		b.expect("c: 127.0.0.1:1") // the cluster is a new one
+		if st := b.state(); st.Up() || st.Endpoints != 1 || !strings.Contains(st.Err, "403") {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+func TestNamesAreLeftOut(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.agent.Register(web("a", 1), consultest.Instance{ID: "b", Name: "web", Address: "db.example", Port: 2})
+		b.Set([]*ir.Cluster{clusterOf("c", ir.ConsulService{Service: "web"})})
+		b.expect("c: 127.0.0.1:1")
+		b.agent.Touch("web")
+		b.agent.Register(web("a", 3))
+		b.expect("c: 127.0.0.1:3")
+		if n := strings.Count(b.log.String(), "address=db.example"); n != 1 {
+			t.Errorf("said %d times:\n%s", n, b.log)
+		}
+	})
+}
+
+// Who has no token is not told that something was left out.
+func TestNothingWithoutToken(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.agent.Behave(consultest.Behaviour{Deny: true})
+		b.Set([]*ir.Cluster{clusterOf("c", ir.ConsulService{Service: "web"})})
+		b.expect("c: ")
+		if n := strings.Count(b.log.String(), "agent.tokenSecretRef"); n != 1 {
+			t.Errorf("said %d times:\n%s", n, b.log)
 		}
 	})
 }

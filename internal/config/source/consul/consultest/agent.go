@@ -68,6 +68,8 @@ type Behaviour struct {
 	RetryAfter int
 	// Leaderless: its servers know no leader. Filtered: the token may read nothing.
 	Leaderless, Filtered bool
+	// Deny: who has no token may read nothing by default.
+	Deny bool
 	// Unindexed leaves out the index; Unblocked answers at once all the same.
 	Unindexed, Unblocked bool
 	// Raw is the answer, whatever is registered.
@@ -290,6 +292,7 @@ func (a *Agent) answer(w http.ResponseWriter, name string, q map[string][]string
 	if !b.Unindexed {
 		h.Set("X-Consul-Index", strconv.FormatUint(max(a.indexes[name], 1), 10))
 	}
+	h.Set("X-Consul-Default-Acl-Policy", map[bool]string{true: "deny", false: "allow"}[b.Deny])
 	if b.Filtered {
 		h.Set("X-Consul-Results-Filtered-By-Acls", "true")
 	}
