@@ -41,8 +41,8 @@ type Status struct {
 	// Dependencies are what the gateway needs of others.
 	Dependencies []Dependency `json:"dependencies"`
 	// Mesh is there if the process is a control plane.
-	Mesh *MeshStatus `json:"mesh,omitempty"`
-	Statuses     []ObjectStatus `json:"statuses"`
+	Mesh     *MeshStatus    `json:"mesh,omitempty"`
+	Statuses []ObjectStatus `json:"statuses"`
 }
 
 // MeshStatus is how a mesh stands at one of its control planes.
