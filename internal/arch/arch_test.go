@@ -154,7 +154,7 @@ var rules = []rule{
 	},
 	{
 		name: "views are made of what was compiled", of: "internal/mesh/view",
-		allow: []string{"internal/ir", "internal/mesh/distrib", "internal/mesh/identity", "internal/mesh/registry"},
+		allow: []string{"internal/ir", "internal/mesh/distrib", "internal/mesh/hostname", "internal/mesh/identity", "internal/mesh/registry"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "internal/config/compile"},
 	},
 	{

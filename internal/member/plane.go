@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gridway/gridway/internal/config/source/consul"
 	"github.com/gridway/gridway/internal/config/source/discovery"
 	"github.com/gridway/gridway/internal/config/source/dns"
 	"github.com/gridway/gridway/internal/ir"
@@ -35,7 +36,7 @@ type plane struct {
 func newPlane(log *slog.Logger, keys *identity.Keyring, metrics *metric.Registry, o proxy.Options) *plane {
 	p := &plane{Proxy: proxy.New(o), log: log, keys: keys, metrics: metrics}
 	p.names = discovery.New(discovery.Options{
-		Sources: []discovery.Source{dns.New(dns.Options{Log: log})}, Update: func(u ir.EndpointUpdate) { p.Update(u) }, Log: log,
+		Sources: []discovery.Source{dns.New(dns.Options{Log: log}), consul.New(consul.Options{Log: log})}, Update: func(u ir.EndpointUpdate) { p.Update(u) }, Log: log,
 	})
 	return p
 }
