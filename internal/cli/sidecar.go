@@ -25,7 +25,8 @@ func newSidecar(t *term.Terminal) *cobra.Command {
 service comes through this sidecar by mutual TLS, under the routes and policies of
 the control plane, and what it sends to services of the mesh goes out the same way.
 
-The program's requests reach the mesh in one of these ways: at local ports that stand
+The program's requests reach the mesh in one of these ways: by interception in the
+kernel, where it calls services by their names (--intercept), at local ports that stand
 for services (--upstream), or through an HTTP proxy that its environment names
 (--http-proxy).
 
@@ -35,6 +36,7 @@ the program's exit code. See docs/guides/mesh.md.`,
 		Example: lines(
 			"gridway sidecar --service reviews --port 9080 --upstream ratings=:7001 -- ./reviews",
 			"gridway sidecar --service reports --http-proxy -- python3 report.py",
+			"gridway sidecar --service cart --port 8080 --intercept -- ./cart",
 		),
 		Args: minArgs(1, "a command, behind --"),
 	}
@@ -45,6 +47,7 @@ the program's exit code. See docs/guides/mesh.md.`,
 	f.StringArrayVar(&ports, "port", nil, "port that the program listens on: [NAME:]PORT[/PROTOCOL], where the protocol is an appProtocol such as http, http2, grpc or tcp, and is found out where it is not given (repeatable)")
 	f.StringArrayVar(&upstreams, "upstream", nil, "port to open for a service: SERVICE[.NAMESPACE][:PORT]=[ADDRESS]:PORT; the service's first port if none is given (repeatable)")
 	f.BoolVar(&o.HTTPProxy, "http-proxy", false, "give the program an HTTP proxy by its environment (HTTP_PROXY and its like)")
+	f.BoolVar(&o.Intercept, "intercept", false, "have the kernel give the sidecar what the program opens to other hosts, and its questions to resolvers: services are called by their names, and the program knows nothing of it (needs CAP_NET_ADMIN, cgroup v2 and nftables)")
 	f.Uint16Var(&o.MeshPort, "mesh-port", 0, "port for other proxies (default 15008, or a free one if that is taken)")
 	f.Uint32Var(&o.Weight, "weight", 1, "share of the service's traffic, compared with its other workloads")
 	f.StringVar(&o.Version, "version", "", "version of the program, for people")

@@ -24,8 +24,8 @@ const (
 // they are outside of the mesh.
 func (m *member) learn(authority string) bool {
 	namespace, name, ok := hostname.Service(authority, m.opt.Namespace, clusterDomain)
-	if !ok {
-		return false
+	if !ok || m.client.Status().Target == "" {
+		return false // nobody could be asked
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), learnTimeout)
 	defer cancel()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/intercept"
 	"github.com/gridway/gridway/internal/mesh/join"
 	"github.com/gridway/gridway/internal/mesh/supervise"
 	"github.com/gridway/gridway/internal/proxy"
@@ -40,7 +41,7 @@ type member struct {
 	log     *slog.Logger
 	ports   ports
 	keys    *identity.Keyring
-	joiner  *joiner
+	stay    *join.Stay
 	plane   *plane
 	client  *distrib.Client
 	logging *accesslog.Destination
@@ -66,11 +67,7 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 			}
 		})
 	}
-	part(func(ctx context.Context) error { m.joiner.renew(ctx); return nil })
-	part(func(ctx context.Context) error {
-		(&identity.Saver{Keyring: m.keys, Folder: m.opt.StateDir, Log: m.log}).Run(ctx)
-		return nil
-	})
+	part(func(ctx context.Context) error { m.stay.Run(ctx); return nil })
 	part(m.plane.run)
 	part(m.client.Run)
 	part(m.touch)
@@ -93,10 +90,7 @@ func (m *member) open(ctx context.Context) (err error) {
 		return err
 	}
 	m.keys = identity.NewKeyring(identity.Options{})
-	if m.joiner, err = newJoiner(o, m.keys); err != nil {
-		return err
-	}
-	if err := m.joiner.begin(ctx); err != nil {
+	if err := m.enter(ctx); err != nil {
 		return err
 	}
 	if !o.Address.IsValid() {
@@ -108,14 +102,33 @@ func (m *member) open(ctx context.Context) (err error) {
 		return err
 	}
 	metrics := proxy.NewMetrics(o.Build)
+	mark := uint32(0)
+	if o.Intercept {
+		mark = intercept.Mark
+	}
 	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
-		Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: m.learn,
+		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: m.learn,
 	})
 	m.client, err = distrib.NewClient(distrib.ClientConfig{
 		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane,
 		CacheFile: filepath.Join(o.StateDir, cacheFile), Log: m.log,
 	})
 	return err
+}
+
+// enter returns when the member has an identity, from its state folder or by joining.
+func (m *member) enter(ctx context.Context) error {
+	o := &m.opt
+	client, err := join.NewClient(join.ClientOptions{
+		Addresses: o.Control, Keyring: m.keys, Token: o.Token, As: identity.Name{Role: identity.RoleWorkload, Namespace: o.Namespace, Service: o.Service},
+	})
+	if err != nil {
+		return err
+	}
+	m.stay = &join.Stay{Client: client, Folder: o.StateDir, Log: m.log}
+	ctx, cancel := context.WithTimeout(ctx, o.StartTimeout)
+	defer cancel()
+	return m.stay.Begin(ctx)
 }
 
 // proxy is what the control plane is told of the member.
@@ -130,6 +143,9 @@ func (m *member) proxy() distrib.Proxy {
 	}
 	if m.ports.Proxy != 0 {
 		p.Labels[distrib.LabelProxy] = netip.AddrPortFrom(netip.MustParseAddr(loopback), m.ports.Proxy).String()
+	}
+	if m.ports.Outbound != 0 {
+		p.Labels[distrib.LabelCaptured] = sockets(m.ports.Outbound)
 	}
 	if len(o.Gateways) > 0 {
 		p.Labels[distrib.LabelGateways] = strings.Join(o.Gateways, ",")
@@ -170,6 +186,13 @@ func (m *member) serve(ctx context.Context) (int, error) {
 	}
 	if m.ports.Proxy != 0 {
 		app.Env = supervise.ProxyEnv(os.Environ(), netip.AddrPortFrom(netip.MustParseAddr(loopback), m.ports.Proxy))
+	}
+	if m.opt.Intercept {
+		c, err := m.capture(&app)
+		if err != nil {
+			return 1, err
+		}
+		defer c.close()
 	}
 	app.Ready = func(_ context.Context, at netip.AddrPort) error {
 		if at.IsValid() {

@@ -39,6 +39,9 @@ type Options struct {
 	// HTTPProxy opens a port that takes requests as an HTTP proxy does, which the
 	// program is told by its environment.
 	HTTPProxy bool
+	// Intercept has the kernel give the member what the program opens to others and asks
+	// resolvers for. It needs the rights for it (CAP_NET_ADMIN).
+	Intercept bool
 	// Gateways are those that an edge serves, "namespace/name"; none is all.
 	Gateways []string
 	// Address is where others reach the member; the zero address is that from which

@@ -16,6 +16,9 @@ import (
 type ports struct {
 	Mesh  uint16 `json:"mesh"`
 	Proxy uint16 `json:"proxy,omitempty"`
+	// Outbound and DNS take what is captured.
+	Outbound uint16 `json:"outbound,omitempty"`
+	DNS      uint16 `json:"dns,omitempty"`
 }
 
 const portsFile = "ports.json"
@@ -36,6 +39,16 @@ func choosePorts(o *Options) (p ports, err error) {
 		p.Proxy = 0
 	} else if p.Proxy, err = freePort(loopback, p.Proxy); err != nil {
 		return p, err
+	}
+	if !o.Intercept {
+		p.Outbound, p.DNS = 0, 0
+	} else {
+		if p.Outbound, err = freePort(loopback, p.Outbound, outboundPort); err != nil {
+			return p, err
+		}
+		if p.DNS, err = freePort(loopback, p.DNS, dnsPort); err != nil {
+			return p, err
+		}
 	}
 	if p == had {
 		return p, nil

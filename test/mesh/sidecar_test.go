@@ -144,9 +144,9 @@ func TestJoinToken(t *testing.T) {
 			t.Errorf("%s: exit code %d, %s", service, code, p.log)
 		}
 	}
-	refused("ratings", "cannot join the mesh")
+	refused("ratings", "joining the mesh")
 	m.token = m.join("--service", "ratings", "--uses", "5")
-	refused("billing", "cannot join the mesh")
+	refused("billing", "joining the mesh")
 }
 
 // The control plane tells which proxies serve, and an identity that is denied is out

@@ -84,13 +84,16 @@ func NewClient(o ClientOptions) (*Client, error) {
 // ErrImpostor: who answers is not the control plane that made the token.
 var ErrImpostor = errors.New("who answers cannot prove that it knows the join token: it is another control plane than the one that made it, the token has ended, or somebody is between")
 
+// ErrNoToken: there is nothing to join by.
+var ErrNoToken = errors.New("to join a mesh, a join token is needed: gridway identity token create makes one")
+
 // Join gets the first SVID, and puts it into the keyring with the trust bundles.
 func (c *Client) Join(ctx context.Context) error {
 	if c.token != (jointoken.Token{}) {
 		return c.each(ctx, c.unverified(), c.byToken)
 	}
 	if c.opt.Account == nil {
-		return errors.New("to join a mesh, a join token is needed: gridway identity token create makes one")
+		return ErrNoToken
 	}
 	return c.each(ctx, c.verified(), c.byAccount)
 }
@@ -144,9 +147,11 @@ func plain(err error) error {
 	return err
 }
 
-// Refused tells whether an error of Join or Renew is a control plane's word that will not
-// change by asking again.
-func Refused(err error) bool { return final(err) }
+// Refused tells whether an error of Join or Renew will not change by asking again: a
+// control plane's word, a token that nobody knows, or none.
+func Refused(err error) bool {
+	return final(err) || errors.Is(err, ErrImpostor) || errors.Is(err, ErrNoToken)
+}
 
 func final(err error) bool {
 	var r *refusedError

@@ -1,0 +1,153 @@
+package member
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/mesh/hostname"
+	"github.com/gridway/gridway/internal/mesh/intercept"
+	"github.com/gridway/gridway/internal/mesh/nameserver"
+	"github.com/gridway/gridway/internal/mesh/supervise"
+)
+
+// Ports that the kernel sends an application's connections and questions to, unless
+// somebody has them.
+const (
+	outboundPort = 15001
+	dnsPort      = 15053
+)
+
+// capture is what makes an application use the mesh without knowing of it.
+type capture struct {
+	cgroup *intercept.Cgroup
+	names  *nameserver.Server
+	rules  *intercept.Rules
+}
+
+// locals are the addresses at which captured connections come.
+func locals() []netip.Addr {
+	out := []netip.Addr{netip.MustParseAddr(loopback)}
+	if l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp6", "[::1]:0"); err == nil {
+		_ = l.Close()
+		out = append(out, netip.IPv6Loopback())
+	}
+	return out
+}
+
+// sockets are a port at all local addresses, as the control plane is told.
+func sockets(port uint16) string {
+	var out []string
+	for _, a := range locals() {
+		out = append(out, netip.AddrPortFrom(a, port).String())
+	}
+	return strings.Join(out, ",")
+}
+
+// capture begins to take what the program opens to others, and puts the program where
+// it can be told from others.
+func (m *member) capture(app *supervise.App) (c *capture, err error) {
+	c = &capture{}
+	defer func() {
+		if err != nil {
+			c.close()
+			err = fmt.Errorf("--intercept: %w", err)
+		}
+	}()
+	if c.cgroup, err = intercept.NewCgroup(); err != nil {
+		return nil, err
+	}
+	var at []netip.AddrPort
+	for _, a := range locals() {
+		at = append(at, netip.AddrPortFrom(a, m.ports.DNS))
+	}
+	if c.names, err = nameserver.Start(nameserver.Options{Addresses: at, Services: names{m}, Log: m.log}); err != nil {
+		return nil, err
+	}
+	c.rules, err = intercept.Install(intercept.Config{
+		ID: fmt.Sprintf("p%d", m.ports.Mesh), From: intercept.FromCgroup(c.cgroup), Outbound: m.ports.Outbound, DNS: m.ports.DNS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	app.Cgroup = c.cgroup.Folder()
+	return c, nil
+}
+
+// close is called when the program has ended.
+func (c *capture) close() {
+	if c == nil {
+		return
+	}
+	if c.rules != nil {
+		_ = c.rules.Close() // the kernel removes them with this process anyway
+	}
+	if c.names != nil {
+		c.names.Close()
+	}
+	if c.cgroup != nil {
+		_ = c.cgroup.Close() // the next sidecar removes what is left
+	}
+}
+
+// names answers the program's questions for services.
+type names struct{ m *member }
+
+// Lookup implements nameserver.Services. A name that is not known and cannot be
+// learned is asked of the host's resolvers: names outside of the mesh go on working
+// without a control plane.
+func (n names) Lookup(_ context.Context, name string) (nameserver.Service, bool, error) {
+	if _, _, ok := hostname.Service(name, n.m.opt.Namespace, clusterDomain); !ok {
+		return nameserver.Service{}, false, nil
+	}
+	if s, ok := n.m.plane.service(name); ok {
+		return s, true, nil
+	}
+	if !n.m.learn(name) {
+		return nameserver.Service{}, false, nil
+	}
+	s, ok := n.m.plane.service(name)
+	return s, ok, nil
+}
+
+// service is what captured connections to a host belong to.
+func (p *plane) service(host string) (s nameserver.Service, found bool) {
+	p.mu.Lock()
+	cfg := p.config
+	p.mu.Unlock()
+	if cfg == nil {
+		return s, false
+	}
+	for _, l := range cfg.Listeners {
+		if !l.Captured || inbound(l) {
+			continue
+		}
+		for _, section := range l.Sections {
+			if !calls(section, host) {
+				continue
+			}
+			found = true
+			for _, to := range section.Destinations {
+				if !slices.Contains(s.Addresses, to.Addr()) {
+					s.Addresses = append(s.Addresses, to.Addr())
+				}
+			}
+		}
+		if found {
+			return s, true // the others have the same sections
+		}
+	}
+	return s, false
+}
+
+// calls tells whether a section is what a host, without a port, means.
+func calls(s *ir.Section, host string) bool {
+	return slices.ContainsFunc(s.Authorities, func(a string) bool {
+		name, _, _ := strings.Cut(a, ":")
+		return name == host
+	})
+}
