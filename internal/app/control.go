@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -72,6 +73,12 @@ const (
 	authorityKey = "mesh-authority.key"
 )
 
+// IsEdge tells whether a member of that name may have Gateways, with the private keys
+// of their certificates: whoever may join by the name gets those.
+func IsEdge(service string) bool {
+	return service == "edge" || strings.HasPrefix(service, "edge-")
+}
+
 // ErrMeshTaken: another program has the address for proxies.
 var ErrMeshTaken = errors.New("the address for proxies of the mesh is taken")
 
@@ -108,7 +115,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	c.tokens = join.NewTokens(g.db, secrets, c.authority.Now)
 	c.join = join.NewServer(join.Options{Authority: c.authority, Tokens: c.tokens, Log: g.log})
 	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Log: g.log})
-	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry})
+	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry, Edges: func(_, service string) bool { return IsEdge(service) }})
 	c.distrib, err = distrib.NewServer(distrib.ServerConfig{
 		Views: c.views, Workloads: c.registry, Trust: &c.board, Name: processName(), Version: g.opt.Build.Version, Log: g.log,
 	})
