@@ -23,7 +23,7 @@ setup: ## Install what the tests need and is missing (Debian packages, tools).
 	./scripts/setup test
 
 # The suites are modules of their own, and so is what they share.
-SUITES := acme connect conformance extauthz grpc oidc openapi ratelimit
+SUITES := acme connect conformance extauthz grpc hbone oidc openapi ratelimit
 
 .PHONY: lint
 lint: setup ## Vet, format and lint.
