@@ -212,6 +212,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	}
 	part(func(ctx context.Context) error { c.authority.Run(ctx); return nil })
 	part(c.registry.Run)
+	part(registry.Share(c.registry, registry.SharedOptions{DB: g.db, Log: g.log}).Run)
 	part(c.views.Run)
 	part(c.distrib.Run)
 	part(func(ctx context.Context) error { g.keepTrust(ctx); return nil })

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 )
@@ -16,7 +15,7 @@ func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, now time.Time) {
 	if m == nil {
 		return
 	}
-	t.Printf("\nmesh %s at %s: %d of %s serve what they were sent\n", m.TrustDomain, m.Address, m.Serving, excerpt.Count(len(m.Proxies), "proxy"))
+	t.Printf("\nmesh %s at %s: %d of %d proxies serve what they were sent\n", m.TrustDomain, m.Address, m.Serving, len(m.Proxies))
 	table := term.NewTable("proxy", "role", "revision", "state", "uses").Right(2)
 	for _, p := range m.Proxies {
 		state := term.Paint(p.State, term.Good) + " for " + age(now.Sub(p.Since))
