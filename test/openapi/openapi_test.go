@@ -118,6 +118,14 @@ func TestAdminAPI(t *testing.T) {
 	}
 	a.into(&made, a.ask("POST /v1/tokens", "/v1/tokens", "application/json", `{"name":"robot","role":"viewer"}`, 201))
 	a.ask("DELETE /v1/tokens/{id}", "/v1/tokens/"+made.ID, "", "", 204)
+	a.into(&made, a.ask("POST /v1/mesh/tokens", "/v1/mesh/tokens", "application/json", `{"services":["reviews"],"uses":3}`, 201))
+	a.ask("GET /v1/mesh/tokens", "/v1/mesh/tokens", "", "", 200)
+	a.ask("DELETE /v1/mesh/tokens/{id}", "/v1/mesh/tokens/"+made.ID, "", "", 204)
+	const denied = "spiffe://cluster.local/ns/default/sa/reviews"
+	a.ask("POST /v1/mesh/denials", "/v1/mesh/denials", "application/json", `{"id":"`+denied+`","reason":"lost"}`, 201)
+	a.ask("POST /v1/mesh/denials", "/v1/mesh/denials", "application/json", `{"id":"reviews"}`, 422)
+	a.ask("GET /v1/mesh/denials", "/v1/mesh/denials", "", "", 200)
+	a.ask("DELETE /v1/mesh/denials", "/v1/mesh/denials?id="+denied, "", "", 204)
 	a.ask("POST /v1/explain", "/v1/explain", "application/json", `{"url":"http://a.example/orders","headers":[{"name":"X-Version","value":"2"}]}`, 200)
 	a.ask("POST /v1/explain", "/v1/explain", "application/json", `{"url":"http://a.example:1/","headers":1}`, 400)
 	a.ask("PUT /v1/log/level", "/v1/log/level", "application/json", `{"level":"debug"}`, 200)
@@ -155,7 +163,7 @@ func start(t *testing.T) *api {
 		resp.Body.Close()
 		return resp.StatusCode == 200
 	}, nil, program, "run", file, "--admin", strings.TrimPrefix(a.base, "http://"),
-		"--state", "sqlite:"+filepath.Join(dir, "state.db"), "--state-dir", dir, "--access-log", "off")
+		"--state", "sqlite:"+filepath.Join(dir, "state.db"), "--state-dir", dir, "--access-log", "off", "--mesh", "127.0.0.1:0")
 	tokens, err := os.ReadFile(filepath.Join(dir, "first-tokens"))
 	if err != nil {
 		t.Fatal(err)
