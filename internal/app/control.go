@@ -113,7 +113,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 		return err
 	}
 	c.tokens = join.NewTokens(g.db, secrets, c.authority.Now)
-	c.join = join.NewServer(join.Options{Authority: c.authority, Tokens: c.tokens, Log: g.log})
+	c.join = join.NewServer(join.Options{Authority: c.authority, Tokens: c.tokens, Note: c.membership(g).Joined, Log: g.log})
 	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Log: g.log})
 	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry, Edges: func(_, service string) bool { return IsEdge(service) }})
 	c.distrib, err = distrib.NewServer(distrib.ServerConfig{
@@ -202,6 +202,7 @@ func (c *control) beneath(set *store.Set) *store.Set {
 func (g *Gateway) runControl(ctx context.Context) error {
 	c := g.control
 	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var wg sync.WaitGroup
 	part := func(run func(context.Context) error) {
 		wg.Go(func() {

@@ -8,10 +8,13 @@ import (
 
 // membership is who may be in the mesh, for the admin API; nil without a mesh.
 func (g *Gateway) membership() *membership.Service {
-	c := g.control
-	if c == nil {
+	if g.control == nil {
 		return nil
 	}
+	return g.control.membership(g)
+}
+
+func (c *control) membership(g *Gateway) *membership.Service {
 	return membership.New(membership.Options{DB: g.db, Access: g.access, Sealer: c.tokens, Authority: c.authority, Now: c.authority.Now})
 }
 
