@@ -45,7 +45,7 @@ func (j *joining) flags(t *term.Terminal, cmd *cobra.Command) {
 	f.StringVar(&j.namespace, "namespace", "default", "namespace of the service")
 	f.StringVar(&j.address, "address", "", "IP address that other proxies reach this one by (default: that from which the control plane is reached)")
 	f.StringToStringVar(&j.labels, "label", nil, "labels of the workload, NAME=VALUE with commas between them, as in version=v2")
-	j.tokenText = t.Getenv("GRIDWAY_JOIN_TOKEN")
+	j.tokenText = t.Getenv(member.TokenVariable)
 }
 
 // options checks the flags.

@@ -11,7 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +26,9 @@ import (
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 )
+
+// TokenVariable is the variable of the environment that may have a join token.
+const TokenVariable = "GRIDWAY_JOIN_TOKEN"
 
 const (
 	defaultStart = time.Minute
@@ -135,7 +138,8 @@ func (m *member) enter(ctx context.Context) error {
 func (m *member) proxy() distrib.Proxy {
 	o := &m.opt
 	p := distrib.Proxy{
-		Name: o.Namespace + "/" + o.Service + "/" + host() + ":" + strconv.Itoa(int(m.ports.Mesh)), Role: o.Role, Labels: maps.Clone(o.Labels), Zone: o.Zone,
+		// Hosts may have the same name; nobody else has this address and port.
+		Name: o.Namespace + "/" + o.Service + "/" + netip.AddrPortFrom(o.Address, m.ports.Mesh).String(), Role: o.Role, Labels: maps.Clone(o.Labels), Zone: o.Zone,
 		Version: o.Build.Version, Listeners: o.Upstreams,
 	}
 	if p.Labels == nil {
@@ -184,8 +188,10 @@ func (m *member) serve(ctx context.Context) (int, error) {
 	if len(m.opt.Ports) > 0 {
 		app.Port = m.opt.Ports[0].Number
 	}
+	// A token that lets others in is nothing for the program.
+	app.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, TokenVariable+"=") })
 	if m.ports.Proxy != 0 {
-		app.Env = supervise.ProxyEnv(os.Environ(), netip.AddrPortFrom(netip.MustParseAddr(loopback), m.ports.Proxy))
+		app.Env = supervise.ProxyEnv(app.Env, netip.AddrPortFrom(netip.MustParseAddr(loopback), m.ports.Proxy))
 	}
 	if m.opt.Intercept {
 		c, err := m.capture(&app)
@@ -237,12 +243,4 @@ func ownAddress(ctx context.Context, control string) (netip.Addr, error) {
 	}
 	defer c.Close()
 	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
-}
-
-func host() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "localhost"
-	}
-	return name
 }

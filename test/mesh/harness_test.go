@@ -40,9 +40,6 @@ func TestMain(m *testing.M) {
 func program(text string) {
 	name, port, _ := strings.Cut(text, " ")
 	err := http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			time.Sleep(time.Second) // a request that is under way for a while
-		}
 		_, _ = io.Copy(io.Discard, r.Body)
 		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "path": r.URL.Path, "host": r.Host, "header": r.Header})
 	}))
