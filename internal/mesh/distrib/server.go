@@ -224,8 +224,6 @@ func (s *Server) Stream(stream grpc.BidiStreamingServer[meshpb.FromProxy, meshpb
 		err = errReplaced
 	case <-s.closed:
 		err = errEnding
-	case <-stream.Context().Done(): // also of one whose identity was denied
-		err = status.FromContextError(stream.Context().Err()).Err()
 	case <-silent.C:
 		if !x.isReady() {
 			err = status.Error(codes.DeadlineExceeded, "the proxy has not said who it is")
@@ -237,8 +235,6 @@ func (s *Server) Stream(stream grpc.BidiStreamingServer[meshpb.FromProxy, meshpb
 			err = errReplaced
 		case <-s.closed:
 			err = errEnding
-		case <-stream.Context().Done():
-			err = status.FromContextError(stream.Context().Err()).Err()
 		}
 	}
 	// What still waits for the stream is woken when this returns, as that ends it.
