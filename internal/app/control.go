@@ -18,10 +18,10 @@ import (
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/handover"
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/identity"
-	"github.com/gridway/gridway/internal/mesh/join"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 	"github.com/gridway/gridway/internal/mesh/registry"
 	"github.com/gridway/gridway/internal/mesh/view"
@@ -55,8 +55,8 @@ type control struct {
 	registry *registry.Registry
 	views    *view.Views
 	distrib  *distrib.Server
-	join     *join.Server
-	tokens   *join.Tokens
+	join     *admit.Server
+	tokens   *admit.Tokens
 	grpc     *grpc.Server
 	listener net.Listener
 	board    trustBoard
@@ -112,8 +112,8 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	if err := c.trust(c.authority); err != nil {
 		return err
 	}
-	c.tokens = join.NewTokens(g.db, secrets, c.authority.Now)
-	c.join = join.NewServer(join.Options{Authority: c.authority, Tokens: c.tokens, Note: c.membership(g).Joined, Log: g.log})
+	c.tokens = admit.NewTokens(g.db, secrets, c.authority.Now)
+	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Note: c.membership(g).Joined, Log: g.log})
 	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Log: g.log})
 	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry, Edges: func(_, service string) bool { return IsEdge(service) }})
 	c.distrib, err = distrib.NewServer(distrib.ServerConfig{
@@ -176,7 +176,7 @@ func (c *control) listen(g *Gateway, address string) (err error) {
 func (c *control) serve(g *Gateway) {
 	keys := c.authority.Keyring()
 	c.streams = newStreams(keys)
-	c.grpc = grpc.NewServer(append(distrib.ServerOptions(), grpc.Creds(credentials.NewTLS(join.ServerTLS(keys))), grpc.StreamInterceptor(c.streams.intercept))...)
+	c.grpc = grpc.NewServer(append(distrib.ServerOptions(), grpc.Creds(credentials.NewTLS(admit.ServerTLS(keys))), grpc.StreamInterceptor(c.streams.intercept))...)
 	meshpb.RegisterDistributionServer(c.grpc, c.distrib)
 	meshpb.RegisterJoinServer(c.grpc, c.join)
 }

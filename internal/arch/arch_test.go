@@ -150,7 +150,7 @@ var rules = []rule{
 	},
 	{
 		name: "a member of a mesh has its configuration from a control plane", of: "internal/member",
-		never: []string{"internal/config/compile", "internal/config/store", "internal/surface", "internal/cli", "internal/app"},
+		never: []string{"internal/config/compile", "internal/config/store", "internal/surface", "internal/cli", "internal/app", "internal/statedb", "internal/manage", "internal/mesh/admit", "internal/mesh/ca", "k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc", "github.com/pressly"},
 	},
 	{
 		name: "views are made of what was compiled", of: "internal/mesh/view",
@@ -171,7 +171,12 @@ var rules = []rule{
 		allow: []string{"internal/mesh/identity"}, external: []string{},
 	},
 	{
-		name: "joining stands between the authority and proxies", of: "internal/mesh/join",
+		name: "who joins knows a control plane by the protocol alone", of: "internal/mesh/join",
+		allow: []string{"internal/mesh/identity", "internal/mesh/jointoken", "internal/mesh/meshpb"},
+		never: []string{"internal/statedb", "internal/mesh/ca", "internal/mesh/admit", "database/sql", "internal/config", "internal/proxy"},
+	},
+	{
+		name: "admission stands between the authority and who joins", of: "internal/mesh/admit",
 		allow: []string{"internal/mesh/ca", "internal/mesh/identity", "internal/mesh/jointoken", "internal/mesh/meshpb", "internal/jwt", "internal/seal", "internal/statedb"},
 		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/manage", "api", "k8s.io"},
 	},

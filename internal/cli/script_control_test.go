@@ -9,9 +9,9 @@ import (
 
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/membership"
+	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/identity"
-	"github.com/gridway/gridway/internal/mesh/join"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 )
@@ -43,7 +43,7 @@ func cmdControl(ts *testscript.TestScript, _ bool, _ []string) {
 		}
 		return nil
 	}))
-	mesh := membership.New(membership.Options{DB: db, Access: users, Sealer: join.NewTokens(db, secrets, nil), Authority: authority})
+	mesh := membership.New(membership.Options{DB: db, Access: users, Sealer: admit.NewTokens(db, secrets, nil), Authority: authority})
 	s, err := adminapi.New(ctx, adminapi.Options{Address: "127.0.0.1:0", Access: users, Mesh: mesh, Process: idle{}, Log: slog.New(slog.DiscardHandler)})
 	ts.Check(err)
 	done := make(chan error, 1)

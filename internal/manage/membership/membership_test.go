@@ -9,9 +9,9 @@ import (
 
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/membership"
+	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/identity"
-	"github.com/gridway/gridway/internal/mesh/join"
 	"github.com/gridway/gridway/internal/mesh/jointoken"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/statedb/statetest"
@@ -33,7 +33,7 @@ func begin(t *testing.T, place string) (*membership.Service, *access.Service) {
 	}
 	a.Look(t.Context()) // which notes what was issued
 	log := access.New(access.Options{DB: db})
-	return membership.New(membership.Options{DB: db, Access: log, Sealer: join.NewTokens(db, secrets, nil), Authority: a}), log
+	return membership.New(membership.Options{DB: db, Access: log, Sealer: admit.NewTokens(db, secrets, nil), Authority: a}), log
 }
 
 func TestTokens(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/identity/identitytest"
 	"github.com/gridway/gridway/internal/mesh/join"
@@ -72,8 +73,8 @@ func TestServiceAccounts(t *testing.T) {
 	if err := os.WriteFile(file, keySet(t, key, "1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := begin(t, statetest.SQLite(t), func(o *join.Options) {
-		o.Accounts = &join.ServiceAccounts{Issuer: issuer, Audience: "gridway", KeysFile: file}
+	p := begin(t, statetest.SQLite(t), func(o *admit.Options) {
+		o.Accounts = &admit.ServiceAccounts{Issuer: issuer, Audience: "gridway", KeysFile: file}
 	})
 	try := func(token string, bundles ...*identity.Bundle) error {
 		k := identity.NewKeyring(identity.Options{})
@@ -133,7 +134,7 @@ func TestKeysOfTheIssuer(t *testing.T) {
 		_, _ = w.Write(keySet(t, key, "1"))
 	}))
 	defer s.Close()
-	accounts := &join.ServiceAccounts{Issuer: issuer, Audience: "gridway", KeysURL: s.URL}
+	accounts := &admit.ServiceAccounts{Issuer: issuer, Audience: "gridway", KeysURL: s.URL}
 	for range 3 {
 		a, err := accounts.Verify(t.Context(), signed(t, key, "1", account("shop", "reviews")))
 		if err != nil || a.Namespace != "shop" || a.Name != "reviews" || a.Pod != "reviews-1" {
@@ -147,7 +148,7 @@ func TestKeysOfTheIssuer(t *testing.T) {
 	if n := asked.Load(); n != 1 {
 		t.Errorf("asked %d times in a moment", n)
 	}
-	for want, a := range map[string]*join.ServiceAccounts{
+	for want, a := range map[string]*admit.ServiceAccounts{
 		"issuer": {Audience: "a", KeysFile: "x"}, "keys": {Issuer: "a", Audience: "a"}, "a file, or a URL": {Issuer: "a", Audience: "a", KeysFile: "x", KeysURL: "y"},
 	} {
 		if err := a.Check(); err == nil || !strings.Contains(err.Error(), want) {

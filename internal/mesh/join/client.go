@@ -228,11 +228,11 @@ func (c *Client) proveToken(ctx context.Context, at meshpb.JoinClient) error {
 	if err != nil {
 		return err
 	}
-	state, err := stateOf(&who)
-	if err != nil {
-		return err
+	info, ok := who.AuthInfo.(credentials.TLSInfo)
+	if !ok {
+		return errors.New("joining needs TLS 1.3")
 	}
-	binding, err := exporter(state)
+	binding, err := jointoken.Binding(&info.State)
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func (c *Client) proveToken(ctx context.Context, at meshpb.JoinClient) error {
 	if len(answer.GetNonce()) != jointoken.NonceSize || !jointoken.Equal(c.token.AuthorityProof(x), answer.GetProof()) {
 		return ErrImpostor
 	}
-	bundle, err := c.authority(answer, state.PeerCertificates)
+	bundle, err := c.authority(answer, info.State.PeerCertificates)
 	if err != nil {
 		return err
 	}
@@ -259,7 +259,7 @@ func (c *Client) proveToken(ctx context.Context, at meshpb.JoinClient) error {
 	given, err := at.Enroll(ctx, &meshpb.EnrollRequest{
 		Identity: &meshpb.Identity{Namespace: as.Namespace, Service: as.Service, Node: as.Node}, Csr: csr,
 		Evidence: &meshpb.EnrollRequest_Token{Token: &meshpb.TokenEvidence{
-			TokenId: c.token.ID(), Nonce: nonce, Proof: c.token.ProxyProof(x, requestText(as.Namespace, as.Service, as.Node, csr)),
+			TokenId: c.token.ID(), Nonce: nonce, Proof: c.token.ProxyProof(x, jointoken.Request(as.Namespace, as.Service, as.Node, csr)),
 		}},
 	})
 	if err != nil {

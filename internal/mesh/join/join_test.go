@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
+	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/identity/identitytest"
 	"github.com/gridway/gridway/internal/mesh/join"
@@ -178,7 +179,7 @@ func TestHonestTokenForeignCertificate(t *testing.T) {
 	token := p.token(0)
 	mallory := identitytest.New(t, "prod.example.com")
 	forged := mallory.SVID(identity.Control(td), time.Hour)
-	server := join.NewServer(join.Options{Authority: p.ca, Tokens: p.tokens})
+	server := admit.NewServer(admit.Options{Authority: p.ca, Tokens: p.tokens})
 	address := serve(t, &tls.Config{Certificates: []tls.Certificate{*forged.Certificate()}, NextProtos: []string{"h2"}}, server)
 	c, k := proxy(t, address, token.Text(), "reviews")
 	if err := c.Join(t.Context()); err == nil || !strings.Contains(err.Error(), "not trusted") || !k.Own().IsZero() {
@@ -191,8 +192,8 @@ func TestReplay(t *testing.T) {
 	p := begin(t, statetest.SQLite(t))
 	token := p.token(0)
 	var heard *meshpb.EnrollRequest
-	spy := join.NewServer(join.Options{Authority: p.ca, Tokens: p.tokens})
-	address := serve(t, join.ServerTLS(p.ca.Keyring()), spy, grpc.UnaryInterceptor(
+	spy := admit.NewServer(admit.Options{Authority: p.ca, Tokens: p.tokens})
+	address := serve(t, admit.ServerTLS(p.ca.Keyring()), spy, grpc.UnaryInterceptor(
 		func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
 			if e, ok := r.(*meshpb.EnrollRequest); ok {
 				heard = e
@@ -252,7 +253,7 @@ func TestGuesses(t *testing.T) {
 
 func TestJoinsThatAreRefused(t *testing.T) {
 	var log bytes.Buffer
-	p := begin(t, statetest.SQLite(t), func(o *join.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	p := begin(t, statetest.SQLite(t), func(o *admit.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	refused := func(token, service, want string) {
 		t.Helper()
 		c, k := proxy(t, p.address, token, service)

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/join"
@@ -31,7 +32,7 @@ type plane struct {
 	t       testing.TB
 	db      *statedb.DB
 	ca      *ca.Authority
-	tokens  *join.Tokens
+	tokens  *admit.Tokens
 	address string
 	// drop loses the next answers, after what they answer has been done.
 	drop atomic.Int32
@@ -39,7 +40,7 @@ type plane struct {
 	later atomic.Int64
 }
 
-func begin(t testing.TB, place string, change ...func(*join.Options)) *plane {
+func begin(t testing.TB, place string, change ...func(*admit.Options)) *plane {
 	t.Helper()
 	at, err := statedb.ParseLocation(place, "")
 	if err != nil {
@@ -54,12 +55,12 @@ func begin(t testing.TB, place string, change ...func(*join.Options)) *plane {
 	if p.ca, err = ca.Open(context.Background(), ca.Options{DB: db, TrustDomain: td, Secrets: secrets}); err != nil {
 		t.Fatal(err)
 	}
-	p.tokens = join.NewTokens(db, secrets, func() time.Time { return time.Now().Add(time.Duration(p.later.Load())) })
-	o := join.Options{Authority: p.ca, Tokens: p.tokens}
+	p.tokens = admit.NewTokens(db, secrets, func() time.Time { return time.Now().Add(time.Duration(p.later.Load())) })
+	o := admit.Options{Authority: p.ca, Tokens: p.tokens}
 	for _, f := range change {
 		f(&o)
 	}
-	p.address = serve(t, join.ServerTLS(p.ca.Keyring()), join.NewServer(o), grpc.UnaryInterceptor(
+	p.address = serve(t, admit.ServerTLS(p.ca.Keyring()), admit.NewServer(o), grpc.UnaryInterceptor(
 		func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
 			out, err := h(ctx, r)
 			if _, enroll := r.(*meshpb.EnrollRequest); enroll && p.drop.Add(-1) >= 0 {

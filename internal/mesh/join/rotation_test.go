@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/join"
@@ -71,8 +72,8 @@ func TestRotationUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &plane{t: t, db: db, ca: a, tokens: join.NewTokens(db, secrets, clock)}
-	p.address = serve(t, join.ServerTLS(a.Keyring()), join.NewServer(join.Options{Authority: a, Tokens: p.tokens}))
+	p := &plane{t: t, db: db, ca: a, tokens: admit.NewTokens(db, secrets, clock)}
+	p.address = serve(t, admit.ServerTLS(a.Keyring()), admit.NewServer(admit.Options{Authority: a, Tokens: p.tokens}))
 	token := p.token(0, jointoken.Grants{Role: identity.RoleWorkload, Namespaces: []string{"shop"}, Services: []string{"*"}})
 	enter := func(service string) *member {
 		k := identity.NewKeyring(identity.Options{Now: clock})

@@ -8,9 +8,9 @@ import (
 
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/membership"
+	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/identity"
-	"github.com/gridway/gridway/internal/mesh/join"
 	"github.com/gridway/gridway/internal/mesh/jointoken"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
@@ -28,7 +28,7 @@ func withMesh(t *testing.T, db *statedb.DB, s *access.Service) *membership.Servi
 	if err != nil {
 		t.Fatal(err)
 	}
-	return membership.New(membership.Options{DB: db, Access: s, Sealer: join.NewTokens(db, secrets, nil), Authority: a})
+	return membership.New(membership.Options{DB: db, Access: s, Sealer: admit.NewTokens(db, secrets, nil), Authority: a})
 }
 
 func TestMesh(t *testing.T) {

@@ -1,4 +1,4 @@
-package join
+package admit
 
 import (
 	"context"
@@ -90,9 +90,9 @@ func (s *Server) transcript(ctx context.Context, tokenID string, nonce []byte) (
 	if !jointoken.ValidID(tokenID) || len(nonce) != jointoken.NonceSize {
 		return nil, status.Errorf(codes.InvalidArgument, "a challenge has the ID of a token and a nonce of %d bytes", jointoken.NonceSize)
 	}
-	binding, err := exporter(state)
+	binding, err := jointoken.Binding(state)
 	if err != nil {
-		return nil, status.Error(codes.FailedPrecondition, "this connection has no TLS exporter")
+		return nil, status.Error(codes.FailedPrecondition, err.Error())
 	}
 	a := s.opt.Authority
 	return &jointoken.Transcript{
@@ -160,7 +160,7 @@ func (s *Server) byToken(ctx context.Context, r *meshpb.EnrollRequest, e *meshpb
 		return nil, err
 	}
 	want := r.GetIdentity()
-	proof := t.ProxyProof(x, requestText(want.GetNamespace(), want.GetService(), want.GetNode(), r.GetCsr()))
+	proof := t.ProxyProof(x, jointoken.Request(want.GetNamespace(), want.GetService(), want.GetNode(), r.GetCsr()))
 	if !jointoken.Equal(proof, e.GetProof()) || !known {
 		s.guess.failed(addressOf(ctx))
 		return nil, errRefused
