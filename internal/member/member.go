@@ -23,6 +23,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/intercept"
 	"github.com/gridway/gridway/internal/mesh/join"
 	"github.com/gridway/gridway/internal/mesh/supervise"
+	"github.com/gridway/gridway/internal/mesh/workloadapi"
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 )
@@ -48,6 +49,8 @@ type member struct {
 	plane   *plane
 	client  *distrib.Client
 	logging *accesslog.Destination
+	// api is nil where no program is to have it.
+	api *workloadapi.Server
 }
 
 // Run joins the mesh and serves until the program ends, or until ctx does where there
@@ -74,6 +77,9 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 	part(m.plane.run)
 	part(m.client.Run)
 	part(m.touch)
+	if m.api != nil {
+		part(m.api.Run)
+	}
 	code, err = m.serve(ctx)
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		code, err = max(code, 1), cause
@@ -116,7 +122,10 @@ func (m *member) open(ctx context.Context) (err error) {
 		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane,
 		CacheFile: filepath.Join(o.StateDir, cacheFile), Log: m.log,
 	})
-	return err
+	if err != nil || len(o.App.Command) == 0 {
+		return err
+	}
+	return m.openAPI(ctx, nil)
 }
 
 // enter returns when the member has an identity, from its state folder or by joining.
@@ -193,6 +202,7 @@ func (m *member) serve(ctx context.Context) (int, error) {
 	if m.ports.Proxy != 0 {
 		app.Env = supervise.ProxyEnv(app.Env, netip.AddrPortFrom(netip.MustParseAddr(loopback), m.ports.Proxy))
 	}
+	app.Env = m.apiEnv(app.Env)
 	if m.opt.Intercept {
 		c, err := m.capture(&app)
 		if err != nil {

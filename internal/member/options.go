@@ -42,6 +42,9 @@ type Options struct {
 	// Intercept has the kernel give the member what the program opens to others and asks
 	// resolvers for. It needs the rights for it (CAP_NET_ADMIN).
 	Intercept bool
+	// WorkloadAPI is the path of the socket by which the program gets SVIDs of its own;
+	// empty is one in StateDir, NoWorkloadAPI none.
+	WorkloadAPI string
 	// Gateways are those that an edge serves, "namespace/name"; none is all.
 	Gateways []string
 	// Address is where others reach the member; the zero address is that from which

@@ -39,6 +39,10 @@ func TestMain(m *testing.M) {
 // program answers on a port with its name and what it was asked: "NAME PORT".
 func program(text string) {
 	name, port, _ := strings.Cut(text, " ")
+	if name == "spiffe" {
+		fmt.Fprintln(os.Stderr, spiffeProgram(port))
+		os.Exit(3)
+	}
 	err := http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "path": r.URL.Path, "host": r.Host, "header": r.Header})
