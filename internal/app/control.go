@@ -21,6 +21,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/federation"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 	"github.com/gridway/gridway/internal/mesh/registry"
@@ -44,6 +45,11 @@ type Mesh struct {
 	// Edge is who the gateway's own proxy is to workloads, of the namespace "default"
 	// if it is not said; empty is "edge".
 	Edge string
+	// Federation are the other trust domains whose identities are trusted.
+	Federation []federation.Relation
+	// BundleEndpoint is where the own trust bundle is served to them, HOST:PORT; empty
+	// is nowhere.
+	BundleEndpoint string
 }
 
 // control is what a Gateway has as a control plane.
@@ -61,6 +67,10 @@ type control struct {
 	listener net.Listener
 	board    trustBoard
 	streams  *streams
+	// federation has the trust bundles of others, and bundles serves ours; nil is that
+	// nobody asks for it.
+	federation *federation.Federation
+	bundles    *bundleEndpoint
 	// defined is the version of the registry's Services that was compiled; guarded by
 	// applying.
 	defined uint64
@@ -95,8 +105,12 @@ func (g *Gateway) openControl(ctx context.Context) error {
 		return err
 	}
 	c := &control{own: identity.NewKeyring(identity.Options{})}
+	if c.federation, err = g.openFederation(c); err != nil {
+		return err
+	}
 	c.authority, err = ca.Open(ctx, ca.Options{
-		DB: g.db, TrustDomain: m.TrustDomain, Secrets: secrets, Lifetime: m.Lifetime, Rotation: m.Rotation, External: m.External, Anew: m.Anew, Log: g.log,
+		Federated: c.federation.Bundles,
+		DB:        g.db, TrustDomain: m.TrustDomain, Secrets: secrets, Lifetime: m.Lifetime, Rotation: m.Rotation, External: m.External, Anew: m.Anew, Log: g.log,
 	})
 	if err != nil {
 		return err
@@ -122,8 +136,11 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.listen(g, m.Listen); err != nil {
+	if c.listener, err = g.listenMesh(m.Listen); err != nil {
 		return err
+	}
+	if err := c.openBundles(g); err != nil {
+		return errors.Join(err, c.listener.Close())
 	}
 	c.serve(g)
 	g.control = c
@@ -159,18 +176,18 @@ func (c *control) trust(a *ca.Authority) error {
 	return c.board.put(change.Bundles, change.Denied)
 }
 
-// listen opens the port for proxies, or has it of the process before.
-func (c *control) listen(g *Gateway, address string) (err error) {
+// listenMesh opens a port of the control plane, or has it of the process before.
+func (g *Gateway) listenMesh(address string) (net.Listener, error) {
 	if t := g.predecessor(); t != nil {
-		c.listener = t.Listener(handover.RoleMesh, address)
+		if l := t.Listener(handover.RoleMesh, address); l != nil {
+			return l, nil
+		}
 	}
-	if c.listener != nil {
-		return nil
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w: %w", ErrMeshTaken, err)
 	}
-	if c.listener, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", address); errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w: %w", ErrMeshTaken, err)
-	}
-	return err
+	return l, err
 }
 
 func (c *control) serve(g *Gateway) {
@@ -219,6 +236,8 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	part(func(ctx context.Context) error { g.keepTrust(ctx); return nil })
 	part(func(ctx context.Context) error { g.followRegistry(ctx); return nil })
 	part(func(context.Context) error { return c.grpc.Serve(c.listener) })
+	part(func(ctx context.Context) error { c.federation.Run(ctx); return nil })
+	part(c.bundles.run)
 	<-ctx.Done()
 	c.grpc.Stop()
 	c.streams.stop()

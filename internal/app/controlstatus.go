@@ -32,5 +32,8 @@ func (c *control) status(m *Mesh) *adminapi.MeshStatus {
 			out.Serving++
 		}
 	}
+	for _, f := range c.federation.States() {
+		out.Federation = append(out.Federation, adminapi.MeshFederation(f))
+	}
 	return out
 }

@@ -212,7 +212,9 @@ func (g *Gateway) taken(listeners []string) []handover.SocketID {
 		out = append(out, handover.SocketID{Role: handover.RoleAdmin, Name: g.opt.Admin})
 	}
 	if g.control != nil {
-		out = append(out, handover.SocketID{Role: handover.RoleMesh, Name: g.opt.Mesh.Listen})
+		for name := range g.control.sockets(g.opt.Mesh) {
+			out = append(out, handover.SocketID{Role: handover.RoleMesh, Name: name})
+		}
 	}
 	return append(out, handover.SocketID{Role: handover.RoleControl, Name: g.opt.Upgrade.Socket})
 }
@@ -238,8 +240,10 @@ func (g *Gateway) offer() (*handover.Offer, error) {
 		o.Sockets = append(o.Sockets, handover.Socket{SocketID: id, Conn: g.admin.Socket()})
 	}
 	if g.control != nil {
-		id := handover.SocketID{Role: handover.RoleMesh, Name: g.opt.Mesh.Listen}
-		o.Sockets = append(o.Sockets, handover.Socket{SocketID: id, Conn: g.control.listener.(syscall.Conn)})
+		for name, l := range g.control.sockets(g.opt.Mesh) {
+			id := handover.SocketID{Role: handover.RoleMesh, Name: name}
+			o.Sockets = append(o.Sockets, handover.Socket{SocketID: id, Conn: l.(syscall.Conn)})
+		}
 	}
 	return o, nil
 }

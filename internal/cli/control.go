@@ -10,6 +10,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/mesh/ca"
+	"github.com/gridway/gridway/internal/mesh/federation"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/systemd"
 )
@@ -27,6 +28,9 @@ type meshing struct {
 	lifetime, rotation  time.Duration
 	external            ca.External
 	anew                bool
+	federate            []string
+	federationFile      string
+	bundleEndpoint      string
 }
 
 func (m *meshing) flags(cmd *cobra.Command, listen, about string) {
@@ -40,13 +44,16 @@ func (m *meshing) flags(cmd *cobra.Command, listen, about string) {
 	f.StringVar(&m.external.KeyFile, "ca-key", "", "file with the private key of --ca-cert")
 	f.StringVar(&m.external.RootFile, "ca-root", "", "file with the root of --ca-cert")
 	f.BoolVar(&m.external.Leave, "ca-leave", false, "let Gridway's own root take over from --ca-cert, without an interruption")
+	f.StringArrayVar(&m.federate, "federate", nil, "another trust domain to trust, TRUST-DOMAIN=URL[,endpoint=SPIFFE-ID][,bundle=FILE]: where its trust bundle is, who serves it if not a host with a public certificate, and a bundle to begin with; may be repeated")
+	f.StringVar(&m.federationFile, "federation-file", "", "file with trust domains as of --federate, in YAML")
+	f.StringVar(&m.bundleEndpoint, "bundle-endpoint", "", "address on which the own trust bundle is served to other trust domains, over TLS with the control plane's identity (default: none)")
 	f.BoolVar(&m.anew, "ca-anew", false, "give up the authority's keys if no secret opens them: all members have to join again")
 }
 
 // options checks the flags; nil is that there is no mesh.
 func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 	if m.listen == "" {
-		for _, name := range []string{"trust-domain", "ca-key-file", "svid-lifetime", "ca-rotation", "ca-cert", "ca-key", "ca-root", "ca-leave", "ca-anew"} {
+		for _, name := range []string{"trust-domain", "ca-key-file", "svid-lifetime", "ca-rotation", "ca-cert", "ca-key", "ca-root", "ca-leave", "ca-anew", "federate", "federation-file", "bundle-endpoint"} {
 			if cmd.Flags().Changed(name) {
 				return nil, usagef("", "--%s has no meaning without --mesh", name)
 			}
@@ -67,6 +74,15 @@ func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 		return nil, usagef("", "--ca-rotation must be between %s, which is %d times --svid-lifetime, and five years", least, ca.MinRotations)
 	}
 	out := &app.Mesh{Listen: m.listen, TrustDomain: td, KeyFile: m.keyFile, Lifetime: m.lifetime, Rotation: m.rotation, Anew: m.anew}
+	if out.Federation, err = m.federation(td); err != nil {
+		return nil, err
+	}
+	if a := m.bundleEndpoint; a != "" {
+		if _, port, err := net.SplitHostPort(a); err != nil || port != "0" && !isPort(port) {
+			return nil, usagef("", "--bundle-endpoint %s is not an address: write HOST:PORT or :PORT", a)
+		}
+		out.BundleEndpoint = a
+	}
 	switch e := m.external; {
 	case e == ca.External{}:
 	case e.ChainFile == "" || e.KeyFile == "" || e.RootFile == "":
@@ -75,6 +91,26 @@ func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 		out.External = &e
 	}
 	return out, nil
+}
+
+// federation is what --federate and --federation-file say.
+func (m *meshing) federation(own identity.TrustDomain) (list []federation.Relation, err error) {
+	if m.federationFile != "" {
+		if list, err = federation.ReadConfig(m.federationFile); err != nil {
+			return nil, err
+		}
+	}
+	for _, text := range m.federate {
+		r, err := federation.ParseRelation(text)
+		if err != nil {
+			return nil, usagef("", "--federate %s: %v", text, err)
+		}
+		list = append(list, r)
+	}
+	if err := federation.Check(own, list); err != nil {
+		return nil, usagef("", "--federate: %v", err)
+	}
+	return list, nil
 }
 
 func newControl(t *term.Terminal) *cobra.Command {

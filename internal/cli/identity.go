@@ -32,7 +32,7 @@ renew it as long as nobody denies it. The commands ask a control plane.`,
 		Example: lines("gridway identity token create --service reviews --namespace shop", "gridway identity token list"),
 	}
 	tokens.AddCommand(newJoinTokenCreate(t), newJoinTokenList(t), newJoinTokenRevoke(t))
-	cmd.AddCommand(tokens, newIdentityList(t), newIdentityDeny(t), newIdentityAllow(t), newIdentityDenied(t), newIdentityAuthority(t))
+	cmd.AddCommand(tokens, newIdentityList(t), newIdentityDeny(t), newIdentityAllow(t), newIdentityDenied(t), newIdentityBundle(t), newIdentityAuthority(t))
 	return cmd
 }
 
@@ -277,6 +277,29 @@ func newIdentityDenied(t *term.Terminal) *cobra.Command {
 			table.Row(denied(&list[i]), list[i].Created.Format(time.RFC3339), expires, list[i].Reason)
 		}
 		t.Printf("%s", table)
+		return nil
+	}
+	return cmd
+}
+
+func newIdentityBundle(t *term.Terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "bundle",
+		Short:   "Print the mesh's trust bundle",
+		Long:    "Prints what the identities of this mesh are verified by, in the format of SPIFFE (a\nJWK Set): a control plane of another trust domain takes it with --federate, to begin\nwith. It has no secrets.\n\n" + adminHelp,
+		Example: lines("gridway identity bundle > west.json"),
+		Args:    noArgs,
+	}
+	a := adminFlag(t, cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		state, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*ca.State, error) { return c.MeshAuthority(ctx) })
+		if err != nil {
+			return err
+		}
+		if len(state.Bundle) == 0 {
+			return fmt.Errorf("the control plane says no trust bundle: it is of an older version")
+		}
+		t.Printf("%s\n", state.Bundle)
 		return nil
 	}
 	return cmd

@@ -28,4 +28,24 @@ func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, now time.Time) {
 	if table.Len() > 0 {
 		t.Printf("%s", table)
 	}
+	printFederation(t, m.Federation, now)
+}
+
+// printFederation says which other trust domains are trusted, and what is wrong there.
+func printFederation(t *term.Terminal, list []adminapi.MeshFederation, now time.Time) {
+	if len(list) == 0 {
+		return
+	}
+	table := term.NewTable("trust domain", "roots", "bundle", "from").Right(1)
+	for _, f := range list {
+		state := "kept from before"
+		switch {
+		case f.Error != "":
+			state = term.Paint(f.Error, term.Bad)
+		case !f.Fetched.IsZero():
+			state = "fetched " + age(now.Sub(f.Fetched)) + " ago"
+		}
+		table.Row(f.TrustDomain, strconv.Itoa(f.Roots), state, f.URL)
+	}
+	t.Printf("\n%s", table)
 }

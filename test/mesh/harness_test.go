@@ -175,17 +175,18 @@ type mesh struct {
 	address string
 	control *process
 	token   string
+	flags   []string // of the control plane
 }
 
-// newMesh starts a control plane with a configuration.
-func newMesh(t *testing.T, yaml string) *mesh {
+// newMesh starts a control plane with a configuration, and flags of its own.
+func newMesh(t *testing.T, yaml string, flags ...string) *mesh {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "mesh")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	m := &mesh{t: t, dir: dir, address: "127.0.0.1:" + port(t)}
+	m := &mesh{t: t, dir: dir, address: "127.0.0.1:" + port(t), flags: flags}
 	m.write(yaml)
 	m.start()
 	m.token = m.join("--service", "*", "--namespace", "*", "--reusable")
@@ -196,7 +197,8 @@ func (m *mesh) state() string { return filepath.Join(m.dir, "control") }
 
 func (m *mesh) start() {
 	m.t.Helper()
-	m.control = run(m.t, nil, "control", filepath.Join(m.dir, "mesh.yaml"), "--mesh", m.address, "--state-dir", m.state(), "--admin", "unix:"+filepath.Join(m.dir, "admin"), "--upgrade-socket", "off")
+	args := []string{"control", filepath.Join(m.dir, "mesh.yaml"), "--mesh", m.address, "--state-dir", m.state(), "--admin", "unix:" + filepath.Join(m.dir, "admin"), "--upgrade-socket", "off"}
+	m.control = run(m.t, nil, append(args, m.flags...)...)
 	m.control.said("control plane")
 }
 

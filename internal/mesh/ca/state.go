@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/gridway/gridway/internal/mesh/identity"
@@ -13,6 +14,8 @@ type State struct {
 	Authorities []AuthorityState `json:"authorities"`
 	// Read is when the state store was read last.
 	Read time.Time `json:"read"`
+	// Bundle is the trust bundle, in SPIFFE's format: a JWK Set.
+	Bundle json.RawMessage `json:"bundle,omitempty"`
 }
 
 // AuthorityState is one root or key.
@@ -35,6 +38,9 @@ type AuthorityState struct {
 func (a *Authority) State() State {
 	m, now := a.at.Load(), a.Now()
 	s := State{TrustDomain: a.opt.TrustDomain.Name(), Authorities: []AuthorityState{}, Read: m.read}
+	if m.bundle != nil {
+		s.Bundle = m.bundle.JSON()
+	}
 	x509, jwt := a.signer(m.rows, now, m.outside), signing(of(m.rows, purposeJWT), now)
 	for i := range m.rows {
 		r := &m.rows[i]

@@ -14,6 +14,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -82,6 +83,20 @@ func ParseConfig(text []byte) ([]Relation, error) {
 		return nil, err
 	}
 	return list, check(list)
+}
+
+// Check says what is wrong with the relations of a trust domain, taken together.
+func Check(own identity.TrustDomain, list []Relation) error {
+	list = slices.Clone(list)
+	if err := check(list); err != nil {
+		return err
+	}
+	for i := range list {
+		if list[i].td == own {
+			return fmt.Errorf("relation %d: %s is our own trust domain", i+1, own)
+		}
+	}
+	return nil
 }
 
 func check(list []Relation) error {

@@ -82,14 +82,11 @@ func New(o Options) (*Federation, error) {
 		o.Changed = func() {}
 	}
 	o.Relations = slices.Clone(o.Relations)
-	if err := check(o.Relations); err != nil {
+	if err := errors.Join(check(o.Relations), Check(o.Own, o.Relations)); err != nil {
 		return nil, fmt.Errorf("federation: %w", err)
 	}
 	f := &Federation{opt: o}
 	for _, r := range o.Relations {
-		if r.td == o.Own {
-			return nil, fmt.Errorf("federation: %s is our own trust domain", r.td)
-		}
 		p := &trusted{Relation: r}
 		if err := f.begin(p); err != nil {
 			return nil, fmt.Errorf("federation with %s: %w", r.td, err)

@@ -55,6 +55,22 @@ type MeshStatus struct {
 	Serving  int         `json:"serving"`
 	Revision uint64      `json:"revision"`
 	Proxies  []MeshProxy `json:"proxies"`
+	// Federation are other trust domains whose identities are trusted.
+	Federation []MeshFederation `json:"federation,omitempty"`
+}
+
+// MeshFederation is another trust domain, and how its trust bundle stands.
+type MeshFederation struct {
+	TrustDomain string `json:"trustDomain"`
+	// URL is where the bundle is fetched.
+	URL string `json:"url"`
+	// Fetched is when that was done last, by this process. Sequence and Roots are the
+	// bundle's; without any roots nobody of the trust domain is let in.
+	Fetched  time.Time `json:"fetched,omitzero"`
+	Sequence uint64    `json:"sequence,omitempty"`
+	Roots    int       `json:"roots"`
+	// Error is why the last fetch failed.
+	Error string `json:"error,omitempty"`
 }
 
 // MeshProxy is a proxy that has its configuration from this process.
