@@ -64,7 +64,10 @@ type MeshPolicySpec struct {
 
 	// MTLS is `Strict` where workloads take nothing but connections of the mesh, with
 	// mutual TLS, and `Permissive` where clients outside of it are let in, too, without
-	// TLS and so without an identity. Without any policy it is Strict.
+	// its TLS and so without an identity. Without any policy it is Strict. A change holds
+	// for new connections, and for the next request on those of HTTP that are open.
+	// It is about what comes to sidecars: what other hosts open to the ports of a program
+	// comes there with `--intercept`. Who is refused gets 403, or a reset.
 	// +optional
 	MTLS *MTLSMode `json:"mtls,omitempty"`
 

@@ -101,6 +101,10 @@ type Listener struct {
 	// kernel has redirected. The section is that whose Destinations have the original
 	// one. See outbound.go.
 	Captured bool `json:"captured,omitempty"`
+	// Inbound: what is captured was opened by others to programs of this host. Sections
+	// without Plaintext, and what is for no section, refuse it: requests get 403,
+	// connections are reset. It needs Captured, and goes without Egress.
+	Inbound bool `json:"inbound,omitempty"`
 	// Egress makes the listener an outbound one, and says what becomes of what no
 	// section takes.
 	Egress Egress `json:"egress,omitempty"`
@@ -127,9 +131,8 @@ type Section struct {
 	ServerNames []string `json:"serverNames,omitempty"`
 	// Identity is the SPIFFE ID whose SVID is shown there; empty is the process's own.
 	Identity string `json:"identity,omitempty"`
-	// Plaintext lets in who comes without TLS, and so without an identity (permissive).
-	// There is no server name then: it needs another way to choose the section, or to
-	// be the only one that has it.
+	// Plaintext lets in who comes without the mesh's TLS, and so without an identity
+	// (permissive). It is for listeners with Inbound.
 	Plaintext bool `json:"plaintext,omitempty"`
 	// Destinations choose the section on a listener with Captured, Authorities on an
 	// outbound listener. The first section that has one gets it. See outbound.go.

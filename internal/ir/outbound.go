@@ -12,7 +12,7 @@ const (
 )
 
 // Outbound tells whether the listener is beside applications and takes what they
-// send to others.
+// send to others or, if it has Inbound, what others send to them.
 //
 // Its sections are chosen before anything was read of a connection or of a host
 // in it. What was captured belongs to the section that has its original

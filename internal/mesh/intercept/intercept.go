@@ -57,8 +57,8 @@ type Except struct {
 	UIDs     []uint32
 }
 
-// maxExceptions bounds the rules that each connection has to pass.
-const maxExceptions = 256
+// MaxExceptions bounds the rules that each connection has to pass.
+const MaxExceptions = 256
 
 var validID = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 
@@ -66,8 +66,8 @@ func (c *Config) valid() error {
 	if !validID.MatchString(c.ID) {
 		return fmt.Errorf("%q cannot name rules: use lower-case letters, digits and _, 40 at most", c.ID)
 	}
-	if n := len(c.Except.Networks) + len(c.Except.Ports) + len(c.Except.UIDs); n > maxExceptions {
-		return fmt.Errorf("%d exceptions are too many: each connection has to pass them, and %d are the most", n, maxExceptions)
+	if n := len(c.Except.Networks) + len(c.Except.Ports) + len(c.Except.UIDs); n > MaxExceptions {
+		return fmt.Errorf("%d exceptions are too many: each connection has to pass them, and %d are the most", n, MaxExceptions)
 	}
 	if c.Outbound == 0 && c.DNS == 0 && len(c.Inbound) == 0 {
 		return errors.New("nothing is to be redirected: there is no outbound, inbound or DNS port")

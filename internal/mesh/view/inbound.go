@@ -16,8 +16,8 @@ func (c *content) inboundBag(s *ir.MeshService, p *ir.MeshPort) *bag {
 }
 
 // inbound has a section for each port of each workload that the proxy stands before:
-// on the listeners of the mesh and, where clients outside of it are let in, on those
-// that take what comes without TLS.
+// on the listeners of the mesh, and on those that take what comes without its TLS, which
+// say whether clients outside of the mesh are let in.
 func (w *proxyScope) inbound() error {
 	plain, err := sockets(w.proxy, distrib.LabelInbound)
 	if err != nil {
@@ -51,23 +51,32 @@ func (w *proxyScope) inbound() error {
 				}
 				l.Sections = append(l.Sections, x)
 			}
-			if p.Plaintext {
-				n := *x
-				n.ServerNames, n.Identity, n.Plaintext = nil, "", true
-				n.Destinations = []netip.AddrPort{
-					netip.AddrPortFrom(netip.IPv4Unspecified(), at.Number), netip.AddrPortFrom(netip.IPv6Unspecified(), at.Number),
-				}
-				open = append(open, &n)
+			if len(plain) > 0 {
+				open = append(open, plaintextSection(x, at, p.Plaintext))
 			}
 		}
 	}
 	for _, at := range plain {
 		l := w.listener(at, w.content.mesh.Inbound)
-		l.Captured, l.Egress, l.Sections = true, ir.EgressDeny, open
+		l.Captured, l.Inbound, l.Sections = true, true, open
 		l.Client.DetectTimeout = w.content.mesh.Outbound.DetectTimeout
+		// Whoever comes is a stranger: nothing of what it says of others is believed.
+		l.Client.TrustedHops, l.Client.KeepRequestID = 0, false
 		w.out.Listeners = append(w.out.Listeners, l)
 	}
 	return nil
+}
+
+// plaintextSection is the section of the port at for those who come without the mesh's
+// TLS: like x where they are let in.
+func plaintextSection(x *ir.Section, at *distrib.Port, let bool) *ir.Section {
+	out := &ir.Section{Name: x.Name, Protocol: x.Protocol, Plaintext: let, Ref: x.Ref, Destinations: []netip.AddrPort{
+		netip.AddrPortFrom(netip.IPv4Unspecified(), at.Number), netip.AddrPortFrom(netip.IPv6Unspecified(), at.Number),
+	}}
+	if let {
+		out.Routes, out.Streams = x.Routes, x.Streams
+	}
+	return out
 }
 
 // inboundSection is a port of a workload.

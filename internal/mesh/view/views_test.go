@@ -280,6 +280,49 @@ func TestWhoGetsWhat(t *testing.T) {
 	}
 }
 
+// TestInboundSockets: what comes without the mesh's TLS finds every port of the workload, and
+// routes behind it only where a MeshPolicy lets it in.
+func TestInboundSockets(t *testing.T) {
+	const policy = `
+apiVersion: gridway.dev/v1alpha1
+kind: MeshPolicy
+metadata: {name: mesh, namespace: gridway-system}
+spec: {mtls: %s}
+`
+	m := newMesh(t, fmt.Sprintf(policy, "Strict"))
+	p := m.sidecar("shop", "reviews", "10.0.0.1", http9080)
+	p.Workloads[0].Ports = append(p.Workloads[0].Ports, distrib.Port{Name: "mail", Number: 25, Protocol: "tcp"})
+	p.Labels = map[string]string{distrib.LabelInbound: "0.0.0.0:15006,[::]:15006"}
+	m.join(p)
+	for _, c := range []struct {
+		mode string
+		let  bool
+	}{{"Strict", false}, {"Permissive", true}, {"Strict", false}} {
+		m.write(fmt.Sprintf(policy, c.mode))
+		for _, name := range []string{"0.0.0.0:15006", "[::]:15006"} {
+			l := listener(t, m.config(p), name)
+			if !l.Captured || !l.Inbound || l.Egress != "" || len(l.Sections) != 2 {
+				t.Fatalf("%s: %+v", c.mode, l)
+			}
+			if l.Client.TrustedHops != 0 || l.Client.KeepRequestID {
+				t.Errorf("%s: strangers are believed: %+v", c.mode, l.Client)
+			}
+			for i, port := range []string{"25", "9080"} {
+				s := l.Sections[i]
+				if got := fmt.Sprint(s.Destinations); got != "[0.0.0.0:"+port+" [::]:"+port+"]" {
+					t.Errorf("%s: destinations %s", c.mode, got)
+				}
+				if s.Plaintext != c.let || (len(s.Routes)+len(s.Streams) > 0) != c.let || s.Identity != "" || len(s.ServerNames) > 0 {
+					t.Errorf("%s: %+v", c.mode, s)
+				}
+			}
+		}
+	}
+	if l := listener(t, m.config(p), ":15008"); l.Client.TrustedHops != 1 {
+		t.Errorf("other proxies are not believed: %+v", l.Client)
+	}
+}
+
 // TestHeadless: clients go where the workloads are.
 func TestHeadless(t *testing.T) {
 	m := newMesh(t, shop)

@@ -63,6 +63,7 @@ const (
 	IdentityDenied       // of a peer of the mesh, whose connection was cut
 	EgressDenied         // to what is outside of the mesh
 	LoopDetected         // it would come back to this proxy
+	MeshTLSRequired      // of who comes to a workload without the mesh's TLS
 	reasonCount
 )
 
@@ -83,7 +84,7 @@ var reasonNames = [reasonCount]string{
 	"ExternalDenied",
 	"RateLimitUnavailable",
 	"MeshTLSFailure", "IdentityDenied",
-	"EgressDenied", "LoopDetected",
+	"EgressDenied", "LoopDetected", "MeshTLSRequired",
 }
 
 // String returns the code, for example "NoHealthyEndpoint".

@@ -32,16 +32,23 @@ func (ss *session) outbound(t *loop.Task) opened {
 		return ss.noOutlet(filter.LoopDetected)
 	}
 	out := ss.s.Outbound
+	outlet := out.Destination(to)
 	var o opened
-	switch outlet := out.Destination(to); {
+	switch {
 	case outlet != nil:
 		o = ss.through(&outletSide{Listener: ss.l, to: to, first: outlet.Listener}, outlet)
+	case l.Inbound:
+		o = ss.noOutlet(filter.MeshTLSRequired)
 	case out.Outside != nil:
 		o = ss.pass(t, to)
 	default:
 		o = ss.noOutlet(filter.EgressDenied)
 	}
 	o.start.Destination = to.String()
+	if l.Inbound && (outlet == nil || outlet.Listener.MeshOnly) {
+		ss.l.strangers.Warn(ss.l.log, "a client without the mesh's TLS was refused: it is to join the mesh, or a MeshPolicy to say Permissive",
+			"listener", ss.l.name, "peer", ss.nc.RemoteAddrPort(), "destination", o.start.Destination)
+	}
 	return o
 }
 
@@ -73,6 +80,9 @@ func wayOutReason(err error) filter.Reason {
 // through is for a connection whose section is known.
 func (ss *session) through(side *outletSide, outlet *snapshot.Outlet) opened {
 	plain := opened{ok: true, start: stream.Start{Protocol: "TCP", Route: outlet.Stream, Reason: filter.RouteNotFound}}
+	if outlet.Listener.MeshOnly {
+		plain.start.Reason = filter.MeshTLSRequired
+	}
 	web := opened{http: true, ok: true, outlet: side}
 	switch outlet.Protocol {
 	case ir.HTTP:
@@ -81,7 +91,7 @@ func (ss *session) through(side *outletSide, outlet *snapshot.Outlet) opened {
 		return plain
 	}
 	ask := netx.After(ss.s.IR.Client.DetectTimeout)
-	if outlet.Stream == nil { // nobody else could be waiting for the server
+	if outlet.Stream == nil && !outlet.Listener.MeshOnly { // nobody else could be waiting for the server
 		ask = handshakeBy(&ss.s.IR.Client)
 	}
 	kind, err := ss.sniff(ask, opening.HTTP1)

@@ -75,6 +75,10 @@ func (x *Exchange) match() bool {
 	if x.Listener.Outbound != nil && !x.chooseOutlet() {
 		return false
 	}
+	if x.Listener.MeshOnly {
+		x.Fail(403, filter.MeshTLSRequired, "this workload takes connections of the mesh alone: let the client join the mesh, or set \"mtls: Permissive\" in a MeshPolicy")
+		return false
+	}
 	m, ok := x.Listener.Table.Match(&x.Req, x.sni)
 	x.Section = m.Section
 	if m.Misdirected {

@@ -103,6 +103,7 @@ func (b *builder) outbound(l, before *Listener) error {
 	if out.Nowhere.Listener, err = b.outletListener(l, nil, nil); err != nil {
 		return err
 	}
+	out.Nowhere.Listener.MeshOnly = l.IR.Inbound
 	if l.IR.Egress == ir.EgressAllow {
 		if out.Outside, err = b.outside(l); err != nil {
 			return err
@@ -121,6 +122,14 @@ func putNew[K comparable](m map[K]*Outlet, key K, o *Outlet) {
 
 func (b *builder) outlet(l *Listener, section *ir.Section, was *Outbound) (*Outlet, error) {
 	outlet := &Outlet{Protocol: l.IR.ProtocolOf(section), Stream: b.buildDoor(section).Route("")}
+	if l.IR.Inbound && !section.Plaintext {
+		var err error
+		if outlet.Listener, err = b.outletListener(l, nil, nil); err != nil {
+			return nil, err
+		}
+		outlet.Stream, outlet.Listener.MeshOnly = nil, true
+		return outlet, nil
+	}
 	var before *Listener
 	if was != nil && was.sections[section.Name] != nil {
 		before = was.sections[section.Name].Listener

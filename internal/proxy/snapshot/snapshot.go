@@ -63,6 +63,8 @@ type Listener struct {
 	// Outbound are the sections of a listener beside applications, which has no table
 	// of its own; nil on others, and on the outlets of such a listener.
 	Outbound *Outbound
+	// MeshOnly: what comes here came without the mesh's TLS, and is refused.
+	MeshOnly bool
 	// sections are those that Table is about, and attached the routes of each, as
 	// places in Config.Routes.
 	sections []*ir.Section
