@@ -16,6 +16,7 @@ func newSidecar(t *term.Terminal) *cobra.Command {
 		j                joining
 		o                member.Options
 		ports, upstreams []string
+		except           exceptions
 	)
 	cmd := &cobra.Command{
 		Use:     "sidecar --service NAME [flags] -- COMMAND [ARGUMENT...]",
@@ -47,8 +48,9 @@ the program's exit code. See docs/guides/mesh.md.`,
 	f.StringArrayVar(&ports, "port", nil, "port that the program listens on: [NAME:]PORT[/PROTOCOL], where the protocol is an appProtocol such as http, http2, grpc or tcp, and is found out where it is not given (repeatable)")
 	f.StringArrayVar(&upstreams, "upstream", nil, "port to open for a service: SERVICE[.NAMESPACE][:PORT]=[ADDRESS]:PORT; the service's first port if none is given (repeatable)")
 	f.BoolVar(&o.HTTPProxy, "http-proxy", false, "give the program an HTTP proxy by its environment (HTTP_PROXY and its like)")
-	f.BoolVar(&o.Intercept, "intercept", false, "have the kernel give the sidecar what the program opens to other hosts, and its questions to resolvers: services are called by their names, and the program knows nothing of it (needs CAP_NET_ADMIN, cgroup v2 and nftables)")
+	f.BoolVar(&o.Intercept, "intercept", false, "have the kernel give the sidecar what the program opens to other hosts, its questions to resolvers, and what other hosts open to its ports: services are called by their names, nobody gets past the sidecar, and the program knows nothing of it (needs CAP_NET_ADMIN, cgroup v2 and nftables)")
 	f.StringVar(&o.WorkloadAPI, "workload-api", "", "path of the socket of the SPIFFE Workload API, which the program has in its environment (SPIFFE_ENDPOINT_SOCKET), or off (default: workload.sock in --state-dir)")
+	except.flags(cmd)
 	f.Uint16Var(&o.MeshPort, "mesh-port", 0, "port for other proxies (default 15008, or a free one if that is taken)")
 	f.Uint32Var(&o.Weight, "weight", 1, "share of the service's traffic, compared with its other workloads")
 	f.StringVar(&o.Version, "version", "", "version of the program, for people")
@@ -69,6 +71,9 @@ the program's exit code. See docs/guides/mesh.md.`,
 		if o.Upstreams, err = parseAll("upstream", upstreams, func(text string) (distrib.LocalListener, error) {
 			return parseUpstream(text, j.namespace)
 		}); err != nil {
+			return err
+		}
+		if err := except.options(&o); err != nil {
 			return err
 		}
 		return s.member(cmd.Context(), t, &j, o)

@@ -19,6 +19,7 @@ import (
 // somebody has them.
 const (
 	outboundPort = 15001
+	inboundPort  = 15006
 	dnsPort      = 15053
 )
 
@@ -39,17 +40,50 @@ func locals() []netip.Addr {
 	return out
 }
 
-// sockets are a port at all local addresses, as the control plane is told.
-func sockets(port uint16) string {
+// sockets are a port at some addresses, as the control plane is told.
+func sockets(port uint16, at []netip.Addr) string {
 	var out []string
-	for _, a := range locals() {
+	for _, a := range at {
 		out = append(out, netip.AddrPortFrom(a, port).String())
 	}
 	return strings.Join(out, ",")
 }
 
-// capture begins to take what the program opens to others, and puts the program where
-// it can be told from others.
+// everywhere are all addresses of the families that locals are of: what others open is
+// redirected to the address that it came to.
+func everywhere() []netip.Addr {
+	out := []netip.Addr{netip.IPv4Unspecified()}
+	if len(locals()) > 1 {
+		out = append(out, netip.IPv6Unspecified())
+	}
+	return out
+}
+
+// guarded are the program's ports of which others are kept off, or let in by the member.
+func (o *Options) guarded() (out []uint16) {
+	for _, p := range o.Ports {
+		if !slices.Contains(o.Except.Ports, p.Number) && !slices.Contains(out, p.Number) {
+			out = append(out, p.Number)
+		}
+	}
+	return out
+}
+
+// rules are what the kernel is told.
+func (m *member) rules(from intercept.Source) intercept.Config {
+	except := &m.opt.Except
+	c := intercept.Config{
+		ID: fmt.Sprintf("p%d", m.ports.Mesh), From: from, Outbound: m.ports.Outbound, DNS: m.ports.DNS,
+		Except: intercept.Except{Networks: except.Networks, Ports: except.OutboundPorts},
+	}
+	for _, port := range m.opt.guarded() {
+		c.Inbound = append(c.Inbound, intercept.Redirect{From: port, To: m.ports.Inbound})
+	}
+	return c
+}
+
+// capture begins to take what the program opens to others, and what others open to it,
+// and puts the program where it can be told from others.
 func (m *member) capture(app *supervise.App) (c *capture, err error) {
 	c = &capture{}
 	defer func() {
@@ -68,10 +102,7 @@ func (m *member) capture(app *supervise.App) (c *capture, err error) {
 	if c.names, err = nameserver.Start(nameserver.Options{Addresses: at, Services: names{m}, Log: m.log}); err != nil {
 		return nil, err
 	}
-	c.rules, err = intercept.Install(intercept.Config{
-		ID: fmt.Sprintf("p%d", m.ports.Mesh), From: intercept.FromCgroup(c.cgroup), Outbound: m.ports.Outbound, DNS: m.ports.DNS,
-	})
-	if err != nil {
+	if c.rules, err = intercept.Install(m.rules(intercept.FromCgroup(c.cgroup))); err != nil {
 		return nil, err
 	}
 	app.Cgroup = c.cgroup.Folder()
@@ -123,7 +154,7 @@ func (p *plane) service(host string) (s nameserver.Service, found bool) {
 		return s, false
 	}
 	for _, l := range cfg.Listeners {
-		if !l.Captured || inbound(l) {
+		if !l.Captured || l.Inbound {
 			continue
 		}
 		for _, section := range l.Sections {

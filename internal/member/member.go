@@ -158,7 +158,10 @@ func (m *member) proxy() distrib.Proxy {
 		p.Labels[distrib.LabelProxy] = netip.AddrPortFrom(netip.MustParseAddr(loopback), m.ports.Proxy).String()
 	}
 	if m.ports.Outbound != 0 {
-		p.Labels[distrib.LabelCaptured] = sockets(m.ports.Outbound)
+		p.Labels[distrib.LabelCaptured] = sockets(m.ports.Outbound, locals())
+	}
+	if m.ports.Inbound != 0 {
+		p.Labels[distrib.LabelInbound] = sockets(m.ports.Inbound, everywhere())
 	}
 	if len(o.Gateways) > 0 {
 		p.Labels[distrib.LabelGateways] = strings.Join(o.Gateways, ",")

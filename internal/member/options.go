@@ -15,12 +15,26 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/intercept"
 	"github.com/gridway/gridway/internal/mesh/supervise"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
 // DefaultMeshPort is where a proxy takes what other proxies send.
 const DefaultMeshPort = 15008
+
+// MaxExceptions bounds the networks and the ports of other hosts that are excepted.
+const MaxExceptions = intercept.MaxExceptions
+
+// Except is what the kernel leaves as it is where a member intercepts.
+type Except struct {
+	// Ports are those of the program that others may open past the member.
+	Ports []uint16
+	// Networks and OutboundPorts are of other hosts: what the program opens to them goes
+	// there past the member, without identity, routes or policies.
+	Networks      []netip.Prefix
+	OutboundPorts []uint16
+}
 
 // Options of a member.
 type Options struct {
@@ -42,6 +56,8 @@ type Options struct {
 	// Intercept has the kernel give the member what the program opens to others and asks
 	// resolvers for. It needs the rights for it (CAP_NET_ADMIN).
 	Intercept bool
+	// Except is what is not intercepted.
+	Except Except
 	// WorkloadAPI is the path of the socket by which the program gets SVIDs of its own;
 	// empty is one in StateDir, NoWorkloadAPI none.
 	WorkloadAPI string

@@ -117,20 +117,10 @@ func (p *plane) leave(ctx context.Context, all bool) error {
 	others := map[string]bool{}
 	if cfg != nil {
 		for _, l := range cfg.Listeners {
-			others[l.Name] = all || l.Mesh || l.Captured && l.Egress == ir.EgressDeny && inbound(l)
+			others[l.Name] = all || l.Mesh || l.Inbound
 		}
 	}
 	return p.Leave(ctx, func(name string) bool { return others[name] })
-}
-
-// inbound tells a listener of what comes to the program without the mesh's TLS.
-func inbound(l *ir.Listener) bool {
-	for _, s := range l.Sections {
-		if s.Plaintext {
-			return true
-		}
-	}
-	return false
 }
 
 var _ distrib.Applier = (*plane)(nil)

@@ -19,6 +19,8 @@ type ports struct {
 	// Outbound and DNS take what is captured.
 	Outbound uint16 `json:"outbound,omitempty"`
 	DNS      uint16 `json:"dns,omitempty"`
+	// Inbound takes what others open to the program's ports without the mesh's TLS.
+	Inbound uint16 `json:"inbound,omitempty"`
 }
 
 const portsFile = "ports.json"
@@ -41,12 +43,17 @@ func choosePorts(o *Options) (p ports, err error) {
 		return p, err
 	}
 	if !o.Intercept {
-		p.Outbound, p.DNS = 0, 0
+		p.Outbound, p.DNS, p.Inbound = 0, 0, 0
 	} else {
 		if p.Outbound, err = freePort(loopback, p.Outbound, outboundPort); err != nil {
 			return p, err
 		}
 		if p.DNS, err = freePort(loopback, p.DNS, dnsPort); err != nil {
+			return p, err
+		}
+		if len(o.guarded()) == 0 {
+			p.Inbound = 0
+		} else if p.Inbound, err = freePort("", p.Inbound, inboundPort); err != nil {
 			return p, err
 		}
 	}

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gridway/gridway/test/netns"
 )
 
 const patience = 30 * time.Second
@@ -36,14 +38,18 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// program answers on a port with its name and what it was asked: "NAME PORT".
+// program answers on a port with its name and what it was asked: "NAME PORT", or
+// "NAME ADDRESS:PORT".
 func program(text string) {
-	name, port, _ := strings.Cut(text, " ")
+	name, at, _ := strings.Cut(text, " ")
 	if name == "spiffe" {
-		fmt.Fprintln(os.Stderr, spiffeProgram(port))
+		fmt.Fprintln(os.Stderr, spiffeProgram(at))
 		os.Exit(3)
 	}
-	err := http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	if !strings.Contains(at, ":") {
+		at = "127.0.0.1:" + at
+	}
+	err := http.ListenAndServe(at, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "path": r.URL.Path, "host": r.Host, "header": r.Header})
 	}))
@@ -93,14 +99,28 @@ func (b *buffer) String() string {
 
 func run(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	return runOn(t, nil, env, args...)
+}
+
+// runOn is run on a host of a network; nil is this one.
+func runOn(t *testing.T, host *netns.Host, env []string, args ...string) *process {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{t: t, cmd: exec.Command(path, args...), log: &buffer{}, done: make(chan struct{})}
+	start := p.cmd.Start
+	if host != nil {
+		p.cmd = host.Command(path, args...)
+		start = func() (err error) {
+			host.Do(func() { err = p.cmd.Start() })
+			return err
+		}
+	}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = append(append(os.Environ(), "GRIDWAY_CONTROL=", "GRIDWAY_STATE="), env...)
-	if err := p.cmd.Start(); err != nil {
+	if err := start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
@@ -171,6 +191,7 @@ func eventually(t *testing.T, what string, f func() error) {
 // mesh is a control plane with its files.
 type mesh struct {
 	t       *testing.T
+	host    *netns.Host // nil is this one
 	dir     string
 	address string
 	control *process
@@ -181,12 +202,18 @@ type mesh struct {
 // newMesh starts a control plane with a configuration, and flags of its own.
 func newMesh(t *testing.T, yaml string, flags ...string) *mesh {
 	t.Helper()
+	return newMeshOn(t, nil, "127.0.0.1:"+port(t), yaml, flags...)
+}
+
+// newMeshOn is newMesh on a host, where proxies find it at an address.
+func newMeshOn(t *testing.T, host *netns.Host, address, yaml string, flags ...string) *mesh {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "mesh")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	m := &mesh{t: t, dir: dir, address: "127.0.0.1:" + port(t), flags: flags}
+	m := &mesh{t: t, host: host, dir: dir, address: address, flags: flags}
 	m.write(yaml)
 	m.start()
 	m.token = m.join("--service", "*", "--namespace", "*", "--reusable")
@@ -198,7 +225,7 @@ func (m *mesh) state() string { return filepath.Join(m.dir, "control") }
 func (m *mesh) start() {
 	m.t.Helper()
 	args := []string{"control", filepath.Join(m.dir, "mesh.yaml"), "--mesh", m.address, "--state-dir", m.state(), "--admin", "unix:" + filepath.Join(m.dir, "admin"), "--upgrade-socket", "off"}
-	m.control = run(m.t, nil, append(args, m.flags...)...)
+	m.control = runOn(m.t, m.host, nil, append(args, m.flags...)...)
 	m.control.said("control plane")
 }
 

@@ -1,0 +1,50 @@
+package member
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/intercept"
+)
+
+func TestRules(t *testing.T) {
+	network := netip.MustParsePrefix("10.9.0.0/16")
+	m := member{ports: ports{Mesh: 15008, Outbound: 15001, DNS: 15053, Inbound: 15006}, opt: Options{
+		Ports:  []distrib.Port{{Number: 9080}, {Name: "again", Number: 9080}, {Number: 9081}, {Number: 9090}},
+		Except: Except{Ports: []uint16{9090}, Networks: []netip.Prefix{network}, OutboundPorts: []uint16{5432}},
+	}}
+	r := m.rules(intercept.FromUser(7))
+	if want := []intercept.Redirect{{From: 9080, To: 15006}, {From: 9081, To: 15006}}; !slices.Equal(r.Inbound, want) {
+		t.Errorf("inbound %v, want %v", r.Inbound, want)
+	}
+	if r.ID != "p15008" || r.Outbound != 15001 || r.DNS != 15053 || !slices.Equal(r.Except.Networks, []netip.Prefix{network}) || !slices.Equal(r.Except.Ports, []uint16{5432}) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestInboundPort(t *testing.T) {
+	for name, c := range map[string]struct {
+		o    Options
+		want bool
+	}{
+		"a port":       {Options{Intercept: true, Ports: []distrib.Port{{Number: 9080}}}, true},
+		"all excepted": {Options{Intercept: true, Ports: []distrib.Port{{Number: 9080}}, Except: Except{Ports: []uint16{9080}}}, false},
+		"no port":      {Options{Intercept: true}, false},
+		"no rules":     {Options{Ports: []distrib.Port{{Number: 9080}}}, false},
+	} {
+		c.o.StateDir = t.TempDir()
+		p, err := choosePorts(&c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (p.Inbound != 0) != c.want {
+			t.Errorf("%s: inbound port %d", name, p.Inbound)
+		}
+		// The same ones are opened after a restart, if they are free.
+		if again, err := choosePorts(&c.o); err != nil || again != p {
+			t.Errorf("%s: %+v, then %+v, %v", name, p, again, err)
+		}
+	}
+}
