@@ -35,7 +35,9 @@ func TestInboundPort(t *testing.T) {
 		"no rules":     {Options{Ports: []distrib.Port{{Number: 9080}}}, false},
 	} {
 		c.o.StateDir = t.TempDir()
-		p, err := choosePorts(&c.o)
+		var first, second holder
+		p, err := choosePorts(&c.o, &first)
+		first.close()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,8 +45,9 @@ func TestInboundPort(t *testing.T) {
 			t.Errorf("%s: inbound port %d", name, p.Inbound)
 		}
 		// The same ones are opened after a restart, if they are free.
-		if again, err := choosePorts(&c.o); err != nil || again != p {
+		if again, err := choosePorts(&c.o, &second); err != nil || again != p {
 			t.Errorf("%s: %+v, then %+v, %v", name, p, again, err)
 		}
+		second.close()
 	}
 }

@@ -44,6 +44,7 @@ type member struct {
 	opt     Options
 	log     *slog.Logger
 	ports   ports
+	held    holder
 	keys    *identity.Keyring
 	stay    *join.Stay
 	plane   *plane
@@ -59,6 +60,7 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 	o.StartTimeout = cmp.Or(o.StartTimeout, defaultStart)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, supervise.DefaultDrainTimeout)
 	m := &member{opt: o, log: o.Log}
+	defer m.held.close()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if err := m.open(ctx); err != nil {
@@ -95,7 +97,7 @@ func (m *member) open(ctx context.Context) (err error) {
 	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
-	if m.ports, err = choosePorts(o); err != nil {
+	if m.ports, err = choosePorts(o, &m.held); err != nil {
 		return err
 	}
 	m.keys = identity.NewKeyring(identity.Options{})

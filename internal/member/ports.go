@@ -25,8 +25,9 @@ type ports struct {
 
 const portsFile = "ports.json"
 
-// choosePorts finds free ports: those of the run before if they are.
-func choosePorts(o *Options) (p ports, err error) {
+// choosePorts finds free ports: those of the run before if they are. They are held
+// until the holder is closed.
+func choosePorts(o *Options, hold *holder) (p ports, err error) {
 	path := filepath.Join(o.StateDir, portsFile)
 	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &p) != nil {
 		p = ports{}
@@ -34,26 +35,26 @@ func choosePorts(o *Options) (p ports, err error) {
 	had := p
 	if o.MeshPort != 0 {
 		p.Mesh = o.MeshPort
-	} else if p.Mesh, err = freePort("", p.Mesh, DefaultMeshPort); err != nil {
+	} else if p.Mesh, err = hold.freePort("", p.Mesh, DefaultMeshPort); err != nil {
 		return p, err
 	}
 	if !o.HTTPProxy {
 		p.Proxy = 0
-	} else if p.Proxy, err = freePort(loopback, p.Proxy); err != nil {
+	} else if p.Proxy, err = hold.freePort(loopback, p.Proxy); err != nil {
 		return p, err
 	}
 	if !o.Intercept {
 		p.Outbound, p.DNS, p.Inbound = 0, 0, 0
 	} else {
-		if p.Outbound, err = freePort(loopback, p.Outbound, outboundPort); err != nil {
+		if p.Outbound, err = hold.freePort(loopback, p.Outbound, outboundPort); err != nil {
 			return p, err
 		}
-		if p.DNS, err = freePort(loopback, p.DNS, dnsPort); err != nil {
+		if p.DNS, err = hold.freePort(loopback, p.DNS, dnsPort); err != nil {
 			return p, err
 		}
 		if len(o.guarded()) == 0 {
 			p.Inbound = 0
-		} else if p.Inbound, err = freePort("", p.Inbound, inboundPort); err != nil {
+		} else if p.Inbound, err = hold.freePort("", p.Inbound, inboundPort); err != nil {
 			return p, err
 		}
 	}
@@ -69,22 +70,47 @@ func choosePorts(o *Options) (p ports, err error) {
 
 const loopback = "127.0.0.1"
 
+// holder keeps members that start at the same time from choosing the same ports, which
+// they open later, by Unix sockets of abstract names: those are a network namespace's,
+// as ports are, and go with the process.
+type holder struct{ held []net.Listener }
+
+// hold tells whether the port is this member's.
+func (h *holder) hold(port uint16) bool {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", fmt.Sprintf("@gridway/member/%d", port))
+	if err != nil {
+		return false
+	}
+	h.held = append(h.held, l)
+	return true
+}
+
+func (h *holder) close() {
+	for _, l := range h.held {
+		_ = l.Close()
+	}
+}
+
 // freePort is the first of the ports that nobody has, or else one that the kernel
 // chooses.
-func freePort(host string, wanted ...uint16) (uint16, error) {
+func (h *holder) freePort(host string, wanted ...uint16) (uint16, error) {
 	for _, port := range wanted {
-		if port == 0 {
+		if port == 0 || !h.hold(port) {
 			continue
 		}
 		if _, err := tryPort(host, port); err == nil {
 			return port, nil
 		}
 	}
-	port, err := tryPort(host, 0)
-	if err != nil {
-		return 0, fmt.Errorf("no free port: %w", err)
+	for {
+		port, err := tryPort(host, 0)
+		if err != nil {
+			return 0, fmt.Errorf("no free port: %w", err)
+		}
+		if h.hold(port) {
+			return port, nil
+		}
 	}
-	return port, nil
 }
 
 func tryPort(host string, port uint16) (uint16, error) {

@@ -45,9 +45,15 @@ func (w *proxyScope) inbound() error {
 			if load.MeshPort != 0 {
 				l := mesh[load.MeshPort]
 				if l == nil {
-					l = &ir.Listener{Name: hostPort("", load.MeshPort), Port: load.MeshPort, Protocol: ir.HTTPS, Mesh: true, Client: w.content.mesh.Inbound}
+					l = &ir.Listener{Port: load.MeshPort, Protocol: ir.HTTPS, Mesh: true, Client: w.content.mesh.Inbound}
 					mesh[load.MeshPort] = l
+					if local(load) {
+						l.Address = load.Address
+					}
 					w.out.Listeners = append(w.out.Listeners, l)
+				}
+				if !local(load) {
+					l.Address = ""
 				}
 				l.Sections = append(l.Sections, x)
 			}
@@ -55,6 +61,9 @@ func (w *proxyScope) inbound() error {
 				open = append(open, plaintextSection(x, at, p.Plaintext))
 			}
 		}
+	}
+	for port, l := range mesh {
+		l.Name = hostPort(l.Address, port)
 	}
 	for _, at := range plain {
 		l := w.listener(at, w.content.mesh.Inbound)
@@ -77,6 +86,12 @@ func plaintextSection(x *ir.Section, at *distrib.Port, let bool) *ir.Section {
 		out.Routes, out.Streams = x.Routes, x.Streams
 	}
 	return out
+}
+
+// local tells whether only this host can reach a workload.
+func local(w *distrib.Workload) bool {
+	a, err := netip.ParseAddr(w.Address)
+	return err == nil && a.IsLoopback()
 }
 
 // inboundSection is a port of a workload.

@@ -248,6 +248,13 @@ func TestWhoGetsWhat(t *testing.T) {
 	if cl := cluster(t, c, "Workload/shop/reviews:80"); cl.Endpoints[0].Address != "127.0.0.1:9080" {
 		t.Errorf("the workload is at %v, want its target port", cl.Endpoints)
 	}
+	// Whom only this host can reach is not open to others.
+	listener(t, c, ":15008")
+	alone := m.join(m.sidecar("shop", "reviews", "127.0.0.1", distrib.Port{Number: 9080}))
+	if l := listener(t, m.config(alone), "127.0.0.1:15008"); l.Address != "127.0.0.1" {
+		t.Errorf("a workload at loopback is open at %q", l.Address)
+	}
+	m.reg.Left(alone, true)
 	c = m.config(lab)
 	if got := routes(c); !slices.Equal(got, []string{"HTTPRoute/lab/patient"}) || len(c.Authorizations) != 0 {
 		t.Errorf("client of lab: routes %v, %d authorizations", got, len(c.Authorizations))
