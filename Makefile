@@ -61,7 +61,7 @@ alloc: ## The ceilings of allocations and of memory for idle connections.
 
 .PHONY: integration
 integration: setup ## End-to-end tests with real clients and servers, one package at a time, with -race.
-	$(GOTESTSUM) --packages="./test/..." -- -race -p 1 -timeout 10m
+	$(GOTESTSUM) --packages="./test/..." -- -race -p 1 -timeout 30m
 
 # A module of its own, as pebble is not among what Gridway needs. Its tests mostly
 # wait, for each other too if they are not many at once.

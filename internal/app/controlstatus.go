@@ -14,6 +14,22 @@ func (g *Gateway) membership() *membership.Service {
 	return g.control.membership(g)
 }
 
+// Members is who may be in the mesh; nil without one.
+func (g *Gateway) Members() *membership.Service { return g.membership() }
+
+// Workloads is how many healthy workloads a service of the mesh has.
+func (g *Gateway) Workloads(namespace, service string) (n int) {
+	if g.control == nil {
+		return 0
+	}
+	for _, w := range g.control.registry.Instances(namespace, service) {
+		if w.Healthy {
+			n++
+		}
+	}
+	return n
+}
+
 func (c *control) membership(g *Gateway) *membership.Service {
 	return membership.New(membership.Options{DB: g.db, Access: g.access, Sealer: c.tokens, Authority: c.authority, Now: c.authority.Now})
 }

@@ -53,12 +53,13 @@ const (
 func newRoot(t *term.Terminal) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gridway",
-		Short: "An API gateway in one binary, on its way to a service mesh",
-		Long: `Gridway is an API gateway: it takes traffic that enters a system (HTTP/1.1, HTTP/2,
-HTTP/3, gRPC, WebSocket, TCP, TLS and UDP) and brings it to services, configured by
-Kubernetes Gateway API objects in plain files. What it does not do yet: the traffic
-between services (a mesh with mutual TLS is to come, in the same binary and with the
-same objects), and reading objects from a Kubernetes cluster.
+		Short: "An API gateway and a service mesh in one binary",
+		Long: `Gridway is an API gateway and a service mesh. As a gateway it takes traffic that
+enters a system (HTTP/1.1, HTTP/2, HTTP/3, gRPC, WebSocket, TCP, TLS and UDP) and brings
+it to services; as a mesh it gives each service an identity, and traffic between services
+mutual TLS, the same routes and the same policies. Both are configured by Kubernetes
+Gateway API objects in plain files. What it does not do yet: reading objects from a
+Kubernetes cluster.
 
 New here? "gridway demo" starts a small shop behind a gateway and tells you what
 to try. "gridway proxy --to http://localhost:3000" puts a gateway in front of

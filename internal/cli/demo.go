@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 
 	"github.com/gridway/gridway/internal/app"
 	"github.com/gridway/gridway/internal/cli/term"
-	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/demo"
+	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/membership"
 )
 
 type demoFlags struct {
@@ -31,16 +33,17 @@ func newDemo(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "demo",
 		GroupID: groupRun,
-		Short:   "Start a small shop behind a gateway, and look around",
-		Long: `Starts a shop of real services on this machine (catalog, inventory, cart, orders,
-reviews in two versions, a warehouse that speaks gRPC, a live view by WebSocket
-and server-sent events, an audit), a gateway in front of them, and customers that
-visit it over HTTP/1.1, HTTP/2 and HTTP/3. The services are as quick, as slow and
-as unreliable as services are. Everything listens on 127.0.0.1 only; ports that
-are taken are replaced by free ones. The certificate for HTTPS is made at the
-start; nobody else trusts it.
+		Short:   "Start a small shop in a mesh behind an edge, and look around",
+		Long: `Starts a shop of real services on this machine: catalog, inventory, cart, orders,
+payments and reviews in two versions, each a process with a sidecar and an identity of
+its own, and a warehouse that speaks gRPC, a live view by WebSocket and server-sent
+events, and an audit, which have none. In front of them are an edge and the control
+plane of the mesh, in one process, and customers that visit it over HTTP/1.1, HTTP/2
+and HTTP/3. The services are as quick, as slow and as unreliable as services are.
+Everything listens on 127.0.0.1 only; ports that are taken are replaced by free ones.
+The certificate for HTTPS is made at the start; nobody else trusts it.
 
-The gateway's configuration is written to a file that you can edit while it runs.`,
+The configuration is written to a file that you can edit while it runs.`,
 		Example:           lines("gridway demo", "gridway demo --rate 200", "gridway demo --dir ./shop", "gridway demo --duration 10s --no-traffic"),
 		Args:              noArgs,
 		ValidArgsFunction: offer(),
@@ -51,10 +54,15 @@ The gateway's configuration is written to a file that you can edit while it runs
 	fl.IntVar(&f.rate, "rate", 40, fmt.Sprintf("requests per second of all customers, 1 to %d", demo.MaxRate))
 	fl.StringVar(&f.dir, "dir", "", "folder for the configuration, which is kept (default: a temporary one)")
 	fl.BoolVar(&f.anyPort, "any-port", false, "take free ports everywhere, also where the usual ones are free")
-	f.serving.flags(t, cmd, "off", "error")
+	f.stateDefault = "sqlite"
+	f.flags(t, cmd, "off", "error")
+	cmd.AddCommand(newDemoService(t))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if f.rate < 1 || f.rate > demo.MaxRate {
 			return usagef("", "--rate must be between 1 and %d", demo.MaxRate)
+		}
+		if f.state == "off" {
+			return usagef("leave --state out: the demo has one of its own", "the authority of the demo's mesh needs a state store")
 		}
 		return runDemo(cmd.Context(), t, &f, cmd.Flags().Changed("admin"))
 	}
@@ -81,85 +89,153 @@ func whileTaken(open func() error, final func(error) bool) error {
 }
 
 // open opens the shop, and closes it when ctx or its time ends.
-func (f *demoFlags) open(ctx context.Context, t *term.Terminal, adminGiven bool) error {
-	ctx, end := context.WithCancel(ctx)
-	defer end()
-	ports, taken, err := f.ports(adminGiven)
+func (f *demoFlags) open(ctx context.Context, t *term.Terminal, adminGiven bool) (err error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	ports, err := f.ports(adminGiven)
 	if err != nil {
 		return err
 	}
-	shop, err := demo.Open(demo.Options{Inner: fmt.Sprintf("http://127.0.0.1:%d", ports.Inner), AnyPort: f.anyPort})
+	// What is of this run alone: state, logs, sockets.
+	back, err := os.MkdirTemp("", "gridway-shop-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(back)
+	shop, err := demo.Open(demo.Options{Dir: back, AnyPort: f.anyPort})
 	if err != nil {
 		return err
 	}
 	defer shop.Close()
-	cert, err := demo.NewCertificate(time.Now())
-	if err != nil {
-		return err
-	}
-	partners, err := demo.NewPartners()
-	if err != nil {
-		return err
-	}
-	kit, err := f.write(map[string]string{
-		shopFile: shop.Config(ports), certFile: cert.Secret() + "---\n" + partners.Signing(), partnersFile: partners.Consumers(), protoFile: demo.StockProto,
-	})
-	if err != nil {
+	tour := tour{ports: ports, flags: f, back: back, grpcurl: has("grpcurl"), curl: curlFeatures(ctx)}
+	if err := tour.prepare(shop); err != nil {
 		return err
 	}
 	opened := false
 	defer func() {
 		if f.dir == "" || !opened {
-			kit.remove()
+			tour.kit.remove()
 		}
 	}()
-	o, err := f.options(t)
+	o, err := tour.options(t)
 	if err != nil {
 		return err
 	}
-	o.DrainTimeout = min(o.DrainTimeout, 5*time.Second)
-	o.Source = app.Files([]string{kit.path(shopFile), kit.path(certFile), kit.path(partnersFile)}, file.Options{})
-	tour := tour{
-		edge: demo.Edge{
-			Plain: fmt.Sprintf("http://127.0.0.1:%d", ports.Public), Secure: fmt.Sprintf("https://127.0.0.1:%d", ports.Secure), Trust: cert.Pool,
-			Calls: fmt.Sprintf("http://127.0.0.1:%d", ports.Calls), Partners: partners,
-		},
-		taken: taken, kit: kit, flags: f, grpcurl: has("grpcurl"), curl: curlFeatures(ctx),
-	}
-	var traffic *demo.Traffic
-	stopTraffic := func() {
-		if traffic == nil {
-			return
-		}
-		traffic.Stop()
-		sent, failed := traffic.Counts()
-		t.Printf("\n%d requests were sent; %d had no answer or a 5xx.\n", sent, failed)
-		traffic = nil
-	}
-	defer stopTraffic()
-	return f.serve(ctx, t, o, hooks{
+	p := performance{tour: &tour, t: t, end: end}
+	defer p.close()
+	err = f.serve(ctx, t, o, hooks{
 		started: func(g *app.Gateway) {
 			opened = true
-			if f.duration > 0 {
-				time.AfterFunc(f.duration, end)
-			}
-			tour.print(t, g)
-			if !f.noTraffic {
-				traffic = demo.StartTraffic(tour.edge, f.rate)
-			}
+			p.begin(ctx, g)
 		},
-		stopping: stopTraffic,
+		stopping: p.stopTraffic,
+	})
+	end(nil)
+	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	return err
+}
+
+// performance is the shop while it is open.
+type performance struct {
+	tour *tour
+	t    *term.Terminal
+	end  context.CancelCauseFunc
+	wg   sync.WaitGroup
+
+	mu      sync.Mutex
+	closing bool          // guarded by mu
+	fleet   *fleet        // guarded by mu
+	traffic *demo.Traffic // guarded by mu
+}
+
+// begin opens the shop behind the edge that has begun to serve, and returns before it
+// is open.
+func (p *performance) begin(ctx context.Context, g *app.Gateway) {
+	p.wg.Go(func() {
+		if err := p.open(ctx, g); err != nil && ctx.Err() == nil {
+			p.end(err)
+		}
 	})
 }
 
-// ports finds the edge's ports, and an admin address unless one was asked for.
-// Taken are the usual ones that were not free.
-func (f *demoFlags) ports(adminGiven bool) (p demo.Ports, taken []int, err error) {
+func (p *performance) open(ctx context.Context, g *app.Gateway) error {
+	token, err := g.Members().CreateToken(ctx, access.Actor{Name: "the demo", Role: access.Admin}, membership.NewToken{Services: []string{"*"}, Reusable: true})
+	if err != nil {
+		return err
+	}
+	f := p.tour.flags
+	sidecars, err := startFleet(p.tour.back, g.MeshAddr().String(), token.Text, f.anyPort)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.fleet = sidecars
+	p.mu.Unlock()
+	if err := sidecars.wait(ctx, func(service string) int { return g.Workloads("default", service) }); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	if p.closing {
+		p.mu.Unlock()
+		return nil
+	}
+	if f.duration > 0 {
+		time.AfterFunc(f.duration, func() { p.end(nil) })
+	}
+	p.tour.print(p.t, g, sidecars)
+	if !f.noTraffic {
+		p.traffic = demo.StartTraffic(p.tour.edge, f.rate)
+	}
+	p.mu.Unlock()
+	for {
+		select {
+		case err := <-sidecars.ended: // what is left goes on
+			p.t.Errorf("%s\n", term.Paint(err.Error(), term.Bad))
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// stopTraffic sends the customers home.
+func (p *performance) stopTraffic() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closing = true
+	if p.traffic == nil {
+		return
+	}
+	p.traffic.Stop()
+	sent, failed := p.traffic.Counts()
+	p.t.Printf("\n%d requests were sent; %d had no answer or a 5xx.\n", sent, failed)
+	p.traffic = nil
+}
+
+func (p *performance) close() {
+	p.end(nil)
+	p.stopTraffic()
+	p.wg.Wait()
+	p.fleet.close()
+}
+
+// demoPorts are those that were found.
+type demoPorts struct {
+	demo.Ports
+	mesh int
+	// taken are the usual ones that were not free.
+	taken []int
+}
+
+// ports finds the edge's ports, that for sidecars, and an admin address unless one was
+// asked for.
+func (f *demoFlags) ports(adminGiven bool) (p demoPorts, err error) {
 	var admin int
 	for _, want := range []struct {
 		port int
 		to   *int
-	}{{demo.PublicPort, &p.Public}, {demo.InnerPort, &p.Inner}, {demo.SecurePort, &p.Secure}, {demo.CallsPort, &p.Calls}, {demoAdmin, &admin}} {
+	}{{demo.PublicPort, &p.Public}, {demo.SecurePort, &p.Secure}, {demo.CallsPort, &p.Calls}, {demoMesh, &p.mesh}, {demoAdmin, &admin}} {
 		if want.to == &admin && adminGiven {
 			break
 		}
@@ -168,19 +244,22 @@ func (f *demoFlags) ports(adminGiven bool) (p demo.Ports, taken []int, err error
 			usual = 0
 		}
 		if *want.to, err = demo.FreePort(usual, want.to == &p.Secure); err != nil {
-			return p, nil, err
+			return p, err
 		}
 		if usual != 0 && *want.to != usual {
-			taken = append(taken, usual)
+			p.taken = append(p.taken, usual)
 		}
 	}
 	if !adminGiven {
 		f.admin = fmt.Sprintf("127.0.0.1:%d", admin)
 	}
-	return p, taken, nil
+	return p, nil
 }
 
-const demoAdmin = 9901
+const (
+	demoAdmin = 9901
+	demoMesh  = 15010
+)
 
 // The files that the user gets.
 const (

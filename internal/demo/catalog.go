@@ -2,17 +2,23 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
-// catalogHandler lists and finds products. A product's stock is asked from the
-// inventory through the edge's inner listener; without an answer in 150 ms the
-// page comes without it.
-func catalogHandler(name, inner string, client *http.Client) http.Handler {
+// pagePatience is how long a product's page waits for what others know of it.
+const pagePatience = 150 * time.Millisecond
+
+// catalog lists and finds products. A product's stock is asked from the inventory
+// and its stars from the reviews; what does not come in time is left out.
+type catalog struct {
+	client             *http.Client
+	inventory, reviews string
+}
+
+func (c *catalog) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /products", func(w http.ResponseWriter, r *http.Request) {
 		q, category := strings.ToLower(r.FormValue("q")), r.FormValue("category")
@@ -30,46 +36,27 @@ func catalogHandler(name, inner string, client *http.Client) http.Handler {
 			writeError(w, http.StatusNotFound, "there is no such product")
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), 150*time.Millisecond)
-		defer cancel()
-		if n, err := askStock(ctx, client, inner, p.ID, r.Header); err == nil {
-			p.InStock = &n
-		}
+		c.complete(r, &p)
 		writeJSON(w, http.StatusOK, p)
 	})
-	return served(name, mux)
+	return mux
 }
 
-// innerHost is the host name under which the edge's inner listener serves a service.
-func innerHost(service string) string { return service + ".internal" }
-
-func askStock(ctx context.Context, client *http.Client, inner, id string, from http.Header) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, inner+"/stock/"+id, nil)
-	if err != nil {
-		return 0, err
-	}
-	req.Host = innerHost("inventory")
-	passOn(req.Header, from)
-	resp, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("inventory answered %d", resp.StatusCode)
-	}
-	var s struct {
-		Count int `json:"count"`
-	}
-	err = json.NewDecoder(resp.Body).Decode(&s)
-	return s.Count, err
-}
-
-// passOn copies what ties the requests of one exchange together.
-func passOn(to, from http.Header) {
-	for _, n := range [...]string{"X-Request-Id", "Traceparent", "Tracestate"} {
-		if v := from.Get(n); v != "" {
-			to.Set(n, v)
+func (c *catalog) complete(r *http.Request, p *Product) {
+	ctx, cancel := context.WithTimeout(r.Context(), pagePatience)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		var level Level
+		if ask(ctx, c.client, http.MethodGet, c.inventory+"/stock/"+p.ID, r.Header, nil, &level) == nil {
+			p.InStock = &level.Count
 		}
-	}
+	})
+	wg.Go(func() {
+		var said struct{ Stars *float64 }
+		if ask(ctx, c.client, http.MethodGet, c.reviews+"/api/reviews/"+p.ID, r.Header, nil, &said) == nil {
+			p.Stars = said.Stars
+		}
+	})
+	wg.Wait()
 }

@@ -9,6 +9,8 @@ type Product struct {
 	Tags     []string `json:"tags,omitempty"`
 	// InStock is filled in from the inventory; nil when that did not answer.
 	InStock *int `json:"inStock,omitempty"`
+	// Stars is what reviewers give on average, where the reviews know of stars.
+	Stars *float64 `json:"stars,omitempty"`
 }
 
 // products is read-only after the program started.

@@ -1,43 +1,52 @@
 package demo_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/gridway/gridway/internal/demo"
 )
 
-// open starts a shop with a stand-in for the edge's inner listener.
+// open starts a shop, with its services of the mesh in this process and nothing
+// between them.
 func open(t *testing.T) map[string]string {
 	t.Helper()
-	var inventory *url.URL
-	inner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Host != "inventory.internal" {
-			t.Errorf("inner call for host %q", r.Host)
-		}
-		httputil.NewSingleHostReverseProxy(inventory).ServeHTTP(w, r)
-	}))
-	t.Cleanup(inner.Close)
-	shop, err := demo.Open(demo.Options{Inner: inner.URL, AnyPort: true})
+	dir := t.TempDir()
+	shop, err := demo.Open(demo.Options{Dir: dir, AnyPort: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(shop.Close)
-	at := map[string]string{}
-	for _, i := range shop.Instances() {
-		at[i.Name] = "http://" + i.Address
+	at, calls := map[string]string{}, map[string]string{}
+	for _, name := range []string{"stock", "live", "audit"} {
+		at[name] = "http://" + shop.Address(name)
 	}
-	inventory, err = url.Parse(at["inventory-1"])
-	if err != nil {
-		t.Fatal(err)
+	for _, i := range demo.Instances() {
+		port, err := demo.FreePort(0, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at[i.Name] = fmt.Sprintf("http://127.0.0.1:%d", port)
+		calls[i.Service] = at[i.Name]
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	for _, i := range demo.Instances() {
+		wg.Go(func() {
+			if err := demo.Serve(ctx, i.Name, demo.InstanceOptions{Listen: strings.TrimPrefix(at[i.Name], "http://"), Dir: dir, Calls: calls}); err != nil {
+				t.Error(i.Name, err)
+			}
+		})
 	}
 	return at
 }
@@ -45,7 +54,7 @@ func open(t *testing.T) map[string]string {
 // call asks until the answer has the wanted status: services fail now and then by design.
 func call(t *testing.T, method, url, body string, want int) map[string]any {
 	t.Helper()
-	for range 20 {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		req, err := http.NewRequest(method, url, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
@@ -78,10 +87,10 @@ func TestShop(t *testing.T) {
 		t.Errorf("search for oak: %v", l)
 	}
 	call(t, "GET", at["catalog-1"]+"/products/nothing", "", 404)
-	if v := call(t, "GET", at["reviews-v1"]+"/lamp-01", "", 200); v["stars"] != nil || v["version"] != 1.0 {
+	if v := call(t, "GET", at["reviews-v1"]+"/api/reviews/lamp-01", "", 200); v["stars"] != nil || v["version"] != 1.0 {
 		t.Errorf("reviews v1: %v", v)
 	}
-	if v := call(t, "GET", at["reviews-v2"]+"/lamp-01", "", 200); v["stars"] == nil || v["version"] != 2.0 {
+	if v := call(t, "GET", at["reviews-v2"]+"/api/reviews/lamp-01", "", 200); v["stars"] == nil || v["version"] != 2.0 {
 		t.Errorf("reviews v2: %v", v)
 	}
 	call(t, "POST", at["cart"]+"/ada/items", `{"product":"lamp-01","count":2}`, 201)
@@ -91,24 +100,36 @@ func TestShop(t *testing.T) {
 		t.Errorf("order of %v cents, want %v", got, want)
 	}
 	call(t, "GET", at["orders"]+"/"+order["id"].(string), "", 200)
+	if p := order["payment"]; p != "card" && p != "invoice" {
+		t.Errorf("paid by %v", p)
+	}
 	if c := call(t, "GET", at["cart"]+"/ada", "", 200); len(c["items"].([]any)) != 0 {
 		t.Errorf("the cart is not empty after the order: %v", c)
 	}
 }
 
+// What a service needs is said when it is missing.
+func TestServeRefuses(t *testing.T) {
+	for name, want := range map[string]string{"orders": "needs to know where cart is", "bakery": `has no "bakery"`} {
+		if err := demo.Serve(t.Context(), name, demo.InstanceOptions{Listen: "127.0.0.1:0"}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestConfigHasThePortsInUse(t *testing.T) {
-	shop, err := demo.Open(demo.Options{Inner: "http://127.0.0.1:1", AnyPort: true})
+	shop, err := demo.Open(demo.Options{Dir: t.TempDir(), AnyPort: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer shop.Close()
-	yaml := shop.Config(demo.Ports{Public: 18080, Inner: 18081, Secure: 18443, Calls: 15051})
-	for _, i := range shop.Instances() {
-		if !strings.Contains(yaml, `"`+i.Address+`"`) {
-			t.Errorf("%s (%s) is not in the configuration", i.Name, i.Address)
+	yaml := shop.Config(demo.Ports{Public: 18080, Secure: 18443, Calls: 15051})
+	for _, name := range []string{"stock", "live", "audit"} {
+		if !strings.Contains(yaml, `"`+shop.Address(name)+`"`) {
+			t.Errorf("%s (%s) is not in the configuration", name, shop.Address(name))
 		}
 	}
-	for _, s := range []string{"port: 18080,", "port: 18081,", "port: 18443,", "port: 15051,"} {
+	for _, s := range []string{"port: 18080,", "port: 18443,", "port: 15051,"} {
 		if !strings.Contains(yaml, s) {
 			t.Errorf("no %q in the configuration", s)
 		}

@@ -2,10 +2,11 @@ package demo
 
 import (
 	"net/http"
+	"net/url"
 	"sync"
 )
 
-// stock is shared by the instances of the inventory, as a database would be.
+// stock is how many pieces there are of each product.
 type stock struct {
 	mu    sync.Mutex
 	count map[string]int // guarded by mu
@@ -44,29 +45,23 @@ func (s *stock) of(id string) (int, bool) {
 	return n, ok
 }
 
-func (s *stock) handler(name string) http.Handler {
+func inventoryHandler(office *desk) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /stock/{id}", func(w http.ResponseWriter, r *http.Request) {
-		n, ok := s.of(r.PathValue("id"))
-		if !ok {
-			writeError(w, http.StatusNotFound, "there is no such product")
-			return
-		}
-		writeJSON(w, http.StatusOK, map[string]any{"id": r.PathValue("id"), "count": n})
+		var level Level
+		err := office.ask(r.Context(), http.MethodGet, "/stock/"+url.PathEscape(r.PathValue("id")), nil, &level)
+		answer(w, http.StatusOK, err, level)
 	})
 	mux.HandleFunc("PUT /stock/{id}/reserve", func(w http.ResponseWriter, r *http.Request) {
-		var ask struct {
+		var wish struct {
 			Count int `json:"count"`
 		}
-		if !readJSON(w, r, &ask) {
+		if !readJSON(w, r, &wish) {
 			return
 		}
-		left, ok := s.take(r.PathValue("id"), ask.Count)
-		if !ok {
-			writeError(w, http.StatusConflict, "that cannot be reserved")
-			return
-		}
-		writeJSON(w, http.StatusOK, map[string]any{"id": r.PathValue("id"), "reserved": ask.Count, "left": left})
+		var left Level
+		err := office.ask(r.Context(), http.MethodPost, "/stock/"+url.PathEscape(r.PathValue("id"))+"/take", wish, &left)
+		answer(w, http.StatusOK, err, map[string]any{"id": r.PathValue("id"), "reserved": wish.Count, "left": left.Count})
 	})
-	return served(name, mux)
+	return mux
 }

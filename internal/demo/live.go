@@ -32,7 +32,7 @@ const (
 type live struct {
 	name    string
 	stock   *stock
-	orders  *orders
+	ledger  *ledger
 	closing <-chan struct{}
 	wg      *sync.WaitGroup // of connections that net/http does not wait for
 }
@@ -51,7 +51,7 @@ func (l *live) handler() http.Handler {
 // watchOrders sends an event for each order, beginning after the one that the
 // client has seen last.
 func (l *live) watchOrders(w http.ResponseWriter, r *http.Request) {
-	made, stop, ok := l.orders.made.listen()
+	made, stop, ok := l.ledger.made.listen()
 	if !ok {
 		writeError(w, http.StatusServiceUnavailable, "too many watch already")
 		return
@@ -68,7 +68,7 @@ func (l *live) watchOrders(w http.ResponseWriter, r *http.Request) {
 	if !send(": orders as they are made\n\n") {
 		return
 	}
-	for _, o := range l.orders.since(r.Header.Get("Last-Event-ID")) {
+	for _, o := range l.ledger.since(r.Header.Get("Last-Event-ID")) {
 		if !send(event(o)) {
 			return
 		}

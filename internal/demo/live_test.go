@@ -274,19 +274,13 @@ func TestStockByGRPC(t *testing.T) {
 
 // The shop closes although somebody watches.
 func TestShopCloses(t *testing.T) {
-	shop, err := demo.Open(demo.Options{AnyPort: true})
+	shop, err := demo.Open(demo.Options{Dir: t.TempDir(), AnyPort: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := ""
-	for _, i := range shop.Instances() {
-		if i.Name == "live" {
-			addr = i.Address
-		}
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	c, _, _, err := ws.Dial(ctx, "ws://"+addr+"/stock")
+	c, _, _, err := ws.Dial(ctx, "ws://"+shop.Address("live")+"/stock")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,178 +1,97 @@
 package demo
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"slices"
-	"sync"
 	"time"
 )
 
-// Order is a cart that was paid for.
+// Order is a cart that was paid for, or is to be.
 type Order struct {
-	ID    string    `json:"id"`
-	User  string    `json:"user"`
-	Items []Item    `json:"items"`
-	Cents int       `json:"cents"`
-	Made  time.Time `json:"made"`
+	ID    string `json:"id"`
+	User  string `json:"user"`
+	Items []Item `json:"items"`
+	Cents int    `json:"cents"`
+	// Payment is "card", or "invoice" where the payment service does not answer.
+	Payment string    `json:"payment"`
+	Made    time.Time `json:"made"`
 }
 
-const maxOrders = 1000
-
-// orders takes the cart directly from the cart service and reserves stock
-// through the edge's inner listener, which retries what fails.
+// orders takes the cart, reserves the stock and has the card charged; each of them
+// through the sidecar, which retries what fails and knows when to stop asking.
 type orders struct {
-	name, inner, cart string
-	client            *http.Client
-
-	mu    sync.Mutex
-	byID  map[string]Order // guarded by mu, as is order
-	order []string
-	next  int
-
-	made feed[Order]
-}
-
-func newOrders(name, inner, cart string, client *http.Client) *orders {
-	return &orders{name: name, inner: inner, cart: "http://" + cart, client: client, byID: map[string]Order{}}
+	client                    *http.Client
+	office                    *desk
+	cart, inventory, payments string
 }
 
 func (o *orders) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /", o.checkout)
 	mux.HandleFunc("GET /{id}", func(w http.ResponseWriter, r *http.Request) {
-		o.mu.Lock()
-		ord, ok := o.byID[r.PathValue("id")]
-		o.mu.Unlock()
-		if !ok {
-			writeError(w, http.StatusNotFound, "there is no such order")
-			return
-		}
-		writeJSON(w, http.StatusOK, ord)
+		var ord Order
+		err := o.office.ask(r.Context(), http.MethodGet, "/orders/"+url.PathEscape(r.PathValue("id")), nil, &ord)
+		answer(w, http.StatusOK, err, ord)
 	})
-	return served(o.name, mux)
+	return mux
 }
 
 func (o *orders) checkout(w http.ResponseWriter, r *http.Request) {
-	var ask struct {
+	ctx := r.Context()
+	var asked struct {
 		User string `json:"user"`
 	}
-	if !readJSON(w, r, &ask) {
+	if !readJSON(w, r, &asked) {
 		return
 	}
-	items, err := o.items(r.Context(), ask.User)
+	cart := o.cart + "/" + url.PathEscape(asked.User)
+	var in struct{ Items []Item }
+	err := ask(ctx, o.client, http.MethodGet, cart, r.Header, nil, &in)
 	switch {
 	case err != nil:
 		writeError(w, http.StatusBadGateway, "the cart did not answer: "+err.Error())
 		return
-	case len(items) == 0:
+	case len(in.Items) == 0:
 		writeError(w, http.StatusConflict, "the cart is empty")
 		return
 	}
-	total := 0
-	for _, it := range items {
-		if err := o.reserve(r, it); err != nil {
+	ord := Order{User: asked.User, Items: in.Items, Made: time.Now().UTC()}
+	for _, it := range in.Items {
+		err := ask(ctx, o.client, http.MethodPut, o.inventory+"/stock/"+it.Product+"/reserve", r.Header, map[string]int{"count": it.Count}, nil)
+		if err != nil {
 			writeError(w, http.StatusBadGateway, "the stock could not be reserved: "+err.Error())
 			return
 		}
 		p, _ := productByID(it.Product)
-		total += p.Cents * it.Count
+		ord.Cents += p.Cents * it.Count
 	}
-	// A payment is refused now and then: an answer of 402 is no fault of ours.
-	if rand.Float64() < 0.03 {
+	if ord.Payment, err = o.pay(ctx, r.Header, &ord); err != nil {
 		writeError(w, http.StatusPaymentRequired, "the card was refused")
 		return
 	}
-	ord := o.keep(Order{User: ask.User, Items: items, Cents: total, Made: time.Now().UTC()})
-	o.empty(r.Context(), ask.User)
+	if err := o.office.ask(ctx, http.MethodPost, "/orders", ord, &ord); err != nil {
+		answer(w, 0, err, nil)
+		return
+	}
+	_ = ask(ctx, o.client, http.MethodDelete, cart, r.Header, nil, nil) // a cart that stays full is not worth a failed order
 	w.Header().Set("Location", "/api/orders/"+ord.ID)
 	writeJSON(w, http.StatusCreated, ord)
 }
 
-func (o *orders) keep(ord Order) Order {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.next++
-	ord.ID = fmt.Sprintf("o-%06d", o.next)
-	o.byID[ord.ID] = ord
-	o.order = append(o.order, ord.ID)
-	if len(o.order) > maxOrders {
-		delete(o.byID, o.order[0])
-		o.order = o.order[1:]
+// pay charges the card. While that cannot be done the customer gets an invoice.
+func (o *orders) pay(ctx context.Context, header http.Header, ord *Order) (string, error) {
+	err := ask(ctx, o.client, http.MethodPost, o.payments+"/", header, map[string]any{"user": ord.User, "cents": ord.Cents}, nil)
+	var no refused
+	switch {
+	case err == nil:
+		return "card", nil
+	case errors.As(err, &no) && no.status == http.StatusPaymentRequired:
+		return "", err
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("the customer is gone: %w", err)
 	}
-	o.made.tell(ord)
-	return ord
-}
-
-// since lists the orders after one that is known, oldest first.
-func (o *orders) since(id string) []Order {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	at := slices.Index(o.order, id)
-	if at < 0 {
-		return nil
-	}
-	var list []Order
-	for _, id := range o.order[at+1:] {
-		list = append(list, o.byID[id])
-	}
-	return list
-}
-
-func (o *orders) items(ctx context.Context, user string) ([]Item, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.cart+"/"+url.PathEscape(user), nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := o.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("status %d", resp.StatusCode)
-	}
-	var c struct {
-		Items []Item `json:"items"`
-	}
-	err = json.NewDecoder(resp.Body).Decode(&c)
-	return c.Items, err
-}
-
-func (o *orders) empty(ctx context.Context, user string) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, o.cart+"/"+url.PathEscape(user), nil)
-	if err != nil {
-		return
-	}
-	if resp, err := o.client.Do(req); err == nil { // a cart that stays full is not worth a failed order
-		resp.Body.Close()
-	}
-}
-
-func (o *orders) reserve(from *http.Request, it Item) error {
-	body, err := json.Marshal(map[string]int{"count": it.Count})
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(from.Context(), http.MethodPut, o.inner+"/stock/"+it.Product+"/reserve", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Host = innerHost("inventory")
-	req.Header.Set("Content-Type", "application/json")
-	passOn(req.Header, from.Header)
-	resp, err := o.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("inventory answered %d", resp.StatusCode)
-	}
-	return nil
+	return "invoice", nil
 }

@@ -15,8 +15,10 @@ type temper struct {
 	// unavailable and reset are shares of requests that are answered with 503,
 	// or whose connection is closed without an answer.
 	unavailable, reset float64
-	// spell is the share answered with 503 in the last third of each minute.
-	spell float64
+	// spell is the share answered with 503 in bad spells, which last for a time at the
+	// end of every so many seconds.
+	spell       float64
+	every, last int
 }
 
 const longest = 2 * time.Second
@@ -25,7 +27,9 @@ func (t temper) latency() time.Duration {
 	return min(longest, time.Duration(float64(t.median)*math.Exp(t.sigma*rand.NormFloat64())))
 }
 
-func (t temper) inSpell(now time.Time) bool { return t.spell > 0 && now.Second() >= 40 }
+func (t temper) inSpell(now time.Time) bool {
+	return t.spell > 0 && now.Second()%t.every >= t.every-t.last
+}
 
 func (t temper) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -33,7 +33,7 @@ type demoCommand struct {
 // fails the test, as does one that the demo must print and did not.
 var demoCommands = []demoCommand{
 	{begins: "gridway top", want: regexp.MustCompile(`(?s)catalog/products .*[0-9]`)},
-	{begins: "gridway get clusters", want: regexp.MustCompile(`(?s)inventory .*stock `)},
+	{begins: "gridway get clusters", want: regexp.MustCompile(`(?s)stock .*inventory:80 `)},
 	{begins: "curl -i http", has: "/api/products", want: regexp.MustCompile(`(?s)HTTP/1.1 200 .*"id":"lamp-01"`)},
 	{begins: "curl -i http", has: "/api/partner", want: regexp.MustCompile(`(?s)HTTP/1.1 401 .*X-Gridway-Reason: Unauthenticated`)},
 	{begins: "for i in", has: "X-API-Key", want: regexp.MustCompile(`[0-9]+ 200\n +[0-9]+ 429`)},
@@ -41,10 +41,17 @@ var demoCommands = []demoCommand{
 	{begins: "curl -si -A sqlmap", want: regexp.MustCompile(`(?s)HTTP/1.1 403 .*X-Gridway-Reason: UserAgentDenied`)},
 	{begins: "curl -ks -u", want: regexp.MustCompile(`"access_token":"ey.*"scope":"products reviews"`)},
 	{begins: "gridway consumer list", want: regexp.MustCompile(`(?s)corner-store .*trial.*hearth-and-oak .*gold`)},
-	{begins: "for i in", has: "/api/reviews", want: regexp.MustCompile(`[0-9]+ X-Served-By: reviews-v1`)},
-	{begins: "gridway explain", want: regexp.MustCompile(`100% reviews-v2`)},
+	{begins: "for i in", has: "/api/reviews", want: regexp.MustCompile(`(?i)[0-9]+ X-Served-By: reviews-v1`)},
+	{begins: "gridway explain", has: "X-Canary", want: regexp.MustCompile(`100% reviews-v2`)},
+	{begins: "gridway status", want: regexp.MustCompile(`(?s)[0-9]+ of [0-9]+ proxies serve.*default/catalog.*Serving`)},
+	{begins: "gridway identity list", want: regexp.MustCompile(`spiffe://cluster.local/ns/default/sa/orders .* token `)},
+	{begins: "gridway explain --from catalog", want: regexp.MustCompile(`(?s)[59]0% reviews .*[15]0% reviews-v2`)},
+	{begins: "gridway explain --from orders", want: regexp.MustCompile(`rule take matches`)},
+	{begins: "curl -si -X PUT", want: regexp.MustCompile(`(?s)HTTP/1.1 403 .*x-gridway-reason: AccessDenied`)},
+	{begins: "kill -9", want: regexp.MustCompile(`^$`)},
 	{begins: "curl -H 'Content-Type: application/json'", want: regexp.MustCompile(`\{"id":"lamp-01","count":[0-9]+\}`)},
 	{begins: "grpcurl", want: regexp.MustCompile(`"count": [0-9]+`), endless: true, unless: "grpcurl"},
+	{begins: "curl -sN", has: "invoice", want: regexp.MustCompile(`"payment":"invoice"`), endless: true},
 	{begins: "curl -N", want: regexp.MustCompile(`(?s)event: order\ndata: \{"id":"o-`), endless: true},
 	{begins: "curl -ki --http2", want: regexp.MustCompile(`(?s)HTTP/2 200 .*alt-svc: h3=.*"id":"lamp-01"`), unless: "HTTP2"},
 	{begins: "curl -ki --http3", want: regexp.MustCompile(`(?s)HTTP/3 200 .*"id":"lamp-01"`), unless: "HTTP3"},
@@ -74,6 +81,15 @@ func TestDemo(t *testing.T) {
 		there[feature] = true
 	}
 	lines := startDemo(t, binary, env)
+	for _, line := range lines {
+		if file, ok := strings.CutPrefix(strings.TrimSpace(line), "export GRIDWAY_TOKEN=$(cat "); ok {
+			token, err := os.ReadFile(strings.TrimSuffix(file, ")"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			env = append(env, "GRIDWAY_TOKEN="+strings.TrimSpace(string(token)))
+		}
+	}
 	known := make([]bool, len(demoCommands))
 	live := ""
 	for i, line := range lines {
@@ -84,6 +100,9 @@ func TestDemo(t *testing.T) {
 			continue
 		}
 		command := strings.TrimSpace(lines[i+1])
+		if strings.HasPrefix(command, "export ") {
+			continue
+		}
 		n := slices.IndexFunc(demoCommands, func(c demoCommand) bool {
 			return strings.HasPrefix(command, c.begins) && strings.Contains(command, c.has)
 		})
