@@ -82,6 +82,9 @@ type Options struct {
 	ClientCertificates bool
 	// AllowPlain lets the API speak plain HTTP beyond loopback.
 	AllowPlain bool
+	// ProbesOnly serves /healthz, /readyz and /metrics alone, to whoever asks, without a
+	// token and at any address.
+	ProbesOnly bool
 	// Hosts are names, without port, that requests may use in Host besides
 	// "localhost" and IP addresses. Others are refused: they are what a web page
 	// uses that had its own name resolve to this machine (DNS rebinding).

@@ -13,30 +13,19 @@ import (
 
 // endpoints is the whole API.
 func (s *Server) endpoints() []*endpoint {
-	list := []*endpoint{
-		{
-			method: "GET", path: "/healthz", open: true, gives: Health{}, serve: s.healthz,
-			summary: "Whether the process is alive.",
-		},
-		{
-			method: "GET", path: "/readyz", open: true, gives: Health{}, serve: s.readyz,
-			summary: "Whether the process takes traffic: 200 from the first revision in service until it drains, else 503.",
-		},
-		{
+	list := s.probes()
+	if s.opt.ProbesOnly {
+		return list
+	}
+	list = append(list,
+		&endpoint{
 			method: "GET", path: "/openapi.json", role: access.Viewer, gives: map[string]any{}, serve: s.openAPI,
 			summary: "This API as an OpenAPI 3.1 document.",
 		},
-		{
+		&endpoint{
 			method: "GET", path: "/v1/status", role: access.Viewer, gives: Status{}, serve: s.status,
 			summary: "Revision in service, problems, what was refused and what serves in its place, listeners, statuses of objects.",
-		},
-	}
-	if s.opt.Metrics != nil {
-		list = append(list, &endpoint{
-			method: "GET", path: "/metrics", role: access.Viewer, media: "text/plain", serve: s.metrics,
-			summary: "Metrics in the formats of Prometheus.",
 		})
-	}
 	if s.opt.Configuration != nil {
 		list = append(list, s.configuration()...)
 	}
@@ -60,6 +49,27 @@ func (s *Server) endpoints() []*endpoint {
 	list = append(list, s.managed()...)
 	list = append(list, s.mesh()...)
 	return append(list, s.profiles()...)
+}
+
+// probes are for whatever looks after the process.
+func (s *Server) probes() []*endpoint {
+	list := []*endpoint{
+		{
+			method: "GET", path: "/healthz", open: true, gives: Health{}, serve: s.healthz,
+			summary: "Whether the process is alive.",
+		},
+		{
+			method: "GET", path: "/readyz", open: true, gives: Health{}, serve: s.readyz,
+			summary: "Whether the process takes traffic: 200 from the first revision in service until it drains, else 503.",
+		},
+	}
+	if s.opt.Metrics != nil {
+		list = append(list, &endpoint{
+			method: "GET", path: "/metrics", open: s.opt.ProbesOnly, role: access.Viewer, media: "text/plain", serve: s.metrics,
+			summary: "Metrics in the formats of Prometheus.",
+		})
+	}
+	return list
 }
 
 func (s *Server) configuration() []*endpoint {

@@ -24,7 +24,8 @@ type guard struct {
 }
 
 func newGuard(o *Options) *guard {
-	g := &guard{token: o.Token, named: o.TLS != nil, access: o.Access, owned: strings.HasPrefix(o.Address, "unix:"), hosts: map[string]bool{"localhost": true}, cross: http.NewCrossOriginProtection()}
+	// Probes and scrapers use whatever name the host has; what they get is no secret.
+	g := &guard{token: o.Token, named: o.TLS != nil || o.ProbesOnly, access: o.Access, owned: strings.HasPrefix(o.Address, "unix:"), hosts: map[string]bool{"localhost": true}, cross: http.NewCrossOriginProtection()}
 	for _, h := range o.Hosts {
 		g.hosts[strings.ToLower(h)] = true
 	}

@@ -119,6 +119,10 @@ func patient(w http.ResponseWriter) {
 }
 
 func (s *Server) noEndpoint(w http.ResponseWriter, r *http.Request, methods map[string]*endpoint) {
+	if len(methods) == 0 && s.opt.ProbesOnly {
+		fault(http.StatusNotFound, "there is nothing at this path: this address has /healthz, /readyz and /metrics alone").write(w)
+		return
+	}
 	if len(methods) == 0 {
 		fault(http.StatusNotFound, "there is nothing at this path; GET /openapi.json lists what there is").write(w)
 		return

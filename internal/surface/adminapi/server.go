@@ -36,11 +36,15 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 	if opt.Address == "" {
 		opt.Address = DefaultAddress
 	}
+	if opt.ProbesOnly {
+		opt.Token, opt.Access = Token{}, nil
+	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	guarded := !opt.Token.empty() || opt.Access != nil || opt.TLS != nil && opt.ClientCertificates
-	l, err := bind(ctx, opt.Address, guarded, opt.TLS != nil || opt.AllowPlain, opt.Listener)
+	guarded := opt.ProbesOnly || !opt.Token.empty() || opt.Access != nil || opt.TLS != nil && opt.ClientCertificates
+	private := opt.ProbesOnly || opt.TLS != nil || opt.AllowPlain
+	l, err := bind(ctx, opt.Address, guarded, private, opt.Listener)
 	if err != nil {
 		return nil, err
 	}

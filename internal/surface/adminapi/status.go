@@ -40,8 +40,10 @@ type Status struct {
 	Certificates []Certificate `json:"certificates"`
 	// Dependencies are what the gateway needs of others.
 	Dependencies []Dependency `json:"dependencies"`
-	// Mesh is there if the process is a control plane.
+	// Mesh is there if the process is a control plane, and Member if it is a sidecar, an
+	// edge or a node proxy.
 	Mesh     *MeshStatus    `json:"mesh,omitempty"`
+	Member   *MemberStatus  `json:"member,omitempty"`
 	Statuses []ObjectStatus `json:"statuses"`
 }
 
@@ -91,6 +93,54 @@ type MeshProxy struct {
 	Revision uint64 `json:"revision"`
 	// Services are those that it uses, "namespace/name".
 	Services []string `json:"services"`
+}
+
+// MemberStatus is how a proxy stands in its mesh.
+type MemberStatus struct {
+	// Name is what control planes list it as, and Role edge, sidecar or node.
+	Name string `json:"name"`
+	Role string `json:"role"`
+	Zone string `json:"zone,omitempty"`
+	// Identity is the SPIFFE ID that it proves to others, and Address where they reach it.
+	Identity string        `json:"identity"`
+	Address  string        `json:"address"`
+	Control  MemberControl `json:"control"`
+	// Services are those that it uses, "namespace/name".
+	Services     []string      `json:"services"`
+	SVIDs        []SVID        `json:"svids"`
+	TrustDomains []TrustDomain `json:"trustDomains"`
+	// Denied counts entries of the deny list.
+	Denied int `json:"denied,omitempty"`
+}
+
+// MemberControl is how a proxy gets its configuration.
+type MemberControl struct {
+	// Target is the control plane that it is connected to since Since, and Name what that
+	// calls itself. Without one, Problem says why, and Since since when.
+	Target  string    `json:"target,omitempty"`
+	Name    string    `json:"name,omitempty"`
+	Since   time.Time `json:"since"`
+	Problem string    `json:"problem,omitempty"`
+	// FromDisk: what it serves is from before the process started.
+	FromDisk bool `json:"fromDisk,omitempty"`
+	// Refused is what of the configuration could not be put in service.
+	Refused []string `json:"refused,omitempty"`
+}
+
+// SVID is a certificate of the mesh that a proxy has the key of.
+type SVID struct {
+	ID        string    `json:"id"`
+	Serial    string    `json:"serial"`
+	NotBefore time.Time `json:"notBefore"`
+	NotAfter  time.Time `json:"notAfter"`
+}
+
+// TrustDomain is one whose certificates a proxy believes.
+type TrustDomain struct {
+	Name string `json:"name"`
+	// Roots are its certificates, of which the last ends at NotAfter.
+	Roots    int       `json:"roots"`
+	NotAfter time.Time `json:"notAfter,omitzero"`
 }
 
 // Dependency is something that the gateway needs of somebody else.
