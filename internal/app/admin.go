@@ -101,12 +101,7 @@ func (r *runtime) Status() adminapi.Status {
 	}
 	out.Listeners = r.listeners(&s)
 	out.RateLimitStores = rateLimitStores(g.plane.RateLimitStores())
-	g.plane.Dependencies(func(d proxy.Dependency) {
-		out.Dependencies = append(out.Dependencies, adminapi.Dependency{
-			Kind: string(d.Kind), Owner: d.Owner, Name: d.Name, Place: d.Place, Up: d.Up, Since: d.Since, Error: d.Err, Kept: d.Kept,
-		})
-	})
-	g.sourcesOfEndpoints(func(d adminapi.Dependency) { out.Dependencies = append(out.Dependencies, d) })
+	out.Dependencies = g.needs()
 	if g.control != nil {
 		out.Mesh = g.control.status(g.opt.Mesh)
 	}
@@ -218,86 +213,14 @@ func (r *runtime) Objects(values bool) []adminapi.Object {
 
 // Consumers are those who may call, behind one of these names.
 func (r *runtime) Consumers(namespace, name string) iter.Seq[adminapi.Consumer] {
-	return func(yield func(adminapi.Consumer) bool) {
-		d := r.g.plane.Consumers()
-		all := d.All()
-		first, found := slices.BinarySearchFunc(all, struct{}{}, func(c *ir.Consumer, _ struct{}) int {
-			return cmp.Or(cmp.Compare(c.Namespace, namespace), cmp.Compare(c.Name, name))
-		})
-		if found {
-			first++
-		}
-		for _, c := range all[first:] {
-			out := adminapi.Consumer{Namespace: c.Namespace, Name: c.Name, Groups: c.Groups, Plan: c.Plan, Credentials: []adminapi.ConsumerCredential{}}
-			for _, l := range c.Labels {
-				if out.Labels == nil {
-					out.Labels = map[string]string{}
-				}
-				out.Labels[l.Name] = l.Value
-			}
-			for i := range c.Credentials {
-				cr := &c.Credentials[i]
-				out.Credentials = append(out.Credentials, adminapi.ConsumerCredential{
-					Name: cr.Name, Kind: cr.Kind(), NotBefore: cr.NotBefore, NotAfter: cr.NotAfter, LastUsed: d.LastUsed(c, cr),
-				})
-			}
-			if !yield(out) {
-				return
-			}
-		}
-	}
+	return r.g.consumersAfter(namespace, name)
 }
 
 // Clusters is their live state.
-func (r *runtime) Clusters() []adminapi.Cluster {
-	cfg := r.Config()
-	if cfg == nil {
-		return nil
-	}
-	var out []adminapi.Cluster
-	for _, c := range cfg.Clusters {
-		s, ok := r.g.cluster(c.Name)
-		if !ok {
-			continue
-		}
-		x := adminapi.Cluster{
-			Name: s.Name, Algorithm: s.Algorithm, Protocol: string(c.Protocol), Breaker: s.Breaker, Requests: s.Requests, Retries: s.Retries,
-			Pending: s.Pending, RetryBudget: s.RetryBudget, Connections: s.Connections, Idle: s.Idle,
-		}
-		for _, e := range s.Endpoints {
-			x.Endpoints = append(x.Endpoints, adminapi.Endpoint{
-				Address: e.Address, Hostname: e.Hostname, Origin: e.Origin, Zone: e.Zone, Weight: e.Weight, Priority: e.Priority, State: e.State,
-				Active: e.Active, Idle: e.Idle, Latency: e.Latency, Tries: e.Tries, Failures: e.Failures, EjectedFor: e.EjectedFor, Cause: e.Cause, SlowStart: e.SlowStart,
-			})
-		}
-		out = append(out, x)
-	}
-	return out
-}
+func (r *runtime) Clusters() []adminapi.Cluster { return r.g.clusters(r.Config()) }
 
 // Explain decides an imagined request with the configuration in service and
 // the endpoints that are known now.
 func (r *runtime) Explain(_ context.Context, req dryrun.Request) (*dryrun.Decision, error) {
-	table, err := r.table.of(r.Config(), r.g.plane.Reflected, r.g.plane.Keys)
-	if err != nil {
-		return nil, err
-	}
-	d, err := table.Decide(req)
-	if err != nil {
-		return nil, err
-	}
-	for i := range d.Backends {
-		b := &d.Backends[i]
-		s, ok := r.g.cluster(b.Cluster)
-		if !ok {
-			continue
-		}
-		b.Endpoints = nil
-		for _, e := range s.Endpoints {
-			b.Endpoints = append(b.Endpoints, ir.Endpoint{
-				Address: e.Address, Weight: e.Weight, Zone: e.Zone, Priority: e.Priority, Hostname: e.Hostname, Origin: e.Origin, Draining: e.State == "draining",
-			})
-		}
-	}
-	return d, nil
+	return r.g.explain(&r.table, r.Config(), req)
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/gridway/gridway/internal/config/compile"
 	"github.com/gridway/gridway/internal/config/source/acme"
-	"github.com/gridway/gridway/internal/config/source/discovery"
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/manage/access"
@@ -90,11 +89,9 @@ type Source interface {
 type Gateway struct {
 	opt       Options
 	log       *slog.Logger
-	plane     *proxy.Proxy
-	metrics   *metric.Registry
 	accessLog *accesslog.Destination
 	admin     *adminapi.Server
-	discovery *discovery.Hub
+	live
 	// stopDiscovery ends discovery and waits for that; nil before it was begun.
 	stopDiscovery func()
 	acme          *acme.Source

@@ -28,10 +28,10 @@ func (g *Gateway) discover() {
 
 // discovered is the state of discovery for metrics, where what is asked in two ways
 // that differ in no label is one.
-func (g *Gateway) discovered(yield func(source, name, place string, d metric.Discovery)) {
+func (v *live) discovered(yield func(source, name, place string, d metric.Discovery)) {
 	type labels struct{ source, name, place string }
 	seen := map[labels]bool{}
-	for _, s := range g.discovery.States() {
+	for _, s := range v.discovery.States() {
 		if at := (labels{string(s.Kind), s.Name, s.Place}); !seen[at] {
 			seen[at] = true
 			yield(at.source, at.name, at.place, metric.Discovery{Endpoints: s.Endpoints, Failures: s.Failures, Answered: s.Answered})
@@ -41,8 +41,8 @@ func (g *Gateway) discovered(yield func(source, name, place string, d metric.Dis
 
 // sourcesOfEndpoints lists what endpoints are found by, for each object that asks
 // for it.
-func (g *Gateway) sourcesOfEndpoints(yield func(adminapi.Dependency)) {
-	for _, s := range g.discovery.States() {
+func (v *live) sourcesOfEndpoints(yield func(adminapi.Dependency)) {
+	for _, s := range v.discovery.States() {
 		last := ""
 		for _, cluster := range s.Clusters { // ordered: clusters of one object are neighbours
 			owner := objectOf(cluster)
@@ -59,11 +59,11 @@ func (g *Gateway) sourcesOfEndpoints(yield func(adminapi.Dependency)) {
 }
 
 // dependencies lists what the gateway needs of others.
-func (g *Gateway) dependencies(yield func(kind, owner, name string, up bool)) {
-	g.plane.DependencyStates(yield)
+func (v *live) dependencies(yield func(kind, owner, name string, up bool)) {
+	v.plane.DependencyStates(yield)
 	type labels struct{ kind, owner, name string }
 	up := map[labels]bool{} // one that is asked for in several places is up if it is everywhere
-	g.sourcesOfEndpoints(func(d adminapi.Dependency) {
+	v.sourcesOfEndpoints(func(d adminapi.Dependency) {
 		at := labels{d.Kind, d.Owner, d.Name}
 		was, known := up[at]
 		up[at] = d.Up && (was || !known)

@@ -13,10 +13,7 @@ func (r *runtime) listeners(s *state) []adminapi.ListenerStatus {
 	connections, open := r.g.plane.Connections(), r.g.plane.Listening()
 	var out []adminapi.ListenerStatus
 	for _, l := range s.config.Listeners {
-		ls := adminapi.ListenerStatus{
-			Name: l.Name, Protocol: string(l.Protocol), State: "listening", Connections: connections[l.Name],
-			ProxyProtocol: string(l.Client.ProxyProtocol), ALPN: agreed(l),
-		}
+		ls := listenerStatus(l, connections[l.Name])
 		http3 := l.ServesHTTP3()
 		if why, bad := s.unopened[l.Name]; bad {
 			ls.State, ls.Error, ls.Tries, ls.NextTry = "failed", why, s.reopening.tries, s.reopening.next
@@ -29,13 +26,22 @@ func (r *runtime) listeners(s *state) []adminapi.ListenerStatus {
 		}
 		ls.Speaks = speaks(l, http3)
 		ls.EarlyData = http3 && l.Client.HTTP3.EarlyData
-		if l.Protocol == ir.Detect {
-			ls.DetectTimeout = l.Client.DetectTimeout
-		}
-		for _, sec := range l.Sections {
-			ls.Sections = append(ls.Sections, sec.Name)
-		}
 		out = append(out, ls)
+	}
+	return out
+}
+
+// listenerStatus is what there is to say of a listener that is open.
+func listenerStatus(l *ir.Listener, connections int) adminapi.ListenerStatus {
+	out := adminapi.ListenerStatus{
+		Name: l.Name, Protocol: string(l.Protocol), State: "listening", Connections: connections,
+		ProxyProtocol: string(l.Client.ProxyProtocol), ALPN: agreed(l), Speaks: speaks(l, false),
+	}
+	if l.Protocol == ir.Detect {
+		out.DetectTimeout = l.Client.DetectTimeout
+	}
+	for _, sec := range l.Sections {
+		out.Sections = append(out.Sections, sec.Name)
 	}
 	return out
 }

@@ -5,24 +5,15 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
-// cluster is the live state of one cluster; false if it is not in use.
-func (g *Gateway) cluster(name string) (upstream.Snapshot, bool) {
-	c := g.plane.Upstreams().Cluster(name)
-	if c == nil {
-		return upstream.Snapshot{}, false
-	}
-	return c.Snapshot(), true
-}
-
-// observe lets the metrics read what only the data plane knows.
-func (g *Gateway) observe() {
-	g.metrics.SetClusterGauges(func(yield func(string, metric.ClusterGauges)) {
-		for name, c := range g.plane.Upstreams().Clusters() {
+// measure lets the metrics read what only the data plane knows.
+func (v *live) measure() {
+	v.metrics.SetClusterGauges(func(yield func(string, metric.ClusterGauges)) {
+		for name, c := range v.plane.Upstreams().Clusters() {
 			yield(name, gauges(c.Snapshot()))
 		}
 	})
-	g.metrics.SetAdmission(func(yield func(string, metric.Admission)) {
-		for _, s := range g.plane.Admission() {
+	v.metrics.SetAdmission(func(yield func(string, metric.Admission)) {
+		for _, s := range v.plane.Admission() {
 			c := &s.Counts
 			yield(s.Scope, metric.Admission{
 				Limit: s.Limit, InFlight: s.InFlight, Queued: s.Queued, Baseline: s.Baseline, Recent: s.Recent,
@@ -30,11 +21,16 @@ func (g *Gateway) observe() {
 			})
 		}
 	})
-	g.metrics.SetRateLimitKeys(g.plane.RateLimitKeys)
-	g.metrics.SetKeySets(g.plane.KeySetStates)
-	g.metrics.SetDependencies(g.dependencies)
-	g.metrics.SetLogins(g.plane.LoginStates)
-	g.metrics.SetTokenIssuers(g.plane.TokenIssuerStates)
+	v.metrics.SetRateLimitKeys(v.plane.RateLimitKeys)
+	v.metrics.SetKeySets(v.plane.KeySetStates)
+	v.metrics.SetDependencies(v.dependencies)
+	v.metrics.SetLogins(v.plane.LoginStates)
+	v.metrics.SetTokenIssuers(v.plane.TokenIssuerStates)
+}
+
+// observe lets the metrics read what the process knows.
+func (g *Gateway) observe() {
+	g.measure()
 	g.observeCertificates()
 	if l := g.accessLog.Logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/app"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/member"
 	"github.com/gridway/gridway/internal/mesh/distrib"
@@ -32,6 +33,7 @@ type joining struct {
 	address              string
 	labels               map[string]string
 	namespace            string
+	admin, probes        string
 }
 
 func (j *joining) flags(t *term.Terminal, cmd *cobra.Command) {
@@ -45,7 +47,38 @@ func (j *joining) flags(t *term.Terminal, cmd *cobra.Command) {
 	f.StringVar(&j.namespace, "namespace", "default", "namespace of the service")
 	f.StringVar(&j.address, "address", "", "IP address that other proxies reach this one by (default: that from which the control plane is reached)")
 	f.StringToStringVar(&j.labels, "label", nil, "labels of the workload, NAME=VALUE with commas between them, as in version=v2")
+	f.StringVar(&j.admin, "admin", "", "address of this proxy's admin API: unix:PATH, a HOST:PORT of loopback, or off (default: "+app.MemberSocket+" in --state-dir)")
+	f.StringVar(&j.probes, "probes", "", "address that answers /healthz, /readyz and /metrics, and nothing else, to whoever asks: [HOST]:PORT, as in :15020")
 	j.tokenText = t.Getenv(member.TokenVariable)
+}
+
+// checkAdmin checks the flags of the admin API.
+func (j *joining) checkAdmin() error {
+	path, isPath := strings.CutPrefix(j.admin, "unix:")
+	switch {
+	case j.admin == "" || j.admin == "off":
+	case isPath && path == "":
+		return usagef("", "--admin unix: has no path behind it")
+	case isPath && len(path) > app.MaxSocketPath:
+		return usagef("", "--admin %s: the path has %d bytes, and that of a socket has %d at most", j.admin, len(path), app.MaxSocketPath)
+	case isPath:
+	default:
+		host, port, err := net.SplitHostPort(j.admin)
+		if err != nil || !isPort(port) {
+			return usagef("write it as in 127.0.0.1:9911, unix:/run/reviews.sock or off", "--admin %s is no address", j.admin)
+		}
+		if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
+			return usagef("health and metrics are answered to others at --probes", "--admin %s: the admin API of a proxy in the mesh listens on loopback alone", j.admin)
+		}
+	}
+	if j.probes == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(j.probes)
+	if _, notIP := netip.ParseAddr(host); err != nil || !isPort(port) || host != "" && host != "localhost" && notIP != nil {
+		return usagef("write it as in :15020 or 10.0.0.5:15020", "--probes %s is no address", j.probes)
+	}
+	return nil
 }
 
 // options checks the flags.
@@ -189,6 +222,9 @@ func (s *serving) memberOptions(t *term.Terminal, j *joining, o *member.Options)
 	if err := j.options(t, o); err != nil {
 		return err
 	}
+	if err := j.checkAdmin(); err != nil {
+		return err
+	}
 	if s.drain <= 0 {
 		return usagef("", "--drain-timeout must be more than 0")
 	}
@@ -202,6 +238,7 @@ func (s *serving) memberOptions(t *term.Terminal, j *joining, o *member.Options)
 	}
 	b := readBuild()
 	o.Build = metric.Build{Version: b.Version, Commit: b.Commit, GoVersion: b.Go}
+	o.Admin = (&app.MemberAdmin{Address: j.admin, Probes: j.probes, Version: b.Version, Level: level, LogStats: s.logStats, Log: o.Log}).Open
 	o.AccessLog, o.Stdout, o.Stderr, o.Zone, o.DrainTimeout = s.accessLog, t.RawOut, t.RawErr, s.zone, s.drain
 	// Members of one machine have a folder each.
 	if o.StateDir = s.stateDir; o.StateDir == "" {

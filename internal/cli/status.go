@@ -24,7 +24,8 @@ func newStatus(t *term.Terminal) *cobra.Command {
 		Long: `Tells which revision of the configuration a running gateway serves, which sockets
 are open and what their clients may speak, how many proxies of a mesh serve what they were sent, which certificates issuers have given and when they are asked next, which objects were refused and whether their last good version goes on
 serving, and every problem with its place. --conditions adds the Gateway API
-conditions of each object.
+conditions of each object. Of a proxy in a mesh (--admin unix:FOLDER/admin.sock, where FOLDER is
+its --state-dir) it tells who it is, which control plane it has its configuration from, and its certificates.
 
 Exits with 1 if the gateway is not serving, or something was refused.
 
@@ -63,10 +64,17 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 	}
 	head := term.Paint(string(s.State), style)
 	if s.Revision.Number > 0 {
-		head += fmt.Sprintf(" revision %d, live for %s (took %s)", s.Revision.Number, age(now.Sub(s.Revision.At)), top3(s.Revision.Took))
+		head += fmt.Sprintf(" revision %d", s.Revision.Number)
+		if !s.Revision.At.IsZero() {
+			head += fmt.Sprintf(", live for %s (took %s)", age(now.Sub(s.Revision.At)), top3(s.Revision.Took))
+		}
 	}
 	t.Printf("%s\n", head)
-	t.Printf("gridway %s, up for %s, reads %s\n", s.Version, age(now.Sub(s.Started)), strings.Join(s.Revision.Sources, ", "))
+	up := fmt.Sprintf("gridway %s, up for %s", s.Version, age(now.Sub(s.Started)))
+	if len(s.Revision.Sources) > 0 {
+		up += ", reads " + strings.Join(s.Revision.Sources, ", ")
+	}
+	t.Printf("%s\n", up)
 	if p := s.Predecessor; p != nil {
 		t.Printf("took over from process %d (%s), which has %s left\n", p.PID, p.Version, excerpt.Count(p.Connections, "connection"))
 	}
@@ -112,6 +120,7 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 	if stores.Len() > 0 {
 		t.Printf("\n%s", stores)
 	}
+	printMemberStatus(t, s.Member, now)
 	printMeshStatus(t, s.Mesh, now)
 	if len(s.Certificates) > 0 {
 		t.Printf("\n%s", certificateTable(s.Certificates, now))

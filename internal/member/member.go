@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -52,6 +53,9 @@ type member struct {
 	logging *accesslog.Destination
 	// api is nil where no program is to have it.
 	api *workloadapi.Server
+	// admin is nil if nobody is to ask.
+	admin func(context.Context) error
+	phase atomic.Pointer[Phase]
 }
 
 // Run joins the mesh and serves until the program ends, or until ctx does where there
@@ -79,6 +83,9 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 	part(m.plane.run)
 	part(m.client.Run)
 	part(m.touch)
+	if m.admin != nil {
+		part(m.admin)
+	}
 	if m.api != nil {
 		part(m.api.Run)
 	}
@@ -124,7 +131,10 @@ func (m *member) open(ctx context.Context) (err error) {
 		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane,
 		CacheFile: filepath.Join(o.StateDir, cacheFile), Log: m.log,
 	})
-	if err != nil || len(o.App.Command) == 0 {
+	if err != nil {
+		return err
+	}
+	if err := m.openAdmin(ctx); err != nil || len(o.App.Command) == 0 {
 		return err
 	}
 	return m.openAPI(ctx, nil)
@@ -226,7 +236,14 @@ func (m *member) serve(ctx context.Context) (int, error) {
 	return app.Run(ctx)
 }
 
-func (m *member) healthy(is bool) { m.client.SetHealth(m.opt.Namespace, m.opt.Service, "", is) }
+func (m *member) healthy(is bool) {
+	phase := Draining
+	if is {
+		phase = Serving
+	}
+	m.enterPhase(phase)
+	m.client.SetHealth(m.opt.Namespace, m.opt.Service, "", is)
+}
 
 // drain has peers send no more, and what is under way end. The program may go on to
 // ask others meanwhile.

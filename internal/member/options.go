@@ -82,7 +82,9 @@ type Options struct {
 	// StartTimeout bounds the wait for a first configuration; 0 is a minute.
 	StartTimeout time.Duration
 	DrainTimeout time.Duration
-	AccessLog    string
+	// Admin answers people and tools; nil is none.
+	Admin     Admin
+	AccessLog string
 	// Stdout and Stderr are where access logs of these names go.
 	Stdout, Stderr io.Writer
 	Log            *slog.Logger
