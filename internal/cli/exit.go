@@ -56,6 +56,16 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
 
+// programError is why a program did not run, or was stopped, with the exit code that
+// this process has for it.
+type programError struct {
+	err  error
+	code int
+}
+
+func (e programError) Error() string { return e.err.Error() }
+func (e programError) Unwrap() error { return e.err }
+
 // unreachableError: nobody answers at the admin address.
 type unreachableError struct {
 	err  error
@@ -79,6 +89,7 @@ func report(t *term.Terminal, cmd *cobra.Command, err error) int {
 		usage       usageError
 		hinted      hintError
 		unreachable unreachableError
+		unrun       programError
 	)
 	switch {
 	case errors.As(err, &usage):
@@ -88,6 +99,8 @@ func report(t *term.Terminal, cmd *cobra.Command, err error) int {
 		}
 	case errors.As(err, &unreachable):
 		code, hint = CodeUnreachable, unreachable.hint
+	case errors.As(err, &unrun):
+		code = unrun.code
 	case errors.As(err, &hinted):
 		hint = hinted.hint
 	}

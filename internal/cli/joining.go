@@ -206,8 +206,11 @@ func (s *serving) member(ctx context.Context, t *term.Terminal, j *joining, o me
 		defer stop()
 	}
 	code, err := member.Run(ctx, o)
-	if err = s.closeLog(err); err == nil && code != 0 {
+	switch err = s.closeLog(err); {
+	case err == nil && code != 0:
 		return exitCode(code)
+	case err != nil && code > CodeProblems:
+		return programError{err, code}
 	}
 	return err
 }
