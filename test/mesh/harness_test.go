@@ -42,6 +42,9 @@ func TestMain(m *testing.M) {
 // "NAME ADDRESS:PORT".
 func program(text string) {
 	name, at, _ := strings.Cut(text, " ")
+	if name == "load" {
+		loadProgram(at)
+	}
 	if name == "spiffe" {
 		fmt.Fprintln(os.Stderr, spiffeProgram(at))
 		os.Exit(3)
