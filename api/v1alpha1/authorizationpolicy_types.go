@@ -5,7 +5,8 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
-// AuthorizationPolicy says which requests may go on, once it is known who calls.
+// AuthorizationPolicy says which requests may go on, once it is known who calls, and
+// which connections that are not HTTP may be opened.
 // It attaches to what targetRefs name. All policies that reach a request count,
 // wherever they are attached, and their order never matters: a request is refused
 // if a rule of a Deny policy matches it; where at least one Allow policy reaches
@@ -14,9 +15,16 @@ import (
 // Where a credential could change that and the request has none, the answer is
 // 401 with reason Unauthenticated, or UNAUTHENTICATED.
 //
+// A connection of TCP or TLS is decided on when it is opened and again whenever a
+// policy that reaches it changes; one that is refused is reset. What its rules ask for
+// and only a request has (methods, paths, hosts, headers, who is authenticated, and CEL
+// about these) is not known of a connection: such a rule of an Allow policy never
+// matches one, and one of a Deny or Audit policy matches by the rest of what it asks.
+// UDP is not reached.
+//
 // A policy that cannot be used lets nothing through: its last good version holds
 // and, if there was none, requests are answered 503 with reason
-// AuthorizationUnavailable.
+// AuthorizationUnavailable, and connections are reset.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -52,14 +60,14 @@ type AuthorizationPolicyList struct {
 // +kubebuilder:validation:XValidation:message="a policy that is not Allow needs at least one rule",rule="self.action == 'Allow' || (has(self.rules) && size(self.rules) > 0)"
 type AuthorizationPolicySpec struct {
 	// TargetRefs name what the policy attaches to, in its own namespace: Gateway
-	// (sectionName: a listener), ListenerSet (sectionName: a listener), HTTPRoute
-	// or GRPCRoute (sectionName: the name of a rule); in a mesh also Service
-	// (sectionName: the name of a port), whose workloads' proxies hold it.
+	// (sectionName: a listener), ListenerSet (sectionName: a listener), HTTPRoute,
+	// GRPCRoute, TCPRoute or TLSRoute (sectionName: the name of a rule); in a mesh also
+	// Service (sectionName: the name of a port), whose workloads' proxies hold it.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:message="kind must be Gateway, ListenerSet, HTTPRoute or GRPCRoute (group gateway.networking.k8s.io) or Service (group \"\")",rule="self.all(t, (t.group == 'gateway.networking.k8s.io' && t.kind in ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute']) || (t.group == '' && t.kind == 'Service'))"
+	// +kubebuilder:validation:XValidation:message="kind must be Gateway, ListenerSet, HTTPRoute, GRPCRoute, TCPRoute or TLSRoute (group gateway.networking.k8s.io) or Service (group \"\")",rule="self.all(t, (t.group == 'gateway.networking.k8s.io' && t.kind in ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute']) || (t.group == '' && t.kind == 'Service'))"
 	// +kubebuilder:validation:XValidation:message="the same target is named twice",rule="self.all(a, self.exists_one(b, a.group == b.group && a.kind == b.kind && a.name == b.name && (has(a.sectionName) ? a.sectionName : '') == (has(b.sectionName) ? b.sectionName : '')))"
 	TargetRefs []gatewayv1.LocalPolicyTargetReferenceWithSectionName `json:"targetRefs"`
 
@@ -202,6 +210,18 @@ type AuthorizationConditions struct {
 	// +kubebuilder:validation:items:MaxLength=2048
 	Identities []string `json:"identities,omitempty"`
 
+	// Namespaces, one of which the client's service identity must be in, which its
+	// certificate must prove: `shop` is that of `spiffe://example.org/ns/shop/sa/cart`.
+	// Identities count that are of the trust domain of the Service's own workloads. The
+	// policy's targets must be Services.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1024
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Namespaces []string `json:"namespaces,omitempty"`
+
 	// ClientIPs are addresses and networks, as in `192.0.2.7` and `2001:db8::/32`,
 	// in one of which the client's address must be. It is the address of the
 	// connection or, behind trusted proxies, that which they tell.
@@ -211,6 +231,25 @@ type AuthorizationConditions struct {
 	// +kubebuilder:validation:MaxItems=4096
 	// +kubebuilder:validation:items:MaxLength=64
 	ClientIPs []string `json:"clientIPs,omitempty"`
+
+	// Ports, one of which the client must have asked for: the Service's in a mesh, the
+	// listener's at a Gateway.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:Minimum=1
+	// +kubebuilder:validation:items:Maximum=65535
+	Ports []int32 `json:"ports,omitempty"`
+
+	// ServerNames, one of which the client must have named in its TLS handshake (SNI, RFC
+	// 6066): `db.example`, or `*.example` for all below it. Between proxies of a mesh the
+	// handshake is theirs, and no name in it is the client's: none holds there.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	ServerNames []gatewayv1.Hostname `json:"serverNames,omitempty"`
 
 	// Methods of HTTP, one of which the request must have.
 	// +optional

@@ -17,13 +17,17 @@ func RequestTargets() []string {
 // MeshTargets are those of policies of the mesh.
 func MeshTargets() []string { return []string{"Service"} }
 
-// TargetGroup is the group of a kind among RequestTargets and ShieldTargets.
+// TargetGroup is the group of a kind among RequestTargets, AuthorizationTargets and ShieldTargets.
 func TargetGroup(kind string) string {
 	if kind == "Service" {
 		return ""
 	}
 	return gatewayv1.GroupName
 }
+
+// AuthorizationTargets are those, and the kinds of routes whose connections a policy
+// may be about.
+func AuthorizationTargets() []string { return append(RequestTargets(), "TCPRoute", "TLSRoute") }
 
 // ShieldTargets are those, and the kinds of routes that have connections alone.
 func ShieldTargets() []string { return append(RequestTargets(), "TCPRoute", "TLSRoute", "UDPRoute") }

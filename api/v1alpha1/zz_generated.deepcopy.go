@@ -481,9 +481,24 @@ func (in *AuthorizationConditions) DeepCopyInto(out *AuthorizationConditions) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Namespaces != nil {
+		in, out := &in.Namespaces, &out.Namespaces
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.ClientIPs != nil {
 		in, out := &in.ClientIPs, &out.ClientIPs
 		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.Ports != nil {
+		in, out := &in.Ports, &out.Ports
+		*out = make([]int32, len(*in))
+		copy(*out, *in)
+	}
+	if in.ServerNames != nil {
+		in, out := &in.ServerNames, &out.ServerNames
+		*out = make([]v1.Hostname, len(*in))
 		copy(*out, *in)
 	}
 	if in.Methods != nil {

@@ -170,6 +170,22 @@ func Named(names []string, prefix string) bool {
 	return false
 }
 
+// ForConnections tells whether everything that the expression names is known of a
+// connection, too, that carries no requests.
+func (p *Program) ForConnections() bool { return OfConnections(p.names) }
+
+// OfConnections tells whether variables are all known of connections.
+func OfConnections(names []string) bool {
+	for _, n := range names {
+		switch n {
+		case ClientAddress, RequestTime, SourceIdentity, TLSVersion, TLSServerName:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // activation are facts as CEL asks for them.
 type activation struct{ facts Facts }
 

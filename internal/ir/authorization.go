@@ -51,8 +51,14 @@ type AuthorizationConditions struct {
 	Scopes                []string         `json:"scopes,omitempty"`
 	Claims                []ValueCondition `json:"claims,omitempty"`
 	// Identities are SPIFFE IDs, "spiffe://domain/path/*" for all below, or "*".
-	Identities  []string            `json:"identities,omitempty"`
-	ClientIPs   []netip.Prefix      `json:"clientIPs,omitempty"`
+	Identities []string `json:"identities,omitempty"`
+	// Namespaces are of identities of the section's own trust domain.
+	Namespaces []string       `json:"namespaces,omitempty"`
+	ClientIPs  []netip.Prefix `json:"clientIPs,omitempty"`
+	// Ports are Section.ServicePort or, where that is none, the listener's.
+	Ports []uint16 `json:"ports,omitempty"`
+	// ServerNames are of TLS, in lower case, "*.example.com" for all below.
+	ServerNames []string            `json:"serverNames,omitempty"`
 	Methods     []string            `json:"methods,omitempty"`
 	Paths       []PathMatch         `json:"paths,omitempty"`
 	GRPCMethods []GRPCMethodPattern `json:"grpcMethods,omitempty"`
@@ -116,4 +122,39 @@ func (r *AuthorizationRule) AsksCaller() bool {
 
 func (c *AuthorizationConditions) asksCaller() bool {
 	return len(c.Consumers)+len(c.Groups)+len(c.Plans)+len(c.Labels)+len(c.AuthenticationMethods)+len(c.Scopes)+len(c.Claims) > 0
+}
+
+// RequestFields are the fields of a rule that only a request can meet, as they are
+// written, those of Not with "not." before them. CEL is not among them.
+func (r *AuthorizationRule) RequestFields() []string {
+	out := r.AuthorizationConditions.requestFields("")
+	if r.Not != nil {
+		out = append(out, r.Not.requestFields("not.")...)
+	}
+	return out
+}
+
+func (c *AuthorizationConditions) requestFields(prefix string) (out []string) {
+	for _, f := range []struct {
+		name string
+		n    int
+	}{
+		{"consumers", len(c.Consumers)},
+		{"groups", len(c.Groups)},
+		{"plans", len(c.Plans)},
+		{"labels", len(c.Labels)},
+		{"authenticationMethods", len(c.AuthenticationMethods)},
+		{"scopes", len(c.Scopes)},
+		{"claims", len(c.Claims)},
+		{"methods", len(c.Methods)},
+		{"paths", len(c.Paths)},
+		{"grpcMethods", len(c.GRPCMethods)},
+		{"hosts", len(c.Hosts)},
+		{"headers", len(c.Headers)},
+	} {
+		if f.n > 0 {
+			out = append(out, prefix+f.name)
+		}
+	}
+	return out
 }

@@ -131,6 +131,9 @@ type Section struct {
 	ServerNames []string `json:"serverNames,omitempty"`
 	// Identity is the SPIFFE ID whose SVID is shown there; empty is the process's own.
 	Identity string `json:"identity,omitempty"`
+	// ServicePort is the port of a Service that the section is for; 0 is that it is for
+	// none.
+	ServicePort uint16 `json:"servicePort,omitempty"`
 	// Plaintext lets in who comes without the mesh's TLS, and so without an identity
 	// (permissive). It is for listeners with Inbound.
 	Plaintext bool `json:"plaintext,omitempty"`

@@ -23,6 +23,8 @@ type StreamRoute struct {
 	MaxStream time.Duration `json:"maxStream,omitempty"`
 	// Shield has addresses alone; nil where nothing is said of them.
 	Shield *Shield `json:"shield,omitempty"`
+	// Authorization lists the policies that reach its connections, all of which count.
+	Authorization []*Authorization `json:"authorization,omitempty"`
 	// Attempts is how many other endpoints may be tried when connecting fails.
 	Attempts int `json:"attempts,omitempty"`
 	// Policies are the policy objects whose fields are in force here.

@@ -282,6 +282,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 		}
 	}
 	p.snap.Store(snap)
+	p.streams.Recheck(snap.Stream)
 	p.schemas.End(cfg)
 	p.keys.End(cfg)
 	p.logins.End(cfg)

@@ -277,9 +277,15 @@ func (m *mesh) join(flags ...string) string {
 // flags beside it.
 func (m *mesh) sidecar(service, name string, flags ...string) *process {
 	m.t.Helper()
+	return m.speaking("http", service, name, flags...)
+}
+
+// speaking is sidecar for a program whose port is said to speak a protocol.
+func (m *mesh) speaking(protocol, service, name string, flags ...string) *process {
+	m.t.Helper()
 	at := port(m.t)
 	args := append([]string{
-		"sidecar", "--service", service, "--port", at + "/http", "--control", m.address, "--log-level", "info", "--state-dir", filepath.Join(m.dir, service+"-"+name),
+		"sidecar", "--service", service, "--port", at + "/" + protocol, "--control", m.address, "--log-level", "info", "--state-dir", filepath.Join(m.dir, service+"-"+name),
 	}, flags...)
 	p := run(m.t, []string{asProgram + "=" + name + " " + at, "GRIDWAY_JOIN_TOKEN=" + m.token}, append(args, "--", os.Args[0])...)
 	p.port = at

@@ -28,7 +28,7 @@ var authorizationKind = policyKind[v1alpha1.AuthorizationPolicySpec]{
 
 // judgeAuthorization finds the semantic errors of an AuthorizationPolicy.
 func judgeAuthorization(spec *v1alpha1.AuthorizationPolicySpec) []fault {
-	j := &authorizationJudge{faults: judgeTargets(v1alpha1.KindAuthorizationPolicy, spec.TargetRefs, v1alpha1.RequestTargets()...)}
+	j := &authorizationJudge{faults: judgeTargets(v1alpha1.KindAuthorizationPolicy, spec.TargetRefs, v1alpha1.AuthorizationTargets()...)}
 	if spec.Action != v1alpha1.AuthorizationAllow && len(spec.Rules) == 0 {
 		j.at = "spec"
 		j.add(".rules", fmt.Sprintf("a policy with action %s needs at least one rule", spec.Action), "")
@@ -46,6 +46,7 @@ func judgeAuthorization(spec *v1alpha1.AuthorizationPolicySpec) []fault {
 		}
 		names[r.Name] = true
 		j.conditions(&r.AuthorizationConditions)
+		j.namespaces(spec, &r.AuthorizationConditions)
 		if r.CEL != nil {
 			if _, err := expression.Check(*r.CEL, expression.Condition); err != nil {
 				j.fault(".cel", "InvalidExpression", err.Error(), "")
@@ -54,6 +55,7 @@ func judgeAuthorization(spec *v1alpha1.AuthorizationPolicySpec) []fault {
 		if r.Not != nil {
 			j.at += ".not"
 			j.conditions(r.Not)
+			j.namespaces(spec, r.Not)
 		}
 	}
 	return j.faults
@@ -83,6 +85,21 @@ func (j *authorizationJudge) conditions(c *v1alpha1.AuthorizationConditions) {
 			j.add(fmt.Sprintf(".clientIPs[%d]", i), fmt.Sprintf("%q is neither an address nor a network", s), "for example 192.0.2.7 or 2001:db8::/32")
 		}
 	}
+	for i, n := range c.Namespaces {
+		if !namespaceName.MatchString(n) {
+			j.add(fmt.Sprintf(".namespaces[%d]", i), fmt.Sprintf("%q is not the name of a namespace", n), "")
+		}
+	}
+	for i, n := range c.Ports {
+		if n < 1 || n > 65535 {
+			j.add(fmt.Sprintf(".ports[%d]", i), fmt.Sprintf("%d is not a port", n), "ports are 1 to 65535")
+		}
+	}
+	for i, n := range c.ServerNames {
+		if why := checkHostname(string(n), true); why != "" {
+			j.add(fmt.Sprintf(".serverNames[%d]", i), fmt.Sprintf("%q %s", n, why), "write it like db.example or *.example")
+		}
+	}
 	for i, m := range c.Methods {
 		if !isToken(m) {
 			j.add(fmt.Sprintf(".methods[%d]", i), fmt.Sprintf("%q is not a method", m), "")
@@ -110,6 +127,20 @@ func (j *authorizationJudge) conditions(c *v1alpha1.AuthorizationConditions) {
 	}
 	for i := range c.Times {
 		j.time(fmt.Sprintf(".times[%d]", i), &c.Times[i])
+	}
+}
+
+// namespaces: whose trust domain they are in, only a Service tells.
+func (j *authorizationJudge) namespaces(spec *v1alpha1.AuthorizationPolicySpec, c *v1alpha1.AuthorizationConditions) {
+	if len(c.Namespaces) == 0 {
+		return
+	}
+	for _, t := range spec.TargetRefs {
+		if t.Kind != "Service" {
+			j.add(".namespaces", fmt.Sprintf("namespaces are of identities of the mesh, and the policy attaches to kind %s", t.Kind),
+				"use identities, for example spiffe://example.org/ns/shop/*, or attach the policy to a Service")
+			return
+		}
 	}
 }
 
@@ -166,6 +197,8 @@ func minuteOf(s string) (int, bool) {
 var (
 	trustDomain = regexp.MustCompile(`^[a-z0-9._-]{1,255}$`)
 	idSegment   = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
+	// RFC 1123 §2.1, as Kubernetes has it of namespaces.
+	namespaceName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 )
 
 // badIdentity says why no service can have an identity.
@@ -283,7 +316,13 @@ func authorization(p *authorizationPolicy) *ir.Authorization {
 func authorizationConditions(namespace string, c *v1alpha1.AuthorizationConditions) ir.AuthorizationConditions {
 	out := ir.AuthorizationConditions{
 		Groups: c.Groups, Plans: c.Plans, AuthenticationMethods: c.AuthenticationMethods, Scopes: c.Scopes,
-		Identities: c.Identities, Methods: c.Methods,
+		Identities: c.Identities, Namespaces: c.Namespaces, Methods: c.Methods,
+	}
+	for _, n := range c.Ports {
+		out.Ports = append(out.Ports, uint16(n))
+	}
+	for _, n := range c.ServerNames {
+		out.ServerNames = append(out.ServerNames, strings.ToLower(string(n)))
 	}
 	for _, name := range c.Consumers {
 		if name != "*" && !strings.Contains(name, "/") {

@@ -26,7 +26,7 @@ func (c *compiler) certificateReach() map[string]certificates {
 			if !verified && !forwarded {
 				continue
 			}
-			for _, a := range s.Routes {
+			for _, a := range slices.Concat(s.Routes, s.Streams) {
 				was := out[a.Route]
 				out[a.Route] = certificates{was.verified || verified, was.forwarded || forwarded}
 			}

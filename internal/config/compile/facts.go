@@ -127,12 +127,13 @@ func (c *compiler) finishAuthorization() {
 			of[a].add(rule, true)
 		}
 	}
-	groups := c.consumerGroups()
+	groups, streams := c.consumerGroups(), c.authorizedStreams()
 	for _, p := range c.authorization.all {
 		if p.spec == nil {
 			continue
 		}
 		c.warnUnreached(p.source(), p.targets)
+		c.warnRequestsOnly(p, streams[c.authorizationFrom(p)], reach)
 		u := of[c.authorizationFrom(p)]
 		var told [factCount]bool
 		for i := range p.spec.Rules {

@@ -319,8 +319,12 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 	if s.stream == "" && guarded {
 		out.Policy.Authentication, from = s.authenticationOf(ctx, out.Name)
 		out.Policies = append(out.Policies, from...)
+	}
+	if s.stream != useUDP && guarded {
 		out.Policy.Authorization, from = s.authorizationOf(ctx, out.Name)
 		out.Policies = append(out.Policies, from...)
+	}
+	if s.stream == "" && guarded {
 		out.Policy.RateLimits, from = s.rateLimitsOf(ctx, out.Name)
 		out.Policy.RateLimitServers = s.rateLimitServers(ctx, out.Policy.RateLimits)
 		out.Policies = append(out.Policies, from...)

@@ -141,7 +141,12 @@ func onServer(p *ir.RoutePolicy, m *settings) {
 // heldByClients tells whether a policy says who may call, on a route that clients'
 // proxies have.
 func (c *compiler) heldByClients(policy *store.Object, t target) bool {
-	if k := policy.Key.Kind; k != v1alpha1.KindAuthenticationPolicy && k != v1alpha1.KindAuthorizationPolicy || !requestKind(t.key) {
+	k := policy.Key.Kind
+	if k == v1alpha1.KindAuthorizationPolicy && streamKind(t.key.Kind) {
+		i := slices.IndexFunc(c.next.streams, func(rs *routeState) bool { return rs.object.Key == t.key })
+		return i >= 0 && len(c.next.streams[i].mesh) > 0
+	}
+	if k != v1alpha1.KindAuthenticationPolicy && k != v1alpha1.KindAuthorizationPolicy || !requestKind(t.key) {
 		return false
 	}
 	i, found := slices.BinarySearchFunc(c.next.routes, t.key, func(rs *routeState, k store.Key) int { return compareKeys(rs.object.Key, k) })

@@ -245,20 +245,13 @@ func (w *portScope) inbound(protocol ir.Protocol, http2 bool) ir.MeshInbound {
 	return out
 }
 
-// onlyRequests says why bytes must not pass: a policy lets requests alone through, and
-// cannot be held over what is not HTTP.
+// onlyRequests says why bytes must not pass: a policy asks who calls by what only
+// requests carry.
 func onlyRequests(rule *ir.Rule) string {
 	if a := rule.Policy.Authentication; a != nil {
 		return v1alpha1.KindAuthenticationPolicy + " " + a.Policy + " is about requests"
 	}
-	if len(rule.Policy.Authorization) == 0 {
-		return ""
-	}
-	a := rule.Policy.Authorization[0]
-	if a.Ref.Kind == v1alpha1.KindMeshPolicy {
-		return v1alpha1.KindMeshPolicy + " " + a.Ref.Namespace + "/" + a.Ref.Name + " refuses what no AuthorizationPolicy allows, and those are about requests"
-	}
-	return v1alpha1.KindAuthorizationPolicy + " " + a.Policy + " is about requests"
+	return ""
 }
 
 // guard gives a rule what policies on the Service let through.

@@ -343,8 +343,10 @@ func overruleField[S any](c *compiler, x *policyIndex[S], path string) {
 	}
 }
 
-// warnUnreached names targets of a policy for requests that no request can come by.
+// warnUnreached names targets of a policy for requests that no request can come by, nor,
+// if it is about those, too, a connection.
 func (c *compiler) warnUnreached(o *store.Object, targets []target) {
+	connections := o.Key.Kind == v1alpha1.KindAuthorizationPolicy
 	for i, t := range targets {
 		if t.key.Kind == "Service" && !c.in.Mesh {
 			c.report(problemAt(o, fmt.Sprintf("spec.targetRefs[%d]", i), store.Warning, "NoEffect",
@@ -362,14 +364,22 @@ func (c *compiler) warnUnreached(o *store.Object, targets []target) {
 		for _, s := range c.sections {
 			if slices.Contains(s.targets(), t) {
 				named = true
-				reached = reached || s.takesRequests()
+				reached = reached || s.takesRequests() || connections && s.takesConnections()
 			}
 		}
 		if named && !reached {
-			c.report(problemAt(o, fmt.Sprintf("spec.targetRefs[%d]", i), store.Warning, "NoEffect",
-				t.String()+" has no listener of protocol HTTP or HTTPS, and the policy is about requests", "attach it to another target"))
+			what := " has no listener of protocol HTTP or HTTPS, and the policy is about requests"
+			if connections {
+				what = " has no listener of protocol HTTP, HTTPS, TLS or TCP, and the policy is about no other"
+			}
+			c.report(problemAt(o, fmt.Sprintf("spec.targetRefs[%d]", i), store.Warning, "NoEffect", t.String()+what, "attach it to another target"))
 		}
 	}
+}
+
+// takesConnections tells whether the section's protocol is TCP or TLS.
+func (s *section) takesConnections() bool {
+	return s.spec.Protocol == gwv1.TCPProtocolType || s.spec.Protocol == gwv1.TLSProtocolType
 }
 
 // takesRequests tells whether the section's protocol is HTTP or HTTPS.

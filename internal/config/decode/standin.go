@@ -26,6 +26,8 @@ func (w *walker) standIn(n *yaml.Node, e *kindEntry) *store.Object {
 	errors, problems := w.errors, len(w.problems)
 	kinds := v1alpha1.RequestTargets()
 	switch e.kind {
+	case v1alpha1.KindAuthorizationPolicy:
+		kinds = v1alpha1.AuthorizationTargets()
 	case v1alpha1.KindShieldPolicy:
 		kinds = v1alpha1.ShieldTargets()
 	case v1alpha1.KindMeshPolicy:

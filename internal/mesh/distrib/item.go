@@ -48,6 +48,22 @@ func (s *splitting) route(r *ir.Route) any {
 	return out
 }
 
+// streamWire is routeWire for a route of streams.
+type streamWire struct {
+	*ir.StreamRoute
+	Shared []ruleShares `json:"shared,omitempty"`
+}
+
+func (s *splitting) stream(r *ir.StreamRoute) any {
+	names := namesOf(s.shared, r.Authorization)
+	if names == nil {
+		return r
+	}
+	n := *r
+	n.Authorization = nil
+	return &streamWire{&n, []ruleShares{{Authorizations: names}}}
+}
+
 // namesOf returns nil if not all of a list are shared: they are then sent with the rule.
 func namesOf[T any](shared map[any]string, list []*T) []string {
 	var names []string

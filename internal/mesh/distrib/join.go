@@ -68,7 +68,9 @@ func (d *Decoder) Join(resources func(yield func(*Resource) bool)) (*ir.Config, 
 	c.Authorizations = take[ir.Authorization](j, KindAuthorization)
 	c.RateLimits = take[ir.RateLimit](j, KindRateLimit)
 	c.Listeners = take[ir.Listener](j, KindListener)
-	c.Streams = take[ir.StreamRoute](j, KindStream)
+	for _, name := range j.sorted(KindStream) {
+		c.Streams = append(c.Streams, j.stream(Key{KindStream, name}))
+	}
 	c.Schemas = take[ir.Schema](j, KindSchema)
 	c.Consumers = take[ir.Consumer](j, KindConsumer)
 	c.KeySets = take[ir.KeySet](j, KindKeySet)
@@ -199,6 +201,32 @@ func (j *joining) route(k Key) *ir.Route {
 	}
 	if d.built != nil && slices.Equal(d.from, from) {
 		return d.built.(*ir.Route)
+	}
+	d.built, d.from = &n, from
+	return &n
+}
+
+// stream gives a route of streams what it shares.
+func (j *joining) stream(k Key) *ir.StreamRoute {
+	d := j.items[k]
+	bare := d.item.(*ir.StreamRoute)
+	if len(d.shares) == 0 {
+		return bare
+	}
+	n, from := *bare, []any(nil)
+	for _, s := range d.shares {
+		for _, name := range s.Authorizations {
+			shared := j.items[Key{KindAuthorization, name}]
+			if shared == nil {
+				j.fail(k, fmt.Errorf("it names %s, which is not there", Key{KindAuthorization, name}))
+				continue
+			}
+			n.Authorization = append(n.Authorization, shared.item.(*ir.Authorization))
+			from = append(from, shared.item)
+		}
+	}
+	if d.built != nil && slices.Equal(d.from, from) {
+		return d.built.(*ir.StreamRoute)
 	}
 	d.built, d.from = &n, from
 	return &n

@@ -28,7 +28,7 @@ var readers = map[string]func(*Resource) (item any, shares []ruleShares, err err
 	KindRevocationList: plain(func(x *ir.RevocationLists) string { return x.Name }),
 	KindRoute:          readRoute,
 	KindSchema:         plain(func(x *ir.Schema) string { return x.Name }),
-	KindStream:         plain(func(x *ir.StreamRoute) string { return x.Name }),
+	KindStream:         readStream,
 	KindTokenIssuer:    plain(func(x *ir.TokenIssuer) string { return x.Name }),
 	KindUserAgentList:  plain(func(x *ir.UserAgentList) string { return x.Name }),
 }
@@ -56,6 +56,14 @@ func readRoute(r *Resource) (any, []ruleShares, error) {
 		return nil, nil, err
 	}
 	return w.Route, w.Shared, named(r, w.Name)
+}
+
+func readStream(r *Resource) (any, []ruleShares, error) {
+	w := streamWire{StreamRoute: &ir.StreamRoute{}}
+	if err := unmarshal(r.Body, &w); err != nil {
+		return nil, nil, err
+	}
+	return w.StreamRoute, w.Shared, named(r, w.Name)
 }
 
 func readCluster(r *Resource) (any, []ruleShares, error) {

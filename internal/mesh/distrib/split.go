@@ -72,7 +72,7 @@ func (e *Encoder) Split(c *ir.Config) ([]*Resource, error) {
 	each(s, KindRevocationList, c.RevocationLists, func(x *ir.RevocationLists) string { return x.Name }, func(x *ir.RevocationLists) []string { return []string{"AuthenticationPolicy/" + x.Policy} }, nil)
 	each(s, KindRoute, c.Routes, func(r *ir.Route) string { return r.Name }, routeObjects, s.route)
 	each(s, KindSchema, c.Schemas, func(x *ir.Schema) string { return x.Name }, nil, nil)
-	each(s, KindStream, c.Streams, func(r *ir.StreamRoute) string { return r.Name }, streamObjects, nil)
+	each(s, KindStream, c.Streams, func(r *ir.StreamRoute) string { return r.Name }, streamObjects, s.stream)
 	each(s, KindTokenIssuer, c.TokenIssuers, func(x *ir.TokenIssuer) string { return x.Name }, func(x *ir.TokenIssuer) []string { return []string{"TokenIssuer/" + x.Name} }, nil)
 	each(s, KindUserAgentList, c.UserAgentLists, func(x *ir.UserAgentList) string { return x.Name }, func(x *ir.UserAgentList) []string { return []string{"ShieldPolicy/" + x.Policy} }, nil)
 	if err := errors.Join(s.errs...); err != nil {

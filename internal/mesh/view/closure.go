@@ -204,6 +204,9 @@ func (c *content) addStream(b *bag, r *ir.StreamRoute) {
 		c.addCluster(b, r.Backends[i].Cluster)
 	}
 	c.addShield(b, r.Shield)
+	for _, a := range r.Authorization {
+		take(b, &b.Authorizations, a)
+	}
 }
 
 func (c *content) addCluster(b *bag, name string) {

@@ -92,7 +92,7 @@ func imagined(b *bag, s *ir.MeshService, p *ir.MeshPort, protocol ir.Protocol, c
 	cfg := all.sort()
 	l := &ir.Listener{Name: sectionName(s, p), Port: p.Port, Protocol: spoken(protocol), Client: client}
 	section := func(protocol ir.Protocol) *ir.Section {
-		return &ir.Section{Name: sectionName(s, p), Protocol: protocol, Ref: s.Ref}
+		return &ir.Section{Name: sectionName(s, p), Protocol: protocol, ServicePort: p.Port, Ref: s.Ref}
 	}
 	if len(routes) > 0 {
 		x := section(ir.HTTP)

@@ -79,7 +79,7 @@ func (w *proxyScope) inbound() error {
 // plaintextSection is the section of the port at for those who come without the mesh's
 // TLS: like x where they are let in.
 func plaintextSection(x *ir.Section, at *distrib.Port, let bool) *ir.Section {
-	out := &ir.Section{Name: x.Name, Protocol: x.Protocol, Plaintext: let, Ref: x.Ref, Destinations: []netip.AddrPort{
+	out := &ir.Section{Name: x.Name, Protocol: x.Protocol, Plaintext: let, ServicePort: x.ServicePort, Ref: x.Ref, Destinations: []netip.AddrPort{
 		netip.AddrPortFrom(netip.IPv4Unspecified(), at.Number), netip.AddrPortFrom(netip.IPv6Unspecified(), at.Number),
 	}}
 	if let {
@@ -100,6 +100,7 @@ func (w *proxyScope) inboundSection(load *distrib.Workload, s *ir.MeshService, p
 		Name: sectionName(s, p), Protocol: spoken(p.Protocol), Routes: p.Inbound.Routes, Streams: p.Inbound.Streams,
 		ServerNames: []string{serverName(load, p.Port)},
 		Identity:    identity.Workload(w.views.opt.TrustDomain, load.Namespace, load.Service).String(),
+		ServicePort: p.Port,
 		Ref:         s.Ref,
 	}
 	of := w.content.inboundBag(s, p)

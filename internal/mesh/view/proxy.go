@@ -145,7 +145,7 @@ func (w *proxyScope) outboundSection(s *ir.MeshService, p *ir.MeshPort) *ir.Sect
 	o := p.OutboundFor(w.namespace)
 	w.out.add(w.content.outboundBag(s, p, o))
 	x := &ir.Section{
-		Name: sectionName(s, p), Protocol: spoken(o.Protocol), Routes: o.Routes, Streams: o.Streams, Ref: s.Ref,
+		Name: sectionName(s, p), Protocol: spoken(o.Protocol), Routes: o.Routes, Streams: o.Streams, ServicePort: p.Port, Ref: s.Ref,
 	}
 	for _, a := range w.views.addresses(s, p) {
 		if !slices.Contains(x.Destinations, a) {

@@ -106,7 +106,7 @@ func (v *Views) liveEndpoints(cl *ir.Cluster) *distrib.Resource {
 // encodeOwn encodes what is the proxy's alone.
 func (w *viewScope) encodeOwn(c *ir.Config) error {
 	shared := w.own
-	if len(w.own.Routes) > 0 { // routes have these by their names
+	if len(w.own.Routes)+len(w.own.Streams) > 0 { // routes have these by their names
 		shared.Authorizations, shared.RateLimits = c.Authorizations, c.RateLimits
 	}
 	list, err := distrib.Split(&shared)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/filters"
+	"github.com/gridway/gridway/internal/proxy/filters/authorization"
 )
 
 // Stream is what becomes of a connection, or a session of UDP, that is not HTTP.
@@ -31,6 +33,10 @@ func (t *Table) decideStream(req Request, to target) (*Decision, error) {
 	if req.Method != "" || len(req.Headers) > 0 || to.path != "/" {
 		return nil, fmt.Errorf("a %s:// URL has no method, headers or path: write %s://HOST:PORT alone", to.scheme, to.scheme)
 	}
+	as, err := t.imagine(req)
+	if err != nil {
+		return nil, err
+	}
 	var fit []*ir.Listener
 	for _, l := range t.config.Listeners {
 		switch {
@@ -44,7 +50,7 @@ func (t *Table) decideStream(req Request, to target) (*Decision, error) {
 	}
 	var first *Decision
 	for _, l := range fit {
-		d := t.streamAt(l, req, to)
+		d := t.streamAt(l, req, to, as)
 		if to.port == "" && req.Listener == "" && len(fit) > 1 {
 			d.Notes = append(d.Notes, "the URL names no port: of several listeners the first with a route was taken")
 		}
@@ -56,8 +62,8 @@ func (t *Table) decideStream(req Request, to target) (*Decision, error) {
 	return first, nil
 }
 
-func (t *Table) streamAt(l *ir.Listener, req Request, to target) *Decision {
-	d := &Decision{Request: req, Listener: l.Name, Action: Refuse}
+func (t *Table) streamAt(l *ir.Listener, req Request, to target, as *stand) *Decision {
+	d := &Decision{Request: req, Listener: l.Name, Action: Refuse, as: as}
 	name := ""
 	if to.scheme == "tls" {
 		name = serverName(to)
@@ -86,8 +92,38 @@ func (t *Table) streamAt(l *ir.Listener, req Request, to target) *Decision {
 		d.Stream.Attempts = r.Attempts
 	}
 	d.Policies = r.Policies
+	if to.scheme != "udp" && !t.authorizeStream(d, l, section, r, req, name) {
+		return d
+	}
 	t.streamBackends(d, r)
 	return d
+}
+
+// authorizeStream asks the policies that reach the connection. It is false if they
+// refuse it.
+func (t *Table) authorizeStream(d *Decision, l *ir.Listener, section *ir.Section, r *ir.StreamRoute, req Request, serverName string) bool {
+	as := d.as
+	c := authorization.Connection{
+		Client: req.client(), Section: section, Port: filter.PortOf(section, l.Port), ServerName: serverName, Opened: time.Now(),
+	}
+	if as != nil && !section.Passthrough {
+		c.TLS = as.tls
+	}
+	if as != nil && !as.at.IsZero() {
+		c.Opened = as.at
+	}
+	if section.ServicePort != 0 {
+		c.ServerName = ""
+	}
+	a := (&filters.Deps{}).AuthorizationOf(r.Authorization)
+	d.Authorization = a.ExplainConnection(&c)
+	ruling := a.Open(&c)
+	if ruling.Why == filter.ReasonNone {
+		return true
+	}
+	d.DecidedBy, d.DecidedByRule = ruling.Policy, ruling.Rule
+	d.refuse(ruling.Why, "a policy does not let the connection be opened")
+	return false
 }
 
 func (d *Decision) refuse(why filter.Reason, detail string) {

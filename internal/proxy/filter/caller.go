@@ -85,3 +85,21 @@ func (x *Exchange) Note(kind NoteKind, policy, rule string) {
 		x.Notes = append(x.Notes, Noted{kind, policy, rule})
 	}
 }
+
+// AppendNoted lists what was noted of a kind: "namespace/name/rule", with commas.
+func AppendNoted(out []byte, notes []Noted, kind NoteKind) []byte {
+	for i := range notes {
+		n := &notes[i]
+		if n.Kind != kind {
+			continue
+		}
+		if len(out) > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, n.Policy...)
+		if n.Rule != "" {
+			out = append(append(out, '/'), n.Rule...)
+		}
+	}
+	return out
+}

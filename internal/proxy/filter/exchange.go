@@ -41,6 +41,8 @@ type ResponseFilter interface {
 type Exchange struct {
 	Req  httpmsg.Request
 	Resp httpmsg.Response
+	// Connection is nil for requests.
+	Connection *Connection
 
 	// What the router chose.
 	Section *ir.Section

@@ -42,6 +42,9 @@ func (x *Exchange) Fact(name string) (value any, ok bool) {
 	case expression.TLSVersion:
 		return tlsVersion(x.TLS), true
 	case expression.TLSServerName:
+		if x.Connection != nil {
+			return x.Connection.ServerName, true
+		}
 		if x.TLS == nil {
 			return "", true
 		}

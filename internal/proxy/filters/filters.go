@@ -116,6 +116,19 @@ func (d *Deps) ShieldOf(s *ir.Shield) *shield.Connections {
 	return shield.NewConnections(s, d.shields())
 }
 
+// AuthorizationOf is what policies say of connections without requests; nil is that
+// there are none.
+func (d *Deps) AuthorizationOf(list []*ir.Authorization) *authorization.Authorization {
+	if len(list) == 0 {
+		return nil
+	}
+	compiled := make([]*authorization.Policy, len(list))
+	for i, one := range list {
+		compiled[i] = d.authorization(one)
+	}
+	return authorization.New(compiled, authorization.Deps{})
+}
+
 // ForRule returns the filters of a rule.
 func ForRule(r *ir.Rule, d Deps) Chain {
 	f, p := &r.Filters, &r.Policy

@@ -69,7 +69,7 @@ func (ss *session) open(t *loop.Task) opened {
 func (ss *session) plain() opened {
 	o := opened{ok: true, start: stream.Start{Protocol: "TCP", Reason: filter.RouteNotFound}}
 	if door := ss.s.Doors.Plain; door != nil {
-		o.start.Route = door.Route("")
+		o.start.Route, o.start.Section = door.Route(""), door.IR
 	}
 	return o
 }
@@ -140,7 +140,7 @@ func (ss *session) secure() opened {
 			return o
 		}
 		if door.Passthrough {
-			o.start.Route = door.Route(hello)
+			o.start.Route, o.start.Section = door.Route(hello), door.IR
 			return o
 		}
 	}
@@ -150,7 +150,7 @@ func (ss *session) secure() opened {
 	o.start.ServerName = strings.ToLower(ss.nc.TLSState().ServerName)
 	if door := doors.Named(o.start.ServerName); door != nil {
 		o.http, o.secure = door.HTTP, true
-		o.start.Route = door.Route(o.start.ServerName)
+		o.start.Route, o.start.Section = door.Route(o.start.ServerName), door.IR
 	}
 	return o
 }

@@ -79,7 +79,7 @@ func wayOutReason(err error) filter.Reason {
 
 // through is for a connection whose section is known.
 func (ss *session) through(side *outletSide, outlet *snapshot.Outlet) opened {
-	plain := opened{ok: true, start: stream.Start{Protocol: "TCP", Route: outlet.Stream, Reason: filter.RouteNotFound}}
+	plain := opened{ok: true, start: stream.Start{Protocol: "TCP", Route: outlet.Stream, Section: outlet.Section, Reason: filter.RouteNotFound}}
 	if outlet.Listener.MeshOnly {
 		plain.start.Reason = filter.MeshTLSRequired
 	}

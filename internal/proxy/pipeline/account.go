@@ -208,19 +208,5 @@ func (x *Exchange) noted(kind filter.NoteKind) []byte {
 	for i := range x.Notes {
 		size += len(x.Notes[i].Policy) + len(x.Notes[i].Rule) + 2
 	}
-	out := x.Req.Arena.Alloc(size)[:0]
-	for i := range x.Notes {
-		n := &x.Notes[i]
-		if n.Kind != kind {
-			continue
-		}
-		if len(out) > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, n.Policy...)
-		if n.Rule != "" {
-			out = append(append(out, '/'), n.Rule...)
-		}
-	}
-	return out
+	return filter.AppendNoted(x.Req.Arena.Alloc(size)[:0], x.Notes, kind)
 }

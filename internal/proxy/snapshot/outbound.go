@@ -26,6 +26,8 @@ type Outlet struct {
 	// Listener serves requests, and Stream what is not HTTP, if it is not nil.
 	Listener *Listener
 	Stream   *Stream
+	// Section may be nil.
+	Section *ir.Section
 	// Protocol is HTTP, TCP or Detect.
 	Protocol ir.Protocol
 }
@@ -121,7 +123,7 @@ func putNew[K comparable](m map[K]*Outlet, key K, o *Outlet) {
 }
 
 func (b *builder) outlet(l *Listener, section *ir.Section, was *Outbound) (*Outlet, error) {
-	outlet := &Outlet{Protocol: l.IR.ProtocolOf(section), Stream: b.buildDoor(section).Route("")}
+	outlet := &Outlet{Protocol: l.IR.ProtocolOf(section), Stream: b.buildDoor(section).Route(""), Section: section}
 	if l.IR.Inbound && !section.Plaintext {
 		var err error
 		if outlet.Listener, err = b.outletListener(l, nil, nil); err != nil {

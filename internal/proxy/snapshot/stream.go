@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/proxy/filters/authorization"
 	"github.com/gridway/gridway/internal/proxy/filters/shield"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
@@ -17,6 +18,8 @@ type Stream struct {
 	Metrics     *metric.Stream
 	// Shield may be nil.
 	Shield *shield.Connections
+	// Authorization may be nil: nothing is asked.
+	Authorization *authorization.Authorization
 }
 
 // Choose picks a backend by weight. It is nil if there is none.
@@ -48,6 +51,9 @@ type Door struct {
 
 // Route is the stream route for a server name, nil if there is none.
 func (d *Door) Route(name string) *Stream { return d.routes.find(name) }
+
+// Stream is a route of streams by its name; nil is that there is none.
+func (s *Snapshot) Stream(name string) *Stream { return s.streams[name] }
 
 // Doors finds the section that a connection belongs to.
 type Doors struct {
@@ -125,7 +131,10 @@ func (s *Snapshot) buildStreams(d Deps) {
 }
 
 func buildStream(r *ir.StreamRoute, d Deps) *Stream {
-	built := &Stream{IR: r, Metrics: d.Metrics.Stream(r.ID), Shield: d.Filters.ShieldOf(r.Shield), Backends: make([]Backend, len(r.Backends))}
+	built := &Stream{
+		IR: r, Metrics: d.Metrics.Stream(r.ID), Shield: d.Filters.ShieldOf(r.Shield),
+		Authorization: d.Filters.AuthorizationOf(r.Authorization), Backends: make([]Backend, len(r.Backends)),
+	}
 	for i := range r.Backends {
 		ref := &r.Backends[i]
 		built.TotalWeight += ref.Weight

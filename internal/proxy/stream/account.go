@@ -13,6 +13,7 @@ import (
 // bytes from the client, out those to it.
 func (s *Stream) account(in, out int64) {
 	d := time.Duration(netx.Monotonic() - s.began)
+	s.server.permits.remove(s)
 	if s.Route != nil {
 		s.Route.Metrics.Ended(d, in, out, uint64(s.flags), s.flags&^(filter.ClientGone.Flag()|filter.Draining.Flag()) != 0)
 	} else {
@@ -31,6 +32,9 @@ func (s *Stream) log(d time.Duration, in, out int64) {
 		RequestBytes: in, ResponseBytes: out,
 		Client: s.source().Addr(), Peer: s.peer(), TLSServerName: s.ServerName, Revision: s.Listener.Revision,
 		Policy: s.policy, PolicyRule: s.part, Destination: s.Destination,
+	}
+	if len(s.notes) > 0 {
+		e.Audited, e.WouldDeny = filter.AppendNoted(nil, s.notes, filter.NoteAudit), filter.AppendNoted(nil, s.notes, filter.NoteWouldDeny)
 	}
 	if s.flags != 0 {
 		e.Flags = s.flags.AppendTo(scratch[:0])

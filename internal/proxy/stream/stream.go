@@ -2,7 +2,7 @@
 // TLS, between a client and an endpoint of a TCPRoute or TLSRoute.
 //
 //	listen: accept → (PROXY) → (look at the first bytes) → (TLS) → route
-//	stream: choose backend → breaker → pick endpoint → connect → (PROXY) → (TLS) → relay → account
+//	stream: shield → authorize → choose backend → breaker → pick endpoint → connect → (PROXY) → (TLS) → relay → account
 //
 // The endpoint is connected to before the client has said a word, so protocols
 // in which the server speaks first do not wait. While both are silent a stream
@@ -18,7 +18,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/filters/authorization"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/tunnel"
 	"github.com/gridway/gridway/internal/proxy/upstream"
@@ -32,6 +34,8 @@ type Server struct {
 	// AccessLog may be nil.
 	AccessLog *accesslog.Logger
 	Log       *slog.Logger
+
+	permits permits
 }
 
 // Start is a connection that has come as far as a route.
@@ -40,6 +44,8 @@ type Start struct {
 	Conn     *netx.Conn
 	Tunnel   Tunnel
 	Listener *snapshot.Listener
+	// Section is what the route belongs to; nil is that there is none.
+	Section *ir.Section
 	// Route is nil if none takes the connection; Reason then says why.
 	Route  *snapshot.Stream
 	Reason filter.Reason
@@ -97,8 +103,11 @@ type Stream struct {
 	verdict   atomic.Bool // the endpoint was judged
 	flags     filter.Flags
 	reason    filter.Reason
-	// policy and part of it have refused the stream.
+	// policy and part of it have refused the stream; notes are what others have noted.
 	policy, part string
+	notes        []filter.Noted
+	permit       permit
+	forbidden    atomic.Pointer[authorization.Ruling]
 
 	killed atomic.Bool
 	link   atomic.Pointer[netx.Link]
@@ -145,6 +154,9 @@ func (s *Stream) Serve(t *loop.Task) (idle bool) {
 	if why, s.policy, s.part = s.Route.Shield.Refuse(s.peer().Addr()); why != filter.ReasonNone {
 		return s.refuse(why)
 	}
+	if why = s.authorize(); why != filter.ReasonNone {
+		return s.refuse(why)
+	}
 	s.backend = s.Route.Choose()
 	if s.backend == nil || s.backend.Cluster == nil {
 		return s.refuse(filter.BackendInvalid)
@@ -177,6 +189,9 @@ func (s *Stream) relayConns(t *loop.Task) (idle bool) {
 	if s.killed.Load() {
 		link.Cut(ErrDraining)
 	}
+	if s.forbidden.Load() != nil {
+		link.Cut(errForbidden)
+	}
 	return link.Start(t)
 }
 
@@ -188,6 +203,9 @@ func (s *Stream) refuse(why filter.Reason) bool {
 	}
 	s.reason = why
 	s.flags |= why.Flag()
+	if s.judged() {
+		why = s.reason
+	}
 	if s.Conn != nil {
 		_ = s.Conn.Abort()
 	} else {
@@ -220,6 +238,8 @@ func (s *Stream) done(link *netx.Link) {
 func (s *Stream) end(in, out int64, err error, failed, deserted bool) {
 	switch {
 	case err == nil:
+	case errors.Is(err, errForbidden):
+		s.judged()
 	case errors.Is(err, ErrDraining):
 		s.flags |= filter.Draining.Flag()
 	case netx.IsTimeout(err) && s.Route.IR.MaxStream > 0 && netx.Monotonic() >= s.began+int64(s.Route.IR.MaxStream):

@@ -73,6 +73,9 @@ func (s *Stream) relayTunnel(t *loop.Task) {
 	if s.killed.Load() {
 		relay.Cut(ErrDraining)
 	}
+	if s.forbidden.Load() != nil {
+		relay.Cut(errForbidden)
+	}
 	relay.Run(t)
 	in, out := relay.Moved()
 	end := relay.Err()

@@ -25,7 +25,7 @@ func (s *stream) connect() {
 	start := l4.Start{
 		Tunnel: &connected{tunnel: (*tunnel)(s)}, Listener: lst, Began: time.Now(),
 		Protocol: "TCP", Reason: filter.RouteNotFound, Closed: func() {},
-		Route: lst.Doors.Plain.Route(""),
+		Route: lst.Doors.Plain.Route(""), Section: lst.Doors.Plain.IR,
 	}
 	if s.x.TLS != nil {
 		start.ServerName = s.x.TLS.ServerName

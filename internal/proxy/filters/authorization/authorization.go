@@ -70,6 +70,21 @@ func (a *Authorization) OnRequest(x *filter.Exchange) filter.Verdict {
 		return x.Refuse(503, filter.AuthorizationUnavailable, cannotTell, a.broken.cfg.Policy, "")
 	}
 	x.CallPathOf = a.deps.CallPath
+	if r := a.decide(x); r.by != nil {
+		return a.refuse(x, r.by, r.rule, r.asks)
+	}
+	return filter.Continue
+}
+
+// refusal is a policy that refuses, and its rule; nothing is refused where it is nil.
+type refusal struct {
+	by   *Policy
+	rule string
+	asks bool // who calls
+}
+
+// decide asks all policies, and counts what they say.
+func (a *Authorization) decide(x *filter.Exchange) refusal {
 	if a.records != nil {
 		a.record(x)
 	}
@@ -79,23 +94,23 @@ func (a *Authorization) OnRequest(x *filter.Exchange) filter.Verdict {
 	for _, p := range a.deny {
 		if i := p.match(x); i >= 0 {
 			p.decisions.Decided(int(filter.Denied))
-			return a.refuse(x, p, p.rules[i].name, p.rules[i].asks)
+			return refusal{p, p.rules[i].name, p.rules[i].asks}
 		}
 		p.decisions.Decided(int(filter.Allowed))
 	}
 	if a.allow == nil {
-		return filter.Continue
+		return refusal{}
 	}
 	for _, p := range a.allow {
 		if p.match(x) >= 0 {
 			p.decisions.Decided(int(filter.Allowed))
-			return filter.Continue
+			return refusal{}
 		}
 	}
 	for _, p := range a.allow {
 		p.decisions.Decided(int(filter.Denied))
 	}
-	return a.refuse(x, a.allow[0], "", a.asks)
+	return refusal{a.allow[0], "", a.asks}
 }
 
 // refuse answers for a policy. Where a credential could change the decision, the

@@ -238,3 +238,25 @@ func (s *identities) holds(x *filter.Exchange) bool {
 	}
 	return false
 }
+
+// namespaces are of identities whose paths are /ns/NAMESPACE/sa/SERVICE.
+type namespaces struct{ texts }
+
+func (n namespaces) holds(x *filter.Exchange) bool {
+	id, ok := identityOf(x)
+	if !ok {
+		return false
+	}
+	if x.Section != nil && x.Section.Identity != "" {
+		if own, _ := parseIdentity(x.Section.Identity); own.domain != id.domain {
+			return false // a namespace of the same name, of others
+		}
+	}
+	rest, ok := strings.CutPrefix(id.path, "/ns/")
+	if !ok {
+		return false
+	}
+	namespace, service, _ := strings.Cut(rest, "/")
+	name, ok := strings.CutPrefix(service, "sa/")
+	return ok && name != "" && !strings.Contains(name, "/") && n.has(namespace)
+}

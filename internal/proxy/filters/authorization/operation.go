@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,8 +37,9 @@ func newHosts(list []string) *hosts {
 	return &hosts{newTexts(exact), suffix}
 }
 
-func (h *hosts) holds(x *filter.Exchange) bool {
-	host := withoutPort(x.Req.Host)
+func (h *hosts) holds(x *filter.Exchange) bool { return h.has(withoutPort(x.Req.Host)) }
+
+func (h *hosts) has(host []byte) bool {
 	if h.exact.hasBytes(host) {
 		return true
 	}
@@ -48,6 +50,26 @@ func (h *hosts) holds(x *filter.Exchange) bool {
 	}
 	return false
 }
+
+// serverNames are those of TLS handshakes.
+type serverNames struct{ *hosts }
+
+func (s serverNames) holds(x *filter.Exchange) bool {
+	var scratch [256]byte // a name of the DNS has 253 bytes
+	name := scratch[:0]
+	for _, c := range []byte(strings.TrimSuffix(x.ServerName(), ".")) {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		name = append(name, c)
+	}
+	return len(name) > 0 && s.has(name)
+}
+
+// ports are those of Services and listeners.
+type ports []uint16
+
+func (p ports) holds(x *filter.Exchange) bool { return slices.Contains(p, x.Port()) }
 
 func withoutPort(host []byte) []byte {
 	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {

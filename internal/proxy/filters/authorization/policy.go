@@ -2,6 +2,7 @@ package authorization
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -24,12 +25,18 @@ type rule struct {
 	yes  []named
 	no   []named
 	cel  *formula // nil for none
+	// lacks is the first thing asked that connections without requests do not have.
+	lacks string
+	// strict: what is not known is not met.
+	strict bool
 }
 
 // named is a condition and the field that it is of.
 type named struct {
 	condition
 	field string
+	// request: only a request can meet it.
+	request bool
 }
 
 // condition is a fact about a request.
@@ -55,7 +62,7 @@ func Compile(cfg *ir.Authorization, decisions filter.Decisions) (*Policy, error)
 }
 
 func compileRule(cfg *ir.AuthorizationRule, action ir.AuthorizationAction) (rule, error) {
-	r := rule{name: cfg.Name, asks: cfg.AsksCaller()}
+	r := rule{name: cfg.Name, asks: cfg.AsksCaller(), strict: action == ir.AuthorizationAllow}
 	var err error
 	if cfg.CEL != "" {
 		if r.cel, err = newFormula(cfg.CEL, action); err != nil {
@@ -63,16 +70,28 @@ func compileRule(cfg *ir.AuthorizationRule, action ir.AuthorizationAction) (rule
 		}
 		r.asks = r.asks || r.cel.program.Names("caller.")
 	}
-	if r.yes, err = conditions(&cfg.AuthorizationConditions, ""); err != nil || cfg.Not == nil {
-		return r, err
+	fields := cfg.RequestFields()
+	if len(fields) > 0 {
+		r.lacks = fields[0]
+	} else if r.cel != nil && !r.cel.program.ForConnections() {
+		r.lacks = celField
 	}
-	r.no, err = conditions(cfg.Not, "not.")
+	if r.yes, err = conditions(&cfg.AuthorizationConditions, ""); err == nil && cfg.Not != nil {
+		r.no, err = conditions(cfg.Not, "not.")
+	}
+	for _, list := range [][]named{r.yes, r.no} {
+		for i := range list {
+			list[i].request = slices.Contains(fields, list[i].field)
+		}
+	}
 	return r, err
 }
 
+const celField = "cel"
+
 // match is a rule that matches, -1 for none.
 func (p *Policy) match(x *filter.Exchange) int {
-	if p.index != nil {
+	if p.index != nil && x.Connection == nil {
 		return p.index.find(p, x)
 	}
 	for i := range p.rules {
@@ -84,6 +103,9 @@ func (p *Policy) match(x *filter.Exchange) int {
 }
 
 func (r *rule) matches(x *filter.Exchange) bool {
+	if x.Connection != nil {
+		return r.connectionFails(x) == ""
+	}
 	for i := range r.yes {
 		if !r.yes[i].holds(x) {
 			return false
@@ -100,6 +122,9 @@ func (r *rule) matches(x *filter.Exchange) bool {
 // fails is the field of the first condition that is not met, empty if the rule
 // matches.
 func (r *rule) fails(x *filter.Exchange) string {
+	if x.Connection != nil {
+		return r.connectionFails(x)
+	}
 	for i := range r.yes {
 		if !r.yes[i].holds(x) {
 			return r.yes[i].field
@@ -111,7 +136,30 @@ func (r *rule) fails(x *filter.Exchange) string {
 		}
 	}
 	if r.cel != nil && !r.cel.holds(x) {
-		return "cel"
+		return celField
+	}
+	return ""
+}
+
+// connectionFails is fails for a connection without requests. What it cannot have keeps
+// a rule that allows from matching, and other rules are held to the rest: nothing is
+// allowed by what is not known, and nothing escapes being denied or recorded.
+func (r *rule) connectionFails(x *filter.Exchange) string {
+	if r.strict && r.lacks != "" {
+		return r.lacks
+	}
+	for i := range r.yes {
+		if !r.yes[i].request && !r.yes[i].holds(x) {
+			return r.yes[i].field
+		}
+	}
+	for i := range r.no {
+		if !r.no[i].request && r.no[i].holds(x) {
+			return r.no[i].field
+		}
+	}
+	if r.cel != nil && r.cel.program.ForConnections() && !r.cel.holds(x) {
+		return celField
 	}
 	return ""
 }
@@ -128,12 +176,12 @@ func conditions(c *ir.AuthorizationConditions, prefix string) ([]named, error) {
 		if err != nil {
 			return fmt.Errorf("%s%s: %w", prefix, field, err)
 		}
-		out = append(out, named{one, prefix + field})
+		out = append(out, named{condition: one, field: prefix + field})
 		return nil
 	}
 	plain := func(field string, n int, one condition) {
 		if n > 0 {
-			out = append(out, named{one, prefix + field})
+			out = append(out, named{condition: one, field: prefix + field})
 		}
 	}
 	plain("methods", len(c.Methods), method{newTexts(c.Methods)})
@@ -149,6 +197,9 @@ func conditions(c *ir.AuthorizationConditions, prefix string) ([]named, error) {
 		plain("labels", 1, label{c.Labels[i].Name, c.Labels[i].Values})
 	}
 	plain("identities", len(c.Identities), newIdentities(c.Identities))
+	plain("namespaces", len(c.Namespaces), namespaces{newTexts(c.Namespaces)})
+	plain("ports", len(c.Ports), ports(c.Ports))
+	plain("serverNames", len(c.ServerNames), serverNames{newHosts(c.ServerNames)})
 	plain("clientIPs", len(c.ClientIPs), newNetworks(c.ClientIPs))
 	plain("grpcMethods", len(c.GRPCMethods), grpcMethods(c.GRPCMethods))
 	if err := add("paths", len(c.Paths) > 0, func() (condition, error) { return newPaths(c.Paths) }); err != nil {
