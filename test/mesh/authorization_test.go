@@ -62,7 +62,9 @@ spec:
   rules: [{name: all, namespaces: [default]}]
 `
 
-func onlyFor(who, dry string) string { return strings.NewReplacer("WHO", who, "DRY", dry).Replace(only) }
+func onlyFor(who, dry string) string {
+	return strings.NewReplacer("WHO", who, "DRY", dry).Replace(only)
+}
 
 // A policy on a Service of TCP decides which connections open and, when it changes,
 // which of them go on. The Service is one that the workload has made.

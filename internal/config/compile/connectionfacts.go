@@ -70,7 +70,7 @@ func (c *compiler) warnUnproven(p *authorizationPolicy, reached []*ir.StreamRout
 	}
 	for i := range p.spec.Rules {
 		r := &p.spec.Rules[i]
-		field := ""
+		var field string
 		switch {
 		case len(r.Identities) > 0:
 			field = "identities"
