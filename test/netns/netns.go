@@ -45,6 +45,8 @@ type Host struct {
 	net  *Network
 	ns   *namespace
 	port string // of the switch
+	// delayed is there while frames are. A host is impaired by one goroutine at a time.
+	delayed *delayer
 }
 
 // New makes a network without hosts. It ends with the test.
@@ -86,6 +88,7 @@ func (n *Network) Host(name string) *Host {
 		IP4: netip.AddrFrom4([4]byte{10, 77, 0, byte(i)}),
 		IP6: netip.AddrFrom16([16]byte{0: 0xfd, 1: 0x77, 15: byte(i)}),
 	}
+	n.t.Cleanup(func() { h.undelay() })
 	n.hub.must(n.t, "ip", "link", "add", h.port, "type", "veth", "peer", "name", "eth0", "netns", h.ns.path)
 	n.hub.must(n.t, "ip", "link", "set", h.port, "master", "br0", "up")
 	for _, command := range []string{

@@ -128,4 +128,28 @@ func TestDelay(t *testing.T) {
 	if d := time.Since(began); d < 100*time.Millisecond {
 		t.Errorf("there and back took %v", d)
 	}
+	b.Impair(netns.Impairment{})
+	if got, err := ask(a, b.IP4, port, patience); got != "b" || err != nil {
+		t.Errorf("quick again: %q, %v", got, err)
+	}
+}
+
+func TestPart(t *testing.T) {
+	t.Parallel()
+	n := netns.New(t)
+	a, b, c := n.Host("a"), n.Host("b"), n.Host("c")
+	port := greet(b)
+	a.Part(b)
+	for _, to := range []netip.Addr{b.IP4, b.IP6} {
+		if _, err := ask(a, to, port, moment); err == nil {
+			t.Errorf("%s was reached", to)
+		}
+	}
+	if got, err := ask(c, b.IP4, port, patience); got != "b" || err != nil {
+		t.Errorf("another one: %q, %v", got, err)
+	}
+	a.Part()
+	if got, err := ask(a, b.IP4, port, patience); got != "b" || err != nil {
+		t.Errorf("together again: %q, %v", got, err)
+	}
 }
