@@ -101,7 +101,7 @@ func (r *runtime) Status() adminapi.Status {
 	}
 	out.Listeners = r.listeners(&s)
 	out.RateLimitStores = rateLimitStores(g.plane.RateLimitStores())
-	out.Dependencies = g.needs()
+	out.Dependencies, out.Election = g.needs(), g.electionStatus()
 	if g.control != nil {
 		out.Mesh = g.control.status(g.opt.Mesh)
 	}

@@ -71,6 +71,8 @@ type control struct {
 	// nobody asks for it.
 	federation *federation.Federation
 	bundles    *bundleEndpoint
+	// left is closed when nobody joins here any more, and all streams have ended.
+	left chan struct{}
 	// defined is the version of the registry's Services that was compiled; guarded by
 	// applying.
 	defined uint64

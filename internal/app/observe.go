@@ -32,6 +32,12 @@ func (v *live) measure() {
 func (g *Gateway) observe() {
 	g.measure()
 	g.observeCertificates()
+	if g.election != nil {
+		g.metrics.SetElection(func() (self bool, term int64) {
+			s := g.election.State()
+			return s.Self, s.Term
+		})
+	}
 	if l := g.accessLog.Logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {
 			s := l.Stats()

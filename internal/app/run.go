@@ -45,6 +45,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 		if g.db != nil {
 			part("state store", func(context.Context) error { g.objects.Run(sourceCtx); return nil })
 			part("objects of the state store", func(context.Context) error { g.applyState(sourceCtx); return nil })
+			part("election", func(ctx context.Context) error { g.election.Run(ctx); return nil })
 			part("budgets of limits", func(ctx context.Context) error { g.forgetBudgets(ctx); return nil })
 			part("uses of credentials", func(ctx context.Context) error { g.keepUses(ctx); return nil })
 			part("signing keys", func(ctx context.Context) error { g.signing.Run(ctx); return nil })

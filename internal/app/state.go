@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"fmt"
 	"time"
@@ -10,6 +11,7 @@ import (
 	statesource "github.com/gridway/gridway/internal/config/source/state"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/election"
 	"github.com/gridway/gridway/internal/manage/leasing"
 	"github.com/gridway/gridway/internal/proxy/consumer"
 	"github.com/gridway/gridway/internal/statedb"
@@ -17,13 +19,17 @@ import (
 
 // stored is what a Gateway has with a state store; all of it is nil without one.
 type stored struct {
-	db      *statedb.DB
-	access  *access.Service
-	objects *statesource.Source
-	signing *signingkeys.Source
+	db       *statedb.DB
+	access   *access.Service
+	objects  *statesource.Source
+	signing  *signingkeys.Source
+	election *election.Elector
 	// news is told that objects of the store have changed.
 	news chan struct{}
 }
+
+// periodicWork is what one of the processes that share a store does for all.
+const periodicWork = "periodic"
 
 // usesEvery is how often the last uses of credentials are written down, and read
 // from other processes.
@@ -48,6 +54,7 @@ func (g *Gateway) openState(ctx context.Context) (err error) {
 	if err := g.access.Bootstrap(ctx, show); err != nil {
 		return fmt.Errorf("first tokens of the admin API: %w", err)
 	}
+	g.election = election.New(election.Options{DB: g.db, Work: periodicWork, Process: processName() + "/" + rand.Text()[:6], Log: g.log})
 	g.news = make(chan struct{}, 1)
 	g.objects = statesource.New(statesource.Options{DB: g.db, Log: g.log, Changed: func() {
 		select {
@@ -146,7 +153,8 @@ func (g *Gateway) forgetBudgets(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for more := true; more; {
+		_, elected := g.election.Mandate()
+		for more := elected; more; {
 			var err error
 			if more, err = (&leasing.Authority{DB: g.db}).Forget(ctx); err != nil && ctx.Err() == nil {
 				g.log.Warn("budgets of limits that are over cannot be removed from the state store now", "error", err)

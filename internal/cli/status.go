@@ -81,6 +81,7 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 	if line := kinds(s.Objects); line != "" {
 		t.Printf("%s\n", line)
 	}
+	printElection(t, s.Election, now)
 	if f := s.LastFailure; f != nil {
 		t.Printf("%s %s ago: %s\n", term.Paint("could not be put in service", term.Bad), age(now.Sub(f.At)), f.Error)
 	}

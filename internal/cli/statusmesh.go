@@ -10,6 +10,24 @@ import (
 	"github.com/gridway/gridway/internal/surface/adminapi"
 )
 
+// electionStale is how old what is known of an election may be before it says nothing.
+const electionStale = time.Minute
+
+// printElection says which process does the periodic work of those that share a state store.
+func printElection(t *term.Terminal, e *adminapi.ElectionStatus, now time.Time) {
+	switch {
+	case e == nil:
+	case e.Process == "":
+		t.Printf("periodic work: %s\n", term.Paint("nobody is elected", term.Bad))
+	case e.Self:
+		t.Printf("periodic work: this process is elected (term %d)\n", e.Term)
+	case now.Sub(e.Read) > electionStale:
+		t.Printf("periodic work: %s\n", term.Paint("the state store has not said for "+age(now.Sub(e.Read))+" who is elected", term.Bad))
+	default:
+		t.Printf("periodic work: %s is elected (term %d)\n", e.Process, e.Term)
+	}
+}
+
 // printMeshStatus says which proxies serve the newest configuration, and why others do not.
 func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, now time.Time) {
 	if m == nil {

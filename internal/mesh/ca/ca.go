@@ -77,6 +77,10 @@ type Options struct {
 	// at each look. Nil is none.
 	Federated func() []*identity.Bundle
 	Log       *slog.Logger
+	// Elected tells whether this process is the one of all that share the store which makes
+	// roots when it is time, and removes those that are over. Nil is that it is; what they
+	// do is the same if several are, only not ordered.
+	Elected func() (statedb.Mandate, bool)
 	// Now is the clock; nil is the store's.
 	Now func() time.Time
 }

@@ -330,3 +330,56 @@ func TestBounds(t *testing.T) {
 		}
 	}
 }
+
+// Roots are made and removed by the one that is elected, and by nobody who only thinks so;
+// what each notes for itself needs no election.
+func TestElected(t *testing.T) {
+	statetest.Each(t, func(t *testing.T, place string) {
+		c := newClock()
+		db := statetest.Open(t, place)
+		take := func(holder string) (m statedb.Mandate) {
+			t.Helper()
+			if err := db.Write(t.Context(), func(tx *statedb.Tx) (err error) {
+				m, err = tx.TakeMandate(t.Context(), "test", holder, 0) // over at once
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		by, elected := statedb.Mandate{}, false
+		o := options(db, c)
+		o.Elected = func() (statedb.Mandate, bool) { return by, elected }
+		plane := begin(t, o) // the first root waits for nobody
+		roots := func() int { return len(plane.Bundle().Roots()) }
+		if roots() != 1 {
+			t.Fatalf("%d roots", roots())
+		}
+		c.add(5 * time.Hour) // of 6
+		if plane.Look(t.Context()); roots() != 1 {
+			t.Error("one that is not elected makes a root")
+		}
+		plane.svid("a") // and signs
+		by, elected = take("late"), true
+		newer := take("other")
+		if plane.Look(t.Context()); roots() != 1 {
+			t.Error("one that was elected before makes a root")
+		}
+		if strings.Contains(plane.log.String(), "goes on with what it knows") {
+			t.Errorf("that another one is elected is no error: %s", plane.log)
+		}
+		by = newer
+		if plane.Look(t.Context()); roots() != 2 {
+			t.Errorf("one that is elected makes no root: %s", plane.log)
+		}
+		elected = false
+		c.add(5 * time.Hour) // the first one is over
+		if plane.Look(t.Context()); roots() != 2 {
+			t.Errorf("one that is not elected removes a root: %s", plane.log)
+		}
+		elected = true
+		if plane.Look(t.Context()); roots() != 1 {
+			t.Errorf("one that is elected removes none: %s", plane.log)
+		}
+	})
+}

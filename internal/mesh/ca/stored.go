@@ -2,6 +2,7 @@ package ca
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,14 +44,31 @@ func (a *Authority) stored(ctx context.Context) (rows []row, denied []statedb.Me
 		}
 		return read(tx)
 	})
+	if errors.Is(err, statedb.ErrNotElected) {
+		// Another process does it. What is each process's own is done at the next look,
+		// which is long before it matters.
+		return rows, denied, version, nil
+	}
 	if err == nil {
 		todo.tell(a)
 	}
 	return rows, denied, version, err
 }
 
+// elected tells whether what one process does for all is done here, and by which mandate,
+// if any.
+func (a *Authority) elected() (by *statedb.Mandate, is bool) {
+	if a.opt.Elected == nil {
+		return nil, true
+	}
+	m, is := a.opt.Elected()
+	return &m, is
+}
+
 // todo is what is to be written.
 type todo struct {
+	// by is the mandate for what one process does for all, where some of that is to be done.
+	by     *statedb.Mandate
 	make   []statedb.MeshAuthority
 	forget []statedb.MeshAuthority
 	keep   []statedb.MeshAuthority // with KeptUntil as it is to be
@@ -69,6 +87,7 @@ func (a *Authority) lifetimeOf(purpose string) time.Duration {
 }
 
 func (a *Authority) todo(rows []row, now time.Time) (t todo, err error) {
+	by, elected := a.elected()
 	outside := a.signsOutside(rows, now)
 	for _, purpose := range []string{purposeX509, purposeJWT} {
 		list := of(rows, purpose)
@@ -88,7 +107,12 @@ func (a *Authority) todo(rows []row, now time.Time) (t todo, err error) {
 			if purpose == purposeX509 && !a.opt.Anew {
 				return t, a.unopened(rows)
 			}
-			from, due = now, true
+			from, due = now, true // which cannot wait for an election
+		} else if due && len(list) > 0 {
+			if !elected {
+				continue
+			}
+			t.by = by
 		}
 		if !due {
 			continue
@@ -105,6 +129,12 @@ func (a *Authority) todo(rows []row, now time.Time) (t todo, err error) {
 	}
 	t.make = append(t.make, a.announce(rows, now)...)
 	a.upkeep(&t, rows, now, outside)
+	switch {
+	case !elected:
+		t.forget = nil
+	case len(t.forget) > 0:
+		t.by = by
+	}
 	return t, nil
 }
 
@@ -135,6 +165,11 @@ func (a *Authority) upkeep(t *todo, rows []row, now time.Time, outside bool) {
 
 func (t *todo) do(ctx context.Context, tx *statedb.Tx, now time.Time) error {
 	t.done = t.done[:0]
+	if t.by != nil {
+		if err := tx.By(ctx, *t.by); err != nil {
+			return err
+		}
+	}
 	for i := range t.make {
 		made, err := tx.AddMeshAuthority(ctx, &t.make[i])
 		if err != nil {

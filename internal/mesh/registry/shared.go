@@ -34,7 +34,10 @@ type SharedOptions struct {
 	Replica string
 	// Lease is how long it may be silent; 0 is 20 s. All of a mesh have the same.
 	Lease time.Duration
-	Log   *slog.Logger
+	// Elected tells whether this process is the one of all that share the store which
+	// declares others lost, and forgets what is gone. Nil is that each does.
+	Elected func() (statedb.Mandate, bool)
+	Log     *slog.Logger
 }
 
 // Shared has a registry know the workloads that other control planes have, by a state
@@ -159,6 +162,17 @@ func (s *Shared) writeBatch(ctx context.Context, tx *statedb.Tx, batch map[strin
 	lost, err := tx.SeeMeshReplica(ctx, s.opt.Replica, s.opt.Lease)
 	if err != nil {
 		return err
+	}
+	if s.opt.Elected != nil {
+		m, is := s.opt.Elected()
+		if !is {
+			return nil
+		}
+		if err := tx.By(ctx, m); errors.Is(err, statedb.ErrNotElected) {
+			return nil
+		} else if err != nil {
+			return err
+		}
 	}
 	for _, replica := range lost {
 		if err := advance(); err != nil {

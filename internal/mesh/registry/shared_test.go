@@ -3,11 +3,13 @@ package registry_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/registry"
+	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/statedb/statetest"
 )
 
@@ -130,4 +132,37 @@ func TestStalledControlPlane(t *testing.T) {
 		t.Cleanup(func() { cancel(); <-done })
 		b.until(t, "reviews", 1)
 	})
+}
+
+// A control plane that is silent is declared lost by the one that is elected.
+func TestElectedDeclaresLost(t *testing.T) {
+	place := statetest.Postgres(t)
+	const lease = 200 * time.Millisecond
+	var elected atomic.Bool
+	db := statetest.Open(t, place)
+	var by statedb.Mandate
+	if err := db.Write(t.Context(), func(tx *statedb.Tx) (err error) {
+		by, err = tx.TakeMandate(t.Context(), "test", "this", time.Hour)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	one := newControl(t, place, "one", lease)
+	one.Joined(proxy("a", "reviews"))
+	r := registry.New(registry.Options{TrustDomain: td, Grace: lease})
+	s := registry.Share(r, registry.SharedOptions{
+		DB: db, Replica: "two", Lease: lease, Elected: func() (statedb.Mandate, bool) { return by, elected.Load() },
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { _ = s.Run(ctx); close(done) }()
+	t.Cleanup(func() { cancel(); <-done })
+	two := &control{Registry: r}
+	two.until(t, "reviews", 1)
+	one.kill()
+	beats := time.NewTimer(5 * lease)
+	<-beats.C
+	two.until(t, "reviews", 1)
+	elected.Store(true)
+	two.until(t, "reviews", 0)
 }

@@ -40,11 +40,27 @@ type Status struct {
 	Certificates []Certificate `json:"certificates"`
 	// Dependencies are what the gateway needs of others.
 	Dependencies []Dependency `json:"dependencies"`
+	// Election is there if the process has a state store.
+	Election *ElectionStatus `json:"election,omitempty"`
 	// Mesh is there if the process is a control plane, and Member if it is a sidecar, an
 	// edge or a node proxy.
 	Mesh     *MeshStatus    `json:"mesh,omitempty"`
 	Member   *MemberStatus  `json:"member,omitempty"`
 	Statuses []ObjectStatus `json:"statuses"`
+}
+
+// ElectionStatus is which of the processes that share a state store does the periodic work
+// that one does for all. Serving needs none.
+type ElectionStatus struct {
+	// Process is the one that was elected, HOST/PID/RANDOM; empty is that nobody was yet,
+	// or that this process does not know.
+	Process string `json:"process"`
+	// Term counts elections up to this one.
+	Term int64 `json:"term"`
+	// Self: it is this process.
+	Self bool `json:"self"`
+	// Read is when the store was asked last.
+	Read time.Time `json:"read,omitzero"`
 }
 
 // MeshStatus is how a mesh stands at one of its control planes.

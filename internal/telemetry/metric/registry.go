@@ -64,6 +64,8 @@ type Registry struct {
 	tokenIssuers func(yield func(issuer string, t TokenIssuer))
 	// discovery tells what endpoints are looked for by.
 	discovery func(yield func(source, name, place string, d Discovery))
+	// election tells whether the process is elected for periodic work.
+	election func() (self bool, term int64)
 	// dependencies tells what is needed of others.
 	dependencies func(yield func(kind, owner, name string, up bool))
 	calls        Calls
