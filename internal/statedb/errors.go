@@ -77,8 +77,9 @@ func wrap(err error) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, &quiet{cause(connect), err})
 	case errors.As(err, &pg):
 		// 08 is connections, 53 too little of something, 57 a shutdown, 25006 a
-		// standby that cannot be written.
-		if class := pg.Code[:min(2, len(pg.Code))]; class == "08" || class == "53" || class == "57" || pg.Code == "25006" {
+		// standby that cannot be written, 25P03 a transaction that waited for too long between
+		// two statements.
+		if class := pg.Code[:min(2, len(pg.Code))]; class == "08" || class == "53" || class == "57" || pg.Code == "25006" || pg.Code == "25P03" {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network), pgconn.Timeout(err), strings.Contains(err.Error(), "conn closed"), strings.Contains(err.Error(), "unexpected EOF"), strings.Contains(err.Error(), "bad connection"):

@@ -4,13 +4,17 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+	"golang.org/x/sys/unix"
 )
 
 // postgresDialect is PostgreSQL.
@@ -23,18 +27,44 @@ const (
 	// quietTime is how long the connection that listens may be silent before it is
 	// asked whether it is there.
 	quietTime = 15 * time.Second
+	// idleTransaction is how long the server waits for the next statement of a transaction
+	// before it ends that, and gives back what others wait for: a process that is cut off or
+	// stopped in the middle of a change must not stop all others.
+	idleTransaction = 5 * time.Second
+	// deadPeer is how long the server may leave unacknowledged what was sent to it before
+	// the connection counts as broken; without it that takes the kernel a quarter of an hour.
+	deadPeer = 10 * time.Second
 	// The waits between two tries to listen again grow from the first to the last.
 	firstRetry, lastRetry = 100 * time.Millisecond, 5 * time.Second
 )
 
 func (db *DB) openPostgres(ctx context.Context) error {
 	db.dialect = postgresDialect{}
-	db.write = stdlib.OpenDB(*db.location.config.Copy())
+	config := db.location.config.Copy()
+	// pgx asks for unix and tcp; a URL cannot choose how it connects.
+	config.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: quietTime, Interval: deadPeer / 3, Count: 3}, Control: bounded}).DialContext
+	db.write = stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		// Not a parameter of the start, which poolers of connections may refuse.
+		_, err := c.Exec(ctx, fmt.Sprintf("SET idle_in_transaction_session_timeout = %d", idleTransaction.Milliseconds()))
+		return err
+	}))
 	db.write.SetMaxOpenConns(serverConnections)
 	db.write.SetMaxIdleConns(serverConnections)
 	db.write.SetConnMaxIdleTime(5 * time.Minute)
 	db.read = db.write
 	return db.write.PingContext(ctx)
+}
+
+// bounded has a connection of TCP end when its peer acknowledges nothing any more (RFC 5482
+// has the same for both ends).
+func bounded(network, _ string, c syscall.RawConn) (err error) {
+	if !strings.HasPrefix(network, "tcp") {
+		return nil
+	}
+	failed := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadPeer.Milliseconds()))
+	})
+	return errors.Join(failed, err)
 }
 
 // rebind counts the arguments: $1, $2. No query here has a ? in a literal.

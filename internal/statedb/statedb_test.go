@@ -395,3 +395,33 @@ func TestWaitingEnds(t *testing.T) {
 		}
 	})
 }
+
+// A process that is cut off or stopped in the middle of a change, and keeps what others
+// wait for, does not stop them: the server ends its transaction, of which nothing stays.
+func TestStalledTransaction(t *testing.T) {
+	t.Parallel()
+	place := statetest.Postgres(t)
+	stalled, other := statetest.Open(t, place), statetest.Open(t, place)
+	began, done := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	ended := make(chan error, 1)
+	go func() {
+		ended <- stalled.Write(t.Context(), func(tx *statedb.Tx) error {
+			_, err := tx.Advance(t.Context(), testArea)
+			once.Do(func() { close(began) })
+			<-done
+			return err
+		})
+	}()
+	<-began
+	if v := advance(t, other, testArea); v != 1 {
+		t.Errorf("version %d after a change that did not come about", v)
+	}
+	close(done)
+	if err := <-ended; !errors.Is(err, statedb.ErrUnavailable) {
+		t.Errorf("the change that stalled: %v", err)
+	}
+	if v := advance(t, stalled, testArea); v != 2 {
+		t.Errorf("version %d", v)
+	}
+}
