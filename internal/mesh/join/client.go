@@ -102,8 +102,11 @@ func (c *Client) Join(ctx context.Context) error {
 // too.
 func (c *Client) each(ctx context.Context, config *tls.Config, f func(context.Context, meshpb.JoinClient) error) error {
 	var failed []error
-	for _, address := range c.opt.Addresses {
-		err := c.at(ctx, address, config, f)
+	for i, address := range c.opt.Addresses {
+		// One that does not answer leaves time for the others.
+		try, cancel := share(ctx, len(c.opt.Addresses)-i)
+		err := c.at(try, address, config, f)
+		cancel()
 		if err == nil {
 			return nil
 		}
@@ -113,6 +116,15 @@ func (c *Client) each(ctx context.Context, config *tls.Config, f func(context.Co
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// share is one of so many equal parts of the time that there is.
+func share(ctx context.Context, parts int) (context.Context, context.CancelFunc) {
+	end, bounded := ctx.Deadline()
+	if !bounded {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/time.Duration(parts))
 }
 
 func (c *Client) at(ctx context.Context, address string, config *tls.Config, f func(context.Context, meshpb.JoinClient) error) error {
