@@ -81,6 +81,8 @@ type control struct {
 const (
 	// leaveWithin is how long proxies have to go to another control plane.
 	leaveWithin = 5 * time.Second
+	// lastJoins is how long joins that are under way may take at the end.
+	lastJoins = 2 * time.Second
 	// authorityKey is the file of the sealing secret, in the state folder.
 	authorityKey = "mesh-authority.key"
 )
@@ -111,8 +113,8 @@ func (g *Gateway) openControl(ctx context.Context) error {
 		return err
 	}
 	c.authority, err = ca.Open(ctx, ca.Options{
-		Federated: c.federation.Bundles,
-		DB:        g.db, TrustDomain: m.TrustDomain, Secrets: secrets, Lifetime: m.Lifetime, Rotation: m.Rotation, External: m.External, Anew: m.Anew, Log: g.log,
+		Federated: c.federation.Bundles, Elected: g.election.Mandate,
+		DB: g.db, TrustDomain: m.TrustDomain, Secrets: secrets, Lifetime: m.Lifetime, Rotation: m.Rotation, External: m.External, Anew: m.Anew, Log: g.log,
 	})
 	if err != nil {
 		return err
@@ -194,7 +196,7 @@ func (g *Gateway) listenMesh(address string) (net.Listener, error) {
 
 func (c *control) serve(g *Gateway) {
 	keys := c.authority.Keyring()
-	c.streams = newStreams(keys)
+	c.streams, c.left = newStreams(keys), make(chan struct{})
 	c.grpc = grpc.NewServer(append(distrib.ServerOptions(), grpc.Creds(credentials.NewTLS(admit.ServerTLS(keys))), grpc.StreamInterceptor(c.streams.intercept))...)
 	meshpb.RegisterDistributionServer(c.grpc, c.distrib)
 	meshpb.RegisterJoinServer(c.grpc, c.join)
@@ -232,7 +234,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	}
 	part(func(ctx context.Context) error { c.authority.Run(ctx); return nil })
 	part(c.registry.Run)
-	part(registry.Share(c.registry, registry.SharedOptions{DB: g.db, Log: g.log}).Run)
+	part(registry.Share(c.registry, registry.SharedOptions{DB: g.db, Elected: g.election.Mandate, Log: g.log}).Run)
 	part(c.views.Run)
 	part(c.distrib.Run)
 	part(func(ctx context.Context) error { g.keepTrust(ctx); return nil })
@@ -241,6 +243,10 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	part(func(ctx context.Context) error { c.federation.Run(ctx); return nil })
 	part(c.bundles.run)
 	<-ctx.Done()
+	select {
+	case <-c.left:
+	case <-time.After(lastJoins):
+	}
 	c.grpc.Stop()
 	c.streams.stop()
 	wg.Wait()
@@ -302,9 +308,15 @@ func (g *Gateway) followRegistry(ctx context.Context) {
 	}
 }
 
-// leave asks proxies to go to another control plane, or to the successor.
+// leave asks proxies to go to another control plane, or to the successor. From now on
+// whoever connects is a successor's, which has the same socket; joins that are under way
+// come to their end.
 func (c *control) leave() {
 	c.distrib.Drain(leaveWithin, "the control plane ends")
+	go func() {
+		defer close(c.left)
+		c.grpc.GracefulStop()
+	}()
 }
 
 // MeshAddr is where proxies of the mesh come; nil if they do not.
