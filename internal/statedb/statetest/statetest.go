@@ -130,6 +130,9 @@ func OwnPostgres(t testing.TB) *Server {
 	return s
 }
 
+// Socket is the path at which it listens, for who passes connections on to it.
+func (s *Server) Socket() string { return filepath.Join(s.p.dir, ".s.PGSQL.5432") }
+
 // Stop ends it at once, without a word to its clients: what was committed is there
 // when it starts again.
 func (s *Server) Stop() { s.p.halt() }
