@@ -172,6 +172,7 @@ func populated(c *clock) *metric.Registry {
 		yield("dns", "app.example", "", metric.Discovery{Endpoints: 2, Answered: time.Unix(1_800_000_000, 0)})
 		yield("dns", "_http._tcp.app.example SRV", "10.0.0.53:53", metric.Discovery{Failures: 3})
 	})
+	r.SetElection(func() (self bool, term int64) { return true, 12 })
 	r.SetDependencies(func(yield func(kind, owner, name string, up bool)) {
 		yield("keys", "default/tokens", "https://idp.example", true)
 		yield("provider", "default/login", "https://idp.example", false)
