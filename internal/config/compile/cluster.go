@@ -38,6 +38,13 @@ func (c *compiler) cluster(b *backend, s *settings, certificate *ir.Certificate)
 	plain := cl
 	ownAffinity, _ := clientAffinity(b, &own.spec)
 	applySettings(&plain, ownAffinity)
+	if b.service != nil && c.in.Mesh {
+		for _, x := range []*ir.Cluster{&cl, &plain} {
+			if x.Outlier == nil {
+				x.Outlier = meshOutlier()
+			}
+		}
+	}
 	if cl.TLS != nil && certificate != nil && !b.ownCertificate {
 		tls := *cl.TLS
 		tls.Certificate = certificate

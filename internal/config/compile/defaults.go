@@ -73,6 +73,15 @@ func defaultOutlier() ir.Outlier {
 	}
 }
 
+// meshOutlier is for Services in a mesh whose policy says nothing of it. Workloads come and go
+// there without a word at times, and what fails at one is answered by another, which the
+// budget of retries allows for a few requests and not for the share of an endpoint.
+func meshOutlier() *ir.Outlier {
+	return &ir.Outlier{
+		ConsecutiveGateway: 5, Interval: 5 * time.Second, BaseEjection: 5 * time.Second, MaxEjection: time.Minute, MaxPercent: 90,
+	}
+}
+
 const (
 	defaultSuccessRateHosts    = 5
 	defaultSuccessRateRequests = 100
