@@ -240,6 +240,9 @@ func (s *Server) Stream(stream grpc.BidiStreamingServer[meshpb.FromProxy, meshpb
 	// What still waits for the stream is woken when this returns, as that ends it.
 	close(x.over)
 	s.leave(x, err)
+	if status.Code(err) == codes.PermissionDenied {
+		s.cfg.Log.Warn("a proxy is refused", "identity", identity, "reason", status.Convert(err).Message())
+	}
 	if errors.Is(err, errOrderly) {
 		return nil
 	}
