@@ -24,6 +24,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/evidence"
 	"github.com/gridway/gridway/internal/mesh/federation"
+	"github.com/gridway/gridway/internal/mesh/fleet"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 	"github.com/gridway/gridway/internal/mesh/registry"
@@ -68,6 +69,8 @@ type control struct {
 	evidence *evidence.Collector
 	grpc     *grpc.Server
 	listener net.Listener
+	shared   *fleet.Shared
+	versions versions
 	board    trustBoard
 	streams  *streams
 	// federation has the trust bundles of others, and bundles serves ours; nil is that
@@ -144,6 +147,9 @@ func (g *Gateway) openControl(ctx context.Context) error {
 		return err
 	}
 	c.evidence = evidence.New(evidence.Options{DB: g.db, May: c.speaksFor(m.TrustDomain), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
+	c.shared = fleet.Share(fleet.SharedOptions{
+		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,
+	})
 	if c.listener, err = g.listenMesh(m.Listen); err != nil {
 		return err
 	}
@@ -257,6 +263,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	part(c.registry.Run)
 	part(registry.Share(c.registry, registry.SharedOptions{DB: g.db, Elected: g.election.Mandate, Log: g.log}).Run)
 	part(c.views.Run)
+	part(c.shared.Run)
 	part(c.distrib.Run)
 	part(c.evidence.Run)
 	part(func(ctx context.Context) error { g.keepTrust(ctx); return nil })
