@@ -48,6 +48,9 @@ func (c *control) status(m *Mesh) *adminapi.MeshStatus {
 			out.Serving++
 		}
 	}
+	for _, p := range c.importer.States() {
+		out.Peers = append(out.Peers, adminapi.MeshPeer(p))
+	}
 	for _, f := range c.federation.States() {
 		out.Federation = append(out.Federation, adminapi.MeshFederation(f))
 	}
