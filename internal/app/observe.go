@@ -38,6 +38,12 @@ func (g *Gateway) observe() {
 			return s.Self, s.Term
 		})
 	}
+	if c := g.control; c != nil {
+		g.metrics.SetDependencies(func(yield func(kind, owner, name string, up bool)) {
+			g.dependencies(yield)
+			c.dependencies(yield)
+		})
+	}
 	if l := g.accessLog.Logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {
 			s := l.Stats()

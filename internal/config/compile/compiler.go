@@ -55,7 +55,8 @@ type compiler struct {
 	rateLimit policyIndex[v1alpha1.RateLimitPolicySpec]
 	shield    policyIndex[v1alpha1.ShieldPolicySpec]
 	// mesh: each field is taken from the most specific policy.
-	mesh policyIndex[v1alpha1.MeshPolicySpec]
+	mesh  policyIndex[v1alpha1.MeshPolicySpec]
+	peers []*ir.MeshPeer
 	// vouching is how edges tell workloads who calls; nil is not.
 	vouching   *ir.Vouching
 	backendTLS backendTLSIndex
