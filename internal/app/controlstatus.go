@@ -42,6 +42,12 @@ func (c *control) status(m *Mesh) *adminapi.MeshStatus {
 			Name: p.Name, Identity: p.Identity, Role: string(p.Role), Zone: p.Zone, Version: p.Version, State: string(p.State), Why: p.Why(),
 			Since: p.Since, Revision: p.Serving.Number, Services: append([]string{}, p.Services...),
 		}
+		if p.Role == distrib.RoleNode {
+			for i := range p.Workloads {
+				w := &p.Workloads[i]
+				x.Workloads = append(x.Workloads, adminapi.MeshWorkload{Namespace: w.Namespace, Service: w.Service, Name: w.Name, Healthy: w.Healthy})
+			}
+		}
 		out.Proxies = append(out.Proxies, x)
 		out.Revision = max(out.Revision, p.Wanted.Number)
 		if p.State == distrib.StateServing {

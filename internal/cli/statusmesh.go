@@ -28,6 +28,13 @@ func printElection(t *term.Terminal, e *adminapi.ElectionStatus, now time.Time) 
 	}
 }
 
+func workloadName(w *adminapi.MeshWorkload) string {
+	if w.Name == "" {
+		return w.Namespace + "/" + w.Service
+	}
+	return w.Namespace + "/" + w.Service + " (" + w.Name + ")"
+}
+
 // printMeshStatus says which proxies serve the newest configuration, and why others do not.
 func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, now time.Time) {
 	if m == nil {
@@ -42,6 +49,14 @@ func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, now time.Time) {
 		}
 		uses := cmp.Or(strings.Join(p.Services, ", "), "–")
 		table.Row(p.Name, p.Role, strconv.FormatUint(p.Revision, 10), state, uses)
+		for i := range p.Workloads {
+			w := &p.Workloads[i]
+			is := term.Paint("healthy", term.Good)
+			if !w.Healthy {
+				is = term.Paint("not healthy", term.Bad)
+			}
+			table.Row("  "+workloadName(w), "workload", "", is, "")
+		}
 	}
 	if table.Len() > 0 {
 		t.Printf("%s", table)
