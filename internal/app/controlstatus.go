@@ -3,6 +3,7 @@ package app
 import (
 	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/manage/membership"
+	"github.com/gridway/gridway/internal/surface/adminapi"
 )
 
 // membership is who may be in the mesh, for the admin API; nil without a mesh.

@@ -34,6 +34,13 @@ func printElection(t *term.Terminal, e *adminapi.ElectionStatus, now time.Time) 
 // come first, and all of them are shown.
 const proxiesShown = 50
 
+func workloadName(w *adminapi.MeshWorkload) string {
+	if w.Name == "" {
+		return w.Namespace + "/" + w.Service
+	}
+	return w.Namespace + "/" + w.Service + " (" + w.Name + ")"
+}
+
 // printMeshStatus says which proxies serve the newest configuration, and why others do not.
 func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, all bool, now time.Time) {
 	if m == nil {
@@ -50,20 +57,30 @@ func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, all bool, now tim
 		columns = append(columns, "control plane")
 	}
 	table := term.NewTable(columns...).Right(2)
+	shown := 0
 	for i, p := range list {
 		if !all && i >= proxiesShown && p.State == "Serving" {
 			break
 		}
+		shown++
 		row := []string{p.Name, p.Role, revisionText(&p), stateText(&p, now), usesText(p.Services)}
 		if several {
 			row = append(row, p.Control)
 		}
 		table.Row(row...)
+		for i := range p.Workloads {
+			w := &p.Workloads[i]
+			is := term.Paint("healthy", term.Good)
+			if !w.Healthy {
+				is = term.Paint("not healthy", term.Bad)
+			}
+			table.Row("  "+workloadName(w), "workload", "", is, "")
+		}
 	}
 	if table.Len() > 0 {
 		t.Printf("%s", table)
 	}
-	if more := len(list) - table.Len(); more > 0 {
+	if more := len(list) - shown; more > 0 {
 		t.Printf("and %d more that serve; --all shows every one\n", more)
 	}
 	printPeers(t, m.Peers, now)

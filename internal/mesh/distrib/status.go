@@ -78,6 +78,8 @@ type ProxyStatus struct {
 	// Problem is why there is no view for it.
 	Problem  string   `json:"problem,omitempty"`
 	Services []string `json:"services,omitempty"`
+	// Workloads are those that it says it stands before.
+	Workloads []Workload `json:"-"`
 }
 
 // Why says in a sentence why the proxy does not serve its newest view.
@@ -115,7 +117,7 @@ func (x *session) status() *ProxyStatus {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	st := &ProxyStatus{
-		Name: p.Name, Identity: p.Identity, Role: p.Role, Zone: p.Zone, Version: p.Version, Services: p.Services,
+		Name: p.Name, Identity: p.Identity, Role: p.Role, Zone: p.Zone, Version: p.Version, Services: p.Services, Workloads: p.Workloads,
 		State: StateServing, Since: x.since, Serving: x.served,
 		Wanted: Revision{x.view.Number, x.view.Epoch, x.view.Hash}, Refusals: x.refused,
 	}
