@@ -25,11 +25,11 @@ import (
 )
 
 type options struct {
-	quick, check, docs, list bool
-	only, from, out          string
-	against, profile         string
-	rounds                   int
-	filter                   *regexp.Regexp
+	quick, check, docs, list, counts bool
+	only, from, out                  string
+	against, profile                 string
+	rounds                           int
+	filter                           *regexp.Regexp
 }
 
 const (
@@ -43,6 +43,7 @@ func main() {
 	flag.BoolVar(&o.check, "check", false, "exit with 1 when an aim is missed")
 	flag.BoolVar(&o.docs, "docs", false, "write the figures to "+page+"; a full run always does")
 	flag.BoolVar(&o.list, "list", false, "print the cases and end")
+	flag.BoolVar(&o.counts, "counts", false, "measure no times: count system calls and context switches per request, with perf, at 1,000 and 5,000 requests a second and at full load")
 	flag.StringVar(&o.only, "case", "", "run only the cases whose names match this regular expression")
 	flag.StringVar(&o.from, "from", "", "measure nothing: take the results of this file")
 	flag.StringVar(&o.against, "against", "", "compare with another build of Gridway, the program at this path, and with nothing else")
@@ -81,7 +82,7 @@ func run(o options) (err error) {
 			return err
 		}
 	} else {
-		if results, failed = measureAll(o); results == nil {
+		if results, failed = measureAll(o); results == nil || o.counts {
 			return failed
 		}
 		if err := os.MkdirAll(o.out, 0o755); err != nil {
@@ -138,7 +139,11 @@ func plan(o options) []part {
 		if o.against != "" {
 			w = w.builds()
 		}
-		if w.long && o.quick && o.only == "" {
+		if w.long && (o.quick || o.counts) && o.only == "" {
+			continue
+		}
+		if o.counts {
+			add(part{w.name, w.title, func(ctx context.Context, b *bench, _ *report.Results) error { return b.countCase(ctx, w) }})
 			continue
 		}
 		add(part{w.name, w.title, func(ctx context.Context, b *bench, r *report.Results) error {
@@ -151,7 +156,7 @@ func plan(o options) []part {
 			return nil
 		}})
 	}
-	if o.against != "" {
+	if o.against != "" || o.counts {
 		return parts // of figures there is no ratio
 	}
 	times, loads, reloads := 11, 3, 1000
@@ -169,6 +174,7 @@ func plan(o options) []part {
 		}})
 	}
 	figures("idle", "Memory of 10,000 idle keep-alive connections", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.idle(ctx) })
+	figures("mesh-memory", "Memory of a sidecar that knows 10 services, and 1,000", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.sidecarMemory(ctx) })
 	figures("load", "Time and memory to load 10,000 routes", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.loading(ctx, loads) })
 	figures("change-route", "Time until one changed route among 10,000 serves", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.routeChanges(ctx, times) })
 	figures("change-endpoint", "Time until one changed endpoint among 100,000 serves", func(b *bench, ctx context.Context) ([]report.Measure, error) { return b.endpointChange(ctx, times) })

@@ -76,6 +76,16 @@ func (b *bench) measure(ctx context.Context, w workload) (report.Case, error) {
 			}
 		}
 	}
+	if w.proxies[0].Mesh != "" {
+		b.say.step("%s: latency without a proxy", w.name)
+		direct := w.target
+		direct.Addr = b.behind(field[0].spec)
+		res, err := load.Open(ctx, direct, w.rateConns, w.rate, b.latency)
+		if err != nil {
+			return c, fmt.Errorf("without a proxy: %w", err)
+		}
+		c.DirectP50, c.DirectP99 = res.Latency.Quantile(0.5), res.Latency.Quantile(0.99)
+	}
 	for _, p := range field {
 		if w.rate > 0 {
 			b.say.step("%s: latency of %s", w.name, p.spec.Label)
@@ -108,15 +118,9 @@ func (b *bench) measure(ctx context.Context, w workload) (report.Case, error) {
 // enter starts a proxy for a case and warms it up.
 func (b *bench) enter(ctx context.Context, w workload, spec peers.Spec) (*contender, error) {
 	spec.Traffic = w.target.Traffic
-	switch {
-	case w.target.Upload > 0:
+	spec.Backend = b.behind(spec)
+	if w.target.Upload > 0 {
 		spec.Backend = b.sink
-	case spec.Traffic == load.GRPCStream, spec.Traffic == load.WebSocket:
-		spec.Backend = b.echo
-	case spec.ToHTTP2():
-		spec.Backend = b.backend.HTTP2
-	default:
-		spec.Backend = b.backend.Addr
 	}
 	spec.Judge = b.backend.Addr
 	if spec.AskGRPC {
@@ -144,6 +148,17 @@ func (b *bench) enter(ctx context.Context, w workload, spec peers.Spec) (*conten
 	}
 	p.count(res)
 	return p, nil
+}
+
+// behind is the address of the server behind a proxy.
+func (b *bench) behind(spec peers.Spec) string {
+	switch {
+	case spec.Traffic == load.GRPCStream, spec.Traffic == load.WebSocket:
+		return b.echo
+	case spec.ToHTTP2():
+		return b.backend.HTTP2
+	}
+	return b.backend.Addr
 }
 
 // logged counts the lines of an access log when it has had time to be written.

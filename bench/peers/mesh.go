@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/gridway/gridway/bench/load"
@@ -81,6 +82,7 @@ func (l *Lab) startMesh(ctx context.Context, s Spec) (*Process, error) {
 		server.Stop()
 		return nil, err
 	}
+	server.Addr = inbound
 	client.beside, client.paired = server, true
 	return client, nil
 }
@@ -108,6 +110,9 @@ func (l *Lab) sidecar(s Spec, inbound bool, listen, to string) ([]string, error)
 	argv := []string{l.Tools[Sidecar], "-listen", listen, "-to", to, "-kind", string(s.Mesh), "-ca", ca, "-cert", p.Cert, "-key", p.Key}
 	if inbound {
 		argv = append(argv, "-inbound")
+	}
+	if s.Services > 0 {
+		argv = append(argv, "-services", strconv.Itoa(s.Services))
 	}
 	return argv, nil
 }

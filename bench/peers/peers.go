@@ -59,6 +59,8 @@ type Spec struct {
 	BackendHTTP2 bool
 	// Mesh is for a pair of them with mutual TLS between.
 	Mesh Mesh
+	// Services is how many of them Gridway's sidecars know; 0 is one.
+	Services int
 	// Raw passes bytes on without a look at them: TCP to TCP.
 	Raw bool
 }
@@ -116,6 +118,15 @@ func (p *Process) Measured() []int {
 		return []int{p.PID(), p.beside.PID()}
 	}
 	return []int{p.PID()}
+}
+
+// Inner is the address at which the second of a pair takes what the first sends; ""
+// if it is no pair.
+func (p *Process) Inner() string {
+	if p.paired {
+		return p.beside.Addr
+	}
+	return ""
 }
 
 // params are what the templates see.

@@ -31,6 +31,20 @@ type Case struct {
 	Conns   int     `json:"connections"`
 	Rate    float64 `json:"rate,omitempty"` // of the latency figures, in requests a second
 	Proxies []Proxy `json:"proxies"`
+	// DirectP50 and DirectP99 are the latency without a proxy, at the same rate; 0 if
+	// that was not measured.
+	DirectP50 time.Duration `json:"directP50,omitempty"`
+	DirectP99 time.Duration `json:"directP99,omitempty"`
+}
+
+// Added is what a proxy adds to the latency in a case, at the median and at the 99th
+// percentile; ok is false if that is not known.
+func (c *Case) Added(label string) (p50, p99 time.Duration, ok bool) {
+	p := c.Proxy(label)
+	if p == nil || c.DirectP99 == 0 || p.P99 == 0 {
+		return 0, 0, false
+	}
+	return p.P50 - c.DirectP50, p.P99 - c.DirectP99, true
 }
 
 // Proxy is how one did in a case.

@@ -33,6 +33,16 @@ func (c *Case) rows() table {
 			t[i+1] = append(t[i+1], cell)
 		}
 	}
+	if c.DirectP99 > 0 {
+		t[0] = append(slices.Clip(t[0]), "added p50 µs", "added p99 µs")
+		for i := range c.Proxies {
+			p50, p99 := none, none
+			if a, b, ok := c.Added(c.Proxies[i].Label); ok {
+				p50, p99 = fmt.Sprint(a.Microseconds()), fmt.Sprint(b.Microseconds())
+			}
+			t[i+1] = append(t[i+1], p50, p99)
+		}
+	}
 	return t
 }
 
