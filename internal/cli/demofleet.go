@@ -71,7 +71,7 @@ func (f *fleet) start(self, control, token string, i demo.Instance, anyPort bool
 	s := &sidecar{Instance: i, address: fmt.Sprintf("127.0.0.1:%d", port), log: filepath.Join(f.dir, i.Name+".log")}
 	args := []string{
 		"sidecar", "--control", control, "--service", i.Service, "--port", fmt.Sprintf("http:%d/http", port), "--state-dir", filepath.Join(f.dir, "sidecars", i.Name),
-		"--label", "instance=" + i.Name, "--drain-timeout", "2s",
+		"--address", "127.0.0.1", "--label", "instance=" + i.Name, "--drain-timeout", "2s",
 	}
 	program := []string{self, "demo", "service", i.Name, "--listen", s.address, "--shop", f.dir}
 	for _, service := range i.Calls {

@@ -115,6 +115,9 @@ func (m *member) open(ctx context.Context) (err error) {
 		if o.Address, err = ownAddress(ctx, o.Control[0]); err != nil {
 			return err
 		}
+		if o.Address.IsLoopback() && len(o.Ports) > 0 {
+			m.log.Warn("only this host reaches this workload; for others name the control plane by this host's address, or give --address", "address", o.Address.String(), "control", o.Control[0])
+		}
 	}
 	if m.logging, err = accesslog.Open(o.AccessLog, o.Stdout, o.Stderr, accesslog.Options{Log: m.log}); err != nil {
 		return err

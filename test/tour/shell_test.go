@@ -27,6 +27,12 @@ type shell struct {
 
 func startShell(t *testing.T, dir, errs string, env []string) *shell {
 	t.Helper()
+	return startShellAt(t, dir, errs, env, (*exec.Cmd).Start)
+}
+
+// startShellAt starts it elsewhere, on a host of a test's network say.
+func startShellAt(t *testing.T, dir, errs string, env []string, start func(*exec.Cmd) error) *shell {
+	t.Helper()
 	s := &shell{cmd: exec.Command("bash", "--norc"), lines: make(chan string, 1024), errs: errs}
 	s.cmd.Dir, s.cmd.Env = dir, env
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -39,7 +45,7 @@ func startShell(t *testing.T, dir, errs string, env []string) *shell {
 		t.Fatal(err)
 	}
 	s.in, s.cmd.Stdout = in, w
-	if err := s.cmd.Start(); err != nil {
+	if err := start(s.cmd); err != nil {
 		t.Fatal(err)
 	}
 	var reader sync.WaitGroup
