@@ -149,6 +149,11 @@ var rules = []rule{
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "internal/config/compile"},
 	},
 	{
+		name: "what proxies serve is known by what distribution and other control planes say", of: "internal/mesh/fleet",
+		allow: []string{"internal/mesh/distrib", "internal/statedb"},
+		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/cli", "internal/app"},
+	},
+	{
 		name: "a member of a mesh has its configuration from a control plane", of: "internal/member",
 		never: []string{"internal/config/compile", "internal/config/store", "internal/surface", "internal/cli", "internal/app", "internal/statedb", "internal/manage", "internal/mesh/admit", "internal/mesh/ca", "k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc", "github.com/pressly"},
 	},

@@ -198,7 +198,7 @@ func (m *member) serve(ctx context.Context) (int, error) {
 		return 0, nil
 	case <-patience.C:
 		s := m.client.Status()
-		return 1, fmt.Errorf("no configuration within %s from %s: %s", m.opt.StartTimeout, strings.Join(m.opt.Control, ", "), cmp.Or(s.Problem, "the control plane sends none"))
+		return 1, fmt.Errorf("no configuration within %s from %s: %s", m.opt.StartTimeout, strings.Join(m.opt.Control, ", "), cmp.Or(s.Problem, s.Refused(), "the control plane sends none"))
 	}
 	if err := m.plane.Begin(); err != nil {
 		return 1, err

@@ -63,7 +63,34 @@ func (p *plane) Apply(cfg *ir.Config) error {
 	err := p.Proxy.Apply(ctx, cfg, found...)
 	p.names.Set(cfg.Clusters)
 	p.metrics.Keep(cfg)
-	return err
+	return ofListeners(err)
+}
+
+// ofListeners says of an error which listeners have no socket, if that is all: the rest
+// of the configuration serves then.
+func ofListeners(err error) error {
+	var list []error
+	var walk func(error) bool
+	walk = func(err error) bool {
+		if many, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range many.Unwrap() {
+				if !walk(e) {
+					return false
+				}
+			}
+			return true
+		}
+		var l *proxy.ListenError
+		if !errors.As(err, &l) {
+			return false
+		}
+		list = append(list, &distrib.ResourceError{Key: distrib.Key{Kind: distrib.KindListener, Name: l.Listener}, Err: l})
+		return true
+	}
+	if err == nil || !walk(err) {
+		return err
+	}
+	return &distrib.PartialError{Err: errors.Join(list...)}
 }
 
 // Endpoints implements distrib.Applier.

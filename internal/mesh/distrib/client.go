@@ -104,6 +104,9 @@ type Client struct {
 	unsaved bool
 	// fits: what is held is what is served.
 	fits bool
+	// lacks are the parts of what is served that could not be put in service; see
+	// PartialError.
+	lacks []Refusal
 }
 
 // holding is a resource that the proxy has.
@@ -305,13 +308,22 @@ func (c *Client) apply(r Revision) error {
 		return err
 	}
 	config.Revision = r.Number
+	var lacks []Refusal
 	if err := c.cfg.Applier.Apply(config); err != nil {
-		return err
+		// At a start nothing is better than a part, as nobody has relied on it yet.
+		if !c.served || !isPartial(err) {
+			return err
+		}
+		lacks = refusalList(err)
+		if !slices.Equal(lacks, c.lacks) {
+			c.cfg.Log.Error("a part of a revision cannot be served, and is tried again; the rest serves", "revision", r.String(), "error", err)
+		}
 	}
 	if c.served && c.serving.Hash != r.Hash {
 		c.history = append(c.history, c.serving.Hash)
 		c.history = c.history[max(0, len(c.history)-maxHistory):]
 	}
+	c.lacks = lacks
 	c.adopt(r)
 	c.fits = true
 	c.served = true
@@ -329,7 +341,7 @@ func (c *Client) tell() {
 func (c *Client) adopt(r Revision) {
 	c.serving = r
 	c.mu.Lock()
-	c.state.Serving, c.state.FromDisk, c.state.Refusals = r, false, nil
+	c.state.Serving, c.state.FromDisk, c.state.Refusals = r, false, c.lacks
 	c.mu.Unlock()
 }
 

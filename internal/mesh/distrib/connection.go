@@ -45,6 +45,8 @@ type connection struct {
 	unknown  []string
 	patience <-chan time.Time
 	saving   <-chan time.Time
+	// retry puts in service what is missing of a revision.
+	retry retry
 }
 
 // connect has a stream with one control plane until it ends. It is good if a view
@@ -102,6 +104,8 @@ func (c *Client) connect(ctx context.Context, target string) (good bool, err err
 		case <-x.patience:
 			x.patience = nil
 			x.giveIn()
+		case <-x.retry.at:
+			x.run(x.retry.revision)
 		case m := <-messages:
 			switch m := m.GetMessage().(type) {
 			case *meshpb.FromControl_Welcome:
@@ -256,7 +260,13 @@ func (x *connection) say(m *meshpb.FromProxy) {
 	x.kick()
 }
 
+// ack says that a view is served, but for what it lacks.
 func (x *connection) ack(r Revision) {
+	if len(x.lacks) > 0 {
+		x.nack(r, r, x.lacks)
+		x.later(r)
+		return
+	}
 	x.say(&meshpb.FromProxy{Message: &meshpb.FromProxy_Ack{Ack: &meshpb.Ack{Revision: r.message()}}})
 }
 

@@ -175,8 +175,9 @@ func (p *plane) Apply(c *ir.Config) error {
 	defer p.mu.Unlock()
 	defer p.tell()
 	p.applies++
+	var err error
 	if p.refuse != nil {
-		if err := p.refuse(c); err != nil {
+		if err = p.refuse(c); err != nil && !errors.As(err, new(*distrib.PartialError)) {
 			return err
 		}
 	}
@@ -185,7 +186,7 @@ func (p *plane) Apply(c *ir.Config) error {
 	for _, x := range c.Clusters {
 		p.served[x.Name] = addresses(x.Endpoints)
 	}
-	return nil
+	return err
 }
 
 func addresses(list []ir.Endpoint) []string {

@@ -2,7 +2,6 @@ package distrib
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
 )
@@ -107,43 +106,4 @@ func consumer(c *ir.Consumer) any {
 		}
 	}
 	return out
-}
-
-func listenerObjects(l *ir.Listener) []string {
-	var out []string
-	for _, s := range l.Sections {
-		out = append(out, s.Ref.String())
-	}
-	return distinct(out)
-}
-
-func routeObjects(r *ir.Route) []string {
-	out := []string{r.Ref.String()}
-	for _, rule := range r.Rules {
-		for _, p := range rule.Policies {
-			out = append(out, p.String())
-		}
-	}
-	return distinct(out)
-}
-
-func streamObjects(r *ir.StreamRoute) []string {
-	out := []string{r.Ref.String()}
-	for _, p := range r.Policies {
-		out = append(out, p.String())
-	}
-	return distinct(out)
-}
-
-// policyObject is the AuthenticationPolicy in the name of something that one of its
-// methods has: "namespace/policy/method…".
-func policyObject(name string) []string {
-	namespace, rest, _ := strings.Cut(name, "/")
-	policy, _, _ := strings.Cut(rest, "/")
-	return []string{"AuthenticationPolicy/" + namespace + "/" + policy}
-}
-
-func distinct(list []string) []string {
-	slices.Sort(list)
-	return slices.Compact(list)
 }

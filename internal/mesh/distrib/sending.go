@@ -58,6 +58,7 @@ func (x *session) job() (job work, ok bool) {
 	}
 	if job.view {
 		job.endpoints = nil // the view has them
+		x.making = true
 	}
 	return job, job.view || job.trust || job.reconnect != nil || len(job.endpoints) > 0
 }
@@ -107,7 +108,7 @@ func (x *session) sendView(job *work) error {
 	if err != nil {
 		x.server.cfg.Log.Error("there is no view for a proxy, which goes on with what it has", "proxy", x.name, "error", err)
 		x.mu.Lock()
-		x.failed = err
+		x.failed, x.making = err, false
 		x.mu.Unlock()
 		return nil
 	}
@@ -115,9 +116,10 @@ func (x *session) sendView(job *work) error {
 		v.Hash = Sum(v.Resources)
 	}
 	upserts, removals := difference(sent, endpoint, v.Resources)
+	defer x.server.activity.Add(1)
 	x.mu.Lock()
 	same := x.view.Hash == v.Hash
-	x.failed = nil
+	x.failed, x.making = nil, false
 	nothing := some && same && !job.all && len(upserts)+len(removals) == 0 && subscribed == answered
 	if nothing {
 		number := x.view.Number

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -68,10 +69,16 @@ type Server struct {
 	// one proxy are in order; see rosterOf.
 	roster [64]sync.Mutex
 
+	// activity grows with all that may change what Proxies and Objects say.
+	activity atomic.Uint64
+
+	announcing sync.Mutex
+	moment     uint64 // guarded by announcing: the changes up to it are announced
+
 	mu       sync.Mutex // guards what follows
 	sessions map[string]*session
 	streams  int
-	gone     map[string]*ProxyStatus
+	gone     map[string]*departed
 	draining *meshpb.Reconnect
 	closed   chan struct{}
 	work     sync.WaitGroup
@@ -94,15 +101,13 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Identify == nil {
 		cfg.Identify = PeerIdentity
 	}
-	return &Server{cfg: cfg, sessions: map[string]*session{}, gone: map[string]*ProxyStatus{}, closed: make(chan struct{})}, nil
+	return &Server{cfg: cfg, sessions: map[string]*session{}, gone: map[string]*departed{}, closed: make(chan struct{})}, nil
 }
 
 // Run tells sessions of changes until the context ends, then ends all streams and
 // waits for them.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.close()
-	changes, _ := s.cfg.Views.(Changes)
-	var moment uint64
 	views, trust := closedChannel, closedChannel
 	if s.cfg.Trust == nil {
 		trust = nil
@@ -112,12 +117,11 @@ func (s *Server) Run(ctx context.Context) error {
 	for {
 		if isClosed(views) {
 			views = s.cfg.Views.Changed()
-			change := Change{All: true}
-			if changes != nil {
-				change = changes.Since(moment)
-				moment = change.Moment
+			if _, ok := s.cfg.Views.(Changes); ok {
+				s.catchUp()
+			} else {
+				s.announce(&Change{All: true})
 			}
-			s.announce(&change)
 		}
 		if isClosed(trust) {
 			_, _, trust = s.cfg.Trust.Trust()
@@ -149,11 +153,25 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
+// catchUp announces what has changed in views since it was last called.
+func (s *Server) catchUp() {
+	s.announcing.Lock()
+	defer s.announcing.Unlock()
+	changes, ok := s.cfg.Views.(Changes)
+	if !ok {
+		return
+	}
+	change := changes.Since(s.moment)
+	s.moment = change.Moment
+	s.announce(&change)
+}
+
 // announce has those sessions look again that a change concerns.
 func (s *Server) announce(c *Change) {
 	if !c.All && len(c.Services)+len(c.Proxies)+len(c.Endpoints) == 0 {
 		return
 	}
+	s.activity.Add(1)
 	s.each(func(x *session) {
 		if c.All || slices.Contains(c.Proxies, x.name) || x.dependsOn(c.Services) {
 			x.mark(func(w *work) { w.view = true })
@@ -321,6 +339,7 @@ func (s *Server) rejoin(x *session, p *Proxy) {
 // leave forgets a session, unless another has taken its place.
 func (s *Server) leave(x *session, err error) {
 	orderly := errors.Is(err, errOrderly)
+	defer s.activity.Add(1)
 	roster := s.rosterOf(x.name)
 	roster.Lock()
 	defer roster.Unlock()
@@ -329,9 +348,7 @@ func (s *Server) leave(x *session, err error) {
 	if current {
 		delete(s.sessions, x.name)
 		if !orderly {
-			st := x.status()
-			st.State, st.Since = StateGone, time.Now()
-			s.gone[x.name] = st
+			s.depart(x)
 		}
 	}
 	s.mu.Unlock()
@@ -352,12 +369,55 @@ func (s *Server) leave(x *session, err error) {
 func (s *Server) forgetGone(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, st := range s.gone {
-		if now.Sub(st.Since) >= s.cfg.Gone {
+	for name, d := range s.gone {
+		if now.Sub(d.status.Since) >= s.cfg.Gone {
 			delete(s.gone, name)
+			s.activity.Add(1)
 		}
 	}
 }
+
+// depart remembers a proxy whose stream broke. s.mu is held.
+func (s *Server) depart(x *session) {
+	st := x.status()
+	st.State, st.Since = StateGone, time.Now()
+	x.mu.Lock()
+	acked := x.acked
+	x.mu.Unlock()
+	if len(s.gone) >= s.cfg.MaxStreams {
+		oldest := ""
+		for name, d := range s.gone {
+			if oldest == "" || d.status.Since.Before(s.gone[oldest].status.Since) {
+				oldest = name
+			}
+		}
+		delete(s.gone, oldest)
+	}
+	s.gone[x.name] = &departed{st, x.proxy.Load(), acked}
+}
+
+// Elsewhere forgets proxies whose streams broke here and that are connected to another
+// control plane, as that says, since a time.
+func (s *Server) Elsewhere(since map[string]time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, d := range s.gone {
+		if at, ok := since[name]; ok && at.After(d.status.Since.Add(-maxSkew)) {
+			delete(s.gone, name)
+			s.activity.Add(1)
+		}
+	}
+}
+
+// Moment is another number when what Proxies or Objects say may have changed.
+func (s *Server) Moment() uint64 {
+	s.catchUp()
+	return s.activity.Load()
+}
+
+// maxSkew is by how much the clocks of control planes may differ, and by how much a
+// stream may be noticed to be over later than the next one to have begun.
+const maxSkew = time.Minute
 
 // Register puts the service on a gRPC server, which was made with ServerOptions.
 func (s *Server) Register(r grpc.ServiceRegistrar) { meshpb.RegisterDistributionServer(r, s) }

@@ -59,10 +59,12 @@ type session struct {
 	endpoint  map[string]*Resource
 	view      View
 	begun     bool // an Update was sent
+	making    bool // a view is being made
 	waiting   bool // the last Update has not been answered
 	served    Revision
 	acked     []*Resource // the resources of what is served
 	refused   []Refusal
+	partial   bool // it serves the view but for what it refused
 	older     bool // the proxy waits for something newer
 	failed    error
 	since     time.Time
@@ -198,12 +200,14 @@ func (x *session) hello(identity string) error {
 	if err := x.server.join(x); err != nil {
 		return err
 	}
+	x.server.activity.Add(1)
 	x.kick()
 	return nil
 }
 
 // take acts on a message.
 func (x *session) take(m *meshpb.FromProxy) error {
+	defer x.server.activity.Add(1)
 	x.mu.Lock()
 	x.lastHeard = time.Now()
 	x.mu.Unlock()
@@ -318,6 +322,7 @@ func (x *session) nack(n *meshpb.Nack) {
 	if r.Hash != x.view.Hash || r.Number != x.view.Number {
 		return
 	}
+	before := x.refused
 	x.waiting, x.older, x.refused = false, n.GetWaiting(), nil
 	for _, f := range n.GetRefusals()[:min(len(n.GetRefusals()), maxRefusals)] {
 		x.refused = append(x.refused, Refusal{Key{short(f.GetKind()), short(f.GetName())}, short(f.GetReason())})
@@ -325,8 +330,13 @@ func (x *session) nack(n *meshpb.Nack) {
 	if !x.older && x.refused == nil {
 		x.refused = []Refusal{{Reason: "it does not say why"}}
 	}
+	if x.partial = x.served == r; x.partial {
+		x.acked = slices.DeleteFunc(slices.Clone(x.view.Resources), func(r *Resource) bool {
+			return slices.ContainsFunc(x.refused, func(f Refusal) bool { return f.Key == r.Key() })
+		})
+	}
 	x.kick()
-	if !x.older {
+	if !x.older && !slices.Equal(before, x.refused) {
 		x.server.cfg.Log.Warn("a proxy refuses a revision", "proxy", x.name, "revision", r.Number, "reasons", x.refused)
 	}
 }

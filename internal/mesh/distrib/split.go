@@ -56,25 +56,25 @@ func (e *Encoder) Split(c *ir.Config) ([]*Resource, error) {
 	s.shared = sharedBy(c)
 
 	// In the order of kinds, so that the whole is nearly sorted as lists are by name.
-	each(s, KindAddressList, c.AddressLists, func(x *ir.AddressList) string { return x.Name }, func(x *ir.AddressList) []string { return []string{"ShieldPolicy/" + x.Policy} }, nil)
-	each(s, KindAuthorization, c.Authorizations, authorizationName, func(x *ir.Authorization) []string { return []string{"AuthorizationPolicy/" + x.Policy} }, nil)
-	each(s, KindCluster, c.Clusters, func(c *ir.Cluster) string { return c.Name }, func(c *ir.Cluster) []string { return []string{c.Ref.String()} }, withoutEndpoints)
-	each(s, KindConsumer, c.Consumers, (*ir.Consumer).String, func(x *ir.Consumer) []string { return []string{"Consumer/" + x.String()} }, consumer)
+	each(s, KindAddressList, c.AddressLists, func(x *ir.AddressList) string { return x.Name }, addressListObjects, nil)
+	each(s, KindAuthorization, c.Authorizations, authorizationName, authorizationObjects, nil)
+	each(s, KindCluster, c.Clusters, func(c *ir.Cluster) string { return c.Name }, clusterObjects, withoutEndpoints)
+	each(s, KindConsumer, c.Consumers, (*ir.Consumer).String, consumerObjects, consumer)
 	s.out = append(s.out, s.endpoints...)
-	each(s, KindKeySet, c.KeySets, func(x *ir.KeySet) string { return x.Name }, func(x *ir.KeySet) []string { return policyObject(x.Name) }, nil)
+	each(s, KindKeySet, c.KeySets, func(x *ir.KeySet) string { return x.Name }, keySetObjects, nil)
 	each(s, KindListener, c.Listeners, func(l *ir.Listener) string { return l.Name }, listenerObjects, nil)
-	each(s, KindLogin, c.Logins, func(x *ir.Login) string { return x.Name }, func(x *ir.Login) []string { return policyObject(x.Name) }, nil)
+	each(s, KindLogin, c.Logins, func(x *ir.Login) string { return x.Name }, loginObjects, nil)
 	if len(c.Policies) > 0 {
 		s.add(s.encode(Key{Kind: KindPolicies}, c.Policies, nil), e.policies)
 	}
-	each(s, KindRateLimit, c.RateLimits, rateLimitName, func(x *ir.RateLimit) []string { return []string{"RateLimitPolicy/" + x.Policy} }, nil)
-	each(s, KindRateLimitStore, c.RateLimitStores, func(x *ir.RateLimitStore) string { return x.Name }, func(x *ir.RateLimitStore) []string { return []string{"RateLimitStore/" + x.Name} }, nil)
-	each(s, KindRevocationList, c.RevocationLists, func(x *ir.RevocationLists) string { return x.Name }, func(x *ir.RevocationLists) []string { return []string{"AuthenticationPolicy/" + x.Policy} }, nil)
+	each(s, KindRateLimit, c.RateLimits, rateLimitName, rateLimitObjects, nil)
+	each(s, KindRateLimitStore, c.RateLimitStores, func(x *ir.RateLimitStore) string { return x.Name }, rateLimitStoreObjects, nil)
+	each(s, KindRevocationList, c.RevocationLists, func(x *ir.RevocationLists) string { return x.Name }, revocationListObjects, nil)
 	each(s, KindRoute, c.Routes, func(r *ir.Route) string { return r.Name }, routeObjects, s.route)
 	each(s, KindSchema, c.Schemas, func(x *ir.Schema) string { return x.Name }, nil, nil)
 	each(s, KindStream, c.Streams, func(r *ir.StreamRoute) string { return r.Name }, streamObjects, s.stream)
-	each(s, KindTokenIssuer, c.TokenIssuers, func(x *ir.TokenIssuer) string { return x.Name }, func(x *ir.TokenIssuer) []string { return []string{"TokenIssuer/" + x.Name} }, nil)
-	each(s, KindUserAgentList, c.UserAgentLists, func(x *ir.UserAgentList) string { return x.Name }, func(x *ir.UserAgentList) []string { return []string{"ShieldPolicy/" + x.Policy} }, nil)
+	each(s, KindTokenIssuer, c.TokenIssuers, func(x *ir.TokenIssuer) string { return x.Name }, tokenIssuerObjects, nil)
+	each(s, KindUserAgentList, c.UserAgentLists, func(x *ir.UserAgentList) string { return x.Name }, userAgentListObjects, nil)
 	if err := errors.Join(s.errs...); err != nil {
 		return nil, err
 	}

@@ -73,6 +73,8 @@ type ProxyStatus struct {
 	Serving  Revision  `json:"serving"`
 	Wanted   Revision  `json:"wanted"`
 	Refusals []Refusal `json:"refusals,omitempty"`
+	// Partly: it serves Wanted but for what it refuses.
+	Partly bool `json:"partly,omitempty"`
 	// Problem is why there is no view for it.
 	Problem  string   `json:"problem,omitempty"`
 	Services []string `json:"services,omitempty"`
@@ -89,6 +91,9 @@ func (p *ProxyStatus) Why() string {
 		reasons := make([]string, len(p.Refusals))
 		for i, r := range p.Refusals {
 			reasons[i] = r.String()
+		}
+		if p.Partly {
+			return "serves the rest without " + strings.Join(reasons, "; ")
 		}
 		return "refused: " + strings.Join(reasons, "; ")
 	case p.State == StateNewer:
@@ -114,10 +119,11 @@ func (x *session) status() *ProxyStatus {
 		State: StateServing, Since: x.since, Serving: x.served,
 		Wanted: Revision{x.view.Number, x.view.Epoch, x.view.Hash}, Refusals: x.refused,
 	}
+	st.Partly = x.partial && x.refused != nil
 	switch {
 	case x.failed != nil:
 		st.State, st.Problem = StatePending, x.failed.Error()
-	case !x.begun, x.waiting, x.todo.view:
+	case !x.begun, x.making, x.waiting, x.todo.view:
 		st.State = StatePending
 	case x.older:
 		st.State = StateNewer
@@ -129,108 +135,16 @@ func (x *session) status() *ProxyStatus {
 
 // Proxies returns the status of each proxy, by name.
 func (s *Server) Proxies() []*ProxyStatus {
+	s.catchUp()
 	var out []*ProxyStatus
 	s.each(func(x *session) { out = append(out, x.status()) })
 	s.forgetGone(time.Now())
 	s.mu.Lock()
-	for _, st := range s.gone {
-		copied := *st
+	for _, d := range s.gone {
+		copied := *d.status
 		out = append(out, &copied)
 	}
 	s.mu.Unlock()
 	slices.SortFunc(out, func(a, b *ProxyStatus) int { return cmp.Compare(a.Name, b.Name) })
 	return out
-}
-
-// Summary says how many proxies serve what.
-type Summary struct {
-	// Revision is the newest number that a proxy was sent.
-	Revision uint64 `json:"revision"`
-	Proxies  int    `json:"proxies"`
-	Serving  int    `json:"serving"`
-	// Others are those that do not, by name.
-	Others []Other `json:"others,omitempty"`
-}
-
-// Other is a proxy that does not serve what it should, and why.
-type Other struct {
-	Proxy string `json:"proxy"`
-	State State  `json:"state"`
-	Why   string `json:"why"`
-}
-
-// String is "2 of 3 proxies serve revision 7".
-func (s Summary) String() string {
-	return fmt.Sprintf("%d of %d proxies serve revision %d", s.Serving, s.Proxies, s.Revision)
-}
-
-// Summary is about all proxies and their whole views. One whose stream broke counts
-// among those that do not serve for as long as ServerConfig.Gone.
-func (s *Server) Summary() Summary {
-	var out Summary
-	for _, st := range s.Proxies() {
-		out.Proxies++
-		out.Revision = max(out.Revision, st.Wanted.Number)
-		if st.State == StateServing {
-			out.Serving++
-			continue
-		}
-		out.Others = append(out.Others, Other{st.Name, st.State, st.Why()})
-	}
-	return out
-}
-
-// Objects says of each object, "Kind/namespace/name", how many of the proxies that
-// need it serve its newest state.
-func (s *Server) Objects() map[string]*Summary {
-	out := map[string]*Summary{}
-	s.each(func(x *session) {
-		st := x.status()
-		if !x.isReady() {
-			return
-		}
-		newest, acked := x.newest()
-		serves := map[string]bool{}
-		for _, r := range newest {
-			i, ok := find(acked, r.Key())
-			ok = ok && (acked[i] == r || acked[i].Hash == r.Hash || r.Kind == KindEndpoints)
-			for _, object := range r.Objects {
-				before, known := serves[object]
-				serves[object] = ok && (before || !known)
-			}
-		}
-		for object, ok := range serves {
-			sum := out[object]
-			if sum == nil {
-				sum = &Summary{}
-				out[object] = sum
-			}
-			sum.Proxies++
-			sum.Revision = max(sum.Revision, st.Wanted.Number)
-			if ok {
-				sum.Serving++
-				continue
-			}
-			sum.Others = append(sum.Others, Other{st.Name, st.State, cmp.Or(st.Why(), "has not answered yet")})
-		}
-	})
-	for _, sum := range out {
-		slices.SortFunc(sum.Others, func(a, b Other) int { return cmp.Compare(a.Proxy, b.Proxy) })
-	}
-	return out
-}
-
-// newest are the resources that the proxy is to have, and those that it serves.
-func (x *session) newest() (newest, acked []*Resource) {
-	x.mu.Lock()
-	newest, acked = x.view.Resources, x.acked
-	behind := x.todo.view
-	x.mu.Unlock()
-	if behind {
-		// Its view is made when it is sent; what is asked for is that of now.
-		if v, err := x.server.cfg.Views.View(x.proxy.Load()); err == nil {
-			newest = v.Resources
-		}
-	}
-	return newest, acked
 }

@@ -156,7 +156,7 @@ func (x *connection) with(s *staging) (map[Key]*holding, []Key) {
 
 // judge applies a view, unless it is that which is served, or an older one.
 func (x *connection) judge(r Revision, changed []ir.EndpointUpdate) {
-	x.waiting, x.patience = nil, nil
+	x.waiting, x.patience, x.retry.at = nil, nil, nil
 	switch {
 	case x.served && r.Hash == x.serving.Hash:
 		x.level, x.fits = true, true
@@ -202,21 +202,20 @@ func (x *connection) giveIn() {
 
 // run applies what is held, and says what came of it.
 func (x *connection) run(r Revision) bool {
+	x.retry.at = nil
 	if err := x.apply(r); err != nil {
-		n := &meshpb.Nack{Revision: r.message(), Serving: x.serving.message()}
-		var list []Refusal
-		for _, e := range refusals(err) {
-			if len(n.Refusals) == maxRefusals {
-				break
-			}
-			list = append(list, Refusal{e.Key, short(e.Err.Error())})
-			n.Refusals = append(n.Refusals, &meshpb.Refusal{Kind: e.Kind, Name: e.Name, Reason: short(e.Err.Error())})
-		}
+		list := refusalList(err)
 		x.mu.Lock()
+		again := slices.Equal(x.state.Refusals, list)
 		x.state.Refusals = list
 		x.mu.Unlock()
-		x.cfg.Log.Error("a revision cannot be served: the one before goes on", "revision", r.String(), "serving", x.serving.String(), "error", err)
-		x.say(&meshpb.FromProxy{Message: &meshpb.FromProxy_Nack{Nack: n}})
+		if isPartial(err) {
+			x.later(r)
+		}
+		if !again || x.retry.at == nil {
+			x.cfg.Log.Error("a revision cannot be served: the one before goes on", "revision", r.String(), "serving", x.serving.String(), "error", err)
+		}
+		x.nack(r, x.serving, list)
 		x.answer(x.answers, x.unknown, errRefused)
 		return false
 	}
