@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gridway/gridway/internal/config/compile"
+	"github.com/gridway/gridway/internal/config/issuance"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/handover"
@@ -103,13 +105,38 @@ func (r *runtime) Status() adminapi.Status {
 	out.RateLimitStores = rateLimitStores(g.plane.RateLimitStores())
 	out.Dependencies, out.Election = g.needs(), g.electionStatus()
 	if g.control != nil {
-		out.Mesh = g.control.status(g.opt.Mesh)
+		f := g.fleet()
+		out.Mesh = g.control.meshStatus(g.opt.Mesh, f)
+		s.progress = g.progressIn(s.progress, f, s.config)
 	}
 	states := g.acme.States()
 	now := time.Now()
 	out.Certificates = certificates(states, now)
-	for _, o := range issuers(status.Program(s.statuses(), s.progress), states, now) {
+	for _, o := range s.judged(states, now) {
 		out.Statuses = append(out.Statuses, objectStatus(o))
+	}
+	return out
+}
+
+// judged are the statuses of objects with all that compile does not know.
+func (s *state) judged(states []issuance.State, now time.Time) []status.Object {
+	return issuers(status.Program(served(s.statuses(), s.progress, s.set), s.progress), states, now)
+}
+
+// statusesByKey are the statuses as objects of Kubernetes have them.
+func (r *runtime) statusesByKey() map[store.Key]json.RawMessage {
+	g := r.g
+	g.mu.Lock()
+	s := g.state
+	g.mu.Unlock()
+	if g.control != nil {
+		s.progress = g.progressIn(s.progress, g.fleet(), s.config)
+	}
+	out := map[store.Key]json.RawMessage{}
+	for _, o := range s.judged(g.acme.States(), time.Now()) {
+		if v, err := json.Marshal(o.Value(compile.ControllerName)); err == nil { // it always marshals
+			out[o.Key] = v
+		}
 	}
 	return out
 }
@@ -190,6 +217,10 @@ func (r *runtime) Objects(values bool) []adminapi.Object {
 	if set == nil {
 		return nil
 	}
+	var statuses map[store.Key]json.RawMessage
+	if values {
+		statuses = r.statusesByKey()
+	}
 	var out []adminapi.Object
 	for _, gk := range set.Kinds() {
 		for _, o := range set.Kind(gk.Group, gk.Kind) {
@@ -204,6 +235,7 @@ func (r *runtime) Objects(values bool) []adminapi.Object {
 				if v, err := json.Marshal(o.Value); err == nil { // API types always marshal
 					x.Value = v
 				}
+				x.Status = statuses[o.Key]
 			}
 			out = append(out, x)
 		}

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gridway/gridway/internal/config/compile"
@@ -109,6 +110,9 @@ type Gateway struct {
 	base     file.Snapshot   // guarded by applying; of the source, without issued certificates
 	// failing is told that a listener could not be opened.
 	failing chan struct{}
+
+	// applied counts what record was told.
+	applied atomic.Uint64
 
 	mu    sync.Mutex
 	state state // guarded by mu

@@ -22,6 +22,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/federation"
+	"github.com/gridway/gridway/internal/mesh/fleet"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 	"github.com/gridway/gridway/internal/mesh/registry"
@@ -65,6 +66,8 @@ type control struct {
 	tokens   *admit.Tokens
 	grpc     *grpc.Server
 	listener net.Listener
+	shared   *fleet.Shared
+	versions versions
 	board    trustBoard
 	streams  *streams
 	// federation has the trust bundles of others, and bundles serves ours; nil is that
@@ -140,6 +143,9 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.shared = fleet.Share(fleet.SharedOptions{
+		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,
+	})
 	if c.listener, err = g.listenMesh(m.Listen); err != nil {
 		return err
 	}
@@ -236,6 +242,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	part(c.registry.Run)
 	part(registry.Share(c.registry, registry.SharedOptions{DB: g.db, Elected: g.election.Mandate, Log: g.log}).Run)
 	part(c.views.Run)
+	part(c.shared.Run)
 	part(c.distrib.Run)
 	part(func(ctx context.Context) error { g.keepTrust(ctx); return nil })
 	part(func(ctx context.Context) error { g.followRegistry(ctx); return nil })

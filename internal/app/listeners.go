@@ -8,11 +8,11 @@ import (
 	"github.com/gridway/gridway/internal/surface/adminapi"
 )
 
-// listeners says how each socket does. Without http3 the UDP side of one is not open.
+// listeners says how each socket of the process does. Without http3 the UDP side of one is not open.
 func (r *runtime) listeners(s *state) []adminapi.ListenerStatus {
 	connections, open := r.g.plane.Connections(), r.g.plane.Listening()
 	var out []adminapi.ListenerStatus
-	for _, l := range s.config.Listeners {
+	for _, l := range r.g.mine(s.config).Listeners {
 		ls := listenerStatus(l, connections[l.Name])
 		http3 := l.ServesHTTP3()
 		if why, bad := s.unopened[l.Name]; bad {

@@ -143,6 +143,7 @@ func (g *Gateway) record(snap file.Snapshot, problems []store.Problem, began tim
 			g.pokeReopen()
 		}
 	}
+	g.applied.Add(1)
 	s.statuses = g.out.Statuses
 	s.progress = progress(cfg, s.unopened)
 	s.judgeVersions(snap, problems, cfg.Revision, began)

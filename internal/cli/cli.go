@@ -143,6 +143,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newDiff(t),
 		newKey(t),
 		newStatus(t),
+		newWait(t),
 		newRoutes(t),
 		newGet(t),
 		newConsumer(t),

@@ -20,7 +20,8 @@ func newGet(t *term.Terminal) *cobra.Command {
 		GroupID: groupLive,
 		Short:   "Show the objects that a running gateway has read",
 		Long: `Lists objects with the place they were written at, or prints them with -o yaml or
--o json. Values of Secrets, and of headers that carry credentials, are hidden.
+-o json, with their status. Values of Secrets, and of headers that carry credentials,
+are hidden.
 KIND is not case-sensitive and may be plural ("httproutes"). NAME may be
 NAMESPACE/NAME. "get clusters" shows the endpoints behind backends with their
 present state, "get certificates" those that issuers have given, with their next
@@ -141,6 +142,11 @@ func notFound(list []adminapi.Object, kind, namespace, name string) error {
 
 // writeObjects prints the objects themselves: one document each in YAML.
 func writeObjects(t *term.Terminal, f term.Format, list []adminapi.Object, single bool) error {
+	for i := range list {
+		if err := addStatus(&list[i]); err != nil {
+			return err
+		}
+	}
 	if f == term.JSON {
 		values := []json.RawMessage{}
 		for _, o := range list {
@@ -162,6 +168,21 @@ func writeObjects(t *term.Terminal, f term.Format, list []adminapi.Object, singl
 		t.Printf("# %s\n%s\n", placeText(o.Place), strings.TrimRight(string(text), "\n"))
 	}
 	return nil
+}
+
+// addStatus puts the status of an object into it.
+func addStatus(o *adminapi.Object) error {
+	if len(o.Status) == 0 || string(o.Status) == "{}" {
+		return nil
+	}
+	var parts map[string]json.RawMessage
+	if err := json.Unmarshal(o.Value, &parts); err != nil {
+		return fmt.Errorf("what the gateway says of %s: %w", objectName(*o), err)
+	}
+	parts["status"] = o.Status
+	value, err := json.Marshal(parts)
+	o.Value = value
+	return err
 }
 
 func getClusters(ctx context.Context, t *term.Terminal, a *admin, out *term.Format, name string) error {

@@ -24,24 +24,31 @@ func newStatus(t *term.Terminal) *cobra.Command {
 		Long: `Tells which revision of the configuration a running gateway serves, which sockets
 are open and what their clients may speak, how many proxies of a mesh serve what they were sent, which certificates issuers have given and when they are asked next, which objects were refused and whether their last good version goes on
 serving, and every problem with its place. --conditions adds the Gateway API
-conditions of each object. Of a proxy in a mesh (--admin unix:FOLDER/admin.sock, where FOLDER is
+conditions of each object; in a mesh, gridway.dev/Distributed among them says how many
+of the proxies that need the object serve it. --proxy shows one proxy of the mesh.
+Of a proxy in a mesh (--admin unix:FOLDER/admin.sock, where FOLDER is
 its --state-dir) it tells who it is, which control plane it has its configuration from, and its certificates.
 
-Exits with 1 if the gateway is not serving, or something was refused.
+Exits with 1 if the gateway is not serving, or something was refused; with --proxy, if
+that proxy does not serve what it was sent.
 
 ` + adminHelp,
-		Example:           lines("gridway status", "gridway status --conditions --all", "gridway status -o json | jq .revision.number"),
+		Example:           lines("gridway status", "gridway status --conditions --all", "gridway status --proxy shop/reviews", "gridway status -o json | jq .revision.number"),
 		Args:              noArgs,
 		ValidArgsFunction: offer(),
 	}
 	out := outputFlag(cmd)
 	a := adminFlag(t, cmd)
 	conditions := cmd.Flags().Bool("conditions", false, "show the conditions of every object")
-	all := cmd.Flags().Bool("all", false, "show every warning and note")
+	all := cmd.Flags().Bool("all", false, "show every warning, note and proxy")
+	proxy := cmd.Flags().String("proxy", "", "show one proxy of the mesh: its name, or NAMESPACE/SERVICE where that has one alone")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*adminapi.Status, error) { return c.Status(ctx) })
 		if err != nil {
 			return err
+		}
+		if *proxy != "" {
+			return writeProxy(t, *out, s.Mesh, *proxy)
 		}
 		if *out != term.TableFormat {
 			err = out.Write(t.Out, s)
@@ -55,6 +62,24 @@ Exits with 1 if the gateway is not serving, or something was refused.
 		return err
 	}
 	return cmd
+}
+
+// writeProxy shows one proxy of the mesh. It is a problem if that does not serve what it is
+// to.
+func writeProxy(t *term.Terminal, out term.Format, m *adminapi.MeshStatus, name string) error {
+	p, err := findProxy(m, name)
+	if err != nil {
+		return err
+	}
+	if out != term.TableFormat {
+		err = out.Write(t.Out, p)
+	} else {
+		printProxy(t, p, time.Now())
+	}
+	if err == nil && p.State != "Serving" {
+		return errProblems
+	}
+	return err
 }
 
 func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now time.Time) {
@@ -122,7 +147,7 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 		t.Printf("\n%s", stores)
 	}
 	printMemberStatus(t, s.Member, now)
-	printMeshStatus(t, s.Mesh, now)
+	printMeshStatus(t, s.Mesh, all, now)
 	if len(s.Certificates) > 0 {
 		t.Printf("\n%s", certificateTable(s.Certificates, now))
 	}

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"cmp"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,23 +30,41 @@ func printElection(t *term.Terminal, e *adminapi.ElectionStatus, now time.Time) 
 	}
 }
 
+// proxiesShown bounds the table of proxies: those that do not serve what they were sent
+// come first, and all of them are shown.
+const proxiesShown = 50
+
 // printMeshStatus says which proxies serve the newest configuration, and why others do not.
-func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, now time.Time) {
+func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, all bool, now time.Time) {
 	if m == nil {
 		return
 	}
 	t.Printf("\nmesh %s at %s: %d of %d proxies serve what they were sent\n", m.TrustDomain, m.Address, m.Serving, len(m.Proxies))
-	table := term.NewTable("proxy", "role", "revision", "state", "uses").Right(2)
-	for _, p := range m.Proxies {
-		state := term.Paint(p.State, term.Good) + " for " + age(now.Sub(p.Since))
-		if p.State != "Serving" {
-			state = term.Paint(p.State, term.Bad) + ": " + p.Why
+	list := slices.Clone(m.Proxies)
+	slices.SortStableFunc(list, func(a, b adminapi.MeshProxy) int {
+		return cmp.Compare(rank(a.State), rank(b.State))
+	})
+	several := slices.ContainsFunc(list, func(p adminapi.MeshProxy) bool { return p.Control != m.Control })
+	columns := []string{"proxy", "role", "revision", "state", "uses"}
+	if several {
+		columns = append(columns, "control plane")
+	}
+	table := term.NewTable(columns...).Right(2)
+	for i, p := range list {
+		if !all && i >= proxiesShown && p.State == "Serving" {
+			break
 		}
-		uses := cmp.Or(strings.Join(p.Services, ", "), "–")
-		table.Row(p.Name, p.Role, strconv.FormatUint(p.Revision, 10), state, uses)
+		row := []string{p.Name, p.Role, revisionText(&p), stateText(&p, now), usesText(p.Services)}
+		if several {
+			row = append(row, p.Control)
+		}
+		table.Row(row...)
 	}
 	if table.Len() > 0 {
 		t.Printf("%s", table)
+	}
+	if more := len(list) - table.Len(); more > 0 {
+		t.Printf("and %d more that serve; --all shows every one\n", more)
 	}
 	printFederation(t, m.Federation, now)
 }
@@ -66,4 +86,93 @@ func printFederation(t *term.Terminal, list []adminapi.MeshFederation, now time.
 		table.Row(f.TrustDomain, strconv.Itoa(f.Roots), state, f.URL)
 	}
 	t.Printf("\n%s", table)
+}
+
+func rank(state string) int {
+	if state == "Serving" {
+		return 1
+	}
+	return 0
+}
+
+func revisionText(p *adminapi.MeshProxy) string {
+	if p.Revision == p.Wanted || p.State == "Gone" {
+		return strconv.FormatUint(p.Revision, 10)
+	}
+	return fmt.Sprintf("%d of %d", p.Revision, p.Wanted)
+}
+
+func stateText(p *adminapi.MeshProxy, now time.Time) string {
+	if p.State == "Serving" {
+		return term.Paint(p.State, term.Good) + " for " + age(now.Sub(p.Since))
+	}
+	return term.Paint(p.State, term.Bad) + ": " + p.Why
+}
+
+// usesShown bounds the services that a row names.
+const usesShown = 4
+
+func usesText(services []string) string {
+	text := strings.Join(services[:min(len(services), usesShown)], ", ")
+	if more := len(services) - usesShown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return cmp.Or(text, "–")
+}
+
+// findProxy finds one by its name, or by what can be no other's beginning.
+func findProxy(m *adminapi.MeshStatus, name string) (*adminapi.MeshProxy, error) {
+	if m == nil {
+		return nil, hintError{err: fmt.Errorf("the gateway has no proxy %s: it is no control plane of a mesh", name), hint: `ask one that runs "gridway control", with --admin`}
+	}
+	var found []*adminapi.MeshProxy
+	var names []string
+	for i := range m.Proxies {
+		p := &m.Proxies[i]
+		if p.Name == name {
+			return p, nil
+		}
+		names = append(names, p.Name)
+		if strings.HasPrefix(p.Name, name+"/") || strings.HasPrefix(p.Name, "default/"+name+"/") {
+			found = append(found, p)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		hint := `"gridway status" lists those that there are`
+		if near := nearest(name, names); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		return nil, hintError{err: fmt.Errorf("the mesh has no proxy %s", name), hint: hint}
+	}
+	names = names[:0]
+	for _, p := range found {
+		names = append(names, p.Name)
+	}
+	return nil, hintError{err: fmt.Errorf("there are %d proxies of %s", len(found), name), hint: "name one of " + strings.Join(names[:min(len(names), 8)], ", ")}
+}
+
+// printProxy shows all that is known of one proxy.
+func printProxy(t *term.Terminal, p *adminapi.MeshProxy, now time.Time) {
+	t.Printf("%s %s\n", p.Name, stateText(p, now))
+	table := term.NewTable("", "")
+	table.Row("identity", p.Identity)
+	table.Row("role", p.Role)
+	if p.Zone != "" {
+		table.Row("zone", p.Zone)
+	}
+	table.Row("version", p.Version)
+	table.Row("control plane", p.Control)
+	table.Row("serves revision", strconv.FormatUint(p.Revision, 10))
+	table.Row("is to serve", strconv.FormatUint(p.Wanted, 10))
+	for i, s := range p.Services {
+		table.Row(map[bool]string{true: "uses"}[i == 0], s)
+	}
+	for _, r := range p.Refusals {
+		what := strings.TrimSpace(r.Kind + " " + r.Name)
+		table.Row("refuses", strings.TrimPrefix(what+": "+r.Reason, ": "))
+	}
+	t.Printf("%s", table)
 }

@@ -5,26 +5,38 @@ import (
 	"slices"
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/internal/config/store"
 )
 
 // Progress is how far a revision has got on its way into the proxies.
 type Progress struct {
 	Revision uint64
-	// Serving of Total proxies serve Revision. Total is at least one.
+	// Serving of Total proxies serve Revision: of a process that is no control plane,
+	// its own.
 	Serving, Total int
-	// Failed has an entry for each section that a proxy could not open, by the
-	// section's name in the IR ("Gateway/namespace/name/section"), with the cause.
+	// Failed has an entry for each section that the process's own proxy could not
+	// open, by the section's name in the IR ("Gateway/namespace/name/section"), with
+	// the cause.
 	Failed map[string]string
+	// Mesh says of each object, "Kind/namespace/name", what the proxies of a mesh
+	// do, the process's own among them; nil without a mesh. An object that is not
+	// in it is needed by none.
+	Mesh map[string]Reach
 }
 
 // Program returns a copy of the objects with the Programmed condition of each
-// Gateway, ListenerSet and listener set for that progress. Listeners that
-// compile refused stay Programmed=False with reason Invalid.
+// Gateway, ListenerSet and listener set for that progress and, in a mesh, the
+// Distributed condition of each object. Listeners that compile refused stay
+// Programmed=False with reason Invalid.
 func Program(objects []Object, p Progress) []Object {
 	out := slices.Clone(objects)
 	for i := range out {
 		if k := out[i].Key.Kind; k == "Gateway" || k == "ListenerSet" {
 			out[i] = program(out[i], p)
+		}
+		if p.Mesh != nil && out[i].Accepted() {
+			out[i] = distribute(out[i], p)
 		}
 	}
 	return out
@@ -41,7 +53,7 @@ func program(o Object, p Progress) Object {
 		if refused(l.Conditions) {
 			continue
 		}
-		c := p.condition(o.Generation)
+		c := p.condition(o)
 		if why := p.Failed[o.Key.String()+"/"+l.Name]; why != "" {
 			failed = fmt.Sprintf("listener %s: %s", l.Name, why)
 			c.Status, c.Reason, c.Message = False, string(gwv1.ListenerReasonPortUnavailable), why
@@ -53,7 +65,7 @@ func program(o Object, p Progress) Object {
 	if refused(o.Conditions) {
 		return o
 	}
-	c := p.condition(o.Generation)
+	c := p.condition(o)
 	switch {
 	case failed != "" && serving == 0:
 		c.Status, c.Reason, c.Message = False, string(gwv1.GatewayReasonAddressNotUsable), failed
@@ -68,19 +80,30 @@ func program(o Object, p Progress) Object {
 func refused(list []Condition) bool {
 	c, ok := Find(list, string(gwv1.GatewayConditionProgrammed))
 	return ok && c.Status == False && c.Reason != string(gwv1.ListenerReasonPortUnavailable) &&
-		c.Reason != string(gwv1.GatewayReasonAddressNotUsable)
+		c.Reason != string(gwv1.GatewayReasonAddressNotUsable) && c.Reason != ReasonRefused
 }
 
-func (p Progress) condition(generation int64) Condition {
+// condition is the Programmed condition of an object of which nothing failed here.
+func (p Progress) condition(o Object) Condition {
 	c := Condition{
-		Type:       string(gwv1.GatewayConditionProgrammed),
-		Status:     True,
-		Reason:     string(gwv1.GatewayReasonProgrammed),
-		Message:    fmt.Sprintf("%d of %d proxies serve revision %d", p.Serving, p.Total, p.Revision),
-		Generation: generation,
+		Type: string(gwv1.GatewayConditionProgrammed), Status: True, Reason: string(gwv1.GatewayReasonProgrammed), Generation: o.Generation,
 	}
-	if p.Serving == 0 {
+	r := p.reach(o.Key)
+	c.Message = r.message(p.Revision)
+	switch {
+	case r.Total == 0:
+		c.Status, c.Reason, c.Message = Unknown, string(gwv1.GatewayReasonPending), "no proxy serves it: there is no edge"
+	case r.Refused:
+		c.Status, c.Reason = False, ReasonRefused
+	case r.Serving < r.Total:
 		c.Status, c.Reason = Unknown, string(gwv1.GatewayReasonPending)
 	}
 	return c
+}
+
+func (p Progress) reach(k store.Key) Reach {
+	if p.Mesh == nil {
+		return Reach{Serving: p.Serving, Total: p.Total}
+	}
+	return p.Mesh[k.String()]
 }

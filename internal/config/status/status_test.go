@@ -27,7 +27,7 @@ func gateway() status.Object {
 }
 
 func TestProgram(t *testing.T) {
-	const served = "1 of 2 proxies serve revision 7"
+	const served = "1 of 1 proxies serve revision 7"
 	busy := "listen :8081: address already in use"
 	for _, tt := range []struct {
 		name     string
@@ -37,19 +37,19 @@ func TestProgram(t *testing.T) {
 	}{
 		{
 			"served",
-			status.Progress{Revision: 7, Serving: 1, Total: 2},
+			status.Progress{Revision: 7, Serving: 1, Total: 1},
 			cond("Programmed", status.True, "Programmed", served),
 			map[string]status.Condition{"http": cond("Programmed", status.True, "Programmed", served)},
 		},
 		{
 			"nobody serves it yet",
-			status.Progress{Revision: 7, Total: 2},
-			cond("Programmed", status.Unknown, "Pending", "0 of 2 proxies serve revision 7"),
-			map[string]status.Condition{"http": cond("Programmed", status.Unknown, "Pending", "0 of 2 proxies serve revision 7")},
+			status.Progress{Revision: 7, Total: 1},
+			cond("Programmed", status.Unknown, "Pending", "0 of 1 proxies serve revision 7"),
+			map[string]status.Condition{"http": cond("Programmed", status.Unknown, "Pending", "0 of 1 proxies serve revision 7")},
 		},
 		{
 			"one port is taken",
-			status.Progress{Revision: 7, Serving: 1, Total: 2, Failed: map[string]string{"Gateway/default/edge/alt": busy}},
+			status.Progress{Revision: 7, Serving: 1, Total: 1, Failed: map[string]string{"Gateway/default/edge/alt": busy}},
 			cond("Programmed", status.True, "Programmed", served+"; listener alt: "+busy),
 			map[string]status.Condition{
 				"http": cond("Programmed", status.True, "Programmed", served),
@@ -58,7 +58,7 @@ func TestProgram(t *testing.T) {
 		},
 		{
 			"every port is taken",
-			status.Progress{Revision: 7, Serving: 1, Total: 2, Failed: map[string]string{
+			status.Progress{Revision: 7, Serving: 1, Total: 1, Failed: map[string]string{
 				"Gateway/default/edge/http": busy, "Gateway/default/edge/alt": busy,
 			}},
 			cond("Programmed", status.False, "AddressNotUsable", "listener alt: "+busy),

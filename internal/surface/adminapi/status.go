@@ -68,8 +68,10 @@ type MeshStatus struct {
 	TrustDomain string `json:"trustDomain"`
 	// Address is where proxies come.
 	Address string `json:"address"`
-	// Serving of the Proxies that came here serve the newest configuration that they
-	// were sent, whose number is Revision.
+	// Control names this process.
+	Control string `json:"control"`
+	// Serving of the Proxies, those of other control planes among them, serve the newest
+	// configuration that they were sent. Its number here is Revision.
 	Serving  int         `json:"serving"`
 	Revision uint64      `json:"revision"`
 	Proxies  []MeshProxy `json:"proxies"`
@@ -91,7 +93,7 @@ type MeshFederation struct {
 	Error string `json:"error,omitempty"`
 }
 
-// MeshProxy is a proxy that has its configuration from this process.
+// MeshProxy is a proxy of the mesh.
 type MeshProxy struct {
 	Name     string `json:"name"`
 	Identity string `json:"identity"`
@@ -105,8 +107,13 @@ type MeshProxy struct {
 	Why   string `json:"why,omitempty"`
 	// Since is when its stream began or, if it is Gone, ended.
 	Since time.Time `json:"since"`
-	// Revision is what it serves.
+	// Control is the control plane that it has its configuration from, which counts
+	// revisions for itself. Revision is what it serves, Wanted what it is to serve.
+	Control  string `json:"control"`
 	Revision uint64 `json:"revision"`
+	Wanted   uint64 `json:"wanted"`
+	// Refusals are the parts of Wanted that it cannot serve.
+	Refusals []MeshRefusal `json:"refusals,omitempty"`
 	// Services are those that it uses, "namespace/name".
 	Services []string `json:"services"`
 }
@@ -157,6 +164,14 @@ type TrustDomain struct {
 	// Roots are its certificates, of which the last ends at NotAfter.
 	Roots    int       `json:"roots"`
 	NotAfter time.Time `json:"notAfter,omitzero"`
+}
+
+// MeshRefusal is what a proxy cannot serve, and why.
+type MeshRefusal struct {
+	// Kind and Name of the resource are empty where it is not known which one it is.
+	Kind   string `json:"kind,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Reason string `json:"reason"`
 }
 
 // Dependency is something that the gateway needs of somebody else.
@@ -348,6 +363,8 @@ type Object struct {
 	// Value is the object itself with its secrets hidden. It is left out of
 	// lists unless they are asked for with values=true.
 	Value json.RawMessage `json:"value,omitempty"`
+	// Status is the object's status as the Gateway API has it, with Value.
+	Status json.RawMessage `json:"status,omitempty"`
 }
 
 // Cluster is the live state of one cluster.
