@@ -38,6 +38,7 @@ func (g *Gateway) observe() {
 			return s.Self, s.Term
 		})
 	}
+	g.observeMesh()
 	if l := g.accessLog.Logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {
 			s := l.Stats()

@@ -51,6 +51,8 @@ type member struct {
 	plane   *plane
 	client  *distrib.Client
 	logging *accesslog.Destination
+	// renewals are how those of its SVIDs go.
+	renewals renewals
 	// api is nil where no program is to have it.
 	api *workloadapi.Server
 	// admin is nil if nobody is to ask.
@@ -137,6 +139,7 @@ func (m *member) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	m.observe()
 	if err := m.openAdmin(ctx); err != nil || len(o.App.Command) == 0 {
 		return err
 	}
@@ -152,7 +155,7 @@ func (m *member) enter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.stay = &join.Stay{Client: client, Folder: o.StateDir, Log: m.log}
+	m.stay = &join.Stay{Client: client, Folder: o.StateDir, Log: m.log, Renewals: m.renewals.note}
 	ctx, cancel := context.WithTimeout(ctx, o.StartTimeout)
 	defer cancel()
 	return m.stay.Begin(ctx)
