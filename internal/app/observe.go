@@ -44,6 +44,7 @@ func (g *Gateway) observe() {
 			c.dependencies(yield)
 		})
 	}
+	g.observeMesh()
 	if l := g.accessLog.Logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {
 			s := l.Stats()

@@ -53,6 +53,8 @@ type member struct {
 	plane   *plane
 	client  *distrib.Client
 	logging *accesslog.Destination
+	// renewals are how those of its SVIDs go.
+	renewals renewals
 	// api is nil where no program is to have it.
 	api *workloadapi.Server
 	// admin is nil if nobody is to ask.
@@ -149,6 +151,7 @@ func (m *member) open(ctx context.Context) (err error) {
 		CacheFile: filepath.Join(o.StateDir, cacheFile), Log: m.log,
 	})
 	if err == nil {
+		m.observe()
 		err = m.openAdmin(ctx)
 	}
 	switch {
@@ -173,7 +176,7 @@ func (m *member) enter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.stay = &join.Stay{Client: client, Folder: o.StateDir, Log: m.log}
+	m.stay = &join.Stay{Client: client, Folder: o.StateDir, Log: m.log, Renewals: m.renewals.note}
 	ctx, cancel := context.WithTimeout(ctx, o.StartTimeout)
 	defer cancel()
 	return m.stay.Begin(ctx)

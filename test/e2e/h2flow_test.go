@@ -312,9 +312,12 @@ func TestHTTP2UrgentBehindTheKernel(t *testing.T) {
 	t.Parallel()
 	const size = 32 << 20
 	var written atomic.Int64
+	answered := make(chan struct{})
 	app := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/urgent" {
 			io.WriteString(w, "ok")
+			_ = http.NewResponseController(w).Flush()
+			close(answered)
 			return
 		}
 		piece := make([]byte, 64<<10)
@@ -339,6 +342,9 @@ func TestHTTP2UrgentBehindTheKernel(t *testing.T) {
 	c.ask("/", "priority", "u=7")
 	eventually(t, "much is on its way", func() bool { return written.Load() >= 2<<20 })
 	urgent := c.ask("/urgent", "priority", "u=0")
+	// Nothing is read until the upstream has answered: what comes meanwhile would say how
+	// busy the machine is, not what waits for what.
+	<-answered
 	before := 0
 	c.until("the urgent response", func(f frame) bool {
 		if f.Type == h2.FrameData && f.StreamID != urgent {

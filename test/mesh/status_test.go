@@ -1,10 +1,14 @@
 package mesh
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -213,4 +217,80 @@ func TestStatusAcrossControlPlanes(t *testing.T) {
 		t.Errorf("wait: %v\n%s", err, out)
 	}
 	m.address = first
+}
+
+// What is to be watched has metrics: of the control plane and of proxies. Who joined, and by
+// what, is in the audit log.
+func TestMetricsAndAuditOfTheMesh(t *testing.T) {
+	m := newMesh(t, "")
+	m.sidecar("ratings", "one")
+	back := port(t)
+	m.sidecar("reviews", "front", "--upstream", "ratings=:"+back)
+	from(t, back, "one")
+	eventually(t, "the control plane counts", func() error {
+		text, err := m.metrics(filepath.Join(m.dir, "admin"))
+		for _, want := range []string{
+			`gridway_mesh_proxies{role="sidecar",state="Serving"} 2`, `gridway_mesh_workloads{health="healthy"} 2`, `gridway_mesh_services 2`,
+			`gridway_mesh_joins_total{result="joined",via="token"} 2`, `gridway_mesh_svids_total{result="issued",why="join"} 2`,
+			`gridway_mesh_revisions_behind{role="sidecar"} 0`, `gridway_mesh_sent_bytes_total{what="view"} `, `gridway_mesh_acknowledge_duration_seconds_count `,
+			`gridway_mesh_authority_not_after_timestamp_seconds{purpose="x509",serial=`, `gridway_mesh_bundle_roots{trust_domain="cluster.local"} 1`,
+		} {
+			if err == nil && !strings.Contains(text, want) {
+				err = fmt.Errorf("no %s in\n%s", want, text)
+			}
+		}
+		return err
+	})
+	eventually(t, "a sidecar does", func() error {
+		text, err := m.metrics(filepath.Join(m.dir, "reviews-front", "admin.sock"))
+		for _, want := range []string{
+			`gridway_mesh_control_connected 1`, `gridway_mesh_control_contact_timestamp_seconds 1.`, `gridway_mesh_from_disk 0`, `gridway_mesh_used_services 0`,
+			`gridway_mesh_svid_not_after_timestamp_seconds{identity="spiffe://cluster.local/ns/default/sa/reviews"} 1.`,
+		} {
+			if err == nil && !strings.Contains(text, want) {
+				err = fmt.Errorf("no %s in\n%s", want, text)
+			}
+		}
+		return err
+	})
+	out, err := m.command("audit", "-o", "json")
+	if err != nil || !strings.Contains(out, "spiffe://cluster.local/ns/default/sa/reviews") || strings.Contains(out, m.token) {
+		t.Errorf("the audit log: %v\n%s", err, out)
+	}
+}
+
+// metrics are those that a process tells at a Unix socket.
+func (m *mesh) metrics(socket string) (string, error) {
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+	req, err := http.NewRequest("GET", "http://localhost/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+m.admin())
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != 200 {
+		err = fmt.Errorf("%s: %s", resp.Status, text)
+	}
+	return string(text), err
+}
+
+// admin is the token of the control plane's first admin.
+func (m *mesh) admin() string {
+	first, err := os.ReadFile(filepath.Join(m.state(), "first-tokens"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(first)) {
+		if role, token, _ := strings.Cut(strings.TrimSpace(line), " "); role == "admin" {
+			return strings.TrimSpace(token)
+		}
+	}
+	return ""
 }

@@ -52,8 +52,9 @@ type Options struct {
 // Server is a control plane's end. It is registered at a grpc.Server with ServerTLS.
 type Server struct {
 	meshpb.UnimplementedJoinServer
-	opt   Options
-	guess *guesses
+	opt    Options
+	guess  *guesses
+	counts *counts
 	// process is known to this process alone: nonces come from it, and proofs of tokens
 	// that nobody has.
 	process [32]byte
@@ -68,7 +69,7 @@ func NewServer(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{opt: o, guess: newGuesses(), noted: map[[2]string]bool{}}
+	s := &Server{opt: o, guess: newGuesses(), counts: newCounts(), noted: map[[2]string]bool{}}
 	_, _ = rand.Read(s.process[:]) // which never fails
 	return s
 }
@@ -129,7 +130,7 @@ func (s *Server) token(ctx context.Context, id string) (t *held, known bool, err
 
 // Challenge proves to a proxy that this is its control plane.
 func (s *Server) Challenge(ctx context.Context, r *meshpb.ChallengeRequest) (*meshpb.ChallengeResponse, error) {
-	if !s.guess.allow(addressOf(ctx)) {
+	if from := addressOf(ctx); !s.guess.allow(from) || !s.guess.challenge(from) {
 		return nil, errTooMany
 	}
 	x, err := s.transcript(ctx, r.GetTokenId(), r.GetNonce())
@@ -144,7 +145,8 @@ func (s *Server) Challenge(ctx context.Context, r *meshpb.ChallengeRequest) (*me
 }
 
 // Enroll gives a first SVID.
-func (s *Server) Enroll(ctx context.Context, r *meshpb.EnrollRequest) (*meshpb.SVIDResponse, error) {
+func (s *Server) Enroll(ctx context.Context, r *meshpb.EnrollRequest) (_ *meshpb.SVIDResponse, err error) {
+	defer func() { s.counts.joined(viaOf(r), err) }()
 	if !s.guess.allow(addressOf(ctx)) {
 		return nil, errTooMany
 	}
@@ -172,6 +174,7 @@ func (s *Server) byToken(ctx context.Context, r *meshpb.EnrollRequest, e *meshpb
 		s.guess.failed(addressOf(ctx))
 		return nil, errRefused
 	}
+	s.guess.proven(addressOf(ctx))
 	id, err := s.wanted(want)
 	if err != nil {
 		return nil, err
@@ -228,7 +231,8 @@ func keyOf(csr []byte, id identity.ID) (string, error) {
 }
 
 // Renew gives the next SVID to who shows one.
-func (s *Server) Renew(ctx context.Context, r *meshpb.RenewRequest) (*meshpb.SVIDResponse, error) {
+func (s *Server) Renew(ctx context.Context, r *meshpb.RenewRequest) (_ *meshpb.SVIDResponse, err error) {
+	defer func() { s.counts.asked("renewal", err) }()
 	id, err := s.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -237,7 +241,8 @@ func (s *Server) Renew(ctx context.Context, r *meshpb.RenewRequest) (*meshpb.SVI
 }
 
 // SignJWT gives a JWT-SVID to who shows an SVID.
-func (s *Server) SignJWT(ctx context.Context, r *meshpb.SignJWTRequest) (*meshpb.SignJWTResponse, error) {
+func (s *Server) SignJWT(ctx context.Context, r *meshpb.SignJWTRequest) (_ *meshpb.SignJWTResponse, err error) {
+	defer func() { s.counts.asked("jwt", err) }()
 	id, err := s.caller(ctx)
 	if r.GetIdentity() != nil && err == nil {
 		id, _, err = s.delegated(ctx, r.GetIdentity())

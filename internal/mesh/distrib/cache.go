@@ -263,6 +263,23 @@ func (c *cache) commit(upserts []*Resource, removals []Key, commit *meshpb.Cache
 	return nil
 }
 
+// body is that of a resource in the log, which has that hash.
+func (c *cache) body(k Key, hash uint64) ([]byte, error) {
+	l, ok := c.index[k]
+	if !ok || l.hash != hash {
+		return nil, errOtherResource
+	}
+	record, _, err := readRecord(io.NewSectionReader(c.file, l.at, l.length), l.length)
+	if err != nil {
+		return nil, fmt.Errorf("what is kept of it on disk cannot be read: %w", err)
+	}
+	body := record.GetUpsert().GetBody()
+	if xxhash.Sum64(body) != hash {
+		return nil, errors.New("what is kept of it on disk is something else")
+	}
+	return body, nil
+}
+
 func writeRecord(w io.Writer, record *meshpb.CacheRecord) (int64, error) {
 	payload, err := proto.Marshal(record)
 	if err != nil {

@@ -131,6 +131,8 @@ type ClientStatus struct {
 	// Since is when that began, or when the last stream ended.
 	Since   time.Time `json:"since"`
 	Serving Revision  `json:"serving"`
+	// Heard is when something came from a control plane last, zero if nothing has.
+	Heard time.Time `json:"heard,omitzero"`
 	// FromDisk: what is served is from before the process began.
 	FromDisk bool      `json:"fromDisk,omitempty"`
 	Refusals []Refusal `json:"refusals,omitempty"`

@@ -112,6 +112,7 @@ func (c *Client) connect(ctx context.Context, target string) (good bool, err err
 		case <-x.retry.at:
 			x.run(x.retry.revision)
 		case m := <-messages:
+			x.heard()
 			switch m := m.GetMessage().(type) {
 			case *meshpb.FromControl_Welcome:
 				silent.Stop()
@@ -139,6 +140,13 @@ func (c *Client) connect(ctx context.Context, target string) (good bool, err err
 			}
 		}
 	}
+}
+
+// heard notes that something came.
+func (x *connection) heard() {
+	x.mu.Lock()
+	x.state.Heard = time.Now()
+	x.mu.Unlock()
 }
 
 // goodbye waits until receive has seen the end of the stream.
@@ -171,7 +179,9 @@ func (x *connection) hello() error {
 	x.sequence = x.Client.sequence
 	x.todo = outgoing{}
 	x.mu.Unlock()
-	if err := x.stream.Send(&meshpb.FromProxy{Message: &meshpb.FromProxy_Hello{Hello: helloOf(&p, x.serving)}}); err != nil {
+	hello := helloOf(&p, x.serving)
+	hello.Patches = x.cache != nil // else nothing of what they are changes of is kept
+	if err := x.stream.Send(&meshpb.FromProxy{Message: &meshpb.FromProxy_Hello{Hello: hello}}); err != nil {
 		return x.ended(err)
 	}
 	var part meshpb.Held

@@ -20,6 +20,12 @@ var (
 	ApplyDelta = applyDelta
 )
 
+// For tests of changes of resources.
+var (
+	PatchOf    = patchOf
+	ApplyPatch = applyPatch
+)
+
 // ReadCache opens a cache and says what it had.
 func ReadCache(path string) ([]*Resource, error) {
 	c, had, err := openCache(path, slog.New(slog.DiscardHandler))

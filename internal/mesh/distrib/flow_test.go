@@ -92,6 +92,36 @@ func TestServicesAreLearnedAndForgotten(t *testing.T) {
 	p.until(t, "it is served", func() bool { return p.text("shop/late") == "here" || p.Learn(t.Context(), "shop/late") == nil })
 }
 
+// Names of no service are remembered, so that nobody is asked for them again; not more of
+// them than a few hundred, however many a program asks for.
+func TestUnknownServicesAreBounded(t *testing.T) {
+	v := newViews()
+	v.set("shop/cart", "one")
+	c := newControl(t, v)
+	p := newProxy(t, newPlane(), one(c))
+	for i := range 700 {
+		if err := p.Learn(t.Context(), fmt.Sprintf("com/example-%d", i)); !errors.Is(err, distrib.ErrUnknownService) {
+			t.Fatal(err)
+		}
+	}
+	if n := len(p.Status().Services); n > 520 {
+		t.Errorf("%d services are remembered", n)
+	}
+	v.mu.Lock()
+	made := v.made
+	v.mu.Unlock()
+	for range 100 {
+		if err := p.Learn(t.Context(), "com/example-699"); !errors.Is(err, distrib.ErrUnknownService) {
+			t.Fatal(err)
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.made != made {
+		t.Errorf("%d views for what is known", v.made-made)
+	}
+}
+
 func TestRefusedRevision(t *testing.T) {
 	v := newViews()
 	v.set("shop/cart", "one", "10.0.0.1:80")

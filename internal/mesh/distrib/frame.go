@@ -24,6 +24,9 @@ const (
 // of all proxies, so that sending a body to a thousand of them takes its memory once.
 type frame struct{ pieces mem.BufferSlice }
 
+// len is in bytes.
+func (f *frame) len() int { return f.pieces.Len() }
+
 // codec is gRPC's of Protocol Buffers, which sends frames as they are.
 type codec struct{ encoding.CodecV2 }
 
@@ -49,6 +52,8 @@ func message(m *meshpb.FromControl) (*frame, error) {
 type piece struct {
 	resource *Resource
 	from, to int
+	// base is the hash of what the resource is sent as a change of, 0 if it is not.
+	base uint64
 }
 
 // part is one message of an Update.
@@ -59,8 +64,8 @@ type part struct {
 }
 
 // parts packs what changed into as few messages as their bound allows; there is at
-// least one.
-func parts(upserts []*Resource, removals []Key) []part {
+// least one. before is what there was of a resource, nil if that is of no use.
+func parts(upserts []*Resource, removals []Key, before func(Key) *Resource) []part {
 	out := []part{{}}
 	room := func(n int) *part {
 		last := &out[len(out)-1]
@@ -76,10 +81,17 @@ func parts(upserts []*Resource, removals []Key) []part {
 		p.removals = append(p.removals, k)
 	}
 	for _, r := range upserts {
+		base := before(r.Key())
+		if prefix, suffix, ok := patchOf(base, r); ok {
+			to := len(r.Body) - suffix
+			p := room(len(r.Kind) + len(r.Name) + 64 + to - prefix)
+			p.pieces = append(p.pieces, piece{r, prefix, to, base.Hash})
+			continue
+		}
 		for from := 0; ; {
 			to := min(from+partBytes, len(r.Body))
 			p := room(len(r.Kind) + len(r.Name) + 32 + to - from)
-			p.pieces = append(p.pieces, piece{r, from, to})
+			p.pieces = append(p.pieces, piece{r, from, to, 0})
 			if from = to; from == len(r.Body) {
 				break
 			}
@@ -97,6 +109,9 @@ const (
 	fieldHash    = 3
 	fieldBody    = 4
 	fieldSize    = 5
+	fieldBase    = 6
+	fieldPrefix  = 7
+	fieldSuffix  = 8
 )
 
 // encode writes a part: head has all fields of the Update but its resources and
@@ -121,7 +136,12 @@ func (p *part) encode(head *meshpb.Update) (*frame, error) {
 			protowire.SizeTag(fieldName) + protowire.SizeBytes(len(r.Name)) +
 			protowire.SizeTag(fieldHash) + protowire.SizeFixed64() +
 			protowire.SizeTag(fieldBody) + protowire.SizeBytes(x.to-x.from)
-		whole := x.to-x.from == len(r.Body)
+		whole := x.base != 0 || x.to-x.from == len(r.Body)
+		prefix, suffix := uint64(x.from), uint64(len(r.Body)-x.to)
+		if x.base != 0 {
+			size += protowire.SizeTag(fieldBase) + protowire.SizeFixed64() +
+				protowire.SizeTag(fieldPrefix) + protowire.SizeVarint(prefix) + protowire.SizeTag(fieldSuffix) + protowire.SizeVarint(suffix)
+		}
 		if !whole {
 			size += protowire.SizeTag(fieldSize) + protowire.SizeVarint(uint64(len(r.Body)))
 		}
@@ -133,6 +153,14 @@ func (p *part) encode(head *meshpb.Update) (*frame, error) {
 		heads = protowire.AppendString(heads, r.Name)
 		heads = protowire.AppendTag(heads, fieldHash, protowire.Fixed64Type)
 		heads = protowire.AppendFixed64(heads, r.Hash)
+		if x.base != 0 {
+			heads = protowire.AppendTag(heads, fieldBase, protowire.Fixed64Type)
+			heads = protowire.AppendFixed64(heads, x.base)
+			heads = protowire.AppendTag(heads, fieldPrefix, protowire.VarintType)
+			heads = protowire.AppendVarint(heads, prefix)
+			heads = protowire.AppendTag(heads, fieldSuffix, protowire.VarintType)
+			heads = protowire.AppendVarint(heads, suffix)
+		}
 		if !whole {
 			heads = protowire.AppendTag(heads, fieldSize, protowire.VarintType)
 			heads = protowire.AppendVarint(heads, uint64(len(r.Body)))

@@ -53,7 +53,7 @@ func (x *session) job() (job work, ok bool) {
 	if x.waiting && job.view {
 		// Another Update goes out when the last was answered: a proxy that takes its
 		// time gets one for all that happened meanwhile.
-		x.todo.view, x.todo.all, x.todo.forget = true, job.all, job.forget
+		x.todo.view, x.todo.all, x.todo.forget, x.todo.since = true, job.all, job.forget, job.since
 		job.view = false
 	}
 	if job.view {
@@ -66,6 +66,7 @@ func (x *session) job() (job work, ok bool) {
 func (x *session) do(job *work) error {
 	if job.trust {
 		bundles, denied, _ := x.server.cfg.Trust.Trust()
+		x.server.counters.message(sentTrust, len(bundles)+len(denied))
 		if err := x.stream.Send(&meshpb.FromControl{Message: &meshpb.FromControl_Trust{Trust: &meshpb.Trust{Bundles: bundles, Denied: denied}}}); err != nil {
 			return err
 		}
@@ -98,7 +99,7 @@ func (x *session) sendView(job *work) error {
 		}
 		delete(x.endpoint, k.Name)
 	}
-	sent, endpoint, subscribed, answered, some := x.sent, x.endpoint, x.subscribed, x.answered, x.begun
+	sent, endpoint, subscribed, answered, some, patches := x.sent, x.endpoint, x.subscribed, x.answered, x.begun, x.patches
 	x.mu.Unlock()
 
 	v, err := x.server.cfg.Views.View(x.proxy.Load())
@@ -132,9 +133,15 @@ func (x *session) sendView(job *work) error {
 		return nil
 	}
 	x.view, x.sent, x.endpoint, x.answered, x.begun, x.waiting = v, v.Resources, nil, subscribed, true, true
+	x.changed = job.since
 	x.mu.Unlock()
 
-	list := parts(upserts, removals)
+	list := parts(upserts, removals, func(k Key) *Resource {
+		if i, ok := find(sent, k); ok && patches && k.Kind != KindEndpoints {
+			return sent[i]
+		}
+		return nil
+	})
 	for i := range list {
 		head := &meshpb.Update{Part: uint32(i + 1), Parts: uint32(len(list)), Full: job.all}
 		if i == len(list)-1 {
@@ -145,6 +152,7 @@ func (x *session) sendView(job *work) error {
 		if err != nil {
 			return err
 		}
+		x.server.counters.message(sentView, f.len())
 		if err := x.stream.SendMsg(f); err != nil {
 			return err
 		}
@@ -189,6 +197,7 @@ func (x *session) sendEndpoints(r *Resource) error {
 	if err != nil {
 		return err
 	}
+	x.server.counters.message(sentEndpoints, f.len())
 	return x.stream.SendMsg(f)
 }
 

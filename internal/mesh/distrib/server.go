@@ -71,6 +71,7 @@ type Server struct {
 
 	// activity grows with all that may change what Proxies and Objects say.
 	activity atomic.Uint64
+	counters counters
 
 	announcing sync.Mutex
 	moment     uint64 // guarded by announcing: the changes up to it are announced
@@ -172,9 +173,10 @@ func (s *Server) announce(c *Change) {
 		return
 	}
 	s.activity.Add(1)
+	now := time.Now()
 	s.each(func(x *session) {
 		if c.All || slices.Contains(c.Proxies, x.name) || x.dependsOn(c.Services) {
-			x.mark(func(w *work) { w.view = true })
+			x.mark(func(w *work) { w.changed(now) })
 			return
 		}
 		x.endpoints(c.Endpoints)

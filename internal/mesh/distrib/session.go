@@ -25,7 +25,10 @@ const maxPending = 1024
 // work is what is to be sent. Each thing is there once, in its newest state: what a
 // slow proxy has not been sent costs no more the longer it takes.
 type work struct {
-	view      bool
+	view bool
+	// since is when the configuration changed that the view is for, zero for other
+	// reasons to look at it.
+	since     time.Time
 	trust     bool
 	reconnect *meshpb.Reconnect
 	// endpoints are the newest of clusters that changed in nothing else.
@@ -33,6 +36,14 @@ type work struct {
 	// all and forget are what the proxy says it has lost: everything, or resources.
 	all    bool
 	forget []Key
+}
+
+// changed has the view looked at, since the configuration has changed.
+func (w *work) changed(now time.Time) {
+	if !w.view || w.since.IsZero() {
+		w.since = now
+	}
+	w.view = true
 }
 
 // session is one stream: receive and send have a goroutine each.
@@ -51,6 +62,8 @@ type session struct {
 	todo work
 	// ready: the proxy has said who it is and what it has.
 	ready bool
+	// patches: it takes resources as changes.
+	patches bool
 	// subscribed is the newest Subscribe, answered the newest that an Update answered.
 	subscribed, answered uint64
 	// sent is what the proxy has once all is read that was sent, but for endpoints
@@ -69,6 +82,9 @@ type session struct {
 	failed    error
 	since     time.Time
 	lastHeard time.Time
+	// changed is when the configuration changed of which the last Update is, until it is
+	// answered.
+	changed time.Time
 }
 
 func newSession(s *Server, stream grpc.BidiStreamingServer[meshpb.FromProxy, meshpb.FromControl]) *session {
@@ -194,7 +210,7 @@ func (x *session) hello(identity string) error {
 	x.name = p.Name
 	x.proxy.Store(p)
 	x.mu.Lock()
-	x.ready, x.sent, x.served = true, held, revisionOf(h.GetRevision())
+	x.ready, x.sent, x.served, x.patches = true, held, revisionOf(h.GetRevision()), h.GetPatches()
 	x.todo.view, x.todo.trust = true, x.server.cfg.Trust != nil
 	x.mu.Unlock()
 	if err := x.server.join(x); err != nil {
@@ -227,6 +243,7 @@ func (x *session) take(m *meshpb.FromProxy) error {
 	case *meshpb.FromProxy_Resend:
 		x.mark(func(w *work) {
 			w.view = true
+			x.waiting = false // what is asked for again is not answered
 			w.all = w.all || len(m.Resend.GetResources()) == 0
 			for _, r := range m.Resend.GetResources() {
 				w.forget = append(w.forget, Key{r.GetKind(), r.GetName()})
@@ -310,6 +327,10 @@ func (x *session) ack(r Revision) {
 	x.served = r
 	if r.Hash == x.view.Hash && r.Number == x.view.Number {
 		x.waiting, x.refused, x.older, x.acked = false, nil, false, x.view.Resources
+		if !x.changed.IsZero() {
+			x.server.counters.acknowledged(time.Since(x.changed))
+			x.changed = time.Time{}
+		}
 		x.kick()
 	}
 }
@@ -325,6 +346,7 @@ func (x *session) nack(n *meshpb.Nack) {
 	before := x.refused
 	x.waiting, x.older, x.refused = false, n.GetWaiting(), nil
 	for _, f := range n.GetRefusals()[:min(len(n.GetRefusals()), maxRefusals)] {
+		x.server.counters.refusal(f.GetKind())
 		x.refused = append(x.refused, Refusal{Key{short(f.GetKind()), short(f.GetName())}, short(f.GetReason())})
 	}
 	if !x.older && x.refused == nil {

@@ -21,6 +21,7 @@ type staging struct {
 	part     uint32
 	full     bool
 	upserts  map[Key]*holding
+	changes  map[Key]*meshpb.Resource // of those that came as changes
 	removals []Key
 	bytes    int
 	// open is a resource whose body is not whole.
@@ -32,7 +33,7 @@ type staging struct {
 // update takes a part of an Update, and the whole with its last part.
 func (x *connection) update(u *meshpb.Update) error {
 	if u.GetPart() == 1 || x.staged == nil {
-		x.staged = &staging{full: u.GetFull(), upserts: map[Key]*holding{}}
+		x.staged = &staging{full: u.GetFull(), upserts: map[Key]*holding{}, changes: map[Key]*meshpb.Resource{}}
 	}
 	s := x.staged
 	if u.GetPart() != s.part+1 || u.GetPart() > u.GetParts() {
@@ -75,6 +76,10 @@ func (s *staging) add(r *meshpb.Resource) error {
 			h.body = []byte{}
 		}
 		s.upserts[k] = h
+		if delete(s.changes, k); r.GetBase() != 0 {
+			s.changes[k] = r
+			return nil
+		}
 		if r.GetSize() == 0 {
 			h.size = len(h.body)
 			return nil
@@ -95,6 +100,16 @@ func (s *staging) add(r *meshpb.Resource) error {
 
 // whole takes an Update that is there in all its parts.
 func (x *connection) whole(s *staging, u *meshpb.Update) error {
+	for k, r := range s.changes {
+		body, err := x.patched(r)
+		if err != nil {
+			return x.resend(nil, &ResourceError{k, err})
+		}
+		if s.bytes += len(body); s.bytes > MaxViewBytes {
+			return fmt.Errorf("an update is of more than %d MiB", MaxViewBytes>>20)
+		}
+		s.upserts[k].body, s.upserts[k].size = body, len(body)
+	}
 	var changed []ir.EndpointUpdate
 	for k, h := range s.upserts {
 		if xxhash.Sum64(h.body) != h.hash {

@@ -54,6 +54,7 @@ func (c *Client) Learn(ctx context.Context, service string) error {
 			c.mu.Unlock()
 			return fmt.Errorf("the proxy uses %d services already, as many as it can", maxServices)
 		}
+		c.forgetUnknown()
 		c.sequence++
 		u = &use{sequence: c.sequence, answered: make(chan struct{})}
 		c.uses[service] = u
@@ -71,6 +72,31 @@ func (c *Client) Learn(ctx context.Context, service string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return u.err
+}
+
+// maxUnknown bounds the names that are remembered as those of no service, so that nobody
+// is asked for them again: a program may ask for any.
+const maxUnknown = 512
+
+// forgetUnknown makes room for one more of these: that which nobody asked for for the
+// longest time goes. c.mu is held.
+func (c *Client) forgetUnknown() {
+	if len(c.uses) < maxUnknown {
+		return
+	}
+	n, oldest := 0, ""
+	for name, u := range c.uses {
+		if u.always || !u.done || !errors.Is(u.err, ErrUnknownService) {
+			continue
+		}
+		if n++; oldest == "" || u.used.Load() < c.uses[oldest].used.Load() {
+			oldest = name
+		}
+	}
+	if n >= maxUnknown {
+		delete(c.uses, oldest)
+		c.todo.unsubscribe = append(c.todo.unsubscribe, oldest)
+	}
 }
 
 // Touch says that a service is used, if it is known at all.

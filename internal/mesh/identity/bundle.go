@@ -99,6 +99,16 @@ func (b *Bundle) TrustDomain() TrustDomain { return b.parts.TrustDomain }
 // Roots are the certificates that sign; nobody may change them.
 func (b *Bundle) Roots() []*x509.Certificate { return slices.Clip(b.parts.Roots) }
 
+// Ends is when the last of the roots does, zero without one.
+func (b *Bundle) Ends() (at time.Time) {
+	for _, c := range b.parts.Roots {
+		if c.NotAfter.After(at) {
+			at = c.NotAfter
+		}
+	}
+	return at
+}
+
 // JWTKeys are the keys of tokens, by "kid".
 func (b *Bundle) JWTKeys() map[string]crypto.PublicKey { return maps.Clone(b.parts.JWTKeys) }
 

@@ -398,7 +398,9 @@ type Hello struct {
 	Revision *Revision `protobuf:"bytes,9,opt,name=revision,proto3" json:"revision,omitempty"`
 	// held says that messages follow with what the proxy has. Until the last one the
 	// control plane sends nothing.
-	Held          bool `protobuf:"varint,10,opt,name=held,proto3" json:"held,omitempty"`
+	Held bool `protobuf:"varint,10,opt,name=held,proto3" json:"held,omitempty"`
+	// patches: the proxy takes resources as changes of those that it has.
+	Patches       bool `protobuf:"varint,11,opt,name=patches,proto3" json:"patches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -499,6 +501,13 @@ func (x *Hello) GetRevision() *Revision {
 func (x *Hello) GetHeld() bool {
 	if x != nil {
 		return x.Held
+	}
+	return false
+}
+
+func (x *Hello) GetPatches() bool {
+	if x != nil {
+		return x.Patches
 	}
 	return false
 }
@@ -1622,7 +1631,12 @@ type Resource struct {
 	Hash uint64 `protobuf:"fixed64,3,opt,name=hash,proto3" json:"hash,omitempty"`
 	Body []byte `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
 	// size is that of the whole body where this is a piece of it; 0 where it is all.
-	Size          uint64 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
+	Size uint64 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
+	// base, unless it is 0, is the hash of the resource that this is a change of: body
+	// stands between the first prefix bytes of that and the last suffix ones.
+	Base          uint64 `protobuf:"fixed64,6,opt,name=base,proto3" json:"base,omitempty"`
+	Prefix        uint64 `protobuf:"varint,7,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Suffix        uint64 `protobuf:"varint,8,opt,name=suffix,proto3" json:"suffix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1688,6 +1702,27 @@ func (x *Resource) GetBody() []byte {
 func (x *Resource) GetSize() uint64 {
 	if x != nil {
 		return x.Size
+	}
+	return 0
+}
+
+func (x *Resource) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *Resource) GetPrefix() uint64 {
+	if x != nil {
+		return x.Prefix
+	}
+	return 0
+}
+
+func (x *Resource) GetSuffix() uint64 {
+	if x != nil {
+		return x.Suffix
 	}
 	return 0
 }
@@ -2128,7 +2163,7 @@ const file_internal_mesh_meshpb_distribution_proto_rawDesc = "" +
 	"\tendpoints\x18\x03 \x01(\v2\x1e.gridway.mesh.v1.EndpointDeltaH\x00R\tendpoints\x12.\n" +
 	"\x05trust\x18\x04 \x01(\v2\x16.gridway.mesh.v1.TrustH\x00R\x05trust\x12:\n" +
 	"\treconnect\x18\x05 \x01(\v2\x1a.gridway.mesh.v1.ReconnectH\x00R\treconnectB\t\n" +
-	"\amessage\"\xcb\x03\n" +
+	"\amessage\"\xe5\x03\n" +
 	"\x05Hello\x12\x14\n" +
 	"\x05proxy\x18\x01 \x01(\tR\x05proxy\x12)\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x15.gridway.mesh.v1.RoleR\x04role\x12:\n" +
@@ -2140,7 +2175,8 @@ const file_internal_mesh_meshpb_distribution_proto_rawDesc = "" +
 	"\bservices\x18\b \x03(\tR\bservices\x125\n" +
 	"\brevision\x18\t \x01(\v2\x19.gridway.mesh.v1.RevisionR\brevision\x12\x12\n" +
 	"\x04held\x18\n" +
-	" \x01(\bR\x04held\x1a9\n" +
+	" \x01(\bR\x04held\x12\x18\n" +
+	"\apatches\x18\v \x01(\bR\apatches\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xce\x03\n" +
@@ -2224,13 +2260,16 @@ const file_internal_mesh_meshpb_distribution_proto_rawDesc = "" +
 	"\x04full\x18\b \x01(\bR\x04full\"5\n" +
 	"\vResourceKey\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"n\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xb2\x01\n" +
 	"\bResource\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04hash\x18\x03 \x01(\x06R\x04hash\x12\x12\n" +
 	"\x04body\x18\x04 \x01(\fR\x04body\x12\x12\n" +
-	"\x04size\x18\x05 \x01(\x04R\x04size\"\xbe\x01\n" +
+	"\x04size\x18\x05 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04base\x18\x06 \x01(\x06R\x04base\x12\x16\n" +
+	"\x06prefix\x18\a \x01(\x04R\x06prefix\x12\x16\n" +
+	"\x06suffix\x18\b \x01(\x04R\x06suffix\"\xbe\x01\n" +
 	"\rEndpointDelta\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\x06R\x04base\x12\x12\n" +

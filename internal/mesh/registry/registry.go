@@ -325,6 +325,26 @@ func (r *Registry) Instances(namespace, name string) []*Instance {
 	return nil
 }
 
+// Count returns how many workloads are healthy and how many are not, and of how many
+// services they are.
+func (r *Registry) Count() (healthy, unhealthy, services int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.services {
+		if len(s.instances) > 0 {
+			services++
+		}
+		for _, x := range s.instances {
+			if x.Healthy {
+				healthy++
+			} else {
+				unhealthy++
+			}
+		}
+	}
+	return healthy, unhealthy, services
+}
+
 // Refused are the proxies of which workloads are not registered, with the reason.
 func (r *Registry) Refused() map[string]string {
 	r.mu.Lock()

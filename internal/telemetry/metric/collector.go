@@ -62,7 +62,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	c.r.mu.RLock()
 	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers
-	callerTokens, dependencies, discovery, election := c.r.callerTokens, c.r.dependencies, c.r.discovery, c.r.election
+	callerTokens, dependencies, discovery, election, mesh := c.r.callerTokens, c.r.dependencies, c.r.discovery, c.r.election, c.r.mesh
 	c.r.mu.RUnlock()
 	if gauges != nil {
 		gauges(e.gauges)
@@ -93,6 +93,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if limitKeys != nil {
 		limitKeys(e.rateLimitKeys)
+	}
+	if mesh != nil {
+		m := mesh()
+		e.mesh(&m)
 	}
 	if admission != nil {
 		admission(e.admission)

@@ -177,10 +177,32 @@ func populated(c *clock) *metric.Registry {
 		yield("keys", "default/tokens", "https://idp.example", true)
 		yield("provider", "default/login", "https://idp.example", false)
 	})
+	r.SetMesh(mesh)
 	r.SetAdmission(func(yield func(string, metric.Admission)) {
 		yield("HTTPRoute/default/app", metric.Admission{Limit: 12, InFlight: 3, Queued: 1, Baseline: 20 * time.Millisecond, Recent: 30 * time.Millisecond, Admitted: 5, Delayed: 4, Refused: 3, Displaced: 2, Expired: 1})
 	})
 	return r
+}
+
+// mesh is that of a process which is a control plane and a proxy.
+func mesh() metric.Mesh {
+	noon := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	return metric.Mesh{
+		Control: &metric.MeshControl{
+			Proxies: map[[2]string]int{{"sidecar", "Serving"}: 3, {"edge", "Refused"}: 1}, Behind: map[string]uint64{"sidecar": 0, "edge": 2},
+			Waiting: map[string]int{"view": 1, "endpoints": 0}, Messages: map[string]uint64{"view": 9}, Bytes: map[string]uint64{"view": 900},
+			Acknowledged: metric.Histogram{Count: 3, Sum: 0.5, Buckets: map[float64]uint64{0.1: 2, 1: 3}}, Refused: map[string]uint64{"listener": 1},
+			Services: 2, Workloads: map[string]int{"healthy": 3, "unhealthy": 1},
+			Joins: map[[2]string]uint64{{"token", "joined"}: 4}, Issued: map[[2]string]uint64{{"renewal", "issued"}: 5},
+			Authorities: []metric.MeshAuthority{{Purpose: "x509", Serial: "0a", Ends: noon}},
+		},
+		Member: &metric.MeshMember{
+			Connected: true, Contact: noon, Revision: 7, FromDisk: true, Refused: 1, Services: 2, RenewalFailures: map[string]int{"spiffe://example.org/ns/shop/sa/cart": 1},
+		},
+		SVIDs:   []metric.MeshSVID{{ID: "spiffe://example.org/ns/shop/sa/cart", Ends: noon}},
+		Bundles: []metric.MeshBundle{{TrustDomain: "example.org", Roots: 2, Ends: noon}, {TrustDomain: "other.example", Roots: 1, Fetched: noon}},
+		Denied:  1,
+	}
 }
 
 func scrape(t *testing.T, r *metric.Registry) string {

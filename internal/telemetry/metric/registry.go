@@ -75,6 +75,7 @@ type Registry struct {
 	log          func() LogStats
 	admission    func(yield func(scope string, a Admission))
 	certs        func(yield func(Certificate))
+	mesh         func() Mesh
 	kept         *ir.Config // by the last Keep
 }
 
