@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -116,7 +115,7 @@ func TestPolicySuggest(t *testing.T) {
 		t.Errorf("what was seen is refused: %v", err)
 	}
 	eventually(t, "refusals are told", func() error {
-		out, err := m.command("policy", "suggest", "orders", "--since", (time.Hour).String())
+		out, err := m.command("policy", "suggest", "orders", "--since", "1h")
 		if err == nil && !strings.Contains(out, "refused by default/suggested-orders") {
 			err = errors.New("not there")
 		}
