@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/evidence"
 	"github.com/gridway/gridway/internal/mesh/federation"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
@@ -63,6 +65,7 @@ type control struct {
 	distrib  *distrib.Server
 	join     *admit.Server
 	tokens   *admit.Tokens
+	evidence *evidence.Collector
 	grpc     *grpc.Server
 	listener net.Listener
 	board    trustBoard
@@ -140,6 +143,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.evidence = evidence.New(evidence.Options{DB: g.db, May: c.speaksFor(m.TrustDomain), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
 	if c.listener, err = g.listenMesh(m.Listen); err != nil {
 		return err
 	}
@@ -200,6 +204,23 @@ func (c *control) serve(g *Gateway) {
 	c.grpc = grpc.NewServer(append(distrib.ServerOptions(), grpc.Creds(credentials.NewTLS(admit.ServerTLS(keys))), grpc.StreamInterceptor(c.streams.intercept))...)
 	meshpb.RegisterDistributionServer(c.grpc, c.distrib)
 	meshpb.RegisterJoinServer(c.grpc, c.join)
+	c.evidence.Register(c.grpc)
+}
+
+// speaksFor tells whether a proxy may tell of traffic to a service: it is before its own
+// workloads, or a node's where the service has workloads on nodes.
+func (c *control) speaksFor(td identity.TrustDomain) func(who identity.ID, namespace, service string) bool {
+	return func(who identity.ID, namespace, service string) bool {
+		if who.TrustDomain() != td {
+			return false
+		}
+		if who == identity.Workload(td, namespace, service) {
+			return true
+		}
+		return identity.NameOf(who).Role == identity.RoleNode && slices.ContainsFunc(c.registry.Instances(namespace, service), func(i *registry.Instance) bool {
+			return i.Role == distrib.RoleNode
+		})
+	}
 }
 
 // compiled puts what was compiled before proxies, and returns the endpoints of
@@ -237,6 +258,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	part(registry.Share(c.registry, registry.SharedOptions{DB: g.db, Elected: g.election.Mandate, Log: g.log}).Run)
 	part(c.views.Run)
 	part(c.distrib.Run)
+	part(c.evidence.Run)
 	part(func(ctx context.Context) error { g.keepTrust(ctx); return nil })
 	part(func(ctx context.Context) error { g.followRegistry(ctx); return nil })
 	part(func(context.Context) error { return c.grpc.Serve(c.listener) })

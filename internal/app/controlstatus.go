@@ -30,6 +30,14 @@ func (g *Gateway) Workloads(namespace, service string) (n int) {
 	return n
 }
 
+// traffic is what proxies have seen, for the admin API; nil without a mesh.
+func (g *Gateway) traffic() adminapi.Traffic {
+	if g.control == nil {
+		return nil
+	}
+	return g.control.evidence
+}
+
 func (c *control) membership(g *Gateway) *membership.Service {
 	return membership.New(membership.Options{DB: g.db, Access: g.access, Sealer: c.tokens, Authority: c.authority, Now: c.authority.Now})
 }

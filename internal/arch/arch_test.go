@@ -158,6 +158,20 @@ var rules = []rule{
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "internal/config/compile"},
 	},
 	{
+		name: "who reports traffic knows a control plane by the protocol alone", of: "internal/mesh/report",
+		allow: []string{"internal/mesh/meshpb", "internal/telemetry/flow"},
+	},
+	{
+		name: "evidence of traffic is kept, not judged", of: "internal/mesh/evidence",
+		allow: []string{"internal/mesh/identity", "internal/mesh/meshpb", "internal/statedb"},
+		never: []string{"internal/config", "internal/proxy", "internal/surface", "api", "k8s.io"},
+	},
+	{
+		name: "policies are suggested from evidence alone", of: "internal/mesh/suggest",
+		allow: []string{"api", "internal/mesh/evidence", "internal/telemetry/flow"},
+		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/cli", "internal/app"},
+	},
+	{
 		name: "distribution knows resources, not what they are for", of: "internal/mesh/distrib",
 		allow: []string{"internal/ir", "internal/mesh/meshpb"},
 		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/statedb", "internal/manage", "api", "k8s.io"},

@@ -148,6 +148,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newConsumer(t),
 		newToken(t),
 		newIdentity(t),
+		newPolicy(t),
 		newAudit(t),
 		newTop(t),
 		newVersion(t),

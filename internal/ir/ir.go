@@ -144,6 +144,11 @@ type Section struct {
 	Ref          Ref              `json:"ref"`
 }
 
+// Inbound tells whether the section stands before a workload here.
+func (s *Section) Inbound() bool {
+	return s != nil && s.ServicePort != 0 && (s.Identity != "" || s.Plaintext)
+}
+
 // Attachment says that a route serves a section, under which hostnames: the
 // intersection of the route's and the section's. An empty entry means any host.
 type Attachment struct {

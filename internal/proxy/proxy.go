@@ -45,6 +45,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/stream"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/tlsx"
@@ -57,6 +58,8 @@ type Options struct {
 	Metrics *metric.Registry
 	// AccessLog may be nil: no access log.
 	AccessLog *accesslog.Logger
+	// Flows gathers who speaks to workloads here; nil gathers nothing.
+	Flows *flow.Recorder
 	// Zone is where this proxy runs; clusters may prefer endpoints there.
 	Zone string
 	// DrainTimeout is how long the connections of a removed listener may take to end.
@@ -191,8 +194,8 @@ func New(o Options) *Proxy {
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, guard: guard, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, revoked: revoked, authorizations: authorizations, formulas: formulas,
-		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Log: o.Log, Upstreams: set, Certificates: certificates},
-		streams:  &stream.Server{AccessLog: o.AccessLog, Log: o.Log},
+		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Log: o.Log, Upstreams: set, Certificates: certificates},
+		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 			Filters: filters.Deps{

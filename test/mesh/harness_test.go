@@ -27,6 +27,9 @@ const patience = 30 * time.Second
 // asProgram is the variable that makes the test's own binary the program beside a sidecar.
 const asProgram = "GRIDWAY_TEST_PROGRAM"
 
+// healthProgram is the name of a program that speaks gRPC.
+const healthProgram = "health"
+
 func TestMain(m *testing.M) {
 	if text := os.Getenv(asProgram); text != "" {
 		program(text)
@@ -42,6 +45,9 @@ func TestMain(m *testing.M) {
 // "NAME ADDRESS:PORT".
 func program(text string) {
 	name, at, _ := strings.Cut(text, " ")
+	if name == healthProgram {
+		serveHealth(at)
+	}
 	if name == "load" {
 		loadProgram(at)
 	}

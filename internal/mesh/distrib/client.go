@@ -53,6 +53,9 @@ type ClientConfig struct {
 	// control plane goes on wanting it; 0 is a minute.
 	Patience time.Duration
 	Log      *slog.Logger
+	// Beside is called with each connection to a control plane, beside the stream and on a
+	// goroutine of its own, and is to return soon after its context ends: nil is nothing.
+	Beside func(ctx context.Context, conn grpc.ClientConnInterface)
 	// Dial is another way to a target than TCP with Credentials, with ClientOptions.
 	Dial func(target string) (*grpc.ClientConn, error)
 }

@@ -84,6 +84,11 @@ func (c *Client) connect(ctx context.Context, target string) (good bool, err err
 			x.save()
 		}
 	}()
+	// What is beside the stream ends when the process wishes to, and may say so still.
+	beside, endBeside := context.WithCancel(ctx)
+	defer endBeside()
+	defer context.AfterFunc(parent, endBeside)()
+	welcome := false
 	var move <-chan time.Time
 	reason := ""
 	for {
@@ -106,6 +111,10 @@ func (c *Client) connect(ctx context.Context, target string) (good bool, err err
 			switch m := m.GetMessage().(type) {
 			case *meshpb.FromControl_Welcome:
 				silent.Stop()
+				if c.cfg.Beside != nil && !welcome {
+					work.Go(func() { c.cfg.Beside(beside, conn) })
+				}
+				welcome = true
 				c.mu.Lock()
 				c.state.Target, c.state.Control, c.state.Since, c.state.Problem = target, short(m.Welcome.GetControl()), time.Now(), ""
 				c.mu.Unlock()

@@ -29,6 +29,9 @@ func (x *Exchange) account() {
 	if x.call.on {
 		x.accountCall()
 	}
+	if x.p.Flows != nil && x.Section.Inbound() {
+		x.flow(d)
+	}
 	if x.p.AccessLog != nil {
 		x.log(d)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -26,8 +27,10 @@ type Pipeline struct {
 	Metrics *metric.Registry
 	// AccessLog may be nil.
 	AccessLog *accesslog.Logger
-	Log       *slog.Logger
-	Trace     trace.Options
+	// Flows gathers who speaks to workloads here; nil gathers nothing.
+	Flows *flow.Recorder
+	Log   *slog.Logger
+	Trace trace.Options
 	// Upstreams has the clusters that filters ask; nil for none.
 	Upstreams *upstream.Set
 	// Mirrors counts the copies of requests in flight; Background are the losers

@@ -9,6 +9,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/filters/authorization"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/telemetry/flow"
 )
 
 // permits are the streams that policies let in, each of which goes on only as long as
@@ -48,7 +49,32 @@ func (s *Stream) authorize() filter.Reason {
 	}
 	r := s.server.permits.add(s).Open(f)
 	s.policy, s.part, s.notes = r.Policy, r.Rule, r.Notes
+	if s.server.Flows != nil && s.Section.Inbound() {
+		s.flow(&r)
+	}
 	return r.Why
+}
+
+// flow tells of a connection to a workload here, when it is opened: it may stay for days.
+func (s *Stream) flow(r *authorization.Ruling) {
+	seen := flow.Seen{
+		Namespace: s.Section.Ref.Namespace, Service: s.Section.Ref.Name, Port: s.Section.ServicePort, Protocol: flow.TCP,
+		Verdict: flow.Allowed, From: flow.From(s.permit.facts.Client), At: s.Began,
+	}
+	if s.Tunnel != nil {
+		_, seen.Source = s.Tunnel.Peer()
+	}
+	if r.Why != filter.ReasonNone {
+		seen.Verdict, seen.Policy = flow.Denied, r.Policy
+	} else {
+		for i := range r.Notes {
+			if r.Notes[i].Kind == filter.NoteWouldDeny {
+				seen.Verdict, seen.Policy = flow.WouldDeny, r.Notes[i].Policy
+				break
+			}
+		}
+	}
+	s.server.Flows.Record(&seen)
 }
 
 // add takes a stream in, and returns the policies of the newest configuration, which

@@ -25,6 +25,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/tunnel"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -34,6 +35,8 @@ type Server struct {
 	// AccessLog may be nil.
 	AccessLog *accesslog.Logger
 	Log       *slog.Logger
+	// Flows gathers who speaks to workloads here; nil gathers nothing.
+	Flows *flow.Recorder
 
 	permits permits
 }

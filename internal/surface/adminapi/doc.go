@@ -76,6 +76,8 @@ type Options struct {
 	Access *access.Service
 	// Mesh has who may be in the mesh; nil is no control plane of one.
 	Mesh *membership.Service
+	// Traffic is what proxies of the mesh have seen; nil is no control plane.
+	Traffic Traffic
 	// TLS serves HTTPS. With ClientCertificates it asks for those, which then are what
 	// a token is where there is neither Token nor Access.
 	TLS                *tls.Config

@@ -1,12 +1,15 @@
 package adminapi
 
 import (
+	"context"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/membership"
 	"github.com/gridway/gridway/internal/mesh/ca"
+	"github.com/gridway/gridway/internal/mesh/evidence"
 )
 
 // mesh are the endpoints of who may be in the mesh.
@@ -45,6 +48,14 @@ func (s *Server) mesh() []*endpoint {
 		{
 			method: "GET", path: "/v1/mesh/authority", role: access.Viewer, gives: ca.State{}, serve: s.authority,
 			summary: "The roots and keys of the mesh's authority, and which of them sign.",
+		},
+		{
+			method: "GET", path: "/v1/mesh/traffic", role: access.Viewer, gives: []evidence.Flow{}, serve: s.traffic,
+			query: map[string]string{
+				"namespace": "only what went to Services of it", "service": "only what went to Services of this name",
+				"since": "how far back, a duration in hours, minutes and seconds of 336h at most (168h)",
+			},
+			summary: "Who has spoken to which Service, by methods and shapes of paths, as proxies before workloads have seen it. Counts are of whole days.",
 		},
 	}
 	if s.opt.Mesh == nil {
@@ -113,6 +124,31 @@ func (s *Server) allow(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
 		return nil, fault(http.StatusBadRequest, "id or serial is missing")
 	}
 	return given(s, r)(nil, s.opt.Mesh.Allow(r.Context(), actorOf(r), q.Get("id"), q.Get("serial")))
+}
+
+// Traffic is what proxies of a mesh have seen.
+type Traffic interface {
+	Flows(ctx context.Context, q evidence.Query) ([]evidence.Flow, error)
+}
+
+// defaultSince is how far back traffic is told of.
+const defaultSince = 7 * 24 * time.Hour
+
+func (s *Server) traffic(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
+	if s.opt.Traffic == nil {
+		return nil, fault(http.StatusConflict, "this process keeps nothing of what proxies see; ask one that runs gridway control")
+	}
+	q, since := r.URL.Query(), defaultSince
+	if text := q.Get("since"); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil || d <= 0 || d > evidence.Keep {
+			return nil, fault(http.StatusBadRequest, "since must be a duration of %s at most, as in 24h", evidence.Keep)
+		}
+		since = d
+	}
+	return given(s, r)(s.opt.Traffic.Flows(r.Context(), evidence.Query{
+		Namespace: q.Get("namespace"), Service: q.Get("service"), Since: time.Now().Add(-since),
+	}))
 }
 
 func (s *Server) authority(http.ResponseWriter, *http.Request) (any, *Fault) {

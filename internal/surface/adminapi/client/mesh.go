@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/gridway/gridway/internal/manage/membership"
 	"github.com/gridway/gridway/internal/mesh/ca"
+	"github.com/gridway/gridway/internal/mesh/evidence"
 )
 
 // JoinTokens lists the tokens by which machines join the mesh.
@@ -47,4 +49,10 @@ func (c *Client) Allow(ctx context.Context, id, serial string) error {
 // MeshAuthority tells how the mesh's authority stands.
 func (c *Client) MeshAuthority(ctx context.Context) (*ca.State, error) {
 	return get[ca.State](ctx, c, "/v1/mesh/authority")
+}
+
+// Traffic is what proxies have seen of the last time, to one namespace and service or,
+// where these are empty, to all.
+func (c *Client) Traffic(ctx context.Context, namespace, service string, since time.Duration) ([]evidence.Flow, error) {
+	return list[evidence.Flow](ctx, c, "/v1/mesh/traffic?"+url.Values{"namespace": {namespace}, "service": {service}, "since": {since.String()}}.Encode())
 }
