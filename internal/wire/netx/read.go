@@ -324,7 +324,9 @@ func (c *Conn) readReady(fd uintptr) bool {
 	c.armRead()
 	if c.in.mode == readIdle && c.interrupted.Load() {
 		// Checked after arming: an Interrupt from now on overrides the timer.
-		c.in.err = ErrInterrupted
+		if c.attemptIdle(int(fd)); c.in.err == syscall.EAGAIN {
+			c.in.err = ErrInterrupted
+		}
 		return true
 	}
 	return c.in.poll
@@ -349,6 +351,10 @@ func (c *Conn) empty() bool { return c.in.short && c.sock != nil && c.sock.Quiet
 // it may hold bytes of its own, so that waiting for the socket first could wait
 // for ever.
 func (c *Conn) attemptIdle(fd int) {
+	if c.tls == nil && c.empty() && !c.interrupted.Load() { // who is interrupted takes what has come, heard of or not
+		c.in.n, c.in.err = 0, syscall.EAGAIN
+		return
+	}
 	buf := bufpool.Get(c.in.size)
 	c.in.n, c.in.err = c.readInline(fd, buf.B)
 	if c.in.err == syscall.EAGAIN {
