@@ -108,6 +108,11 @@ type Listener struct {
 	// Egress makes the listener an outbound one, and says what becomes of what no
 	// section takes.
 	Egress Egress `json:"egress,omitempty"`
+	// Local: applications beside the proxy come here, which pass on what they were told
+	// of callers.
+	Local bool `json:"local,omitempty"`
+	// Vouching has the proxy tell endpoints of the mesh who calls; nil is not to.
+	Vouching *Vouching `json:"vouching,omitempty"`
 }
 
 // Section is one Gateway listener (or ListenerSet entry). A request belongs to

@@ -35,6 +35,8 @@ const (
 	FaultNoKeys     // the issuer's keys are not there
 	FaultNoAnswer   // the server that is to say cannot be asked
 	FaultBusy       // too many credentials are being looked at
+	FaultRequest    // it was made for another request
+	FaultUntrusted  // nobody who is trusted proves who has made it
 	faultCount
 )
 
@@ -44,6 +46,7 @@ var faultNames = [faultCount]string{
 	"", "other", "malformed", "ambiguous", "unknown", "wrong_password", "bad_signature", "unknown_kid", "algorithm", "type",
 	"issuer", "audience", "claims", "expired", "not_yet_valid", "revoked", "inactive", "no_consumer", "replayed", "coverage",
 	"body_digest", "unverified", "not_allowed", "session_over", "denied", "no_keys", "no_answer", "busy",
+	"other_request", "untrusted",
 }
 
 // String returns the code, for example "expired".

@@ -16,7 +16,7 @@ const maxEncoderTable = 4096
 // from compression what they are (RFC 7541 §7.1).
 var secret = httpmsg.MakeNameSet(
 	httpmsg.NameAuthorization, httpmsg.NameProxyAuthorization, httpmsg.NameCookie, httpmsg.NameSetCookie,
-	httpmsg.NameXAPIKey,
+	httpmsg.NameXAPIKey, httpmsg.NameGridwayCaller,
 )
 
 // fleeting are the well-known fields whose values hardly ever come again.

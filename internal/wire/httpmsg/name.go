@@ -52,6 +52,7 @@ const (
 	NameXCorrelationID
 	NameXGridwayReason
 	NameXGridwayPriority
+	NameGridwayCaller
 
 	NameTraceparent
 	NameTracestate
@@ -181,6 +182,7 @@ var spellings = [nameCount]string{
 	NameXCorrelationID:                "X-Correlation-ID",
 	NameXGridwayReason:                "X-Gridway-Reason",
 	NameXGridwayPriority:              "X-Gridway-Priority",
+	NameGridwayCaller:                 "Gridway-Caller",
 	NameTraceparent:                   "traceparent",
 	NameTracestate:                    "tracestate",
 	NameBaggage:                       "baggage",

@@ -15,7 +15,7 @@ var forbiddenTrailer = MakeNameSet(
 	NameLocation, NameRetryAfter, NameVary, NameWarning,
 	NameForwarded, NameVia, NameXForwardedFor, NameXForwardedProto,
 	NameXForwardedHost, NameXForwardedPort, NameXForwardedPrefix, NameXForwardedClientCert, NameXRealIP,
-	NameXRequestID, NameXGridwayReason, NameXGridwayPriority,
+	NameXRequestID, NameXGridwayReason, NameXGridwayPriority, NameGridwayCaller,
 	NameTraceparent, NameTracestate, NameOrigin,
 	NameAccessControlAllowOrigin, NameAccessControlAllowCredentials,
 )
