@@ -44,6 +44,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/stream"
 	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/loop"
@@ -210,7 +211,10 @@ func New(o Options) *Proxy {
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
 		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held,
 	}
-	p.pipeline.LeaveWithin = o.LeaveWithin
+	p.pipeline.LeaveWithin, p.pipeline.Vouch = o.LeaveWithin, vouch.New(o.Identities)
+	if v := p.pipeline.Vouch; v != nil {
+		o.Metrics.SetCallerTokens(v.Counts)
+	}
 	p.pipeline.Learn, p.pipeline.Latest = o.Learn, func(name string) *snapshot.Listener {
 		if s := p.snap.Load(); s != nil {
 			return s.Listeners[name]
@@ -478,6 +482,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.stores.Close()
 	p.set.Close()
 	p.guard.Close()
+	p.pipeline.Vouch.Close()
 	p.stapler.Close()
 	if p.loops != nil && p.opts.Loops == nil {
 		p.loops.Close()

@@ -67,7 +67,7 @@ func (w *proxyScope) inbound() error {
 	}
 	for _, at := range plain {
 		l := w.listener(at, w.content.mesh.Inbound)
-		l.Captured, l.Inbound, l.Sections = true, true, open
+		l.Captured, l.Inbound, l.Local, l.Sections = true, true, false, open
 		l.Client.DetectTimeout = w.content.mesh.Outbound.DetectTimeout
 		// Whoever comes is a stranger: nothing of what it says of others is believed.
 		l.Client.TrustedHops, l.Client.KeepRequestID = 0, false

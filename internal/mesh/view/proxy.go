@@ -136,7 +136,7 @@ func (w *proxyScope) outbound() error {
 // listener is one whose sections say what they speak.
 func (w *proxyScope) listener(at netip.AddrPort, client ir.ClientPolicy) *ir.Listener {
 	return &ir.Listener{
-		Name: at.String(), Address: at.Addr().String(), Port: at.Port(), Protocol: ir.HTTP, Client: client,
+		Name: at.String(), Address: at.Addr().String(), Port: at.Port(), Protocol: ir.HTTP, Client: client, Local: true,
 	}
 }
 

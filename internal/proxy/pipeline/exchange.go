@@ -88,6 +88,8 @@ type Exchange struct {
 	streaming bool
 	// trying: an endpoint was picked, and its try is not done.
 	trying bool
+	// vouch is what the mesh is told of the caller.
+	vouch vouched
 	// tainted: a defect has left the exchange in an unknown state.
 	tainted bool
 
@@ -170,7 +172,7 @@ func (x *Exchange) clear() {
 	x.picked.Store(nil)
 	x.continued, x.headSent, x.broken = false, false, false
 	x.trying, x.streaming = false, false
-	x.ws = webSocket{}
+	x.ws, x.vouch = webSocket{}, vouched{}
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
 	x.trace = trace.Context{}

@@ -163,6 +163,7 @@ func (x *Exchange) try(c *upstream.Cluster) failure {
 		if err != nil {
 			return x.endTry(c, connectFailure(err))
 		}
+		x.tell(e)
 		f := x.roundTrip(by)
 		if !f.failed() {
 			return failure{}

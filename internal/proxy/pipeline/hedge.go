@@ -8,6 +8,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -163,7 +164,12 @@ func (x *Exchange) newLeg(others []*leg, body []byte) *leg {
 	y.Client, y.Start, y.started, y.deadline = x.Client, x.Start, x.started, x.deadline
 	y.hash, y.hasHash, y.session = x.hash, x.hasHash, x.session
 	y.Down = l.down
+	x.sign() // once for all
 	y.Req.CopyFrom(&x.Req)
+	y.Caller, y.vouch = x.Caller, x.vouch
+	if y.vouch.at == 0 { // it is of the request, whose memory the leg may outlive
+		y.vouch.token = y.Req.Header.Get(vouch.Header)
+	}
 	y.body.whole, y.body.ended = true, true
 	y.body.first = body
 	y.avoid = append(y.avoid[:0], x.avoid...)

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
+	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -35,6 +37,8 @@ type mirror struct {
 	cluster *upstream.Cluster
 	all     *Mirroring
 	req     httpmsg.Request
+	// untold: endpoints outside of the mesh are not told who calls.
+	untold bool
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -136,7 +140,14 @@ func (x *Exchange) startMirror(m *snapshot.Mirror) {
 	}
 	copied := &mirror{cluster: m.Cluster, all: &x.p.Mirrors}
 	copied.changed.L = &copied.mu
+	if x.p.Vouch != nil {
+		x.sign()
+		copied.untold = true
+	}
 	copied.req.CopyFrom(&x.Req)
+	if x.vouch.token != nil {
+		copied.req.Header.Set(vouch.Header, bytes.Clone(x.vouch.token))
+	}
 	copied.req.Header.Del(httpmsg.NameExpect)
 	if host := m.Cluster.Config().Host; host != "" {
 		copied.req.SetHost([]byte(host))
@@ -234,6 +245,7 @@ func (c *mirror) run(all *Mirroring) {
 	if err != nil {
 		return
 	}
+	c.tell(e)
 	by := now() + int64(mirrorTimeout)
 	var first http1.Stream
 	s, _, err := e.Open(&upstream.Ask{By: by, Checked: true}, &first)

@@ -15,6 +15,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/trace"
@@ -43,6 +44,9 @@ type Pipeline struct {
 	// returns for the listener's name. It may take a while.
 	Learn  func(authority string) bool
 	Latest func(listener string) *snapshot.Listener
+	// Vouch tells proxies of the mesh who calls, and believes those that may say so; nil
+	// for a proxy that is in none.
+	Vouch *vouch.Voucher
 	// Challenges may be nil: no certificate is asked for.
 	Challenges Challenges
 	// LeaveWithin is how long a drain takes to end WebSockets and streams of
@@ -91,6 +95,7 @@ func (x *Exchange) match() bool {
 	}
 	x.rule = m.Value
 	x.Route, x.Rule, x.Match = m.Route, m.Rule, m.Match
+	x.believe()
 	// Before filters, which may take the cookie out of the request.
 	if x.rule.Session != nil {
 		x.session, _ = x.rule.Session.Lookup(&x.Exchange)

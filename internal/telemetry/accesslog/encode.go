@@ -98,7 +98,7 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	if e.WebSocket {
 		b = webSocket(b, e)
 	}
-	if e.AuthMethod != "" || e.Policy != "" {
+	if e.AuthMethod != "" || e.Policy != "" || len(e.AuthFaults) > 0 {
 		b = identity(b, e, c.maxField)
 	}
 	b = text(b, `,"audited":"`, e.Audited, c.maxField)

@@ -61,7 +61,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		e.listener(h)
 	}
 	c.r.mu.RLock()
-	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers, dependencies, discovery, election, mesh := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers, c.r.dependencies, c.r.discovery, c.r.election, c.r.mesh
+	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers, callerTokens, dependencies, discovery, election, mesh := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers, c.r.callerTokens, c.r.dependencies, c.r.discovery, c.r.election, c.r.mesh
 	c.r.mu.RUnlock()
 	if gauges != nil {
 		gauges(e.gauges)
@@ -86,6 +86,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if tokenIssuers != nil {
 		tokenIssuers(e.tokenIssuer)
+	}
+	if callerTokens != nil {
+		callerTokens(e.callerToken)
 	}
 	if limitKeys != nil {
 		limitKeys(e.rateLimitKeys)

@@ -62,6 +62,7 @@ type Registry struct {
 	keySets      func(yield func(policy, issuer string, k KeySet))
 	logins       func(yield func(policy, issuer string, l Login))
 	tokenIssuers func(yield func(issuer string, t TokenIssuer))
+	callerTokens func(yield func(result string, n uint64))
 	// discovery tells what endpoints are looked for by.
 	discovery func(yield func(source, name, place string, d Discovery))
 	// election tells whether the process is elected for periodic work.

@@ -156,6 +156,10 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 			return a.answered(x)
 		}
 	}
+	// What an edge of the mesh has told of the caller holds where the service itself
+	// finds out nothing.
+	told := x.Caller
+	x.Caller = filter.Caller{}
 	best := absent
 	var said said
 	for i, m := range a.methods {
@@ -189,6 +193,7 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 	case best == excused:
 		a.decisions.Decided(int(filter.Unavailable))
 		x.Note(filter.NoteFailOpen, a.policy.Policy, "")
+		x.Caller = told
 		a.pass(x)
 		return filter.Continue
 	case best == refused:
@@ -205,6 +210,7 @@ func (a *Authentication) OnRequest(x *filter.Exchange) filter.Verdict {
 		return a.fail(x, filter.Unidentified, 401, filter.Unauthenticated, needsCredential)
 	}
 	a.decisions.Decided(int(filter.Anonymous))
+	x.Caller = told
 	a.pass(x)
 	return filter.Continue
 }
