@@ -50,8 +50,8 @@ type MeshPolicyList struct {
 
 // MeshPolicySpec is the desired state of a MeshPolicy.
 //
-// +kubebuilder:validation:XValidation:message="egress and clusterDomain are not for single Services: leave out targetRefs",rule="!has(self.targetRefs) || size(self.targetRefs) == 0 || (!has(self.egress) && !has(self.clusterDomain))"
-// +kubebuilder:validation:XValidation:message="at least one of mtls, authorization, egress and clusterDomain must be given",rule="has(self.mtls) || has(self.authorization) || has(self.egress) || has(self.clusterDomain)"
+// +kubebuilder:validation:XValidation:message="egress, clusterDomain and callers are not for single Services: leave out targetRefs",rule="!has(self.targetRefs) || size(self.targetRefs) == 0 || (!has(self.egress) && !has(self.clusterDomain) && !has(self.callers))"
+// +kubebuilder:validation:XValidation:message="at least one of mtls, authorization, egress, clusterDomain and callers must be given",rule="has(self.mtls) || has(self.authorization) || has(self.egress) || has(self.clusterDomain) || has(self.callers)"
 type MeshPolicySpec struct {
 	// TargetRefs name Services of the policy's own namespace (sectionName: the name of
 	// a port).
@@ -92,7 +92,54 @@ type MeshPolicySpec struct {
 	// +kubebuilder:validation:MaxLength=180
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	ClusterDomain *string `json:"clusterDomain,omitempty"`
+
+	// Callers is how edges tell workloads who sends a request: by a token that the edge
+	// signs, in the header `Gridway-Caller`. It counts in `gridway-system` alone.
+	// +optional
+	Callers *MeshCallers `json:"callers,omitempty"`
 }
+
+// MeshCallers is how edges tell workloads who sends a request.
+type MeshCallers struct {
+	// Sign is `WhenNeeded` to sign tokens if some policy on a Service asks who calls,
+	// `Always` to sign them for access logs and applications, too, and `Never`. Callers
+	// whom nobody knows get none.
+	// +optional
+	// +kubebuilder:default=WhenNeeded
+	Sign *CallerSigning `json:"sign,omitempty"`
+
+	// Lifetime of a token, from `1s` to `60s`, `30s` by default. Clocks may differ by 10
+	// seconds besides. A workload that asks others about a request later than that does
+	// not pass on who called.
+	// +optional
+	// +kubebuilder:validation:XValidation:message="must be from 1s to 60s",rule="duration(self) >= duration('1s') && duration(self) <= duration('60s')"
+	Lifetime *gatewayv1.Duration `json:"lifetime,omitempty"`
+
+	// Claims are the names of claims that go with a token besides `iss`, `sub`,
+	// `client_id`, `azp`, `scope` and `scp`; `*` alone is all. A token has 8 KiB at most:
+	// of a caller of whom there is more to say, nothing is said.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:message="* stands alone",rule="!self.exists(c, c == '*') || size(self) == 1"
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	Claims []string `json:"claims,omitempty"`
+}
+
+// CallerSigning says when tokens about callers are signed.
+//
+// +kubebuilder:validation:Enum=WhenNeeded;Always;Never
+type CallerSigning string
+
+const (
+	// CallerSigningWhenNeeded is if some policy on a Service asks who calls.
+	CallerSigningWhenNeeded CallerSigning = "WhenNeeded"
+	// CallerSigningAlways is for every caller who is known.
+	CallerSigningAlways CallerSigning = "Always"
+	// CallerSigningNever is for nobody.
+	CallerSigningNever CallerSigning = "Never"
+)
 
 // MTLSMode says who is let in.
 //

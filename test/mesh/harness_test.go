@@ -54,6 +54,9 @@ func program(text string) {
 	}
 	err := http.ListenAndServe(at, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		if relay(w, r) {
+			return
+		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "path": r.URL.Path, "host": r.Host, "header": r.Header})
 	}))
 	fmt.Fprintln(os.Stderr, err)

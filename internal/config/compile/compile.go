@@ -94,6 +94,7 @@ func Compile(in Input, prev *Output) *Output {
 		c.warnCallbacks(routes)
 	}
 	c.warnTokenIssuers(listeners, routes)
+	c.vouch(listeners)
 	c.finishPolicies()
 	c.finishBackends()
 	orders := c.finishIssuers()

@@ -55,7 +55,9 @@ type compiler struct {
 	rateLimit policyIndex[v1alpha1.RateLimitPolicySpec]
 	shield    policyIndex[v1alpha1.ShieldPolicySpec]
 	// mesh: each field is taken from the most specific policy.
-	mesh       policyIndex[v1alpha1.MeshPolicySpec]
+	mesh policyIndex[v1alpha1.MeshPolicySpec]
+	// vouching is how edges tell workloads who calls; nil is not.
+	vouching   *ir.Vouching
 	backendTLS backendTLSIndex
 	backends   map[backendKey]*backend
 	slicesOf   map[store.Key][]*store.Object // Service → EndpointSlices, built when first needed

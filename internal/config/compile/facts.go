@@ -30,15 +30,28 @@ const (
 // of how many that a policy reaches, and names some of them.
 type unknowable struct {
 	reached int
-	rules   [factCount][]string
-	count   [factCount]int
+	// workloads: the policy is one of Services.
+	workloads bool
+	rules     [factCount][]string
+	count     [factCount]int
 }
 
 const maxNamed = 3
 
-func (u *unknowable) add(rule *ir.Rule, verified bool) {
-	u.reached++
+func (u *unknowable) add(rule *ir.Rule, verified bool) { u.note(rule, knownIn(rule), verified) }
+
+// addTold is add for a rule at a workload, which is told facts by edges.
+func (u *unknowable) addTold(rule *ir.Rule, verified bool, told [factCount]bool) {
+	u.workloads = true
 	knows := knownIn(rule)
+	for f := range knows {
+		knows[f] = knows[f] || told[f]
+	}
+	u.note(rule, knows, verified)
+}
+
+func (u *unknowable) note(rule *ir.Rule, knows [factCount]bool, verified bool) {
+	u.reached++
 	knows[factIdentity] = verified
 	for f := range factCount {
 		if knows[f] {
@@ -97,6 +110,12 @@ func (c *compiler) warnUnknowable(o *store.Object, u *unknowable, f fact, field 
 	case factIdentity:
 		message, remedy = "the identity of a client's certificate is ", verifyRemedy
 	}
+	if u.workloads && f != factIdentity {
+		remedy = "attach an AuthenticationPolicy to a Gateway or its routes, whose edge tells workloads who calls, or to the Service"
+		if c.vouching == nil {
+			remedy = "set callers.sign of the MeshPolicy in " + v1alpha1.MeshNamespace + " to WhenNeeded, so that edges tell who calls; or attach an AuthenticationPolicy to the Service"
+		}
+	}
 	c.report(problemAt(o, field, store.Warning, "FactNotKnown", message+u.where(f), remedy))
 }
 
@@ -119,12 +138,13 @@ func (c *compiler) finishAuthorization() {
 			}
 		}
 	}
+	told := c.told()
 	for _, rule := range c.inboundRules() {
 		for _, a := range rule.Policy.Authorization {
 			if of[a] == nil {
 				of[a] = &unknowable{}
 			}
-			of[a].add(rule, true)
+			of[a].addTold(rule, true, told)
 		}
 	}
 	groups, streams := c.consumerGroups(), c.authorizedStreams()

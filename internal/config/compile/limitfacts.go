@@ -54,10 +54,11 @@ func (c *compiler) limitsReach() map[*ir.RateLimit]*unknowable {
 			}
 		}
 	}
+	told := c.told()
 	for _, rule := range c.inboundRules() {
 		for _, l := range rule.Policy.RateLimits {
 			if u := asking[l]; u != nil {
-				u.add(rule, true)
+				u.addTold(rule, true, told)
 			}
 		}
 	}

@@ -34,8 +34,11 @@ func judgeMesh(s *v1alpha1.MeshPolicySpec) []fault {
 				`use Service with group "", or leave out targetRefs`)
 		}
 	}
-	if len(s.TargetRefs) > 0 && (s.Egress != nil || s.ClusterDomain != nil) {
-		add("targetRefs", "egress and clusterDomain are not for single Services", "leave out targetRefs")
+	if len(s.TargetRefs) > 0 && (s.Egress != nil || s.ClusterDomain != nil || s.Callers != nil) {
+		add("targetRefs", "egress, clusterDomain and callers are not for single Services", "leave out targetRefs")
+	}
+	if s.Callers != nil {
+		judgeCallers(s.Callers, add)
 	}
 	if m := deref(s.MTLS, v1alpha1.MTLSStrict); m != v1alpha1.MTLSStrict && m != v1alpha1.MTLSPermissive {
 		add("mtls", fmt.Sprintf("%q is not known", m), "use Strict or Permissive")
@@ -85,6 +88,7 @@ func (c *compiler) indexMesh() {
 			c.report(problemAt(p.used, "spec.clusterDomain", store.Warning, "NoEffect",
 				"the domain is the whole mesh's, and is said in the namespace "+v1alpha1.MeshNamespace+" alone", "move it there"))
 		}
+		c.warnCallers(p)
 	}
 	if len(c.mesh.all) > 0 && !c.in.Mesh {
 		for _, p := range c.mesh.all {
@@ -213,6 +217,7 @@ func (c *compiler) finishMesh() {
 		{"authorization", func(s *v1alpha1.MeshPolicySpec) bool { return s.Authorization != nil }},
 		{"egress", func(s *v1alpha1.MeshPolicySpec) bool { return s.Egress != nil }},
 		{"clusterDomain", func(s *v1alpha1.MeshPolicySpec) bool { return s.ClusterDomain != nil }},
+		{"callers", func(s *v1alpha1.MeshPolicySpec) bool { return s.Callers != nil }},
 	} {
 		overruleMesh(c.mesh.having(path.has), path.name)
 	}
