@@ -1,13 +1,17 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/mesh/view"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
+	"github.com/gridway/gridway/internal/proxy/vouch"
 )
 
 // explainedMesh is what both proxies do with a request between services.
@@ -16,6 +20,8 @@ type explainedMesh struct {
 	Egress  ir.Egress        `json:"egress,omitempty"`
 	Client  *dryrun.Decision `json:"client,omitempty"`
 	Server  *dryrun.Decision `json:"server,omitempty"`
+	// Note is what becomes of a caller on the way.
+	Note string `json:"note,omitempty"`
 }
 
 // explainFrom says what would happen to a request of a service in the mesh, by files
@@ -50,13 +56,12 @@ func explainFrom(t *term.Terminal, files []string, from string, req dryrun.Reque
 	if i.Service != nil {
 		result.Egress, result.Service = "", i.Service.Namespace+"/"+i.Service.Name
 		req.Listener = i.Client.Listeners[0].Name
-		if result.Client, err = decideIn(i.Client, req); err != nil {
+		i.Server.Consumers = cfg.out.Config.Consumers // whom edges know
+		if result.Client, err = decideIn(i.Client, unknown(req)); err != nil {
 			return err
 		}
 		if sent(result.Client, i.Service) {
-			if req.Caller == nil {
-				req.Caller = &dryrun.Imagined{}
-			}
+			req.Caller, result.Note = told(cfg.out.Config, req.Caller)
 			if req.Caller.Identity == "" && req.Caller.Certificate == "" {
 				req.Caller.Identity = "spiffe://" + defaultTrustDomain + "/ns/" + namespace + "/sa/" + service
 			}
@@ -70,6 +75,49 @@ func explainFrom(t *term.Terminal, files []string, from string, req dryrun.Reque
 	}
 	printMesh(t, &result, from, authority, all)
 	return nil
+}
+
+// unknown is the request at the client's proxy, which does not look at what an edge has
+// said of the caller: it takes the application's word for nothing.
+func unknown(req dryrun.Request) dryrun.Request {
+	if c := req.Caller; c != nil {
+		req.Caller = &dryrun.Imagined{Identity: c.Identity, Certificate: c.Certificate}
+	}
+	return req
+}
+
+// told is a caller whom an edge knows as workloads are told of him, and what they are
+// not told.
+func told(cfg *ir.Config, c *dryrun.Imagined) (*dryrun.Imagined, string) {
+	if c == nil {
+		return &dryrun.Imagined{}, ""
+	}
+	out := *c
+	if c.Consumer == "" && c.Claims == nil && c.Method == "" {
+		return &out, ""
+	}
+	var how *ir.Vouching
+	for _, l := range cfg.Listeners {
+		how = cmp.Or(how, l.Vouching)
+	}
+	if how == nil {
+		return &dryrun.Imagined{Identity: c.Identity, Certificate: c.Certificate},
+			"workloads are not told who calls: no policy on a Service asks, no Gateway has listeners, or callers.sign of the MeshPolicy is Never"
+	}
+	out.Claims = maps.Clone(c.Claims)
+	var kept []string
+	for name := range c.Claims {
+		if !vouch.Goes(name, how) {
+			delete(out.Claims, name)
+			kept = append(kept, name)
+		}
+	}
+	slices.Sort(kept)
+	note := "known if the application passes on what the edge says of the caller: Gridway-Caller, with X-Request-Id"
+	if len(kept) > 0 {
+		note += "; workloads are not told the claims " + strings.Join(kept, ", ") + " (callers.claims of the MeshPolicy)"
+	}
+	return &out, note
 }
 
 // sent tells whether the request goes on to workloads of the service itself. What a
@@ -109,6 +157,9 @@ func printMesh(t *term.Terminal, r *explainedMesh, from, authority string, all b
 	printDecision(t, r.Client, &source{}, all)
 	if r.Server != nil {
 		t.Printf("\n%s\n", term.Paint("at the proxies of "+r.Service, term.Bold))
+		if r.Note != "" {
+			t.Printf("%s\n", r.Note)
+		}
 		printDecision(t, r.Server, &source{}, all)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -73,6 +74,11 @@ func (v *Voucher) sign(c *filter.Caller, o *ir.Vouching, requestID []byte, now t
 	r.FillBytes(signature[:32])
 	t.FillBytes(signature[32:])
 	return encoding.AppendEncode(append(out, '.'), signature[:]), nil
+}
+
+// Goes tells whether a claim of that name goes with tokens.
+func Goes(name string, o *ir.Vouching) bool {
+	return slices.Contains(always, name) || slices.Contains(o.Claims, name) || slices.Equal(o.Claims, []string{"*"})
 }
 
 // chosen are the claims that go with a token.
