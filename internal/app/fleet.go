@@ -116,11 +116,9 @@ func (c *control) meshStatus(m *Mesh, f *fleet.Fleet) *adminapi.MeshStatus {
 			Name: p.Name, Identity: p.Identity, Role: string(p.Role), Zone: p.Zone, Version: p.Version, State: string(p.State), Why: p.Why(),
 			Control: p.Control, Since: p.Since, Revision: p.Serving.Number, Wanted: p.Wanted.Number, Services: append([]string{}, p.Services...),
 		}
-		if p.Role == distrib.RoleNode {
-			for i := range p.Workloads {
-				w := &p.Workloads[i]
-				x.Workloads = append(x.Workloads, adminapi.MeshWorkload{Namespace: w.Namespace, Service: w.Service, Name: w.Name, Healthy: w.Healthy})
-			}
+		for i := range p.Workloads {
+			w := &p.Workloads[i]
+			x.Workloads = append(x.Workloads, adminapi.MeshWorkload{Namespace: w.Namespace, Service: w.Service, Name: w.Name, Healthy: w.Healthy})
 		}
 		for _, r := range p.Refusals {
 			x.Refusals = append(x.Refusals, adminapi.MeshRefusal{Kind: r.Kind, Name: r.Name, Reason: r.Reason})

@@ -74,7 +74,11 @@ func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, all bool, now tim
 			if !w.Healthy {
 				is = term.Paint("not healthy", term.Bad)
 			}
-			table.Row("  "+workloadName(w), "workload", "", is, "")
+			row = []string{"  " + workloadName(w), "workload", "", is, ""}
+			if several {
+				row = append(row, "")
+			}
+			table.Row(row...)
 		}
 	}
 	if table.Len() > 0 {

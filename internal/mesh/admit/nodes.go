@@ -122,7 +122,8 @@ func (n *Nodes) joined(node identity.ID, g jointoken.Grants) {
 }
 
 // Delegate gives a node proxy the SVID of one of its workloads.
-func (s *Server) Delegate(ctx context.Context, r *meshpb.DelegateRequest) (*meshpb.SVIDResponse, error) {
+func (s *Server) Delegate(ctx context.Context, r *meshpb.DelegateRequest) (_ *meshpb.SVIDResponse, err error) {
+	defer func() { s.counts.asked("workload", err) }()
 	id, node, err := s.delegated(ctx, r.GetIdentity())
 	if err != nil {
 		return nil, err

@@ -78,8 +78,8 @@ type ProxyStatus struct {
 	// Problem is why there is no view for it.
 	Problem  string   `json:"problem,omitempty"`
 	Services []string `json:"services,omitempty"`
-	// Workloads are those that it says it stands before.
-	Workloads []Workload `json:"-"`
+	// Workloads are those that a node proxy says it stands before.
+	Workloads []Workload `json:"workloads,omitempty"`
 }
 
 // Why says in a sentence why the proxy does not serve its newest view.
@@ -117,11 +117,14 @@ func (x *session) status() *ProxyStatus {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	st := &ProxyStatus{
-		Name: p.Name, Identity: p.Identity, Role: p.Role, Zone: p.Zone, Version: p.Version, Services: p.Services, Workloads: p.Workloads,
+		Name: p.Name, Identity: p.Identity, Role: p.Role, Zone: p.Zone, Version: p.Version, Services: p.Services,
 		State: StateServing, Since: x.since, Serving: x.served,
 		Wanted: Revision{x.view.Number, x.view.Epoch, x.view.Hash}, Refusals: x.refused,
 	}
 	st.Partly = x.partial && x.refused != nil
+	if p.Role == RoleNode {
+		st.Workloads = p.Workloads
+	}
 	switch {
 	case x.failed != nil:
 		st.State, st.Problem = StatePending, x.failed.Error()
