@@ -64,6 +64,7 @@ type control struct {
 	distrib  *distrib.Server
 	join     *admit.Server
 	tokens   *admit.Tokens
+	nodes    *admit.Nodes
 	grpc     *grpc.Server
 	listener net.Listener
 	shared   *fleet.Shared
@@ -134,11 +135,12 @@ func (g *Gateway) openControl(ctx context.Context) error {
 		return err
 	}
 	c.tokens = admit.NewTokens(g.db, secrets, c.authority.Now)
-	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Note: c.membership(g).Joined, Log: g.log})
-	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Log: g.log})
+	c.nodes = admit.NewNodes(g.db, g.log)
+	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Nodes: c.nodes, Note: c.membership(g).Joined, Log: g.log})
+	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Grants: c.nodes.Allow, Log: g.log})
 	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry, Edges: func(_, service string) bool { return IsEdge(service) }})
 	c.distrib, err = distrib.NewServer(distrib.ServerConfig{
-		Views: c.views, Workloads: c.registry, Trust: &c.board, Name: processName(), Version: g.opt.Build.Version, Log: g.log,
+		Views: c.views, Workloads: c.registry, Trust: &c.board, Granted: c.granted, Name: processName(), Version: g.opt.Build.Version, Log: g.log,
 	})
 	if err != nil {
 		return err
@@ -184,6 +186,16 @@ func (c *control) trust(a *ca.Authority) error {
 	}
 	c.own.Apply(change)
 	return c.board.put(change.Bundles, change.Denied)
+}
+
+// granted tells whether a node proxy may have a workload.
+func (c *control) granted(p *distrib.Proxy, workload string) bool {
+	node, err := identity.Parse(p.Identity)
+	if err != nil || p.Role != distrib.RoleNode {
+		return false
+	}
+	id, err := identity.Parse(workload)
+	return err == nil && c.nodes.Allow(node, id)
 }
 
 // listenMesh opens a port of the control plane, or has it of the process before.
@@ -239,6 +251,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 		})
 	}
 	part(func(ctx context.Context) error { c.authority.Run(ctx); return nil })
+	part(c.nodes.Run)
 	part(c.registry.Run)
 	part(registry.Share(c.registry, registry.SharedOptions{DB: g.db, Elected: g.election.Mandate, Log: g.log}).Run)
 	part(c.views.Run)

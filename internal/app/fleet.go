@@ -119,6 +119,10 @@ func (c *control) meshStatus(m *Mesh, f *fleet.Fleet) *adminapi.MeshStatus {
 		for _, r := range p.Refusals {
 			x.Refusals = append(x.Refusals, adminapi.MeshRefusal{Kind: r.Kind, Name: r.Name, Reason: r.Reason})
 		}
+		for i := range p.Workloads {
+			w := &p.Workloads[i]
+			x.Workloads = append(x.Workloads, adminapi.MeshWorkload{Namespace: w.Namespace, Service: w.Service, Name: w.Name, Healthy: w.Healthy})
+		}
 		out.Proxies = append(out.Proxies, x)
 		if p.Control == out.Control {
 			out.Revision = max(out.Revision, p.Wanted.Number)

@@ -119,6 +119,10 @@ var rules = []rule{
 		allow: []string{}, external: []string{"golang.org/x/sys"},
 	},
 	{
+		name: "declarations of workloads are files", of: "internal/mesh/declared",
+		allow: []string{"internal/mesh/identity"}, external: []string{"go.yaml.in/yaml/v3"},
+	},
+	{
 		name: "interception knows sockets and rules of the kernel alone", of: "internal/mesh/intercept",
 		allow: []string{}, external: []string{"golang.org/x/sys", "github.com/google/nftables", "github.com/mdlayher/netlink"},
 	},

@@ -134,6 +134,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newControl(t),
 		newEdge(t),
 		newSidecar(t),
+		newNode(t),
 		newUpgrade(t),
 		newProxy(t),
 		newDemo(t),

@@ -38,21 +38,24 @@ renew it as long as nobody denies it. The commands ask a control plane.`,
 
 func newJoinTokenCreate(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "create --service NAME... | --node NAME...",
+		Use:   "create --service NAME... | --node NAME... [--service NAME...]",
 		Short: "Make a join token, and print it",
 		Long: `Makes a token by which machines join the mesh. It is good for one machine and one hour
 unless flags say otherwise. Names may end in *, which is any ending. Needs the role admin.
 
+With --node it is for the proxies of hosts ("gridway node"), which join as themselves and
+may then have SVIDs of workloads of those services, and of no others.
+
 ` + adminHelp,
 		Example: lines("gridway identity token create --service reviews --namespace shop", "gridway identity token create --service 'cart-*' --reusable --expires 24h",
-			"gridway identity token create --node 'rack1-*' --uses 40"),
+			"gridway identity token create --node 'rack1-*' --namespace shop --service '*' --uses 40"),
 		Args: noArgs,
 	}
 	out, a := outputFlag(cmd), adminFlag(t, cmd)
 	var q membership.NewToken
 	cmd.Flags().StringSliceVar(&q.Services, "service", nil, "services that may join by it")
 	cmd.Flags().StringSliceVar(&q.Namespaces, "namespace", nil, "namespaces of those services (default default)")
-	cmd.Flags().StringSliceVar(&q.Nodes, "node", nil, "nodes that may join by it, instead of services")
+	cmd.Flags().StringSliceVar(&q.Nodes, "node", nil, "nodes that may join by it: proxies of hosts, which may have workloads of the services")
 	cmd.Flags().Int64Var(&q.Uses, "uses", 0, "how many machines may join by it (default 1)")
 	cmd.Flags().BoolVar(&q.Reusable, "reusable", false, "any number of machines may, until it expires")
 	expires := cmd.Flags().String("expires", "", "when it ends: after a time such as 24h, or at one such as 2027-06-30T00:00:00Z (default: after an hour)")
@@ -87,7 +90,11 @@ unless flags say otherwise. Names may end in *, which is any ending. Needs the r
 // granted is what a token is for, in short.
 func granted(x *membership.Token) string {
 	if x.Grants.Role == identity.RoleNode {
-		return "node " + strings.Join(x.Grants.Nodes, ",")
+		nodes := "node " + strings.Join(x.Grants.Nodes, ",")
+		if len(x.Grants.Services) == 0 {
+			return nodes
+		}
+		return nodes + " with " + strings.Join(x.Grants.Namespaces, ",") + "/" + strings.Join(x.Grants.Services, ",")
 	}
 	return strings.Join(x.Grants.Namespaces, ",") + "/" + strings.Join(x.Grants.Services, ",")
 }

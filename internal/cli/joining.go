@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -37,6 +38,14 @@ type joining struct {
 }
 
 func (j *joining) flags(t *term.Terminal, cmd *cobra.Command) {
+	j.hostFlags(t, cmd)
+	f := cmd.Flags()
+	f.StringVar(&j.namespace, "namespace", "default", "namespace of the service")
+	f.StringToStringVar(&j.labels, "label", nil, "labels of the workload, NAME=VALUE with commas between them, as in version=v2")
+}
+
+// hostFlags are those of members that are not one workload, too.
+func (j *joining) hostFlags(t *term.Terminal, cmd *cobra.Command) {
 	control := []string{defaultControl}
 	if list := t.Getenv("GRIDWAY_CONTROL"); list != "" {
 		control = strings.Split(list, ",")
@@ -44,9 +53,7 @@ func (j *joining) flags(t *term.Terminal, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringSliceVar(&j.control, "control", control, "control planes, HOST:PORT with commas between them: another one is taken when one is gone (default $GRIDWAY_CONTROL or "+defaultControl+")")
 	f.StringVar(&j.tokenFile, "join-token-file", "", "file with the token to join with, - for the standard input (default $GRIDWAY_JOIN_TOKEN); not needed again while --state-dir has an identity that is valid")
-	f.StringVar(&j.namespace, "namespace", "default", "namespace of the service")
 	f.StringVar(&j.address, "address", "", "IP address that other proxies reach this one by (default: that from which the control plane is reached)")
-	f.StringToStringVar(&j.labels, "label", nil, "labels of the workload, NAME=VALUE with commas between them, as in version=v2")
 	f.StringVar(&j.admin, "admin", "", "address of this proxy's admin API: unix:PATH, a HOST:PORT of loopback, or off (default: "+app.MemberSocket+" in --state-dir)")
 	f.StringVar(&j.probes, "probes", "", "address that answers /healthz, /readyz and /metrics, and nothing else, to whoever asks: [HOST]:PORT, as in :15020")
 	j.tokenText = t.Getenv(member.TokenVariable)
@@ -97,9 +104,6 @@ func (j *joining) options(t *term.Terminal, o *member.Options) error {
 			return usagef("", "--address %s is not the IP address of a host", j.address)
 		}
 		o.Address = a
-	}
-	if err := identity.CheckWorkload(j.namespace, "x"); err != nil {
-		return usagef("", "--namespace: %v", err)
 	}
 	o.Control, o.Labels, o.Namespace = j.control, j.labels, j.namespace
 	o.Token = strings.TrimSpace(j.tokenText)
@@ -216,11 +220,13 @@ func (s *serving) member(ctx context.Context, t *term.Terminal, j *joining, o me
 }
 
 func (s *serving) memberOptions(t *term.Terminal, j *joining, o *member.Options) error {
-	if o.Service == "" {
-		return usagef("", "--service is missing: the name of the service that this is a workload of")
-	}
-	if err := identity.CheckWorkload(j.namespace, o.Service); err != nil {
-		return usagef("", "--service and --namespace: %v", err)
+	if o.Role != distrib.RoleNode {
+		if o.Service == "" {
+			return usagef("", "--service is missing: the name of the service that this is a workload of")
+		}
+		if err := identity.CheckWorkload(j.namespace, o.Service); err != nil {
+			return usagef("", "--service and --namespace: %v", err)
+		}
 	}
 	if err := j.options(t, o); err != nil {
 		return err
@@ -245,7 +251,7 @@ func (s *serving) memberOptions(t *term.Terminal, j *joining, o *member.Options)
 	o.AccessLog, o.Stdout, o.Stderr, o.Zone, o.DrainTimeout = s.accessLog, t.RawOut, t.RawErr, s.zone, s.drain
 	// Members of one machine have a folder each.
 	if o.StateDir = s.stateDir; o.StateDir == "" {
-		o.StateDir = filepath.Join(s.stateFolder(t), string(o.Role), j.namespace, o.Service)
+		o.StateDir = filepath.Join(s.stateFolder(t), string(o.Role), j.namespace, cmp.Or(o.Service, o.Node))
 	}
 	return nil
 }

@@ -34,6 +34,13 @@ func printElection(t *term.Terminal, e *adminapi.ElectionStatus, now time.Time) 
 // come first, and all of them are shown.
 const proxiesShown = 50
 
+func workloadName(w *adminapi.MeshWorkload) string {
+	if w.Name == "" {
+		return w.Namespace + "/" + w.Service
+	}
+	return w.Namespace + "/" + w.Service + " (" + w.Name + ")"
+}
+
 // printMeshStatus says which proxies serve the newest configuration, and why others do not.
 func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, all bool, now time.Time) {
 	if m == nil {
@@ -59,6 +66,18 @@ func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, all bool, now tim
 			row = append(row, p.Control)
 		}
 		table.Row(row...)
+		for i := range p.Workloads {
+			w := &p.Workloads[i]
+			is := term.Paint("healthy", term.Good)
+			if !w.Healthy {
+				is = term.Paint("not healthy", term.Bad)
+			}
+			row = []string{"  " + workloadName(w), "workload", "", is, ""}
+			if several {
+				row = append(row, "")
+			}
+			table.Row(row...)
+		}
 	}
 	if table.Len() > 0 {
 		t.Printf("%s", table)

@@ -105,6 +105,9 @@ type Listener struct {
 	// without Plaintext, and what is for no section, refuse it: requests get 403,
 	// connections are reset. It needs Captured, and goes without Egress.
 	Inbound bool `json:"inbound,omitempty"`
+	// CapturedOnly refuses connections that were made to the listener itself: whose they
+	// are is known by the kernel's redirection alone.
+	CapturedOnly bool `json:"capturedOnly,omitempty"`
 	// Egress makes the listener an outbound one, and says what becomes of what no
 	// section takes.
 	Egress Egress `json:"egress,omitempty"`

@@ -99,7 +99,7 @@ func (m *member) capture(app *supervise.App) (c *capture, err error) {
 	for _, a := range locals() {
 		at = append(at, netip.AddrPortFrom(a, m.ports.DNS))
 	}
-	if c.names, err = nameserver.Start(nameserver.Options{Addresses: at, Services: names{m}, Log: m.log}); err != nil {
+	if c.names, err = nameserver.Start(nameserver.Options{Addresses: at, Services: names{m: m, namespace: m.opt.Namespace, port: m.ports.Outbound}, Log: m.log}); err != nil {
 		return nil, err
 	}
 	if c.rules, err = intercept.Install(m.rules(intercept.FromCgroup(c.cgroup))); err != nil {
@@ -126,27 +126,40 @@ func (c *capture) close() {
 }
 
 // names answers the program's questions for services.
-type names struct{ m *member }
+type names struct {
+	m *member
+	// namespace is that of the program, and port where what it opens is taken.
+	namespace string
+	port      uint16
+}
 
 // Lookup implements nameserver.Services. A name that is not known and cannot be
 // learned is asked of the host's resolvers: names outside of the mesh go on working
 // without a control plane.
 func (n names) Lookup(_ context.Context, name string) (nameserver.Service, bool, error) {
-	if _, _, ok := hostname.Service(name, n.m.opt.Namespace, clusterDomain); !ok {
+	namespace, service, ok := hostname.Service(name, n.namespace, clusterDomain)
+	if !ok {
 		return nameserver.Service{}, false, nil
 	}
-	if s, ok := n.m.plane.service(name); ok {
+	if s, ok := n.m.plane.service(name, n.port); ok {
 		return s, true, nil
 	}
-	if !n.m.learn(name) {
+	if !n.m.learnService(namespace, service) {
 		return nameserver.Service{}, false, nil
 	}
-	s, ok := n.m.plane.service(name)
+	s, ok := n.m.plane.service(name, n.port)
 	return s, ok, nil
 }
 
-// service is what captured connections to a host belong to.
-func (p *plane) service(host string) (s nameserver.Service, found bool) {
+// captures tells whether a port takes captured connections.
+func (p *plane) captures(port uint16) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.config != nil && slices.ContainsFunc(p.config.Listeners, func(l *ir.Listener) bool { return l.Captured && l.Port == port })
+}
+
+// service is what connections to a host belong to that are captured at a port.
+func (p *plane) service(host string, port uint16) (s nameserver.Service, found bool) {
 	p.mu.Lock()
 	cfg := p.config
 	p.mu.Unlock()
@@ -154,7 +167,7 @@ func (p *plane) service(host string) (s nameserver.Service, found bool) {
 		return s, false
 	}
 	for _, l := range cfg.Listeners {
-		if !l.Captured || l.Inbound {
+		if !l.Captured || l.Port != port || l.Inbound {
 			continue
 		}
 		for _, section := range l.Sections {

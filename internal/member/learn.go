@@ -24,7 +24,12 @@ const (
 // they are outside of the mesh.
 func (m *member) learn(authority string) bool {
 	namespace, name, ok := hostname.Service(authority, m.opt.Namespace, clusterDomain)
-	if !ok || m.client.Status().Target == "" {
+	return ok && m.learnService(namespace, name)
+}
+
+// learnService gets a service; without a control plane it is not there.
+func (m *member) learnService(namespace, name string) bool {
+	if m.client.Status().Target == "" {
 		return false // nobody could be asked
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), learnTimeout)

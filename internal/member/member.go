@@ -58,6 +58,8 @@ type member struct {
 	// admin is nil if nobody is to ask.
 	admin func(context.Context) error
 	phase atomic.Pointer[Phase]
+	// node is nil but for the proxy of a host.
+	node *node
 }
 
 // Run joins the mesh and serves until the program ends, or until ctx does where there
@@ -129,29 +131,45 @@ func (m *member) open(ctx context.Context) (err error) {
 	if o.Intercept {
 		mark = intercept.Mark
 	}
+	learn := m.learn
+	if o.Role == distrib.RoleNode {
+		learn = nil // what a name means depends on whose it is: the nameservers learn
+	}
 	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
-		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: m.learn,
+		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn,
 	})
+	if o.Role == distrib.RoleNode {
+		if err := m.openNode(); err != nil {
+			return err
+		}
+	}
 	m.client, err = distrib.NewClient(distrib.ClientConfig{
 		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane,
 		CacheFile: filepath.Join(o.StateDir, cacheFile), Log: m.log,
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		m.observe()
+		err = m.openAdmin(ctx)
 	}
-	m.observe()
-	if err := m.openAdmin(ctx); err != nil || len(o.App.Command) == 0 {
+	switch {
+	case err != nil:
 		return err
+	case m.node != nil:
+		return m.openAPI(ctx, m.node.identify)
+	case len(o.App.Command) > 0:
+		return m.openAPI(ctx, nil)
 	}
-	return m.openAPI(ctx, nil)
+	return nil
 }
 
 // enter returns when the member has an identity, from its state folder or by joining.
 func (m *member) enter(ctx context.Context) error {
 	o := &m.opt
-	client, err := join.NewClient(join.ClientOptions{
-		Addresses: o.Control, Keyring: m.keys, Token: o.Token, As: identity.Name{Role: identity.RoleWorkload, Namespace: o.Namespace, Service: o.Service},
-	})
+	as := identity.Name{Role: identity.RoleWorkload, Namespace: o.Namespace, Service: o.Service}
+	if o.Role == distrib.RoleNode {
+		as = identity.Name{Role: identity.RoleNode, Node: o.Node}
+	}
+	client, err := join.NewClient(join.ClientOptions{Addresses: o.Control, Keyring: m.keys, Token: o.Token, As: as})
 	if err != nil {
 		return err
 	}
@@ -163,6 +181,11 @@ func (m *member) enter(ctx context.Context) error {
 
 // proxy is what the control plane is told of the member.
 func (m *member) proxy() distrib.Proxy {
+	if m.node != nil {
+		m.node.mu.Lock()
+		defer m.node.mu.Unlock()
+		return m.node.proxy()
+	}
 	o := &m.opt
 	p := distrib.Proxy{
 		// Hosts may have the same name; nobody else has this address and port.
@@ -207,6 +230,9 @@ func (m *member) serve(ctx context.Context) (int, error) {
 		return 1, err
 	}
 	m.log.Info("in the mesh", "identity", m.keys.Own().String(), "address", m.opt.Address.String(), "port", m.ports.Mesh, "revision", m.client.Status().Serving.String())
+	if m.node != nil {
+		return 0, m.node.run(ctx)
+	}
 	if len(m.opt.App.Command) == 0 {
 		m.healthy(true)
 		<-ctx.Done()
@@ -257,6 +283,11 @@ func (m *member) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, m.opt.DrainTimeout)
 	defer cancel()
 	m.healthy(false)
+	m.part(ctx)
+}
+
+// part waits until peers have heard of it, and ends the listeners that they come to.
+func (m *member) part(ctx context.Context) {
 	select {
 	case <-time.After(min(forget, m.opt.DrainTimeout/4)):
 	case <-ctx.Done():

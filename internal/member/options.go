@@ -1,6 +1,6 @@
 // Package member is a data plane that belongs to a mesh: it joins a control plane,
-// has its configuration from it, and stands beside a program (a sidecar) or before
-// clients (an edge). It goes on without the control plane, also over a restart, with
+// has its configuration from it, and stands beside a program (a sidecar), before
+// the workloads of a host (a node proxy) or before clients (an edge). It goes on without the control plane, also over a restart, with
 // what it keeps in its state folder.
 //
 // Run owns all that it starts and returns when nothing of it runs any more. The
@@ -46,6 +46,9 @@ type Options struct {
 	Token string
 	// Namespace and Service are who the member is.
 	Namespace, Service string
+	// Node is the name of the host whose workloads a node proxy stands before, and
+	// Workloads the folder that declares them.
+	Node, Workloads string
 	// Ports are those of the program, the first of which is waited for.
 	Ports []distrib.Port
 	// Upstreams are ports to open for services.

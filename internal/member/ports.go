@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/gridway/gridway/internal/mesh/distrib"
 )
 
 // ports are those that the member chose by itself. They are kept, so that a member
@@ -52,7 +54,7 @@ func choosePorts(o *Options, hold *holder) (p ports, err error) {
 		if p.DNS, err = hold.freePort(loopback, p.DNS, dnsPort); err != nil {
 			return p, err
 		}
-		if len(o.guarded()) == 0 {
+		if len(o.guarded()) == 0 && o.Role != distrib.RoleNode {
 			p.Inbound = 0
 		} else if p.Inbound, err = hold.freePort("", p.Inbound, inboundPort); err != nil {
 			return p, err

@@ -16,6 +16,8 @@ const (
 	// endpointVariable is how programs find the Workload API (SPIFFE_Workload_Endpoint §4).
 	endpointVariable = "SPIFFE_ENDPOINT_SOCKET"
 	apiSocket        = "workload.sock"
+	// NodeSocket is where a node proxy serves the Workload API if nothing else is said.
+	NodeSocket = "/run/gridway/workload.sock"
 	// maxSocketPath is what a socket's path may have in bytes (unix(7), without its end).
 	maxSocketPath = 107
 	// signTime bounds the wait for a control plane that is to sign a JWT-SVID.
@@ -32,7 +34,12 @@ func (m *member) openAPI(ctx context.Context, identify func(workloadapi.Caller) 
 	if path == NoWorkloadAPI {
 		return nil
 	}
-	if path == "" {
+	given := path != ""
+	switch {
+	case given:
+	case m.node != nil:
+		path = NodeSocket
+	default:
 		if path, err = filepath.Abs(filepath.Join(m.opt.StateDir, apiSocket)); err != nil {
 			return err
 		}
@@ -45,17 +52,21 @@ func (m *member) openAPI(ctx context.Context, identify func(workloadapi.Caller) 
 		return fmt.Errorf("--workload-api %s has %d bytes, and the path of a socket has %d at most", path, len(path), maxSocketPath)
 	}
 	m.api, err = workloadapi.New(ctx, workloadapi.Options{Path: path, Keyring: m.keys, Identify: identify, SignJWT: m.signJWT, Log: m.log})
-	if err != nil {
-		return fmt.Errorf("--workload-api: %w", err)
+	switch {
+	case err == nil:
+		return nil
+	case !given:
+		m.log.Warn("there is no Workload API; give its socket another path with --workload-api, or off", "error", err)
+		return nil
 	}
-	return nil
+	return fmt.Errorf("--workload-api: %w", err)
 }
 
 // signJWT asks a control plane for a JWT-SVID.
-func (m *member) signJWT(ctx context.Context, _ identity.ID, audiences []string) (string, time.Time, error) {
+func (m *member) signJWT(ctx context.Context, id identity.ID, audiences []string) (string, time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, signTime)
 	defer cancel()
-	token, ends, err := m.stay.Client.SignJWT(ctx, audiences)
+	token, ends, err := m.stay.Client.SignJWT(ctx, id, audiences)
 	if err != nil {
 		err = fmt.Errorf("a control plane has to sign it: %w", err)
 	}

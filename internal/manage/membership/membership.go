@@ -92,7 +92,8 @@ type NewToken struct {
 	// Role is workload or node; left out, it is workload.
 	Role identity.Role `json:"role,omitempty"`
 	// Namespaces and Services are those of workloads, Nodes those of nodes: names, or
-	// beginnings of names with * behind them. Namespaces left out are "default".
+	// beginnings of names with * behind them. Namespaces left out are "default". Of nodes
+	// Services are those of the workloads that they may have; without any, none.
 	Namespaces []string `json:"namespaces,omitempty"`
 	Services   []string `json:"services,omitempty"`
 	Nodes      []string `json:"nodes,omitempty"`
@@ -148,7 +149,7 @@ func (s *Service) check(q *NewToken, now time.Time) (g jointoken.Grants, err err
 	if q.Role == "" {
 		q.Role = identity.RoleWorkload
 	}
-	if q.Role == identity.RoleWorkload && len(q.Namespaces) == 0 {
+	if (q.Role == identity.RoleWorkload || len(q.Services) > 0) && len(q.Namespaces) == 0 {
 		q.Namespaces = []string{"default"}
 	}
 	g = jointoken.Grants{Role: q.Role, Namespaces: q.Namespaces, Services: q.Services, Nodes: q.Nodes}

@@ -73,15 +73,15 @@ func TestTokens(t *testing.T) {
 func TestTokensThatAreRefused(t *testing.T) {
 	s, _ := begin(t, statetest.SQLite(t))
 	for want, q := range map[string]membership.NewToken{
-		"1 to 64 service":     {},
-		"is no name":          {Services: []string{"A"}},
-		"workload or node":    {Role: "edge", Services: []string{"a"}},
-		"1 to 64 node":        {Role: identity.RoleNode},
-		"grants no workloads": {Role: identity.RoleNode, Nodes: []string{"a"}, Services: []string{"a"}},
-		"in the past":         {Services: []string{"a"}, Expires: time.Now().Add(-time.Minute)},
-		"a year":              {Services: []string{"a"}, Expires: time.Now().AddDate(2, 0, 0)},
-		"negative":            {Services: []string{"a"}, Uses: -1},
-		"not reusable":        {Services: []string{"a"}, Uses: 1, Reusable: true},
+		"1 to 64 service":        {},
+		"is no name":             {Services: []string{"A"}},
+		"workload or node":       {Role: "edge", Services: []string{"a"}},
+		"1 to 64 node":           {Role: identity.RoleNode},
+		"none with * at its end": {Role: identity.RoleNode, Nodes: []string{"a"}, Services: []string{"A"}},
+		"in the past":            {Services: []string{"a"}, Expires: time.Now().Add(-time.Minute)},
+		"a year":                 {Services: []string{"a"}, Expires: time.Now().AddDate(2, 0, 0)},
+		"negative":               {Services: []string{"a"}, Uses: -1},
+		"not reusable":           {Services: []string{"a"}, Uses: 1, Reusable: true},
 	} {
 		if _, err := s.CreateToken(t.Context(), by, q); !errors.Is(err, access.ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -38,6 +39,8 @@ type Options struct {
 	Authority Authority
 	// Tokens, unless they are nil, let machines in by token.
 	Tokens *Tokens
+	// Nodes, unless they are nil, say which workloads node proxies may have.
+	Nodes *Nodes
 	// Accounts, unless they are nil, let pods in by their service accounts.
 	Accounts *ServiceAccounts
 	// Note, unless it is nil, is told of each identity that joined and by what, for the
@@ -55,6 +58,10 @@ type Server struct {
 	// process is known to this process alone: nonces come from it, and proofs of tokens
 	// that nobody has.
 	process [32]byte
+
+	noteMu sync.Mutex
+	// noted are nodes with workloads that were in the audit log.
+	noted map[[2]string]bool // guarded by noteMu
 }
 
 // NewServer makes one.
@@ -62,7 +69,7 @@ func NewServer(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{opt: o, guess: newGuesses(), counts: newCounts()}
+	s := &Server{opt: o, guess: newGuesses(), counts: newCounts(), noted: map[[2]string]bool{}}
 	_, _ = rand.Read(s.process[:]) // which never fails
 	return s
 }
@@ -179,12 +186,15 @@ func (s *Server) byToken(ctx context.Context, r *meshpb.EnrollRequest, e *meshpb
 	if err != nil {
 		return nil, err
 	}
-	ok, err := s.opt.Tokens.use(ctx, t.ID(), key, id)
+	ok, err := s.opt.Tokens.use(ctx, t, key, id)
 	if err != nil {
 		return nil, s.unavailable("a join token cannot be used", err)
 	}
 	if !ok {
 		return nil, errRefused
+	}
+	if t.grants.Role == identity.RoleNode && s.opt.Nodes != nil {
+		s.opt.Nodes.joined(id, t.grants)
 	}
 	return s.issue(ctx, id, r.GetCsr(), "token "+t.ID(), true)
 }
@@ -234,6 +244,9 @@ func (s *Server) Renew(ctx context.Context, r *meshpb.RenewRequest) (_ *meshpb.S
 func (s *Server) SignJWT(ctx context.Context, r *meshpb.SignJWTRequest) (_ *meshpb.SignJWTResponse, err error) {
 	defer func() { s.counts.asked("jwt", err) }()
 	id, err := s.caller(ctx)
+	if r.GetIdentity() != nil && err == nil {
+		id, _, err = s.delegated(ctx, r.GetIdentity())
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -71,10 +71,18 @@ func (t *Tokens) find(ctx context.Context, id string) (*held, error) {
 }
 
 // use counts a use of a token, by a key, and tells whether there was one left.
-func (t *Tokens) use(ctx context.Context, token, publicKey string, id identity.ID) (ok bool, err error) {
+// What it grants a node is kept with it.
+func (t *Tokens) use(ctx context.Context, h *held, publicKey string, id identity.ID) (ok bool, err error) {
+	grants, err := json.Marshal(h.grants)
+	if err != nil {
+		return false, err
+	}
 	err = t.db.Write(ctx, func(tx *statedb.Tx) (err error) {
-		ok, err = tx.UseJoinToken(ctx, token, publicKey, id.String(), t.now(), again)
-		return err
+		ok, err = tx.UseJoinToken(ctx, h.ID(), publicKey, id.String(), t.now(), again)
+		if err != nil || !ok || h.grants.Role != identity.RoleNode {
+			return err
+		}
+		return tx.PutMeshNode(ctx, &statedb.MeshNode{Node: id.String(), Grants: string(grants), Token: h.ID(), Joined: t.now()})
 	})
 	return ok, err
 }

@@ -23,6 +23,7 @@ const (
 	maxServices  = 10_000
 	maxWorkloads = 1000
 	maxPorts     = 64
+	maxCaptured  = 16
 	maxListeners = 10_000
 	maxLabels    = 64
 	maxText      = 1024
@@ -113,12 +114,19 @@ func workloadOf(w *meshpb.Workload) (Workload, error) {
 	x := Workload{
 		Name: w.GetName(), Namespace: w.GetNamespace(), Service: w.GetService(), Address: w.GetAddress(), Labels: w.GetLabels(),
 		Zone: w.GetZone(), Version: w.GetVersion(), Weight: w.GetWeight(), Healthy: w.GetHealthy(), MeshPort: uint16(w.GetMeshPort()),
+		Local: w.GetLocal(), Captured: w.GetCaptured(),
 	}
-	if err := errors.Join(validServices([]string{x.Namespace + "/" + x.Service}), validTexts(x.Name, x.Zone, x.Version), validLabels(x.Labels)); err != nil {
+	if err := errors.Join(validServices([]string{x.Namespace + "/" + x.Service}), validTexts(x.Name, x.Zone, x.Version), validTexts(x.Captured...), validLabels(x.Labels)); err != nil {
 		return x, err
 	}
 	if _, err := netip.ParseAddr(x.Address); err != nil {
 		return x, fmt.Errorf("%q is no IP address", short(x.Address))
+	}
+	if a, err := netip.ParseAddr(x.Local); x.Local != "" && (err != nil || a.Zone() != "") {
+		return x, fmt.Errorf("%q, where it listens, is no IP address", short(x.Local))
+	}
+	if len(x.Captured) > maxCaptured {
+		return x, fmt.Errorf("%d captured sockets, and there can be %d", len(x.Captured), maxCaptured)
 	}
 	if w.GetMeshPort() > 65535 || len(w.GetPorts()) > maxPorts {
 		return x, fmt.Errorf("ports go up to 65535, and there can be %d", maxPorts)
@@ -202,6 +210,7 @@ func helloOf(p *Proxy, serving Revision) *meshpb.Hello {
 		m := &meshpb.Workload{
 			Name: w.Name, Namespace: w.Namespace, Service: w.Service, Address: w.Address, Labels: w.Labels,
 			Zone: w.Zone, Version: w.Version, Weight: w.Weight, Healthy: w.Healthy, MeshPort: uint32(w.MeshPort),
+			Local: w.Local, Captured: w.Captured,
 		}
 		for _, port := range w.Ports {
 			m.Ports = append(m.Ports, &meshpb.WorkloadPort{Name: port.Name, Number: uint32(port.Number), Protocol: port.Protocol})

@@ -78,6 +78,8 @@ type ProxyStatus struct {
 	// Problem is why there is no view for it.
 	Problem  string   `json:"problem,omitempty"`
 	Services []string `json:"services,omitempty"`
+	// Workloads are those that a node proxy says it stands before.
+	Workloads []Workload `json:"workloads,omitempty"`
 }
 
 // Why says in a sentence why the proxy does not serve its newest view.
@@ -120,6 +122,9 @@ func (x *session) status() *ProxyStatus {
 		Wanted: Revision{x.view.Number, x.view.Epoch, x.view.Hash}, Refusals: x.refused,
 	}
 	st.Partly = x.partial && x.refused != nil
+	if p.Role == RoleNode {
+		st.Workloads = p.Workloads
+	}
 	switch {
 	case x.failed != nil:
 		st.State, st.Problem = StatePending, x.failed.Error()

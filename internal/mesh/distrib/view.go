@@ -98,6 +98,12 @@ type Workload struct {
 	Healthy bool
 	// MeshPort takes the mesh's connections; 0 if it takes none.
 	MeshPort uint16
+	// Local is the address at which the program listens on the proxy's host, 127.0.0.1 if
+	// it is empty. Captured are sockets of the proxy, IP:PORT, to which what the program
+	// opens is redirected, where that is not the same for all workloads of the proxy.
+	// Nobody but the proxy itself has to do with them.
+	Local    string
+	Captured []string
 }
 
 // Port of a workload.

@@ -279,7 +279,7 @@ func (c *Client) proveToken(ctx context.Context, at meshpb.JoinClient) error {
 	}
 	// The bundles of the answer wait for a connection that is verified: this one may be
 	// another than that of the challenge.
-	return c.take(id, given, key, []*identity.Bundle{bundle})
+	return c.enter(id, given, key, []*identity.Bundle{bundle})
 }
 
 // authority verifies the certificate of the connection by the bundle that was proven.
@@ -340,7 +340,7 @@ func (c *Client) byAccount(ctx context.Context, at meshpb.JoinClient) error {
 	if err != nil {
 		return err
 	}
-	return c.take(id, given, key, more)
+	return c.enter(id, given, key, more)
 }
 
 // Renew gets the next SVID by the one there is, with the bundles as they are now. It is
@@ -354,8 +354,32 @@ func (c *Client) Renew(ctx context.Context) (*identity.SVID, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.given(ctx, id, key, func(ctx context.Context, at meshpb.JoinClient) (*meshpb.SVIDResponse, error) {
+		return at.Renew(ctx, &meshpb.RenewRequest{Csr: csr})
+	})
+}
+
+// Delegate gets a node proxy an SVID of one of its workloads, with the bundles as they are
+// now: the first one, and each next.
+func (c *Client) Delegate(ctx context.Context, id identity.ID) (*identity.SVID, error) {
+	csr, key, err := identity.NewRequest(id)
+	if err != nil {
+		return nil, err
+	}
+	return c.given(ctx, id, key, func(ctx context.Context, at meshpb.JoinClient) (*meshpb.SVIDResponse, error) {
+		return at.Delegate(ctx, &meshpb.DelegateRequest{Identity: message(id), Csr: csr})
+	})
+}
+
+func message(id identity.ID) *meshpb.Identity {
+	n := identity.NameOf(id)
+	return &meshpb.Identity{Namespace: n.Namespace, Service: n.Service, Node: n.Node}
+}
+
+// given puts what a control plane gives for an SVID that we have into the keyring.
+func (c *Client) given(ctx context.Context, id identity.ID, key *ecdsa.PrivateKey, ask func(context.Context, meshpb.JoinClient) (*meshpb.SVIDResponse, error)) (out *identity.SVID, err error) {
 	err = c.each(ctx, c.verified(), func(ctx context.Context, at meshpb.JoinClient) error {
-		given, err := at.Renew(ctx, &meshpb.RenewRequest{Csr: csr})
+		given, err := ask(ctx, at)
 		if err != nil {
 			return err
 		}
@@ -363,18 +387,20 @@ func (c *Client) Renew(ctx context.Context) (*identity.SVID, error) {
 		if err != nil {
 			return err
 		}
-		return c.take(id, given, key, bundles)
+		out, err = c.take(id, given, key, bundles)
+		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return c.opt.Keyring.SVID(id), nil
+	return out, err
 }
 
-// SignJWT gets a JWT-SVID of the own identity.
-func (c *Client) SignJWT(ctx context.Context, audiences []string) (token string, ends time.Time, err error) {
+// SignJWT gets a JWT-SVID of the own identity, or of one of a node proxy's workloads.
+func (c *Client) SignJWT(ctx context.Context, id identity.ID, audiences []string) (token string, ends time.Time, err error) {
+	request := &meshpb.SignJWTRequest{Audience: audiences}
+	if id != c.opt.Keyring.Own() {
+		request.Identity = message(id)
+	}
 	err = c.each(ctx, c.verified(), func(ctx context.Context, at meshpb.JoinClient) error {
-		given, err := at.SignJWT(ctx, &meshpb.SignJWTRequest{Audience: audiences})
+		given, err := at.SignJWT(ctx, request)
 		if err == nil {
 			token, ends = given.GetToken(), time.Unix(given.GetExpires(), 0)
 		}
@@ -401,19 +427,33 @@ func readBundles(list []*meshpb.Bundle) (out []*identity.Bundle, err error) {
 	return out, nil
 }
 
+// enter takes the first SVID, which is who the process is.
+func (c *Client) enter(id identity.ID, given *meshpb.SVIDResponse, key *ecdsa.PrivateKey, bundles []*identity.Bundle) error {
+	if _, err := c.take(id, given, key, bundles); err != nil {
+		return err
+	}
+	c.opt.Keyring.Apply(identity.Change{Own: id})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.key == key {
+		c.key = nil
+	}
+	return nil
+}
+
 // take makes sure that what was given is ours, and puts it into the keyring.
-func (c *Client) take(id identity.ID, given *meshpb.SVIDResponse, key *ecdsa.PrivateKey, bundles []*identity.Bundle) error {
+func (c *Client) take(id identity.ID, given *meshpb.SVIDResponse, key *ecdsa.PrivateKey, bundles []*identity.Bundle) (*identity.SVID, error) {
 	var chain []*x509.Certificate
 	for _, der := range given.GetChain() {
 		one, err := x509.ParseCertificate(der)
 		if err != nil {
-			return fmt.Errorf("the control plane has sent a certificate that cannot be read: %w", err)
+			return nil, fmt.Errorf("the control plane has sent a certificate that cannot be read: %w", err)
 		}
 		chain = append(chain, one)
 	}
 	s, err := identity.NewSVID(chain, key)
 	if err != nil {
-		return fmt.Errorf("the control plane has sent no SVID of ours: %w", err)
+		return nil, fmt.Errorf("the control plane has sent no SVID of ours: %w", err)
 	}
 	got, err := identity.Verify(chain, func(td identity.TrustDomain) *identity.Bundle {
 		for _, b := range bundles {
@@ -425,15 +465,10 @@ func (c *Client) take(id identity.ID, given *meshpb.SVIDResponse, key *ecdsa.Pri
 	}, c.opt.Now())
 	switch {
 	case err != nil:
-		return fmt.Errorf("the control plane has sent an SVID that its own trust bundle does not prove: %w", err)
+		return nil, fmt.Errorf("the control plane has sent an SVID that its own trust bundle does not prove: %w", err)
 	case got != id:
-		return fmt.Errorf("the control plane has sent an SVID of %s, and not of %s", got, id)
+		return nil, fmt.Errorf("the control plane has sent an SVID of %s, and not of %s", got, id)
 	}
-	c.mu.Lock()
-	if c.key == key {
-		c.key = nil
-	}
-	c.mu.Unlock()
-	c.opt.Keyring.Apply(identity.Change{Own: id, Put: []*identity.SVID{s}, Bundles: bundles})
-	return nil
+	c.opt.Keyring.Apply(identity.Change{Put: []*identity.SVID{s}, Bundles: bundles})
+	return s, nil
 }

@@ -50,10 +50,10 @@ func TestJoin(t *testing.T) {
 		if _, err := p.ca.Keyring().VerifyPeer(chain); err != nil {
 			t.Error(err)
 		}
-		if text, ends, err := c.SignJWT(t.Context(), []string{"a"}); err != nil || strings.Count(text, ".") != 2 || time.Until(ends) > 5*time.Minute {
+		if text, ends, err := c.SignJWT(t.Context(), k.Own(), []string{"a"}); err != nil || strings.Count(text, ".") != 2 || time.Until(ends) > 5*time.Minute {
 			t.Errorf("%q, %s, %v", text, ends, err)
 		}
-		if _, _, err := c.SignJWT(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "audiences") {
+		if _, _, err := c.SignJWT(t.Context(), k.Own(), nil); err == nil || !strings.Contains(err.Error(), "audiences") {
 			t.Errorf("%v", err)
 		}
 		other, _ := proxy(t, p.address, token.Text(), "reviews")
@@ -311,6 +311,73 @@ func TestNode(t *testing.T) {
 	if err := c.Join(t.Context()); err != nil || k.Own() != identity.Node(td, "rack1.a") {
 		t.Errorf("%s, %v", k.Own(), err)
 	}
+}
+
+// A node proxy gets SVIDs of the workloads that its token grants, and of no others; and so
+// do its JWT-SVIDs. What it may have is what its last token says.
+func TestDelegate(t *testing.T) {
+	each(t, func(t *testing.T, p *plane) {
+		grants := jointoken.Grants{Role: identity.RoleNode, Nodes: []string{"rack1"}, Namespaces: []string{"shop"}, Services: []string{"cart*"}}
+		enter := func(g jointoken.Grants) (*join.Client, *identity.Keyring) {
+			k := identity.NewKeyring(identity.Options{})
+			c, err := join.NewClient(join.ClientOptions{Addresses: []string{p.address}, Keyring: k, Token: p.token(1, g).Text(), As: identity.Name{Role: identity.RoleNode, Node: "rack1"}})
+			if err == nil {
+				err = c.Join(t.Context())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c, k
+		}
+		c, k := enter(grants)
+		cart, reviews := identity.Workload(td, "shop", "cart-v2"), identity.Workload(td, "shop", "reviews")
+		first, err := c.Delegate(t.Context(), cart)
+		if err != nil || first.ID() != cart || k.Own() != identity.Node(td, "rack1") || k.SVID(cart) == nil || k.SVID(k.Own()) == nil {
+			t.Fatalf("%v, own %s", err, k.Own())
+		}
+		if next, err := c.Delegate(t.Context(), cart); err != nil || next.Serial() == first.Serial() {
+			t.Errorf("%v", err)
+		}
+		if text, _, err := c.SignJWT(t.Context(), cart, []string{"a"}); err != nil || text == "" {
+			t.Errorf("%v", err)
+		}
+		if n := p.notes("node rack1"); n != 1 {
+			t.Errorf("%d notes of one workload", n)
+		}
+		for _, id := range []identity.ID{reviews, identity.Workload(td, "other", "cart"), identity.Node(td, "rack2"), identity.Node(td, "rack1")} {
+			if _, err := c.Delegate(t.Context(), id); !join.Refused(err) || !strings.Contains(err.Error(), "may not have") {
+				t.Errorf("%s: %v", id, err)
+			}
+			if _, _, err := c.SignJWT(t.Context(), id, []string{"a"}); id != k.Own() && !join.Refused(err) {
+				t.Errorf("token of %s: %v", id, err)
+			}
+		}
+		// A workload speaks for nobody.
+		w, wk := proxy(t, p.address, p.token(1).Text(), "reviews")
+		if err := w.Join(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Delegate(t.Context(), cart); !join.Refused(err) || wk.SVID(cart) != nil {
+			t.Errorf("a workload delegates: %v", err)
+		}
+		other := admit.NewNodes(p.db, nil) // another control plane
+		if !other.Allow(k.Own(), cart) || other.Allow(k.Own(), reviews) || other.Allow(cart, cart) {
+			t.Error("another control plane sees it otherwise")
+		}
+		grants.Services = []string{"reviews"}
+		if c, _ = enter(grants); !p.nodes.Allow(k.Own(), reviews) || p.nodes.Allow(k.Own(), cart) {
+			t.Error("the last token does not hold")
+		}
+		if err := p.db.Write(t.Context(), func(tx *statedb.Tx) error {
+			return tx.PutMeshDenial(t.Context(), &statedb.MeshDenial{ID: k.Own().String(), Created: time.Now()})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		p.ca.Look(t.Context())
+		if _, err := c.Delegate(t.Context(), reviews); err == nil {
+			t.Error("a node that is denied has workloads")
+		}
+	})
 }
 
 func FuzzEnroll(f *testing.F) {

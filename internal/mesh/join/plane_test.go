@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,6 +39,21 @@ type plane struct {
 	drop atomic.Int32
 	// later is added to the clock of the tokens.
 	later atomic.Int64
+	nodes *admit.Nodes
+	mu    sync.Mutex
+	noted []string // guarded by mu: by what they joined
+}
+
+// notes counts joins by something.
+func (p *plane) notes(via string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.noted {
+		if s == via {
+			n++
+		}
+	}
+	return n
 }
 
 func begin(t testing.TB, place string, change ...func(*admit.Options)) *plane {
@@ -56,7 +72,13 @@ func begin(t testing.TB, place string, change ...func(*admit.Options)) *plane {
 		t.Fatal(err)
 	}
 	p.tokens = admit.NewTokens(db, secrets, func() time.Time { return time.Now().Add(time.Duration(p.later.Load())) })
-	o := admit.Options{Authority: p.ca, Tokens: p.tokens}
+	p.nodes = admit.NewNodes(db, nil)
+	o := admit.Options{Authority: p.ca, Tokens: p.tokens, Nodes: p.nodes, Note: func(_ context.Context, _ identity.ID, via, _ string) error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.noted = append(p.noted, via)
+		return nil
+	}}
 	for _, f := range change {
 		f(&o)
 	}

@@ -16,7 +16,8 @@ type Grants struct {
 	// Role is workload or node. An edge is a workload of its own name.
 	Role identity.Role `json:"role"`
 	// Namespaces and Services are those of workloads: names, or beginnings of names with *
-	// behind them; * alone is any.
+	// behind them; * alone is any. Of a node they are the workloads that it may have SVIDs
+	// of, of which there may be none.
 	Namespaces []string `json:"namespaces,omitempty"`
 	Services   []string `json:"services,omitempty"`
 	// Nodes are the names of nodes, likewise.
@@ -30,17 +31,23 @@ func (g *Grants) Check() error {
 		if len(g.Nodes) > 0 {
 			return fmt.Errorf("a token for workloads grants no nodes")
 		}
-		if err := check("namespace", g.Namespaces, func(s string) error { return identity.CheckWorkload(s, "a") }); err != nil {
-			return err
-		}
-		return check("service", g.Services, func(s string) error { return identity.CheckWorkload("a", s) })
+		return g.checkWorkloads()
 	case identity.RoleNode:
 		if len(g.Namespaces)+len(g.Services) > 0 {
-			return fmt.Errorf("a token for nodes grants no workloads")
+			if err := g.checkWorkloads(); err != nil {
+				return err
+			}
 		}
 		return check("node", g.Nodes, identity.CheckNode)
 	}
 	return fmt.Errorf("role %.20q: must be workload or node", g.Role)
+}
+
+func (g *Grants) checkWorkloads() error {
+	if err := check("namespace", g.Namespaces, func(s string) error { return identity.CheckWorkload(s, "a") }); err != nil {
+		return err
+	}
+	return check("service", g.Services, func(s string) error { return identity.CheckWorkload("a", s) })
 }
 
 func check(what string, patterns []string, name func(string) error) error {
@@ -71,6 +78,11 @@ func (g *Grants) Allow(n identity.Name) bool {
 		return match(g.Nodes, n.Node)
 	}
 	return false
+}
+
+// AllowWorkload tells whether a node may have SVIDs of a workload.
+func (g *Grants) AllowWorkload(n identity.Name) bool {
+	return g.Role == identity.RoleNode && n.Role == identity.RoleWorkload && match(g.Namespaces, n.Namespace) && match(g.Services, n.Service)
 }
 
 func match(patterns []string, name string) bool {

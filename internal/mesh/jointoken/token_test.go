@@ -80,9 +80,18 @@ func TestGrants(t *testing.T) {
 	if node.Check() != nil || !node.Allow(identity.Name{Role: identity.RoleNode, Node: "rack1.a"}) || node.Allow(identity.Name{Role: identity.RoleNode, Node: "rack2.a"}) {
 		t.Error("nodes")
 	}
+	cart := identity.Name{Role: identity.RoleWorkload, Namespace: "shop", Service: "cart"}
+	if node.AllowWorkload(cart) {
+		t.Error("a node has workloads that nobody granted")
+	}
+	node.Namespaces, node.Services = []string{"shop"}, []string{"ca*"}
+	if node.Check() != nil || !node.AllowWorkload(cart) || node.Allow(cart) || node.AllowWorkload(identity.Name{Role: identity.RoleWorkload, Namespace: "shop", Service: "reviews"}) ||
+		node.AllowWorkload(identity.Name{Role: identity.RoleNode, Node: "rack1.a"}) {
+		t.Error("workloads of nodes")
+	}
 	for want, g := range map[string]jointoken.Grants{
 		"must be workload or node": {Role: identity.RoleControl}, "needs 1 to 64 namespace": {Role: identity.RoleWorkload, Services: []string{"a"}},
-		"needs 1 to 64 node": {Role: identity.RoleNode}, "grants no workloads": {Role: identity.RoleNode, Nodes: []string{"a"}, Services: []string{"a"}},
+		"needs 1 to 64 node": {Role: identity.RoleNode}, "1 to 64 namespace names": {Role: identity.RoleNode, Nodes: []string{"a"}, Services: []string{"a"}},
 		"is no name": {Role: identity.RoleWorkload, Namespaces: []string{"a*b"}, Services: []string{"a"}},
 	} {
 		if err := g.Check(); err == nil || !strings.Contains(err.Error(), want) {

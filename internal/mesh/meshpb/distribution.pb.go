@@ -528,7 +528,13 @@ type Workload struct {
 	Weight  uint32            `protobuf:"varint,9,opt,name=weight,proto3" json:"weight,omitempty"`
 	Healthy bool              `protobuf:"varint,10,opt,name=healthy,proto3" json:"healthy,omitempty"`
 	// mesh_port takes the mesh's connections.
-	MeshPort      uint32 `protobuf:"varint,11,opt,name=mesh_port,json=meshPort,proto3" json:"mesh_port,omitempty"`
+	MeshPort uint32 `protobuf:"varint,11,opt,name=mesh_port,json=meshPort,proto3" json:"mesh_port,omitempty"`
+	// local is the IP address at which the program listens on the proxy's host; empty is
+	// 127.0.0.1.
+	Local string `protobuf:"bytes,12,opt,name=local,proto3" json:"local,omitempty"`
+	// captured are sockets of the proxy, IP:PORT, to which what the program opens is
+	// redirected, where each workload of the proxy has its own.
+	Captured      []string `protobuf:"bytes,13,rep,name=captured,proto3" json:"captured,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -638,6 +644,20 @@ func (x *Workload) GetMeshPort() uint32 {
 		return x.MeshPort
 	}
 	return 0
+}
+
+func (x *Workload) GetLocal() string {
+	if x != nil {
+		return x.Local
+	}
+	return ""
+}
+
+func (x *Workload) GetCaptured() []string {
+	if x != nil {
+		return x.Captured
+	}
+	return nil
 }
 
 type WorkloadPort struct {
@@ -2159,7 +2179,7 @@ const file_internal_mesh_meshpb_distribution_proto_rawDesc = "" +
 	"\apatches\x18\v \x01(\bR\apatches\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9c\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xce\x03\n" +
 	"\bWorkload\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x18\n" +
@@ -2172,7 +2192,9 @@ const file_internal_mesh_meshpb_distribution_proto_rawDesc = "" +
 	"\x06weight\x18\t \x01(\rR\x06weight\x12\x18\n" +
 	"\ahealthy\x18\n" +
 	" \x01(\bR\ahealthy\x12\x1b\n" +
-	"\tmesh_port\x18\v \x01(\rR\bmeshPort\x1a9\n" +
+	"\tmesh_port\x18\v \x01(\rR\bmeshPort\x12\x14\n" +
+	"\x05local\x18\f \x01(\tR\x05local\x12\x1a\n" +
+	"\bcaptured\x18\r \x03(\tR\bcaptured\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"V\n" +

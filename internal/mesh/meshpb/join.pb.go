@@ -417,6 +417,60 @@ func (x *RenewRequest) GetCsr() []byte {
 	return nil
 }
 
+type DelegateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// identity is a workload's.
+	Identity *Identity `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
+	// csr is in DER, and names that identity or nobody.
+	Csr           []byte `protobuf:"bytes,2,opt,name=csr,proto3" json:"csr,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DelegateRequest) Reset() {
+	*x = DelegateRequest{}
+	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DelegateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DelegateRequest) ProtoMessage() {}
+
+func (x *DelegateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DelegateRequest.ProtoReflect.Descriptor instead.
+func (*DelegateRequest) Descriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_join_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *DelegateRequest) GetIdentity() *Identity {
+	if x != nil {
+		return x.Identity
+	}
+	return nil
+}
+
+func (x *DelegateRequest) GetCsr() []byte {
+	if x != nil {
+		return x.Csr
+	}
+	return nil
+}
+
 type SVIDResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// chain has certificates in DER, the leaf first.
@@ -430,7 +484,7 @@ type SVIDResponse struct {
 
 func (x *SVIDResponse) Reset() {
 	*x = SVIDResponse{}
-	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[6]
+	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -442,7 +496,7 @@ func (x *SVIDResponse) String() string {
 func (*SVIDResponse) ProtoMessage() {}
 
 func (x *SVIDResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[6]
+	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -455,7 +509,7 @@ func (x *SVIDResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SVIDResponse.ProtoReflect.Descriptor instead.
 func (*SVIDResponse) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_join_proto_rawDescGZIP(), []int{6}
+	return file_internal_mesh_meshpb_join_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SVIDResponse) GetChain() [][]byte {
@@ -483,7 +537,7 @@ type Bundle struct {
 
 func (x *Bundle) Reset() {
 	*x = Bundle{}
-	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[7]
+	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -495,7 +549,7 @@ func (x *Bundle) String() string {
 func (*Bundle) ProtoMessage() {}
 
 func (x *Bundle) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[7]
+	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -508,7 +562,7 @@ func (x *Bundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
 func (*Bundle) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_join_proto_rawDescGZIP(), []int{7}
+	return file_internal_mesh_meshpb_join_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Bundle) GetTrustDomain() string {
@@ -528,14 +582,16 @@ func (x *Bundle) GetBundle() []byte {
 type SignJWTRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// audience is 1 to 16 of whom the token is for.
-	Audience      []string `protobuf:"bytes,1,rep,name=audience,proto3" json:"audience,omitempty"`
+	Audience []string `protobuf:"bytes,1,rep,name=audience,proto3" json:"audience,omitempty"`
+	// identity, if it is there, is that of a workload of the node proxy that asks.
+	Identity      *Identity `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SignJWTRequest) Reset() {
 	*x = SignJWTRequest{}
-	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[8]
+	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +603,7 @@ func (x *SignJWTRequest) String() string {
 func (*SignJWTRequest) ProtoMessage() {}
 
 func (x *SignJWTRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[8]
+	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,12 +616,19 @@ func (x *SignJWTRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignJWTRequest.ProtoReflect.Descriptor instead.
 func (*SignJWTRequest) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_join_proto_rawDescGZIP(), []int{8}
+	return file_internal_mesh_meshpb_join_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SignJWTRequest) GetAudience() []string {
 	if x != nil {
 		return x.Audience
+	}
+	return nil
+}
+
+func (x *SignJWTRequest) GetIdentity() *Identity {
+	if x != nil {
+		return x.Identity
 	}
 	return nil
 }
@@ -581,7 +644,7 @@ type SignJWTResponse struct {
 
 func (x *SignJWTResponse) Reset() {
 	*x = SignJWTResponse{}
-	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[9]
+	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +656,7 @@ func (x *SignJWTResponse) String() string {
 func (*SignJWTResponse) ProtoMessage() {}
 
 func (x *SignJWTResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[9]
+	mi := &file_internal_mesh_meshpb_join_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +669,7 @@ func (x *SignJWTResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignJWTResponse.ProtoReflect.Descriptor instead.
 func (*SignJWTResponse) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_join_proto_rawDescGZIP(), []int{9}
+	return file_internal_mesh_meshpb_join_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SignJWTResponse) GetToken() string {
@@ -654,22 +717,27 @@ const file_internal_mesh_meshpb_join_proto_rawDesc = "" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x14\n" +
 	"\x05proof\x18\x03 \x01(\fR\x05proof\" \n" +
 	"\fRenewRequest\x12\x10\n" +
-	"\x03csr\x18\x01 \x01(\fR\x03csr\"W\n" +
+	"\x03csr\x18\x01 \x01(\fR\x03csr\"Z\n" +
+	"\x0fDelegateRequest\x125\n" +
+	"\bidentity\x18\x01 \x01(\v2\x19.gridway.mesh.v1.IdentityR\bidentity\x12\x10\n" +
+	"\x03csr\x18\x02 \x01(\fR\x03csr\"W\n" +
 	"\fSVIDResponse\x12\x14\n" +
 	"\x05chain\x18\x01 \x03(\fR\x05chain\x121\n" +
 	"\abundles\x18\x02 \x03(\v2\x17.gridway.mesh.v1.BundleR\abundles\"C\n" +
 	"\x06Bundle\x12!\n" +
 	"\ftrust_domain\x18\x01 \x01(\tR\vtrustDomain\x12\x16\n" +
-	"\x06bundle\x18\x02 \x01(\fR\x06bundle\",\n" +
+	"\x06bundle\x18\x02 \x01(\fR\x06bundle\"c\n" +
 	"\x0eSignJWTRequest\x12\x1a\n" +
-	"\baudience\x18\x01 \x03(\tR\baudience\"A\n" +
+	"\baudience\x18\x01 \x03(\tR\baudience\x125\n" +
+	"\bidentity\x18\x02 \x01(\v2\x19.gridway.mesh.v1.IdentityR\bidentity\"A\n" +
 	"\x0fSignJWTResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x18\n" +
-	"\aexpires\x18\x02 \x01(\x03R\aexpires2\xb8\x02\n" +
+	"\aexpires\x18\x02 \x01(\x03R\aexpires2\x85\x03\n" +
 	"\x04Join\x12R\n" +
 	"\tChallenge\x12!.gridway.mesh.v1.ChallengeRequest\x1a\".gridway.mesh.v1.ChallengeResponse\x12G\n" +
 	"\x06Enroll\x12\x1e.gridway.mesh.v1.EnrollRequest\x1a\x1d.gridway.mesh.v1.SVIDResponse\x12E\n" +
-	"\x05Renew\x12\x1d.gridway.mesh.v1.RenewRequest\x1a\x1d.gridway.mesh.v1.SVIDResponse\x12L\n" +
+	"\x05Renew\x12\x1d.gridway.mesh.v1.RenewRequest\x1a\x1d.gridway.mesh.v1.SVIDResponse\x12K\n" +
+	"\bDelegate\x12 .gridway.mesh.v1.DelegateRequest\x1a\x1d.gridway.mesh.v1.SVIDResponse\x12L\n" +
 	"\aSignJWT\x12\x1f.gridway.mesh.v1.SignJWTRequest\x1a .gridway.mesh.v1.SignJWTResponseB1Z/github.com/gridway/gridway/internal/mesh/meshpbb\x06proto3"
 
 var (
@@ -684,7 +752,7 @@ func file_internal_mesh_meshpb_join_proto_rawDescGZIP() []byte {
 	return file_internal_mesh_meshpb_join_proto_rawDescData
 }
 
-var file_internal_mesh_meshpb_join_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_internal_mesh_meshpb_join_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_internal_mesh_meshpb_join_proto_goTypes = []any{
 	(*ChallengeRequest)(nil),  // 0: gridway.mesh.v1.ChallengeRequest
 	(*ChallengeResponse)(nil), // 1: gridway.mesh.v1.ChallengeResponse
@@ -692,28 +760,33 @@ var file_internal_mesh_meshpb_join_proto_goTypes = []any{
 	(*Identity)(nil),          // 3: gridway.mesh.v1.Identity
 	(*TokenEvidence)(nil),     // 4: gridway.mesh.v1.TokenEvidence
 	(*RenewRequest)(nil),      // 5: gridway.mesh.v1.RenewRequest
-	(*SVIDResponse)(nil),      // 6: gridway.mesh.v1.SVIDResponse
-	(*Bundle)(nil),            // 7: gridway.mesh.v1.Bundle
-	(*SignJWTRequest)(nil),    // 8: gridway.mesh.v1.SignJWTRequest
-	(*SignJWTResponse)(nil),   // 9: gridway.mesh.v1.SignJWTResponse
+	(*DelegateRequest)(nil),   // 6: gridway.mesh.v1.DelegateRequest
+	(*SVIDResponse)(nil),      // 7: gridway.mesh.v1.SVIDResponse
+	(*Bundle)(nil),            // 8: gridway.mesh.v1.Bundle
+	(*SignJWTRequest)(nil),    // 9: gridway.mesh.v1.SignJWTRequest
+	(*SignJWTResponse)(nil),   // 10: gridway.mesh.v1.SignJWTResponse
 }
 var file_internal_mesh_meshpb_join_proto_depIdxs = []int32{
-	3, // 0: gridway.mesh.v1.EnrollRequest.identity:type_name -> gridway.mesh.v1.Identity
-	4, // 1: gridway.mesh.v1.EnrollRequest.token:type_name -> gridway.mesh.v1.TokenEvidence
-	7, // 2: gridway.mesh.v1.SVIDResponse.bundles:type_name -> gridway.mesh.v1.Bundle
-	0, // 3: gridway.mesh.v1.Join.Challenge:input_type -> gridway.mesh.v1.ChallengeRequest
-	2, // 4: gridway.mesh.v1.Join.Enroll:input_type -> gridway.mesh.v1.EnrollRequest
-	5, // 5: gridway.mesh.v1.Join.Renew:input_type -> gridway.mesh.v1.RenewRequest
-	8, // 6: gridway.mesh.v1.Join.SignJWT:input_type -> gridway.mesh.v1.SignJWTRequest
-	1, // 7: gridway.mesh.v1.Join.Challenge:output_type -> gridway.mesh.v1.ChallengeResponse
-	6, // 8: gridway.mesh.v1.Join.Enroll:output_type -> gridway.mesh.v1.SVIDResponse
-	6, // 9: gridway.mesh.v1.Join.Renew:output_type -> gridway.mesh.v1.SVIDResponse
-	9, // 10: gridway.mesh.v1.Join.SignJWT:output_type -> gridway.mesh.v1.SignJWTResponse
-	7, // [7:11] is the sub-list for method output_type
-	3, // [3:7] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	3,  // 0: gridway.mesh.v1.EnrollRequest.identity:type_name -> gridway.mesh.v1.Identity
+	4,  // 1: gridway.mesh.v1.EnrollRequest.token:type_name -> gridway.mesh.v1.TokenEvidence
+	3,  // 2: gridway.mesh.v1.DelegateRequest.identity:type_name -> gridway.mesh.v1.Identity
+	8,  // 3: gridway.mesh.v1.SVIDResponse.bundles:type_name -> gridway.mesh.v1.Bundle
+	3,  // 4: gridway.mesh.v1.SignJWTRequest.identity:type_name -> gridway.mesh.v1.Identity
+	0,  // 5: gridway.mesh.v1.Join.Challenge:input_type -> gridway.mesh.v1.ChallengeRequest
+	2,  // 6: gridway.mesh.v1.Join.Enroll:input_type -> gridway.mesh.v1.EnrollRequest
+	5,  // 7: gridway.mesh.v1.Join.Renew:input_type -> gridway.mesh.v1.RenewRequest
+	6,  // 8: gridway.mesh.v1.Join.Delegate:input_type -> gridway.mesh.v1.DelegateRequest
+	9,  // 9: gridway.mesh.v1.Join.SignJWT:input_type -> gridway.mesh.v1.SignJWTRequest
+	1,  // 10: gridway.mesh.v1.Join.Challenge:output_type -> gridway.mesh.v1.ChallengeResponse
+	7,  // 11: gridway.mesh.v1.Join.Enroll:output_type -> gridway.mesh.v1.SVIDResponse
+	7,  // 12: gridway.mesh.v1.Join.Renew:output_type -> gridway.mesh.v1.SVIDResponse
+	7,  // 13: gridway.mesh.v1.Join.Delegate:output_type -> gridway.mesh.v1.SVIDResponse
+	10, // 14: gridway.mesh.v1.Join.SignJWT:output_type -> gridway.mesh.v1.SignJWTResponse
+	10, // [10:15] is the sub-list for method output_type
+	5,  // [5:10] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_internal_mesh_meshpb_join_proto_init() }
@@ -731,7 +804,7 @@ func file_internal_mesh_meshpb_join_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_mesh_meshpb_join_proto_rawDesc), len(file_internal_mesh_meshpb_join_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	Join_Challenge_FullMethodName = "/gridway.mesh.v1.Join/Challenge"
 	Join_Enroll_FullMethodName    = "/gridway.mesh.v1.Join/Enroll"
 	Join_Renew_FullMethodName     = "/gridway.mesh.v1.Join/Renew"
+	Join_Delegate_FullMethodName  = "/gridway.mesh.v1.Join/Delegate"
 	Join_SignJWT_FullMethodName   = "/gridway.mesh.v1.Join/SignJWT"
 )
 
@@ -41,6 +42,9 @@ type JoinClient interface {
 	Enroll(ctx context.Context, in *EnrollRequest, opts ...grpc.CallOption) (*SVIDResponse, error)
 	// Renew gives the next SVID to who shows one that is valid.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*SVIDResponse, error)
+	// Delegate gives a node proxy the SVID of one of its workloads: one that its join token
+	// has granted. It is renewed by asking again.
+	Delegate(ctx context.Context, in *DelegateRequest, opts ...grpc.CallOption) (*SVIDResponse, error)
 	// SignJWT gives a JWT-SVID to who shows an SVID that is valid.
 	SignJWT(ctx context.Context, in *SignJWTRequest, opts ...grpc.CallOption) (*SignJWTResponse, error)
 }
@@ -83,6 +87,16 @@ func (c *joinClient) Renew(ctx context.Context, in *RenewRequest, opts ...grpc.C
 	return out, nil
 }
 
+func (c *joinClient) Delegate(ctx context.Context, in *DelegateRequest, opts ...grpc.CallOption) (*SVIDResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SVIDResponse)
+	err := c.cc.Invoke(ctx, Join_Delegate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *joinClient) SignJWT(ctx context.Context, in *SignJWTRequest, opts ...grpc.CallOption) (*SignJWTResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SignJWTResponse)
@@ -109,6 +123,9 @@ type JoinServer interface {
 	Enroll(context.Context, *EnrollRequest) (*SVIDResponse, error)
 	// Renew gives the next SVID to who shows one that is valid.
 	Renew(context.Context, *RenewRequest) (*SVIDResponse, error)
+	// Delegate gives a node proxy the SVID of one of its workloads: one that its join token
+	// has granted. It is renewed by asking again.
+	Delegate(context.Context, *DelegateRequest) (*SVIDResponse, error)
 	// SignJWT gives a JWT-SVID to who shows an SVID that is valid.
 	SignJWT(context.Context, *SignJWTRequest) (*SignJWTResponse, error)
 	mustEmbedUnimplementedJoinServer()
@@ -129,6 +146,9 @@ func (UnimplementedJoinServer) Enroll(context.Context, *EnrollRequest) (*SVIDRes
 }
 func (UnimplementedJoinServer) Renew(context.Context, *RenewRequest) (*SVIDResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Renew not implemented")
+}
+func (UnimplementedJoinServer) Delegate(context.Context, *DelegateRequest) (*SVIDResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Delegate not implemented")
 }
 func (UnimplementedJoinServer) SignJWT(context.Context, *SignJWTRequest) (*SignJWTResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SignJWT not implemented")
@@ -208,6 +228,24 @@ func _Join_Renew_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Join_Delegate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DelegateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JoinServer).Delegate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Join_Delegate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JoinServer).Delegate(ctx, req.(*DelegateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Join_SignJWT_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SignJWTRequest)
 	if err := dec(in); err != nil {
@@ -244,6 +282,10 @@ var Join_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Renew",
 			Handler:    _Join_Renew_Handler,
+		},
+		{
+			MethodName: "Delegate",
+			Handler:    _Join_Delegate_Handler,
 		},
 		{
 			MethodName: "SignJWT",

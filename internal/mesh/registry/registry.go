@@ -268,7 +268,7 @@ func compareServices(a, b serviceKey) int {
 func equalInstances(a, b *Instance) bool {
 	x, y := a.Workload, b.Workload
 	return a.Identity == b.Identity && x.Name == y.Name && x.Address == y.Address && x.Zone == y.Zone && x.Version == y.Version &&
-		x.Weight == y.Weight && x.Healthy == y.Healthy && x.MeshPort == y.MeshPort && slices.Equal(x.Ports, y.Ports) && maps.Equal(x.Labels, y.Labels)
+		x.Weight == y.Weight && x.Healthy == y.Healthy && x.MeshPort == y.MeshPort && x.Local == y.Local && slices.Equal(x.Captured, y.Captured) && slices.Equal(x.Ports, y.Ports) && maps.Equal(x.Labels, y.Labels)
 }
 
 // note remembers that a service changed, and tells who waits. r.mu is held.

@@ -2,6 +2,7 @@ package view
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
 )
@@ -12,11 +13,11 @@ const maxHeadless = 256
 
 // headlessSections are one for each workload of a headless service: who calls one by
 // its address means that one, as with the primary and the replicas of a database.
-func (w *proxyScope) headlessSections(s *ir.MeshService, p *ir.MeshPort) (out []*ir.Section) {
-	o := p.OutboundFor(w.namespace)
-	of := w.content.outboundBag(s, p, o)
+func (w *proxyScope) headlessSections(c *client, s *ir.MeshService, p *ir.MeshPort) (out []*ir.Section) {
+	o := p.OutboundFor(c.namespace)
+	of := w.own(c, w.content.outboundBag(s, p, o))
 	own := func(cluster string) bool {
-		m, ok := w.content.members[cluster]
+		m, ok := w.content.members[strings.TrimSuffix(cluster, c.suffix)]
 		return ok && m.Namespace == s.Namespace && m.Service == s.Name
 	}
 	seen := map[netip.AddrPort]bool{}
@@ -42,8 +43,8 @@ func (w *proxyScope) headlessSections(s *ir.MeshService, p *ir.MeshPort) (out []
 		}
 		w.out.add(one)
 		out = append(out, &ir.Section{
-			Name: sectionName(s, p) + suffix, Protocol: spoken(o.Protocol), Destinations: []netip.AddrPort{to},
-			Routes: renamed(o.Routes, suffix), Streams: renamed(o.Streams, suffix), Ref: s.Ref,
+			Name: sectionName(s, p) + c.suffix + suffix, Protocol: spoken(o.Protocol), Destinations: []netip.AddrPort{to},
+			Routes: renamed(o.Routes, c.suffix+suffix), Streams: renamed(o.Streams, c.suffix+suffix), Ref: s.Ref,
 		})
 	}
 	return out

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -117,7 +118,7 @@ func (w *proxyScope) inboundSection(load *distrib.Workload, s *ir.MeshService, p
 	for i, cl := range own.Clusters {
 		if name := cl.Name; name == p.Inbound.Cluster+suffix || name == p.Inbound.Stream+suffix {
 			n := *cl
-			n.Endpoints = []ir.Endpoint{{Address: hostPort("127.0.0.1", at.Number), Weight: 1}}
+			n.Endpoints = []ir.Endpoint{{Address: hostPort(cmp.Or(load.Local, "127.0.0.1"), at.Number), Weight: 1}}
 			w.local = append(w.local, &n)
 			own.Clusters[i] = nil
 		}

@@ -18,16 +18,20 @@ func sockets(p *distrib.Proxy, label string) ([]netip.AddrPort, error) {
 	if text == "" {
 		return nil, nil
 	}
-	var out []netip.AddrPort
-	for s := range strings.SplitSeq(text, ",") {
+	return socketList("label "+label, strings.Split(text, ","))
+}
+
+// socketList reads sockets; what says whose they are.
+func socketList(what string, list []string) (out []netip.AddrPort, err error) {
+	for _, s := range list {
 		a, err := netip.ParseAddrPort(strings.TrimSpace(s))
 		switch {
 		case err != nil || a.Port() == 0 || a.Addr().Zone() != "":
-			return nil, fmt.Errorf("label %s: %.60q is not IP:PORT, such as 127.0.0.1:15001", label, s)
+			return nil, fmt.Errorf("%s: %.60q is not IP:PORT, such as 127.0.0.1:15001", what, s)
 		case slices.Contains(out, a):
-			return nil, fmt.Errorf("label %s: %s is there twice", label, a)
+			return nil, fmt.Errorf("%s: %s is there twice", what, a)
 		case len(out) == maxSockets:
-			return nil, fmt.Errorf("label %s: more than %d sockets", label, maxSockets)
+			return nil, fmt.Errorf("%s: more than %d sockets", what, maxSockets)
 		}
 		out = append(out, a)
 	}

@@ -98,6 +98,9 @@ func (w *proxyScope) uses() []string {
 // outbound has the sections of services that the proxy uses, on the sockets that
 // applications come to.
 func (w *proxyScope) outbound() error {
+	if w.proxy.Role == distrib.RoleNode {
+		return w.nodeOutbound()
+	}
 	captured, err := sockets(w.proxy, distrib.LabelCaptured)
 	if err != nil {
 		return err
@@ -106,20 +109,8 @@ func (w *proxyScope) outbound() error {
 	if err != nil {
 		return err
 	}
-	var sections []*ir.Section
-	for _, name := range w.uses() {
-		s := w.service(name)
-		if s == nil {
-			w.unknown = append(w.unknown, name)
-			continue
-		}
-		for _, p := range s.Ports {
-			if s.Headless {
-				sections = append(sections, w.headlessSections(s, p)...)
-			}
-			sections = append(sections, w.outboundSection(s, p))
-		}
-	}
+	c := &client{namespace: w.namespace}
+	sections := w.outboundSections(c)
 	for _, at := range captured {
 		l := w.listener(at, w.content.mesh.Outbound)
 		l.Captured, l.Egress, l.Sections = true, w.content.mesh.EgressFor(w.namespace), sections
@@ -130,7 +121,25 @@ func (w *proxyScope) outbound() error {
 		l.Egress, l.Sections = w.content.mesh.EgressFor(w.namespace), sections
 		w.out.Listeners = append(w.out.Listeners, l)
 	}
-	return w.upstreams()
+	return w.upstreams(c)
+}
+
+// outboundSections are those of all services that the proxy uses, for a client.
+func (w *proxyScope) outboundSections(c *client) (sections []*ir.Section) {
+	for _, name := range w.uses() {
+		s := w.service(name)
+		if s == nil {
+			w.unknown = append(w.unknown, name)
+			continue
+		}
+		for _, p := range s.Ports {
+			if s.Headless {
+				sections = append(sections, w.headlessSections(c, s, p)...)
+			}
+			sections = append(sections, w.outboundSection(c, s, p))
+		}
+	}
+	return sections
 }
 
 // listener is one whose sections say what they speak.
@@ -140,12 +149,12 @@ func (w *proxyScope) listener(at netip.AddrPort, client ir.ClientPolicy) *ir.Lis
 	}
 }
 
-// outboundSection is a port of a service for clients of the proxy's namespace.
-func (w *proxyScope) outboundSection(s *ir.MeshService, p *ir.MeshPort) *ir.Section {
-	o := p.OutboundFor(w.namespace)
-	w.out.add(w.content.outboundBag(s, p, o))
+// outboundSection is a port of a service for a client.
+func (w *proxyScope) outboundSection(c *client, s *ir.MeshService, p *ir.MeshPort) *ir.Section {
+	o := p.OutboundFor(c.namespace)
+	w.out.add(w.own(c, w.content.outboundBag(s, p, o)))
 	x := &ir.Section{
-		Name: sectionName(s, p), Protocol: spoken(o.Protocol), Routes: o.Routes, Streams: o.Streams, ServicePort: p.Port, Ref: s.Ref,
+		Name: sectionName(s, p) + c.suffix, Protocol: spoken(o.Protocol), Routes: renamed(o.Routes, c.suffix), Streams: renamed(o.Streams, c.suffix), ServicePort: p.Port, Ref: s.Ref,
 	}
 	for _, a := range w.views.addresses(s, p) {
 		if !slices.Contains(x.Destinations, a) {
@@ -153,7 +162,7 @@ func (w *proxyScope) outboundSection(s *ir.MeshService, p *ir.MeshPort) *ir.Sect
 		}
 	}
 	bare := p.Port != 80 && x.Protocol != ir.TCP && s.Port(80) == nil && onlyRequests(s) == p
-	for _, h := range hostname.Of(s.Namespace, s.Name, w.namespace, w.content.mesh.ClusterDomain) {
+	for _, h := range hostname.Of(s.Namespace, s.Name, c.namespace, w.content.mesh.ClusterDomain) {
 		x.Authorities = append(x.Authorities, hostPort(h, p.Port))
 		if bare {
 			x.Authorities = append(x.Authorities, h+":80") // who names no port means the only one
@@ -212,7 +221,7 @@ func (v *Views) addresses(s *ir.MeshService, p *ir.MeshPort) []netip.AddrPort {
 }
 
 // upstreams are the sockets for one service each.
-func (w *proxyScope) upstreams() error {
+func (w *proxyScope) upstreams(c *client) error {
 	for _, l := range w.proxy.Listeners {
 		a, err := netip.ParseAddr(l.Address)
 		if err != nil || a.Zone() != "" || l.Port == 0 {
@@ -230,7 +239,7 @@ func (w *proxyScope) upstreams() error {
 			w.unknown = append(w.unknown, fmt.Sprintf("%s:%d", l.Service, l.ServicePort))
 			continue
 		}
-		x := w.outboundSection(s, p)
+		x := w.outboundSection(c, s, p)
 		x.Destinations, x.Authorities = nil, nil
 		out := w.listener(netip.AddrPortFrom(a, l.Port), w.content.mesh.Outbound)
 		out.Protocol, out.Sections = x.Protocol, []*ir.Section{x}

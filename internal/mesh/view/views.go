@@ -43,8 +43,10 @@ type Views struct {
 	live map[string]*ir.Cluster
 	// liveResources are the endpoints of live, as they are sent.
 	liveResources map[string]*distrib.Resource
-	changed       chan struct{}
-	changes       changeLog
+	// copied are services whose clusters some view has copies of: see endpointsOf.
+	copied  map[string]bool
+	changed chan struct{}
+	changes changeLog
 }
 
 // New makes views of nothing; Apply gives them content.
@@ -57,7 +59,7 @@ func New(o Options) *Views {
 	}
 	return &Views{
 		opt: o, content: newContent(&ir.Config{}, &ir.Mesh{}),
-		live: map[string]*ir.Cluster{}, liveResources: map[string]*distrib.Resource{}, changed: make(chan struct{}),
+		copied: map[string]bool{}, live: map[string]*ir.Cluster{}, liveResources: map[string]*distrib.Resource{}, changed: make(chan struct{}),
 	}
 }
 
@@ -125,6 +127,9 @@ func (v *Views) takeIn() {
 			delete(v.live, cluster)
 			delete(v.liveResources, cluster)
 			d.clusters = append(d.clusters, cluster)
+		}
+		if v.copied[s] {
+			d.services = append(d.services, endpointsOf(s))
 		}
 		if svc := v.content.services[s]; svc != nil && svc.Headless {
 			d.services = append(d.services, s) // its endpoints are where its clients go

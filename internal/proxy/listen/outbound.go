@@ -24,6 +24,8 @@ func (ss *session) outbound(t *loop.Task) opened {
 		to, captured = ss.nc.OriginalDestination()
 	}
 	switch {
+	case !captured && l.CapturedOnly:
+		return ss.noOutlet(filter.EgressDenied)
 	case !captured && l.Egress != "": // who uses it as an HTTP proxy
 		return opened{http: true, ok: true}
 	case !captured:

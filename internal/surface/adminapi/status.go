@@ -116,6 +116,17 @@ type MeshProxy struct {
 	Refusals []MeshRefusal `json:"refusals,omitempty"`
 	// Services are those that it uses, "namespace/name".
 	Services []string `json:"services"`
+	// Workloads are those that a node proxy stands before.
+	Workloads []MeshWorkload `json:"workloads,omitempty"`
+}
+
+// MeshWorkload is a workload of a proxy.
+type MeshWorkload struct {
+	Namespace string `json:"namespace"`
+	Service   string `json:"service"`
+	// Name tells workloads of one service of one proxy apart; it may be empty.
+	Name    string `json:"name,omitempty"`
+	Healthy bool   `json:"healthy"`
 }
 
 // MemberStatus is how a proxy stands in its mesh.

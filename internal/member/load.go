@@ -1,0 +1,256 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"os/user"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gridway/gridway/internal/mesh/declared"
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/intercept"
+	"github.com/gridway/gridway/internal/mesh/nameserver"
+)
+
+// followEvery is how often it is looked at whether a workload's processes have another
+// cgroup, as those of a unit have that was started anew.
+const followEvery = 250 * time.Millisecond
+
+// load is a workload of a node proxy.
+type load struct {
+	n     *node
+	key   string
+	id    identity.ID
+	ports workloadPorts
+	hold  holder // of those ports
+	stop  context.CancelFunc
+	done  chan struct{}
+	kick  chan struct{} // it is declared otherwise
+
+	// What follows is guarded by n.mu.
+	declared *declared.Workload
+	// in: it has an identity, and the control plane is told of it.
+	in      bool
+	healthy bool
+	leaving bool
+	who     processes
+}
+
+// processes is by what those of a workload are told from others, as it is now.
+type processes struct {
+	source intercept.Source
+	cgroup string
+	uid    uint32
+	isUser bool
+}
+
+func (l *load) wake() {
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (l *load) now() *declared.Workload {
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
+	return l.declared
+}
+
+// well says whether the workload answers.
+func (l *load) well(is bool) {
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
+	if l.healthy == is || is && l.leaving {
+		return
+	}
+	l.healthy = is
+	d := l.declared
+	l.n.m.client.SetHealth(d.Namespace, d.Service, d.Name, is)
+	l.n.m.log.Info("workload", "workload", l.key, "healthy", is)
+}
+
+// run is the life of a workload, until ctx ends.
+func (l *load) run(ctx context.Context) {
+	m := l.n.m
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() {
+		renew := func(ctx context.Context) (*identity.SVID, error) { return m.stay.Client.Delegate(ctx, l.id) }
+		(&identity.Renewer{Keyring: m.keys, ID: l.id, Renew: renew, Log: m.log}).Run(ctx)
+	})
+	if !l.identified(ctx) {
+		return
+	}
+	l.n.mu.Lock()
+	if !l.in {
+		l.in = true
+		l.n.tell()
+	}
+	l.n.mu.Unlock()
+	f := &follower{l: l}
+	defer f.close()
+	p := &probe{}
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		d := l.now()
+		f.look(d)
+		if is, known := p.look(ctx, d); known && ctx.Err() == nil {
+			l.well(is)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.kick:
+			p.due = time.Time{}
+		case <-tick.C:
+		}
+	}
+}
+
+// identified waits for an SVID; it is false if ctx ends before.
+func (l *load) identified(ctx context.Context) bool {
+	changed, stop := l.n.m.keys.Watch()
+	defer stop()
+	for l.n.m.keys.SVID(l.id) == nil {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-changed:
+		}
+	}
+	return true
+}
+
+// follower keeps the rules by which a workload's connections are taken.
+type follower struct {
+	l     *load
+	rules *intercept.Rules
+	// guarded are the ports that the rules keep others off.
+	guarded []uint16
+	names   *nameserver.Server
+	said    string
+}
+
+// look has the rules be those of the processes that there are now.
+func (f *follower) look(d *declared.Workload) {
+	l := f.l
+	who, err := find(d.Processes)
+	l.n.mu.Lock()
+	before := l.who
+	l.who = who
+	l.n.mu.Unlock()
+	var guarded []uint16
+	for _, p := range d.Ports {
+		guarded = append(guarded, p.Number)
+	}
+	if f.rules != nil && (err != nil || who.source != before.source || !slices.Equal(f.guarded, guarded)) {
+		_ = f.rules.Close() // the kernel removes them with this process anyway
+		f.rules = nil
+	}
+	if err == nil && f.rules == nil && l.n.m.opt.Intercept {
+		err = f.install(&who, guarded)
+	}
+	f.say(d, err)
+}
+
+func (f *follower) say(d *declared.Workload, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text == f.said {
+		return
+	}
+	log := f.l.n.m.log
+	switch f.said = text; {
+	case err == nil && f.rules != nil:
+		log.Info("what the workload sends goes through the mesh", "workload", f.l.key, "processes", d.Processes.String())
+	case errors.Is(err, intercept.ErrNoCgroup), errors.Is(err, errNotYet):
+		log.Info("the workload's processes are waited for", "workload", f.l.key, "processes", d.Processes.String(), "why", text)
+	case err != nil:
+		log.Error("what the workload sends does not go through the mesh", "workload", f.l.key, "processes", d.Processes.String(), "error", err)
+	}
+}
+
+// errNotYet: connections would be sent to where nobody takes them.
+var errNotYet = errors.New("its configuration has not come yet")
+
+func (f *follower) install(who *processes, guarded []uint16) (err error) {
+	l := f.l
+	if !l.n.m.plane.captures(l.ports.Outbound) {
+		return errNotYet
+	}
+	if f.names == nil {
+		var at []netip.AddrPort
+		for _, a := range locals() {
+			at = append(at, netip.AddrPortFrom(a, l.ports.DNS))
+		}
+		services := names{m: l.n.m, namespace: l.now().Namespace, port: l.ports.Outbound}
+		if f.names, err = nameserver.Start(nameserver.Options{Addresses: at, Services: services, Log: l.n.m.log}); err != nil {
+			return err
+		}
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(l.key))
+	c := intercept.Config{ID: fmt.Sprintf("n%d_%08x", l.n.m.ports.Mesh, h.Sum32()), From: who.source, Outbound: l.ports.Outbound, DNS: l.ports.DNS}
+	for _, port := range guarded {
+		c.Inbound = append(c.Inbound, intercept.Redirect{From: port, To: l.n.m.ports.Inbound})
+	}
+	if f.rules, err = intercept.Install(c); err != nil {
+		f.rules = nil
+		return err
+	}
+	f.guarded = guarded
+	return nil
+}
+
+func (f *follower) close() {
+	if f.rules != nil {
+		_ = f.rules.Close() // the kernel removes them with this process anyway
+	}
+	if f.names != nil {
+		f.names.Close()
+	}
+}
+
+// find finds the processes of a workload as they are now.
+func find(p declared.Processes) (out processes, err error) {
+	var place intercept.Place
+	switch {
+	case p.Unit != "":
+		place, err = intercept.FindUnit(p.Unit)
+	case p.Cgroup != "":
+		place, err = intercept.FindCgroup(p.Cgroup)
+	default:
+		return findUser(p.User)
+	}
+	if err != nil {
+		return out, err
+	}
+	return processes{source: intercept.FromPlace(place), cgroup: place.Path}, nil
+}
+
+func findUser(name string) (out processes, err error) {
+	id, err := strconv.ParseUint(name, 10, 32)
+	if err != nil {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return out, fmt.Errorf("this host has no user %s", name)
+		}
+		if id, err = strconv.ParseUint(u.Uid, 10, 32); err != nil {
+			return out, err
+		}
+	}
+	if id == 0 {
+		return out, errors.New("the node proxy's own connections are root's, too; name a unit or a cgroup")
+	}
+	return processes{source: intercept.FromUser(uint32(id)), uid: uint32(id), isUser: true}, nil
+}

@@ -1,0 +1,163 @@
+package admit
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/jointoken"
+	"github.com/gridway/gridway/internal/mesh/meshpb"
+	"github.com/gridway/gridway/internal/statedb"
+)
+
+const (
+	// lookAgain is the least between two looks at the store for nodes that are not known.
+	lookAgain = time.Second
+	lookTime  = 2 * time.Second
+	// maxNoted bounds the pairs of nodes and workloads that are remembered to be in the
+	// audit log.
+	maxNoted = 65536
+)
+
+// Nodes are the node proxies of the state store, with the workloads that each may have, as
+// the token granted by which it joined last. Methods may be called at the same time.
+type Nodes struct {
+	db  *statedb.DB
+	log *slog.Logger
+
+	mu     sync.Mutex
+	grants map[string]*jointoken.Grants // guarded by mu; by SPIFFE ID
+	looked time.Time                    // guarded by mu: when one was missed
+}
+
+// NewNodes makes them of a store. log may be nil.
+func NewNodes(db *statedb.DB, log *slog.Logger) *Nodes {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Nodes{db: db, log: log, grants: map[string]*jointoken.Grants{}}
+}
+
+// Run takes in the nodes that join at other control planes, until ctx ends.
+func (n *Nodes) Run(ctx context.Context) error {
+	w := n.db.Watch(statedb.MeshNodes)
+	defer w.Stop()
+	for {
+		n.load(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.C():
+		}
+	}
+}
+
+// load reads the store; what is known holds while it cannot be read.
+func (n *Nodes) load(ctx context.Context) {
+	var list []statedb.MeshNode
+	err := n.db.Read(ctx, func(tx *statedb.Tx) (err error) {
+		list, err = tx.MeshNodes(ctx)
+		return err
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			n.log.Warn("what node proxies may have cannot be read; what is known of them holds", "error", err)
+		}
+		return
+	}
+	grants := make(map[string]*jointoken.Grants, len(list))
+	for i := range list {
+		g := &jointoken.Grants{}
+		if err := json.Unmarshal([]byte(list[i].Grants), g); err != nil {
+			n.log.Error("what a node proxy may have cannot be read", "node", list[i].Node, "error", err)
+			continue
+		}
+		grants[list[i].Node] = g
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.grants = grants
+}
+
+// Allow tells whether a node proxy may have a workload.
+func (n *Nodes) Allow(node, workload identity.ID) bool {
+	if identity.NameOf(node).Role != identity.RoleNode || node.TrustDomain() != workload.TrustDomain() {
+		return false
+	}
+	g := n.of(node.String())
+	return g != nil && g.AllowWorkload(identity.NameOf(workload))
+}
+
+// of looks at the store for a node that is not known: it may have joined at another control
+// plane a moment ago.
+func (n *Nodes) of(node string) *jointoken.Grants {
+	n.mu.Lock()
+	g, again := n.grants[node], time.Since(n.looked) > lookAgain
+	if g == nil && again {
+		n.looked = time.Now()
+	}
+	n.mu.Unlock()
+	if g != nil || !again {
+		return g
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+	defer cancel()
+	n.load(ctx)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.grants[node]
+}
+
+// joined notes what a node that has joined may have; the store knows it.
+func (n *Nodes) joined(node identity.ID, g jointoken.Grants) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.grants[node.String()] = &g
+}
+
+// Delegate gives a node proxy the SVID of one of its workloads.
+func (s *Server) Delegate(ctx context.Context, r *meshpb.DelegateRequest) (_ *meshpb.SVIDResponse, err error) {
+	defer func() { s.counts.asked("workload", err) }()
+	id, node, err := s.delegated(ctx, r.GetIdentity())
+	if err != nil {
+		return nil, err
+	}
+	return s.issue(ctx, id, r.GetCsr(), "node "+identity.NameOf(node).Node, s.news(node, id))
+}
+
+// delegated is the workload that a node proxy speaks for, if it may.
+func (s *Server) delegated(ctx context.Context, want *meshpb.Identity) (id, node identity.ID, err error) {
+	if node, err = s.caller(ctx); err != nil {
+		return id, node, err
+	}
+	if id, err = s.wanted(want); err != nil {
+		return id, node, err
+	}
+	if s.opt.Nodes == nil || identity.NameOf(id).Role != identity.RoleWorkload || !s.opt.Nodes.Allow(node, id) {
+		return id, node, status.Errorf(codes.PermissionDenied,
+			"%s may not have %s: the join token by which it joined last does not grant it (gridway identity token create --node NAME --namespace NAMESPACE --service NAME)", node, id)
+	}
+	return id, node, nil
+}
+
+// news tells whether a node asks for a workload for the first time of this process, and
+// remembers it: renewals are not worth a line of the audit log.
+func (s *Server) news(node, id identity.ID) bool {
+	s.noteMu.Lock()
+	defer s.noteMu.Unlock()
+	key := [2]string{node.String(), id.String()}
+	if s.noted[key] {
+		return false
+	}
+	if len(s.noted) >= maxNoted {
+		clear(s.noted)
+	}
+	s.noted[key] = true
+	return true
+}
