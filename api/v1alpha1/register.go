@@ -30,6 +30,8 @@ const (
 	KindShieldPolicy = "ShieldPolicy"
 	// KindMeshPolicy is the kind of MeshPolicy objects.
 	KindMeshPolicy = "MeshPolicy"
+	// KindMeshPeer is the kind of MeshPeer objects.
+	KindMeshPeer = "MeshPeer"
 	// KindTokenIssuer is the kind of TokenIssuer objects.
 	KindTokenIssuer = "TokenIssuer"
 	// KindConsumer is the kind of Consumer objects.
@@ -53,6 +55,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&RateLimitStore{}, &RateLimitStoreList{},
 		&ShieldPolicy{}, &ShieldPolicyList{},
 		&MeshPolicy{}, &MeshPolicyList{},
+		&MeshPeer{}, &MeshPeerList{},
 		&Consumer{}, &ConsumerList{},
 		&TokenIssuer{}, &TokenIssuerList{},
 	)

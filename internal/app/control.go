@@ -25,6 +25,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/fleet"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
+	"github.com/gridway/gridway/internal/mesh/peering"
 	"github.com/gridway/gridway/internal/mesh/registry"
 	"github.com/gridway/gridway/internal/mesh/view"
 )
@@ -76,6 +77,8 @@ type control struct {
 	bundles    *bundleEndpoint
 	// left is closed when nobody joins here any more, and all streams have ended.
 	left chan struct{}
+	// importer has what other meshes offer.
+	importer *peering.Importer
 	// defined is the version of the registry's Services that was compiled; guarded by
 	// applying.
 	defined uint64
@@ -136,6 +139,9 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	c.tokens = admit.NewTokens(g.db, secrets, c.authority.Now)
 	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Note: c.membership(g).Joined, Log: g.log})
 	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Log: g.log})
+	c.importer = peering.New(peering.Options{
+		Keyring: c.authority.Keyring(), Into: c.registry, Folder: filepath.Join(g.opt.StateDir, "peers"), Process: processName(), Log: g.log,
+	})
 	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry, Edges: func(_, service string) bool { return IsEdge(service) }})
 	c.distrib, err = distrib.NewServer(distrib.ServerConfig{
 		Views: c.views, Workloads: c.registry, Trust: &c.board, Name: processName(), Version: g.opt.Build.Version, Log: g.log,
@@ -206,6 +212,9 @@ func (c *control) serve(g *Gateway) {
 	c.grpc = grpc.NewServer(append(distrib.ServerOptions(), grpc.Creds(credentials.NewTLS(admit.ServerTLS(keys))), grpc.StreamInterceptor(c.streams.intercept))...)
 	meshpb.RegisterDistributionServer(c.grpc, c.distrib)
 	meshpb.RegisterJoinServer(c.grpc, c.join)
+	meshpb.RegisterPeeringServer(c.grpc, peering.NewServer(peering.ServerOptions{
+		Catalog: c.views, Caller: func(ctx context.Context) (identity.ID, error) { return admit.PeerID(ctx, keys) }, Log: g.log,
+	}))
 }
 
 // compiled puts what was compiled before proxies, and returns the endpoints of
@@ -214,6 +223,7 @@ func (c *control) compiled(cfg *ir.Config, mesh *ir.Mesh) ([]ir.EndpointUpdate, 
 	if err := c.views.Apply(cfg, mesh); err != nil {
 		return nil, err
 	}
+	c.importer.Set(mesh.Peers)
 	return c.views.Endpoints(cfg.Clusters), nil
 }
 
@@ -243,6 +253,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	part(registry.Share(c.registry, registry.SharedOptions{DB: g.db, Elected: g.election.Mandate, Log: g.log}).Run)
 	part(c.views.Run)
 	part(c.shared.Run)
+	part(c.importer.Run)
 	part(c.distrib.Run)
 	part(func(ctx context.Context) error { g.keepTrust(ctx); return nil })
 	part(func(ctx context.Context) error { g.followRegistry(ctx); return nil })

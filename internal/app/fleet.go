@@ -127,6 +127,9 @@ func (c *control) meshStatus(m *Mesh, f *fleet.Fleet) *adminapi.MeshStatus {
 			out.Serving++
 		}
 	}
+	for _, p := range c.importer.States() {
+		out.Peers = append(out.Peers, adminapi.MeshPeer(p))
+	}
 	for _, f := range c.federation.States() {
 		out.Federation = append(out.Federation, adminapi.MeshFederation(f))
 	}

@@ -163,6 +163,11 @@ var rules = []rule{
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "internal/config/compile"},
 	},
 	{
+		name: "peers know what may be used of each other, and no proxies", of: "internal/mesh/peering",
+		allow: []string{"internal/ir", "internal/mesh/distrib", "internal/mesh/identity", "internal/mesh/meshpb", "internal/mesh/registry", "internal/mesh/view"},
+		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "internal/config/compile", "internal/statedb/statetest"},
+	},
+	{
 		name: "distribution knows resources, not what they are for", of: "internal/mesh/distrib",
 		allow: []string{"internal/ir", "internal/mesh/meshpb"},
 		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/statedb", "internal/manage", "api", "k8s.io"},

@@ -66,7 +66,30 @@ func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, all bool, now tim
 	if more := len(list) - table.Len(); more > 0 {
 		t.Printf("and %d more that serve; --all shows every one\n", more)
 	}
+	printPeers(t, m.Peers, now)
 	printFederation(t, m.Federation, now)
+}
+
+// printPeers says which other meshes' Services are used, and what is wrong there.
+func printPeers(t *term.Terminal, list []adminapi.MeshPeer, now time.Time) {
+	if len(list) == 0 {
+		return
+	}
+	table := term.NewTable("peer", "trust domain", "services", "edges", "control plane").Right(2).Right(3)
+	for _, p := range list {
+		since := age(now.Sub(p.Since))
+		state := term.Paint("connected", term.Good) + " to " + p.Address + " for " + since
+		switch {
+		case p.Error != "" && p.Known:
+			state = term.Paint("away", term.Bad) + " for " + since + ", what it said last holds: " + p.Error
+		case p.Error != "":
+			state = term.Paint("away", term.Bad) + " for " + since + ": " + p.Error
+		case p.Address == "":
+			state = "connecting"
+		}
+		table.Row(p.Name, p.TrustDomain, strconv.Itoa(p.Services), strconv.Itoa(p.Edges), state)
+	}
+	t.Printf("\n%s", table)
 }
 
 // printFederation says which other trust domains are trusted, and what is wrong there.

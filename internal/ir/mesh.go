@@ -25,6 +25,10 @@ type Mesh struct {
 	// single namespaces, in order.
 	Egress   Egress            `json:"egress"`
 	Egresses []NamespaceEgress `json:"egresses,omitempty"`
+	// Peers are other meshes, ordered by name, and Passages the ports of Services that
+	// they may use, in the order of Services.
+	Peers    []*MeshPeer   `json:"peers,omitempty"`
+	Passages []MeshPassage `json:"passages,omitempty"`
 	// ClusterDomain ends the full names of services: "cluster.local".
 	ClusterDomain string `json:"clusterDomain"`
 }
@@ -53,6 +57,8 @@ type MeshMember struct {
 	Service   string `json:"service"`
 	// Port is the Service's.
 	Port uint16 `json:"port"`
+	// Passage: what is sent to the workloads is the TLS of who sends it.
+	Passage bool `json:"passage,omitempty"`
 }
 
 // MeshService is a Service as clients and workloads of a mesh see it.

@@ -184,8 +184,20 @@ func (m *member) proxy() distrib.Proxy {
 	if len(o.Gateways) > 0 {
 		p.Labels[distrib.LabelGateways] = strings.Join(o.Gateways, ",")
 	}
+	labels := o.Labels
+	if o.EastWest.IsValid() {
+		p.Labels[distrib.LabelEastWest] = o.EastWest.String()
+		reached := o.EastWestAddress
+		if !reached.IsValid() {
+			reached = netip.AddrPortFrom(o.Address, o.EastWest.Port())
+		}
+		if labels = maps.Clone(labels); labels == nil {
+			labels = map[string]string{}
+		}
+		labels[distrib.LabelEastWestAddress] = reached.String()
+	}
 	p.Workloads = []distrib.Workload{{
-		Namespace: o.Namespace, Service: o.Service, Address: o.Address.String(), Ports: o.Ports, Labels: o.Labels, Zone: o.Zone, Version: o.Version,
+		Namespace: o.Namespace, Service: o.Service, Address: o.Address.String(), Ports: o.Ports, Labels: labels, Zone: o.Zone, Version: o.Version,
 		Weight: o.Weight, MeshPort: m.ports.Mesh,
 	}}
 	return p

@@ -63,6 +63,9 @@ type Options struct {
 	WorkloadAPI string
 	// Gateways are those that an edge serves, "namespace/name"; none is all.
 	Gateways []string
+	// EastWest is where an edge lets other meshes through to Services that they may use,
+	// and EastWestAddress where they reach that; zero is nowhere.
+	EastWest, EastWestAddress netip.AddrPort
 	// Address is where others reach the member; the zero address is that from which
 	// the control plane is reached.
 	Address netip.Addr

@@ -88,6 +88,7 @@ func Compile(in Input, prev *Output) *Output {
 	consumers := c.compileConsumers()
 	keySets, logins := c.keySets(), c.logins()
 	stores := c.compileRateLimitStores()
+	c.peers = c.compileMeshPeers()
 	addresses, userAgents := c.compileLists()
 	revocations := c.compileRevocations()
 	if len(logins) > 0 {

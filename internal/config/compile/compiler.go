@@ -56,6 +56,7 @@ type compiler struct {
 	shield    policyIndex[v1alpha1.ShieldPolicySpec]
 	// mesh: each field is taken from the most specific policy.
 	mesh       policyIndex[v1alpha1.MeshPolicySpec]
+	peers      []*ir.MeshPeer
 	backendTLS backendTLSIndex
 	backends   map[backendKey]*backend
 	slicesOf   map[store.Key][]*store.Object // Service → EndpointSlices, built when first needed

@@ -55,6 +55,8 @@ func newValue(kind string) runtime.Object {
 		return &v1alpha1.ShieldPolicy{}
 	case "MeshPolicy":
 		return &v1alpha1.MeshPolicy{}
+	case "MeshPeer":
+		return &v1alpha1.MeshPeer{}
 	case "AuthorizationPolicy":
 		return &v1alpha1.AuthorizationPolicy{}
 	case "RateLimitPolicy":

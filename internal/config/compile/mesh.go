@@ -88,6 +88,7 @@ func (c *compiler) collectMesh() *ir.Mesh {
 	m := &ir.Mesh{Inbound: meshClient(), Outbound: meshClient(), ClusterDomain: c.clusterDomain()}
 	m.Outbound.DetectTimeout = defaultDetectTimeout
 	m.Egress, m.Egresses = c.egress()
+	m.Peers = c.peers
 	c.meshRoutes(m)
 	addresses := c.serviceAddresses()
 	if c.patched { // routes changed in their places, and nothing else
@@ -136,9 +137,11 @@ func (c *compiler) collectMesh() *ir.Mesh {
 			})
 		}
 	}
+	c.passages(m)
 	slices.SortFunc(m.Clusters, func(a, b *ir.Cluster) int { return cmp.Compare(a.Name, b.Name) })
 	if was := c.prevMesh; was != nil && slices.Equal(was.Services, m.Services) && slices.Equal(was.Routes, m.Routes) &&
 		slices.Equal(was.Streams, m.Streams) && slices.Equal(was.Clusters, m.Clusters) && slices.Equal(was.Members, m.Members) &&
+		slices.Equal(was.Peers, m.Peers) && slices.Equal(was.Passages, m.Passages) &&
 		was.ClusterDomain == m.ClusterDomain && was.Egress == m.Egress && slices.Equal(was.Egresses, m.Egresses) {
 		return was
 	}

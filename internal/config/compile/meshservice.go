@@ -328,10 +328,10 @@ func (w *portScope) sameLocal(cl *ir.Cluster) *ir.Cluster {
 	return cl
 }
 
-// HasMesh tells whether objects are about a mesh: they have a MeshPolicy, or a route or
+// HasMesh tells whether objects are about a mesh: they have a MeshPolicy, a MeshPeer, or a route or
 // a policy about requests on a Service.
 func HasMesh(set *store.Set) bool {
-	if len(set.Kind(ownGroup, v1alpha1.KindMeshPolicy)) > 0 {
+	if len(set.Kind(ownGroup, v1alpha1.KindMeshPolicy))+len(set.Kind(ownGroup, v1alpha1.KindMeshPeer)) > 0 {
 		return true
 	}
 	for _, kind := range meshKinds {

@@ -76,6 +76,8 @@ func goType(group, kind string) func() runtime.Object {
 		return func() runtime.Object { return &v1alpha1.ShieldPolicy{} }
 	case "gridway.dev/MeshPolicy":
 		return func() runtime.Object { return &v1alpha1.MeshPolicy{} }
+	case "gridway.dev/MeshPeer":
+		return func() runtime.Object { return &v1alpha1.MeshPeer{} }
 	case "gridway.dev/Consumer":
 		return func() runtime.Object { return &v1alpha1.Consumer{} }
 	case "gridway.dev/TokenIssuer":

@@ -10,6 +10,10 @@ const (
 	// LabelInbound are those to which inbound connections without the mesh's TLS are
 	// redirected.
 	LabelInbound = "gridway.dev/inbound"
+	// LabelEastWest are those to which other meshes come, at an edge.
+	LabelEastWest = "gridway.dev/east-west"
+	// LabelEastWestAddress is where they reach it, IP:PORT: a label of the edge's workload.
+	LabelEastWestAddress = "gridway.dev/east-west-address"
 	// LabelGateways are the Gateways that an edge serves, "namespace/name"; without it
 	// those of all namespaces.
 	LabelGateways = "gridway.dev/gateways"

@@ -60,6 +60,8 @@ type Instance struct {
 	Role     distrib.Role
 	// Since is when it registered.
 	Since time.Time
+	// Peer is nil for workloads of this mesh.
+	Peer *Peer `json:",omitempty"`
 }
 
 // ID tells the instance from all others.
@@ -150,6 +152,10 @@ func (r *Registry) check(p *distrib.Proxy, w *distrib.Workload) error {
 // Joined registers the workloads of a proxy that came, or came anew. Those that it may
 // not have are left out, with a word in the log (see Refused).
 func (r *Registry) Joined(p *distrib.Proxy) {
+	if isPeer(p.Name) {
+		r.refusePeer(p)
+		return
+	}
 	now := r.opt.Now()
 	var list []*Instance
 	var refusal string
@@ -191,7 +197,7 @@ func (r *Registry) Left(p *distrib.Proxy, orderly bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.refused, p.Name)
-	if _, known := r.proxies[p.Name]; !known || r.owners[p.Name] != "" {
+	if _, known := r.proxies[p.Name]; !known || isPeer(p.Name) || r.owners[p.Name] != "" {
 		return // it has nothing, or has moved to another control plane
 	}
 	if orderly {
@@ -267,7 +273,8 @@ func compareServices(a, b serviceKey) int {
 
 func equalInstances(a, b *Instance) bool {
 	x, y := a.Workload, b.Workload
-	return a.Identity == b.Identity && x.Name == y.Name && x.Address == y.Address && x.Zone == y.Zone && x.Version == y.Version &&
+	samePeer := a.Peer == b.Peer || a.Peer != nil && b.Peer != nil && *a.Peer == *b.Peer
+	return samePeer && a.Identity == b.Identity && x.Name == y.Name && x.Address == y.Address && x.Zone == y.Zone && x.Version == y.Version &&
 		x.Weight == y.Weight && x.Healthy == y.Healthy && x.MeshPort == y.MeshPort && slices.Equal(x.Ports, y.Ports) && maps.Equal(x.Labels, y.Labels)
 }
 

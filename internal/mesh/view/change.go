@@ -42,6 +42,9 @@ func (c *content) differs(now *content) delta {
 	if a, b := c.mesh, now.mesh; a.Egress != b.Egress || !slices.Equal(a.Egresses, b.Egresses) || a.ClusterDomain != b.ClusterDomain {
 		return delta{all: true}
 	}
+	if !slices.Equal(c.mesh.Passages, now.mesh.Passages) {
+		d.services = append(d.services, edgeService)
+	}
 	if c.config != now.config && (!slices.Equal(c.config.Listeners, now.config.Listeners) || !sameItems(c.edgeItems(), now.edgeItems())) {
 		d.services = append(d.services, edgeService)
 	}

@@ -24,9 +24,19 @@ func (v *Views) endpoints(m ir.MeshMember) []ir.Endpoint {
 	if port == nil {
 		return nil
 	}
+	if m.Passage {
+		return v.passage(svc, port)
+	}
 	var out []ir.Endpoint
 	seen := map[ir.Endpoint]bool{}
 	for _, i := range v.opt.Registry.Instances(m.Namespace, m.Service) {
+		if i.Peer != nil {
+			if e := imported(i, svc, port); e != nil && i.Healthy && !seen[*e] {
+				seen[*e] = true
+				out = append(out, *e)
+			}
+			continue
+		}
 		at := portOf(&i.Workload, svc, port)
 		if at == nil || !i.Healthy {
 			continue

@@ -23,7 +23,7 @@ func (w *proxyScope) headlessSections(s *ir.MeshService, p *ir.MeshPort) (out []
 	for _, i := range w.views.opt.Registry.Instances(s.Namespace, s.Name) {
 		at := portOf(&i.Workload, s, p)
 		address, err := netip.ParseAddr(i.Address)
-		if at == nil || err != nil || !i.Healthy || len(out) == maxHeadless {
+		if at == nil || err != nil || !i.Healthy || i.Peer != nil || len(out) == maxHeadless {
 			continue
 		}
 		to := netip.AddrPortFrom(address, at.Number)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/hostname"
 	"github.com/gridway/gridway/internal/mesh/identity"
 )
 
@@ -106,6 +107,8 @@ func (w *proxyScope) inboundSection(load *distrib.Workload, s *ir.MeshService, p
 	of := w.content.inboundBag(s, p)
 	suffix := ""
 	if load.Name != "" {
+		// Other meshes know the Service alone: the first workload of several gets them.
+		x.ServerNames = append(x.ServerNames, hostname.Server(load.Namespace, load.Service, p.Port))
 		suffix = "~" + label(load.Name)
 		x.Name += suffix
 		of = of.renamed(suffix, isLocal)

@@ -69,7 +69,7 @@ func (w *proxyScope) edge() error {
 			take(w.out, &w.out.Listeners, &n)
 		}
 	}
-	return nil
+	return w.eastWest()
 }
 
 // gatewayOf is "namespace/name" of a section's Gateway or ListenerSet.
@@ -202,7 +202,7 @@ func (v *Views) addresses(s *ir.MeshService, p *ir.MeshPort) []netip.AddrPort {
 		return out
 	}
 	for _, i := range v.opt.Registry.Instances(s.Namespace, s.Name) {
-		if at := portOf(&i.Workload, s, p); at != nil {
+		if at := portOf(&i.Workload, s, p); at != nil && i.Peer == nil {
 			if a, err := netip.ParseAddr(i.Address); err == nil {
 				out = append(out, netip.AddrPortFrom(a, at.Number))
 			}

@@ -77,6 +77,26 @@ type MeshStatus struct {
 	Proxies  []MeshProxy `json:"proxies"`
 	// Federation are other trust domains whose identities are trusted.
 	Federation []MeshFederation `json:"federation,omitempty"`
+	// Peers are other meshes whose Services are used here.
+	Peers []MeshPeer `json:"peers,omitempty"`
+}
+
+// MeshPeer is another mesh whose Services are used here.
+type MeshPeer struct {
+	// Name is that of the MeshPeer.
+	Name        string `json:"name"`
+	TrustDomain string `json:"trustDomain"`
+	// Address is that of the control plane that answers, Since when; while none does it
+	// is empty, and what was said last holds.
+	Address string    `json:"address,omitempty"`
+	Since   time.Time `json:"since"`
+	// Services of it are used, behind Edges. Known is false while it has never said
+	// anything.
+	Services int  `json:"services"`
+	Edges    int  `json:"edges"`
+	Known    bool `json:"known"`
+	// Error is why nobody answers.
+	Error string `json:"error,omitempty"`
 }
 
 // MeshFederation is another trust domain, and how its trust bundle stands.
