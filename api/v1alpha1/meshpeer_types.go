@@ -9,9 +9,9 @@ import (
 // that is not in both: what one exports, the other imports.
 //
 // What is imported becomes workloads of a Service here, behind the addresses of the
-// other mesh's east-west edges (`gridway edge --east-west`). Connections go through
+// other mesh's east-west edges (`gridway edge --east-west :15443`). Connections go through
 // those without their TLS being ended: both ends verify each other's SPIFFE IDs. The
-// trust domains must trust each other (`gridway control --federate`), or be one, with
+// trust domains must trust each other (`--federate` of `gridway control`), or be one, with
 // one root.
 //
 // +kubebuilder:object:root=true

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/manage/membership"
 )
 
@@ -30,4 +31,14 @@ func (g *Gateway) Workloads(namespace, service string) (n int) {
 
 func (c *control) membership(g *Gateway) *membership.Service {
 	return membership.New(membership.Options{DB: g.db, Access: g.access, Sealer: c.tokens, Authority: c.authority, Now: c.authority.Now})
+}
+
+// dependencies are what the mesh needs of others, each with whether it is there.
+func (c *control) dependencies(yield func(kind, owner, name string, up bool)) {
+	for _, p := range c.importer.States() {
+		yield("peer", v1alpha1.KindMeshPeer+"/"+p.Name, p.TrustDomain, p.Address != "")
+	}
+	for _, f := range c.federation.States() {
+		yield("bundle", "Federation/"+f.TrustDomain, f.URL, f.Error == "" && !f.Fetched.IsZero())
+	}
 }

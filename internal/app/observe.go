@@ -39,6 +39,12 @@ func (g *Gateway) observe() {
 		})
 	}
 	g.observeMesh()
+	if c := g.control; c != nil {
+		g.metrics.SetDependencies(func(yield func(kind, owner, name string, up bool)) {
+			g.dependencies(yield)
+			c.dependencies(yield)
+		})
+	}
 	if l := g.accessLog.Logger; l != nil {
 		g.metrics.SetAccessLog(func() metric.LogStats {
 			s := l.Stats()

@@ -129,6 +129,9 @@ func TestPeer(t *testing.T) {
 	if out, err := p.east.command("status", "-o", "json"); err != nil || strings.Contains(out, "secret") {
 		t.Errorf("what is not exported is known: %v, %s", err, out)
 	}
+	if out := p.east.explain("reviews-front", "http://127.0.0.1:"+up+"/"); !strings.Contains(out, "priority 1, MeshPeer west") || strings.Count(out, "priority") != 1 {
+		t.Error(out)
+	}
 	// Ours die: theirs answer, until ours are back. No request is lost.
 	all := func(name string) {
 		t.Helper()

@@ -2,6 +2,8 @@ package mesh
 
 import (
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -42,6 +44,9 @@ spec:
 		})
 	}
 	all("north")
+	if out := m.explain("reviews-front", "http://127.0.0.1:"+up+"/"); strings.Count(out, "zone north") != 2 || strings.Count(out, "zone south") != 2 {
+		t.Error(out)
+	}
 	load := newLoad(t, up, 8)
 	for _, p := range north {
 		p.kill()
@@ -52,6 +57,20 @@ spec:
 	}
 	all("north")
 	load.none()
+}
+
+// explain asks the sidecar in a state folder what it would do with a request.
+func (m *mesh) explain(folder, url string) string {
+	m.t.Helper()
+	path, err := binary()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	out, err := exec.Command(path, "explain", url, "--admin", "unix:"+filepath.Join(m.dir, folder, "admin.sock")).CombinedOutput()
+	if err != nil {
+		m.t.Errorf("explain %s: %v", url, err)
+	}
+	return string(out)
 }
 
 // load asks all the time.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -94,10 +95,11 @@ func (m *Importer) Set(list []*ir.MeshPeer) {
 		case old != nil && old.sameMesh(spec):
 			old.use(spec)
 			continue
-		case old != nil:
+		case old != nil && old.td != td:
 			m.end(old)
+			old = nil
 		}
-		p := newPeer(m, spec, td)
+		p := newPeer(m, spec, td, old.retire()) // by other control planes of the same mesh
 		m.peers[spec.Name] = p
 		if m.run != nil {
 			m.run(p)
@@ -107,14 +109,16 @@ func (m *Importer) Set(list []*ir.MeshPeer) {
 		if !meant[name] {
 			m.end(p)
 			delete(m.peers, name)
+			m.opt.Log.Info("services of another mesh are used no more", "peer", name)
 		}
 	}
 }
 
 // end is for a peer that is not meant any more. m.mu is held.
 func (m *Importer) end(p *peer) {
-	p.forget()
-	m.opt.Log.Info("services of another mesh are used no more", "peer", p.name)
+	p.retire()
+	m.opt.Into.Import(p.name, nil)
+	_ = os.Remove(p.file()) // what cannot be removed is not read for another trust domain
 }
 
 // Run asks the peers until ctx ends.

@@ -50,9 +50,14 @@ type peer struct {
 	state State
 }
 
-// newPeer has what it said before, if that was kept.
-func newPeer(m *Importer, spec *ir.MeshPeer, td identity.TrustDomain) *peer {
+// newPeer has what it said before: to its predecessor, or as it was kept.
+func newPeer(m *Importer, spec *ir.MeshPeer, td identity.TrustDomain, before *offer) *peer {
 	p := &peer{importer: m, name: spec.Name, td: td, addresses: spec.Addresses, spec: spec, state: State{Name: spec.Name, TrustDomain: td.Name(), Since: m.opt.Now()}}
+	if before != nil {
+		p.offer = before
+		p.put()
+		return p
+	}
 	kept, err := os.ReadFile(p.file())
 	if errors.Is(err, fs.ErrNotExist) {
 		return p
@@ -91,16 +96,19 @@ func (p *peer) put() {
 	p.importer.opt.Into.Import(p.name, list)
 }
 
-// forget takes back all that was imported.
-func (p *peer) forget() {
+// retire has it change nothing any more, and returns what it has. Nil has nothing. The
+// importer's mu is held.
+func (p *peer) retire() *offer {
+	if p == nil {
+		return nil
+	}
 	if p.stop != nil {
 		p.stop()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gone = true
-	p.importer.opt.Into.Import(p.name, nil)
-	_ = os.Remove(p.file()) // what cannot be removed is not read for another trust domain
+	return p.offer
 }
 
 func (p *peer) current() State {

@@ -171,6 +171,17 @@ func TestImport(t *testing.T) {
 	}
 	_, stop = serve(t, control(west, east), c, at)
 	eventually(t, "it is back", func() bool { return m.States()[0].Address == at })
+	// Another address of the same mesh loses nothing on the way.
+	other, _ := serve(t, control(west, east), c, "127.0.0.1:0")
+	moved := *spec
+	moved.Addresses = []string{other}
+	m.Set([]*ir.MeshPeer{&moved})
+	if !has(2, "shop/ratings")() {
+		t.Error("a change of addresses loses what is known")
+	}
+	eventually(t, "the other address answers", func() bool { return m.States()[0].Address == other })
+	m.Set([]*ir.MeshPeer{spec})
+	eventually(t, "the first one does again", func() bool { return m.States()[0].Address == at })
 	// Other imports need no other connection.
 	less := *spec
 	less.Imports = spec.Imports[:1]
