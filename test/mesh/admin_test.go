@@ -20,7 +20,7 @@ func TestMemberAdmin(t *testing.T) {
 	m := newMesh(t, "")
 	ratings := m.sidecar("ratings", "one")
 	up, probes := port(t), port(t)
-	p := m.sidecar("reviews", "one", "--upstream", "ratings=:"+up, "--probes", "127.0.0.1:"+probes)
+	p := m.sidecar("reviews", "one", "--http-proxy", "--upstream", "ratings=:"+up, "--probes", "127.0.0.1:"+probes)
 	folder := filepath.Join(m.dir, "reviews-one")
 	eventually(t, "a request", func() error { _, err := get(up, "/"); return err })
 
@@ -68,6 +68,7 @@ func TestMemberAdmin(t *testing.T) {
 		{[]string{"status"}, []string{"sidecar spiffe://cluster.local/ns/default/sa/reviews at ", "configuration from ", "CERTIFICATE", "TRUST DOMAIN"}},
 		{[]string{"routes"}, []string{"127.0.0.1:" + up, "ratings:" + ratings.port}},
 		{[]string{"explain", "http://127.0.0.1:" + up + "/x"}, []string{"ratings:" + ratings.port, "healthy"}},
+		{[]string{"explain", "http://ratings:" + ratings.port + "/x"}, []string{"ratings:" + ratings.port, "healthy"}},
 		{[]string{"top", "--once"}, []string{"ratings"}},
 	} {
 		out, err := exec.Command(path, append(c.args, "--admin", socket)...).CombinedOutput()

@@ -153,6 +153,10 @@ func (t *Table) decideAt(l *listener, req Request, to target, head []byte, q que
 		}
 		return d
 	}
+	if meshOnly(l.ir) {
+		d.Local = &Local{Status: 403, Reason: filter.MeshTLSRequired.String(), Detail: meshOnlyDetail}
+		return d
+	}
 	m, ok := l.table.Match(&x.Req, l.sni(to))
 	if m.Section != nil {
 		d.Section = &Place{Name: m.Section.Name, Ref: m.Section.Ref}

@@ -38,11 +38,23 @@ func (t *Table) decideStream(req Request, to target) (*Decision, error) {
 		return nil, err
 	}
 	var fit []*ir.Listener
-	for _, l := range t.config.Listeners {
+	for _, l := range parted(t.config.Listeners) {
+		if l.Outbound() {
+			asked := req.Listener == "" && !l.Inbound || req.Listener != "" && named(l, req.Listener)
+			if asked && speaks(l, l.Sections[0], streamSchemes[to.scheme]) && takes(l, l.Sections[0], to) {
+				return t.streamAt(l, req, to, as), nil
+			}
+			continue
+		}
 		switch {
 		case req.Listener != "" && !named(l, req.Listener), req.Listener == "" && to.port != "" && to.port != fmt.Sprint(l.Port):
 		case slices.ContainsFunc(l.Sections, func(s *ir.Section) bool { return l.ProtocolOf(s) == streamSchemes[to.scheme] }):
 			fit = append(fit, l)
+		}
+	}
+	if len(fit) == 0 && req.Listener == "" {
+		if err := t.outside(to); err != nil {
+			return nil, err
 		}
 	}
 	if len(fit) == 0 {
@@ -67,6 +79,10 @@ func (t *Table) streamAt(l *ir.Listener, req Request, to target, as *stand) *Dec
 	name := ""
 	if to.scheme == "tls" {
 		name = serverName(to)
+	}
+	if meshOnly(l) {
+		d.refuse(filter.MeshTLSRequired, meshOnlyDetail)
+		return d
 	}
 	section := d.chooseSection(l, streamSchemes[to.scheme], name)
 	if section == nil {
@@ -136,7 +152,7 @@ func (d *Decision) chooseSection(l *ir.Listener, p ir.Protocol, name string) *ir
 	for _, s := range l.Sections {
 		var why string
 		switch {
-		case l.ProtocolOf(s) != p && (p != ir.TLS || l.ProtocolOf(s) != ir.HTTPS):
+		case !speaks(l, s, p) && (p != ir.TLS || l.ProtocolOf(s) != ir.HTTPS):
 			why = fmt.Sprintf("it speaks %s", l.ProtocolOf(s))
 		case !serves(s.Hostname, name):
 			why = fmt.Sprintf("its hostname is %s", s.Hostname)

@@ -104,7 +104,7 @@ func build(cfg *ir.Config, schemas Schemas, fetched Keys) (*Table, error) {
 		for _, p := range []ir.Protocol{ir.HTTP, ir.HTTPS} {
 			var sections []route.Section[*rule]
 			for _, s := range l.Sections {
-				if l.ProtocolOf(s) != p {
+				if !speaks(l, s, p) {
 					continue
 				}
 				section := route.Section[*rule]{Section: s}
@@ -117,7 +117,7 @@ func build(cfg *ir.Config, schemas Schemas, fetched Keys) (*Table, error) {
 				}
 				sections = append(sections, section)
 			}
-			if len(sections) == 0 && l.Protocol != p {
+			if len(sections) == 0 && (l.Protocol != p || l.Outbound()) {
 				continue
 			}
 			table, err := route.Build(sections, nil)
@@ -130,11 +130,11 @@ func build(cfg *ir.Config, schemas Schemas, fetched Keys) (*Table, error) {
 	return t, nil
 }
 
-// parted lists the listeners, those of the mesh once for each section: what comes to
-// one of them never gets to another.
+// parted lists the listeners, those of the mesh and beside applications once for each
+// section: what comes to one of them never gets to another.
 func parted(list []*ir.Listener) (out []*ir.Listener) {
 	for _, l := range list {
-		if !l.Mesh {
+		if !l.Mesh && !l.Outbound() {
 			out = append(out, l)
 			continue
 		}
@@ -222,6 +222,13 @@ func (t *Table) listenersFor(req Request, to target) ([]*listener, string, error
 	if len(t.config.Listeners) == 0 {
 		return nil, "", fmt.Errorf("the configuration has no listeners")
 	}
+	beside, ours := t.besides(req, to)
+	switch {
+	case len(beside) > 0:
+		return beside[:1], "", nil
+	case ours && req.Listener != "":
+		return nil, "", fmt.Errorf("listener %s has no service for %s", req.Listener, to.authority)
+	}
 	if req.Listener != "" {
 		var others []*listener
 		for _, l := range t.listeners {
@@ -240,7 +247,7 @@ func (t *Table) listenersFor(req Request, to target) ([]*listener, string, error
 	}
 	var fit, exact []*listener
 	for _, l := range t.listeners {
-		if to.scheme != "" && !strings.EqualFold(string(l.protocol), to.scheme) {
+		if to.scheme != "" && !strings.EqualFold(string(l.protocol), to.scheme) || l.ir.Outbound() {
 			continue
 		}
 		fit = append(fit, l)
@@ -248,9 +255,12 @@ func (t *Table) listenersFor(req Request, to target) ([]*listener, string, error
 			exact = append(exact, l)
 		}
 	}
+	out := t.outside(to)
 	switch {
 	case len(exact) > 0:
 		return exact, "", nil
+	case out != nil:
+		return nil, "", out
 	case to.port != "":
 		return nil, "", fmt.Errorf("no %s listener has port %s; there are %s", strings.ToUpper(to.scheme), to.port, t.names())
 	case len(fit) == 0:
