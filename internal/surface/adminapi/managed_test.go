@@ -2,6 +2,7 @@ package adminapi_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -9,8 +10,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/mesh/evidence"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/statedb/statetest"
 	"github.com/gridway/gridway/internal/surface/adminapi"
@@ -25,7 +28,7 @@ func withStore(t *testing.T, opt *adminapi.Options) map[access.Role]string {
 	t.Helper()
 	db := statetest.Open(t, statetest.SQLite(t))
 	s := access.New(access.Options{DB: db})
-	opt.Mesh = withMesh(t, db, s)
+	opt.Mesh, opt.Traffic = withMesh(t, db, s), seen{}
 	tokens := map[access.Role]string{}
 	err := s.Bootstrap(t.Context(), func(list []access.CreatedToken) error {
 		for _, c := range list {
@@ -58,6 +61,14 @@ func managed(t *testing.T) (base string, auth http.Header) {
 
 func fill(path string) string {
 	return strings.NewReplacer("{kind}", "HTTPRoute", "{namespace}", "default", "{name}", "cart", "{key}", "k", "{id}", "none").Replace(path)
+}
+
+// seen is traffic of a mesh.
+type seen struct{}
+
+func (seen) Flows(context.Context, evidence.Query) ([]evidence.Flow, error) {
+	at := time.Now()
+	return []evidence.Flow{{Source: "spiffe://example.org/ns/shop/sa/web", Namespace: "shop", Service: "cart", Port: 80, Protocol: "HTTP", Method: "GET", Path: "/carts/*", Verdict: "allowed", Count: 3, First: at, Last: at}}, nil
 }
 
 // roles says who may use what: all endpoints are here, and nothing else is.
