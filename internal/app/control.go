@@ -49,6 +49,8 @@ type Mesh struct {
 	// Edge is who the gateway's own proxy is to workloads, of the namespace "default"
 	// if it is not said; empty is "edge".
 	Edge string
+	// Accounts, unless they are nil, let pods in by their service accounts.
+	Accounts *admit.ServiceAccounts
 	// Federation are the other trust domains whose identities are trusted.
 	Federation []federation.Relation
 	// BundleEndpoint is where the own trust bundle is served to them, HOST:PORT; empty
@@ -142,7 +144,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	}
 	c.tokens = admit.NewTokens(g.db, secrets, c.authority.Now)
 	c.nodes = admit.NewNodes(g.db, g.log)
-	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Nodes: c.nodes, Note: c.membership(g).Joined, Log: g.log})
+	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Nodes: c.nodes, Accounts: m.Accounts, Note: c.membership(g).Joined, Log: g.log})
 	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Grants: c.nodes.Allow, Log: g.log})
 	c.importer = peering.New(peering.Options{
 		Keyring: c.authority.Keyring(), Into: c.registry, Folder: filepath.Join(g.opt.StateDir, "peers"), Process: processName(), Log: g.log,

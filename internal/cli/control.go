@@ -9,6 +9,7 @@ import (
 	"github.com/gridway/gridway/internal/app"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/config/source/file"
+	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/federation"
 	"github.com/gridway/gridway/internal/mesh/identity"
@@ -31,6 +32,7 @@ type meshing struct {
 	federate            []string
 	federationFile      string
 	bundleEndpoint      string
+	accounts            string
 }
 
 func (m *meshing) flags(cmd *cobra.Command, listen, about string) {
@@ -47,13 +49,14 @@ func (m *meshing) flags(cmd *cobra.Command, listen, about string) {
 	f.StringArrayVar(&m.federate, "federate", nil, "another trust domain to trust, TRUST-DOMAIN=URL[,endpoint=SPIFFE-ID][,bundle=FILE]: where its trust bundle is, who serves it if not a host with a public certificate, and a bundle to begin with; may be repeated")
 	f.StringVar(&m.federationFile, "federation-file", "", "file with trust domains as of --federate, in YAML")
 	f.StringVar(&m.bundleEndpoint, "bundle-endpoint", "", "address on which the own trust bundle is served to other trust domains, over TLS with the control plane's identity (default: none)")
+	f.StringVar(&m.accounts, "service-accounts", "", "let pods of Kubernetes join as their service accounts, by issuer=ISSUER,audience=AUDIENCE,keys=FILE|URL[,ca=FILE]: whose tokens, for whom, and the JSON Web Key Set that verifies them")
 	f.BoolVar(&m.anew, "ca-anew", false, "give up the authority's keys if no secret opens them: all members have to join again")
 }
 
 // options checks the flags; nil is that there is no mesh.
 func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 	if m.listen == "" {
-		for _, name := range []string{"trust-domain", "ca-key-file", "svid-lifetime", "ca-rotation", "ca-cert", "ca-key", "ca-root", "ca-leave", "ca-anew", "federate", "federation-file", "bundle-endpoint"} {
+		for _, name := range []string{"trust-domain", "ca-key-file", "svid-lifetime", "ca-rotation", "ca-cert", "ca-key", "ca-root", "ca-leave", "ca-anew", "federate", "federation-file", "bundle-endpoint", "service-accounts"} {
 			if cmd.Flags().Changed(name) {
 				return nil, usagef("", "--%s has no meaning without --mesh", name)
 			}
@@ -82,6 +85,11 @@ func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 			return nil, usagef("", "--bundle-endpoint %s is not an address: write HOST:PORT or :PORT", a)
 		}
 		out.BundleEndpoint = a
+	}
+	if m.accounts != "" {
+		if out.Accounts, err = admit.ParseAccounts(m.accounts); err != nil {
+			return nil, usagef("", "--service-accounts: %v", err)
+		}
 	}
 	switch e := m.external; {
 	case e == ca.External{}:

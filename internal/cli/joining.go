@@ -34,6 +34,7 @@ type joining struct {
 	address              string
 	labels               map[string]string
 	namespace            string
+	account              accountFlags
 	admin, probes        string
 }
 
@@ -41,6 +42,7 @@ func (j *joining) flags(t *term.Terminal, cmd *cobra.Command) {
 	j.hostFlags(t, cmd)
 	f := cmd.Flags()
 	f.StringVar(&j.namespace, "namespace", "default", "namespace of the service")
+	j.account.flags(cmd)
 	f.StringToStringVar(&j.labels, "label", nil, "labels of the workload, NAME=VALUE with commas between them, as in version=v2")
 }
 
@@ -114,7 +116,7 @@ func (j *joining) options(t *term.Terminal, o *member.Options) error {
 		}
 		o.Token = strings.TrimSpace(string(text))
 	}
-	return nil
+	return j.account.options(o)
 }
 
 func isPort(text string) bool {

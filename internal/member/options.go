@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/intercept"
 	"github.com/gridway/gridway/internal/mesh/supervise"
 	"github.com/gridway/gridway/internal/telemetry/metric"
@@ -44,6 +45,9 @@ type Options struct {
 	// Token is what proves to them that we may join; it is not needed while the state
 	// folder has an identity that is valid.
 	Token string
+	// Account and Bundle are another way to join, as join.ClientOptions has them.
+	Account func() (string, error)
+	Bundle  func() (*identity.Bundle, error)
 	// Namespace and Service are who the member is.
 	Namespace, Service string
 	// Node is the name of the host whose workloads a node proxy stands before, and

@@ -36,10 +36,11 @@ type ClientOptions struct {
 	// As is who to be. Of a workload it has namespace and service, of a node the node.
 	As identity.Name
 	// Token is the text of a join token. Without one, Account has the token of a
-	// Kubernetes service account, and Keyring the bundle that the control plane is verified
-	// by, before the token is sent.
+	// Kubernetes service account. It is sent: Bundle or Keyring have what the control plane
+	// is verified by before. Both are asked at each join; Bundle may be nil.
 	Token   string
 	Account func() (string, error)
+	Bundle  func() (*identity.Bundle, error)
 	// Dial connects; nil is by TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 	// Now is the clock; nil is the system's.
@@ -95,7 +96,61 @@ func (c *Client) Join(ctx context.Context) error {
 	if c.opt.Account == nil {
 		return ErrNoToken
 	}
-	return c.each(ctx, c.verified(), c.byAccount)
+	td, config, err := c.trusted()
+	if err != nil {
+		return err
+	}
+	return c.each(ctx, config, func(ctx context.Context, at meshpb.JoinClient) error { return c.byAccount(ctx, at, td) })
+}
+
+// trusted is TLS with a control plane that the keyring or Bundle prove, for who has nothing
+// to show: an SVID that has ended is no reason not to join again.
+func (c *Client) trusted() (td identity.TrustDomain, config *tls.Config, err error) {
+	known, own := c.opt.Keyring.Bundles(), c.opt.Keyring.Own()
+	var given *identity.Bundle
+	if c.opt.Bundle != nil {
+		if given, err = c.opt.Bundle(); err != nil {
+			return td, nil, err
+		}
+	}
+	switch {
+	case given != nil:
+		td = given.TrustDomain()
+	case !own.IsZero():
+		td = own.TrustDomain()
+	case len(known) == 1:
+		td = known[0].TrustDomain()
+	default:
+		return td, nil, fmt.Errorf("to join by a service account, one trust bundle is needed to verify the control plane by, and there are %d", len(known))
+	}
+	return td, &tls.Config{
+		MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, NextProtos: []string{"h2"},
+		VerifyConnection: func(s tls.ConnectionState) (err error) {
+			for _, b := range []*identity.Bundle{given, c.opt.Keyring.Bundle(td)} {
+				if b == nil {
+					continue
+				}
+				if err = c.isControl(s.PeerCertificates, b); err == nil {
+					return nil
+				}
+			}
+			return err
+		},
+	}, nil
+}
+
+// isControl verifies that a chain is a control plane's of the bundle's trust domain.
+func (c *Client) isControl(chain []*x509.Certificate, b *identity.Bundle) error {
+	id, err := identity.Verify(chain, func(of identity.TrustDomain) *identity.Bundle {
+		if of == b.TrustDomain() {
+			return b
+		}
+		return nil
+	}, c.opt.Now())
+	if err == nil && id != identity.Control(b.TrustDomain()) {
+		err = fmt.Errorf("who answers is %s, and no control plane", id)
+	}
+	return err
 }
 
 // each tries the control planes in turn. What one of them refuses for good, the others do
@@ -292,16 +347,7 @@ func (c *Client) authority(answer *meshpb.ChallengeResponse, chain []*x509.Certi
 	if err != nil {
 		return nil, err
 	}
-	id, err := identity.Verify(chain, func(of identity.TrustDomain) *identity.Bundle {
-		if of == td {
-			return bundle
-		}
-		return nil
-	}, c.opt.Now())
-	if err == nil && id != identity.Control(td) {
-		err = fmt.Errorf("who answers is %s, and no control plane", id)
-	}
-	return bundle, err
+	return bundle, c.isControl(chain, bundle)
 }
 
 func (c *Client) id(td identity.TrustDomain) identity.ID {
@@ -311,20 +357,16 @@ func (c *Client) id(td identity.TrustDomain) identity.ID {
 	return identity.Workload(td, c.opt.As.Namespace, c.opt.As.Service)
 }
 
-func (c *Client) byAccount(ctx context.Context, at meshpb.JoinClient) error {
+func (c *Client) byAccount(ctx context.Context, at meshpb.JoinClient, td identity.TrustDomain) error {
 	token, err := c.opt.Account()
 	if err != nil {
 		return fmt.Errorf("token of the service account: %w", err)
-	}
-	bundles := c.opt.Keyring.Bundles()
-	if len(bundles) != 1 {
-		return fmt.Errorf("to join by a service account, one trust bundle is needed to verify the control plane by, and there are %d", len(bundles))
 	}
 	key, err := c.firstKey()
 	if err != nil {
 		return err
 	}
-	id := c.id(bundles[0].TrustDomain())
+	id := c.id(td)
 	csr, err := identity.Request(id, key)
 	if err != nil {
 		return err
