@@ -201,4 +201,3 @@ func printCertificates(t *term.Terminal, list []certRow, now time.Time) {
 	}
 	t.Printf("%s", table)
 }
-
