@@ -100,9 +100,20 @@ func certificatesOf(ctx context.Context, c *client.Client) ([]certRow, error) {
 		list = append(list, more...)
 	}
 	slices.SortStableFunc(list, func(a, b certRow) int {
-		return cmp.Or(cmp.Compare(len(b.Problem), len(a.Problem)), a.Ends.Compare(b.Ends))
+		return cmp.Or(order(a)-order(b), a.Ends.Compare(b.Ends))
 	})
 	return list, nil
+}
+
+// order has what is of no use first, and what never ends last.
+func order(c certRow) int {
+	switch {
+	case c.Problem != "":
+		return 0
+	case c.Ends.IsZero():
+		return 2
+	}
+	return 1
 }
 
 // ofMesh are the identities that a control plane gave, and what it signs them by.

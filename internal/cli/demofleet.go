@@ -70,7 +70,7 @@ func (f *fleet) start(self, control, token string, i demo.Instance, anyPort bool
 	}
 	s := &sidecar{Instance: i, address: fmt.Sprintf("127.0.0.1:%d", port), log: filepath.Join(f.dir, i.Name+".log")}
 	args := []string{
-		"sidecar", "--control", control, "--service", i.Service, "--port", fmt.Sprintf("http:%d/http", port), "--state-dir", filepath.Join(f.dir, "sidecars", i.Name),
+		"sidecar", "--control", control, "--service", i.Service, "--port", fmt.Sprintf("http:%d/http", port), "--state-dir", f.stateDir(i.Name),
 		"--address", "127.0.0.1", "--label", "instance=" + i.Name, "--drain-timeout", "2s",
 	}
 	program := []string{self, "demo", "service", i.Name, "--listen", s.address, "--shop", f.dir}
@@ -177,6 +177,11 @@ func (f *fleet) pid(name string) int {
 	}
 	return 0
 }
+
+func (f *fleet) stateDir(name string) string { return filepath.Join(f.dir, "sidecars", name) }
+
+// adminSocket is where the sidecar of an instance tells how it stands.
+func (f *fleet) adminSocket(name string) string { return filepath.Join(f.stateDir(name), "admin.sock") }
 
 // close ends all sidecars, and their services with them.
 func (f *fleet) close() {

@@ -159,12 +159,14 @@ func (u *tour) hallway(admin string, f *fleet) []command {
 	shop := u.kit.path(shopFile)
 	return []command{
 		{"gridway status" + admin, "each sidecar, and which revision it serves"},
-		{"gridway identity list" + admin, "who is who: certificates of an hour, renewed at the half"},
+		{"gridway cert" + admin, "who is who: certificates of an hour, renewed at the half, and the root"},
+		{"gridway routes --admin unix:" + f.adminSocket("catalog-1"), "what a sidecar knows: the routes of the services that the catalog asks"},
 		{"gridway get clusters" + admin, "who is healthy behind the edge"},
 		{"gridway explain --from catalog GET http://reviews/api/reviews/lamp-01 --file " + shop, "the same canary, for the catalog as for customers"},
 		{fmt.Sprintf(`curl -si -X PUT -H 'Content-Type: application/json' -d '{"count":1}' %s/api/stock/lamp-01/reserve`, u.edge.Plain), "the edge may look at the stock, and take nothing: the inventory's sidecar knows who asks"},
 		{"gridway explain --from orders PUT http://inventory/stock/lamp-01/reserve --file " + shop, "the orders may"},
-		{"curl -sN " + u.edge.Plain + "/live/orders | grep invoice", "payments fail for 8 s of each half minute: a breaker opens, and orders are on invoice"},
+		{"curl -sN " + u.edge.Plain + "/live/orders | grep invoice", "payments fail for 8 s of each half minute: orders are on invoice then"},
+		{"gridway get clusters --admin unix:" + f.adminSocket("orders"), "as the sidecar of the orders has opened its breaker"},
 		{fmt.Sprintf("kill -9 %d", f.pid("catalog-2")), "the sidecar of catalog-2 is gone: no customer notices"},
 	}
 }

@@ -33,6 +33,7 @@ type demoCommand struct {
 // fails the test, as does one that the demo must print and did not.
 var demoCommands = []demoCommand{
 	{begins: "gridway top", want: regexp.MustCompile(`(?s)catalog/products .*[0-9]`)},
+	{begins: "gridway get clusters --admin unix:", want: regexp.MustCompile(`(?s)payments:80.*(open|closed)`)},
 	{begins: "gridway get clusters", want: regexp.MustCompile(`(?s)stock .*inventory:80 `)},
 	{begins: "curl -i http", has: "/api/products", want: regexp.MustCompile(`(?s)HTTP/1.1 200 .*"id":"lamp-01"`)},
 	{begins: "curl -i http", has: "/api/partner", want: regexp.MustCompile(`(?s)HTTP/1.1 401 .*X-Gridway-Reason: Unauthenticated`)},
@@ -44,7 +45,8 @@ var demoCommands = []demoCommand{
 	{begins: "for i in", has: "/api/reviews", want: regexp.MustCompile(`(?i)[0-9]+ X-Served-By: reviews-v1`)},
 	{begins: "gridway explain", has: "X-Canary", want: regexp.MustCompile(`100% reviews-v2`)},
 	{begins: "gridway status", want: regexp.MustCompile(`(?s)[0-9]+ of [0-9]+ proxies serve.*default/catalog.*Serving`)},
-	{begins: "gridway identity list", want: regexp.MustCompile(`spiffe://cluster.local/ns/default/sa/orders .* token `)},
+	{begins: "gridway cert", want: regexp.MustCompile(`(?s)spiffe://cluster.local/ns/default/sa/orders.*root`)},
+	{begins: "gridway routes", want: regexp.MustCompile(`(?s)inventory.*/api/reviews`)},
 	{begins: "gridway explain --from catalog", want: regexp.MustCompile(`(?s)[59]0% reviews .*[15]0% reviews-v2`)},
 	{begins: "gridway explain --from orders", want: regexp.MustCompile(`rule take matches`)},
 	{begins: "curl -si -X PUT", want: regexp.MustCompile(`(?s)HTTP/1.1 403 .*x-gridway-reason: AccessDenied`)},

@@ -50,7 +50,7 @@ type ClientConfig struct {
 	// 30 minutes.
 	Forget time.Duration
 	// Patience is how long what seems older than what is served is not applied while a
-	// control plane goes on wanting it; 0 is a minute.
+	// control plane goes on wanting it; 0 is 15 seconds.
 	Patience time.Duration
 	Log      *slog.Logger
 	// Beside is called with each connection to a control plane, beside the stream and on a
@@ -156,7 +156,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		cfg.Forget = 30 * time.Minute
 	}
 	if cfg.Patience == 0 {
-		cfg.Patience = time.Minute
+		cfg.Patience = 15 * time.Second
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

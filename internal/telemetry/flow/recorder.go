@@ -238,9 +238,11 @@ func (r *Recorder) Take() []*Flow {
 		p := &r.parts[i]
 		p.mu.Lock()
 		flows := p.flows
-		if len(flows) > 0 {
-			p.clear()
+		if len(flows) == 0 {
+			p.mu.Unlock()
+			continue // what is there goes on being filled
 		}
+		p.clear()
 		p.mu.Unlock()
 		for _, f := range flows {
 			out = append(out, f)
