@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ const (
 	fleetStart = time.Minute
 	fleetStop  = 10 * time.Second
 	fleetLook  = 50 * time.Millisecond
+	fleetTries = 100
 )
 
 // fleet are the demo's services of the mesh: sidecars that were started as anybody
@@ -34,6 +36,24 @@ type fleet struct {
 	mu       sync.Mutex
 	closing  bool             // guarded by mu
 	sidecars map[int]*sidecar // guarded by mu, by process ID
+	ports    map[int]bool     // that were given out
+}
+
+// port is the usual one if nobody has it, or one below those that the kernel gives to
+// connections: it is opened by another process, a moment later.
+func (f *fleet) port(usual int) (int, error) {
+	for range fleetTries {
+		port, err := demo.FreePort(usual, false)
+		if err != nil {
+			return 0, err
+		}
+		if port == usual && !f.ports[port] {
+			f.ports[port] = true
+			return port, nil
+		}
+		usual = 20000 + rand.IntN(10000)
+	}
+	return 0, errors.New("no port is free")
 }
 
 type sidecar struct {
@@ -49,7 +69,7 @@ func startFleet(dir, control, token string, anyPort bool) (*fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{dir: dir, ended: make(chan error, len(demo.Instances())), sidecars: map[int]*sidecar{}}
+	f := &fleet{dir: dir, ended: make(chan error, len(demo.Instances())), sidecars: map[int]*sidecar{}, ports: map[int]bool{}}
 	for _, i := range demo.Instances() {
 		if err := f.start(self, control, token, i, anyPort); err != nil {
 			f.close()
@@ -64,7 +84,7 @@ func (f *fleet) start(self, control, token string, i demo.Instance, anyPort bool
 	if anyPort {
 		usual = 0
 	}
-	port, err := demo.FreePort(usual, false)
+	port, err := f.port(usual)
 	if err != nil {
 		return err
 	}
@@ -75,7 +95,7 @@ func (f *fleet) start(self, control, token string, i demo.Instance, anyPort bool
 	}
 	program := []string{self, "demo", "service", i.Name, "--listen", s.address, "--shop", f.dir}
 	for _, service := range i.Calls {
-		local, err := demo.FreePort(0, false)
+		local, err := f.port(0)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -93,8 +94,7 @@ func (h *holder) close() {
 	}
 }
 
-// freePort is the first of the ports that nobody has, or else one that the kernel
-// chooses.
+// freePort is the first of the ports that nobody has, or else any.
 func (h *holder) freePort(host string, wanted ...uint16) (uint16, error) {
 	for _, port := range wanted {
 		if port == 0 || !h.hold(port) {
@@ -102,6 +102,13 @@ func (h *holder) freePort(host string, wanted ...uint16) (uint16, error) {
 		}
 		if _, err := tryPort(host, port); err == nil {
 			return port, nil
+		}
+	}
+	for range lowTries {
+		if port := uint16(lowPort + rand.IntN(lowPorts)); h.hold(port) {
+			if _, err := tryPort(host, port); err == nil {
+				return port, nil
+			}
 		}
 	}
 	for {
@@ -114,6 +121,14 @@ func (h *holder) freePort(host string, wanted ...uint16) (uint16, error) {
 		}
 	}
 }
+
+// Ports below those that the kernel gives to connections, one of which could have the
+// port by the time it is opened.
+const (
+	lowPort  = 20000
+	lowPorts = 10000
+	lowTries = 20
+)
 
 func tryPort(host string, port uint16) (uint16, error) {
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
