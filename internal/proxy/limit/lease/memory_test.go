@@ -40,7 +40,9 @@ func TestMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		a.mu.Lock()
 		a.used = 1
+		a.mu.Unlock()
 	}
 	perKey := float64(heap()-before) / n
 	t.Logf("%.0f bytes per key", perKey)
