@@ -59,10 +59,9 @@ unit: ## The tests of the packages, with -race, shuffled.
 alloc: ## The ceilings of allocations and of memory for idle connections.
 	$(GO) test -count=1 -p 1 -run 'Alloc|Idle' ./internal/proxy ./internal/httpsig ./internal/proxy/websocket ./internal/wire/bufpool ./internal/wire/h2 ./internal/wire/h3 ./internal/wire/netx
 
-# They mostly wait, for each other too if they are not many at once.
 .PHONY: integration
 integration: setup ## End-to-end tests with real clients and servers, one package at a time, with -race.
-	$(GOTESTSUM) --packages="./test/..." -- -race -p 1 -parallel 6 -timeout 30m
+	$(GOTESTSUM) --packages="./test/..." -- -race -p 1 -timeout 30m
 
 # A module of its own, as pebble is not among what Gridway needs. Its tests mostly
 # wait, for each other too if they are not many at once.
