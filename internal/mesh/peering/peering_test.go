@@ -153,9 +153,10 @@ func TestImport(t *testing.T) {
 	if !has(0, "shop/reviews")() {
 		t.Error("reviews is imported under its own name")
 	}
-	if s := m.States()[0]; s.Address != at || s.Services != 3 || s.Edges != 2 || !s.Known {
-		t.Errorf("%+v", s)
-	}
+	eventually(t, "where it is connected to", func() bool {
+		s := m.States()[0]
+		return s.Address == at && s.Services == 3 && s.Edges == 2 && s.Known
+	})
 	c.set("east.example", exported("ratings"))
 	eventually(t, "what is exported no more is gone", has(0, "lab/reviews-west"))
 	stop()
