@@ -22,7 +22,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/distrib"
-	"github.com/gridway/gridway/internal/mesh/evidence"
+	"github.com/gridway/gridway/internal/mesh/evidence/collect"
 	"github.com/gridway/gridway/internal/mesh/federation"
 	"github.com/gridway/gridway/internal/mesh/fleet"
 	"github.com/gridway/gridway/internal/mesh/identity"
@@ -69,7 +69,7 @@ type control struct {
 	distrib  *distrib.Server
 	join     *admit.Server
 	tokens   *admit.Tokens
-	evidence *evidence.Collector
+	evidence *collect.Collector
 	nodes    *admit.Nodes
 	grpc     *grpc.Server
 	listener net.Listener
@@ -156,7 +156,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.evidence = evidence.New(evidence.Options{DB: g.db, May: c.speaksFor(m.TrustDomain), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
+	c.evidence = collect.New(collect.Options{DB: g.db, May: c.speaksFor(m.TrustDomain), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
 	c.shared = fleet.Share(fleet.SharedOptions{
 		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,
 	})

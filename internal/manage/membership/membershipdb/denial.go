@@ -1,4 +1,4 @@
-package membership
+package membershipdb
 
 import (
 	"context"
@@ -7,25 +7,13 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/manage/access"
-	"github.com/gridway/gridway/internal/mesh/ca"
+	"github.com/gridway/gridway/internal/manage/membership"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/statedb"
 )
 
-// Denial refuses an identity, one certificate, or a certificate of an identity.
-type Denial struct {
-	// ID is a SPIFFE ID; Serial is a certificate's serial number, in hexadecimal.
-	ID     string `json:"id,omitempty"`
-	Serial string `json:"serial,omitempty"`
-	// Expires is when it ends; left out, it does not.
-	Expires time.Time `json:"expires,omitzero"`
-	Reason  string    `json:"reason,omitempty"`
-	// Created is when it was made.
-	Created time.Time `json:"created,omitzero"`
-}
-
 // object is its name in the audit log.
-func (d *Denial) object() string {
+func object(d *membership.Denial) string {
 	if d.Serial == "" {
 		return "Identity/" + d.ID
 	}
@@ -34,26 +22,26 @@ func (d *Denial) object() string {
 
 // Deny refuses somebody: no SVID is issued any more, handshakes fail and connections are
 // cut, as soon as proxies hear of it.
-func (s *Service) Deny(ctx context.Context, by access.Actor, d Denial) (Denial, error) {
+func (s *Service) Deny(ctx context.Context, by access.Actor, d membership.Denial) (membership.Denial, error) {
 	d.Created, d.Expires = s.time(), d.Expires.UTC().Truncate(time.Millisecond)
 	if d.Serial != "" {
 		serial, err := identity.ParseSerial(d.Serial)
 		if err != nil {
-			return d, invalid("serial", "%v", err)
+			return d, access.Invalid("serial", "%v", err)
 		}
 		d.Serial = serial
 	}
 	check := identity.Denial{ID: d.ID, Serial: d.Serial}
 	if err := check.Check(); err != nil {
-		return d, invalid("id", "%v", err)
+		return d, access.Invalid("id", "%v", err)
 	}
 	switch id, err := identity.Parse(d.ID); {
 	case err == nil && d.Serial == "" && identity.NameOf(id).Role == identity.RoleControl && id.TrustDomain().Name() == s.opt.Authority.State().TrustDomain:
-		return d, invalid("id", "is the control plane itself: deny one of its certificates by serial, or change the roots")
+		return d, access.Invalid("id", "is the control plane itself: deny one of its certificates by serial, or change the roots")
 	case !d.Expires.IsZero() && !d.Expires.After(d.Created):
-		return d, invalid("expires", "is in the past")
+		return d, access.Invalid("expires", "is in the past")
 	case len(d.Reason) > maxReason:
-		return d, invalid("reason", "has more than %d bytes", maxReason)
+		return d, access.Invalid("reason", "has more than %d bytes", maxReason)
 	}
 	err := s.opt.DB.Write(ctx, func(tx *statedb.Tx) error {
 		list, err := tx.MeshDenials(ctx, d.Created)
@@ -61,12 +49,12 @@ func (s *Service) Deny(ctx context.Context, by access.Actor, d Denial) (Denial, 
 			return err
 		}
 		if len(list) >= identity.MaxDenials {
-			return invalid("", "there are %d denials, and no more may be made; let those of certificates expire with them", len(list))
+			return access.Invalid("", "there are %d denials, and no more may be made; let those of certificates expire with them", len(list))
 		}
 		if err := tx.PutMeshDenial(ctx, &statedb.MeshDenial{ID: d.ID, Serial: d.Serial, Created: d.Created, Expires: d.Expires, Reason: d.Reason}); err != nil {
 			return err
 		}
-		return s.opt.Access.Note(ctx, tx, by, "deny", d.object(), nil, d)
+		return s.opt.Access.Note(ctx, tx, by, "deny", object(&d), nil, d)
 	})
 	if err == nil {
 		s.opt.Authority.Nudge()
@@ -79,19 +67,19 @@ func (s *Service) Allow(ctx context.Context, by access.Actor, id, serial string)
 	if serial != "" {
 		var err error
 		if serial, err = identity.ParseSerial(serial); err != nil {
-			return invalid("serial", "%v", err)
+			return access.Invalid("serial", "%v", err)
 		}
 	}
-	d := Denial{ID: id, Serial: serial}
+	d := membership.Denial{ID: id, Serial: serial}
 	err := s.opt.DB.Write(ctx, func(tx *statedb.Tx) error {
 		err := tx.DeleteMeshDenial(ctx, id, serial)
 		if errors.Is(err, statedb.ErrNotFound) {
-			return fmt.Errorf("denial of %s: %w", d.object(), err)
+			return fmt.Errorf("denial of %s: %w", object(&d), err)
 		}
 		if err != nil {
 			return err
 		}
-		return s.opt.Access.Note(ctx, tx, by, "allow", d.object(), d, nil)
+		return s.opt.Access.Note(ctx, tx, by, "allow", object(&d), d, nil)
 	})
 	if err == nil {
 		s.opt.Authority.Nudge()
@@ -100,38 +88,27 @@ func (s *Service) Allow(ctx context.Context, by access.Actor, id, serial string)
 }
 
 // Denials lists those that hold, the oldest first.
-func (s *Service) Denials(ctx context.Context) ([]Denial, error) {
-	out := []Denial{}
+func (s *Service) Denials(ctx context.Context) ([]membership.Denial, error) {
+	out := []membership.Denial{}
 	err := s.opt.DB.Read(ctx, func(tx *statedb.Tx) error {
 		list, err := tx.MeshDenials(ctx, s.time())
 		out = out[:0]
 		for _, d := range list {
-			out = append(out, Denial{ID: d.ID, Serial: d.Serial, Expires: d.Expires, Reason: d.Reason, Created: d.Created})
+			out = append(out, membership.Denial{ID: d.ID, Serial: d.Serial, Expires: d.Expires, Reason: d.Reason, Created: d.Created})
 		}
 		return err
 	})
 	return out, err
 }
 
-// Certificate is an SVID that is alive.
-type Certificate struct {
-	ID     string    `json:"id"`
-	Serial string    `json:"serial"`
-	Issued time.Time `json:"issued"`
-	Ends   time.Time `json:"ends"`
-	// Via is how its owner proved who it is; Peer is where it asked from.
-	Via  string `json:"via"`
-	Peer string `json:"peer,omitempty"`
-}
-
 // Certificates lists SVIDs that are alive, of one identity or, if that is empty, of all, in
 // the order of identities, the newest of each first. What was issued in the last seconds may
 // not be there yet.
-func (s *Service) Certificates(ctx context.Context, id string, limit int) ([]Certificate, error) {
-	if limit <= 0 || limit > MaxPage {
-		limit = MaxPage
+func (s *Service) Certificates(ctx context.Context, id string, limit int) ([]membership.Certificate, error) {
+	if limit <= 0 || limit > membership.MaxPage {
+		limit = membership.MaxPage
 	}
-	out := []Certificate{}
+	out := []membership.Certificate{}
 	err := s.opt.DB.Read(ctx, func(tx *statedb.Tx) error {
 		list, err := tx.MeshSVIDs(ctx, id, s.time(), limit)
 		out = out[:0]
@@ -143,9 +120,9 @@ func (s *Service) Certificates(ctx context.Context, id string, limit int) ([]Cer
 	return out, err
 }
 
-func certificateOf(c statedb.MeshSVID) Certificate {
-	return Certificate{ID: c.ID, Serial: c.Serial, Issued: c.Issued, Ends: c.Ends, Via: c.Via, Peer: c.Peer}
+func certificateOf(c statedb.MeshSVID) membership.Certificate {
+	return membership.Certificate{ID: c.ID, Serial: c.Serial, Issued: c.Issued, Ends: c.Ends, Via: c.Via, Peer: c.Peer}
 }
 
 // Authority is how the authority stands.
-func (s *Service) Authority() ca.State { return s.opt.Authority.State() }
+func (s *Service) Authority() identity.AuthorityState { return s.opt.Authority.State() }

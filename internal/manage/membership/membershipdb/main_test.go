@@ -1,4 +1,4 @@
-package membership_test
+package membershipdb_test
 
 import (
 	"testing"

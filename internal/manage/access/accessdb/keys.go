@@ -1,4 +1,4 @@
-package access
+package accessdb
 
 import (
 	"context"
@@ -14,55 +14,9 @@ import (
 
 	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/compile"
+	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/statedb"
 )
-
-// NewKey asks for an API key, or for the secret of a client.
-type NewKey struct {
-	// Name of the credential; left out it is "key-1", or the next number.
-	Name string `json:"name,omitempty"`
-	// Prefix is what the key begins with, by which people and scanners know it.
-	Prefix string `json:"prefix,omitempty"`
-	// NotBefore and NotAfter bound when it is accepted; left out they do not.
-	NotBefore time.Time `json:"notBefore,omitzero"`
-	NotAfter  time.Time `json:"notAfter,omitzero"`
-	// Overlap is for a rotation: how many seconds the old key is accepted
-	// together with the new one. Left out it is a day; 0 ends it at once.
-	Overlap *int64 `json:"overlapSeconds,omitempty"`
-	// Client makes it a client secret, for tokens of a TokenIssuer. A rotation takes
-	// it from the old one.
-	Client *NewClient `json:"client,omitempty"`
-}
-
-// NewClient says what a client is to be.
-type NewClient struct {
-	// ID is the client ID; left out it is NAMESPACE.NAME of the consumer.
-	ID string `json:"id,omitempty"`
-	// Scopes that the client may have; left out it may have none.
-	Scopes []string `json:"scopes,omitempty"`
-	// DefaultScopes are those that it gets without asking; left out they are all.
-	DefaultScopes []string `json:"defaultScopes,omitempty"`
-	// Audiences that its tokens may be for; left out they are all of the issuer's.
-	Audiences []string `json:"audiences,omitempty"`
-}
-
-// CreatedKey is a key with its text, which is shown this once.
-type CreatedKey struct {
-	Namespace string    `json:"namespace"`
-	Consumer  string    `json:"consumer"`
-	Name      string    `json:"name"`
-	Key       string    `json:"key"`
-	Hash      string    `json:"hash"`
-	NotBefore time.Time `json:"notBefore,omitzero"`
-	NotAfter  time.Time `json:"notAfter,omitzero"`
-	// Replaces is the key that this one takes over from, or several with commas, until
-	// ReplacedUntil.
-	Replaces string `json:"replaces,omitempty"`
-	// ClientID is set for the secret of a client, with the scopes it may have.
-	ClientID      string    `json:"clientID,omitempty"`
-	Scopes        []string  `json:"scopes,omitempty"`
-	ReplacedUntil time.Time `json:"replacedUntil,omitzero"`
-}
 
 const (
 	defaultOverlap = 24 * time.Hour
@@ -74,56 +28,56 @@ const (
 	maxCredentials = 16
 )
 
-func (q *NewKey) check(now time.Time) error {
+func checkKey(q *access.NewKey, now time.Time) error {
 	switch {
 	case q.Name != "" && (!validName(q.Name) || len(q.Name) > maxTokenName):
-		return invalid("name", "must have 1 to %d letters, digits, hyphens, underscores and dots", maxTokenName)
+		return access.Invalid("name", "must have 1 to %d letters, digits, hyphens, underscores and dots", maxTokenName)
 	case len(q.Prefix) > maxPrefix || strings.ContainsFunc(q.Prefix, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`";,\`, r) }):
-		return invalid("prefix", "has more than %d characters, or one that cannot be in a header; letters, digits, - and _ are fine", maxPrefix)
+		return access.Invalid("prefix", "has more than %d characters, or one that cannot be in a header; letters, digits, - and _ are fine", maxPrefix)
 	case !q.NotAfter.IsZero() && !q.NotAfter.After(now):
-		return invalid("notAfter", "is in the past")
+		return access.Invalid("notAfter", "is in the past")
 	case !q.NotAfter.IsZero() && !q.NotBefore.Before(q.NotAfter):
-		return invalid("notAfter", "is not after notBefore: the key would never be accepted")
+		return access.Invalid("notAfter", "is not after notBefore: the key would never be accepted")
 	case q.Overlap != nil && (*q.Overlap < 0 || *q.Overlap > int64(maxOverlap/time.Second)):
-		return invalid("overlapSeconds", "must be 0 to %d", int64(maxOverlap/time.Second))
+		return access.Invalid("overlapSeconds", "must be 0 to %d", int64(maxOverlap/time.Second))
 	}
 	return nil
 }
 
 // CreateKey makes a key for a consumer.
-func (s *Service) CreateKey(ctx context.Context, by Actor, namespace, consumer string, q NewKey) (out *CreatedKey, err error) {
+func (s *Service) CreateKey(ctx context.Context, by access.Actor, namespace, consumer string, q access.NewKey) (out *access.CreatedKey, err error) {
 	if q.Overlap != nil {
-		return nil, invalid("overlapSeconds", "is for a rotation")
+		return nil, access.Invalid("overlapSeconds", "is for a rotation")
 	}
 	return s.addKey(ctx, by, namespace, consumer, q, "create-key", nil)
 }
 
 // RotateKey makes a key that takes over from another one.
-func (s *Service) RotateKey(ctx context.Context, by Actor, namespace, consumer, key string, q NewKey) (*CreatedKey, error) {
+func (s *Service) RotateKey(ctx context.Context, by access.Actor, namespace, consumer, key string, q access.NewKey) (*access.CreatedKey, error) {
 	if q.Client != nil {
-		return nil, invalid("client", "is for a new secret: a rotation keeps client ID and scopes, which an update of the consumer changes")
+		return nil, access.Invalid("client", "is for a new secret: a rotation keeps client ID and scopes, which an update of the consumer changes")
 	}
 	if key == everyKey {
-		return nil, invalid("", "name the key that is to be taken over from")
+		return nil, access.Invalid("", "name the key that is to be taken over from")
 	}
 	return s.addKey(ctx, by, namespace, consumer, q, "rotate-key", &key)
 }
 
 // RotateKeys makes an API key that takes over from all that a consumer has.
-func (s *Service) RotateKeys(ctx context.Context, by Actor, namespace, consumer string, q NewKey) (*CreatedKey, error) {
+func (s *Service) RotateKeys(ctx context.Context, by access.Actor, namespace, consumer string, q access.NewKey) (*access.CreatedKey, error) {
 	if q.Client != nil {
-		return nil, invalid("client", "is for a new secret: API keys are rotated together")
+		return nil, access.Invalid("client", "is for a new secret: API keys are rotated together")
 	}
 	every := everyKey
 	return s.addKey(ctx, by, namespace, consumer, q, "rotate-keys", &every)
 }
 
-func (s *Service) addKey(ctx context.Context, by Actor, namespace, consumer string, q NewKey, action string, replaces *string) (out *CreatedKey, err error) {
+func (s *Service) addKey(ctx context.Context, by access.Actor, namespace, consumer string, q access.NewKey, action string, replaces *string) (out *access.CreatedKey, err error) {
 	now := s.time()
-	if err := q.check(now); err != nil {
+	if err := checkKey(&q, now); err != nil {
 		return nil, err
 	}
-	err = s.change(ctx, namespace, consumer, func(tx *statedb.Tx, version int64, old *Record) error {
+	err = s.change(ctx, namespace, consumer, func(tx *statedb.Tx, version int64, old *record) error {
 		if old == nil {
 			return fmt.Errorf("consumer %s/%s: %w", namespace, consumer, statedb.ErrNotFound)
 		}
@@ -134,7 +88,7 @@ func (s *Service) addKey(ctx context.Context, by Actor, namespace, consumer stri
 		m.Spec.Credentials = slices.DeleteFunc(m.Spec.Credentials, func(c v1alpha1.ConsumerCredential) bool {
 			return replaces != nil && c.Name != *replaces && (c.APIKey != nil || c.ClientSecret != nil) && c.NotAfter != nil && c.NotAfter.Time.Before(now)
 		})
-		out = &CreatedKey{Namespace: namespace, Consumer: consumer, Name: q.Name, Key: q.Prefix + randomText(), NotBefore: q.NotBefore.UTC(), NotAfter: q.NotAfter.UTC()}
+		out = &access.CreatedKey{Namespace: namespace, Consumer: consumer, Name: q.Name, Key: q.Prefix + randomText(), NotBefore: q.NotBefore.UTC(), NotAfter: q.NotAfter.UTC()}
 		sum := sha256.Sum256([]byte(out.Key))
 		out.Hash = "sha256:" + hex.EncodeToString(sum[:])
 		client := clientOf(q.Client)
@@ -147,10 +101,10 @@ func (s *Service) addKey(ctx context.Context, by Actor, namespace, consumer stri
 		case out.Name == "":
 			out.Name = m.freeName()
 		case m.credential(out.Name) != nil:
-			return fmt.Errorf("credential %q of consumer %s: %w", out.Name, m.name(), ErrExists)
+			return fmt.Errorf("credential %q of consumer %s: %w", out.Name, m.name(), access.ErrExists)
 		}
 		if len(m.Spec.Credentials) >= maxCredentials {
-			return invalid("credentials", "consumer %s has %d credentials, and no more may be made; revoke some", m.name(), len(m.Spec.Credentials))
+			return access.Invalid("credentials", "consumer %s has %d credentials, and no more may be made; revoke some", m.name(), len(m.Spec.Credentials))
 		}
 		made := v1alpha1.ConsumerCredential{Name: out.Name, NotBefore: timeOf(out.NotBefore), NotAfter: timeOf(out.NotAfter)}
 		if client != nil {
@@ -180,7 +134,7 @@ func (s *Service) addKey(ctx context.Context, by Actor, namespace, consumer stri
 
 // replace lets a key, or every API key, end when its overlap with the new one does. It
 // returns the client whose secret the key is, if it is one.
-func (m *manifest) replace(name string, q *NewKey, out *CreatedKey, now time.Time) (*v1alpha1.ClientSecretCredential, error) {
+func (m *manifest) replace(name string, q *access.NewKey, out *access.CreatedKey, now time.Time) (*v1alpha1.ClientSecretCredential, error) {
 	overlap := defaultOverlap
 	if q.Overlap != nil {
 		overlap = time.Duration(*q.Overlap) * time.Second
@@ -220,7 +174,7 @@ func (m *manifest) replace(name string, q *NewKey, out *CreatedKey, now time.Tim
 }
 
 // clientOf is the credential that is asked for, nil for an API key.
-func clientOf(q *NewClient) *v1alpha1.ClientSecretCredential {
+func clientOf(q *access.NewClient) *v1alpha1.ClientSecretCredential {
 	if q == nil {
 		return nil
 	}
@@ -266,8 +220,8 @@ func timeOf(t time.Time) *metav1.Time {
 }
 
 // RevokeKey takes a credential away: it is accepted no longer.
-func (s *Service) RevokeKey(ctx context.Context, by Actor, namespace, consumer, key string) error {
-	return s.change(ctx, namespace, consumer, func(tx *statedb.Tx, version int64, old *Record) error {
+func (s *Service) RevokeKey(ctx context.Context, by access.Actor, namespace, consumer, key string) error {
+	return s.change(ctx, namespace, consumer, func(tx *statedb.Tx, version int64, old *record) error {
 		if old == nil {
 			return fmt.Errorf("consumer %s/%s: %w", namespace, consumer, statedb.ErrNotFound)
 		}

@@ -1,4 +1,4 @@
-package access
+package accessdb
 
 import (
 	"context"
@@ -8,39 +8,32 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/statedb"
 )
-
-// Imported says what an import has done, or would do.
-type Imported struct {
-	Created   int  `json:"created"`
-	Updated   int  `json:"updated"`
-	Unchanged int  `json:"unchanged"`
-	DryRun    bool `json:"dryRun,omitempty"`
-}
 
 var errDryRun = errors.New("nothing is to be changed")
 
 // Import writes the Consumers of a YAML stream, all of them or none. Those that the
 // stream does not name stay as they are.
-func (s *Service) Import(ctx context.Context, by Actor, text []byte, dryRun bool) (out Imported, err error) {
+func (s *Service) Import(ctx context.Context, by access.Actor, text []byte, dryRun bool) (out access.Imported, err error) {
 	list, err := parse(text)
 	if err != nil {
 		return out, err
 	}
 	for _, m := range list {
 		if place, found := s.elsewhere(m.Metadata.Namespace, m.Metadata.Name); found {
-			return out, fmt.Errorf("consumer %s: %w: %s", m.name(), ErrInFile, place)
+			return out, fmt.Errorf("consumer %s: %w: %s", m.name(), access.ErrInFile, place)
 		}
 	}
 	err = s.db.Write(ctx, func(tx *statedb.Tx) error {
-		out = Imported{DryRun: dryRun}
+		out = access.Imported{DryRun: dryRun}
 		version, err := tx.Advance(ctx, statedb.Consumers)
 		if err != nil {
 			return err
 		}
 		changed := make([]*manifest, 0, len(list))
-		before := map[string]*Record{}
+		before := map[string]*record{}
 		for _, m := range list {
 			old, err := s.read(ctx, tx, m.Metadata.Namespace, m.Metadata.Name)
 			switch {
@@ -85,7 +78,7 @@ func (s *Service) Import(ctx context.Context, by Actor, text []byte, dryRun bool
 // Export writes the consumers of the store, of one namespace unless that is empty,
 // as a YAML stream that Import takes.
 func (s *Service) Export(ctx context.Context, namespace string, w io.Writer) error {
-	return s.each(ctx, namespace, func(r *Record) error {
+	return s.each(ctx, namespace, func(r *record) error {
 		text, err := yaml.JSONToYAML(r.Manifest(true))
 		if err != nil {
 			return err
@@ -100,13 +93,13 @@ func (s *Service) Export(ctx context.Context, namespace string, w io.Writer) err
 
 // each goes through the consumers in the order of their names, a page at a time,
 // so that no transaction is open while somebody reads slowly.
-func (s *Service) each(ctx context.Context, namespace string, f func(*Record) error) error {
+func (s *Service) each(ctx context.Context, namespace string, f func(*record) error) error {
 	var last statedb.Consumer
 	for {
 		var page []statedb.Consumer
 		err := s.db.Read(ctx, func(tx *statedb.Tx) error {
 			page = page[:0]
-			return tx.ConsumersAfter(ctx, namespace, last.Namespace, last.Name, MaxPage, func(c statedb.Consumer) error {
+			return tx.ConsumersAfter(ctx, namespace, last.Namespace, last.Name, access.MaxPage, func(c statedb.Consumer) error {
 				page = append(page, c)
 				return nil
 			})
@@ -123,7 +116,7 @@ func (s *Service) each(ctx context.Context, namespace string, f func(*Record) er
 				return err
 			}
 		}
-		if len(page) < MaxPage {
+		if len(page) < access.MaxPage {
 			return nil
 		}
 		last = page[len(page)-1]

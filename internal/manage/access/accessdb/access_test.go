@@ -1,4 +1,4 @@
-package access_test
+package accessdb_test
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/access/accessdb"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/statedb/statetest"
 )
@@ -19,10 +20,10 @@ func TestMain(m *testing.M) { statetest.Main(m) }
 var by = access.Actor{Name: "tester", Role: access.Operator, Peer: "127.0.0.1:1"}
 
 // each runs f with a service on each kind of store, and a clock.
-func each(t *testing.T, f func(t *testing.T, s *access.Service, now *time.Time)) {
+func each(t *testing.T, f func(t *testing.T, s *accessdb.Service, now *time.Time)) {
 	statetest.Each(t, func(t *testing.T, place string) {
 		now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-		s := access.New(access.Options{
+		s := accessdb.New(accessdb.Options{
 			DB: statetest.Open(t, place), Now: func() time.Time { return now },
 			Elsewhere: func(namespace, name string) (string, bool) { return "gw.yaml:7", name == "filed" },
 		})
@@ -34,7 +35,7 @@ func consumer(name, spec string) []byte {
 	return []byte("apiVersion: gridway.dev/v1alpha1\nkind: Consumer\nmetadata: {name: " + name + "}\nspec: " + spec + "\n")
 }
 
-func put(t *testing.T, s *access.Service, name, spec string) *access.Record {
+func put(t *testing.T, s *accessdb.Service, name, spec string) *access.Record {
 	t.Helper()
 	r, _, err := s.Put(t.Context(), by, "", "", consumer(name, spec), access.Condition{})
 	if err != nil {
@@ -46,7 +47,7 @@ func put(t *testing.T, s *access.Service, name, spec string) *access.Record {
 const hash = "sha256:fc61c6893c63ff3ec8d98b085d81f6724f0648958a85c11e959beef85cbbc1cb"
 
 func TestConsumersAreMadeChangedAndTakenAway(t *testing.T) {
-	each(t, func(t *testing.T, s *access.Service, _ *time.Time) {
+	each(t, func(t *testing.T, s *accessdb.Service, _ *time.Time) {
 		ctx := t.Context()
 		first, created, err := s.Put(ctx, by, "", "", consumer("acme", "{groups: [a], plan: gold}"), access.Condition{New: true})
 		if err != nil || !created {
@@ -100,7 +101,7 @@ func TestConsumersAreMadeChangedAndTakenAway(t *testing.T) {
 }
 
 func TestOneKeyTakesOverFromAll(t *testing.T) {
-	each(t, func(t *testing.T, s *access.Service, now *time.Time) {
+	each(t, func(t *testing.T, s *accessdb.Service, now *time.Time) {
 		ctx := t.Context()
 		put(t, s, "acme", `{credentials: [{name: pw, basic: {hash: "$2y$10$abcdefghijklmnopqrstuuSjcR7vqRkmSgAq8pWyIOTYTYDn8e1vG"}}]}`)
 		if _, err := s.RotateKeys(ctx, by, "default", "acme", access.NewKey{}); !errors.Is(err, statedb.ErrNotFound) {
@@ -136,7 +137,7 @@ func TestOneKeyTakesOverFromAll(t *testing.T) {
 }
 
 func TestKeysOverlapInARotation(t *testing.T) {
-	each(t, func(t *testing.T, s *access.Service, now *time.Time) {
+	each(t, func(t *testing.T, s *accessdb.Service, now *time.Time) {
 		ctx := t.Context()
 		put(t, s, "acme", "{}")
 		one, err := s.CreateKey(ctx, by, "default", "acme", access.NewKey{Prefix: "acme_"})
@@ -198,7 +199,7 @@ func TestKeysOverlapInARotation(t *testing.T) {
 }
 
 func TestSecretsOfClients(t *testing.T) {
-	each(t, func(t *testing.T, s *access.Service, now *time.Time) {
+	each(t, func(t *testing.T, s *accessdb.Service, now *time.Time) {
 		ctx := t.Context()
 		put(t, s, "acme", "{}")
 		put(t, s, "other", "{}")
@@ -248,7 +249,7 @@ func TestSecretsOfClients(t *testing.T) {
 }
 
 func TestACredentialBelongsToOne(t *testing.T) {
-	each(t, func(t *testing.T, s *access.Service, _ *time.Time) {
+	each(t, func(t *testing.T, s *accessdb.Service, _ *time.Time) {
 		spec := `{credentials: [{name: k, apiKey: {hash: "` + hash + `"}}]}`
 		put(t, s, "first", spec)
 		_, _, err := s.Put(t.Context(), by, "", "", consumer("second", spec), access.Condition{})
@@ -264,7 +265,7 @@ func TestACredentialBelongsToOne(t *testing.T) {
 }
 
 func TestExportsAreImportedAsTheyAre(t *testing.T) {
-	each(t, func(t *testing.T, s *access.Service, _ *time.Time) {
+	each(t, func(t *testing.T, s *accessdb.Service, _ *time.Time) {
 		ctx := t.Context()
 		var stream bytes.Buffer
 		for n := range 1100 { // more than a page
@@ -298,7 +299,7 @@ func TestExportsAreImportedAsTheyAre(t *testing.T) {
 }
 
 func TestWhatIsWrongIsToldWithItsPlace(t *testing.T) {
-	each(t, func(t *testing.T, s *access.Service, _ *time.Time) {
+	each(t, func(t *testing.T, s *accessdb.Service, _ *time.Time) {
 		for name, c := range map[string]struct {
 			text string
 			line int
@@ -318,8 +319,8 @@ func TestWhatIsWrongIsToldWithItsPlace(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 				continue
 			}
-			if p := invalid.Problems[0]; p.Position.Line != c.line || p.Position.Column == 0 {
-				t.Errorf("%s: line %d, column %d: %s", name, p.Position.Line, p.Position.Column, p.Message)
+			if p := invalid.Problems[0]; p.Line != c.line || p.Column == 0 {
+				t.Errorf("%s: line %d, column %d: %s", name, p.Line, p.Column, p.Message)
 			}
 		}
 		var all bytes.Buffer
@@ -330,7 +331,7 @@ func TestWhatIsWrongIsToldWithItsPlace(t *testing.T) {
 }
 
 func TestTokensHaveRolesAndAnEnd(t *testing.T) {
-	each(t, func(t *testing.T, s *access.Service, now *time.Time) {
+	each(t, func(t *testing.T, s *accessdb.Service, now *time.Time) {
 		ctx := t.Context()
 		var made []access.CreatedToken
 		failing := errors.New("nobody can be shown anything")
@@ -390,7 +391,7 @@ func TestTokensHaveRolesAndAnEnd(t *testing.T) {
 }
 
 func TestEveryChangeIsInTheAuditLogWithoutSecrets(t *testing.T) {
-	each(t, func(t *testing.T, s *access.Service, now *time.Time) {
+	each(t, func(t *testing.T, s *accessdb.Service, now *time.Time) {
 		ctx := t.Context()
 		var secrets []string
 		put(t, s, "acme", `{credentials: [{name: k, apiKey: {hash: "`+hash+`"}}, {name: p, basic: {hash: "$2b$10$abcdefghijklmnopqrstuuDnHNnJPXzLJUZBcJ0oPMbHrFqLBHHNi"}}]}`)
@@ -453,7 +454,7 @@ func TestEveryChangeIsInTheAuditLogWithoutSecrets(t *testing.T) {
 			t.Errorf("%+v, %v", page, err)
 		}
 		// What is older than it is kept leaves.
-		*now = now.Add(access.AuditKept + time.Hour)
+		*now = now.Add(accessdb.AuditKept + time.Hour)
 		put(t, s, "late", "{}")
 		if list, err = s.Audit(ctx, access.AuditQuery{}); err != nil || len(list) != 1 {
 			t.Errorf("%d, %v", len(list), err)

@@ -1,9 +1,9 @@
-// Package evidence keeps what proxies tell of traffic (see package report): in the state
+// Package collect keeps what proxies tell of traffic (see package report): in the state
 // store, by the day and bounded, where all control planes add to the same. It is what
 // policies are suggested from.
 //
 // A Collector's goroutine is the one of Run; a control plane owns it.
-package evidence
+package collect
 
 import (
 	"context"
@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/gridway/gridway/internal/mesh/evidence"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 	"github.com/gridway/gridway/internal/statedb"
@@ -33,8 +34,6 @@ const (
 	MaxOfPair = 256
 	// maxReport is how many a report has at most.
 	maxReport = 8192
-	// Keep is how long it is kept.
-	Keep = 14 * 24 * time.Hour
 	// maxFlows is how many rows an answer is made of.
 	maxFlows = 200_000
 
@@ -144,7 +143,7 @@ func (c *Collector) take(who identity.ID, f *meshpb.TrafficFlow) (why string) {
 	now := c.opt.Now()
 	last := min(f.GetLast(), now.UnixMilli()) // its clock may be another
 	first := min(f.GetFirst(), last)
-	if last < now.Add(-Keep).UnixMilli() {
+	if last < now.Add(-evidence.Keep).UnixMilli() {
 		return "it is older than what is kept"
 	}
 	k := kindOf(f)
@@ -249,7 +248,7 @@ func (c *Collector) Flush(ctx context.Context) error {
 	c.mu.Lock()
 	heard := c.heard
 	c.heard = map[rowKey]*statedb.MeshTraffic{}
-	oldest := c.today() - int64(Keep/dayLength)
+	oldest := c.today() - int64(evidence.Keep/dayLength)
 	maps.DeleteFunc(c.days, func(number int64, _ *day) bool { return number < c.today()-1 })
 	c.mu.Unlock()
 	rows := slices.SortedFunc(maps.Values(heard), func(a, b *statedb.MeshTraffic) int { // in one order, so that replicas do not wait for each other in circles

@@ -1,4 +1,4 @@
-package membership_test
+package membershipdb_test
 
 import (
 	"encoding/json"
@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/access/accessdb"
 	"github.com/gridway/gridway/internal/manage/membership"
+	"github.com/gridway/gridway/internal/manage/membership/membershipdb"
 	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/identity"
@@ -19,7 +21,7 @@ import (
 
 var by = access.Actor{Name: "ops", Role: access.Admin, Peer: "127.0.0.1"}
 
-func begin(t *testing.T, place string) (*membership.Service, *access.Service) {
+func begin(t *testing.T, place string) (*membershipdb.Service, *accessdb.Service) {
 	t.Helper()
 	db := statetest.Open(t, place)
 	secrets := [][]byte{[]byte(strings.Repeat("s", 32))}
@@ -32,8 +34,8 @@ func begin(t *testing.T, place string) (*membership.Service, *access.Service) {
 		t.Fatal(err)
 	}
 	a.Look(t.Context()) // which notes what was issued
-	log := access.New(access.Options{DB: db})
-	return membership.New(membership.Options{DB: db, Access: log, Sealer: admit.NewTokens(db, secrets, nil), Authority: a}), log
+	log := accessdb.New(accessdb.Options{DB: db})
+	return membershipdb.New(membershipdb.Options{DB: db, Access: log, Sealer: admit.NewTokens(db, secrets, nil), Authority: a}), log
 }
 
 func TestTokens(t *testing.T) {

@@ -1,4 +1,4 @@
-package evidence
+package collect
 
 import (
 	"cmp"
@@ -15,20 +15,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/gridway/gridway/internal/mesh/evidence"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 	"github.com/gridway/gridway/internal/statedb"
-)
-
-// Protocols and verdicts of flows.
-const (
-	HTTP = "HTTP"
-	GRPC = "gRPC"
-	TCP  = "TCP"
-
-	Allowed   = "allowed"
-	WouldDeny = "wouldDeny"
-	Denied    = "denied"
 )
 
 // kind is what tells flows to one service apart, as it is kept.
@@ -43,43 +33,10 @@ type kind struct {
 	Overflow bool   `json:"overflow,omitempty"`
 }
 
-// Flow is requests, or connections, of one kind.
-type Flow struct {
-	// Source is the SPIFFE ID that the clients have proved; empty is none, or several
-	// where Overflow is set.
-	Source string `json:"source,omitempty"`
-	// Namespace, Service and Port are where they went.
-	Namespace string `json:"namespace"`
-	Service   string `json:"service"`
-	Port      uint16 `json:"port"`
-	// Protocol is HTTP, gRPC or TCP.
-	Protocol string `json:"protocol"`
-	// Method and Path are of HTTP. The path is a shape: "*" stands for a segment that
-	// looks like an identifier, "**" at the end for one or more. Of gRPC it is the call's.
-	Method string `json:"method,omitempty"`
-	Path   string `json:"path,omitempty"`
-	// Verdict is what policies made of it: allowed, wouldDeny (a dry policy would have
-	// refused it) or denied, by Policy.
-	Verdict string `json:"verdict"`
-	Policy  string `json:"policy,omitempty"`
-	// Overflow: methods and paths, of the source or of all, were too many to be kept.
-	Overflow bool `json:"overflow,omitempty"`
-	// Count is how many, of which Failed got an error of the server. They are those of
-	// whole days.
-	Count  uint64 `json:"count"`
-	Failed uint64 `json:"failed,omitempty"`
-	// First and Last are when they came; MeanMicroseconds is how long one took.
-	First            time.Time `json:"first"`
-	Last             time.Time `json:"last"`
-	MeanMicroseconds uint64    `json:"meanMicroseconds"`
-	// Addresses is about how many addresses they came from.
-	Addresses int `json:"addresses"`
-}
-
 func kindOf(f *meshpb.TrafficFlow) kind {
 	return kind{
 		Source: f.GetSource(), Port: uint16(f.GetPort()), Method: f.GetMethod(), Path: f.GetPath(), Policy: f.GetPolicy(), Overflow: f.GetOverflow(),
-		Protocol: [...]string{"", HTTP, GRPC, TCP}[f.GetProtocol()], Verdict: [...]string{"", Allowed, WouldDeny, Denied}[f.GetVerdict()],
+		Protocol: [...]string{"", evidence.HTTP, evidence.GRPC, evidence.TCP}[f.GetProtocol()], Verdict: [...]string{"", evidence.Allowed, evidence.WouldDeny, evidence.Denied}[f.GetVerdict()],
 	}
 }
 
@@ -128,16 +85,8 @@ func (k kind) pair(namespace, service string) string {
 	return k.Source + " " + namespace + "/" + service + ":" + strconv.Itoa(int(k.Port))
 }
 
-// Query says which flows are meant.
-type Query struct {
-	// Namespace and Service are the destination; empty is any.
-	Namespace, Service string
-	// Since leaves out what was last seen before; it is within Keep.
-	Since time.Time
-}
-
 // Flows lists what was seen, of all days together, ordered by destination and source.
-func (c *Collector) Flows(ctx context.Context, q Query) ([]Flow, error) {
+func (c *Collector) Flows(ctx context.Context, q evidence.Query) ([]evidence.Flow, error) {
 	if err := c.Flush(ctx); err != nil {
 		return nil, fmt.Errorf("what proxies have seen: %w", err)
 	}
@@ -164,19 +113,19 @@ func (c *Collector) Flows(ctx context.Context, q Query) ([]Flow, error) {
 		had.First, had.Last = min(had.First, r.First), max(had.Last, r.Last)
 		had.Addresses |= r.Addresses
 	}
-	out := make([]Flow, 0, len(merged))
+	out := make([]evidence.Flow, 0, len(merged))
 	for _, r := range merged {
 		k, err := decodeKind(r.Content)
 		if err != nil {
 			return nil, fmt.Errorf("what proxies have seen: %w", err)
 		}
-		out = append(out, Flow{
+		out = append(out, evidence.Flow{
 			Source: k.Source, Namespace: r.Namespace, Service: r.Service, Port: k.Port, Protocol: k.Protocol, Method: k.Method, Path: k.Path,
 			Verdict: k.Verdict, Policy: k.Policy, Overflow: k.Overflow, Count: uint64(r.Seen), Failed: uint64(r.Failed),
 			First: time.UnixMilli(r.First).UTC(), Last: time.UnixMilli(r.Last).UTC(), MeanMicroseconds: uint64(r.Duration) / uint64(max(r.Seen, 1)), Addresses: estimate(uint64(r.Addresses)),
 		})
 	}
-	slices.SortFunc(out, func(a, b Flow) int {
+	slices.SortFunc(out, func(a, b evidence.Flow) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Source, b.Source),
 			cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method), cmp.Compare(a.Verdict, b.Verdict), cmp.Compare(a.Policy, b.Policy))
 	})

@@ -1,4 +1,4 @@
-package access
+package accessdb
 
 import (
 	"context"
@@ -10,33 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/statedb"
 )
-
-// Token is a token of the admin API, without its text.
-type Token struct {
-	ID      string    `json:"id"`
-	Name    string    `json:"name"`
-	Role    Role      `json:"role"`
-	Created time.Time `json:"created"`
-	Expires time.Time `json:"expires,omitzero"`
-	// LastUsed is precise to a minute.
-	LastUsed time.Time `json:"lastUsed,omitzero"`
-}
-
-// NewToken asks for a token.
-type NewToken struct {
-	Name string `json:"name"`
-	Role Role   `json:"role"`
-	// Expires is when the token ends; left out, it does not.
-	Expires time.Time `json:"expires,omitzero"`
-}
-
-// CreatedToken is a token with its text, which is shown this once.
-type CreatedToken struct {
-	Token
-	Text string `json:"token"`
-}
 
 const (
 	maxTokens    = 1000
@@ -47,9 +23,6 @@ const (
 	usedPrecision = time.Minute
 )
 
-// ErrToken: nobody has such a token, or not any more.
-var ErrToken = errors.New("the token is not known, or has expired")
-
 func tokenDigest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
@@ -57,15 +30,15 @@ func tokenDigest(text string) string {
 
 // Bootstrap makes a token for each role if this store has never had any, and shows
 // them: nobody can see them again. If that fails there are none.
-func (s *Service) Bootstrap(ctx context.Context, show func([]CreatedToken) error) error {
+func (s *Service) Bootstrap(ctx context.Context, show func([]access.CreatedToken) error) error {
 	return s.db.Write(ctx, func(tx *statedb.Tx) error {
-		var made []CreatedToken
+		var made []access.CreatedToken
 		first, err := tx.Once(ctx, "tokens", s.time())
 		if err != nil || !first {
 			return err
 		}
-		for _, role := range Roles {
-			t, err := s.addToken(ctx, tx, Actor{Name: "first start", Role: Admin}, NewToken{Name: "first-" + string(role), Role: role})
+		for _, role := range access.Roles {
+			t, err := s.addToken(ctx, tx, access.Actor{Name: "first start", Role: access.Admin}, access.NewToken{Name: "first-" + string(role), Role: role})
 			if err != nil {
 				return err
 			}
@@ -76,15 +49,15 @@ func (s *Service) Bootstrap(ctx context.Context, show func([]CreatedToken) error
 }
 
 // CreateToken makes a token.
-func (s *Service) CreateToken(ctx context.Context, by Actor, q NewToken) (t CreatedToken, err error) {
-	if err := q.Role.check(); err != nil {
+func (s *Service) CreateToken(ctx context.Context, by access.Actor, q access.NewToken) (t access.CreatedToken, err error) {
+	if err := checkRole(q.Role); err != nil {
 		return t, err
 	}
 	if !validName(q.Name) || len(q.Name) > maxTokenName {
-		return t, invalid("name", "must have 1 to %d letters, digits, hyphens, underscores and dots", maxTokenName)
+		return t, access.Invalid("name", "must have 1 to %d letters, digits, hyphens, underscores and dots", maxTokenName)
 	}
 	if !q.Expires.IsZero() && !q.Expires.After(s.time()) {
-		return t, invalid("expires", "is in the past")
+		return t, access.Invalid("expires", "is in the past")
 	}
 	err = s.db.Write(ctx, func(tx *statedb.Tx) error {
 		list, err := tx.Tokens(ctx)
@@ -92,7 +65,7 @@ func (s *Service) CreateToken(ctx context.Context, by Actor, q NewToken) (t Crea
 			return err
 		}
 		if len(list) >= maxTokens {
-			return invalid("", "there are %d tokens, and no more may be made; revoke some", len(list))
+			return access.Invalid("", "there are %d tokens, and no more may be made; revoke some", len(list))
 		}
 		t, err = s.addToken(ctx, tx, by, q)
 		return err
@@ -100,9 +73,9 @@ func (s *Service) CreateToken(ctx context.Context, by Actor, q NewToken) (t Crea
 	return t, err
 }
 
-func (s *Service) addToken(ctx context.Context, tx *statedb.Tx, by Actor, q NewToken) (CreatedToken, error) {
-	t := CreatedToken{
-		Token: Token{ID: strings.ToLower(rand.Text()[:8]), Name: q.Name, Role: q.Role, Created: s.time(), Expires: q.Expires.UTC()},
+func (s *Service) addToken(ctx context.Context, tx *statedb.Tx, by access.Actor, q access.NewToken) (access.CreatedToken, error) {
+	t := access.CreatedToken{
+		Token: access.Token{ID: strings.ToLower(rand.Text()[:8]), Name: q.Name, Role: q.Role, Created: s.time(), Expires: q.Expires.UTC()},
 		Text:  tokenPrefix + randomText(),
 	}
 	err := tx.AddToken(ctx, &statedb.Token{ID: t.ID, Name: t.Name, Role: string(t.Role), Digest: tokenDigest(t.Text), Created: t.Created, Expires: t.Expires})
@@ -116,8 +89,8 @@ func (s *Service) addToken(ctx context.Context, tx *statedb.Tx, by Actor, q NewT
 func randomText() string { return strings.ToLower(rand.Text() + rand.Text()[:6]) }
 
 // Tokens lists them, the oldest first, those that have expired too.
-func (s *Service) Tokens(ctx context.Context) ([]Token, error) {
-	out := []Token{}
+func (s *Service) Tokens(ctx context.Context) ([]access.Token, error) {
+	out := []access.Token{}
 	err := s.db.Read(ctx, func(tx *statedb.Tx) error {
 		list, err := tx.Tokens(ctx)
 		out = out[:0]
@@ -129,13 +102,13 @@ func (s *Service) Tokens(ctx context.Context) ([]Token, error) {
 	return out, err
 }
 
-func tokenOf(t *statedb.Token) Token {
-	return Token{ID: t.ID, Name: t.Name, Role: Role(t.Role), Created: t.Created, Expires: t.Expires, LastUsed: t.Used}
+func tokenOf(t *statedb.Token) access.Token {
+	return access.Token{ID: t.ID, Name: t.Name, Role: access.Role(t.Role), Created: t.Created, Expires: t.Expires, LastUsed: t.Used}
 }
 
 // RevokeToken takes a token away. The last admin's stays: nobody could make
 // another one.
-func (s *Service) RevokeToken(ctx context.Context, by Actor, id string) error {
+func (s *Service) RevokeToken(ctx context.Context, by access.Actor, id string) error {
 	return s.db.Write(ctx, func(tx *statedb.Tx) error {
 		// One at a time: two that revoke must not both find that there is another
 		// admin.
@@ -152,12 +125,12 @@ func (s *Service) RevokeToken(ctx context.Context, by Actor, id string) error {
 		}
 		others := 0
 		for i := range list {
-			if o := &list[i]; o.ID != id && Role(o.Role) == Admin && o.Expires.IsZero() {
+			if o := &list[i]; o.ID != id && access.Role(o.Role) == access.Admin && o.Expires.IsZero() {
 				others++
 			}
 		}
-		if Role(t.Role) == Admin && t.Expires.IsZero() && others == 0 {
-			return fmt.Errorf("%w: token %s is the last one of an admin that does not expire; make another one first", ErrLast, id)
+		if access.Role(t.Role) == access.Admin && t.Expires.IsZero() && others == 0 {
+			return fmt.Errorf("%w: token %s is the last one of an admin that does not expire; make another one first", access.ErrLast, id)
 		}
 		if err := tx.DeleteToken(ctx, id); err != nil {
 			return err
@@ -166,11 +139,8 @@ func (s *Service) RevokeToken(ctx context.Context, by Actor, id string) error {
 	})
 }
 
-// ErrLast: what nobody could do without stays.
-var ErrLast = errors.New("it is the last one")
-
 // Authenticate finds the token of a text.
-func (s *Service) Authenticate(ctx context.Context, text string) (Token, error) {
+func (s *Service) Authenticate(ctx context.Context, text string) (access.Token, error) {
 	var row statedb.Token
 	err := s.db.Read(ctx, func(tx *statedb.Tx) (err error) {
 		row, err = tx.TokenByDigest(ctx, tokenDigest(text))
@@ -179,9 +149,9 @@ func (s *Service) Authenticate(ctx context.Context, text string) (Token, error) 
 	now := s.time()
 	switch {
 	case errors.Is(err, statedb.ErrNotFound), err == nil && !row.Expires.IsZero() && !now.Before(row.Expires):
-		return Token{}, ErrToken
+		return access.Token{}, access.ErrToken
 	case err != nil:
-		return Token{}, err
+		return access.Token{}, err
 	}
 	if now.Sub(row.Used) >= usedPrecision {
 		row.Used = now

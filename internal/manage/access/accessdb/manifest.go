@@ -1,4 +1,4 @@
-package access
+package accessdb
 
 import (
 	"bytes"
@@ -164,7 +164,7 @@ func parse(text []byte) ([]*manifest, error) {
 		}
 	}
 	if len(problems) > 0 {
-		return nil, &InvalidError{Problems: problems}
+		return nil, invalid(problems)
 	}
 	return out, nil
 }

@@ -1,4 +1,4 @@
-package evidence_test
+package collect_test
 
 import (
 	"testing"

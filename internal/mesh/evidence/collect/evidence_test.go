@@ -1,4 +1,4 @@
-package evidence_test
+package collect_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gridway/gridway/internal/mesh/evidence"
+	"github.com/gridway/gridway/internal/mesh/evidence/collect"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/report"
 	"github.com/gridway/gridway/internal/statedb"
@@ -25,9 +26,9 @@ const (
 )
 
 // collector serves one who is orders.
-func collector(t *testing.T, db *statedb.DB) (*evidence.Collector, *grpc.ClientConn) {
+func collector(t *testing.T, db *statedb.DB) (*collect.Collector, *grpc.ClientConn) {
 	t.Helper()
-	c := evidence.New(evidence.Options{
+	c := collect.New(collect.Options{
 		DB:       db,
 		Identity: func(context.Context) (string, error) { return orders, nil },
 		May: func(who identity.ID, namespace, service string) bool {
@@ -59,7 +60,7 @@ func record(r *flow.Recorder, service, path string, at time.Time) {
 }
 
 // flows are what was reported, once something was.
-func flows(t *testing.T, c *evidence.Collector, q evidence.Query, enough func([]evidence.Flow) bool) []evidence.Flow {
+func flows(t *testing.T, c *collect.Collector, q evidence.Query, enough func([]evidence.Flow) bool) []evidence.Flow {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; {
 		list, err := c.Flows(t.Context(), q)
