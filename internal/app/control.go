@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -99,12 +98,6 @@ const (
 	authorityKey = "mesh-authority.key"
 )
 
-// IsEdge tells whether a member of that name may have Gateways, with the private keys
-// of their certificates: whoever may join by the name gets those.
-func IsEdge(service string) bool {
-	return service == "edge" || strings.HasPrefix(service, "edge-")
-}
-
 // ErrMeshTaken: another program has the address for proxies.
 var ErrMeshTaken = errors.New("the address for proxies of the mesh is taken")
 
@@ -149,7 +142,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	c.importer = peering.New(peering.Options{
 		Keyring: c.authority.Keyring(), Into: c.registry, Folder: filepath.Join(g.opt.StateDir, "peers"), Process: processName(), Log: g.log,
 	})
-	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry, Edges: func(_, service string) bool { return IsEdge(service) }})
+	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry, Edges: func(_, service string) bool { return distrib.IsEdge(service) }})
 	c.distrib, err = distrib.NewServer(distrib.ServerConfig{
 		Views: c.views, Workloads: c.registry, Trust: &c.board, Granted: c.granted, Name: processName(), Version: g.opt.Build.Version, Log: g.log,
 	})

@@ -176,6 +176,18 @@ var rules = []rule{
 		never: append([]string{"internal/surface", "internal/cli", "internal/app", "internal/manage"}, controlPlane...),
 	},
 	{
+		name: "commands that join a mesh reach no control plane's parts", of: "internal/cli/members",
+		never: append([]string{"internal/config/issuance", "internal/mesh/federation", "internal/mesh/peering", "internal/mesh/suggest", "internal/mesh/view", "internal/surface/console", "internal/surface/portal"}, controlPlane...),
+	},
+	{
+		name: "the small binary is the commands that join a mesh", of: "cmd/gridway-proxy",
+		allow: []string{"internal/cli/members"}, external: []string{},
+	},
+	{
+		name: "how a data plane does is told without a control plane", of: "internal/app/live",
+		never: controlPlane,
+	},
+	{
 		name: "views are made of what was compiled", of: "internal/mesh/view",
 		allow: []string{"internal/ir", "internal/mesh/distrib", "internal/mesh/hostname", "internal/mesh/identity", "internal/mesh/registry"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app", "internal/config/compile"},

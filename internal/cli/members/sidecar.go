@@ -1,8 +1,9 @@
-package cli
+package members
 
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/member"
 	"github.com/gridway/gridway/internal/mesh/distrib"
@@ -10,9 +11,10 @@ import (
 	"github.com/gridway/gridway/internal/mesh/supervise"
 )
 
-func newSidecar(t *term.Terminal) *cobra.Command {
+// Sidecar is the command of it.
+func Sidecar(t *term.Terminal) *cobra.Command {
 	var (
-		s                serving
+		s                command.Proxy
 		j                joining
 		o                member.Options
 		ports, upstreams []string
@@ -20,7 +22,7 @@ func newSidecar(t *term.Terminal) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:     "sidecar --service NAME [flags] -- COMMAND [ARGUMENT...]",
-		GroupID: groupRun,
+		GroupID: Group,
 		Short:   "Run a program as a workload of the mesh",
 		Long: `Starts a program and makes it a workload of the mesh: what others send to its
 service comes through this sidecar by mutual TLS, under the routes and policies of
@@ -34,14 +36,14 @@ for services (--upstream), or through an HTTP proxy that its environment names
 The sidecar waits until the program listens on its (first) --port before others learn
 of it, passes signals on, lets requests end before it stops the program, and ends with
 the program's exit code. See docs/guides/mesh.md.`,
-		Example: lines(
+		Example: command.Lines(
 			"gridway sidecar --service reviews --port 9080 --upstream ratings=:7001 -- ./reviews",
 			"gridway sidecar --service reports --http-proxy -- python3 report.py",
 			"gridway sidecar --service cart --port 8080 --intercept -- ./cart",
 		),
-		Args: minArgs(1, "a command, behind --"),
+		Args: command.MinArgs(1, "a command, behind --"),
 	}
-	s.proxyFlags(t, cmd, "off", "warn")
+	s.Flags(t, cmd, "off", "warn")
 	j.flags(t, cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.Service, "service", "", "name of the service that the program is a workload of")
@@ -58,10 +60,10 @@ the program's exit code. See docs/guides/mesh.md.`,
 	f.DurationVar(&o.App.StopTimeout, "stop-timeout", supervise.DefaultStopTimeout, "how long the program may take to end once it was told to; then it is killed")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if o.Service == "" {
-			return usagef("", "--service is missing: the name of the service that %s is a workload of", args[0])
+			return command.Usagef("", "--service is missing: the name of the service that %s is a workload of", args[0])
 		}
 		if err := identity.CheckWorkload(j.namespace, o.Service); err != nil {
-			return usagef("", "--service: %v", err)
+			return command.Usagef("", "--service: %v", err)
 		}
 		o.Role, o.App.Command = distrib.RoleSidecar, args
 		var err error
@@ -76,7 +78,7 @@ the program's exit code. See docs/guides/mesh.md.`,
 		if err := except.options(&o); err != nil {
 			return err
 		}
-		return s.member(cmd.Context(), t, &j, o)
+		return j.run(cmd.Context(), t, &s, o)
 	}
 	return cmd
 }

@@ -1,4 +1,8 @@
-package app
+// Package memberadmin is the admin API of a member of a mesh, wired to it.
+//
+// It owns the goroutines of its servers, which who runs them waits for. Commands that join a
+// mesh are its users.
+package memberadmin
 
 import (
 	"context"
@@ -9,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gridway/gridway/internal/app/live"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/member"
 	"github.com/gridway/gridway/internal/mesh/identity"
@@ -17,11 +22,11 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
-// MemberAdmin is the admin API of a member of a mesh: what that serves, without what is
+// API is the admin API of a member of a mesh: what that serves, without what is
 // in a state store.
-type MemberAdmin struct {
+type API struct {
 	// Address is as that of a gateway's, on loopback or a Unix socket; empty is
-	// MemberSocket in the member's state folder, "off" none.
+	// Socket in the member's state folder, "off" none.
 	Address string
 	// Probes is an address, which others may reach, for health and metrics alone; empty
 	// is none.
@@ -33,24 +38,24 @@ type MemberAdmin struct {
 	Log      *slog.Logger
 }
 
-// MemberSocket is the admin API's in a member's state folder.
-const MemberSocket = "admin.sock"
+// Socket is the admin API's in a member's state folder.
+const Socket = "admin.sock"
 
 // MaxSocketPath is how long a socket's path may be in bytes (unix(7), without its end).
 const MaxSocketPath = 107
 
 // Open implements member.Admin.
-func (a *MemberAdmin) Open(ctx context.Context, m member.Running) (run func(context.Context) error, err error) {
-	r := &memberRuntime{
-		live: live{plane: m.Plane(), metrics: m.Metrics(), discovery: m.Discovery()}, member: m, version: a.Version, started: time.Now(),
+func (a *API) Open(ctx context.Context, m member.Running) (run func(context.Context) error, err error) {
+	r := &runtime{
+		View: live.View{Plane: m.Plane(), Metrics: m.Metrics(), Discovery: m.Discovery()}, member: m, version: a.Version, started: time.Now(),
 	}
-	r.measure()
-	r.metrics.SetDiscovery(r.discovered)
+	r.Measure()
+	r.Metrics.SetDiscovery(r.Discovered)
 	if a.LogStats != nil {
-		r.metrics.SetLog(a.LogStats)
+		r.Metrics.SetLog(a.LogStats)
 	}
 	o := adminapi.Options{
-		Process: r, Configuration: r, Explainer: r, Sampler: r.metrics, Metrics: r.metrics.Handler(), Level: a.Level, Log: a.Log,
+		Process: r, Configuration: r, Explainer: r, Sampler: r.Metrics, Metrics: r.Metrics.Handler(), Level: a.Level, Log: a.Log,
 	}
 	if o.Address, err = a.address(m); err != nil {
 		return nil, err
@@ -80,7 +85,7 @@ func (a *MemberAdmin) Open(ctx context.Context, m member.Running) (run func(cont
 }
 
 // address is where the API is; empty is nowhere.
-func (a *MemberAdmin) address(m member.Running) (string, error) {
+func (a *API) address(m member.Running) (string, error) {
 	switch a.Address {
 	case "off":
 		return "", nil
@@ -88,7 +93,7 @@ func (a *MemberAdmin) address(m member.Running) (string, error) {
 	default:
 		return a.Address, nil
 	}
-	path, err := m.StateFile(MemberSocket)
+	path, err := m.StateFile(Socket)
 	if err != nil {
 		return "", err
 	}
@@ -116,33 +121,33 @@ func runAll(ctx context.Context, servers []*adminapi.Server) error {
 	return errors.Join(errs...)
 }
 
-// memberRuntime is a member as its admin API sees it.
-type memberRuntime struct {
-	live
+// runtime is a member as its admin API sees it.
+type runtime struct {
+	live.View
 	member  member.Running
 	version string
 	started time.Time
-	table   tableCache
+	table   live.Tables
 }
 
 // State implements adminapi.Process.
-func (r *memberRuntime) State() adminapi.State { return adminapi.State(r.member.Phase()) }
+func (r *runtime) State() adminapi.State { return adminapi.State(r.member.Phase()) }
 
 // Status implements adminapi.Process.
-func (r *memberRuntime) Status() adminapi.Status {
+func (r *runtime) Status() adminapi.Status {
 	d := r.member.Distribution()
 	out := adminapi.Status{
-		State: r.State(), Version: r.version, PID: os.Getpid(), Started: r.started, Dependencies: r.needs(),
-		RateLimitStores: rateLimitStores(r.plane.RateLimitStores()), Member: r.status(),
+		State: r.State(), Version: r.version, PID: os.Getpid(), Started: r.started, Dependencies: r.Needs(),
+		RateLimitStores: live.RateLimitStores(r.Plane.RateLimitStores()), Member: r.status(),
 	}
 	out.Revision.Number = d.Serving.Number
 	cfg := r.Config()
 	if cfg == nil {
 		return out
 	}
-	connections, open := r.plane.Connections(), r.plane.Listening()
+	connections, open := r.Plane.Connections(), r.Plane.Listening()
 	for _, l := range cfg.Listeners {
-		s := listenerStatus(l, connections[l.Name])
+		s := live.Listener(l, connections[l.Name])
 		if _, is := open[l.Name]; !is {
 			s.State = "failed"
 			if out.State == adminapi.Draining {
@@ -155,7 +160,7 @@ func (r *memberRuntime) Status() adminapi.Status {
 }
 
 // status is how the member stands in its mesh.
-func (r *memberRuntime) status() *adminapi.MemberStatus {
+func (r *runtime) status() *adminapi.MemberStatus {
 	d, keys, p := r.member.Distribution(), r.member.Keys(), r.member.Proxy()
 	out := &adminapi.MemberStatus{
 		Name: p.Name, Role: string(p.Role), Zone: p.Zone, Identity: keys.Own().String(), Address: r.member.Address().String(),
@@ -186,21 +191,21 @@ func trusted(b *identity.Bundle) adminapi.TrustDomain {
 }
 
 // Config implements adminapi.Configuration.
-func (r *memberRuntime) Config() *ir.Config { return r.member.Config() }
+func (r *runtime) Config() *ir.Config { return r.member.Config() }
 
 // Objects implements adminapi.Configuration: a member knows none, but what was compiled
 // of them.
-func (r *memberRuntime) Objects(bool) []adminapi.Object { return nil }
+func (r *runtime) Objects(bool) []adminapi.Object { return nil }
 
 // Clusters implements adminapi.Configuration.
-func (r *memberRuntime) Clusters() []adminapi.Cluster { return r.clusters(r.Config()) }
+func (r *runtime) Clusters() []adminapi.Cluster { return r.View.Clusters(r.Config()) }
 
 // Consumers implements adminapi.Configuration.
-func (r *memberRuntime) Consumers(namespace, name string) iter.Seq[adminapi.Consumer] {
-	return r.consumersAfter(namespace, name)
+func (r *runtime) Consumers(namespace, name string) iter.Seq[adminapi.Consumer] {
+	return r.ConsumersAfter(namespace, name)
 }
 
 // Explain implements adminapi.Explainer.
-func (r *memberRuntime) Explain(_ context.Context, req dryrun.Request) (*dryrun.Decision, error) {
-	return r.explain(&r.table, r.Config(), req)
+func (r *runtime) Explain(_ context.Context, req dryrun.Request) (*dryrun.Decision, error) {
+	return r.View.Explain(&r.table, r.Config(), req)
 }

@@ -1,4 +1,4 @@
-package cli
+package members
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/member"
 	"github.com/gridway/gridway/internal/mesh/declared"
@@ -16,16 +17,17 @@ import (
 	"github.com/gridway/gridway/internal/mesh/identity"
 )
 
-func newNode(t *term.Terminal) *cobra.Command {
+// Node is the command of it.
+func Node(t *term.Terminal) *cobra.Command {
 	var (
-		s     serving
+		s     command.Proxy
 		j     joining
 		o     member.Options
 		check bool
 	)
 	cmd := &cobra.Command{
 		Use:     "node --workloads DIR [flags]",
-		GroupID: groupRun,
+		GroupID: Group,
 		Short:   "Stand before all workloads of a host",
 		Long: `One proxy makes programs of a host workloads of the mesh, each with an identity of its
 own, without sidecars: they are started by whoever starts them. Files of a folder
@@ -39,14 +41,14 @@ policies of its service. It is registered while it answers.
 The node joins as itself, by a token for nodes, which also says of which services it may
 have workloads: gridway identity token create --node NAME --service 'NAME*'. It needs
 CAP_NET_ADMIN, cgroup v2 and nftables. See docs/guides/mesh-node.md.`,
-		Example: lines(
+		Example: command.Lines(
 			"gridway node --workloads /etc/gridway/workloads --control control.internal:15010",
 			"gridway node --node rack1-a --workloads workloads/ --join-token-file token --mesh-port 15008",
 		),
-		Args:              noArgs,
-		ValidArgsFunction: offer(),
+		Args:              command.NoArgs,
+		ValidArgsFunction: command.Offer(),
 	}
-	s.proxyFlags(t, cmd, "off", "info")
+	s.Flags(t, cmd, "off", "info")
 	j.hostFlags(t, cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.Node, "node", "", "name of the host in the mesh (default: its host name)")
@@ -57,7 +59,7 @@ CAP_NET_ADMIN, cgroup v2 and nftables. See docs/guides/mesh-node.md.`,
 	f.BoolVar(&check, "check", false, "say what the files declare, or what is wrong with them, and run nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.Workloads == "" {
-			return usagef("", "--workloads is missing: the folder with the files that declare the workloads of this host")
+			return command.Usagef("", "--workloads is missing: the folder with the files that declare the workloads of this host")
 		}
 		if check {
 			return checkWorkloads(t, o.Workloads)
@@ -69,12 +71,12 @@ CAP_NET_ADMIN, cgroup v2 and nftables. See docs/guides/mesh-node.md.`,
 		}
 		if err := identity.CheckNode(o.Node); err != nil {
 			if !given {
-				return usagef("", "the name of this host cannot be that of a node: give one with --node (%v)", err)
+				return command.Usagef("", "the name of this host cannot be that of a node: give one with --node (%v)", err)
 			}
-			return usagef("", "--node: %v", err)
+			return command.Usagef("", "--node: %v", err)
 		}
 		o.Role = distrib.RoleNode
-		return s.member(cmd.Context(), t, &j, o)
+		return j.run(cmd.Context(), t, &s, o)
 	}
 	return cmd
 }

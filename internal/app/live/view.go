@@ -1,4 +1,8 @@
-package app
+// Package live is a running data plane as those see it who ask how it is: the admin API and
+// metrics, of a gateway as of a member of a mesh. It knows nothing of a control plane.
+//
+// It owns no goroutines. internal/app and the packages below it are its users.
+package live
 
 import (
 	"cmp"
@@ -14,26 +18,25 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
-// live is a data plane as those see it who ask how it is: a gateway's, or that of a
-// member of a mesh.
-type live struct {
-	plane     *proxy.Proxy
-	metrics   *metric.Registry
-	discovery *discovery.Hub
+// View is a data plane, what it measures, and what finds its endpoints.
+type View struct {
+	Plane     *proxy.Proxy
+	Metrics   *metric.Registry
+	Discovery *discovery.Hub
 }
 
 // cluster is the live state of one cluster; false if it is not in use.
-func (v *live) cluster(name string) (upstream.Snapshot, bool) {
-	c := v.plane.Upstreams().Cluster(name)
+func (v View) cluster(name string) (upstream.Snapshot, bool) {
+	c := v.Plane.Upstreams().Cluster(name)
 	if c == nil {
 		return upstream.Snapshot{}, false
 	}
 	return c.Snapshot(), true
 }
 
-// needs lists what the data plane needs of others.
-func (v *live) needs() (out []adminapi.Dependency) {
-	v.plane.Dependencies(func(d proxy.Dependency) {
+// Needs lists what the data plane needs of others.
+func (v View) Needs() (out []adminapi.Dependency) {
+	v.Plane.Dependencies(func(d proxy.Dependency) {
 		out = append(out, adminapi.Dependency{
 			Kind: string(d.Kind), Owner: d.Owner, Name: d.Name, Place: d.Place, Up: d.Up, Since: d.Since, Error: d.Err, Kept: d.Kept,
 		})
@@ -42,10 +45,10 @@ func (v *live) needs() (out []adminapi.Dependency) {
 	return out
 }
 
-// consumersAfter are those who may call, behind one of these names.
-func (v *live) consumersAfter(namespace, name string) iter.Seq[adminapi.Consumer] {
+// ConsumersAfter are those who may call, behind one of these names.
+func (v View) ConsumersAfter(namespace, name string) iter.Seq[adminapi.Consumer] {
 	return func(yield func(adminapi.Consumer) bool) {
-		d := v.plane.Consumers()
+		d := v.Plane.Consumers()
 		all := d.All()
 		first, found := slices.BinarySearchFunc(all, struct{}{}, func(c *ir.Consumer, _ struct{}) int {
 			return cmp.Or(cmp.Compare(c.Namespace, namespace), cmp.Compare(c.Name, name))
@@ -74,8 +77,8 @@ func (v *live) consumersAfter(namespace, name string) iter.Seq[adminapi.Consumer
 	}
 }
 
-// clusters is the live state of those of a configuration, which may be nil.
-func (v *live) clusters(cfg *ir.Config) []adminapi.Cluster {
+// Clusters is the live state of those of a configuration, which may be nil.
+func (v View) Clusters(cfg *ir.Config) []adminapi.Cluster {
 	if cfg == nil {
 		return nil
 	}
@@ -100,10 +103,10 @@ func (v *live) clusters(cfg *ir.Config) []adminapi.Cluster {
 	return out
 }
 
-// explain decides an imagined request with a configuration and the endpoints that are
+// Explain decides an imagined request with a configuration and the endpoints that are
 // known now.
-func (v *live) explain(tables *tableCache, cfg *ir.Config, req dryrun.Request) (*dryrun.Decision, error) {
-	table, err := tables.of(cfg, v.plane.Reflected, v.plane.Keys)
+func (v View) Explain(tables *Tables, cfg *ir.Config, req dryrun.Request) (*dryrun.Decision, error) {
+	table, err := tables.of(cfg, v.Plane.Reflected, v.Plane.Keys)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ import (
 // says which commit it is.
 var version = ""
 
-// build describes the binary.
-type build struct {
+// Build describes the binary.
+type Build struct {
 	Version    string `json:"version"`
 	Commit     string `json:"commit,omitempty"`
 	Modified   bool   `json:"modified,omitempty"`
@@ -25,8 +25,8 @@ type build struct {
 	GatewayAPI string `json:"gatewayAPI,omitempty"`
 }
 
-func readBuild() build {
-	b := build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+func ReadBuild() Build {
+	b := Build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -55,8 +55,8 @@ func readBuild() build {
 	return b
 }
 
-func (b build) String() string {
-	s := "gridway " + b.Version
+func (b Build) text(program string) string {
+	s := program + " " + b.Version
 	if len(b.Commit) >= 12 {
 		s += " (" + b.Commit[:12]
 		if b.Modified {
@@ -71,20 +71,21 @@ func (b build) String() string {
 	return s
 }
 
-func newVersion(t *term.Terminal) *cobra.Command {
+// NewVersion is the command version.
+func NewVersion(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "version",
 		Short:             "Print the version of this binary",
 		Long:              "Prints the version, the commit it was built from, and the Gateway API version whose kinds it knows.",
-		Example:           lines("gridway version", "gridway version -o json"),
-		Args:              noArgs,
-		ValidArgsFunction: offer(),
+		Example:           Lines("gridway version", "gridway version -o json"),
+		Args:              NoArgs,
+		ValidArgsFunction: Offer(),
 	}
-	out := outputFlag(cmd)
-	cmd.RunE = func(*cobra.Command, []string) error {
-		b := readBuild()
+	out := OutputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		b := ReadBuild()
 		if *out == term.TableFormat {
-			t.Printf("%s\n", b)
+			t.Printf("%s\n", b.text(cmd.Root().Name()))
 			return nil
 		}
 		return out.Write(t.Out, b)

@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"bytes"
@@ -25,8 +25,8 @@ const (
 `
 )
 
-// completeAlone makes the script for bash work without bash-completion.
-func completeAlone(t *term.Terminal, root *cobra.Command) {
+// CompleteAlone makes the script for bash work without bash-completion.
+func CompleteAlone(t *term.Terminal, root *cobra.Command) {
 	bash, _, err := root.Find([]string{"completion", "bash"})
 	if err != nil {
 		return
@@ -45,8 +45,8 @@ func completeAlone(t *term.Terminal, root *cobra.Command) {
 	}
 }
 
-// offer completes the nth argument with the nth list, and nothing beyond.
-func offer(lists ...[]string) cobra.CompletionFunc {
+// Offer completes the nth argument with the nth list, and nothing beyond.
+func Offer(lists ...[]string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) < len(lists) {
 			return lists[len(args)], cobra.ShellCompDirectiveNoFileComp
@@ -54,5 +54,3 @@ func offer(lists ...[]string) cobra.CompletionFunc {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 }
-
-var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

@@ -1,4 +1,4 @@
-package cli
+package members
 
 import (
 	"net"
@@ -6,15 +6,16 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gridway/gridway/internal/app"
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/member"
 	"github.com/gridway/gridway/internal/mesh/distrib"
 )
 
-func newEdge(t *term.Terminal) *cobra.Command {
+// Edge is the command of it.
+func Edge(t *term.Terminal) *cobra.Command {
 	var (
-		s serving
+		s command.Proxy
 		j joining
 		o member.Options
 		// eastWest and reached are what the flags of other meshes say.
@@ -22,7 +23,7 @@ func newEdge(t *term.Terminal) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:     "edge",
-		GroupID: groupRun,
+		GroupID: Group,
 		Short:   "Serve Gateways of a control plane",
 		Long: `Joins a control plane and opens the listeners of its Gateways: the front door of a
 mesh. What clients ask goes to workloads of the mesh by mutual TLS.
@@ -33,11 +34,11 @@ end.
 
 It goes on when the control plane is gone, also over a restart, with what it keeps in
 --state-dir. SIGTERM lets requests end for --drain-timeout.`,
-		Example:           lines("gridway edge --control control.internal:15010 --join-token-file token", "gridway edge --gateway default/public", "gridway edge --east-west :15443 --east-west-address 192.0.2.7:15443"),
-		Args:              noArgs,
-		ValidArgsFunction: offer(),
+		Example:           command.Lines("gridway edge --control control.internal:15010 --join-token-file token", "gridway edge --gateway default/public", "gridway edge --east-west :15443 --east-west-address 192.0.2.7:15443"),
+		Args:              command.NoArgs,
+		ValidArgsFunction: command.Offer(),
 	}
-	s.proxyFlags(t, cmd, "stdout", "info")
+	s.Flags(t, cmd, "stdout", "info")
 	j.flags(t, cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.Service, "service", "edge", "name under which workloads know the edge: edge, or one that begins with edge-, since who has it gets the private keys of Gateways")
@@ -46,15 +47,15 @@ It goes on when the control plane is gone, also over a restart, with what it kee
 	f.StringVar(&reached, "east-west-address", "", "IP:PORT by which other meshes reach that (default: the address of this member, with the port of --east-west)")
 	f.Uint16Var(&o.MeshPort, "mesh-port", 0, "port for other proxies (default 15008, or a free one if that is taken)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if !app.IsEdge(o.Service) {
-			return usagef("", "--service %s: an edge is called edge, or a name that begins with edge-", o.Service)
+		if !distrib.IsEdge(o.Service) {
+			return command.Usagef("", "--service %s: an edge is called edge, or a name that begins with edge-", o.Service)
 		}
 		var err error
 		if o.EastWest, o.EastWestAddress, err = parseEastWest(eastWest, reached); err != nil {
 			return err
 		}
 		o.Role = distrib.RoleEdge
-		return s.member(cmd.Context(), t, &j, o)
+		return j.run(cmd.Context(), t, &s, o)
 	}
 	return cmd
 }
@@ -63,7 +64,7 @@ It goes on when the control plane is gone, also over a restart, with what it kee
 func parseEastWest(listen, reached string) (at, as netip.AddrPort, err error) {
 	if listen == "" {
 		if reached != "" {
-			return at, as, usagef("", "--east-west-address has no meaning without --east-west")
+			return at, as, command.Usagef("", "--east-west-address has no meaning without --east-west")
 		}
 		return at, as, nil
 	}
@@ -72,13 +73,13 @@ func parseEastWest(listen, reached string) (at, as netip.AddrPort, err error) {
 		listen = net.JoinHostPort("::", port)
 	}
 	if at, err = netip.ParseAddrPort(listen); err != nil || at.Port() == 0 || at.Addr().Zone() != "" {
-		return at, as, usagef("write it as :15443 or 192.0.2.7:15443", "--east-west %s is not an IP address with a port", listen)
+		return at, as, command.Usagef("write it as :15443 or 192.0.2.7:15443", "--east-west %s is not an IP address with a port", listen)
 	}
 	if reached == "" {
 		return at, as, nil
 	}
 	if as, err = netip.ParseAddrPort(reached); err != nil || as.Port() == 0 || as.Addr().IsUnspecified() || as.Addr().IsMulticast() || as.Addr().Zone() != "" {
-		return at, as, usagef("write it as 192.0.2.7:15443", "--east-west-address %s is not the IP address of a host with a port", reached)
+		return at, as, command.Usagef("write it as 192.0.2.7:15443", "--east-west-address %s is not the IP address of a host with a port", reached)
 	}
 	return at, as, nil
 }

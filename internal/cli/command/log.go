@@ -1,4 +1,4 @@
-package cli
+package command
 
 import (
 	"context"
@@ -10,17 +10,17 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
-// openLog makes the log of a gateway. Neither requests nor a reload nor the end
+// OpenLog makes the log of a gateway. Neither requests nor a reload nor the end
 // wait for who reads it.
-func (s *serving) openLog(out io.Writer, o *slog.HandlerOptions) (*slog.Logger, error) {
+func (s *Proxy) OpenLog(out io.Writer, o *slog.HandlerOptions) (*slog.Logger, error) {
 	var log *slog.Logger
 	handler := func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, o) }
-	switch s.logFormat {
+	switch s.LogFormat {
 	case "text":
 	case "json":
 		handler = func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, o) }
 	default:
-		return nil, usagef("", "--log-format must be text or json, not %q", s.logFormat)
+		return nil, Usagef("", "--log-format must be text or json, not %q", s.LogFormat)
 	}
 	ready := make(chan struct{})
 	s.log = logqueue.New(logqueue.Options{Out: out, Lost: func(dropped uint64) {
@@ -35,18 +35,19 @@ func (s *serving) openLog(out io.Writer, o *slog.HandlerOptions) (*slog.Logger, 
 // logFlush bounds the wait for a log that takes nothing any more.
 const logFlush = time.Second
 
-// closeLog waits for the log's last lines. If nobody takes them, nobody takes
+// CloseLog waits for the log's last lines. If nobody takes them, nobody takes
 // an error either.
-func (s *serving) closeLog(err error) error {
+func (s *Proxy) CloseLog(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), logFlush)
 	defer cancel()
 	if s.log.Close(ctx) != nil && err != nil {
-		return errProblems
+		return ErrProblems
 	}
 	return err
 }
 
-func (s *serving) logStats() metric.LogStats {
+// LogStats counts lines of the log.
+func (s *Proxy) LogStats() metric.LogStats {
 	l := s.log.Stats()
 	return metric.LogStats{Written: l.Written, Dropped: l.Dropped, Errors: l.Errors}
 }

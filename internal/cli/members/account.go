@@ -1,4 +1,4 @@
-package cli
+package members
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/member"
 	"github.com/gridway/gridway/internal/mesh/identity"
 )
@@ -22,26 +23,26 @@ func (a *accountFlags) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&a.token, "service-account-token", "", "file with the token of a Kubernetes service account to join by, instead of a join token; it is read at each join")
 	f.StringVar(&a.bundle, "trust-bundle", "", "file with the trust bundle by which the control plane is verified before it gets that token, as \"gridway identity bundle\" prints it")
-	f.StringVar(&a.trustDomain, "trust-domain", defaultTrustDomain, "trust domain of --trust-bundle")
+	f.StringVar(&a.trustDomain, "trust-domain", identity.DefaultTrustDomain, "trust domain of --trust-bundle")
 }
 
 // options checks the flags, and that the files can be read.
 func (a *accountFlags) options(o *member.Options) error {
 	if a.token == "" {
 		if a.bundle != "" {
-			return usagef("", "--trust-bundle has no meaning without --service-account-token")
+			return command.Usagef("", "--trust-bundle has no meaning without --service-account-token")
 		}
 		return nil
 	}
 	if o.Token != "" {
-		return usagef("", "a join token and --service-account-token are two ways to join: give one")
+		return command.Usagef("", "a join token and --service-account-token are two ways to join: give one")
 	}
 	if a.bundle == "" {
-		return usagef("gridway identity bundle > bundle.json", "--service-account-token needs --trust-bundle: the token is sent, so the control plane is verified before")
+		return command.Usagef("gridway identity bundle > bundle.json", "--service-account-token needs --trust-bundle: the token is sent, so the control plane is verified before")
 	}
 	td, err := identity.ParseTrustDomain(a.trustDomain)
 	if err != nil {
-		return usagef("", "--trust-domain: %v", err)
+		return command.Usagef("", "--trust-domain: %v", err)
 	}
 	o.Account = func() (string, error) {
 		text, err := readBounded(a.token, maxAccountToken)

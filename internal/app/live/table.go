@@ -1,4 +1,4 @@
-package app
+package live
 
 import (
 	"errors"
@@ -8,15 +8,15 @@ import (
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 )
 
-// tableCache keeps the dry-run table of the latest configuration that somebody
+// Tables keeps the dry-run table of the latest configuration that somebody
 // asked about.
-type tableCache struct {
+type Tables struct {
 	mu     sync.Mutex
 	config *ir.Config    // guarded by mu, as is table
 	table  *dryrun.Table // built from config
 }
 
-func (c *tableCache) of(cfg *ir.Config, reflected dryrun.Schemas, fetched dryrun.Keys) (*dryrun.Table, error) {
+func (c *Tables) of(cfg *ir.Config, reflected dryrun.Schemas, fetched dryrun.Keys) (*dryrun.Table, error) {
 	if cfg == nil {
 		return nil, errors.New("no configuration is in service yet")
 	}

@@ -1,4 +1,4 @@
-package cli
+package members
 
 import (
 	"cmp"
@@ -17,11 +17,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gridway/gridway/internal/app"
+	"github.com/gridway/gridway/internal/app/memberadmin"
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/member"
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
@@ -56,7 +58,7 @@ func (j *joining) hostFlags(t *term.Terminal, cmd *cobra.Command) {
 	f.StringSliceVar(&j.control, "control", control, "control planes, HOST:PORT with commas between them: another one is taken when one is gone (default $GRIDWAY_CONTROL or "+defaultControl+")")
 	f.StringVar(&j.tokenFile, "join-token-file", "", "file with the token to join with, - for the standard input (default $GRIDWAY_JOIN_TOKEN); not needed again while --state-dir has an identity that is valid")
 	f.StringVar(&j.address, "address", "", "IP address that other proxies reach this one by (default: that from which the control plane is reached)")
-	f.StringVar(&j.admin, "admin", "", "address of this proxy's admin API: unix:PATH, a HOST:PORT of loopback, or off (default: "+app.MemberSocket+" in --state-dir)")
+	f.StringVar(&j.admin, "admin", "", "address of this proxy's admin API: unix:PATH, a HOST:PORT of loopback, or off (default: "+memberadmin.Socket+" in --state-dir)")
 	f.StringVar(&j.probes, "probes", "", "address that answers /healthz, /readyz and /metrics, and nothing else, to whoever asks: [HOST]:PORT, as in :15020")
 	j.tokenText = t.Getenv(member.TokenVariable)
 }
@@ -67,25 +69,25 @@ func (j *joining) checkAdmin() error {
 	switch {
 	case j.admin == "" || j.admin == "off":
 	case isPath && path == "":
-		return usagef("", "--admin unix: has no path behind it")
-	case isPath && len(path) > app.MaxSocketPath:
-		return usagef("", "--admin %s: the path has %d bytes, and that of a socket has %d at most", j.admin, len(path), app.MaxSocketPath)
+		return command.Usagef("", "--admin unix: has no path behind it")
+	case isPath && len(path) > memberadmin.MaxSocketPath:
+		return command.Usagef("", "--admin %s: the path has %d bytes, and that of a socket has %d at most", j.admin, len(path), memberadmin.MaxSocketPath)
 	case isPath:
 	default:
 		host, port, err := net.SplitHostPort(j.admin)
-		if err != nil || !isPort(port) {
-			return usagef("write it as in 127.0.0.1:9911, unix:/run/reviews.sock or off", "--admin %s is no address", j.admin)
+		if err != nil || !command.IsPort(port) {
+			return command.Usagef("write it as in 127.0.0.1:9911, unix:/run/reviews.sock or off", "--admin %s is no address", j.admin)
 		}
 		if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
-			return usagef("health and metrics are answered to others at --probes", "--admin %s: the admin API of a proxy in the mesh listens on loopback alone", j.admin)
+			return command.Usagef("health and metrics are answered to others at --probes", "--admin %s: the admin API of a proxy in the mesh listens on loopback alone", j.admin)
 		}
 	}
 	if j.probes == "" {
 		return nil
 	}
 	host, port, err := net.SplitHostPort(j.probes)
-	if _, notIP := netip.ParseAddr(host); err != nil || !isPort(port) || host != "" && host != "localhost" && notIP != nil {
-		return usagef("write it as in :15020 or 10.0.0.5:15020", "--probes %s is no address", j.probes)
+	if _, notIP := netip.ParseAddr(host); err != nil || !command.IsPort(port) || host != "" && host != "localhost" && notIP != nil {
+		return command.Usagef("write it as in :15020 or 10.0.0.5:15020", "--probes %s is no address", j.probes)
 	}
 	return nil
 }
@@ -93,35 +95,30 @@ func (j *joining) checkAdmin() error {
 // options checks the flags.
 func (j *joining) options(t *term.Terminal, o *member.Options) error {
 	for _, c := range j.control {
-		if host, port, err := net.SplitHostPort(c); err != nil || host == "" || !isPort(port) {
-			return usagef("write it as HOST:PORT; \"gridway control\" listens on port 15010 unless it was told otherwise", "--control %s is not the address of a control plane", c)
+		if host, port, err := net.SplitHostPort(c); err != nil || host == "" || !command.IsPort(port) {
+			return command.Usagef("write it as HOST:PORT; \"gridway control\" listens on port 15010 unless it was told otherwise", "--control %s is not the address of a control plane", c)
 		}
 	}
 	if len(j.control) == 0 {
-		return usagef("", "--control must name a control plane")
+		return command.Usagef("", "--control must name a control plane")
 	}
 	if j.address != "" {
 		a, err := netip.ParseAddr(j.address)
 		if err != nil || a.IsUnspecified() || a.IsMulticast() {
-			return usagef("", "--address %s is not the IP address of a host", j.address)
+			return command.Usagef("", "--address %s is not the IP address of a host", j.address)
 		}
 		o.Address = a
 	}
 	o.Control, o.Labels, o.Namespace = j.control, j.labels, j.namespace
 	o.Token = strings.TrimSpace(j.tokenText)
 	if j.tokenFile != "" {
-		text, err := readText(t, j.tokenFile)
+		text, err := command.ReadText(t, j.tokenFile)
 		if err != nil {
 			return fmt.Errorf("join token: %w", err)
 		}
 		o.Token = strings.TrimSpace(string(text))
 	}
 	return j.account.options(o)
-}
-
-func isPort(text string) bool {
-	n, err := strconv.ParseUint(text, 10, 16)
-	return err == nil && n > 0
 }
 
 // parsePort reads "[NAME:]PORT[/PROTOCOL]".
@@ -191,10 +188,10 @@ func parseAll[T comparable](flag string, texts []string, parse func(string) (T, 
 	for _, text := range texts {
 		x, err := parse(text)
 		if err != nil {
-			return nil, usagef("", "--%s %v", flag, err)
+			return nil, command.Usagef("", "--%s %v", flag, err)
 		}
 		if slices.Contains(out, x) {
-			return nil, usagef("", "--%s %s is there twice", flag, text)
+			return nil, command.Usagef("", "--%s %s is there twice", flag, text)
 		}
 		out = append(out, x)
 	}
@@ -202,8 +199,8 @@ func parseAll[T comparable](flag string, texts []string, parse func(string) (T, 
 }
 
 // member joins a mesh and runs until its program ends, or a signal comes.
-func (s *serving) member(ctx context.Context, t *term.Terminal, j *joining, o member.Options) error {
-	if err := s.memberOptions(t, j, &o); err != nil {
+func (j *joining) run(ctx context.Context, t *term.Terminal, s *command.Proxy, o member.Options) error {
+	if err := j.memberOptions(t, s, &o); err != nil {
 		return err
 	}
 	if len(o.App.Command) == 0 {
@@ -212,22 +209,22 @@ func (s *serving) member(ctx context.Context, t *term.Terminal, j *joining, o me
 		defer stop()
 	}
 	code, err := member.Run(ctx, o)
-	switch err = s.closeLog(err); {
+	switch err = s.CloseLog(err); {
 	case err == nil && code != 0:
-		return exitCode(code)
-	case err != nil && code > CodeProblems:
-		return programError{err, code}
+		return command.ExitCode(code)
+	case err != nil && code > command.CodeProblems:
+		return command.ProgramError{Err: err, Code: code}
 	}
 	return err
 }
 
-func (s *serving) memberOptions(t *term.Terminal, j *joining, o *member.Options) error {
+func (j *joining) memberOptions(t *term.Terminal, s *command.Proxy, o *member.Options) error {
 	if o.Role != distrib.RoleNode {
 		if o.Service == "" {
-			return usagef("", "--service is missing: the name of the service that this is a workload of")
+			return command.Usagef("", "--service is missing: the name of the service that this is a workload of")
 		}
 		if err := identity.CheckWorkload(j.namespace, o.Service); err != nil {
-			return usagef("", "--service and --namespace: %v", err)
+			return command.Usagef("", "--service and --namespace: %v", err)
 		}
 	}
 	if err := j.options(t, o); err != nil {
@@ -236,24 +233,27 @@ func (s *serving) memberOptions(t *term.Terminal, j *joining, o *member.Options)
 	if err := j.checkAdmin(); err != nil {
 		return err
 	}
-	if s.drain <= 0 {
-		return usagef("", "--drain-timeout must be more than 0")
+	if s.Drain <= 0 {
+		return command.Usagef("", "--drain-timeout must be more than 0")
 	}
 	level := &slog.LevelVar{}
-	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
-		return usagef("", "--log-level must be debug, info, warn or error, not %q", s.logLevel)
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		return command.Usagef("", "--log-level must be debug, info, warn or error, not %q", s.LogLevel)
 	}
 	var err error
-	if o.Log, err = s.openLog(t.RawErr, &slog.HandlerOptions{Level: level}); err != nil {
+	if o.Log, err = s.OpenLog(t.RawErr, &slog.HandlerOptions{Level: level}); err != nil {
 		return err
 	}
-	b := readBuild()
+	if o.AccessLogOmit, err = accesslog.ParseOmitted(s.AccessLogOmit); err != nil {
+		return command.Usagef("", "--access-log-omit: %v", err)
+	}
+	b := command.ReadBuild()
 	o.Build = metric.Build{Version: b.Version, Commit: b.Commit, GoVersion: b.Go}
-	o.Admin = (&app.MemberAdmin{Address: j.admin, Probes: j.probes, Version: b.Version, Level: level, LogStats: s.logStats, Log: o.Log}).Open
-	o.AccessLog, o.Stdout, o.Stderr, o.Zone, o.DrainTimeout = s.accessLog, t.RawOut, t.RawErr, s.zone, s.drain
+	o.Admin = (&memberadmin.API{Address: j.admin, Probes: j.probes, Version: b.Version, Level: level, LogStats: s.LogStats, Log: o.Log}).Open
+	o.AccessLog, o.Stdout, o.Stderr, o.Zone, o.DrainTimeout = s.AccessLog, t.RawOut, t.RawErr, s.Zone, s.Drain
 	// Members of one machine have a folder each.
-	if o.StateDir = s.stateDir; o.StateDir == "" {
-		o.StateDir = filepath.Join(s.stateFolder(t), string(o.Role), j.namespace, cmp.Or(o.Service, o.Node))
+	if o.StateDir = s.StateDir; o.StateDir == "" {
+		o.StateDir = filepath.Join(s.StateFolder(t), string(o.Role), j.namespace, cmp.Or(o.Service, o.Node))
 	}
 	return nil
 }

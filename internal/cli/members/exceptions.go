@@ -1,4 +1,4 @@
-package cli
+package members
 
 import (
 	"net/netip"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/member"
 	"github.com/gridway/gridway/internal/mesh/distrib"
 )
@@ -25,14 +26,14 @@ func (e *exceptions) flags(cmd *cobra.Command) {
 // options checks the flags; o has the program's ports already.
 func (e *exceptions) options(o *member.Options) (err error) {
 	if !o.Intercept && len(e.ports)+len(e.networks)+len(e.outboundPorts) > 0 {
-		return usagef("add --intercept, or leave them out", "--except-ports, --except-networks and --except-outbound-ports say what is not intercepted, and nothing is")
+		return command.Usagef("add --intercept, or leave them out", "--except-ports, --except-networks and --except-outbound-ports say what is not intercepted, and nothing is")
 	}
 	if o.Except.Ports, err = parseAll("except-ports", e.ports, parseNumber); err != nil {
 		return err
 	}
 	for _, p := range o.Except.Ports {
 		if !slices.ContainsFunc(o.Ports, func(of distrib.Port) bool { return of.Number == p }) {
-			return usagef("ports of other hosts are excepted by --except-outbound-ports", "--except-ports %d is no --port of the program, so that nothing is intercepted there anyway", p)
+			return command.Usagef("ports of other hosts are excepted by --except-outbound-ports", "--except-ports %d is no --port of the program, so that nothing is intercepted there anyway", p)
 		}
 	}
 	if o.Except.OutboundPorts, err = parseAll("except-outbound-ports", e.outboundPorts, parseNumber); err != nil {
@@ -40,7 +41,7 @@ func (e *exceptions) options(o *member.Options) (err error) {
 	}
 	o.Except.Networks, err = parseAll("except-networks", e.networks, parseNetwork)
 	if n := len(o.Except.Networks) + len(o.Except.OutboundPorts); err == nil && n > member.MaxExceptions {
-		return usagef("name larger networks", "%d networks and ports are excepted, of which each connection passes all: %d are the most", n, member.MaxExceptions)
+		return command.Usagef("name larger networks", "%d networks and ports are excepted, of which each connection passes all: %d are the most", n, member.MaxExceptions)
 	}
 	return err
 }
