@@ -89,6 +89,7 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 	part(m.plane.run)
 	part(m.client.Run)
 	part(m.touch)
+	part(m.settle)
 	if m.admin != nil {
 		part(m.admin)
 	}
