@@ -15,8 +15,8 @@ demo: ## Run the tour: a shop of services behind a Gridway edge.
 	$(GO) run ./cmd/gridway demo
 
 .PHONY: build
-build: ## Build bin/gridway.
-	$(GO) build -trimpath -o $(BIN)/gridway ./cmd/gridway
+build: ## Build bin/gridway, and bin/gridway-proxy, the data plane alone.
+	$(GO) build -trimpath -o $(BIN)/ ./cmd/gridway ./cmd/gridway-proxy
 
 .PHONY: setup
 setup: ## Install what the tests need and is missing (Debian packages, tools).

@@ -15,13 +15,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gridway/gridway/internal/app/live"
 	"github.com/gridway/gridway/internal/config/compile"
 	"github.com/gridway/gridway/internal/config/issuance"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/handover"
 	"github.com/gridway/gridway/internal/ir"
-	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 )
@@ -49,7 +49,7 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 	}
 	g.admin, err = adminapi.New(ctx, adminapi.Options{
 		TLS: secure, ClientCertificates: secure != nil && g.opt.AdminTLS.ClientCA != "", AllowPlain: g.opt.AdminPlain,
-		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.access, Mesh: g.membership(), Traffic: g.traffic(), Process: api, Configuration: api, Explainer: api,
+		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.accounts(), Mesh: g.Members(), Traffic: g.traffic(), Process: api, Configuration: api, Explainer: api,
 		Sampler: g.metrics, Metrics: g.metrics.Handler(), Level: g.opt.Level, Log: g.log,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -61,7 +61,7 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 // runtime is the gateway as the admin API sees it.
 type runtime struct {
 	g     *Gateway
-	table tableCache
+	table live.Tables
 }
 
 // State is cheap.
@@ -102,8 +102,8 @@ func (r *runtime) Status() adminapi.Status {
 		})
 	}
 	out.Listeners = r.listeners(&s)
-	out.RateLimitStores = rateLimitStores(g.plane.RateLimitStores())
-	out.Dependencies, out.Election = g.needs(), g.electionStatus()
+	out.RateLimitStores = live.RateLimitStores(g.plane.RateLimitStores())
+	out.Dependencies, out.Election = g.live().Needs(), g.electionStatus()
 	if g.control != nil {
 		f := g.fleet()
 		out.Mesh = g.control.meshStatus(g.opt.Mesh, f)
@@ -136,17 +136,6 @@ func (r *runtime) statusesByKey() map[store.Key]json.RawMessage {
 	for _, o := range s.judged(g.acme.States(), time.Now()) {
 		if v, err := json.Marshal(o.Value(compile.ControllerName)); err == nil { // it always marshals
 			out[o.Key] = v
-		}
-	}
-	return out
-}
-
-func rateLimitStores(list []proxy.RateLimitStoreState) []adminapi.RateLimitStoreStatus {
-	out := make([]adminapi.RateLimitStoreStatus, len(list))
-	for i, s := range list {
-		out[i] = adminapi.RateLimitStoreStatus{Name: s.Name, Kind: s.Kind, State: "up", Error: s.Error, Since: s.Since}
-		if !s.Up {
-			out[i].State = "down"
 		}
 	}
 	return out
@@ -245,14 +234,14 @@ func (r *runtime) Objects(values bool) []adminapi.Object {
 
 // Consumers are those who may call, behind one of these names.
 func (r *runtime) Consumers(namespace, name string) iter.Seq[adminapi.Consumer] {
-	return r.g.consumersAfter(namespace, name)
+	return r.g.live().ConsumersAfter(namespace, name)
 }
 
 // Clusters is their live state.
-func (r *runtime) Clusters() []adminapi.Cluster { return r.g.clusters(r.Config()) }
+func (r *runtime) Clusters() []adminapi.Cluster { return r.g.live().Clusters(r.Config()) }
 
 // Explain decides an imagined request with the configuration in service and
 // the endpoints that are known now.
 func (r *runtime) Explain(_ context.Context, req dryrun.Request) (*dryrun.Decision, error) {
-	return r.g.explain(&r.table, r.Config(), req)
+	return r.g.live().Explain(&r.table, r.Config(), req)
 }

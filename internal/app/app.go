@@ -18,6 +18,7 @@ import (
 
 	"github.com/gridway/gridway/internal/config/compile"
 	"github.com/gridway/gridway/internal/config/source/acme"
+	"github.com/gridway/gridway/internal/config/source/discovery"
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/manage/access"
@@ -92,7 +93,9 @@ type Gateway struct {
 	log       *slog.Logger
 	accessLog *accesslog.Destination
 	admin     *adminapi.Server
-	live
+	plane     *proxy.Proxy
+	metrics   *metric.Registry
+	discovery *discovery.Hub
 	// stopDiscovery ends discovery and waits for that; nil before it was begun.
 	stopDiscovery func()
 	acme          *acme.Source
@@ -218,8 +221,8 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	}
 	g.inheritTo(&plane)
 	g.plane = proxy.New(plane)
-	g.observe()
 	g.discover()
+	g.observe()
 	if err := g.openAdmin(ctx); err != nil {
 		return err
 	}

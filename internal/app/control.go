@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,7 +21,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/distrib"
-	"github.com/gridway/gridway/internal/mesh/evidence"
+	"github.com/gridway/gridway/internal/mesh/evidence/collect"
 	"github.com/gridway/gridway/internal/mesh/federation"
 	"github.com/gridway/gridway/internal/mesh/fleet"
 	"github.com/gridway/gridway/internal/mesh/identity"
@@ -69,7 +68,7 @@ type control struct {
 	distrib  *distrib.Server
 	join     *admit.Server
 	tokens   *admit.Tokens
-	evidence *evidence.Collector
+	evidence *collect.Collector
 	nodes    *admit.Nodes
 	grpc     *grpc.Server
 	listener net.Listener
@@ -98,12 +97,6 @@ const (
 	// authorityKey is the file of the sealing secret, in the state folder.
 	authorityKey = "mesh-authority.key"
 )
-
-// IsEdge tells whether a member of that name may have Gateways, with the private keys
-// of their certificates: whoever may join by the name gets those.
-func IsEdge(service string) bool {
-	return service == "edge" || strings.HasPrefix(service, "edge-")
-}
 
 // ErrMeshTaken: another program has the address for proxies.
 var ErrMeshTaken = errors.New("the address for proxies of the mesh is taken")
@@ -149,14 +142,14 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	c.importer = peering.New(peering.Options{
 		Keyring: c.authority.Keyring(), Into: c.registry, Folder: filepath.Join(g.opt.StateDir, "peers"), Process: processName(), Log: g.log,
 	})
-	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry, Edges: func(_, service string) bool { return IsEdge(service) }})
+	c.views = view.New(view.Options{TrustDomain: m.TrustDomain, Registry: c.registry, Edges: func(_, service string) bool { return distrib.IsEdge(service) }})
 	c.distrib, err = distrib.NewServer(distrib.ServerConfig{
 		Views: c.views, Workloads: c.registry, Trust: &c.board, Granted: c.granted, Name: processName(), Version: g.opt.Build.Version, Log: g.log,
 	})
 	if err != nil {
 		return err
 	}
-	c.evidence = evidence.New(evidence.Options{DB: g.db, May: c.speaksFor(m.TrustDomain), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
+	c.evidence = collect.New(collect.Options{DB: g.db, May: c.speaksFor(m.TrustDomain), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
 	c.shared = fleet.Share(fleet.SharedOptions{
 		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,
 	})

@@ -2,20 +2,26 @@ package app
 
 import (
 	"github.com/gridway/gridway/api/v1alpha1"
-	"github.com/gridway/gridway/internal/manage/membership"
+	"github.com/gridway/gridway/internal/manage/membership/membershipdb"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 )
 
-// membership is who may be in the mesh, for the admin API; nil without a mesh.
-func (g *Gateway) membership() *membership.Service {
+// accounts are who may call and who may manage, for the admin API; nil without a state
+// store.
+func (g *Gateway) accounts() adminapi.Access {
+	if g.access == nil {
+		return nil
+	}
+	return g.access
+}
+
+// Members is who may be in the mesh; nil without one.
+func (g *Gateway) Members() adminapi.Membership {
 	if g.control == nil {
 		return nil
 	}
 	return g.control.membership(g)
 }
-
-// Members is who may be in the mesh; nil without one.
-func (g *Gateway) Members() *membership.Service { return g.membership() }
 
 // Workloads is how many healthy workloads a service of the mesh has.
 func (g *Gateway) Workloads(namespace, service string) (n int) {
@@ -38,8 +44,8 @@ func (g *Gateway) traffic() adminapi.Traffic {
 	return g.control.evidence
 }
 
-func (c *control) membership(g *Gateway) *membership.Service {
-	return membership.New(membership.Options{DB: g.db, Access: g.access, Sealer: c.tokens, Authority: c.authority, Now: c.authority.Now})
+func (c *control) membership(g *Gateway) *membershipdb.Service {
+	return membershipdb.New(membershipdb.Options{DB: g.db, Access: g.access, Sealer: c.tokens, Authority: c.authority, Now: c.authority.Now})
 }
 
 // dependencies are what the mesh needs of others, each with whether it is there.

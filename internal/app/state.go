@@ -11,6 +11,7 @@ import (
 	statesource "github.com/gridway/gridway/internal/config/source/state"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/access/accessdb"
 	"github.com/gridway/gridway/internal/manage/election"
 	"github.com/gridway/gridway/internal/manage/leasing"
 	"github.com/gridway/gridway/internal/proxy/consumer"
@@ -20,7 +21,7 @@ import (
 // stored is what a Gateway has with a state store; all of it is nil without one.
 type stored struct {
 	db       *statedb.DB
-	access   *access.Service
+	access   *accessdb.Service
 	objects  *statesource.Source
 	signing  *signingkeys.Source
 	election *election.Elector
@@ -46,7 +47,7 @@ func (g *Gateway) openState(ctx context.Context) (err error) {
 	if g.db, err = statedb.Open(ctx, statedb.Options{Location: *g.opt.State, Log: g.log}); err != nil {
 		return err
 	}
-	g.access = access.New(access.Options{DB: g.db, Elsewhere: g.inFile})
+	g.access = accessdb.New(accessdb.Options{DB: g.db, Elsewhere: g.inFile})
 	show := g.opt.ShowTokens
 	if show == nil {
 		show = func([]access.CreatedToken) error { return nil }

@@ -36,6 +36,15 @@ type rule struct {
 	never []string
 }
 
+// controlPlane is what proxies alone are without: objects and their compiler, the state
+// store, the mesh's authority, issuers of certificates, and what these are made of.
+var controlPlane = []string{
+	"api", "internal/config/compile", "internal/config/decode", "internal/config/schema", "internal/config/store", "internal/config/source/file",
+	"internal/config/source/acme", "internal/statedb", "internal/manage/access/accessdb", "internal/manage/membership/membershipdb", "internal/manage/leasing",
+	"internal/manage/election", "internal/mesh/admit", "internal/mesh/ca", "internal/mesh/registry", "internal/mesh/evidence/collect",
+	"k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc", "github.com/pressly",
+}
+
 var rules = []rule{
 	{
 		name: "ir is plain data: standard library only",
@@ -107,6 +116,10 @@ var rules = []rule{
 		allow: []string{}, external: []string{},
 	},
 	{
+		name: "memory is given back without knowing whose", of: "internal/resident",
+		allow: []string{}, external: []string{"golang.org/x/sys/unix"},
+	},
+	{
 		name: "what is sealed is bytes", of: "internal/seal",
 		allow: []string{}, external: []string{},
 	},
@@ -135,6 +148,11 @@ var rules = []rule{
 		allow: []string{}, external: []string{"golang.org/x/sys"},
 	},
 	{
+		name: "the admin API carries what others keep", of: "internal/surface/adminapi",
+		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/manage/access", "internal/manage/membership", "internal/mesh/evidence", "internal/mesh/identity"},
+		never: controlPlane,
+	},
+	{
 		name: "what is managed reaches proxies as objects", of: "internal/manage",
 		allow: []string{"api", "internal/ir", "internal/config", "internal/statedb", "internal/budget", "internal/mesh/ca", "internal/mesh/identity", "internal/mesh/jointoken"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app"},
@@ -159,7 +177,19 @@ var rules = []rule{
 	},
 	{
 		name: "a member of a mesh has its configuration from a control plane", of: "internal/member",
-		never: []string{"internal/config/compile", "internal/config/store", "internal/surface", "internal/cli", "internal/app", "internal/statedb", "internal/manage", "internal/mesh/admit", "internal/mesh/ca", "k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc", "github.com/pressly"},
+		never: append([]string{"internal/surface", "internal/cli", "internal/app", "internal/manage"}, controlPlane...),
+	},
+	{
+		name: "commands that join a mesh reach no control plane's parts", of: "internal/cli/members",
+		never: append([]string{"internal/config/issuance", "internal/mesh/federation", "internal/mesh/peering", "internal/mesh/suggest", "internal/mesh/view", "internal/surface/console", "internal/surface/portal"}, controlPlane...),
+	},
+	{
+		name: "the small binary is the commands that join a mesh", of: "cmd/gridway-proxy",
+		allow: []string{"internal/cli/members"}, external: []string{},
+	},
+	{
+		name: "how a data plane does is told without a control plane", of: "internal/app/live",
+		never: controlPlane,
 	},
 	{
 		name: "views are made of what was compiled", of: "internal/mesh/view",

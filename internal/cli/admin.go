@@ -84,7 +84,7 @@ func (a *admin) client() (*client.Client, error) {
 	}
 	c, err := client.New(client.Options{Address: address, TLS: secure, Token: a.t.Getenv("GRIDWAY_TOKEN"), Timeout: timeout})
 	if err != nil {
-		return nil, usageError{err: err}
+		return nil, usageError{Err: err}
 	}
 	return c, nil
 }
@@ -107,11 +107,11 @@ func adminError(err error, address string) error {
 	case err == nil:
 		return nil
 	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return hintError{err: err, hint: "name the authority of the API's certificate with --ca FILE or $GRIDWAY_CA, and use a name that is in it"}
+		return hintError{Err: err, Hint: "name the authority of the API's certificate with --ca FILE or $GRIDWAY_CA, and use a name that is in it"}
 	case errors.Is(err, client.ErrUnreachable):
-		return unreachableError{err: err, hint: fmt.Sprintf("is a gateway running (\"gridway run\", \"gridway demo\")? Its admin address is printed at its start; give it with --admin\nwhere %s is not the one. Commands that take --file work without a gateway.", address)}
+		return unreachableError{Err: err, Hint: fmt.Sprintf("is a gateway running (\"gridway run\", \"gridway demo\")? Its admin address is printed at its start; give it with --admin\nwhere %s is not the one. Commands that take --file work without a gateway.", address)}
 	case errors.As(err, &fault) && fault.Status == 401:
-		return hintError{err: err, hint: "set GRIDWAY_TOKEN to a token of the admin API; \"gridway token create\" makes one"}
+		return hintError{Err: err, Hint: "set GRIDWAY_TOKEN to a token of the admin API; \"gridway token create\" makes one"}
 	}
 	return err
 }

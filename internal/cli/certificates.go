@@ -70,7 +70,7 @@ func getCertificates(ctx context.Context, t *term.Terminal, a *admin, out *term.
 		if near := nearest(name, names); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
-		return hintError{err: fmt.Errorf("the gateway has no certificate %s from an issuer", name), hint: hint}
+		return hintError{Err: fmt.Errorf("the gateway has no certificate %s from an issuer", name), Hint: hint}
 	}
 	if *out != term.TableFormat {
 		return out.Write(t.Out, found)

@@ -43,8 +43,8 @@ Exits with 1 if there are errors, and with --strict also if there are warnings.`
 		cfg.problems = append(cfg.problems, mistakes...)
 		if cfg.set.Len() == 0 && len(cfg.problems) == 0 && len(suites) == 0 {
 			return hintError{
-				err:  fmt.Errorf("there is nothing to check in %s", strings.Join(args, ", ")),
-				hint: "objects are read from files that end in .yaml, .yml or .json, in folders and below",
+				Err:  fmt.Errorf("there is nothing to check in %s", strings.Join(args, ", ")),
+				Hint: "objects are read from files that end in .yaml, .yml or .json, in folders and below",
 			}
 		}
 		sortProblems(cfg.problems)

@@ -31,7 +31,7 @@ func readConfig(t *term.Terminal, paths []string) (*offline, error) {
 	set, problems, err := file.Load(paths, file.Options{Stdin: t.In})
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, hintError{err: err, hint: missingHint}
+			return nil, hintError{Err: err, Hint: missingHint}
 		}
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func readTable(t *term.Terminal, paths []string) (*dryrun.Table, *offline, error
 		t.Errorf("%s %s in the configuration; what follows is about the rest\n\n", term.Paint("warning:", term.Warn), excerpt.Count(n, "error"))
 	}
 	if len(cfg.out.Config.Listeners) == 0 {
-		return nil, nil, hintError{err: fmt.Errorf("the configuration has no listener that could serve"), hint: `a Gateway with gatewayClassName "gridway" opens listeners; "gridway check" says what is wrong`}
+		return nil, nil, hintError{Err: fmt.Errorf("the configuration has no listener that could serve"), Hint: `a Gateway with gatewayClassName "gridway" opens listeners; "gridway check" says what is wrong`}
 	}
 	table, err := dryrun.NewTranscoding(cfg.out.Config, nil, nil)
 	return table, cfg, err

@@ -4,13 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
 )
@@ -29,13 +28,6 @@ func (f *consumerFlags) add(cmd *cobra.Command, what string) {
 	fl.StringVar(&f.plan, "plan", "", "plan of the consumer; empty is none")
 	fl.StringSliceVar(&f.groups, "group", nil, "group that the consumer is in; may be given more than once")
 	fl.StringToStringVar(&f.labels, "label", nil, "label, as NAME=VALUE; may be given more than once")
-}
-
-func readText(t *term.Terminal, path string) ([]byte, error) {
-	if path == "-" {
-		return io.ReadAll(t.In)
-	}
-	return os.ReadFile(path)
 }
 
 func newConsumerCreate(t *term.Terminal) *cobra.Command {
@@ -58,7 +50,7 @@ func newConsumerCreate(t *term.Terminal) *cobra.Command {
 		case (f.file == "") == (len(args) == 0):
 			return usagef("usage: "+cmd.UseLine(), "%s needs a name, or a manifest with -f", cmd.CommandPath())
 		case f.file != "":
-			text, err = readText(t, f.file)
+			text, err = command.ReadText(t, f.file)
 		default:
 			spec, meta := map[string]any{}, map[string]any{"namespace": f.namespace, "name": args[0]}
 			if f.plan != "" {
@@ -125,7 +117,7 @@ With -f the manifest replaces the consumer.
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		given := cmd.Flags().Changed
 		if f.file != "" {
-			text, err := readText(t, f.file)
+			text, err := command.ReadText(t, f.file)
 			if err != nil {
 				return err
 			}
@@ -204,7 +196,7 @@ wrong. Consumers that the file does not name stay as they are.
 	a.patient = true
 	dry := cmd.Flags().Bool("dry-run", false, "only say what would be done")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		text, err := readText(t, args[0])
+		text, err := command.ReadText(t, args[0])
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridway/gridway/internal/app"
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/config/source/file"
 	"github.com/gridway/gridway/internal/mesh/admit"
@@ -19,7 +20,7 @@ import (
 const (
 	defaultMesh = ":15010"
 	// defaultTrustDomain is also that of identities which only a name tells.
-	defaultTrustDomain = "cluster.local"
+	defaultTrustDomain = identity.DefaultTrustDomain
 )
 
 // meshing are the flags of a control plane.
@@ -63,7 +64,7 @@ func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 		}
 		return nil, nil
 	}
-	if _, port, err := net.SplitHostPort(m.listen); err != nil || port != "0" && !isPort(port) {
+	if _, port, err := net.SplitHostPort(m.listen); err != nil || port != "0" && !command.IsPort(port) {
 		return nil, usagef("", "--mesh %s is not an address: write HOST:PORT or :PORT", m.listen)
 	}
 	td, err := identity.ParseTrustDomain(m.trustDomain)
@@ -81,7 +82,7 @@ func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 		return nil, err
 	}
 	if a := m.bundleEndpoint; a != "" {
-		if _, port, err := net.SplitHostPort(a); err != nil || port != "0" && !isPort(port) {
+		if _, port, err := net.SplitHostPort(a); err != nil || port != "0" && !command.IsPort(port) {
 			return nil, usagef("", "--bundle-endpoint %s is not an address: write HOST:PORT or :PORT", a)
 		}
 		out.BundleEndpoint = a

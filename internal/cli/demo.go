@@ -315,7 +315,7 @@ func (k *kit) create(name, text string) error {
 	}
 	out, err := os.OpenFile(k.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, os.ErrExist) {
-		return hintError{err: fmt.Errorf("%s is there already", k.path(name)), hint: "give an empty folder with --dir, or run it with \"gridway run\""}
+		return hintError{Err: fmt.Errorf("%s is there already", k.path(name)), Hint: "give an empty folder with --dir, or run it with \"gridway run\""}
 	}
 	if err != nil {
 		return err

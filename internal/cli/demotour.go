@@ -57,8 +57,8 @@ func (u *tour) prepare(shop *demo.Shop) error {
 
 // options are those of the edge and control plane.
 func (u *tour) options(t *term.Terminal) (app.Options, error) {
-	if u.flags.stateDir == "" {
-		u.flags.stateDir = u.back
+	if u.flags.StateDir == "" {
+		u.flags.StateDir = u.back
 	}
 	o, err := u.flags.options(t)
 	if err != nil {
@@ -133,19 +133,19 @@ func exists(path string) bool {
 
 type scene struct {
 	title    string
-	commands []command
+	commands []step
 }
 
-type command struct{ line, about string }
+type step struct{ line, about string }
 
 // scenes are what works on this machine.
 func (u *tour) scenes(admin string, f *fleet) []scene {
 	return []scene{{"The front door", u.door(admin)}, {"Between services", u.hallway(admin, f)}, {"Partners", u.partners(admin)}, {"Other protocols", u.protocols()}}
 }
 
-func (u *tour) door(admin string) []command {
+func (u *tour) door(admin string) []step {
 	base := u.edge.Plain
-	return []command{
+	return []step{
 		{"gridway top" + admin, "rate, errors and latency of each route, live"},
 		{"curl -i " + base + "/api/products/lamp-01", "a product, with its stock from the inventory"},
 		{fmt.Sprintf(`for i in $(seq 20); do curl -si %s/api/reviews/lamp-01 | grep -i x-served-by; done | sort | uniq -c`, base), "the canary: one of ten sees version 2"},
@@ -155,9 +155,9 @@ func (u *tour) door(admin string) []command {
 	}
 }
 
-func (u *tour) hallway(admin string, f *fleet) []command {
+func (u *tour) hallway(admin string, f *fleet) []step {
 	shop := u.kit.path(shopFile)
-	return []command{
+	return []step{
 		{"gridway status" + admin, "each sidecar, and which revision it serves"},
 		{"gridway cert" + admin, "who is who: certificates of an hour, renewed at the half, and the root"},
 		{"gridway routes --admin unix:" + f.adminSocket("catalog-1"), "what a sidecar knows: the routes of the services that the catalog asks"},
@@ -171,9 +171,9 @@ func (u *tour) hallway(admin string, f *fleet) []command {
 	}
 }
 
-func (u *tour) partners(admin string) []command {
+func (u *tour) partners(admin string) []step {
 	base := u.edge.Plain
-	return []command{
+	return []step{
 		{"curl -i " + base + "/api/partner/products/lamp-01", "the partners' API asks who calls"},
 		{fmt.Sprintf(`for i in $(seq 20); do curl -so /dev/null -w '%%{http_code}\n' -H 'X-API-Key: %s' %s/api/partner/products/lamp-01; done | sort | uniq -c`, u.edge.Partners.Trial, base), "a partner with a trial plan gets one a second, and five at once"},
 		{fmt.Sprintf(`curl -si -H 'X-API-Key: %s' %s/api/partner/reviews/lamp-01`, u.edge.Partners.Trial, base), "and may not read reviews, which are for dealers"},
@@ -182,20 +182,20 @@ func (u *tour) partners(admin string) []command {
 	}
 }
 
-func (u *tour) protocols() []command {
+func (u *tour) protocols() []step {
 	secure := u.edge.Secure
-	list := []command{
+	list := []step{
 		{fmt.Sprintf(`curl -H 'Content-Type: application/json' -d '{"id":"lamp-01"}' %s/shop.v1.Stock/Get`, u.edge.Calls), "a service that speaks gRPC, called by Connect"},
 	}
 	if u.grpcurl {
-		list = append(list, command{fmt.Sprintf("grpcurl -plaintext -import-path %s -proto %s %s shop.v1.Stock/Watch", u.kit.dir, protoFile, strings.TrimPrefix(u.edge.Calls, "http://")), "and by gRPC: each change of the stock"})
+		list = append(list, step{fmt.Sprintf("grpcurl -plaintext -import-path %s -proto %s %s shop.v1.Stock/Watch", u.kit.dir, protoFile, strings.TrimPrefix(u.edge.Calls, "http://")), "and by gRPC: each change of the stock"})
 	}
-	list = append(list, command{"curl -N " + u.edge.Plain + "/live/orders", "each order, as a server-sent event"})
+	list = append(list, step{"curl -N " + u.edge.Plain + "/live/orders", "each order, as a server-sent event"})
 	if slices.Contains(u.curl, "HTTP2") {
-		list = append(list, command{"curl -ki --http2 " + secure + "/api/products/lamp-01", "HTTP/2; Alt-Svc offers HTTP/3"})
+		list = append(list, step{"curl -ki --http2 " + secure + "/api/products/lamp-01", "HTTP/2; Alt-Svc offers HTTP/3"})
 	}
 	if slices.Contains(u.curl, "HTTP3") {
-		list = append(list, command{"curl -ki --http3 " + secure + "/api/products/lamp-01", "and HTTP/3"})
+		list = append(list, step{"curl -ki --http3 " + secure + "/api/products/lamp-01", "and HTTP/3"})
 	}
 	return list
 }

@@ -152,7 +152,7 @@ func explainer(ctx context.Context, t *term.Terminal, files []string, a *admin) 
 		return &source{decide: func(r dryrun.Request) (*dryrun.Decision, error) {
 			d, err := table.Decide(r)
 			if err != nil {
-				err = usageError{err: err}
+				err = usageError{Err: err}
 			}
 			return d, err
 		}}, nil

@@ -45,12 +45,12 @@ func explainFrom(t *term.Terminal, files []string, from string, req dryrun.Reque
 		printProblems(t, cfg.problems, isError)
 	}
 	if cfg.out.Mesh == nil {
-		return hintError{err: fmt.Errorf("the configuration has nothing of a mesh"), hint: "a mesh has Services, and routes or policies on them"}
+		return hintError{Err: fmt.Errorf("the configuration has nothing of a mesh"), Hint: "a mesh has Services, and routes or policies on them"}
 	}
 	authority := authorityOf(req.URL)
 	i, err := view.Imagine(cfg.out.Config, cfg.out.Mesh, namespace, authority)
 	if err != nil {
-		return usageError{err: err}
+		return usageError{Err: err}
 	}
 	result := explainedMesh{Egress: i.Egress}
 	if i.Service != nil {
@@ -138,7 +138,7 @@ func decideIn(cfg *ir.Config, req dryrun.Request) (*dryrun.Decision, error) {
 	}
 	d, err := table.Decide(req)
 	if err != nil {
-		return nil, usageError{err: err}
+		return nil, usageError{Err: err}
 	}
 	return d.Redacted(), nil
 }

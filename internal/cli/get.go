@@ -137,7 +137,7 @@ func notFound(list []adminapi.Object, kind, namespace, name string) error {
 	} else if near := nearest(kind, kinds); len(names) == 0 && near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
-	return hintError{err: fmt.Errorf("the gateway has no %s", what), hint: hint}
+	return hintError{Err: fmt.Errorf("the gateway has no %s", what), Hint: hint}
 }
 
 // writeObjects prints the objects themselves: one document each in YAML.
@@ -235,7 +235,7 @@ func clusterNotFound(list []adminapi.Cluster, name string) error {
 	if near := nearest(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
-	return hintError{err: fmt.Errorf("the gateway has no cluster %s", name), hint: hint}
+	return hintError{Err: fmt.Errorf("the gateway has no cluster %s", name), Hint: hint}
 }
 
 func breakerText(s string) string {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/manage/membership"
-	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
 )
@@ -299,7 +298,9 @@ func newIdentityBundle(t *term.Terminal) *cobra.Command {
 	}
 	a := adminFlag(t, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		state, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*ca.State, error) { return c.MeshAuthority(ctx) })
+		state, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*identity.AuthorityState, error) {
+			return c.MeshAuthority(ctx)
+		})
 		if err != nil {
 			return err
 		}
@@ -322,7 +323,9 @@ func newIdentityAuthority(t *term.Terminal) *cobra.Command {
 	}
 	out, a := outputFlag(cmd), adminFlag(t, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		state, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*ca.State, error) { return c.MeshAuthority(ctx) })
+		state, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*identity.AuthorityState, error) {
+			return c.MeshAuthority(ctx)
+		})
 		if err != nil {
 			return err
 		}

@@ -126,7 +126,7 @@ authentication, by argon2id (19 MiB, two rounds) with a random salt.`,
 		}
 		if len(key) < minKeyBytes || len(key) > maxKeyBytes {
 			return hintError{
-				err: fmt.Errorf("the key has %d bytes, and must have %d to %d", len(key), minKeyBytes, maxKeyBytes), hint: `"gridway key create" makes a good one`,
+				Err: fmt.Errorf("the key has %d bytes, and must have %d to %d", len(key), minKeyBytes, maxKeyBytes), Hint: `"gridway key create" makes a good one`,
 			}
 		}
 		t.Printf("%s\n", keyHash(key))

@@ -110,7 +110,7 @@ func newKeyList(t *term.Terminal) *cobra.Command {
 			return err
 		}
 		if len(list) == 0 {
-			return hintError{err: errNoConsumer(*namespace, args[0]), hint: `"gridway consumer list" lists those that there are`}
+			return hintError{Err: errNoConsumer(*namespace, args[0]), Hint: `"gridway consumer list" lists those that there are`}
 		}
 		if *out != term.TableFormat {
 			return out.Write(t.Out, list[0].Credentials)

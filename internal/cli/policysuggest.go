@@ -69,8 +69,8 @@ say in access logs what they would refuse. Needs the role viewer.
 				what = *namespace + "/" + service
 			}
 			return hintError{
-				err:  fmt.Errorf("no proxy has seen traffic to %s since %s", what, time.Now().Add(-back).UTC().Format(time.RFC3339)),
-				hint: "proxies report every few seconds what reaches the workloads behind them; --since goes further back",
+				Err:  fmt.Errorf("no proxy has seen traffic to %s since %s", what, time.Now().Add(-back).UTC().Format(time.RFC3339)),
+				Hint: "proxies report every few seconds what reaches the workloads behind them; --since goes further back",
 			}
 		}
 		list := suggest.Policies(flows, suggest.Options{Enforce: *enforce})

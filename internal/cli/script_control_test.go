@@ -8,7 +8,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gridway/gridway/internal/manage/access"
-	"github.com/gridway/gridway/internal/manage/membership"
+	"github.com/gridway/gridway/internal/manage/access/accessdb"
+	"github.com/gridway/gridway/internal/manage/membership/membershipdb"
 	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/identity"
@@ -36,14 +37,14 @@ func cmdControl(ts *testscript.TestScript, _ bool, _ []string) {
 	authority, err := ca.Open(ctx, ca.Options{DB: db, TrustDomain: td, Secrets: secrets})
 	ts.Check(err)
 	authority.Look(ctx) // which notes what was issued
-	users := access.New(access.Options{DB: db})
+	users := accessdb.New(accessdb.Options{DB: db})
 	ts.Check(users.Bootstrap(ctx, func(list []access.CreatedToken) error {
 		for _, c := range list {
 			ts.Setenv(strings.ToUpper(string(c.Role)), c.Text)
 		}
 		return nil
 	}))
-	mesh := membership.New(membership.Options{DB: db, Access: users, Sealer: admit.NewTokens(db, secrets, nil), Authority: authority})
+	mesh := membershipdb.New(membershipdb.Options{DB: db, Access: users, Sealer: admit.NewTokens(db, secrets, nil), Authority: authority})
 	s, err := adminapi.New(ctx, adminapi.Options{Address: "127.0.0.1:0", Access: users, Mesh: mesh, Process: idle{}, Log: slog.New(slog.DiscardHandler)})
 	ts.Check(err)
 	done := make(chan error, 1)

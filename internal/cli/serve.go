@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,32 +17,26 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridway/gridway/internal/app"
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
-	"github.com/gridway/gridway/internal/telemetry/logqueue"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
 // serving are the flags of every command that runs a gateway.
 type serving struct {
+	command.Proxy
 	admin, adminTokenFile string
 	adminTLS              adminapi.TLSFiles
 	adminPlain            bool
-	accessLog             string
-	accessLogOmit         []string
-	logLevel, logFormat   string
-	drain                 time.Duration
-	zone                  string
 	sessionKeyFile        string
-	stateDir, state       string
+	state                 string
 	// stateDefault is the state store if nobody names one; empty is none.
 	stateDefault string
 	// named: the environment may name the state store, as it does not for a demo.
 	named bool
-
-	log *logqueue.Queue // set by options, closed by serve
 }
 
 func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLevel string) {
@@ -56,38 +49,22 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.BoolVar(&s.adminPlain, "admin-allow-plain", false, "let the admin API speak plain HTTP beyond loopback, for something in front of it that has TLS: tokens are sent in the clear")
 	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
 	f.StringVar(&s.state, "state", "", "state store, for consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
-	s.proxyFlags(t, cmd, accessLog, logLevel)
-}
-
-// proxyFlags are those of every proxy, also of one that has its configuration from a
-// control plane.
-func (s *serving) proxyFlags(t *term.Terminal, cmd *cobra.Command, accessLog, logLevel string) {
-	f := cmd.Flags()
-	f.StringVar(&s.accessLog, "access-log", accessLog, "where the JSON access log goes: stdout, stderr, off or a file (SIGHUP opens it anew)")
-	f.StringSliceVar(&s.accessLogOmit, "access-log-omit", nil, "fields that the access log leaves out, with commas between them: "+strings.Join(accesslog.OmissibleFields(), ", "))
-	f.StringVar(&s.logLevel, "log-level", logLevel, "least severe level that is logged: debug, info, warn or error")
-	f.StringVar(&s.logFormat, "log-format", "text", "form of the log on stderr: text or json")
-	f.DurationVar(&s.drain, "drain-timeout", 30*time.Second, "how long requests may go on after SIGTERM or SIGINT; a second signal ends them at once")
-	f.StringVar(&s.zone, "zone", t.Getenv("GRIDWAY_ZONE"), "zone of this proxy, for zone-aware load balancing (default $GRIDWAY_ZONE)")
-	f.StringVar(&s.stateDir, "state-dir", "", "folder of what outlives the process, such as certificates that were issued; several gateways may share it (default $STATE_DIRECTORY, $XDG_STATE_HOME/gridway or ~/.local/state/gridway)")
-	complete(cmd, "access-log-omit", accesslog.OmissibleFields()...)
-	complete(cmd, "log-level", "debug", "info", "warn", "error")
-	complete(cmd, "log-format", "text", "json")
+	s.Proxy.Flags(t, cmd, accessLog, logLevel)
 }
 
 // options checks the flags.
 func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	o := app.Options{
-		Admin: s.admin, AccessLog: s.accessLog, Stdout: t.RawOut, Stderr: t.RawErr, DrainTimeout: s.drain, Zone: s.zone, StateDir: s.stateFolder(t), Level: &slog.LevelVar{},
+		Admin: s.admin, AccessLog: s.AccessLog, Stdout: t.RawOut, Stderr: t.RawErr, DrainTimeout: s.Drain, Zone: s.Zone, StateDir: s.StateFolder(t), Level: &slog.LevelVar{},
 	}
 	var err error
-	if o.AccessLogOmit, err = accesslog.ParseOmitted(s.accessLogOmit); err != nil {
+	if o.AccessLogOmit, err = accesslog.ParseOmitted(s.AccessLogOmit); err != nil {
 		return o, usagef("", "--access-log-omit: %v", err)
 	}
-	if err := o.Level.UnmarshalText([]byte(s.logLevel)); err != nil {
-		return o, usagef("", "--log-level must be debug, info, warn or error, not %q", s.logLevel)
+	if err := o.Level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		return o, usagef("", "--log-level must be debug, info, warn or error, not %q", s.LogLevel)
 	}
-	if s.drain <= 0 {
+	if s.Drain <= 0 {
 		return o, usagef("", "--drain-timeout must be more than 0")
 	}
 	if err := s.stateOptions(t, &o); err != nil {
@@ -109,14 +86,14 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 			return o, fmt.Errorf("session key: %w", err)
 		}
 		if key = []byte(strings.TrimSpace(string(key))); len(key) < 32 {
-			return o, hintError{err: fmt.Errorf("%s: a session key needs at least 32 characters", s.sessionKeyFile), hint: "make one with: head -c 32 /dev/urandom | base64"}
+			return o, hintError{Err: fmt.Errorf("%s: a session key needs at least 32 characters", s.sessionKeyFile), Hint: "make one with: head -c 32 /dev/urandom | base64"}
 		}
 		o.SessionKey = key
 	}
-	b := readBuild()
+	b := command.ReadBuild()
 	o.Build = metric.Build{Version: b.Version, Commit: b.Commit, GoVersion: b.Go}
-	o.Log, err = s.openLog(t.RawErr, &slog.HandlerOptions{Level: o.Level})
-	o.LogStats = s.logStats
+	o.Log, err = s.OpenLog(t.RawErr, &slog.HandlerOptions{Level: o.Level})
+	o.LogStats = s.LogStats
 	return o, err
 }
 
@@ -138,25 +115,6 @@ func (s *serving) adminTLSOptions(o *app.Options) error {
 	return nil
 }
 
-// stateFolder is where state is kept: systemd's StateDirectory=, or the user's
-// folder of the XDG specification.
-func (s *serving) stateFolder(t *term.Terminal) string {
-	if s.stateDir != "" {
-		return s.stateDir
-	}
-	if list := t.Getenv("STATE_DIRECTORY"); list != "" {
-		first, _, _ := strings.Cut(list, ":")
-		return first
-	}
-	if base := t.Getenv("XDG_STATE_HOME"); filepath.IsAbs(base) {
-		return filepath.Join(base, "gridway")
-	}
-	if home := t.Getenv("HOME"); home != "" {
-		return filepath.Join(home, ".local", "state", "gridway")
-	}
-	return "/var/lib/gridway"
-}
-
 // hooks are called around the life of a gateway; each may be nil.
 type hooks struct {
 	started func(*app.Gateway)
@@ -166,7 +124,7 @@ type hooks struct {
 
 // serve runs a gateway until a signal or ctx ends it.
 func (s *serving) serve(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
-	return s.closeLog(run(ctx, t, o, h))
+	return s.CloseLog(run(ctx, t, o, h))
 }
 
 func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
@@ -286,23 +244,23 @@ func startError(t *term.Terminal, err error, admin string) error {
 	switch {
 	case errors.As(err, &bad):
 		printProblems(t, bad.Problems, nil)
-		return hintError{err: fmt.Errorf("the gateway does not start: %s in its configuration", excerpt.Count(len(bad.Problems), "error")), hint: `"gridway check" finds the same without starting anything`}
+		return hintError{Err: fmt.Errorf("the gateway does not start: %s in its configuration", excerpt.Count(len(bad.Problems), "error")), Hint: `"gridway check" finds the same without starting anything`}
 	case errors.Is(err, app.ErrNoListener):
-		return hintError{err: err, hint: `a Gateway with gatewayClassName "gridway" opens listeners; "gridway check" says what became of each object`}
+		return hintError{Err: err, Hint: `a Gateway with gatewayClassName "gridway" opens listeners; "gridway check" says what became of each object`}
 	case errors.Is(err, app.ErrAdminTaken):
-		return hintError{err: err, hint: fmt.Sprintf("another gateway may be running (\"gridway status --admin %s\"): replace it with \"gridway upgrade\", stop it,\nor choose another address with --admin, or --admin off", admin)}
+		return hintError{Err: err, Hint: fmt.Sprintf("another gateway may be running (\"gridway status --admin %s\"): replace it with \"gridway upgrade\", stop it,\nor choose another address with --admin, or --admin off", admin)}
 	case errors.Is(err, adminapi.ErrTokenNeeded):
-		return hintError{err: err, hint: "put a token of 16 characters or more into a file, and name it with --admin-token-file"}
+		return hintError{Err: err, Hint: "put a token of 16 characters or more into a file, and name it with --admin-token-file"}
 	case errors.Is(err, adminapi.ErrTLSNeeded):
-		return hintError{err: err, hint: "name a certificate with --admin-tls-cert and --admin-tls-key, listen on 127.0.0.1 or unix:PATH,\nor allow plain HTTP with --admin-allow-plain where TLS ends in front of it"}
+		return hintError{Err: err, Hint: "name a certificate with --admin-tls-cert and --admin-tls-key, listen on 127.0.0.1 or unix:PATH,\nor allow plain HTTP with --admin-allow-plain where TLS ends in front of it"}
 	case errors.Is(err, fs.ErrNotExist) && !errors.As(err, &file):
-		return hintError{err: err, hint: missingHint}
+		return hintError{Err: err, Hint: missingHint}
 	case errors.As(err, &file) && !errors.As(err, &socket):
-		return hintError{err: err, hint: "give files in folders that exist and that this user may use"}
+		return hintError{Err: err, Hint: "give files in folders that exist and that this user may use"}
 	case errors.Is(err, syscall.EADDRINUSE):
-		return hintError{err: err, hint: "stop the other program (\"ss -ltnp\" names it) or change the listener's port; a gateway is replaced with\n\"gridway upgrade\" or \"gridway run --upgrade\", and gateways that shall share a port all need --reuse-port"}
+		return hintError{Err: err, Hint: "stop the other program (\"ss -ltnp\" names it) or change the listener's port; a gateway is replaced with\n\"gridway upgrade\" or \"gridway run --upgrade\", and gateways that shall share a port all need --reuse-port"}
 	case errors.Is(err, syscall.EACCES):
-		return hintError{err: err, hint: "ports below 1024 need the capability CAP_NET_BIND_SERVICE: setcap cap_net_bind_service=+ep $(command -v gridway)"}
+		return hintError{Err: err, Hint: "ports below 1024 need the capability CAP_NET_BIND_SERVICE: setcap cap_net_bind_service=+ep $(command -v gridway)"}
 	}
 	return err
 }

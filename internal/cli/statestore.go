@@ -29,7 +29,7 @@ func (s *serving) stateOptions(t *term.Terminal, o *app.Options) error {
 	}
 	at, err := statedb.ParseLocation(text, o.StateDir)
 	if err != nil {
-		return usageError{err: fmt.Errorf("--state: %w", err), hint: "for example --state sqlite, or GRIDWAY_STATE=postgres://gridway@db.internal/gridway"}
+		return usageError{Err: fmt.Errorf("--state: %w", err), Hint: "for example --state sqlite, or GRIDWAY_STATE=postgres://gridway@db.internal/gridway"}
 	}
 	o.State = &at
 	o.ShowTokens = func(list []access.CreatedToken) error { return showTokens(t, o.StateDir, list) }

@@ -167,7 +167,7 @@ func usesText(services []string) string {
 // findProxy finds one by its name, or by what can be no other's beginning.
 func findProxy(m *adminapi.MeshStatus, name string) (*adminapi.MeshProxy, error) {
 	if m == nil {
-		return nil, hintError{err: fmt.Errorf("the gateway has no proxy %s: it is no control plane of a mesh", name), hint: `ask one that runs "gridway control", with --admin`}
+		return nil, hintError{Err: fmt.Errorf("the gateway has no proxy %s: it is no control plane of a mesh", name), Hint: `ask one that runs "gridway control", with --admin`}
 	}
 	var found []*adminapi.MeshProxy
 	var names []string
@@ -189,13 +189,13 @@ func findProxy(m *adminapi.MeshStatus, name string) (*adminapi.MeshProxy, error)
 		if near := nearest(name, names); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
-		return nil, hintError{err: fmt.Errorf("the mesh has no proxy %s", name), hint: hint}
+		return nil, hintError{Err: fmt.Errorf("the mesh has no proxy %s", name), Hint: hint}
 	}
 	names = names[:0]
 	for _, p := range found {
 		names = append(names, p.Name)
 	}
-	return nil, hintError{err: fmt.Errorf("there are %d proxies of %s", len(found), name), hint: "name one of " + strings.Join(names[:min(len(names), 8)], ", ")}
+	return nil, hintError{Err: fmt.Errorf("there are %d proxies of %s", len(found), name), Hint: "name one of " + strings.Join(names[:min(len(names), 8)], ", ")}
 }
 
 // printProxy shows all that is known of one proxy.

@@ -66,7 +66,7 @@ timeout and retries. Exits with 1 if a test fails.`,
 			return fmt.Errorf("%s in route tests", excerpt.Count(len(problems), "error"))
 		}
 		if len(suites) == 0 {
-			return hintError{err: fmt.Errorf("no RouteTest documents in %s", strings.Join(args, ", ")), hint: `"gridway test --help" shows one`}
+			return hintError{Err: fmt.Errorf("no RouteTest documents in %s", strings.Join(args, ", ")), Hint: `"gridway test --help" shows one`}
 		}
 		report, err := runSuites(t, suites, *run)
 		if err != nil {
@@ -116,7 +116,7 @@ func findSuites(paths []string) (suites []*routetest.Suite, problems []store.Pro
 		})
 		if walkErr != nil {
 			if errors.Is(walkErr, fs.ErrNotExist) {
-				walkErr = hintError{err: fmt.Errorf("%s: there is no such file or folder", root), hint: "give files or folders that exist"}
+				walkErr = hintError{Err: fmt.Errorf("%s: there is no such file or folder", root), Hint: "give files or folders that exist"}
 			}
 			return nil, nil, walkErr
 		}

@@ -183,7 +183,7 @@ func upgradeError(err error) error {
 	case errors.As(err, &refused):
 		return err
 	case errors.Is(err, handover.ErrNobody), errors.Is(err, fs.ErrPermission):
-		return unreachableError{err: err, hint: "is a gateway running (\"gridway run\"), as this user? If it has another --admin or an\n--upgrade-socket of its own, give the same here."}
+		return unreachableError{Err: err, Hint: "is a gateway running (\"gridway run\"), as this user? If it has another --admin or an\n--upgrade-socket of its own, give the same here."}
 	}
-	return hintError{err: err, hint: "the gateway goes on as before; its log has what the new process said"}
+	return hintError{Err: err, Hint: "the gateway goes on as before; its log has what the new process said"}
 }

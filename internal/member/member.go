@@ -89,6 +89,7 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 	part(m.plane.run)
 	part(m.client.Run)
 	part(m.touch)
+	part(m.settle)
 	if m.admin != nil {
 		part(m.admin)
 	}
@@ -125,7 +126,7 @@ func (m *member) open(ctx context.Context) (err error) {
 			m.log.Warn("only this host reaches this workload; for others name the control plane by this host's address, or give --address", "address", o.Address.String(), "control", o.Control[0])
 		}
 	}
-	if m.logging, err = accesslog.Open(o.AccessLog, o.Stdout, o.Stderr, accesslog.Options{Log: m.log}); err != nil {
+	if m.logging, err = accesslog.Open(o.AccessLog, o.Stdout, o.Stderr, accesslog.Options{Log: m.log, Omit: o.AccessLogOmit}); err != nil {
 		return err
 	}
 	metrics := proxy.NewMetrics(o.Build)

@@ -18,6 +18,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/intercept"
 	"github.com/gridway/gridway/internal/mesh/supervise"
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
@@ -95,6 +96,8 @@ type Options struct {
 	// Admin answers people and tools; nil is none.
 	Admin     Admin
 	AccessLog string
+	// AccessLogOmit are fields that it leaves out.
+	AccessLogOmit accesslog.Omitted
 	// Stdout and Stderr are where access logs of these names go.
 	Stdout, Stderr io.Writer
 	Log            *slog.Logger

@@ -20,10 +20,21 @@ var (
 	ErrNewer = errors.New("the state store is of a newer version of Gridway")
 	// ErrUnavailable: the store cannot be reached, or is busy for longer than
 	// somebody waits.
-	ErrUnavailable = errors.New("the state store cannot be used now")
+	ErrUnavailable error = unavailable{}
 	// ErrNotFound: there is no such row.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound error = notFound{}
 )
+
+// Those who carry answers of the store, and do not know it, tell its errors by their methods.
+type (
+	unavailable struct{}
+	notFound    struct{}
+)
+
+func (unavailable) Error() string     { return "the state store cannot be used now" }
+func (unavailable) Unavailable() bool { return true }
+func (notFound) Error() string        { return "not found" }
+func (notFound) NotFound() bool       { return true }
 
 // SQLSTATE, as PostgreSQL names what went wrong (its manual, appendix A).
 const (

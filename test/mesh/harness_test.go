@@ -117,9 +117,17 @@ func run(t *testing.T, env []string, args ...string) *process {
 // runOn is run on a host of a network; nil is this one.
 func runOn(t *testing.T, host *netns.Host, env []string, args ...string) *process {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
+	return runBinary(t, "", host, env, args...)
+}
+
+// runBinary is runOn with another binary than gridway's, if path is not empty.
+func runBinary(t *testing.T, path string, host *netns.Host, env []string, args ...string) *process {
+	t.Helper()
+	if path == "" {
+		var err error
+		if path, err = binary(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	p := &process{t: t, cmd: exec.Command(path, args...), log: &buffer{}, done: make(chan struct{})}
 	start := p.cmd.Start
@@ -209,6 +217,7 @@ type mesh struct {
 	control *process
 	token   string
 	flags   []string // of the control plane
+	with    string   // path of the binary that members run; empty is gridway's
 }
 
 // newMesh starts a control plane with a configuration, and flags of its own.
@@ -296,7 +305,7 @@ func (m *mesh) speaking(protocol, service, name string, flags ...string) *proces
 	args := append([]string{
 		"sidecar", "--service", service, "--port", at + "/" + protocol, "--control", m.address, "--log-level", "info", "--state-dir", filepath.Join(m.dir, service+"-"+name),
 	}, flags...)
-	p := run(m.t, []string{asProgram + "=" + name + " " + at, "GRIDWAY_JOIN_TOKEN=" + m.token}, append(args, "--", os.Args[0])...)
+	p := runBinary(m.t, m.with, nil, []string{asProgram + "=" + name + " " + at, "GRIDWAY_JOIN_TOKEN=" + m.token}, append(args, "--", os.Args[0])...)
 	p.port = at
 	p.said("application listens")
 	return p

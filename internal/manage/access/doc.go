@@ -1,53 +1,19 @@
-// Package access keeps who may call, and who may manage, in the state store:
-// consumers with their credentials, tokens of the admin API with their roles, and
-// the audit log of what was changed by whom. What is changed is in the audit log,
-// in the same transaction.
+// Package access says who may call, and who may manage: what is asked of, and answered
+// by, those who keep consumers with their credentials, tokens of the admin API with their
+// roles, and the audit log. Package accessdb keeps them, in the state store.
 //
-// It owns no goroutines. The admin API is its user; proxies get consumers as
-// objects of the source state, and nothing else of it.
+// It is data that the admin API, its client and commands carry, and reaches neither the
+// state store nor objects, so that a proxy without them can have an admin API.
 package access
 
 import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
-
-	"github.com/gridway/gridway/internal/config/store"
-	"github.com/gridway/gridway/internal/statedb"
 )
 
-// Options of a Service.
-type Options struct {
-	DB *statedb.DB
-	// Elsewhere tells where a consumer stands that is no part of the store: in a
-	// file, which holds. It may be nil.
-	Elsewhere func(namespace, name string) (place string, found bool)
-	// Now is the clock; nil is time.Now.
-	Now func() time.Time
-}
-
-// Service changes and reads the store. Its methods may be called at the same time.
-type Service struct {
-	db        *statedb.DB
-	elsewhere func(namespace, name string) (string, bool)
-	now       func() time.Time
-}
-
-// New makes a Service.
-func New(o Options) *Service {
-	s := &Service{db: o.DB, elsewhere: o.Elsewhere, now: o.Now}
-	if s.elsewhere == nil {
-		s.elsewhere = func(string, string) (string, bool) { return "", false }
-	}
-	if s.now == nil {
-		s.now = time.Now
-	}
-	return s
-}
-
-// time is the present, as precisely as the store keeps it.
-func (s *Service) time() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
+// MaxPage bounds the items of one page.
+const MaxPage = 1000
 
 // Actor is who asks for a change.
 type Actor struct {
@@ -58,17 +24,33 @@ type Actor struct {
 	Peer string `json:"peer,omitempty"`
 }
 
-// Errors of the service besides those of package statedb.
+// Errors of changes, besides those of the state store.
 var (
 	ErrExists  = errors.New("it exists already")
 	ErrChanged = errors.New("it has changed since it was read")
 	ErrInFile  = errors.New("it is in a file")
 	ErrInvalid = errors.New("it is not valid")
 	ErrTaken   = errors.New("a credential belongs to somebody else")
+	// ErrToken: nobody has such a token, or not any more.
+	ErrToken = errors.New("the token is not known, or has expired")
+	// ErrLast: what nobody could do without stays.
+	ErrLast = errors.New("it is the last one")
 )
 
+// Problem is one thing that is wrong with what was sent.
+type Problem struct {
+	Severity, Code string
+	// Object is what it is about, KIND NAMESPACE/NAME, if that could be told.
+	Object string
+	Field  string
+	// File, Line and Column are where it stands, as far as that is known.
+	File            string
+	Line, Column    int
+	Message, Remedy string
+}
+
 // InvalidError lists what is wrong with what was sent.
-type InvalidError struct{ Problems []store.Problem }
+type InvalidError struct{ Problems []Problem }
 
 func (e *InvalidError) Error() string {
 	var list []string
@@ -81,14 +63,25 @@ func (e *InvalidError) Error() string {
 // Is makes it an ErrInvalid.
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
-func invalid(field, format string, args ...any) error {
-	return &InvalidError{Problems: []store.Problem{{Severity: store.Error, Code: "InvalidValue", Field: field, Message: fmt.Sprintf(format, args...)}}}
+// Invalid says what is wrong with a field; an empty one is all.
+func Invalid(field, format string, args ...any) error {
+	return &InvalidError{Problems: []Problem{{Severity: "error", Code: "InvalidValue", Field: field, Message: fmt.Sprintf(format, args...)}}}
 }
 
-// found gives ErrNotFound a name.
-func named(err error, what string) error {
-	if errors.Is(err, statedb.ErrNotFound) {
-		return fmt.Errorf("%s: %w", what, err)
+// String is the problem in one line.
+func (p *Problem) String() string {
+	text := p.Severity + ": "
+	if p.Line > 0 {
+		text = fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, text)
 	}
-	return err
+	for _, part := range []string{p.Object, p.Field} {
+		if part != "" {
+			text += part + ": "
+		}
+	}
+	text += p.Message
+	if p.Remedy != "" {
+		text += "; " + p.Remedy
+	}
+	return text
 }

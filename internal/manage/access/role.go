@@ -23,10 +23,3 @@ var Roles = []Role{Viewer, Operator, Admin}
 func (r Role) Includes(other Role) bool {
 	return slices.Index(Roles, r) >= slices.Index(Roles, other) && slices.Contains(Roles, r) && slices.Contains(Roles, other)
 }
-
-func (r Role) check() error {
-	if !slices.Contains(Roles, r) {
-		return invalid("role", "must be viewer, operator or admin, not %q", r)
-	}
-	return nil
-}

@@ -1,5 +1,7 @@
 package distrib
 
+import "strings"
+
 // Views makes what proxies are to have. Its methods are called by many goroutines at
 // a time.
 type Views interface {
@@ -62,6 +64,12 @@ const (
 	RoleSidecar Role = "sidecar"
 	RoleNode    Role = "node"
 )
+
+// IsEdge tells whether a member of that name may have Gateways, with the private keys
+// of their certificates: whoever may join by the name gets those.
+func IsEdge(service string) bool {
+	return service == "edge" || strings.HasPrefix(service, "edge-")
+}
 
 // Proxy is what a proxy says of itself, and who it is.
 type Proxy struct {

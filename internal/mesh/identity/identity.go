@@ -17,6 +17,9 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 )
 
+// DefaultTrustDomain is that of a mesh which nobody has given another.
+const DefaultTrustDomain = "cluster.local"
+
 type (
 	// ID is a SPIFFE ID; its zero value is none.
 	ID = spiffeid.ID

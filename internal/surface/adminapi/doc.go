@@ -18,8 +18,6 @@ import (
 	"net/http"
 
 	"github.com/gridway/gridway/internal/ir"
-	"github.com/gridway/gridway/internal/manage/access"
-	"github.com/gridway/gridway/internal/manage/membership"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
@@ -73,9 +71,9 @@ type Options struct {
 	Token Token
 	// Access has consumers, tokens with roles and the audit log in a state store;
 	// nil is no store.
-	Access *access.Service
+	Access Access
 	// Mesh has who may be in the mesh; nil is no control plane of one.
-	Mesh *membership.Service
+	Mesh Membership
 	// Traffic is what proxies of the mesh have seen; nil is no control plane.
 	Traffic Traffic
 	// TLS serves HTTPS. With ClientCertificates it asks for those, which then are what

@@ -14,7 +14,7 @@ import (
 // guard decides who may use the API, before any handler runs.
 type guard struct {
 	token  Token
-	access *access.Service
+	access Access
 	// owned: only the owner of the process's files reaches the socket.
 	owned bool
 	hosts map[string]bool

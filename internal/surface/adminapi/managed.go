@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/gridway/gridway/internal/manage/access"
-	"github.com/gridway/gridway/internal/statedb"
 )
 
 // maxImport bounds what is imported at a time: a hundred thousand consumers have
@@ -114,23 +113,27 @@ func (s *Server) stored(list []*endpoint, more ...*endpoint) []*endpoint {
 
 // faultOf gives an error of the service the form of a reply.
 func (s *Server) faultOf(r *http.Request, err error) *Fault {
-	var wrong *access.InvalidError
+	var (
+		wrong *access.InvalidError
+		gone  interface{ NotFound() bool }
+		busy  interface{ Unavailable() bool }
+	)
 	if errors.As(err, &wrong) {
 		f := fault(http.StatusUnprocessableEntity, "what was sent is not valid")
 		for _, p := range wrong.Problems {
-			one := Problem{Severity: string(p.Severity), Code: p.Code, Field: p.Field, Place: Place{p.Position.File, p.Position.Line, p.Position.Column}, Message: p.Message, Remedy: p.Remedy}
-			if p.Object.Name != "" {
-				one.Object = p.Object.String()
-			}
-			f.Problems = append(f.Problems, one)
+			f.Problems = append(f.Problems, Problem{
+				Severity: p.Severity, Code: p.Code, Object: p.Object, Field: p.Field, Place: Place{p.File, p.Line, p.Column}, Message: p.Message, Remedy: p.Remedy,
+			})
 		}
 		return f
+	}
+	if errors.As(err, &gone) {
+		return fault(http.StatusNotFound, "%v", err)
 	}
 	for _, known := range []struct {
 		err    error
 		status int
 	}{
-		{statedb.ErrNotFound, http.StatusNotFound},
 		{access.ErrChanged, http.StatusPreconditionFailed},
 		{access.ErrExists, http.StatusConflict},
 		{access.ErrInFile, http.StatusConflict},
@@ -142,7 +145,7 @@ func (s *Server) faultOf(r *http.Request, err error) *Fault {
 		}
 	}
 	s.opt.Log.Error("the state store failed", "path", r.URL.Path, "error", err)
-	if errors.Is(err, statedb.ErrUnavailable) {
+	if errors.As(err, &busy) {
 		return fault(http.StatusServiceUnavailable, "the state store cannot be used now; try again")
 	}
 	return fault(http.StatusInternalServerError, "the state store failed; the gateway's log says why")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/access/accessdb"
 	"github.com/gridway/gridway/internal/mesh/evidence"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/statedb/statetest"
@@ -27,7 +28,7 @@ const cart = `{"apiVersion":"gridway.dev/v1alpha1","kind":"Consumer","metadata":
 func withStore(t *testing.T, opt *adminapi.Options) map[access.Role]string {
 	t.Helper()
 	db := statetest.Open(t, statetest.SQLite(t))
-	s := access.New(access.Options{DB: db})
+	s := accessdb.New(accessdb.Options{DB: db})
 	opt.Mesh, opt.Traffic = withMesh(t, db, s), seen{}
 	tokens := map[access.Role]string{}
 	err := s.Bootstrap(t.Context(), func(list []access.CreatedToken) error {
@@ -341,7 +342,7 @@ func TestAStoreThatFailsLetsNobodyIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opt.Access = access.New(access.Options{DB: db})
+	opt.Access = accessdb.New(accessdb.Options{DB: db})
 	base := start(t, opt)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/membership"
-	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/evidence"
+	"github.com/gridway/gridway/internal/mesh/identity"
 )
 
 // mesh are the endpoints of who may be in the mesh.
@@ -46,7 +46,7 @@ func (s *Server) mesh() []*endpoint {
 			summary: "Takes a denial away, which has exactly this SPIFFE ID and serial number.",
 		},
 		{
-			method: "GET", path: "/v1/mesh/authority", role: access.Viewer, gives: ca.State{}, serve: s.authority,
+			method: "GET", path: "/v1/mesh/authority", role: access.Viewer, gives: identity.AuthorityState{}, serve: s.authority,
 			summary: "The roots and keys of the mesh's authority, and which of them sign.",
 		},
 		{

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/access/accessdb"
 	"github.com/gridway/gridway/internal/manage/membership"
+	"github.com/gridway/gridway/internal/manage/membership/membershipdb"
 	"github.com/gridway/gridway/internal/mesh/admit"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/identity"
@@ -17,7 +19,7 @@ import (
 )
 
 // withMesh is the mesh of a control plane that has a state store.
-func withMesh(t *testing.T, db *statedb.DB, s *access.Service) *membership.Service {
+func withMesh(t *testing.T, db *statedb.DB, s *accessdb.Service) *membershipdb.Service {
 	t.Helper()
 	td, err := identity.ParseTrustDomain("prod.example.com")
 	if err != nil {
@@ -28,7 +30,7 @@ func withMesh(t *testing.T, db *statedb.DB, s *access.Service) *membership.Servi
 	if err != nil {
 		t.Fatal(err)
 	}
-	return membership.New(membership.Options{DB: db, Access: s, Sealer: admit.NewTokens(db, secrets, nil), Authority: a})
+	return membershipdb.New(membershipdb.Options{DB: db, Access: s, Sealer: admit.NewTokens(db, secrets, nil), Authority: a})
 }
 
 func TestMesh(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/manage/membership"
-	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/evidence"
+	"github.com/gridway/gridway/internal/mesh/identity"
 )
 
 // JoinTokens lists the tokens by which machines join the mesh.
@@ -47,8 +47,8 @@ func (c *Client) Allow(ctx context.Context, id, serial string) error {
 }
 
 // MeshAuthority tells how the mesh's authority stands.
-func (c *Client) MeshAuthority(ctx context.Context) (*ca.State, error) {
-	return get[ca.State](ctx, c, "/v1/mesh/authority")
+func (c *Client) MeshAuthority(ctx context.Context) (*identity.AuthorityState, error) {
+	return get[identity.AuthorityState](ctx, c, "/v1/mesh/authority")
 }
 
 // Traffic is what proxies have seen of the last time, to one namespace and service or,

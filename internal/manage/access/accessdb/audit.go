@@ -1,0 +1,67 @@
+package accessdb
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/statedb"
+)
+
+// AuditKept is how long changes stay in the audit log.
+const AuditKept = 400 * 24 * time.Hour
+
+// Audit reads changes, the latest first.
+func (s *Service) Audit(ctx context.Context, q access.AuditQuery) ([]access.Change, error) {
+	var rows []statedb.AuditRecord
+	err := s.db.Read(ctx, func(tx *statedb.Tx) (err error) {
+		rows, err = tx.AuditRecords(ctx, statedb.AuditFilter{Object: q.Object, Actor: q.Actor, Before: q.Before, Limit: pageSize(q.Limit)})
+		return err
+	})
+	out := []access.Change{}
+	for _, r := range rows {
+		c := access.Change{ID: r.ID, At: r.At, Actor: r.Actor, Role: r.Role, Peer: r.Peer, Action: r.Action, Object: r.Object}
+		if r.Was != "" {
+			c.Before = json.RawMessage(r.Was)
+		}
+		if r.Became != "" {
+			c.After = json.RawMessage(r.Became)
+		}
+		out = append(out, c)
+	}
+	return out, err
+}
+
+func pageSize(asked int) int {
+	if asked <= 0 || asked > access.MaxPage {
+		return access.MaxPage
+	}
+	return asked
+}
+
+// Note adds a change of another area to the audit log, as a part of it. Before and after
+// are nil for nothing, and have no secrets.
+func (s *Service) Note(ctx context.Context, tx *statedb.Tx, by access.Actor, action, object string, before, after any) error {
+	return s.note(ctx, tx, by, action, object, before, after)
+}
+
+// note adds a change to the audit log, as a part of it. Before and after are nil
+// for nothing.
+func (s *Service) note(ctx context.Context, tx *statedb.Tx, by access.Actor, action, object string, before, after any) error {
+	r := &statedb.AuditRecord{At: s.time(), Actor: by.Name, Role: string(by.Role), Peer: by.Peer, Action: action, Object: object}
+	for _, side := range []struct {
+		from any
+		to   *string
+	}{{before, &r.Was}, {after, &r.Became}} {
+		if side.from == nil {
+			continue
+		}
+		text, err := json.Marshal(side.from)
+		if err != nil {
+			return err
+		}
+		*side.to = string(text)
+	}
+	return tx.AddAudit(ctx, r, AuditKept)
+}

@@ -1,0 +1,297 @@
+// Package collect keeps what proxies tell of traffic (see package report): in the state
+// store, by the day and bounded, where all control planes add to the same. It is what
+// policies are suggested from.
+//
+// A Collector's goroutine is the one of Run; a control plane owns it.
+package collect
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gridway/gridway/internal/mesh/evidence"
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/meshpb"
+	"github.com/gridway/gridway/internal/statedb"
+)
+
+// Bounds of what a control plane keeps. A row is of about 1 KiB at most.
+const (
+	// MaxOfDay is how many kinds of traffic there are in a day, for each control plane.
+	MaxOfDay = 50_000
+	// MaxOfPair is how many of these one source has with one port of a service. What is
+	// beyond counts as one kind, with Overflow.
+	MaxOfPair = 256
+	// maxReport is how many a report has at most.
+	maxReport = 8192
+	// maxFlows is how many rows an answer is made of.
+	maxFlows = 200_000
+
+	flushEvery  = 10 * time.Second
+	flushWithin = 10 * time.Second
+	dayLength   = 24 * time.Hour
+)
+
+// Options of a Collector.
+type Options struct {
+	DB *statedb.DB
+	// May tells whether a proxy may speak for a service's workloads.
+	May func(who identity.ID, namespace, service string) bool
+	// Identity is who sends.
+	Identity func(context.Context) (string, error)
+	// Every is how often what was heard goes to the state store; 0 is ten seconds.
+	Every time.Duration
+	// Now is the clock; nil is the process's.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Collector keeps what proxies have seen.
+type Collector struct {
+	meshpb.UnimplementedTelemetryServer
+	opt Options
+
+	mu sync.Mutex // guards what follows
+	// heard is what the state store has not got yet, by its key.
+	heard map[rowKey]*statedb.MeshTraffic
+	// days are what is known of each day that reports are about.
+	days map[int64]*day
+
+	flushing sync.Mutex // is held by who writes
+}
+
+type rowKey struct {
+	day int64
+	key string
+}
+
+// day has the kinds of traffic of one, so that they are bounded.
+type day struct {
+	keys  map[string]bool
+	pairs map[string]int
+}
+
+// New makes a Collector.
+func New(o Options) *Collector {
+	if o.Every == 0 {
+		o.Every = flushEvery
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Collector{opt: o, heard: map[rowKey]*statedb.MeshTraffic{}, days: map[int64]*day{}}
+}
+
+// Register serves proxies.
+func (c *Collector) Register(r grpc.ServiceRegistrar) { meshpb.RegisterTelemetryServer(r, c) }
+
+// Report implements meshpb.TelemetryServer.
+func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport, meshpb.TrafficReceived]) error {
+	text, err := c.opt.Identity(stream.Context())
+	if err != nil {
+		return status.Error(codes.Unauthenticated, err.Error())
+	}
+	who, err := identity.Parse(text)
+	if err != nil {
+		return status.Error(codes.Unauthenticated, err.Error())
+	}
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		answer := &meshpb.TrafficReceived{Sequence: r.GetSequence()}
+		if len(r.GetFlows()) > maxReport {
+			return status.Errorf(codes.InvalidArgument, "a report has %d kinds of traffic at most", maxReport)
+		}
+		for _, f := range r.GetFlows() {
+			if why := c.take(who, f); why != "" {
+				answer.Refused++
+				answer.Why = why
+			}
+		}
+		if err := stream.Send(answer); err != nil {
+			return err
+		}
+	}
+}
+
+// take adds what a proxy says, or says why not.
+func (c *Collector) take(who identity.ID, f *meshpb.TrafficFlow) (why string) {
+	if why := judge(f); why != "" {
+		return why
+	}
+	if !c.opt.May(who, f.GetNamespace(), f.GetService()) {
+		return "a proxy speaks for its own workloads alone, and not for " + f.GetNamespace() + "/" + f.GetService()
+	}
+	now := c.opt.Now()
+	last := min(f.GetLast(), now.UnixMilli()) // its clock may be another
+	first := min(f.GetFirst(), last)
+	if last < now.Add(-evidence.Keep).UnixMilli() {
+		return "it is older than what is kept"
+	}
+	k := kindOf(f)
+	row := &statedb.MeshTraffic{
+		Day: last / dayLength.Milliseconds(), Namespace: f.GetNamespace(), Service: f.GetService(), Seen: int64(f.GetCount()), Failed: int64(min(f.GetFailed(), f.GetCount())),
+		Duration: int64(min(f.GetDuration(), 1<<50)), First: first, Last: last, Addresses: int64(f.GetAddresses() & (1<<63 - 1)),
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k = c.bounded(row.Day, f.GetNamespace(), f.GetService(), k)
+	row.Content, row.Key = k.encode(f.GetNamespace(), f.GetService())
+	at := rowKey{row.Day, row.Key}
+	had := c.heard[at]
+	if had == nil {
+		c.heard[at] = row
+		return ""
+	}
+	had.Seen += row.Seen
+	had.Failed += row.Failed
+	had.Duration += row.Duration
+	had.First, had.Last = min(had.First, row.First), max(had.Last, row.Last)
+	had.Addresses |= row.Addresses
+	return ""
+}
+
+// bounded is the kind, or the one that stands for all that are too many. c.mu is held.
+func (c *Collector) bounded(number int64, namespace, service string, k kind) kind {
+	d := c.days[number]
+	if d == nil {
+		d = &day{keys: map[string]bool{}, pairs: map[string]int{}}
+		c.days[number] = d
+	}
+	_, key := k.encode(namespace, service)
+	if d.keys[key] {
+		return k
+	}
+	pair := k.pair(namespace, service)
+	full := len(d.keys) >= MaxOfDay
+	if full || d.pairs[pair] >= MaxOfPair {
+		k.Method, k.Path, k.Overflow = "", "", true
+		if full {
+			k.Source, k.Policy = "", ""
+		}
+		return k
+	}
+	d.keys[key] = true
+	d.pairs[pair]++
+	return k
+}
+
+// Run puts what was heard into the state store until ctx ends.
+func (c *Collector) Run(ctx context.Context) error {
+	c.recall(ctx)
+	tick := time.NewTicker(c.opt.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushWithin)
+			defer cancel()
+			if err := c.Flush(last); err != nil {
+				c.opt.Log.Warn("what was seen of traffic in the last seconds is lost", "error", err)
+			}
+			return nil
+		case <-tick.C:
+		}
+		if err := c.Flush(ctx); err != nil && ctx.Err() == nil {
+			c.opt.Log.Warn("what proxies have seen cannot be kept, and is tried again", "error", err)
+		}
+	}
+}
+
+// recall reads which kinds there are today, so that a restart does not raise the bounds.
+func (c *Collector) recall(ctx context.Context) {
+	today := c.today()
+	var rows []statedb.MeshTraffic
+	err := c.opt.DB.Read(ctx, func(tx *statedb.Tx) (err error) {
+		rows, err = tx.MeshTraffic(ctx, "", "", today, 0, MaxOfDay)
+		return err
+	})
+	if err != nil {
+		return // Flush says it
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range rows {
+		if k, err := decodeKind(rows[i].Content); err == nil && !k.Overflow {
+			c.bounded(rows[i].Day, rows[i].Namespace, rows[i].Service, k)
+		}
+	}
+}
+
+func (c *Collector) today() int64 { return c.opt.Now().UnixMilli() / dayLength.Milliseconds() }
+
+// batch is how many rows are written at once.
+const batch = 500
+
+// Flush puts what was heard into the state store. What could not be written is kept.
+func (c *Collector) Flush(ctx context.Context) error {
+	c.flushing.Lock()
+	defer c.flushing.Unlock()
+	c.mu.Lock()
+	heard := c.heard
+	c.heard = map[rowKey]*statedb.MeshTraffic{}
+	oldest := c.today() - int64(evidence.Keep/dayLength)
+	maps.DeleteFunc(c.days, func(number int64, _ *day) bool { return number < c.today()-1 })
+	c.mu.Unlock()
+	rows := slices.SortedFunc(maps.Values(heard), func(a, b *statedb.MeshTraffic) int { // in one order, so that replicas do not wait for each other in circles
+		if a.Day != b.Day {
+			return int(a.Day - b.Day)
+		}
+		if a.Key < b.Key {
+			return -1
+		}
+		return 1
+	})
+	for len(rows) > 0 {
+		n := min(len(rows), batch)
+		err := c.opt.DB.Write(ctx, func(tx *statedb.Tx) error {
+			for _, r := range rows[:n] {
+				if err := tx.AddMeshTraffic(ctx, r); err != nil {
+					return err
+				}
+			}
+			return tx.DropMeshTraffic(ctx, oldest)
+		})
+		if err != nil {
+			c.again(rows)
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// again keeps rows for the next Flush.
+func (c *Collector) again(rows []*statedb.MeshTraffic) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range rows {
+		at := rowKey{r.Day, r.Key}
+		if had := c.heard[at]; had != nil {
+			r.Seen += had.Seen
+			r.Failed += had.Failed
+			r.Duration += had.Duration
+			r.First, r.Last = min(r.First, had.First), max(r.Last, had.Last)
+			r.Addresses |= had.Addresses
+		}
+		c.heard[at] = r
+	}
+}

@@ -1,0 +1,106 @@
+package mesh
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// idleMemory bounds what a sidecar of gridway-proxy that has nothing to do has in memory.
+// The aim is 25 MiB; what is above is for machines that have other pages than ours.
+const idleMemory = 28 << 20
+
+var smallBinary = sync.OnceValues(func() (string, error) {
+	full, err := binary() // whose folder is taken away at the end
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(full), "gridway-proxy")
+	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/gridway-proxy").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// The data plane alone serves as the whole binary does, in less memory.
+func TestProxyBinary(t *testing.T) {
+	t.Parallel()
+	small, err := smallBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMesh(t, "")
+	m.with = small
+	ratings := m.sidecar("ratings", "one")
+	up := port(t)
+	m.sidecar("reviews", "one", "--upstream", "ratings=:"+up, "--access-log", "off", "--access-log-omit", "client")
+	eventually(t, "a request from sidecar to sidecar", func() error {
+		a, err := get(up, "/x")
+		if err == nil && (a.Name != "one" || a.Path != "/x") {
+			err = fmt.Errorf("%+v", a)
+		}
+		return err
+	})
+	eventually(t, "less memory than that of a start", func() error {
+		n, err := resident(ratings.cmd.Process.Pid)
+		if err == nil && n > idleMemory {
+			return fmt.Errorf("%d KiB are resident", n>>10)
+		}
+		return err
+	})
+	socket := "unix:" + filepath.Join(m.dir, "ratings-one", "admin.sock")
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(path, "status", "--admin", socket).CombinedOutput(); err != nil || !strings.Contains(string(out), "spiffe://cluster.local/ns/default/sa/ratings") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if _, err := get(up, "/x"); err != nil {
+		t.Error(err)
+	}
+	// By now what the start has given back and is needed is there again.
+	n, err := resident(ratings.cmd.Process.Pid)
+	if err != nil || n > idleMemory {
+		t.Errorf("%d KiB are resident, %v", n>>10, err)
+	}
+	t.Logf("%d KiB are resident", n>>10)
+	if code := ratings.end(); code != 0 && code != 143 {
+		t.Errorf("it ended with %d", code)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"sidecar", "--", "true"}, "--service is missing"},
+		{[]string{"control", "mesh.yaml"}, `there is no command "control"`},
+		{[]string{"edge", "--access-log-omit", "colour"}, "--access-log-omit: "},
+	} {
+		out, err := exec.Command(small, c.args...).CombinedOutput()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(string(out), c.want) {
+			t.Errorf("%v: %v: %s", c.args, err, out)
+		}
+	}
+}
+
+// resident is how many bytes a process has in memory.
+func resident(pid int) (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
+			return n << 10, err
+		}
+	}
+	return 0, errors.New("there is no VmRSS")
+}
