@@ -42,11 +42,14 @@ func (v *live) needs() (out []adminapi.Dependency) {
 	return out
 }
 
-// consumersAfter are those who may call, behind one of these names.
-func (v *live) consumersAfter(namespace, name string) iter.Seq[adminapi.Consumer] {
+// consumersAfter are those of a configuration who may call, behind one of these names.
+// The data plane knows when they last did, as far as it serves them itself.
+func (v *live) consumersAfter(cfg *ir.Config, namespace, name string) iter.Seq[adminapi.Consumer] {
 	return func(yield func(adminapi.Consumer) bool) {
-		d := v.plane.Consumers()
-		all := d.All()
+		if cfg == nil {
+			return
+		}
+		d, all := v.plane.Consumers(), cfg.Consumers
 		first, found := slices.BinarySearchFunc(all, struct{}{}, func(c *ir.Consumer, _ struct{}) int {
 			return cmp.Or(cmp.Compare(c.Namespace, namespace), cmp.Compare(c.Name, name))
 		})

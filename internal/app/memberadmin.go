@@ -197,7 +197,7 @@ func (r *memberRuntime) Clusters() []adminapi.Cluster { return r.clusters(r.Conf
 
 // Consumers implements adminapi.Configuration.
 func (r *memberRuntime) Consumers(namespace, name string) iter.Seq[adminapi.Consumer] {
-	return r.consumersAfter(namespace, name)
+	return r.consumersAfter(r.Config(), namespace, name)
 }
 
 // Explain implements adminapi.Explainer.
