@@ -111,6 +111,13 @@ func suite(quick bool) []workload {
 		{name: "mesh-grpc", title: "Two sidecars with mutual TLS, unary calls of 100 bytes, 64 connections with 8 streams", conns: 64, target: load.Target{Path: "/bench.Echo/Unary", Traffic: load.GRPC, Streams: 8}, rate: 1000, rateConns: 8, proxies: pair(peers.MeshGRPC)},
 		{name: "mesh-tcp", title: "Two sidecars with mutual TLS, raw TCP, exchanges of 1 KiB, 64 connections", conns: 64, target: get("/1k"), rate: 1000, rateConns: 64, proxies: pair(peers.MeshTCP)},
 		{
+			name: "mesh-callers", title: "An edge and a sidecar with mutual TLS, API keys of 1,000 callers, of whom the sidecar is told", conns: 64, target: get("/1k"), callers: callers, rate: 1000, rateConns: 64,
+			proxies: []peers.Spec{
+				{Kind: peers.Gridway, Label: "gridway", Mesh: peers.MeshHTTP, Callers: peers.CallersTold},
+				{Kind: peers.Gridway, Label: "gridway-untold", Mesh: peers.MeshHTTP, Callers: peers.CallersKept},
+			},
+		},
+		{
 			name: "routes", title: thousands(many) + " routes", conns: 64, target: load.Target{}, rate: 2000, rateConns: 64,
 			proxies: []peers.Spec{
 				{Kind: peers.Gridway, Label: "gridway", Routes: many},

@@ -30,9 +30,9 @@ const (
 )
 
 type options struct {
-	listen, to, kind, cert, key, ca, profiles string
-	inbound                         bool
-	services                        int
+	listen, to, kind, cert, key, ca, profiles, callers string
+	inbound                                            bool
+	services                                           int
 }
 
 func main() {
@@ -45,6 +45,7 @@ func main() {
 	flag.StringVar(&o.key, "key", "", "file with its key")
 	flag.StringVar(&o.ca, "ca", "", "file with the trust bundle")
 	flag.StringVar(&o.profiles, "profiles", "", "Unix socket at which to give CPU profiles")
+	flag.StringVar(&o.callers, "callers", "", "kept or told: it is an edge, which asks for the API keys of 1,000 callers, and may tell the other proxy who calls")
 	flag.IntVar(&o.services, "services", 1, "services to know, for its memory")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -54,7 +55,7 @@ func main() {
 }
 
 func run(o options) error {
-	ids, err := load(o)
+	ids, err := newIdentities(o)
 	if err != nil {
 		return err
 	}
@@ -138,6 +139,9 @@ func config(o options) (*ir.Config, error) {
 		}
 		return cfg, nil
 	}
+	if o.callers != "" {
+		o.guard(cfg)
+	}
 	for i, r := range cfg.Routes {
 		hostname := ""
 		if i > 0 {
@@ -154,7 +158,7 @@ type identities struct {
 	roots *x509.CertPool
 }
 
-func load(o options) (*identities, error) {
+func newIdentities(o options) (*identities, error) {
 	cert, err := tls.LoadX509KeyPair(o.cert, o.key)
 	if err != nil {
 		return nil, err

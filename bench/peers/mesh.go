@@ -32,6 +32,16 @@ const (
 	MeshTCP  Mesh = "tcp"
 )
 
+// Callers is what becomes of callers whom an edge knows; empty is that it knows none.
+type Callers string
+
+// What an edge does.
+const (
+	CallersKept Callers = "kept"
+	// CallersTold has it sign a token with each request, for the proxy of the workload.
+	CallersTold Callers = "told"
+)
+
 // Sidecar is the program of one of Gridway's sidecars.
 const Sidecar Kind = "meshproxy"
 
@@ -79,7 +89,11 @@ func (l *Lab) startMesh(ctx context.Context, s Spec) (*Process, error) {
 	if s.GRPC() {
 		path = "/bench.Echo/Unary"
 	}
-	client, err := l.Launch(ctx, s.Label, argv, load.Target{Addr: outbound, Path: path, Traffic: s.Traffic}, l.Core)
+	probe := load.Target{Addr: outbound, Path: path, Traffic: s.Traffic}
+	if s.Callers != "" {
+		probe.Callers = 1
+	}
+	client, err := l.Launch(ctx, s.Label, argv, probe, l.Core)
 	if err != nil {
 		err = fmt.Errorf("%w\n%s", err, server.Output())
 		server.Stop()
@@ -93,8 +107,11 @@ func (l *Lab) startMesh(ctx context.Context, s Spec) (*Process, error) {
 // sidecar is the command line of one of a pair.
 func (l *Lab) sidecar(s Spec, inbound bool, listen, to string) ([]string, error) {
 	who := "client"
-	if inbound {
+	switch {
+	case inbound:
 		who = "server"
+	case s.Callers != "":
+		who = "edge"
 	}
 	file := func(end string) string { return filepath.Join(l.Dir, "mesh-"+who+end) }
 	ca := filepath.Join(l.Dir, "mesh-ca.pem")
@@ -121,13 +138,16 @@ func (l *Lab) sidecar(s Spec, inbound bool, listen, to string) ([]string, error)
 		}
 		argv = append(argv, "-profiles", l.Admin(label))
 	}
+	if s.Callers != "" && !inbound {
+		argv = append(argv, "-callers", string(s.Callers))
+	}
 	if s.Services > 0 {
 		argv = append(argv, "-services", strconv.Itoa(s.Services))
 	}
 	return argv, nil
 }
 
-// meshCertificates writes an authority and what it has signed for both sides.
+// meshCertificates writes an authority and what it has signed for both sides and for edges.
 func (l *Lab) meshCertificates() error {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -145,7 +165,7 @@ func (l *Lab) meshCertificates() error {
 	if err := os.WriteFile(filepath.Join(l.Dir, "mesh-ca.pem"), certificatePEM(der), 0o600); err != nil {
 		return err
 	}
-	for i, who := range []string{"client", "server"} {
+	for i, who := range []string{"client", "server", "edge"} {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			return err

@@ -61,6 +61,8 @@ type Spec struct {
 	Mesh Mesh
 	// Services is how many of them Gridway's sidecars know; 0 is one.
 	Services int
+	// Callers has the first of a pair be an edge, which knows its callers by API keys.
+	Callers Callers
 	// Raw passes bytes on without a look at them: TCP to TCP.
 	Raw bool
 }

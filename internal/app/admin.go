@@ -234,7 +234,7 @@ func (r *runtime) Objects(values bool) []adminapi.Object {
 
 // Consumers are those who may call, behind one of these names.
 func (r *runtime) Consumers(namespace, name string) iter.Seq[adminapi.Consumer] {
-	return r.g.live().ConsumersAfter(namespace, name)
+	return r.g.live().ConsumersAfter(r.Config(), namespace, name) // of a control plane, whose edges judge by them
 }
 
 // Clusters is their live state.

@@ -1,15 +1,12 @@
 package faults
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -69,85 +66,6 @@ func shared(t *testing.T, replicas int) (*mesh, *database) {
 		m.control()
 	}
 	return m, d
-}
-
-// writer changes things by the admin API of a replica, on and on, and remembers what was
-// acknowledged.
-type writer struct {
-	m    *mesh
-	stop chan struct{}
-	work sync.WaitGroup
-
-	mu      sync.Mutex
-	kept    []string // guarded by mu: denials that were acknowledged
-	refused int      // guarded by mu: tries that were not
-}
-
-func newWriter(m *mesh) *writer {
-	w := &writer{m: m, stop: make(chan struct{})}
-	for i, r := range m.replicas {
-		w.work.Go(func() { w.write(i, r) })
-	}
-	m.t.Cleanup(w.end)
-	return w
-}
-
-func (w *writer) end() {
-	select {
-	case <-w.stop:
-	default:
-		close(w.stop)
-	}
-	w.work.Wait()
-}
-
-func (w *writer) write(replica int, r *replica) {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for n := 0; ; n++ {
-		select {
-		case <-w.stop:
-			return
-		case <-tick.C:
-		}
-		id := fmt.Sprintf("spiffe://cluster.local/ns/gone/sa/r%d-%d", replica, n)
-		status, _, err := r.api("POST", "/v1/mesh/denials", fmt.Sprintf(`{"id":%q,"reason":"a test"}`, id))
-		w.mu.Lock()
-		if err == nil && status == http.StatusCreated {
-			w.kept = append(w.kept, id)
-		} else {
-			w.refused++
-		}
-		w.mu.Unlock()
-	}
-}
-
-// check: every replica has all that any of them acknowledged.
-func (w *writer) check() {
-	w.m.t.Helper()
-	w.end()
-	w.m.t.Logf("%d denials were acknowledged, %d were not", len(w.kept), w.refused)
-	if len(w.kept) == 0 {
-		w.m.t.Error("nothing was acknowledged")
-	}
-	for _, r := range w.m.replicas {
-		eventually(w.m.t, r.host.Name+" has all denials", func() error {
-			var list []struct{ ID string }
-			if err := r.read("/v1/mesh/denials", &list); err != nil {
-				return err
-			}
-			have := map[string]bool{}
-			for _, d := range list {
-				have[d.ID] = true
-			}
-			for _, id := range w.kept {
-				if !have[id] {
-					return fmt.Errorf("%s was acknowledged and is not there", id)
-				}
-			}
-			return nil
-		})
-	}
 }
 
 // serves waits until a replica has a proxy whose name begins so.
@@ -285,16 +203,8 @@ func TestNetworkCut(t *testing.T) {
 	l.goesOn(100)
 	one.host.Part()
 	l.answeredBy("three")
-	within(t, 45*time.Second, "the replica that was cut off knows what the other one was told", func() error {
-		w.mu.Lock()
-		last := w.kept[len(w.kept)-1]
-		w.mu.Unlock()
-		_, reply, err := one.api("GET", "/v1/mesh/denials", "")
-		if err == nil && !json.Valid(reply) || !strings.Contains(string(reply), last) {
-			err = fmt.Errorf("%s is not there: %w", last, err)
-		}
-		return err
-	})
+	facts := w.known()
+	within(t, 45*time.Second, "the replica that was cut off knows what the other one was told", func() error { return w.missing(one, facts) })
 
 	// Proxies that do not reach one replica any more go to the other.
 	for _, r := range m.replicas {

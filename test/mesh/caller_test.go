@@ -11,6 +11,9 @@ import (
 	"testing"
 )
 
+// passed are the headers that an application passes on.
+var passed = []string{"Gridway-Caller", "X-Request-Id"}
+
 // relay has a program ask another service: "/relay/PORT/path" asks for /path at a port of
 // its sidecar, and passes on what names the request and its caller. Headers of the query
 // take the place of what came.
@@ -20,18 +23,24 @@ func relay(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	at, path, _ := strings.Cut(rest, "/")
+	header := http.Header{}
+	for _, name := range passed {
+		if v, replaced := r.URL.Query()[name]; replaced {
+			header[name] = v
+		} else if v := r.Header.Get(name); v != "" {
+			header.Set(name, v)
+		}
+	}
+	if r.Header.Get("Upgrade") != "" {
+		relayWebSocket(w, r, "ws://127.0.0.1:"+at+"/"+path, header)
+		return true
+	}
 	req, err := http.NewRequestWithContext(r.Context(), r.Method, "http://127.0.0.1:"+at+"/"+path, nil)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return true
 	}
-	for _, name := range []string{"Gridway-Caller", "X-Request-Id"} {
-		if v, replaced := r.URL.Query()[name]; replaced {
-			req.Header[name] = v
-		} else if v := r.Header.Get(name); v != "" {
-			req.Header.Set(name, v)
-		}
-	}
+	req.Header = header
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)

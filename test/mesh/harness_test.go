@@ -60,7 +60,7 @@ func program(text string) {
 	}
 	err := http.ListenAndServe(at, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		if relay(w, r) {
+		if relay(w, r) || openWebSocket(w, r) {
 			return
 		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "path": r.URL.Path, "host": r.Host, "header": r.Header})

@@ -21,7 +21,7 @@ func serveHealth(port string) {
 	l, err := net.Listen("tcp", "127.0.0.1:"+port)
 	if err == nil {
 		s := grpc.NewServer()
-		grpc_health_v1.RegisterHealthServer(s, health.NewServer())
+		grpc_health_v1.RegisterHealthServer(s, relayHealth{health.NewServer()})
 		err = s.Serve(l)
 	}
 	fmt.Fprintln(os.Stderr, err)

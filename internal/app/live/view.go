@@ -45,11 +45,14 @@ func (v View) Needs() (out []adminapi.Dependency) {
 	return out
 }
 
-// ConsumersAfter are those who may call, behind one of these names.
-func (v View) ConsumersAfter(namespace, name string) iter.Seq[adminapi.Consumer] {
+// ConsumersAfter are those of a configuration who may call, behind one of these names.
+// The data plane knows when they last did, as far as it serves them itself.
+func (v View) ConsumersAfter(cfg *ir.Config, namespace, name string) iter.Seq[adminapi.Consumer] {
 	return func(yield func(adminapi.Consumer) bool) {
-		d := v.Plane.Consumers()
-		all := d.All()
+		if cfg == nil {
+			return
+		}
+		d, all := v.Plane.Consumers(), cfg.Consumers
 		first, found := slices.BinarySearchFunc(all, struct{}{}, func(c *ir.Consumer, _ struct{}) int {
 			return cmp.Or(cmp.Compare(c.Namespace, namespace), cmp.Compare(c.Name, name))
 		})

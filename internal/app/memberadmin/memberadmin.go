@@ -202,7 +202,7 @@ func (r *runtime) Clusters() []adminapi.Cluster { return r.View.Clusters(r.Confi
 
 // Consumers implements adminapi.Configuration.
 func (r *runtime) Consumers(namespace, name string) iter.Seq[adminapi.Consumer] {
-	return r.ConsumersAfter(namespace, name)
+	return r.ConsumersAfter(r.Config(), namespace, name)
 }
 
 // Explain implements adminapi.Explainer.

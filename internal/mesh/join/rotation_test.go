@@ -39,7 +39,7 @@ type member struct {
 	l net.Listener
 }
 
-func (m *member) serve() {
+func (m *member) serve(each func(net.Conn)) {
 	for {
 		c, err := m.l.Accept()
 		if err != nil {
@@ -47,7 +47,7 @@ func (m *member) serve() {
 		}
 		go func() {
 			defer c.Close()
-			_, _ = io.Copy(c, c) // until its peer leaves
+			each(c)
 		}()
 	}
 }
@@ -60,94 +60,136 @@ func echo(c net.Conn) error {
 	return err
 }
 
-// The authority changes its root twice and more, while proxies join, renew, and make
-// connections all the time: none fails, and the connection that was there from the
-// beginning is there at the end.
-func TestRotationUnderLoad(t *testing.T) {
-	var ahead atomic.Int64
-	clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	db := statetest.Open(t, statetest.SQLite(t))
-	const life, rotation = 5 * time.Minute, time.Hour
-	a, err := ca.Open(t.Context(), ca.Options{DB: db, TrustDomain: td, Secrets: secrets, Lifetime: life, Rotation: rotation, Now: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &plane{t: t, db: db, ca: a, tokens: admit.NewTokens(db, secrets, clock)}
-	p.address = serve(t, admit.ServerTLS(a.Keyring()), admit.NewServer(admit.Options{Authority: a, Tokens: p.tokens}))
-	token := p.token(0, jointoken.Grants{Role: identity.RoleWorkload, Namespaces: []string{"shop"}, Services: []string{"*"}})
-	enter := func(service string) *member {
-		k := identity.NewKeyring(identity.Options{Now: clock})
-		c, err := join.NewClient(join.ClientOptions{Addresses: []string{p.address}, Keyring: k, Token: token.Text(), Now: clock, As: identity.Name{Role: identity.RoleWorkload, Namespace: "shop", Service: service}})
-		if err == nil {
-			err = c.Join(t.Context())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		l, err := tls.Listen("tcp", "127.0.0.1:0", meshTLS(k))
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := &member{c, k, l}
-		go m.serve()
-		t.Cleanup(func() { _ = l.Close() })
-		return m
-	}
-	members := []*member{enter("a"), enter("b"), enter("c")}
-	kept, err := tls.Dial("tcp", members[0].l.Addr().String(), meshTLS(members[1].k))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kept.Close()
+// rotating is a mesh whose clock is moved, so that its authority changes its root every
+// hour of that, and proxies renew every two and a half minutes.
+type rotating struct {
+	*plane
+	entry jointoken.Token
+	ahead atomic.Int64
+	// still is held by what takes no time by that clock.
+	still sync.RWMutex
+	roots map[string]bool // that have signed
+}
 
-	// No handshake takes minutes: the clock stands still for each.
-	var still sync.RWMutex
+const (
+	rotatingLife = 5 * time.Minute
+	rotation     = time.Hour
+)
+
+func newRotating(t *testing.T) *rotating {
+	t.Helper()
+	r := &rotating{roots: map[string]bool{}}
+	db := statetest.Open(t, statetest.SQLite(t))
+	a, err := ca.Open(t.Context(), ca.Options{DB: db, TrustDomain: td, Secrets: secrets, Lifetime: rotatingLife, Rotation: rotation, Now: r.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.plane = &plane{t: t, db: db, ca: a, tokens: admit.NewTokens(db, secrets, r.clock)}
+	r.address = serve(t, admit.ServerTLS(a.Keyring()), admit.NewServer(admit.Options{Authority: a, Tokens: r.tokens}))
+	r.entry = r.token(0, jointoken.Grants{Role: identity.RoleWorkload, Namespaces: []string{"shop"}, Services: []string{"*"}})
+	return r
+}
+
+func (r *rotating) clock() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
+
+// enter has a proxy join, which does with connections of its peers what serves says.
+func (r *rotating) enter(service string, serves func(net.Conn)) *member {
+	r.t.Helper()
+	k := identity.NewKeyring(identity.Options{Now: r.clock})
+	c, err := join.NewClient(join.ClientOptions{Addresses: []string{r.address}, Keyring: k, Token: r.entry.Text(), Now: r.clock, As: identity.Name{Role: identity.RoleWorkload, Namespace: "shop", Service: service}})
+	if err == nil {
+		err = c.Join(r.t.Context())
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", meshTLS(k))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	m := &member{c, k, l}
+	go m.serve(serves)
+	r.t.Cleanup(func() { _ = l.Close() })
+	return m
+}
+
+// under moves the clock by steps in turn until roots have changed three times, while loads
+// ask again and again. It returns how often they did, and the first error.
+func (r *rotating) under(members []*member, steps []time.Duration, loads ...func() error) (int64, error) {
+	r.t.Helper()
 	var stop atomic.Bool
 	var made atomic.Int64
 	var failed error
 	var once sync.Once
-	var load sync.WaitGroup
-	for i := range members {
-		load.Go(func() {
+	var work sync.WaitGroup
+	for _, load := range loads {
+		work.Go(func() {
 			for !stop.Load() {
-				still.RLock()
-				c, err := tls.Dial("tcp", members[(i+1)%len(members)].l.Addr().String(), meshTLS(members[i].k))
-				if err == nil {
-					err = errors.Join(echo(c), c.Close())
-				}
-				still.RUnlock()
+				r.still.RLock()
+				err := load()
+				r.still.RUnlock()
 				if err != nil {
-					once.Do(func() { failed = fmt.Errorf("after %s: %w", time.Duration(ahead.Load()), err) })
+					once.Do(func() { failed = fmt.Errorf("after %s: %w", time.Duration(r.ahead.Load()), err) })
 					return
 				}
 				made.Add(1)
 			}
 		})
 	}
-	roots := map[string]bool{}
-	for time.Duration(ahead.Load()) < 7*rotation/2 {
-		still.Lock()
-		ahead.Add(int64(time.Minute))
-		still.Unlock()
-		a.Look(t.Context())
+	end := func() {
+		stop.Store(true)
+		work.Wait()
+	}
+	defer end()
+	for n := 0; time.Duration(r.ahead.Load()) < 7*rotation/2; n++ {
+		r.still.Lock()
+		r.ahead.Add(int64(steps[n%len(steps)]))
+		r.still.Unlock()
+		r.ca.Look(r.t.Context())
 		for _, m := range members {
 			s := m.k.SVID(m.k.Own())
-			roots[s.Leaf().Issuer.CommonName] = true
-			if s.NotAfter().Sub(clock()) > life/2 {
+			r.roots[s.Leaf().Issuer.CommonName] = true
+			if s.NotAfter().Sub(r.clock()) > rotatingLife/2 {
 				continue
 			}
-			if _, err := m.Renew(t.Context()); err != nil {
-				t.Fatalf("after %s: %v", time.Duration(ahead.Load()), err)
+			if _, err := m.Renew(r.t.Context()); err != nil {
+				r.t.Fatalf("after %s: %v", time.Duration(r.ahead.Load()), err)
 			}
 		}
 	}
-	stop.Store(true)
-	load.Wait()
-	if failed != nil || made.Load() < 100 {
-		t.Errorf("%d connections, %v", made.Load(), failed)
+	end()
+	return made.Load(), failed
+}
+
+// The authority changes its root twice and more, while proxies join, renew, and make
+// connections all the time: none fails, and the connection that was there from the
+// beginning is there at the end.
+func TestRotationUnderLoad(t *testing.T) {
+	t.Parallel()
+	r := newRotating(t)
+	back := func(c net.Conn) { _, _ = io.Copy(c, c) } // until its peer leaves
+	members := []*member{r.enter("a", back), r.enter("b", back), r.enter("c", back)}
+	kept, err := tls.Dial("tcp", members[0].l.Addr().String(), meshTLS(members[1].k))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(roots) < 3 {
-		t.Errorf("%d roots have signed", len(roots))
+	defer kept.Close()
+	loads := make([]func() error, len(members))
+	for i := range members {
+		loads[i] = func() error {
+			c, err := tls.Dial("tcp", members[(i+1)%len(members)].l.Addr().String(), meshTLS(members[i].k))
+			if err != nil {
+				return err
+			}
+			return errors.Join(echo(c), c.Close())
+		}
+	}
+	made, failed := r.under(members, []time.Duration{time.Minute}, loads...)
+	if failed != nil || made < 100 {
+		t.Errorf("%d connections, %v", made, failed)
+	}
+	if len(r.roots) < 3 {
+		t.Errorf("%d roots have signed", len(r.roots))
 	}
 	if err := echo(kept); err != nil {
 		t.Errorf("the connection from the beginning: %v", err)

@@ -131,7 +131,7 @@ func (s *Server) appendHTTP(m *message, x *filter.Exchange, body []byte, whole b
 		}
 	}
 	for i := range r.Header.Len() {
-		if f := r.Header.At(i); s.send.has(f.Name) && !repeated(&r.Header, i) {
+		if f := r.Header.At(i); s.send.asks(f) && !repeated(&r.Header, i) {
 			m.pair(fieldHeaders, r.Arena.Lower(f.Name), joined(r, i))
 		}
 	}

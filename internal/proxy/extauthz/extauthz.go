@@ -165,6 +165,18 @@ func newNames(s ir.HeaderSet) names {
 	return n
 }
 
-func (n *names) has(name []byte) bool {
-	return n.all || slices.ContainsFunc(n.list, func(one []byte) bool { return httpmsg.EqualFold(one, name) })
+func (n *names) has(name []byte) bool { return n.all || n.lists(name) }
+
+func (n *names) lists(name []byte) bool {
+	return slices.ContainsFunc(n.list, func(one []byte) bool { return httpmsg.EqualFold(one, name) })
+}
+
+// asks tells whether a server is sent a header of the request. What a mesh says of the
+// caller is a credential, by which others can be asked in the caller's name: it is sent
+// to who is meant to have it alone.
+func (n *names) asks(f *httpmsg.Field) bool {
+	if f.ID == httpmsg.NameGridwayCaller {
+		return n.lists(f.Name)
+	}
+	return n.has(f.Name)
 }

@@ -63,7 +63,7 @@ func (s *Server) sends(f *httpmsg.Field) bool {
 	case f.ID == httpmsg.NameAuthorization, f.ID == httpmsg.NameXRequestID, f.ID == httpmsg.NameTraceparent, f.ID == httpmsg.NameTracestate:
 		return true
 	}
-	return s.send.has(f.Name)
+	return s.send.asks(f)
 }
 
 // answerHTTP reads what a status and its header say.

@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -115,6 +116,27 @@ func TestQuestionByHTTP(t *testing.T) {
 		want := c.want + ", X-Forwarded-Method: POST, X-Forwarded-Uri: /cart?a=1&b=2&c, X-Forwarded-Host: shop.example, X-Forwarded-Proto: https, X-Forwarded-For: 203.0.113.7"
 		if got != want {
 			t.Errorf("%+v:\n got %s\nwant %s", c.cfg, got, want)
+		}
+	}
+}
+
+// A server that gets all headers does not get what the mesh is told of the caller; one
+// that is to have it does.
+func TestCallerIsNotTold(t *testing.T) {
+	for _, c := range []struct {
+		send ir.HeaderSet
+		want bool
+	}{{ir.HeaderSet{All: true}, false}, {ir.HeaderSet{Names: []string{"x-keep"}}, false}, {ir.HeaderSet{Names: []string{"gridway-caller"}}, true}, {ir.HeaderSet{All: true, Names: []string{"Gridway-Caller"}}, true}} {
+		x := asked()
+		x.Req.Header.AddID(httpmsg.NameGridwayCaller, []byte("to.ken.s"))
+		s := New(&ir.ExternalAuth{Send: c.send}, "", nil)
+		var q callout.Call
+		s.askHTTP(&q, x)
+		if q.Request.Header.Has(httpmsg.NameGridwayCaller) != c.want {
+			t.Errorf("by HTTP, %+v: %s", c.send, fields(&q.Request.Header))
+		}
+		if got := s.appendCheck(nil, x, nil, true); bytes.Contains(got, []byte("to.ken.s")) != c.want {
+			t.Errorf("by gRPC, %+v: %q", c.send, got)
 		}
 	}
 }

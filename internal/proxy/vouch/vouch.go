@@ -61,6 +61,7 @@ type Voucher struct {
 	// denials counts how often somebody was denied; guarded by mu.
 	denials uint64
 
+	tokens memory
 	counts counts
 }
 

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +83,7 @@ func TestVouch(t *testing.T) {
 	}
 	counts := map[string]uint64{}
 	inner.Counts(func(result string, n uint64) { counts[result] = n })
-	if counts["direct"] != 1 || counts["verified"] != 2 {
+	if counts["direct"] != 1 || counts["verified"] != 2 || counts["remembered"] != 0 {
 		t.Errorf("%v", counts)
 	}
 }
@@ -228,6 +229,92 @@ func TestRenewed(t *testing.T) {
 	}
 }
 
+// A token that comes again is judged again, but its signature is not verified again.
+func TestRemembered(t *testing.T) {
+	a := meshtest.NewAuthority(t)
+	ids := meshtest.New(a, ratingsID)
+	inner := newVoucher(t, ids)
+	token := sign(t, newVoucher(t, meshtest.New(a, edgeID)))
+	count := func(result string) (n uint64) {
+		inner.Counts(func(one string, k uint64) {
+			if one == result {
+				n = k
+			}
+		})
+		return n
+	}
+	var last filter.Caller
+	for range 3 {
+		c, fault := inner.Verify(token, reviewsID, request, now)
+		if fault != filter.FaultNone || c.Consumer == nil || c.Consumer.Name != "ada" || last.Method != "" && !reflect.DeepEqual(c, last) {
+			t.Fatalf("%s %+v", fault, c)
+		}
+		last = c
+	}
+	if count("verified") != 1 || count("remembered") != 2 {
+		t.Errorf("%d verified, %d remembered", count("verified"), count("remembered"))
+	}
+	if _, fault := inner.Verify(token, reviewsID, []byte("other"), now); fault != filter.FaultRequest {
+		t.Errorf("for another request, and %q", fault)
+	}
+	if _, fault := inner.Verify(token, reviewsID, request, now.Add(41*time.Second)); fault != filter.FaultExpired {
+		t.Errorf("expired, and %q", fault)
+	}
+	changed := bytes.Clone(token)
+	changed[len(changed)-1] ^= 'A' ^ 'B'
+	if _, fault := inner.Verify(changed, reviewsID, request, now); fault != filter.FaultSignature {
+		t.Errorf("with another signature, and %q", fault)
+	}
+	ids.Deny(edgeID)
+	if _, fault := inner.Verify(token, reviewsID, request, now); fault != filter.FaultUntrusted {
+		t.Errorf("denied, and %q", fault)
+	}
+}
+
+// However many tokens there are, what is remembered of them is bounded.
+func TestMemoryIsBounded(t *testing.T) {
+	a := meshtest.NewAuthority(t)
+	edge, inner := newVoucher(t, meshtest.New(a, edgeID)), newVoucher(t, meshtest.New(a, ratingsID))
+	c := ada()
+	c.Claims = filter.NewClaims(map[string]any{"tier": strings.Repeat("x", 4<<10)})
+	at := now
+	for n := range 400 {
+		at = at.Add(10 * time.Millisecond)
+		id := []byte(strconv.Itoa(n))
+		token, err := edge.Sign(c, half, id, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, fault := inner.Verify(token, reviewsID, id, at); fault != filter.FaultNone {
+				t.Fatal(fault)
+			}
+		}
+		if took := inner.Remembers(); took > 4<<20 {
+			t.Fatalf("%d bytes after %d tokens", took, n+1)
+		}
+	}
+	full := inner.Remembers()
+	if full < 2<<20 {
+		t.Errorf("%d bytes", full)
+	}
+	// What has expired goes while others come.
+	at = at.Add(time.Minute)
+	for n := range 2000 {
+		id := []byte(strconv.Itoa(n))
+		token, err := edge.Sign(&filter.Caller{Method: "keys"}, half, id, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, fault := inner.Verify(token, reviewsID, id, at); fault != filter.FaultNone {
+			t.Fatal(fault)
+		}
+	}
+	if left := inner.Remembers(); left > 2000*1536 {
+		t.Errorf("%d bytes of %d are left", left, full)
+	}
+}
+
 func TestSignBounds(t *testing.T) {
 	a := meshtest.NewAuthority(t)
 	edge := newVoucher(t, meshtest.New(a, edgeID))
@@ -290,13 +377,20 @@ func BenchmarkSign(b *testing.B) {
 
 func BenchmarkVerify(b *testing.B) {
 	a := meshtest.NewAuthority(b)
-	token := sign(b, newVoucher(b, meshtest.New(a, edgeID)))
 	v := newVoucher(b, meshtest.New(a, ratingsID))
-	for name, peer := range map[string]string{"direct": edgeID, "passed on": reviewsID} {
-		b.Run(name, func(b *testing.B) {
+	edge := newVoucher(b, meshtest.New(a, edgeID))
+	tokens := make([][]byte, 1<<14) // more than are remembered
+	for i := range tokens {
+		tokens[i] = sign(b, edge)
+	}
+	for _, c := range []struct {
+		name, peer string
+		of         int
+	}{{"direct", edgeID, len(tokens)}, {"passed on", reviewsID, len(tokens)}, {"passed on again", reviewsID, 1}} {
+		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
-			for b.Loop() {
-				if _, fault := v.Verify(token, peer, request, now); fault != filter.FaultNone {
+			for n := 0; b.Loop(); n++ {
+				if _, fault := v.Verify(tokens[n%c.of], c.peer, request, now); fault != filter.FaultNone {
 					b.Fatal(fault)
 				}
 			}
