@@ -181,30 +181,36 @@ func (t *Tap) Read(ctx context.Context, take func([]*Event) error) error {
 	defer cancel()
 	tell := time.NewTicker(tellEvery)
 	defer tell.Stop()
-	batch := make([]*Event, 0, maxBatch)
-	for {
+	batch := make([]*Event, 0, maxBatch+1)
+	for over := false; ; {
 		batch = batch[:0]
-		over := false
 		select {
-		case e := <-t.events:
-			batch = t.more(append(batch, e))
-		case <-tell.C:
-		case <-ctx.Done():
+		case <-ctx.Done(): // what is there already is given still
 			over = true
-			batch = t.more(batch)
+		default:
+			select {
+			case e := <-t.events:
+				batch = append(batch, e)
+			case <-tell.C:
+			case <-ctx.Done():
+				over = true
+			}
 		}
-		if e := t.leftOut(); e != nil && (over || len(batch) < maxBatch) {
+		batch = t.more(batch)
+		if e := t.leftOut(); e != nil {
 			batch = append(batch, e)
 		}
 		if len(batch) > 0 {
 			if err := take(batch); err != nil {
 				return err
 			}
+			continue
 		}
-		if over {
-			if errors.Is(context.Cause(ctx), errOver) {
-				return nil
-			}
+		switch {
+		case !over:
+		case errors.Is(context.Cause(ctx), errOver):
+			return nil
+		default:
 			return ctx.Err()
 		}
 	}
