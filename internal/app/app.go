@@ -28,6 +28,7 @@ import (
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 )
 
 // Options of a gateway that reads its configuration from a source.
@@ -107,6 +108,7 @@ type Gateway struct {
 	upgrades
 	stored
 	control *control // nil without a mesh
+	taps    *tap.Set
 
 	applying sync.Mutex      // held while a configuration is put in service
 	out      *compile.Output // guarded by applying
@@ -211,7 +213,7 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	plane := proxy.Options{
 		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
 		Challenges: g.acme.Responder(),
-		Held:       true,
+		Held:       true, Taps: g.openTaps(),
 	}
 	if g.db != nil {
 		plane.Leases = &leasing.Authority{DB: g.db}

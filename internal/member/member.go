@@ -23,12 +23,12 @@ import (
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/intercept"
 	"github.com/gridway/gridway/internal/mesh/join"
-	"github.com/gridway/gridway/internal/mesh/report"
 	"github.com/gridway/gridway/internal/mesh/supervise"
 	"github.com/gridway/gridway/internal/mesh/workloadapi"
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 )
 
 // TokenVariable is the variable of the environment that may have a join token.
@@ -60,6 +60,8 @@ type member struct {
 	// admin is nil if nobody is to ask.
 	admin func(context.Context) error
 	phase atomic.Pointer[Phase]
+	// taps look at what passes.
+	taps *tap.Set
 	// node is nil but for the proxy of a host.
 	node *node
 }
@@ -139,8 +141,9 @@ func (m *member) open(ctx context.Context) (err error) {
 		learn = nil // what a name means depends on whose it is: the nameservers learn
 	}
 	flows := flow.New()
+	m.taps = tap.New(tap.Options{Self: m.keys.Own().String()})
 	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
-		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows,
+		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Taps: m.taps,
 	})
 	if o.Role == distrib.RoleNode {
 		if err := m.openNode(); err != nil {
@@ -148,7 +151,7 @@ func (m *member) open(ctx context.Context) (err error) {
 		}
 	}
 	m.client, err = distrib.NewClient(distrib.ClientConfig{
-		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane, Beside: (&report.Sender{Recorder: flows, Log: m.log}).Run,
+		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane, Beside: m.beside(flows),
 		CacheFile: filepath.Join(o.StateDir, cacheFile), Log: m.log,
 	})
 	if err == nil {

@@ -55,7 +55,7 @@ func (a *API) Open(ctx context.Context, m member.Running) (run func(context.Cont
 		r.Metrics.SetLog(a.LogStats)
 	}
 	o := adminapi.Options{
-		Process: r, Configuration: r, Explainer: r, Sampler: r.Metrics, Metrics: r.Metrics.Handler(), Level: a.Level, Log: a.Log,
+		Process: r, Configuration: r, Explainer: r, Sampler: r.Metrics, Metrics: r.Metrics.Handler(), Observer: m.Observer(), Level: a.Level, Log: a.Log,
 	}
 	if o.Address, err = a.address(m); err != nil {
 		return nil, err

@@ -32,8 +32,16 @@ func (x *Exchange) account() {
 	if x.p.Flows != nil && x.Section.Inbound() {
 		x.flow(d)
 	}
+	looked := x.p.Taps.On()
+	if x.p.AccessLog == nil && !looked {
+		return
+	}
+	e := x.describe(d)
 	if x.p.AccessLog != nil {
-		x.log(d)
+		x.p.AccessLog.Log(e)
+	}
+	if looked {
+		x.tap(e, false)
 	}
 }
 
@@ -46,7 +54,9 @@ func (x *Exchange) answered(d time.Duration) time.Duration {
 	return d
 }
 
-func (x *Exchange) log(d time.Duration) {
+// describe is all that is known of the exchange after d. It is overwritten by the next
+// call.
+func (x *Exchange) describe(d time.Duration) *accesslog.Entry {
 	e := &x.entry
 	h := &x.Req.Header
 	*e = accesslog.Entry{
@@ -104,7 +114,7 @@ func (x *Exchange) log(d time.Duration) {
 	if x.TLS != nil {
 		e.TLSVersion, e.TLSCipher, e.TLSServerName = x.TLS.Version, x.TLS.CipherSuite, x.TLS.ServerName
 	}
-	x.p.AccessLog.Log(e)
+	return e
 }
 
 // done ends a try: for the cluster's own state and for its metrics. The clock

@@ -94,6 +94,8 @@ type Options struct {
 	Configuration Configuration
 	Explainer     Explainer
 	Sampler       Sampler
+	// Observer knows what passes.
+	Observer Observer
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Level is what /v1/log/level shows and changes.
