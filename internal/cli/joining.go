@@ -239,11 +239,14 @@ func (s *serving) memberOptions(t *term.Terminal, j *joining, o *member.Options)
 	if s.drain <= 0 {
 		return usagef("", "--drain-timeout must be more than 0")
 	}
+	var err error
+	if o.Metrics, err = s.metricSettings(); err != nil {
+		return err
+	}
 	level := &slog.LevelVar{}
 	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
 		return usagef("", "--log-level must be debug, info, warn or error, not %q", s.logLevel)
 	}
-	var err error
 	if o.Log, err = s.openLog(t.RawErr, &slog.HandlerOptions{Level: level}); err != nil {
 		return err
 	}

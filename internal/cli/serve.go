@@ -34,6 +34,7 @@ type serving struct {
 	accessLog             string
 	accessLogOmit         []string
 	logLevel, logFormat   string
+	metrics               metric.Settings
 	drain                 time.Duration
 	zone                  string
 	sessionKeyFile        string
@@ -70,6 +71,8 @@ func (s *serving) proxyFlags(t *term.Terminal, cmd *cobra.Command, accessLog, lo
 	f.DurationVar(&s.drain, "drain-timeout", 30*time.Second, "how long requests may go on after SIGTERM or SIGINT; a second signal ends them at once")
 	f.StringVar(&s.zone, "zone", t.Getenv("GRIDWAY_ZONE"), "zone of this proxy, for zone-aware load balancing (default $GRIDWAY_ZONE)")
 	f.StringVar(&s.stateDir, "state-dir", "", "folder of what outlives the process, such as certificates that were issued; several gateways may share it (default $STATE_DIRECTORY, $XDG_STATE_HOME/gridway or ~/.local/state/gridway)")
+	f.IntVar(&s.metrics.Limit, "metrics-limit", metric.DefaultLimit, "how many rules have metrics of their own, and how many clusters, policies and so on: the others count together, labelled \"overflow\"")
+	f.BoolVar(&s.metrics.Native, "metrics-native-histograms", false, "give durations to Prometheus as native histograms, too, for scrapers that ask for protobuf")
 	complete(cmd, "access-log-omit", accesslog.OmissibleFields()...)
 	complete(cmd, "log-level", "debug", "info", "warn", "error")
 	complete(cmd, "log-format", "text", "json")
@@ -89,6 +92,9 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	}
 	if s.drain <= 0 {
 		return o, usagef("", "--drain-timeout must be more than 0")
+	}
+	if o.Metrics, err = s.metricSettings(); err != nil {
+		return o, err
 	}
 	if err := s.stateOptions(t, &o); err != nil {
 		return o, err
@@ -118,6 +124,14 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	o.Log, err = s.openLog(t.RawErr, &slog.HandlerOptions{Level: o.Level})
 	o.LogStats = s.logStats
 	return o, err
+}
+
+// metricSettings checks the flags of metrics.
+func (s *serving) metricSettings() (metric.Settings, error) {
+	if n := s.metrics.Limit; n < metric.MinLimit || n > metric.MaxLimit {
+		return s.metrics, usagef("", "--metrics-limit must be from %d to %d, not %d", metric.MinLimit, metric.MaxLimit, n)
+	}
+	return s.metrics, nil
 }
 
 // adminTLSOptions checks the flags of TLS.

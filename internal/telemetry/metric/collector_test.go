@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -162,6 +163,20 @@ func populated(c *clock) *metric.Registry {
 	limits.Allowed()
 	limits.Limited()
 	limits.WouldLimit()
+	limits.Unanswered()
+	store := r.RateLimitStore("default/redis")
+	store.Up(true)
+	store.Call(2*time.Millisecond, nil)
+	store.Call(time.Second, io.ErrUnexpectedEOF)
+	store.Unasked()
+	store.Lost(2)
+	r.SetLogins(func(yield func(policy, issuer string, l metric.Login)) {
+		yield("default/login", "https://idp.example", metric.Login{Logins: [3]uint64{1, 2, 3}, Refreshes: [3]uint64{4, 5, 6}})
+	})
+	r.SetTokenIssuers(func(yield func(issuer string, t metric.TokenIssuer)) {
+		yield("default/tokens", metric.TokenIssuer{Keys: 2, Outcomes: []uint64{3, 1}})
+	})
+	r.SetCallerTokens(func(yield func(result string, n uint64)) { yield("valid", 7) })
 	r.SetRateLimitKeys(func(yield func(string, string, metric.RateLimitKeys)) {
 		yield("default/api", "per-client", metric.RateLimitKeys{Keys: 3, Shared: 1})
 	})
@@ -272,6 +287,25 @@ func TestExpositionIsCompleteAndValid(t *testing.T) {
 		delete(got, f.Name)
 		if (f.Type == "counter") != strings.HasSuffix(f.Name, "_total") {
 			t.Errorf("%s: counters, and only they, end in _total", f.Name)
+		}
+	}
+	defined, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, f := range metric.Families() {
+		listed[f.Name] = true
+	}
+	for _, file := range defined {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`define\("([^"]+)"`).FindAllSubmatch(source, -1) {
+			if !listed[string(m[1])] {
+				t.Errorf("%s: %s is not in the list of families", file, m[1])
+			}
 		}
 	}
 	for name := range got {

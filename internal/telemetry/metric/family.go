@@ -146,8 +146,10 @@ func families() (all []family) {
 	}
 	all = append(all, streamFamilies.all()...)
 	all = append(all, callFamily, policyFamily, dependencyFamily, discoveryEndpointsFamily, discoveryFailuresFamily, discoveryAnsweredFamily, methodFaultsFamily, methodMemoryFamily, rateLimitFamily, rateLimitKeysFamily, rateLimitSharedFamily, keySetKeysFamily, keySetFetchesFamily, keySetFetchedFamily)
+	all = append(all, rateLimitFallbacksFamily, storeCallsFamily, storeUpFamily, storeTimeFamily, storeLostFamily, loginsFamily, loginRefreshesFamily, tokenRequestsFamily, tokenKeysFamily, callerTokensFamily)
 	all = append(all, meshFamilies...)
-	return append(all, allOtherFamilies...)
+	all = append(all, allOtherFamilies...)
+	return append(all, setsFamily, setsLimitFamily, setsFoldedFamily)
 }
 
 // Families describes every metric of Gridway's own.
