@@ -59,6 +59,7 @@ func (g *Gateway) observe() {
 func gauges(s upstream.Snapshot) metric.ClusterGauges {
 	out := metric.ClusterGauges{
 		PendingRequests: s.Pending, ActiveConnections: s.Connections - s.Idle, IdleConnections: s.Idle,
+		Retries: s.Retries, RetriesLeft: s.RetryBudget,
 	}
 	switch s.Breaker {
 	case "open":

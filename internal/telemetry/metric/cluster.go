@@ -189,4 +189,6 @@ type ClusterGauges struct {
 	// Connections in use, and idle in the pool.
 	ActiveConnections, IdleConnections int
 	Breaker                            BreakerState
+	// Retries are under way; RetriesLeft is what the budget allows, -1 without one.
+	Retries, RetriesLeft int
 }

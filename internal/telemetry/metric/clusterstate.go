@@ -8,7 +8,7 @@ func (e *emitter) clusters(r *Registry, read func(yield func(cluster string, g C
 		name string
 		g    ClusterGauges
 	}
-	var rest ClusterGauges
+	rest := ClusterGauges{RetriesLeft: -1} // of budgets there is no sum
 	var waiting []idle
 	room := r.kinds.cluster.limit - r.kinds.cluster.taken.Load()
 	beyond := false
@@ -47,6 +47,7 @@ func (g *ClusterGauges) add(o *ClusterGauges) {
 	g.PendingRequests += o.PendingRequests
 	g.ActiveConnections += o.ActiveConnections
 	g.IdleConnections += o.IdleConnections
+	g.Retries += o.Retries
 	g.Breaker = max(g.Breaker, o.Breaker)
 }
 
@@ -59,5 +60,9 @@ func (e *emitter) gauges(cluster string, g ClusterGauges) {
 	e.gauge(&pendingFamily, float64(g.PendingRequests), cluster)
 	e.gauge(&connectionsFamily, float64(g.ActiveConnections), cluster, "active")
 	e.gauge(&connectionsFamily, float64(g.IdleConnections), cluster, "idle")
+	e.gauge(&retriesNowFamily, float64(g.Retries), cluster)
+	if g.RetriesLeft >= 0 {
+		e.gauge(&retriesLeftFamily, float64(g.RetriesLeft), cluster)
+	}
 	e.gauge(&breakerStateFamily, float64(g.Breaker), cluster)
 }

@@ -3,6 +3,7 @@ package metric
 import (
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"time"
 
@@ -11,13 +12,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Handler serves the registry, the Go runtime's and the process's metrics in
-// the formats of Prometheus.
-func (r *Registry) Handler() http.Handler {
+// Gatherer has the registry, the Go runtime's and the process's metrics.
+func (r *Registry) Gatherer() prometheus.Gatherer {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(r.Collector(), collectors.NewGoCollector(),
+	// How long goroutines that could run wait for a processor is the saturation of
+	// the event loops.
+	waits := collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/sched/latencies:seconds$")}
+	reg.MustRegister(r.Collector(), collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(waits)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4})
+	return reg
+}
+
+// Handler serves what Gatherer has in the formats of Prometheus.
+func (r *Registry) Handler() http.Handler {
+	return promhttp.HandlerFor(r.Gatherer(), promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4})
 }
 
 // Collector is the registry as a Prometheus collector.
@@ -64,11 +72,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	e.born = c.r.born
 	c.r.mu.RLock()
+	kept := c.r.kept
 	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers
 	callerTokens, dependencies, discovery, election, mesh := c.r.callerTokens, c.r.dependencies, c.r.discovery, c.r.election, c.r.mesh
 	c.r.mu.RUnlock()
 	if gauges != nil {
 		e.clusters(c.r, gauges)
+	}
+	if kept != nil {
+		e.configured(c.r, kept)
 	}
 	if certs != nil {
 		certs(e.certificate)

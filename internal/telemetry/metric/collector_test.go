@@ -138,6 +138,7 @@ func populated(c *clock) *metric.Registry {
 	}
 	r.Calls().Observe([]byte("shop.v1.Catalog"), []byte("Get"), grpc.Unavailable, false)
 	r.Calls().Observe([]byte("made.up"), []byte("Name"), grpc.Unimplemented, false)
+	r.Keep(configuration(c.now))
 	r.Reloaded(7, 30*time.Millisecond)
 	r.ReloadFailed()
 	r.SetProblems(map[string]int{"error": 1, "warning": 2})
@@ -198,6 +199,37 @@ func populated(c *clock) *metric.Registry {
 	})
 	return r
 }
+
+// configuration has what populated counts, and says how long it is good for.
+func configuration(now time.Time) *ir.Config {
+	client := ir.ClientPolicy{MaxConnections: 1000}
+	shown := &ir.Certificate{Name: "Secret/default/shop", Chain: []byte(leaf)}
+	return &ir.Config{
+		Listeners: []*ir.Listener{{Name: "0.0.0.0:8443", Client: client, Sections: []*ir.Section{{TLS: &ir.ServerTLS{Certificates: []*ir.Certificate{shown, {Name: "Secret/default/bad"}}}}}}},
+		Routes:    []*ir.Route{{Name: "HTTPRoute/default/shop", Rules: []*ir.Rule{{ID: "HTTPRoute/default/shop/rules/2"}}}},
+		Streams:   []*ir.StreamRoute{{ID: "UDPRoute/default/dns/rules/0"}},
+		Clusters: []*ir.Cluster{{
+			Name: "Backend/default/shop", Breaker: &ir.Breaker{MaxConnections: 1, MaxPending: 2, MaxRequests: 3}, TLS: &ir.UpstreamTLS{Certificate: shown},
+		}},
+		RevocationLists: []*ir.RevocationLists{{
+			Name: "default/certificates/mtls", CRLs: []*ir.CRL{{From: "ConfigMap/default/revoked ca.crl", ThisUpdate: now, NextUpdate: now.Add(time.Hour), Revoked: 3}},
+		}},
+	}
+}
+
+// leaf is a certificate that ends in 2036.
+const leaf = `-----BEGIN CERTIFICATE-----
+MIIBgzCCASmgAwIBAgIUahYBRiaUEg9abta5TawjavLXpuIwCgYIKoZIzj0EAwIw
+FzEVMBMGA1UEAwwMc2hvcC5leGFtcGxlMB4XDTI2MTEyMjE3MjgzMFoXDTM2MTEx
+OTE3MjgzMFowFzEVMBMGA1UEAwwMc2hvcC5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+KoZIzj0DAQcDQgAEOWai+Eta9fPyIS0LuNhCwKiNU+Gc1bXUbzteEN7GUwNXYHUg
+jlDS4/3uX64tTdwGCWgi7LlXGUZBDlGLyZA0F6NTMFEwHQYDVR0OBBYEFLuq8fuj
+STj3Uq1AJp0loqYbdeRRMB8GA1UdIwQYMBaAFLuq8fujSTj3Uq1AJp0loqYbdeRR
+MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAIdMsiQz5GDTxWX4
+DwD3CKxFTIAErXdx9iJjCS9FsvO3AiB2QvqCa5DSeciiMgzIGgQCqP61v22PgVW3
+GDx97Z1duQ==
+-----END CERTIFICATE-----
+`
 
 // mesh is that of a process which is a control plane and a proxy.
 func mesh() metric.Mesh {

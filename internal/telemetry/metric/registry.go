@@ -106,6 +106,7 @@ type Registry struct {
 	certs        func(yield func(Certificate))
 	mesh         func() Mesh
 	kept         *ir.Config // by the last Keep
+	leaves       leaves
 }
 
 // New returns an empty Registry.
@@ -160,7 +161,7 @@ var (
 	kindNames = [...]string{"rule", "stream_rule", "cluster", "listener", "policy", "rate_limit", "rate_limit_store", "grpc_method"}
 	// stateKinds have no counters of their own here: what there is of them now is
 	// asked for at each scrape.
-	stateKinds = [...]string{"admission", "cluster_state", "dependency", "discovery", "issued_certificate", "issuer", "limit_keys", "login", "token_issuer"}
+	stateKinds = [...]string{"admission", "certificate", "cluster_limit", "cluster_state", "crl", "dependency", "discovery", "issued_certificate", "issuer", "limit_keys", "listener_limit", "login", "token_issuer"}
 )
 
 // places are the kinds that count, in the order of kindNames.
