@@ -62,6 +62,7 @@ type Options struct {
 	// one, with which sessions end with the process.
 	SessionKey []byte
 	Build      metric.Build
+	Metrics    metric.Settings
 	// StateDir is the folder of what must outlive the process: certificates that
 	// were issued, and the accounts with their authorities. It is made when it is
 	// needed. Empty means the working directory.
@@ -199,7 +200,7 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	if g.accessLog, err = accesslog.Open(o.AccessLog, o.Stdout, o.Stderr, accesslog.Options{Log: o.Log, Omit: o.AccessLogOmit}); err != nil {
 		return err
 	}
-	g.metrics = proxy.NewMetrics(o.Build)
+	g.metrics = proxy.NewMetrics(o.Build, o.Metrics)
 	g.openIssuing()
 	if err := g.openState(ctx); err != nil {
 		return err

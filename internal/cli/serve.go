@@ -67,6 +67,9 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	if s.Drain <= 0 {
 		return o, usagef("", "--drain-timeout must be more than 0")
 	}
+	if o.Metrics, err = s.MetricSettings(); err != nil {
+		return o, err
+	}
 	if err := s.stateOptions(t, &o); err != nil {
 		return o, err
 	}

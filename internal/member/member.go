@@ -131,7 +131,7 @@ func (m *member) open(ctx context.Context) (err error) {
 	if m.logging, err = accesslog.Open(o.AccessLog, o.Stdout, o.Stderr, accesslog.Options{Log: m.log, Omit: o.AccessLogOmit}); err != nil {
 		return err
 	}
-	metrics := proxy.NewMetrics(o.Build)
+	metrics := proxy.NewMetrics(o.Build, o.Metrics)
 	mark := uint32(0)
 	if o.Intercept {
 		mark = intercept.Mark

@@ -102,4 +102,5 @@ type Options struct {
 	Stdout, Stderr io.Writer
 	Log            *slog.Logger
 	Build          metric.Build
+	Metrics        metric.Settings
 }

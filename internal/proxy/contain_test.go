@@ -58,7 +58,7 @@ func TestDefectsAreContained(t *testing.T) {
 		fmt.Fprint(w, "read ", n)
 	})
 	var log lockedLog
-	metrics := proxy.NewMetrics(metric.Build{})
+	metrics := proxy.NewMetrics(metric.Build{}, metric.Settings{})
 	h := &harness{t: t, cfg: config(app), proxy: proxy.New(proxy.Options{
 		Log: slog.New(slog.NewTextHandler(&log, nil)), Metrics: metrics, IdleGrace: time.Millisecond,
 	})}

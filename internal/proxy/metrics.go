@@ -11,8 +11,8 @@ import (
 )
 
 // NewMetrics makes a registry that knows the data plane's reasons.
-func NewMetrics(build metric.Build) *metric.Registry {
-	return metric.New(metric.Options{Reasons: filter.ReasonNames(), Decisions: filter.DecisionNames(), Faults: filter.FaultNames(), Build: build})
+func NewMetrics(build metric.Build, settings metric.Settings) *metric.Registry {
+	return metric.New(metric.Options{Reasons: filter.ReasonNames(), Decisions: filter.DecisionNames(), Faults: filter.FaultNames(), Build: build, Settings: settings})
 }
 
 // clusterMetrics gives clusters their counters in the registry.

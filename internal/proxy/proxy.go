@@ -166,7 +166,7 @@ func New(o Options) *Proxy {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Metrics == nil {
-		o.Metrics = NewMetrics(metric.Build{})
+		o.Metrics = NewMetrics(metric.Build{}, metric.Settings{})
 	}
 	if o.DrainTimeout == 0 {
 		o.DrainTimeout = 30 * time.Second

@@ -56,7 +56,7 @@ func inZone(zone string) option { return func(o *proxy.Options) { o.Zone = zone 
 func serveYAML(t *testing.T, yaml string, opts ...option) *gateway {
 	t.Helper()
 	g := &gateway{t: t, entries: &lockedBuffer{}, dir: t.TempDir()}
-	g.metrics = proxy.NewMetrics(metric.Build{})
+	g.metrics = proxy.NewMetrics(metric.Build{}, metric.Settings{})
 	g.log = accesslog.New(g.entries, accesslog.Options{})
 	o := proxy.Options{Metrics: g.metrics, AccessLog: g.log, IdleGrace: 20 * time.Millisecond, LeaveWithin: 20 * time.Millisecond, DrainTimeout: patience}
 	if testing.Verbose() && os.Getenv("E2E_LOG") != "" {

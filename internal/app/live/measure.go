@@ -31,6 +31,7 @@ func (v View) Measure() {
 func gauges(s upstream.Snapshot) metric.ClusterGauges {
 	out := metric.ClusterGauges{
 		PendingRequests: s.Pending, ActiveConnections: s.Connections - s.Idle, IdleConnections: s.Idle,
+		Retries: s.Retries, RetriesLeft: s.RetryBudget,
 	}
 	switch s.Breaker {
 	case "open":

@@ -10,6 +10,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/logqueue"
+	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
 // Proxy are the flags of every proxy, also of one that has its configuration from a
@@ -21,6 +22,7 @@ type Proxy struct {
 	Drain               time.Duration
 	Zone                string
 	StateDir            string
+	Metrics             metric.Settings
 
 	log *logqueue.Queue // set by OpenLog, ended by CloseLog
 }
@@ -35,9 +37,19 @@ func (s *Proxy) Flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLevel 
 	f.DurationVar(&s.Drain, "drain-timeout", 30*time.Second, "how long requests may go on after SIGTERM or SIGINT; a second signal ends them at once")
 	f.StringVar(&s.Zone, "zone", t.Getenv("GRIDWAY_ZONE"), "zone of this proxy, for zone-aware load balancing (default $GRIDWAY_ZONE)")
 	f.StringVar(&s.StateDir, "state-dir", "", "folder of what outlives the process, such as certificates that were issued; several gateways may share it (default $STATE_DIRECTORY, $XDG_STATE_HOME/gridway or ~/.local/state/gridway)")
+	f.IntVar(&s.Metrics.Limit, "metrics-limit", metric.DefaultLimit, "how many rules have metrics of their own, and how many clusters, policies and so on: the others count together, labelled \"overflow\"")
+	f.BoolVar(&s.Metrics.Native, "metrics-native-histograms", false, "give durations to Prometheus as native histograms, too, for scrapers that ask for protobuf")
 	Complete(cmd, "access-log-omit", accesslog.OmissibleFields()...)
 	Complete(cmd, "log-level", "debug", "info", "warn", "error")
 	Complete(cmd, "log-format", "text", "json")
+}
+
+// MetricSettings checks the flags of metrics.
+func (s *Proxy) MetricSettings() (metric.Settings, error) {
+	if n := s.Metrics.Limit; n < metric.MinLimit || n > metric.MaxLimit {
+		return s.Metrics, Usagef("", "--metrics-limit must be from %d to %d, not %d", metric.MinLimit, metric.MaxLimit, n)
+	}
+	return s.Metrics, nil
 }
 
 // StateFolder is where state is kept: systemd's StateDirectory=, or the user's

@@ -236,11 +236,14 @@ func (j *joining) memberOptions(t *term.Terminal, s *command.Proxy, o *member.Op
 	if s.Drain <= 0 {
 		return command.Usagef("", "--drain-timeout must be more than 0")
 	}
+	var err error
+	if o.Metrics, err = s.MetricSettings(); err != nil {
+		return err
+	}
 	level := &slog.LevelVar{}
 	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 		return command.Usagef("", "--log-level must be debug, info, warn or error, not %q", s.LogLevel)
 	}
-	var err error
 	if o.Log, err = s.OpenLog(t.RawErr, &slog.HandlerOptions{Level: level}); err != nil {
 		return err
 	}

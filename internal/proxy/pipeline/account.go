@@ -23,6 +23,9 @@ func (x *Exchange) account() {
 	status := x.metricStatus()
 	if x.rule != nil {
 		x.rule.Metrics.Observe(status, x.answered(d), x.bodyRead.Load(), x.sent, flags)
+		if x.trace.Sampled() {
+			x.rule.Metrics.Traced(x.answered(d), x.trace.TraceID, x.Start.Add(d))
+		}
 	} else {
 		x.Listener.Metrics.Observe(status, d, x.bodyRead.Load(), x.sent, flags)
 	}
@@ -130,6 +133,9 @@ func (x *Exchange) done(c *upstream.Cluster, o upstream.Outcome, reason filter.R
 			took = time.Duration(x.headAt - x.upstreamAt)
 		}
 		m.Observe(o.Status, took, x.bodyRead.Load(), x.sent, uint64(reason.Flag()))
+		if x.trace.Sampled() {
+			m.Traced(took, x.trace.TraceID, x.Start.Add(time.Duration(x.clock-x.started)))
+		}
 	}
 }
 

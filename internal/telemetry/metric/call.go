@@ -21,11 +21,22 @@ const (
 
 // Calls counts the calls of gRPC by service, method and status. Clients choose
 // the names, so that only those count by themselves of which the caller says
-// that they are known, and no more than 1,000; the rest is counted together.
+// that they are known; all others are counted together. Beyond 1,000, those that
+// are known are, too.
 type Calls struct {
 	mu      sync.Mutex // for writers
 	byPath  atomic.Pointer[map[string]*calls]
 	unknown calls
+	beyond  calls
+	room    *places
+	late    distinct // those that are beyond
+}
+
+func (c *Calls) begin(r *Registry) {
+	c.room = &r.kinds.call
+	c.unknown = calls{service: otherCalls, method: otherCalls}
+	c.beyond = calls{service: overflow, method: overflow}
+	c.unknown.codes.cells.stripes, c.beyond.codes.cells.stripes = r.stripes, r.stripes
 }
 
 type calls struct {
@@ -56,7 +67,11 @@ func (c *Calls) find(service, method []byte, known bool) *calls {
 	if !known || !nameable(path) {
 		return &c.unknown
 	}
-	return c.add(string(service), string(method), string(path))
+	if one := c.add(service, method, path); one != nil {
+		return one
+	}
+	c.late.add(path)
+	return &c.beyond
 }
 
 // nameable tells whether a name can be a label without surprises.
@@ -69,34 +84,39 @@ func nameable(path []byte) bool {
 	return true
 }
 
-func (c *Calls) add(service, method, path string) *calls {
+// add makes counters for a method, and returns nil if there are too many.
+func (c *Calls) add(service, method, path []byte) *calls {
+	if c.room.taken.Load() >= c.room.limit {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var all map[string]*calls
 	if m := c.byPath.Load(); m != nil {
-		if one := (*m)[path]; one != nil {
+		if one := (*m)[string(path)]; one != nil {
 			return one
 		}
 		all = *m
 	}
-	if len(all) >= maxCalls {
-		return &c.unknown
+	if !c.room.take() {
+		return nil
 	}
-	one := &calls{service: service, method: method}
+	one := &calls{service: string(service), method: string(method)}
 	one.codes.cells.stripes = c.unknown.codes.cells.stripes
 	all = maps.Clone(all)
 	if all == nil {
 		all = map[string]*calls{}
 	}
-	all[path] = one
+	all[string(path)] = one
 	c.byPath.Store(&all)
 	return one
 }
 
 var callFamily = define("gridway_grpc_calls_total", counter,
-	"Calls of gRPC by service, method and status; those of methods that no route names and no endpoint knows under \"other\".", "service", "method", "status")
+	"Calls of gRPC by service, method and status; those of methods that no route names and no endpoint knows under \"other\", and those beyond 1,000 under \"overflow\".", "service", "method", "status")
 
 func (e *emitter) calls(c *Calls) {
+	c.room.folded.Store(c.late.count())
 	var list []*calls
 	if m := c.byPath.Load(); m != nil {
 		list = slices.SortedFunc(maps.Values(*m), func(a, b *calls) int {
@@ -104,18 +124,19 @@ func (e *emitter) calls(c *Calls) {
 		})
 	}
 	for _, one := range list {
-		e.callCodes(one, one.service, one.method)
+		e.callCodes(one)
 	}
-	e.callCodes(&c.unknown, otherCalls, otherCalls)
+	e.callCodes(&c.unknown)
+	e.callCodes(&c.beyond)
 }
 
-func (e *emitter) callCodes(c *calls, service, method string) {
+func (e *emitter) callCodes(c *calls) {
 	if !c.codes.cells.used() {
 		return
 	}
 	for code, n := range c.codes.totals() {
 		if n > 0 {
-			e.count(&callFamily, n, service, method, grpc.Code(code).String())
+			e.count(&callFamily, n, c.service, c.method, grpc.Code(code).String())
 		}
 	}
 }

@@ -22,6 +22,9 @@ func (r *Registry) SetCertificates(read func(yield func(Certificate))) {
 }
 
 func (e *emitter) certificate(c Certificate) {
+	if !e.room("issued_certificate") {
+		return
+	}
 	for _, x := range []struct {
 		f  *family
 		at time.Time

@@ -6,7 +6,9 @@ import "time"
 // connection pool and the protections of one cluster.
 type Cluster struct {
 	life
+	beyond  *Cluster
 	red     red
+	traced  exemplars
 	connect histogram
 	events  events
 	window  window
@@ -14,18 +16,32 @@ type Cluster struct {
 }
 
 func newCluster(r *Registry, name string) *Cluster {
-	h := &Cluster{name: name}
-	h.red.cells.stripes = r.stripes
-	h.connect.cells.stripes = r.stripes
+	h := &Cluster{beyond: r.beyond.cluster, name: name}
+	h.begin(r, &r.kinds.cluster)
+	h.red.cells.stripes, h.red.native = r.stripes, r.opt.Native
+	h.connect.cells.stripes, h.connect.native = r.stripes, r.opt.Native
 	h.events.cells.stripes = r.stripes
 	h.window.start(r.opt.Now())
 	return h
 }
 
+// self is what counts: the handle, or the overflow's.
+func (h *Cluster) self() *Cluster {
+	if h.place.own() {
+		return h
+	}
+	return h.beyond
+}
+
 // Observe records one try at its end. Status is the upstream's, 0 if it did not
 // answer; d runs from the choice of the endpoint to the end of the response.
 func (h *Cluster) Observe(status int, d time.Duration, in, out int64, flags uint64) {
-	h.red.observe(status, d, in, out, flags)
+	h.self().red.observe(status, d, in, out, flags)
+}
+
+// Traced keeps a try that took d as an exemplar, as that of Route does.
+func (h *Cluster) Traced(d time.Duration, trace []byte, now time.Time) {
+	h.self().traced.note(d, trace, now)
 }
 
 const (
@@ -94,64 +110,66 @@ var ejectionNames = [ejectionCauses]string{"consecutive_5xx", "consecutive_gatew
 
 // Retry counts a try after the first; RetryDenied one that the retry budget or
 // the breaker's retry limit did not allow.
-func (h *Cluster) Retry()       { h.events.add(eventRetry) }
-func (h *Cluster) RetryDenied() { h.events.add(eventRetryDenied) }
+func (h *Cluster) Retry()       { h.self().events.add(eventRetry) }
+func (h *Cluster) RetryDenied() { h.self().events.add(eventRetryDenied) }
 
 // Hedge counts an extra try beside a slow one; HedgeWon one that answered first.
-func (h *Cluster) Hedge()    { h.events.add(eventHedge) }
-func (h *Cluster) HedgeWon() { h.events.add(eventHedgeWon) }
+func (h *Cluster) Hedge()    { h.self().events.add(eventHedge) }
+func (h *Cluster) HedgeWon() { h.self().events.add(eventHedgeWon) }
 
 // PoolHit counts a try on a pooled connection, PoolMiss one that needed a new
 // one, PoolStale a pooled one that turned out to be closed.
-func (h *Cluster) PoolHit()   { h.events.add(eventPoolHit) }
-func (h *Cluster) PoolMiss()  { h.events.add(eventPoolMiss) }
-func (h *Cluster) PoolStale() { h.events.add(eventPoolStale) }
+func (h *Cluster) PoolHit()   { h.self().events.add(eventPoolHit) }
+func (h *Cluster) PoolMiss()  { h.self().events.add(eventPoolMiss) }
+func (h *Cluster) PoolStale() { h.self().events.add(eventPoolStale) }
 
 // Connected records the time to make a connection, TLS included.
-func (h *Cluster) Connected(d time.Duration) { h.connect.observe(d) }
+func (h *Cluster) Connected(d time.Duration) { h.self().connect.observe(d) }
 
 // ConnectFailed counts a connection that was not made.
-func (h *Cluster) ConnectFailed(why ConnectFailure) { h.events.add(eventConnectFailure + int(why)) }
+func (h *Cluster) ConnectFailed(why ConnectFailure) {
+	h.self().events.add(eventConnectFailure + int(why))
+}
 
 // BreakerRejected counts work that the circuit breaker refused.
-func (h *Cluster) BreakerRejected(limit BreakerLimit) { h.events.add(eventBreaker + int(limit)) }
+func (h *Cluster) BreakerRejected(limit BreakerLimit) { h.self().events.add(eventBreaker + int(limit)) }
 
 // Ejected counts an endpoint taken out by outlier detection, Returned one that came back.
-func (h *Cluster) Ejected(cause EjectionCause) { h.events.add(eventEjection + int(cause)) }
-func (h *Cluster) Returned()                   { h.events.add(eventReturn) }
+func (h *Cluster) Ejected(cause EjectionCause) { h.self().events.add(eventEjection + int(cause)) }
+func (h *Cluster) Returned()                   { h.self().events.add(eventReturn) }
 
 // HealthChecked counts one active health check.
 func (h *Cluster) HealthChecked(ok bool) {
 	if ok {
-		h.events.add(eventHealthOK)
+		h.self().events.add(eventHealthOK)
 		return
 	}
-	h.events.add(eventHealthFailed)
+	h.self().events.add(eventHealthFailed)
 }
 
 // HealthChanged counts an endpoint whose health checks changed their verdict.
 func (h *Cluster) HealthChanged(healthy bool) {
 	if healthy {
-		h.events.add(eventHealthy)
+		h.self().events.add(eventHealthy)
 		return
 	}
-	h.events.add(eventUnhealthy)
+	h.self().events.add(eventUnhealthy)
 }
 
 // BreakerChanged counts a change of the breaker by failure rate.
 func (h *Cluster) BreakerChanged(to BreakerState) {
 	switch to {
 	case BreakerOpen:
-		h.events.add(eventBreakerOpened)
+		h.self().events.add(eventBreakerOpened)
 	case BreakerHalfOpen:
-		h.events.add(eventBreakerHalfOpen)
+		h.self().events.add(eventBreakerHalfOpen)
 	default:
-		h.events.add(eventBreakerClosed)
+		h.self().events.add(eventBreakerClosed)
 	}
 }
 
 // EndpointsUpdated counts a change of the endpoints by discovery.
-func (h *Cluster) EndpointsUpdated() { h.events.add(eventEndpointsUpdate) }
+func (h *Cluster) EndpointsUpdated() { h.self().events.add(eventEndpointsUpdate) }
 
 // BreakerState is the state of a breaker by failure rate.
 type BreakerState uint8
@@ -171,4 +189,6 @@ type ClusterGauges struct {
 	// Connections in use, and idle in the pool.
 	ActiveConnections, IdleConnections int
 	Breaker                            BreakerState
+	// Retries are under way; RetriesLeft is what the budget allows, -1 without one.
+	Retries, RetriesLeft int
 }

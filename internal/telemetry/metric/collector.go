@@ -3,6 +3,7 @@ package metric
 import (
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"time"
 
@@ -11,13 +12,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Handler serves the registry, the Go runtime's and the process's metrics in
-// the formats of Prometheus.
-func (r *Registry) Handler() http.Handler {
+// Gatherer has the registry, the Go runtime's and the process's metrics.
+func (r *Registry) Gatherer() prometheus.Gatherer {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(r.Collector(), collectors.NewGoCollector(),
+	// How long goroutines that could run wait for a processor is the saturation of
+	// the event loops.
+	waits := collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/sched/latencies:seconds$")}
+	reg.MustRegister(r.Collector(), collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(waits)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4})
+	return reg
+}
+
+// Handler serves what Gatherer has in the formats of Prometheus.
+func (r *Registry) Handler() http.Handler {
+	return promhttp.HandlerFor(r.Gatherer(), promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4})
 }
 
 // Collector is the registry as a Prometheus collector.
@@ -33,39 +41,46 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect emits what has had an event: a rule without traffic has no series.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	e := emitter{ch, c.r.opt.Reasons}
-	for _, h := range sorted(c.r, c.r.routes) {
-		e.red(&routeFamilies, &h.red, h.route, h.rule)
+	e := emitter{ch: ch, reasons: c.r.opt.Reasons, state: c.r.kinds.state, seen: map[string]int64{}}
+	for _, h := range sorted(c.r, c.r.routes, c.r.beyond.route) {
+		e.born = h.born
+		e.red(&routeFamilies, &h.red, &h.traced, h.route, h.rule)
 		if n := h.streams.Load(); n > 0 || h.red.cells.used() {
 			e.gauge(&routeStreamsFamily, float64(max(n, 0)), h.route, h.rule)
 		}
 		e.websocket(h)
 	}
-	for _, h := range sorted(c.r, c.r.streams) {
+	for _, h := range sorted(c.r, c.r.streams, c.r.beyond.stream) {
 		e.stream(h)
 	}
+	e.born = c.r.born
 	e.calls(&c.r.calls)
-	for _, h := range sorted(c.r, c.r.policies) {
+	for _, h := range sorted(c.r, c.r.policies, c.r.beyond.policy) {
 		e.policy(h, c.r.opt.Decisions, c.r.opt.Faults)
 	}
-	for _, h := range sorted(c.r, c.r.rateLimits) {
+	for _, h := range sorted(c.r, c.r.rateLimits, c.r.beyond.rateLimit) {
 		e.rateLimit(h)
 	}
-	for _, h := range sorted(c.r, c.r.limitStores) {
+	for _, h := range sorted(c.r, c.r.limitStores, c.r.beyond.limitStore) {
 		e.rateLimitStore(h)
 	}
-	for _, h := range sorted(c.r, c.r.clusters) {
+	for _, h := range sorted(c.r, c.r.clusters, c.r.beyond.cluster) {
 		e.cluster(h)
 	}
-	for _, h := range sorted(c.r, c.r.listeners) {
+	for _, h := range sorted(c.r, c.r.listeners, c.r.beyond.listener) {
 		e.listener(h)
 	}
+	e.born = c.r.born
 	c.r.mu.RLock()
+	kept := c.r.kept
 	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers
 	callerTokens, dependencies, discovery, election, mesh := c.r.callerTokens, c.r.dependencies, c.r.discovery, c.r.election, c.r.mesh
 	c.r.mu.RUnlock()
 	if gauges != nil {
-		gauges(e.gauges)
+		e.clusters(c.r, gauges)
+	}
+	if kept != nil {
+		e.configured(c.r, kept)
 	}
 	if certs != nil {
 		certs(e.certificate)
@@ -104,6 +119,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	e.lines(&accessLogFamily, accessLog)
 	e.lines(&logFamily, log)
 	e.process(&c.r.process)
+	for _, p := range c.r.places() {
+		e.places(p)
+	}
+	e.shown()
 	b := c.r.opt.Build
 	e.gauge(&buildInfoFamily, 1, b.Version, b.Commit, b.GoVersion)
 }
@@ -111,10 +130,35 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 type emitter struct {
 	ch      chan<- prometheus.Metric
 	reasons []string
+	// born is when what is emitted began to count.
+	born time.Time
+	// state bounds what only the state is shown of, seen counts it.
+	state map[string]*places
+	seen  map[string]int64
+}
+
+// room tells whether there is room for one more of a kind of which only the state
+// is shown.
+func (e *emitter) room(kind string) bool {
+	e.seen[kind]++
+	return e.seen[kind] <= e.state[kind].limit
+}
+
+// shown notes how many of these kinds there were.
+func (e *emitter) shown() {
+	for _, kind := range stateKinds {
+		p := e.state[kind]
+		if e.seen[kind] == 0 {
+			continue
+		}
+		p.taken.Store(min(e.seen[kind], p.limit))
+		p.folded.Store(max(e.seen[kind]-p.limit, 0))
+		e.places(p)
+	}
 }
 
 func (e *emitter) count(f *family, n uint64, labels ...string) {
-	e.ch <- prometheus.MustNewConstMetric(f.desc, prometheus.CounterValue, float64(n), labels...)
+	e.ch <- prometheus.MustNewConstMetricWithCreatedTimestamp(f.desc, prometheus.CounterValue, float64(n), e.born, labels...)
 }
 
 func (e *emitter) gauge(f *family, v float64, labels ...string) {
@@ -130,21 +174,25 @@ func (e *emitter) flag(f *family, on bool) {
 }
 
 // histogram folds the fine buckets into the exported ones, cumulatively.
-func (e *emitter) histogram(f *family, latency *[latencyBuckets]uint64, count, nanos uint64, labels ...string) {
-	buckets := make(map[float64]uint64, exportedBuckets)
+func (e *emitter) histogram(f *family, c *histogramCounts, traced *exemplars, labels ...string) {
+	d := &distribution{
+		desc: f.desc, labels: prometheus.MakeLabelPairs(f.desc, labels), count: c.count, sum: time.Duration(c.nanos).Seconds(), native: c.native, born: e.born,
+	}
 	var sum uint64
 	fine := 0
 	for i := range exportedBuckets {
 		for end := latencyParts * (i + 1); fine < end; fine++ {
-			sum += latency[fine]
+			sum += c.latency[fine]
 		}
-		buckets[exportedBound(i)] = sum
+		d.buckets[i] = sum
 	}
-	seconds := time.Duration(nanos).Seconds()
-	e.ch <- prometheus.MustNewConstHistogram(f.desc, count, seconds, buckets, labels...)
+	if traced != nil {
+		d.exemplars = traced.all()
+	}
+	e.ch <- d
 }
 
-func (e *emitter) red(f *redFamilies, r *red, labels ...string) {
+func (e *emitter) red(f *redFamilies, r *red, traced *exemplars, labels ...string) {
 	if !r.cells.used() {
 		return
 	}
@@ -154,7 +202,7 @@ func (e *emitter) red(f *redFamilies, r *red, labels ...string) {
 			e.count(&f.requests, n, append(slices.Clip(labels), slotLabels[i][0], slotLabels[i][1])...)
 		}
 	}
-	e.histogram(&f.duration, &t.latency, t.count, t.nanos, labels...)
+	e.histogram(&f.duration, &histogramCounts{t.count, t.nanos, t.latency, t.native}, traced, labels...)
 	e.count(&f.in, t.in, labels...)
 	e.count(&f.out, t.out, labels...)
 	for i, name := range e.reasons {
@@ -168,7 +216,7 @@ func (e *emitter) red(f *redFamilies, r *red, labels ...string) {
 func (e *emitter) times(f *family, h *histogram, label string) {
 	if h.cells.used() {
 		t := h.total()
-		e.histogram(f, &t.latency, t.count, t.nanos, label)
+		e.histogram(f, t, nil, label)
 	}
 }
 
@@ -182,7 +230,8 @@ func (e *emitter) named(f *family, t *[maxEvents]uint64, first int, names []stri
 }
 
 func (e *emitter) cluster(h *Cluster) {
-	e.red(&clusterFamilies, &h.red, h.name)
+	e.born = h.born
+	e.red(&clusterFamilies, &h.red, &h.traced, h.name)
 	e.times(&connectFamily, &h.connect, h.name)
 	if !h.events.cells.used() {
 		return
@@ -203,20 +252,12 @@ func (e *emitter) cluster(h *Cluster) {
 	e.named(&breakerChangeFamily, &t, eventBreakerOpened, []string{"open", "half_open", "closed"}, h.name)
 }
 
-func (e *emitter) gauges(cluster string, g ClusterGauges) {
-	e.gauge(&endpointsFamily, float64(g.Healthy), cluster, "healthy")
-	e.gauge(&endpointsFamily, float64(g.Unhealthy), cluster, "unhealthy")
-	e.gauge(&endpointsFamily, float64(g.Ejected), cluster, "ejected")
-	e.gauge(&endpointsFamily, float64(g.Draining), cluster, "draining")
-	e.gauge(&activeFamily, float64(g.ActiveRequests), cluster)
-	e.gauge(&pendingFamily, float64(g.PendingRequests), cluster)
-	e.gauge(&connectionsFamily, float64(g.ActiveConnections), cluster, "active")
-	e.gauge(&connectionsFamily, float64(g.IdleConnections), cluster, "idle")
-	e.gauge(&breakerStateFamily, float64(g.Breaker), cluster)
-}
-
 func (e *emitter) listener(h *Listener) {
-	e.red(&listenerFamilies, &h.red, h.name)
+	if !h.place.own() || h.name == overflow && !h.events.cells.used() && !h.red.cells.used() {
+		return
+	}
+	e.born = h.born
+	e.red(&listenerFamilies, &h.red, nil, h.name)
 	e.times(&handshakeTimeFamily, &h.handshake, h.name)
 	t := h.events.totals()
 	e.count(&acceptedFamily, t[eventAccepted], h.name)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -137,6 +138,7 @@ func populated(c *clock) *metric.Registry {
 	}
 	r.Calls().Observe([]byte("shop.v1.Catalog"), []byte("Get"), grpc.Unavailable, false)
 	r.Calls().Observe([]byte("made.up"), []byte("Name"), grpc.Unimplemented, false)
+	r.Keep(configuration(c.now))
 	r.Reloaded(7, 30*time.Millisecond)
 	r.ReloadFailed()
 	r.SetProblems(map[string]int{"error": 1, "warning": 2})
@@ -162,6 +164,20 @@ func populated(c *clock) *metric.Registry {
 	limits.Allowed()
 	limits.Limited()
 	limits.WouldLimit()
+	limits.Unanswered()
+	store := r.RateLimitStore("default/redis")
+	store.Up(true)
+	store.Call(2*time.Millisecond, nil)
+	store.Call(time.Second, io.ErrUnexpectedEOF)
+	store.Unasked()
+	store.Lost(2)
+	r.SetLogins(func(yield func(policy, issuer string, l metric.Login)) {
+		yield("default/login", "https://idp.example", metric.Login{Logins: [3]uint64{1, 2, 3}, Refreshes: [3]uint64{4, 5, 6}})
+	})
+	r.SetTokenIssuers(func(yield func(issuer string, t metric.TokenIssuer)) {
+		yield("default/tokens", metric.TokenIssuer{Keys: 2, Outcomes: []uint64{3, 1}})
+	})
+	r.SetCallerTokens(func(yield func(result string, n uint64)) { yield("valid", 7) })
 	r.SetRateLimitKeys(func(yield func(string, string, metric.RateLimitKeys)) {
 		yield("default/api", "per-client", metric.RateLimitKeys{Keys: 3, Shared: 1})
 	})
@@ -183,6 +199,37 @@ func populated(c *clock) *metric.Registry {
 	})
 	return r
 }
+
+// configuration has what populated counts, and says how long it is good for.
+func configuration(now time.Time) *ir.Config {
+	client := ir.ClientPolicy{MaxConnections: 1000}
+	shown := &ir.Certificate{Name: "Secret/default/shop", Chain: []byte(leaf)}
+	return &ir.Config{
+		Listeners: []*ir.Listener{{Name: "0.0.0.0:8443", Client: client, Sections: []*ir.Section{{TLS: &ir.ServerTLS{Certificates: []*ir.Certificate{shown, {Name: "Secret/default/bad"}}}}}}},
+		Routes:    []*ir.Route{{Name: "HTTPRoute/default/shop", Rules: []*ir.Rule{{ID: "HTTPRoute/default/shop/rules/2"}}}},
+		Streams:   []*ir.StreamRoute{{ID: "UDPRoute/default/dns/rules/0"}},
+		Clusters: []*ir.Cluster{{
+			Name: "Backend/default/shop", Breaker: &ir.Breaker{MaxConnections: 1, MaxPending: 2, MaxRequests: 3}, TLS: &ir.UpstreamTLS{Certificate: shown},
+		}},
+		RevocationLists: []*ir.RevocationLists{{
+			Name: "default/certificates/mtls", CRLs: []*ir.CRL{{From: "ConfigMap/default/revoked ca.crl", ThisUpdate: now, NextUpdate: now.Add(time.Hour), Revoked: 3}},
+		}},
+	}
+}
+
+// leaf is a certificate that ends in 2036.
+const leaf = `-----BEGIN CERTIFICATE-----
+MIIBgzCCASmgAwIBAgIUahYBRiaUEg9abta5TawjavLXpuIwCgYIKoZIzj0EAwIw
+FzEVMBMGA1UEAwwMc2hvcC5leGFtcGxlMB4XDTI2MTEyMjE3MjgzMFoXDTM2MTEx
+OTE3MjgzMFowFzEVMBMGA1UEAwwMc2hvcC5leGFtcGxlMFkwEwYHKoZIzj0CAQYI
+KoZIzj0DAQcDQgAEOWai+Eta9fPyIS0LuNhCwKiNU+Gc1bXUbzteEN7GUwNXYHUg
+jlDS4/3uX64tTdwGCWgi7LlXGUZBDlGLyZA0F6NTMFEwHQYDVR0OBBYEFLuq8fuj
+STj3Uq1AJp0loqYbdeRRMB8GA1UdIwQYMBaAFLuq8fujSTj3Uq1AJp0loqYbdeRR
+MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAIdMsiQz5GDTxWX4
+DwD3CKxFTIAErXdx9iJjCS9FsvO3AiB2QvqCa5DSeciiMgzIGgQCqP61v22PgVW3
+GDx97Z1duQ==
+-----END CERTIFICATE-----
+`
 
 // mesh is that of a process which is a control plane and a proxy.
 func mesh() metric.Mesh {
@@ -272,6 +319,25 @@ func TestExpositionIsCompleteAndValid(t *testing.T) {
 		delete(got, f.Name)
 		if (f.Type == "counter") != strings.HasSuffix(f.Name, "_total") {
 			t.Errorf("%s: counters, and only they, end in _total", f.Name)
+		}
+	}
+	defined, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, f := range metric.Families() {
+		listed[f.Name] = true
+	}
+	for _, file := range defined {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`define\("([^"]+)"`).FindAllSubmatch(source, -1) {
+			if !listed[string(m[1])] {
+				t.Errorf("%s: %s is not in the list of families", file, m[1])
+			}
 		}
 	}
 	for name := range got {

@@ -13,6 +13,9 @@ var dependencyFamily = define("gridway_dependency_up", gauge,
 	"kind", "owner", "name")
 
 func (e *emitter) dependency(kind, owner, name string, up bool) {
+	if !e.room("dependency") {
+		return
+	}
 	v := 0.0
 	if up {
 		v = 1

@@ -29,6 +29,9 @@ var (
 )
 
 func (e *emitter) discovered(source, name, place string, d Discovery) {
+	if !e.room("discovery") {
+		return
+	}
 	e.gauge(&discoveryEndpointsFamily, float64(d.Endpoints), source, name, place)
 	e.gauge(&discoveryFailuresFamily, float64(d.Failures), source, name, place)
 	if !d.Answered.IsZero() {

@@ -76,6 +76,8 @@ var (
 	endpointsFamily      = define("gridway_cluster_endpoints", gauge, "Endpoints by state.", "cluster", "state")
 	activeFamily         = define("gridway_cluster_active_requests", gauge, "Tries under way.", "cluster")
 	pendingFamily        = define("gridway_cluster_pending_requests", gauge, "Tries waiting for a connection.", "cluster")
+	retriesNowFamily     = define("gridway_cluster_active_retries", gauge, "Retries under way.", "cluster")
+	retriesLeftFamily    = define("gridway_cluster_retries_left", gauge, "Retries that the budget of the cluster allows now, where it has one.", "cluster")
 	connectionsFamily    = define("gridway_cluster_connections", gauge, "Upstream connections, active or idle.", "cluster", "state")
 	breakerStateFamily   = define("gridway_cluster_breaker_state", gauge, "Breaker by failure rate: 0 closed, 1 half-open, 2 open.", "cluster")
 
@@ -129,7 +131,7 @@ var (
 		routeStreamsFamily, websocketsFamily, websocketsOpenedFamily, websocketMessagesFamily, websocketBytesFamily, websocketClosesFamily,
 		retriesFamily, retriesDeniedFamily, hedgesFamily, hedgesWonFamily, poolFamily, connectFamily, connectFailureFamily,
 		breakerFamily, ejectionFamily, returnFamily, healthFamily, healthChangeFamily, breakerChangeFamily, endpointUpdateFamily, endpointsFamily, activeFamily,
-		pendingFamily, connectionsFamily, breakerStateFamily,
+		pendingFamily, retriesNowFamily, retriesLeftFamily, connectionsFamily, breakerStateFamily,
 		unroutedStreamFamily, acceptedFamily, openFamily, acceptErrorFamily, rejectedFamily, handshakeFamily, resumedFamily, handshakeTimeFamily,
 		handshakeFailedFamily, protocolFamily, http2AcceptedFamily, http2Family, streamsFamily, resetFamily, goAwayFamily,
 		http3AcceptedFamily, http3Family, streams3Family, reset3Family, goAway3Family, retriedFamily, earlyFamily,
@@ -146,8 +148,11 @@ func families() (all []family) {
 	}
 	all = append(all, streamFamilies.all()...)
 	all = append(all, callFamily, policyFamily, dependencyFamily, discoveryEndpointsFamily, discoveryFailuresFamily, discoveryAnsweredFamily, methodFaultsFamily, methodMemoryFamily, rateLimitFamily, rateLimitKeysFamily, rateLimitSharedFamily, keySetKeysFamily, keySetFetchesFamily, keySetFetchedFamily)
+	all = append(all, rateLimitFallbacksFamily, storeCallsFamily, storeUpFamily, storeTimeFamily, storeLostFamily, loginsFamily, loginRefreshesFamily, tokenRequestsFamily, tokenKeysFamily, callerTokensFamily)
 	all = append(all, meshFamilies...)
-	return append(all, allOtherFamilies...)
+	all = append(all, allOtherFamilies...)
+	all = append(all, configuredFamilies...)
+	return append(all, setsFamily, setsLimitFamily, setsFoldedFamily)
 }
 
 // Families describes every metric of Gridway's own.

@@ -26,7 +26,7 @@ var resetSides = [...]string{"client", "gridway"}
 type resets [len(resetSides)][len(resetNames)]atomic.Uint64
 
 // HTTP2 counts an event.
-func (h *Listener) HTTP2(what HTTP2Event) { h.events.add(eventHTTP2 + int(what)) }
+func (h *Listener) HTTP2(what HTTP2Event) { h.self().events.add(eventHTTP2 + int(what)) }
 
 // StreamReset counts a stream that was reset, by the client or from here.
 func (h *Listener) StreamReset(code uint32, ours bool) {
@@ -34,9 +34,12 @@ func (h *Listener) StreamReset(code uint32, ours bool) {
 	if ours {
 		side = 1
 	}
-	h.resets[side][min(int(code), len(resetNames)-1)].Add(1)
+	h.self().resets[side][min(int(code), len(resetNames)-1)].Add(1)
 }
 
 // GoAway counts a connection that Gridway has ended. The reason is one of the
 // program's own, never text from the client.
-func (h *Listener) GoAway(reason string) { h.count(h.goAways, reason) }
+func (h *Listener) GoAway(reason string) {
+	h = h.self()
+	h.count(h.goAways, reason)
+}

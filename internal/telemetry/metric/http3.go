@@ -24,7 +24,7 @@ var http3Codes = [...]string{
 }
 
 // HTTP3 counts an event.
-func (h *Listener) HTTP3(what HTTP3Event) { h.events.add(eventHTTP3 + int(what)) }
+func (h *Listener) HTTP3(what HTTP3Event) { h.self().events.add(eventHTTP3 + int(what)) }
 
 // HTTP3Reset counts a stream that was reset, by the client or from here.
 func (h *Listener) HTTP3Reset(code uint64, ours bool) {
@@ -35,12 +35,15 @@ func (h *Listener) HTTP3Reset(code uint64, ours bool) {
 	if code >= 0x100 && code < 0x100+uint64(i) {
 		i = int(code - 0x100)
 	}
-	h.resets3[side][i].Add(1)
+	h.self().resets3[side][i].Add(1)
 }
 
 // HTTP3GoAway counts a connection that Gridway has ended. The reason is one of
 // the program's own, never text from the client.
-func (h *Listener) HTTP3GoAway(reason string) { h.count(h.goAways3, reason) }
+func (h *Listener) HTTP3GoAway(reason string) {
+	h = h.self()
+	h.count(h.goAways3, reason)
+}
 
 func (e *emitter) http3(h *Listener, t *[maxEvents]uint64) {
 	n := func(what HTTP3Event) uint64 { return t[eventHTTP3+int(what)] }

@@ -27,6 +27,9 @@ var (
 )
 
 func (e *emitter) keySet(policy, issuer string, k KeySet) {
+	if !e.room("issuer") {
+		return
+	}
 	e.gauge(&keySetKeysFamily, float64(k.Keys), policy, issuer)
 	if k.Fetches+k.Failures > 0 {
 		e.count(&keySetFetchesFamily, k.Fetches, policy, issuer, "ok")

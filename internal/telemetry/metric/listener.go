@@ -12,6 +12,7 @@ import (
 // not get as far as a rule.
 type Listener struct {
 	life
+	beyond    *Listener
 	red       red
 	handshake histogram
 	events    events
@@ -34,11 +35,20 @@ type Listener struct {
 const maxProtocolCodes = 64
 
 func newListener(r *Registry, name string) *Listener {
-	h := &Listener{name: name, protocol: map[string]uint64{}, goAways: map[string]uint64{}, goAways3: map[string]uint64{}}
-	h.red.cells.stripes = r.stripes
-	h.handshake.cells.stripes = r.stripes
+	h := &Listener{beyond: r.beyond.listener, name: name, protocol: map[string]uint64{}, goAways: map[string]uint64{}, goAways3: map[string]uint64{}}
+	h.begin(r, &r.kinds.listener)
+	h.red.cells.stripes, h.red.native = r.stripes, r.opt.Native
+	h.handshake.cells.stripes, h.handshake.native = r.stripes, r.opt.Native
 	h.events.cells.stripes = r.stripes
 	return h
+}
+
+// self is what counts: the handle, or the overflow's.
+func (h *Listener) self() *Listener {
+	if h.place.own() {
+		return h
+	}
+	return h.beyond
 }
 
 const (
@@ -87,29 +97,31 @@ var tlsVersions = [...]string{"1.2", "1.3", "other"}
 // Observe records an exchange that reached no rule: malformed, refused, or not
 // routed. Those with a rule are counted there.
 func (h *Listener) Observe(status int, d time.Duration, in, out int64, flags uint64) {
-	h.red.observe(status, d, in, out, flags)
+	h.self().red.observe(status, d, in, out, flags)
 }
 
 // Accepted and Closed bracket the life of a connection.
-func (h *Listener) Accepted() { h.events.add(eventAccepted) }
-func (h *Listener) Closed()   { h.events.add(eventClosed) }
+func (h *Listener) Accepted() { h.self().events.add(eventAccepted) }
+func (h *Listener) Closed()   { h.self().events.add(eventClosed) }
 
 // Unrouted counts a stream that reached no route, by what is in flags.
 func (h *Listener) Unrouted(flags uint64) {
+	h = h.self()
 	for ; flags != 0; flags &= flags - 1 {
 		h.unrouted[bits.TrailingZeros64(flags)].Add(1)
 	}
 }
 
 // AcceptError counts a failed accept, such as for want of descriptors.
-func (h *Listener) AcceptError() { h.events.add(eventAcceptError) }
+func (h *Listener) AcceptError() { h.self().events.add(eventAcceptError) }
 
 // Rejected counts an accepted connection that was closed at once.
-func (h *Listener) Rejected(why RejectReason) { h.events.add(eventRejected + int(why)) }
+func (h *Listener) Rejected(why RejectReason) { h.self().events.add(eventRejected + int(why)) }
 
 // Handshake records a TLS handshake: its version (as in crypto/tls), whether it
 // resumed a session, and how long it took.
 func (h *Listener) Handshake(version uint16, resumed bool, d time.Duration) {
+	h = h.self()
 	h.handshake.observe(d)
 	i := 2
 	switch version {
@@ -125,11 +137,14 @@ func (h *Listener) Handshake(version uint16, resumed bool, d time.Duration) {
 }
 
 // HandshakeFailed counts a TLS handshake that failed.
-func (h *Listener) HandshakeFailed(why HandshakeFailure) { h.events.add(eventTLSFailed + int(why)) }
+func (h *Listener) HandshakeFailed(why HandshakeFailure) {
+	h.self().events.add(eventTLSFailed + int(why))
+}
 
 // ProtocolError counts a request that the parser refused. Code must be one of
 // the parser's own, never text from the client.
 func (h *Listener) ProtocolError(code string) {
+	h = h.self()
 	h.count(h.protocol, code)
 }
 

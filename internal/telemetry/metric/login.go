@@ -21,6 +21,9 @@ var (
 )
 
 func (e *emitter) login(policy, issuer string, l Login) {
+	if !e.room("login") {
+		return
+	}
 	for i, result := range LoginResults {
 		if l.Logins[i] > 0 {
 			e.count(&loginsFamily, l.Logins[i], policy, issuer, result)

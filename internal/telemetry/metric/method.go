@@ -14,7 +14,10 @@ const maxMethods = 64
 const otherMethods = "(others)"
 
 // Method counts what one method of an AuthenticationPolicy does.
-type Method struct{ faults, memory events }
+type Method struct {
+	of             *Policy
+	faults, memory events
+}
 
 const (
 	memoryHit = iota
@@ -39,7 +42,7 @@ func (h *Policy) Method(name string) *Method {
 	}
 	m := h.methods.named[name]
 	if m == nil {
-		m = &Method{}
+		m = &Method{of: h}
 		m.faults.cells.stripes, m.memory.cells.stripes = h.events.cells.stripes, h.events.cells.stripes
 		if h.methods.named == nil {
 			h.methods.named = map[string]*Method{}
@@ -50,10 +53,19 @@ func (h *Policy) Method(name string) *Method {
 }
 
 // Faulted counts a credential that was refused, by its number in Options.Faults.
-func (m *Method) Faulted(fault int) { m.faults.add(fault) }
+func (m *Method) Faulted(fault int) { m.self().faults.add(fault) }
+
+// self is what counts: the method, or that of the overflow.
+func (m *Method) self() *Method {
+	if m.of.place.own() {
+		return m
+	}
+	return m.of.beyond.Method(overflow)
+}
 
 // Recalled counts a look into the method's memory: of tokens, answers or passwords.
 func (m *Method) Recalled(hit bool) {
+	m = m.self()
 	if hit {
 		m.memory.add(memoryHit)
 		return

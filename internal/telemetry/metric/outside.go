@@ -37,6 +37,9 @@ func (r *Registry) SetAdmission(read func(yield func(scope string, a Admission))
 }
 
 func (e *emitter) admission(scope string, a Admission) {
+	if !e.room("admission") {
+		return
+	}
 	e.gauge(&admissionLimitFamily, float64(a.Limit), scope)
 	e.gauge(&admissionActiveFamily, float64(a.InFlight), scope)
 	e.gauge(&admissionQueuedFamily, float64(a.Queued), scope)

@@ -5,6 +5,7 @@ import "github.com/gridway/gridway/internal/ir"
 // RateLimit counts what one limit of a RateLimitPolicy decides.
 type RateLimit struct {
 	life
+	beyond        *RateLimit
 	policy, limit string
 	events        events
 }
@@ -20,20 +21,33 @@ const (
 // own name.
 func (r *Registry) RateLimit(policy, limit string) *RateLimit {
 	return handle(r, r.rateLimits, policy+"/"+limit, func() *RateLimit {
-		h := &RateLimit{policy: policy, limit: limit}
-		h.events.cells.stripes = r.stripes
-		return h
+		return newRateLimit(r, policy, limit)
 	})
+}
+
+func newRateLimit(r *Registry, policy, limit string) *RateLimit {
+	h := &RateLimit{beyond: r.beyond.rateLimit, policy: policy, limit: limit}
+	h.begin(r, &r.kinds.rateLimit)
+	h.events.cells.stripes = r.stripes
+	return h
+}
+
+// self is what counts: the handle, or the overflow's.
+func (h *RateLimit) self() *RateLimit {
+	if h.place.own() {
+		return h
+	}
+	return h.beyond
 }
 
 // Allowed counts a request that the limit has let pass, Limited one that it has
 // refused, and WouldLimit one that it would have, were it not dry.
-func (h *RateLimit) Allowed()    { h.events.add(limitAllowed) }
-func (h *RateLimit) Limited()    { h.events.add(limitLimited) }
-func (h *RateLimit) WouldLimit() { h.events.add(limitDry) }
+func (h *RateLimit) Allowed()    { h.self().events.add(limitAllowed) }
+func (h *RateLimit) Limited()    { h.self().events.add(limitLimited) }
+func (h *RateLimit) WouldLimit() { h.self().events.add(limitDry) }
 
 // Unanswered counts a request of which the limit's store has said nothing.
-func (h *RateLimit) Unanswered() { h.events.add(limitUnanswered) }
+func (h *RateLimit) Unanswered() { h.self().events.add(limitUnanswered) }
 
 // RateLimitKeys is the present state of a limit's counters.
 type RateLimitKeys struct {
@@ -61,6 +75,7 @@ var (
 )
 
 func (e *emitter) rateLimit(h *RateLimit) {
+	e.born = h.born
 	if !h.events.cells.used() {
 		return
 	}
@@ -76,6 +91,9 @@ func (e *emitter) rateLimit(h *RateLimit) {
 }
 
 func (e *emitter) rateLimitKeys(policy, limit string, k RateLimitKeys) {
+	if !e.room("limit_keys") {
+		return
+	}
 	e.gauge(&rateLimitKeysFamily, float64(k.Keys), policy, limit)
 	e.count(&rateLimitSharedFamily, k.Shared, policy, limit)
 }

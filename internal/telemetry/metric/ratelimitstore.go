@@ -10,6 +10,7 @@ import (
 // RateLimitStore counts what is asked of a RateLimitStore.
 type RateLimitStore struct {
 	life
+	beyond *RateLimitStore
 	name   string
 	events events
 	calls  histogram
@@ -31,14 +32,28 @@ const (
 // RateLimitStore returns the handle of a store by its name, "namespace/name".
 func (r *Registry) RateLimitStore(name string) *RateLimitStore {
 	return handle(r, r.limitStores, name, func() *RateLimitStore {
-		h := &RateLimitStore{name: name}
-		h.events.cells.stripes, h.calls.cells.stripes = r.stripes, r.stripes
-		return h
+		return newRateLimitStore(r, name)
 	})
+}
+
+func newRateLimitStore(r *Registry, name string) *RateLimitStore {
+	h := &RateLimitStore{beyond: r.beyond.limitStore, name: name}
+	h.begin(r, &r.kinds.limitStore)
+	h.events.cells.stripes, h.calls.cells.stripes, h.calls.native = r.stripes, r.stripes, r.opt.Native
+	return h
+}
+
+// self is what counts: the handle, or the overflow's.
+func (h *RateLimitStore) self() *RateLimitStore {
+	if h.place.own() {
+		return h
+	}
+	return h.beyond
 }
 
 // Call counts a call that took so long, and failed if err is not nil.
 func (h *RateLimitStore) Call(took time.Duration, err error) {
+	h = h.self()
 	h.calls.observe(took)
 	if err != nil {
 		h.events.add(storeFailed)
@@ -49,7 +64,7 @@ func (h *RateLimitStore) Call(took time.Duration, err error) {
 
 // Unasked counts a request for which the store was not asked, because it is known
 // not to answer.
-func (h *RateLimitStore) Unasked() { h.events.add(storeUnasked) }
+func (h *RateLimitStore) Unasked() { h.self().events.add(storeUnasked) }
 
 // Up says that the store is asked, or that it is not since it fails.
 func (h *RateLimitStore) Up(is bool) {
@@ -64,6 +79,7 @@ func (h *RateLimitStore) Up(is bool) {
 
 // Lost counts charges after a response that did not reach the store.
 func (h *RateLimitStore) Lost(n int) {
+	h = h.self()
 	for range n {
 		h.events.add(storeLost)
 	}
@@ -81,7 +97,8 @@ var (
 )
 
 func (e *emitter) rateLimitStore(h *RateLimitStore) {
-	if state := h.state.Load(); state != 0 {
+	e.born = h.born
+	if state := h.state.Load(); state != 0 && h.place.own() {
 		e.gauge(&storeUpFamily, float64(state-storeDown), h.name)
 	}
 	if !h.events.cells.used() {

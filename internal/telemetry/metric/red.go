@@ -7,7 +7,11 @@ import (
 )
 
 // red counts rate, errors and duration of one thing, and the bytes of bodies.
-type red struct{ cells slab[redCell] }
+type red struct {
+	cells slab[redCell]
+	// native: exponential buckets are kept, too.
+	native bool
+}
 
 // redCell is one processor's copy. A lock that nobody else wants costs two
 // atomic operations however many counters change, and makes reads consistent.
@@ -23,6 +27,7 @@ type redCounts struct {
 	codes   [slots]uint64
 	latency [latencyBuckets]uint64
 	reasons [maxReasons]uint64
+	native  *nativeCounts
 }
 
 func (r *red) observe(status int, d time.Duration, in, out int64, flags uint64) {
@@ -35,6 +40,9 @@ func (r *red) observe(status int, d time.Duration, in, out int64, flags uint64) 
 	c.out += uint64(max(out, 0))
 	c.codes[code]++
 	c.latency[bucket]++
+	if r.native {
+		c.native = c.native.count(d)
+	}
 	for ; flags != 0; flags &= flags - 1 {
 		c.reasons[bits.TrailingZeros64(flags)]++
 	}
@@ -64,6 +72,7 @@ func (r *red) total() *redCounts {
 		for i, n := range c.reasons {
 			t.reasons[i] += n
 		}
+		t.native = t.native.plus(c.native)
 	})
 	return t
 }
@@ -79,7 +88,10 @@ func (r *red) count() (n uint64) {
 }
 
 // histogram is latency alone, for events that have no status.
-type histogram struct{ cells slab[histogramCell] }
+type histogram struct {
+	cells  slab[histogramCell]
+	native bool
+}
 
 type histogramCell struct {
 	mu sync.Mutex // guards histogramCounts
@@ -89,6 +101,7 @@ type histogramCell struct {
 type histogramCounts struct {
 	count, nanos uint64
 	latency      [latencyBuckets]uint64
+	native       *nativeCounts
 }
 
 func (h *histogram) observe(d time.Duration) {
@@ -98,6 +111,9 @@ func (h *histogram) observe(d time.Duration) {
 	c.count++
 	c.nanos += uint64(max(d, 0))
 	c.latency[bucket]++
+	if h.native {
+		c.native = c.native.count(d)
+	}
 	n := c.count
 	c.mu.Unlock()
 	if n == hotAt {
@@ -115,6 +131,7 @@ func (h *histogram) total() *histogramCounts {
 		for i, n := range c.latency {
 			t.latency[i] += n
 		}
+		t.native = t.native.plus(c.native)
 	})
 	return t
 }

@@ -1,7 +1,8 @@
 // Package metric counts what a proxy does: rate, errors and duration per rule
 // and per cluster, connections per listener, and the life of configurations.
 // Labels come from configuration and from fixed lists only, never from clients,
-// so the number of series is bounded by the configuration.
+// and of each kind only so many have series of their own; the others count
+// together (place.go).
 //
 // Writers take handles (Route, Cluster, Listener) when a snapshot is built and
 // keep them; recording on a handle neither allocates nor shares cache lines
@@ -37,8 +38,20 @@ type Options struct {
 	Faults []string
 	// Build is shown by gridway_build_info.
 	Build Build
+	// Settings are the operator's.
+	Settings
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+}
+
+// Settings are what operators choose.
+type Settings struct {
+	// Limit is how many things of a kind (rules, clusters, policies and so on) have
+	// series of their own, from MinLimit to MaxLimit; 0 is DefaultLimit.
+	Limit int
+	// Native keeps exponential buckets of durations, too: native histograms of
+	// Prometheus, exponential histograms of OTLP.
+	Native bool
 }
 
 // Build says which program this is.
@@ -49,6 +62,22 @@ type Registry struct {
 	opt     Options
 	stripes *stripe.Chooser
 	process process
+	born    time.Time
+	// kinds are how many of each there may be, beyond what counts the others.
+	kinds struct {
+		rule, stream, cluster, listener, policy, rateLimit, limitStore, call places
+		// Of these only the state is shown.
+		state map[string]*places
+	}
+	beyond struct {
+		route      *Route
+		stream     *Stream
+		cluster    *Cluster
+		listener   *Listener
+		policy     *Policy
+		rateLimit  *RateLimit
+		limitStore *RateLimitStore
+	}
 
 	mu           sync.RWMutex // guards the maps and gauges
 	routes       map[string]*Route
@@ -77,6 +106,7 @@ type Registry struct {
 	certs        func(yield func(Certificate))
 	mesh         func() Mesh
 	kept         *ir.Config // by the last Keep
+	leaves       leaves
 }
 
 // New returns an empty Registry.
@@ -90,6 +120,7 @@ func New(opt Options) *Registry {
 	r := &Registry{
 		opt:         opt,
 		stripes:     stripe.New(),
+		born:        opt.Now(),
 		routes:      map[string]*Route{},
 		streams:     map[string]*Stream{},
 		clusters:    map[string]*Cluster{},
@@ -98,12 +129,55 @@ func New(opt Options) *Registry {
 		rateLimits:  map[string]*RateLimit{},
 		limitStores: map[string]*RateLimitStore{},
 	}
-	r.calls.unknown.codes.cells.stripes = r.stripes
+	r.calls.begin(r)
+	r.limit()
 	return r
 }
 
-// life is what handles have in common: when they left the configuration.
-type life struct{ gone time.Time }
+// limit makes what bounds the series.
+func (r *Registry) limit() {
+	limit := r.opt.Limit
+	if limit == 0 {
+		limit = DefaultLimit
+	}
+	k, b := &r.kinds, &r.beyond
+	b.route, b.stream, b.cluster = newRoute(r, overflow+"/rules/"+overflow), newStream(r, overflow+"/rules/"+overflow), newCluster(r, overflow)
+	b.listener, b.policy, b.limitStore = newListener(r, overflow), newPolicy(r, overflow), newRateLimitStore(r, overflow)
+	b.rateLimit = newRateLimit(r, overflow, overflow)
+	for _, h := range []interface{ lifetime() *life }{b.route, b.stream, b.cluster, b.listener, b.policy, b.rateLimit, b.limitStore} {
+		h.lifetime().place.of = nil
+	}
+	for i, p := range r.places() {
+		p.kind, p.limit = kindNames[i], int64(limit)
+	}
+	k.call.limit = min(k.call.limit, maxCalls)
+	k.state = map[string]*places{}
+	for _, kind := range stateKinds {
+		k.state[kind] = &places{kind: kind, limit: int64(limit)}
+	}
+}
+
+var (
+	kindNames = [...]string{"rule", "stream_rule", "cluster", "listener", "policy", "rate_limit", "rate_limit_store", "grpc_method"}
+	// stateKinds have no counters of their own here: what there is of them now is
+	// asked for at each scrape.
+	stateKinds = [...]string{"admission", "certificate", "cluster_limit", "cluster_state", "crl", "dependency", "discovery", "issued_certificate", "issuer", "limit_keys", "listener_limit", "login", "token_issuer"}
+)
+
+// places are the kinds that count, in the order of kindNames.
+func (r *Registry) places() [len(kindNames)]*places {
+	k := &r.kinds
+	return [...]*places{&k.rule, &k.stream, &k.cluster, &k.listener, &k.policy, &k.rateLimit, &k.limitStore, &k.call}
+}
+
+// life is what handles have in common: when they began to count, when they left
+// the configuration, and whether they have series of their own.
+type life struct {
+	born, gone time.Time
+	place      place
+}
+
+func (l *life) begin(r *Registry, of *places) { l.born, l.place.of = r.opt.Now(), of }
 
 func (l *life) lifetime() *life { return l }
 
@@ -234,8 +308,17 @@ func keep[H interface{ lifetime() *life }](m map[string]H, live map[string]bool,
 		case l.gone.IsZero():
 			l.gone = now
 		}
-		return expired(l, now)
+		return bury(l, now)
 	})
+}
+
+// bury tells whether something is to be forgotten, and gives its place back then.
+func bury(l *life, now time.Time) bool {
+	if !expired(l, now) {
+		return false
+	}
+	l.place.leave()
+	return true
 }
 
 func expired(l *life, now time.Time) bool { return !l.gone.IsZero() && now.Sub(l.gone) >= Grace }
@@ -244,13 +327,13 @@ func expired(l *life, now time.Time) bool { return !l.gone.IsZero() && now.Sub(l
 func (r *Registry) expire(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	maps.DeleteFunc(r.routes, func(_ string, h *Route) bool { return expired(&h.life, now) })
-	maps.DeleteFunc(r.streams, func(_ string, h *Stream) bool { return expired(&h.life, now) })
-	maps.DeleteFunc(r.clusters, func(_ string, h *Cluster) bool { return expired(&h.life, now) })
-	maps.DeleteFunc(r.listeners, func(_ string, h *Listener) bool { return expired(&h.life, now) })
-	maps.DeleteFunc(r.policies, func(_ string, h *Policy) bool { return expired(&h.life, now) })
-	maps.DeleteFunc(r.rateLimits, func(_ string, h *RateLimit) bool { return expired(&h.life, now) })
-	maps.DeleteFunc(r.limitStores, func(_ string, h *RateLimitStore) bool { return expired(&h.life, now) })
+	maps.DeleteFunc(r.routes, func(_ string, h *Route) bool { return bury(&h.life, now) })
+	maps.DeleteFunc(r.streams, func(_ string, h *Stream) bool { return bury(&h.life, now) })
+	maps.DeleteFunc(r.clusters, func(_ string, h *Cluster) bool { return bury(&h.life, now) })
+	maps.DeleteFunc(r.listeners, func(_ string, h *Listener) bool { return bury(&h.life, now) })
+	maps.DeleteFunc(r.policies, func(_ string, h *Policy) bool { return bury(&h.life, now) })
+	maps.DeleteFunc(r.rateLimits, func(_ string, h *RateLimit) bool { return bury(&h.life, now) })
+	maps.DeleteFunc(r.limitStores, func(_ string, h *RateLimitStore) bool { return bury(&h.life, now) })
 }
 
 // SetClusterGauges names the function that reads the present state of clusters
@@ -261,13 +344,14 @@ func (r *Registry) SetClusterGauges(read func(yield func(cluster string, g Clust
 	r.gauges = read
 }
 
-// sorted returns a map's handles in the order of their names.
-func sorted[H any](r *Registry, m map[string]H) []H {
+// sorted returns a map's handles in the order of their names, and then the one
+// that counts what has no series of its own.
+func sorted[H any](r *Registry, m map[string]H, beyond H) []H {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	out := make([]H, 0, len(m))
+	out := make([]H, 0, len(m)+1)
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		out = append(out, m[name])
 	}
-	return out
+	return append(out, beyond)
 }

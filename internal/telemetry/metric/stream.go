@@ -9,24 +9,35 @@ import (
 // TLSRoute or UDPRoute.
 type Stream struct {
 	Route
+	beyond    *Stream
 	active    atomic.Int64
 	datagrams [2]atomic.Uint64 // from clients, to clients
 	dropped   atomic.Uint64
 }
 
 func newStream(r *Registry, id string) *Stream {
-	h := &Stream{}
+	h := &Stream{beyond: r.beyond.stream}
+	h.life.begin(r, &r.kinds.stream)
 	h.begin(r, id)
 	return h
 }
 
+// self is what counts: the handle, or the overflow's.
+func (h *Stream) self() *Stream {
+	if h.place.own() {
+		return h
+	}
+	return h.beyond
+}
+
 // Opened counts a stream that begins; Ended must follow.
-func (h *Stream) Opened() { h.active.Add(1) }
+func (h *Stream) Opened() { h.self().active.Add(1) }
 
 // Ended records a stream at its end: how long it was, how many bytes came from
 // the client and went to it, and what went wrong. One that failed for reasons
 // that are not the client's is an error in Snapshot.
 func (h *Stream) Ended(d time.Duration, in, out int64, flags uint64, failed bool) {
+	h = h.self()
 	h.active.Add(-1)
 	status := 200
 	if failed {
@@ -40,6 +51,7 @@ func (h *Stream) Active() int64 { return h.active.Load() }
 
 // Datagrams counts what UDP clients sent and got.
 func (h *Stream) Datagrams(in, out int) {
+	h = h.self()
 	if in > 0 {
 		h.datagrams[0].Add(uint64(in))
 	}
@@ -49,7 +61,7 @@ func (h *Stream) Datagrams(in, out int) {
 }
 
 // Dropped counts datagrams that were not passed on.
-func (h *Stream) Dropped(n int) { h.dropped.Add(uint64(n)) }
+func (h *Stream) Dropped(n int) { h.self().dropped.Add(uint64(n)) }
 
 // Stream returns the handle of a rule by its ID ("TCPRoute/namespace/name/rules/0").
 func (r *Registry) Stream(id string) *Stream {
@@ -76,6 +88,7 @@ func (f *streamFamilySet) all() []family {
 
 func (e *emitter) stream(h *Stream) {
 	f := &streamFamilies
+	e.born = h.born
 	labels := []string{h.route, h.rule}
 	if h.red.cells.used() || h.active.Load() > 0 {
 		e.gauge(&f.active, float64(max(h.active.Load(), 0)), labels...)
@@ -90,7 +103,7 @@ func (e *emitter) stream(h *Stream) {
 	}
 	t := h.red.total()
 	e.count(&f.ended, t.count, labels...)
-	e.histogram(&f.duration, &t.latency, t.count, t.nanos, labels...)
+	e.histogram(&f.duration, &histogramCounts{t.count, t.nanos, t.latency, t.native}, nil, labels...)
 	e.count(&f.in, t.in, labels...)
 	e.count(&f.out, t.out, labels...)
 	for i, name := range e.reasons {

@@ -29,6 +29,9 @@ var (
 )
 
 func (e *emitter) tokenIssuer(issuer string, t TokenIssuer) {
+	if !e.room("token_issuer") {
+		return
+	}
 	e.gauge(&tokenKeysFamily, float64(t.Keys), issuer)
 	for i, n := range t.Outcomes {
 		if n > 0 && i < len(TokenOutcomes) {

@@ -45,6 +45,7 @@ type WebSocket struct {
 // WebSocket is what counts the rule's WebSocket connections. There is one from
 // the first call on.
 func (h *Route) WebSocket() *WebSocket {
+	h = h.self()
 	if w := h.websocket.Load(); w != nil {
 		return w
 	}

@@ -66,13 +66,13 @@ func (r *Registry) Run(ctx context.Context) {
 func (r *Registry) Sample() {
 	now := r.opt.Now()
 	r.expire(now)
-	for _, h := range sorted(r, r.routes) {
+	for _, h := range sorted(r, r.routes, r.beyond.route) {
 		h.window.sample(now, &h.red)
 	}
-	for _, h := range sorted(r, r.streams) {
+	for _, h := range sorted(r, r.streams, r.beyond.stream) {
 		h.window.sample(now, &h.red)
 	}
-	for _, h := range sorted(r, r.clusters) {
+	for _, h := range sorted(r, r.clusters, r.beyond.cluster) {
 		h.window.sample(now, &h.red)
 	}
 }
@@ -123,14 +123,14 @@ type Snapshot struct {
 // Snapshot returns rates and percentiles of the last seconds (see SampleEvery).
 func (r *Registry) Snapshot() Snapshot {
 	s := Snapshot{At: r.opt.Now(), Routes: []RouteStats{}, Clusters: []ClusterStats{}}
-	for _, h := range sorted(r, r.routes) {
+	for _, h := range sorted(r, r.routes, r.beyond.route) {
 		s.addRoute(h, h.streams.Load())
 	}
-	for _, h := range sorted(r, r.streams) {
+	for _, h := range sorted(r, r.streams, r.beyond.stream) {
 		s.addRoute(&h.Route, h.active.Load())
 	}
 	tries := r.tries()
-	for _, h := range sorted(r, r.clusters) {
+	for _, h := range sorted(r, r.clusters, r.beyond.cluster) {
 		if open := tries[h.name]; open > 0 || h.red.cells.used() {
 			st := stats(&h.red, &h.window, s.At, true)
 			st.Open = open
