@@ -32,6 +32,9 @@ func (x *Exchange) account() {
 	if x.p.Flows != nil && x.Section.Inbound() {
 		x.flow(d)
 	}
+	if x.p.Signals != nil {
+		x.signal(status, d)
+	}
 	if x.p.AccessLog != nil {
 		x.log(d)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -30,6 +31,8 @@ type Pipeline struct {
 	AccessLog *accesslog.Logger
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
+	// Signals counts by edge of the service graph; nil counts nothing.
+	Signals *signal.Observer
 	Log   *slog.Logger
 	Trace trace.Options
 	// Upstreams has the clusters that filters ask; nil for none.

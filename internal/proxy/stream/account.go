@@ -19,6 +19,9 @@ func (s *Stream) account(in, out int64) {
 	} else {
 		s.Listener.Metrics.Unrouted(uint64(s.flags))
 	}
+	if s.server.Signals != nil {
+		s.signal(d, in, out)
+	}
 	if s.server.AccessLog != nil {
 		s.log(d, in, out)
 	}
