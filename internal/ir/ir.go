@@ -117,6 +117,9 @@ type Listener struct {
 	// Local: applications beside the proxy come here, which pass on what they were told
 	// of callers.
 	Local bool `json:"local,omitempty"`
+	// Workload is whose applications come to an outbound listener, "NAMESPACE/SERVICE";
+	// empty is the proxy's own.
+	Workload string `json:"workload,omitempty"`
 	// Vouching has the proxy tell endpoints of the mesh who calls; nil is not to.
 	Vouching *Vouching `json:"vouching,omitempty"`
 }

@@ -61,18 +61,18 @@ func startLoggedMesh(t *testing.T, app string, clientLog, serverLog *slog.Logger
 		t.Fatal(err)
 	}
 	t.Cleanup(loops.Close)
-	m.server = startWith(t, proxy.Options{Identities: m.svcID, Log: serverLog, Loops: loops}, server)
+	m.server = startWith(t, proxy.Options{Identities: m.svcID, Log: serverLog, Loops: loops, Signals: observer("reviews")}, server)
 	if e := client.Clusters[0].Endpoints; e[0].Address == "" {
 		e[0] = ir.Endpoint{Address: m.server.addr, Weight: 1, Identity: reviewsID, ServerName: reviewsAt}
 	}
-	m.client = startWith(t, proxy.Options{Identities: m.clientID, Log: clientLog, Loops: loops}, client)
+	m.client = startWith(t, proxy.Options{Identities: m.clientID, Log: clientLog, Loops: loops, Signals: observer("shop")}, client)
 	return m
 }
 
 func startWith(t *testing.T, o proxy.Options, cfg *ir.Config) *harness {
 	t.Helper()
 	o.IdleGrace = 20 * time.Millisecond
-	h := &harness{t: t, proxy: proxy.New(o), cfg: cfg}
+	h := &harness{t: t, proxy: proxy.New(o), cfg: cfg, signals: o.Signals}
 	h.apply()
 	var at netip.AddrPort
 	for _, at = range h.proxy.Listening() {

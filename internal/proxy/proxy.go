@@ -48,6 +48,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/tlsx"
@@ -64,6 +65,8 @@ type Options struct {
 	Flows *flow.Recorder
 	// Taps look at what passes; nil has none.
 	Taps *tap.Set
+	// Signals counts by edge of the service graph; nil counts nothing.
+	Signals *signal.Observer
 	// Zone is where this proxy runs; clusters may prefer endpoints there.
 	Zone string
 	// DrainTimeout is how long the connections of a removed listener may take to end.
@@ -198,10 +201,10 @@ func New(o Options) *Proxy {
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, guard: guard, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, revoked: revoked, authorizations: authorizations, formulas: formulas,
-		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Log: o.Log, Upstreams: set, Certificates: certificates},
-		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Log: o.Log},
+		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Signals: o.Signals, Log: o.Log, Upstreams: set, Certificates: certificates},
+		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Signals: o.Signals, Log: o.Log},
 		deps: snapshot.Deps{
-			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
+			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now), Signals: o.Signals,
 			Filters: filters.Deps{
 				Schemas: schemas, Consumers: consumers, Passwords: password.New(max(1, runtime.GOMAXPROCS(0)/2)),
 				Tokens: tokens(keys), Logins: logins.Login, Issuers: issuers.Issuer, Certificates: certificates, Revocations: revoked,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 )
 
 // harness is a proxy with one listener on a free port and routes to real servers.
@@ -20,13 +21,16 @@ type harness struct {
 	proxy *proxy.Proxy
 	cfg   *ir.Config
 	addr  string
+	// signals are what it counts by edge of the service graph.
+	signals *signal.Observer
 }
 
 // start runs a proxy with a rule that sends everything to backend; change may
 // edit the configuration first.
 func start(t *testing.T, backends []string, change ...func(*ir.Config)) *harness {
 	t.Helper()
-	h := &harness{t: t, proxy: proxy.New(proxy.Options{IdleGrace: 20 * time.Millisecond}), cfg: config(backends...)}
+	signals := &signal.Observer{Recorder: signal.New(nil)}
+	h := &harness{t: t, proxy: proxy.New(proxy.Options{IdleGrace: 20 * time.Millisecond, Signals: signals}), cfg: config(backends...), signals: signals}
 	for _, f := range change {
 		f(h.cfg)
 	}
@@ -75,7 +79,7 @@ func config(backends ...string) *ir.Config {
 	rule := &ir.Rule{
 		ID:       "HTTPRoute/default/app/rules/0",
 		Matches:  []ir.Match{{Path: ir.PathMatch{Type: ir.Prefix, Value: "/"}}},
-		Backends: []ir.BackendRef{{Cluster: cluster.Name, Weight: 1}},
+		Backends: []ir.BackendRef{{Cluster: cluster.Name, Weight: 1, Ref: ir.Ref{Kind: "Backend", Namespace: "default", Name: "app"}}},
 	}
 	return &ir.Config{
 		Listeners: []*ir.Listener{{

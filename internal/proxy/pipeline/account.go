@@ -35,6 +35,9 @@ func (x *Exchange) account() {
 	if x.p.Flows != nil && x.Section.Inbound() {
 		x.flow(d)
 	}
+	if x.p.Signals != nil {
+		x.signal(status, d)
+	}
 	looked := x.p.Taps.On()
 	if x.p.AccessLog == nil && !looked {
 		return

@@ -12,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/h1"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -29,6 +30,8 @@ type Exchange struct {
 	// PeerIdentity is the SPIFFE ID of the proxy of the mesh that has sent the request;
 	// empty elsewhere.
 	PeerIdentity string
+	// Peer is the same in the service graph; the zero value is nobody.
+	Peer signal.Who
 	// Early: the driver has marked the request with EarlyData. Its Confirm waits
 	// until it cannot have been a replay.
 	Early bool
@@ -88,6 +91,8 @@ type Exchange struct {
 	streaming bool
 	// shown: taps were told that it goes on.
 	shown bool
+	// opened are the edges that it is counted at as a stream.
+	opened [2]signal.Key
 	// trying: an endpoint was picked, and its try is not done.
 	trying bool
 	// vouch is what the mesh is told of the caller.
@@ -124,7 +129,7 @@ func (x *Exchange) Release() {
 	x.Resp.Reset()
 	x.Down, x.Listener, x.p, x.rule, x.backend = nil, nil, nil, nil, nil
 	x.TLS = nil
-	x.sni, x.PeerIdentity, x.Early = "", "", false
+	x.sni, x.PeerIdentity, x.Peer, x.Early = "", "", signal.Who{}, false
 	if !x.tainted {
 		pool.Put(x)
 	}
@@ -195,6 +200,7 @@ func (x *Exchange) stream() {
 	if !x.streaming {
 		x.streaming = true
 		x.rule.Metrics.StreamOpened()
+		x.signalOpened()
 	}
 	if x.p.Taps.On() {
 		x.tapOpened()
@@ -208,6 +214,7 @@ func (x *Exchange) finish() {
 	if x.streaming {
 		x.streaming = false
 		x.rule.Metrics.StreamClosed()
+		x.signalClosed()
 	}
 	x.pump.stop()
 	x.mirrors.close()

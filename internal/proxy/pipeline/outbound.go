@@ -71,6 +71,9 @@ func (x *Exchange) chooseOutside() bool {
 		return false
 	}
 	x.backend = &snapshot.Backend{IR: outsideRef, Cluster: c, Metrics: x.p.Metrics.Cluster(ir.EgressCluster)}
+	if x.p.Signals != nil {
+		x.backend.Party = x.p.Signals.Host(string(authority))
+	}
 	x.hash, x.hasHash = c.HashOf(&x.Req, x.Client)
 	return true
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -32,9 +33,11 @@ type Pipeline struct {
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
 	// Taps look at what passes; nil has none.
-	Taps  *tap.Set
-	Log   *slog.Logger
-	Trace trace.Options
+	Taps *tap.Set
+	// Signals counts by edge of the service graph; nil counts nothing.
+	Signals *signal.Observer
+	Log     *slog.Logger
+	Trace   trace.Options
 	// Upstreams has the clusters that filters ask; nil for none.
 	Upstreams *upstream.Set
 	// Mirrors counts the copies of requests in flight; Background are the losers

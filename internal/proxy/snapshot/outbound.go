@@ -130,6 +130,7 @@ func (b *builder) outlet(l *Listener, section *ir.Section, was *Outbound) (*Outl
 			return nil, err
 		}
 		outlet.Stream, outlet.Listener.MeshOnly = nil, true
+		outlet.Listener.ends = endsOf(b.deps.Signals, l.IR, []*ir.Section{section})
 		return outlet, nil
 	}
 	var before *Listener
@@ -153,6 +154,7 @@ func (b *builder) outletListener(l *Listener, sections []*ir.Section, before *Li
 		}
 	}
 	view.sections = sections
+	view.ends = endsOf(b.deps.Signals, l.IR, sections)
 	return &view, b.table(&view, before)
 }
 
@@ -166,6 +168,7 @@ func (b *builder) outside(l *Listener) (*Outlet, error) {
 	view := *l
 	view.Secure, view.Outbound = &view, nil
 	view.sections = []*ir.Section{{Name: ref.String(), Ref: ref, Protocol: ir.HTTP}}
+	view.ends = endsOf(b.deps.Signals, l.IR, view.sections)
 	var err error
 	view.Table, err = route.Build([]route.Section[*Rule]{{
 		Section: view.sections[0],

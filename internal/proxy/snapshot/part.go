@@ -39,6 +39,7 @@ func (b *builder) part(l, before *Listener, section *ir.Section) (*Listener, err
 	part.parts, part.bySection = nil, nil
 	part.Section = section
 	part.sections = []*ir.Section{section}
+	part.ends = endsOf(b.deps.Signals, l.IR, part.sections)
 	one := *l.IR
 	one.Sections = part.sections
 	part.Doors = b.buildDoors(&one)

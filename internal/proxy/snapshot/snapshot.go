@@ -17,6 +17,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/route"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 )
 
 // Snapshot is one running configuration.
@@ -69,6 +70,7 @@ type Listener struct {
 	// places in Config.Routes.
 	sections []*ir.Section
 	attached [][]int32
+	ends     ends
 }
 
 // Rule is a rule with everything that it needs at run time.
@@ -81,6 +83,8 @@ type Rule struct {
 	Limiter     *admission.Limiter
 	Session     *session.Session
 	Metrics     *metric.Route
+	// SignalRoute is its route in the service graph.
+	SignalRoute signal.Route
 	// Outside: the backend is the authority that the request names.
 	Outside bool
 }
@@ -93,6 +97,8 @@ type Backend struct {
 	Filters filters.Chain
 	Mirrors []Mirror
 	Metrics *metric.Cluster
+	// Party is what it is in the service graph.
+	Party signal.Who
 }
 
 // Mirror is a copy's target.
@@ -113,7 +119,9 @@ type Deps struct {
 	Admission *admission.Set
 	Metrics   *metric.Registry
 	Clock     *Clock
-	Filters   filters.Deps
+	// Signals may be nil: nothing is counted by edge.
+	Signals *signal.Observer
+	Filters filters.Deps
 }
 
 // Build makes the running form of cfg. The clusters were applied to
@@ -157,6 +165,9 @@ func (b *builder) listener(l *ir.Listener, before *Listener) (*Listener, error) 
 		CertificateURIs: certificateURIs(l), RequestIDHeader: []byte(header), Doors: b.buildDoors(l), AltSvc: new(atomic.Pointer[[]byte]),
 	}
 	built.Secure = built
+	if !l.Mesh && !l.Outbound() { // those have one for each section
+		built.ends = endsOf(b.deps.Signals, l, l.Sections)
+	}
 	if l.Mesh {
 		built.TLS = true
 		return built, b.parts(built, before)
@@ -292,7 +303,7 @@ func buildRule(rule *ir.Rule, d Deps) *Rule {
 		IR:      rule,
 		Filters: filters.ForRule(rule, d.Filters),
 		Mirrors: buildMirrors(rule.Filters.Mirrors, d),
-		Metrics: d.Metrics.Route(rule.ID),
+		Metrics: d.Metrics.Route(rule.ID), SignalRoute: signal.RouteOf(rule.ID),
 	}
 	if rule.Policy.Admission != nil {
 		built.Limiter = d.Admission.Get(rule.Policy.Admission)
@@ -304,7 +315,7 @@ func buildRule(rule *ir.Rule, d Deps) *Rule {
 	for i := range rule.Backends {
 		ref := &rule.Backends[i]
 		built.TotalWeight += ref.Weight
-		be := Backend{IR: ref, Filters: filters.ForBackend(&ref.Filters), Mirrors: buildMirrors(ref.Filters.Mirrors, d)}
+		be := Backend{IR: ref, Filters: filters.ForBackend(&ref.Filters), Mirrors: buildMirrors(ref.Filters.Mirrors, d), Party: destination(ref.Ref)}
 		if ref.Cluster != "" {
 			be.Cluster = d.Upstreams.Cluster(ref.Cluster)
 			be.Metrics = d.Metrics.Cluster(ref.Cluster)

@@ -8,6 +8,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters/authorization"
 	"github.com/gridway/gridway/internal/proxy/filters/shield"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 )
 
 // Stream is a route of streams with everything that it needs at run time.
@@ -16,6 +17,8 @@ type Stream struct {
 	Backends    []Backend
 	TotalWeight uint32
 	Metrics     *metric.Stream
+	// SignalRoute is the route in the service graph.
+	SignalRoute signal.Route
 	// Shield may be nil.
 	Shield *shield.Connections
 	// Authorization may be nil: nothing is asked.
@@ -132,13 +135,13 @@ func (s *Snapshot) buildStreams(d Deps) {
 
 func buildStream(r *ir.StreamRoute, d Deps) *Stream {
 	built := &Stream{
-		IR: r, Metrics: d.Metrics.Stream(r.ID), Shield: d.Filters.ShieldOf(r.Shield),
+		IR: r, Metrics: d.Metrics.Stream(r.ID), SignalRoute: signal.RouteOf(r.ID), Shield: d.Filters.ShieldOf(r.Shield),
 		Authorization: d.Filters.AuthorizationOf(r.Authorization), Backends: make([]Backend, len(r.Backends)),
 	}
 	for i := range r.Backends {
 		ref := &r.Backends[i]
 		built.TotalWeight += ref.Weight
-		built.Backends[i].IR = ref
+		built.Backends[i].IR, built.Backends[i].Party = ref, destination(ref.Ref)
 		if ref.Cluster != "" {
 			built.Backends[i].Cluster = d.Upstreams.Cluster(ref.Cluster)
 			built.Backends[i].Metrics = d.Metrics.Cluster(ref.Cluster)

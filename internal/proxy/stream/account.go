@@ -20,6 +20,9 @@ func (s *Stream) account(in, out int64) {
 	} else {
 		s.Listener.Metrics.Unrouted(uint64(s.flags))
 	}
+	if s.server.Signals != nil {
+		s.signal(d, in, out)
+	}
 	looked := s.server.Taps.On()
 	if s.server.AccessLog == nil && !looked {
 		return

@@ -26,6 +26,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -40,6 +41,8 @@ type Server struct {
 	Flows *flow.Recorder
 	// Taps look at what passes; nil has none.
 	Taps *tap.Set
+	// Signals counts by edge of the service graph; nil counts nothing.
+	Signals *signal.Observer
 
 	permits permits
 }
@@ -113,7 +116,9 @@ type Stream struct {
 	policy, part string
 	notes        []filter.Noted
 	permit       permit
-	forbidden    atomic.Pointer[authorization.Ruling]
+	// edges are where it is counted in the service graph, while it is open.
+	edges     [2]signal.Key
+	forbidden atomic.Pointer[authorization.Ruling]
 
 	killed atomic.Bool
 	link   atomic.Pointer[netx.Link]
@@ -188,6 +193,7 @@ func (s *Stream) Serve(t *loop.Task) (idle bool) {
 
 // relayConns passes bytes on until the stream ends.
 func (s *Stream) relayConns(t *loop.Task) (idle bool) {
+	s.signalOpened()
 	r := s.Route.IR
 	o := netx.LinkOptions{Idle: r.Idle, Answered: s.answered, Done: s.done}
 	if r.MaxStream > 0 {

@@ -46,6 +46,7 @@ func (s *Stream) gone() bool {
 
 // relayTunnel relays where one side, or both, is a tunnel of the mesh.
 func (s *Stream) relayTunnel(t *loop.Task) {
+	s.signalOpened()
 	var client, endpoint tunnel.Side
 	if s.Conn != nil {
 		s.Conn.Bind(t)

@@ -76,6 +76,8 @@ type Options struct {
 	Mesh Membership
 	// Traffic is what proxies of the mesh have seen; nil is no control plane.
 	Traffic Traffic
+	// Signals is the service graph; nil is that the process keeps none.
+	Signals Signals
 	// TLS serves HTTPS. With ClientCertificates it asks for those, which then are what
 	// a token is where there is neither Token nor Access.
 	TLS                *tls.Config

@@ -51,6 +51,7 @@ func (s *Server) endpoints() []*endpoint {
 	}
 	list = append(list, s.managed()...)
 	list = append(list, s.mesh()...)
+	list = append(list, s.signals()...)
 	return append(list, s.profiles()...)
 }
 

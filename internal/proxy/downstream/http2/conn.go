@@ -18,6 +18,7 @@ import (
 	l4 "github.com/gridway/gridway/internal/proxy/stream"
 	"github.com/gridway/gridway/internal/proxy/websocket"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/wire/h2"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
@@ -41,6 +42,7 @@ type Conn struct {
 	// streams serve tunnels; nil for none.
 	streams *l4.Server
 	peer    string // the SPIFFE ID of the client; empty outside the mesh
+	who     signal.Who
 	door    uint64 // snapshot.Listener.Door that the connection came through
 	ended   func()
 
@@ -75,6 +77,9 @@ type Options struct {
 func New(nc *netx.Conn, o Options) *Conn {
 	now, host := loop.Now(), o.Host
 	c := &Conn{nc: nc, host: host, p: o.Pipeline, streams: o.Streams, door: host.Current().Door, peer: o.Peer, ended: o.Ended, opened: now, last: now}
+	if o.Pipeline.Signals != nil && o.Peer != "" {
+		c.who = o.Pipeline.Signals.Peer(o.Peer)
+	}
 	client := &host.Current().IR.Client
 	cfg := limits(client)
 	if host.Current().IR.Mesh {
@@ -208,7 +213,7 @@ func (c *Conn) begin(t *loop.Task, ev *h2.Event) {
 	c.requests++
 	c.last = c.link.Clock()
 	lst.Metrics.HTTP2(metric.StreamOpened)
-	x.Down, x.Listener, x.PeerIdentity = s, lst, c.peer
+	x.Down, x.Listener, x.PeerIdentity, x.Peer = s, lst, c.peer, c.who
 	x.PeerAddr, x.LocalAddr, x.TLS = c.nc.RemoteAddrPort(), c.nc.LocalAddrPort(), c.nc.TLSState()
 	switch { // in the mesh TLS is the proxies', and the scheme what the application was asked with
 	case lst.IR.Mesh:

@@ -1,0 +1,290 @@
+package signals
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gridway/gridway/internal/telemetry/signal"
+)
+
+// resolution is how finely a part of the past is kept.
+type resolution struct {
+	step time.Duration
+	span time.Duration
+}
+
+// resolutions are the finest first.
+var resolutions = [...]resolution{
+	{10 * time.Second, 15 * time.Minute},
+	{time.Minute, 3 * time.Hour},
+	{10 * time.Minute, Most},
+}
+
+func (r resolution) slot(t time.Time) int64 { return t.UnixNano() / int64(r.step) }
+
+func (r resolution) time(slot int64) time.Time { return time.Unix(0, slot*int64(r.step)).UTC() }
+
+const (
+	// DefaultMemory is the limit of a Table in bytes, and MinMemory the least.
+	DefaultMemory = 64 << 20
+	MinMemory     = 1 << 20
+	// live is how long a proxy counts as one that reports.
+	live = 30 * time.Second
+	// remember is how long it is known which reports a proxy has sent.
+	remember = time.Hour
+	// tidyEvery is how often what is too old is dropped.
+	tidyEvery = time.Minute
+	// maxSpread is the longest time that one batch is about; what is of longer is taken
+	// for that.
+	maxSpread = 15 * time.Minute
+	// edgeBytes is what an edge needs beside its rings, about.
+	edgeBytes = 400
+	// reporterBytes is what a proxy needs beside what it has open, and openBytes each of
+	// that.
+	reporterBytes = 250
+	openBytes     = 80
+)
+
+// Options of a Table.
+type Options struct {
+	// Memory is the limit in bytes; 0 is DefaultMemory, and less than MinMemory that.
+	Memory int64
+	// Now is the clock; nil is the process's.
+	Now func() time.Time
+}
+
+// Table has what proxies have reported. Any goroutine may use it.
+type Table struct {
+	opt   Options
+	since time.Time
+
+	mu        sync.RWMutex // guards what follows
+	edges     map[signal.Key]*edge
+	reporters map[reporterKey]*reporter
+	memory    int64
+	folded    uint64
+	tidied    time.Time
+	scratch   scratch
+}
+
+type edge struct {
+	key   signal.Key
+	rings [len(resolutions)]ring
+	seen  time.Time
+}
+
+func (e *edge) size() int64 {
+	n := edgeBytes
+	for i := range e.rings {
+		n += cap(e.rings[i].log)
+	}
+	return int64(n)
+}
+
+type reporterKey struct {
+	proxy       string
+	incarnation uint64
+}
+
+// reporter is a proxy that reports.
+type reporter struct {
+	sequence uint64
+	seen     time.Time
+	// who are the nodes whose proxy it is.
+	who []signal.Who
+	// open is what it has open.
+	open map[signal.Key]int64
+}
+
+func (r *reporter) size() int64 { return int64(reporterBytes + openBytes*len(r.open)) }
+
+// New makes a Table.
+func New(o Options) *Table {
+	o.Memory = max(cmp.Or(o.Memory, DefaultMemory), MinMemory)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	now := o.Now()
+	return &Table{opt: o, since: now, tidied: now, edges: map[signal.Key]*edge{}, reporters: map[reporterKey]*reporter{}}
+}
+
+// Batch is what one proxy has seen in some time.
+type Batch struct {
+	// Proxy names it, and Incarnation its process. A batch whose Sequence is not above
+	// the one before was heard already.
+	Proxy                 string
+	Incarnation, Sequence uint64
+	// Who is the workload whose proxy it is; zero is that the edges tell.
+	Who signal.Who
+	// Age is how long ago it ended, and Length how long it was.
+	Age, Length time.Duration
+	Edges       []signal.Edge
+}
+
+// Add takes a batch up. It is false for one that was heard already.
+func (t *Table) Add(b *Batch) bool {
+	now := t.opt.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.Sub(t.tidied) >= tidyEvery {
+		t.tidy(now)
+	}
+	if !t.heard(b, now) {
+		return false
+	}
+	to := now.Add(-min(max(b.Age, 0), maxSpread))
+	slots := t.slots(to.Add(-min(max(b.Length, 0), maxSpread)), to)
+	for i := range b.Edges {
+		e := &b.Edges[i]
+		if e.Count() == 0 {
+			continue
+		}
+		t.put(e, slots, now)
+	}
+	if t.memory > t.opt.Memory {
+		t.fold()
+	}
+	return true
+}
+
+// heard takes up that a proxy has reported, unless it has already.
+func (t *Table) heard(b *Batch, now time.Time) bool {
+	k := reporterKey{b.Proxy, b.Incarnation}
+	r := t.reporters[k]
+	if r == nil {
+		r = &reporter{}
+		t.reporters[k] = r
+		t.memory += r.size()
+	} else if b.Sequence <= r.sequence {
+		r.seen = now
+		return false
+	}
+	t.memory -= r.size()
+	r.sequence, r.seen, r.open = b.Sequence, now, nil
+	r.who = r.who[:0]
+	if b.Who != (signal.Who{}) {
+		r.who = append(r.who, b.Who)
+	}
+	for i := range b.Edges {
+		e := &b.Edges[i]
+		if e.Open > 0 {
+			if r.open == nil {
+				r.open = map[signal.Key]int64{}
+			}
+			r.open[e.Key] += e.Open
+		}
+		if b.Who == (signal.Who{}) {
+			own := e.Source
+			if e.Side == signal.Server {
+				own = e.Destination
+			}
+			if !slices.Contains(r.who, own) {
+				r.who = append(r.who, own)
+			}
+		}
+	}
+	t.memory += r.size()
+	return true
+}
+
+// slots are those of the finest resolution that a time is spread over. What is of one
+// report is in the slot in which it ends: reports are shorter than slots.
+func (t *Table) slots(from, to time.Time) (list []int64) {
+	finest := resolutions[0]
+	last := finest.slot(to)
+	first := last
+	if to.Sub(from) >= 2*finest.step {
+		first = finest.slot(from) + 1
+	}
+	for s := first; s <= last; s++ {
+		list = append(list, s)
+	}
+	return list
+}
+
+// put adds what was seen of an edge, in equal parts.
+func (t *Table) put(in *signal.Edge, slots []int64, now time.Time) {
+	e := t.edges[in.Key]
+	if e == nil {
+		e = &edge{key: in.Key}
+		t.edges[in.Key] = e
+	} else {
+		t.memory -= e.size()
+	}
+	e.seen = now
+	part := &in.Counts
+	for i, slot := range slots {
+		if len(slots) > 1 {
+			part = share(&in.Counts, uint64(i), uint64(len(slots)))
+			if part.Count() == 0 {
+				continue
+			}
+		}
+		at := resolutions[0].time(slot)
+		for k := range e.rings {
+			e.rings[k].add(resolutions[k].slot(at), part, &t.scratch)
+		}
+	}
+	t.memory += e.size()
+}
+
+// share is the i-th of n parts of counts, which together are all of them.
+func share(c *signal.Counts, i, n uint64) *signal.Counts {
+	part := func(v uint64) uint64 { return v/n*(i+1) + v%n*(i+1)/n - v/n*i - v%n*i/n }
+	out := &signal.Counts{Errors: part(c.Errors), Nanos: part(c.Nanos), In: part(c.In), Out: part(c.Out)}
+	for k, v := range c.Classes {
+		out.Classes[k] = part(v)
+	}
+	for k, v := range c.Latency {
+		out.Latency[k] = part(v)
+	}
+	return out
+}
+
+// tidy drops what is too old. t.mu is held.
+func (t *Table) tidy(now time.Time) {
+	t.tidied = now
+	for k, r := range t.reporters {
+		if now.Sub(r.seen) > remember {
+			t.memory -= r.size()
+			delete(t.reporters, k)
+		} else if now.Sub(r.seen) > live && r.open != nil {
+			t.memory -= r.size()
+			r.open = nil
+			t.memory += r.size()
+		}
+	}
+	for k, e := range t.edges {
+		t.memory -= e.size()
+		left := false
+		for i := range e.rings {
+			e.rings[i].trim(resolutions[i].slot(now.Add(-resolutions[i].span)))
+			left = left || !e.rings[i].empty()
+		}
+		if !left {
+			delete(t.edges, k)
+			continue
+		}
+		t.memory += e.size()
+	}
+}
+
+// State tells how it stands.
+func (t *Table) State() State {
+	now := t.opt.Now()
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.state(now)
+}
+
+func (t *Table) state(now time.Time) State {
+	s := State{Edges: len(t.edges), Memory: t.memory, Limit: t.opt.Memory, Folded: t.folded, Since: t.since}
+	for _, r := range t.reporters {
+		if now.Sub(r.seen) <= live {
+			s.Proxies++
+		}
+	}
+	return s
+}
