@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { answer, mesh } from './made.js'
 import { axe, root, startBrowser, startDemo, until } from './gridway.js'
 
 let demo
@@ -11,7 +12,7 @@ let browser
 
 before(async () => {
   ;[demo, browser] = await Promise.all([startDemo(), startBrowser()])
-}, { timeout: 120_000 })
+}, { timeout: 240_000 })
 
 after(async () => {
   await browser?.close()
@@ -25,7 +26,8 @@ async function visit(t, { width = 1280, height = 860, colorScheme = 'light', at 
   const page = await context.newPage()
   page.problems = []
   page.on('pageerror', (e) => page.problems.push(e.message))
-  page.on('console', (m) => m.type() === 'error' && !/status of 40[139]/.test(m.text()) && page.problems.push(m.text()))
+  page.on('console', (m) => m.type() === 'error' && !/status of 4\d\d/.test(m.text()) && page.problems.push(m.text()))
+  page.on('response', (r) => r.status() >= 400 && r.url().includes('/console/') && page.problems.push(`${r.url()}: ${r.status()}`))
   await page.goto(demo.link)
   await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor()
   if (at !== '/') await go(page, at)
@@ -181,6 +183,38 @@ test('explain draws the path, and a link has the question', { timeout: 60_000 },
   await page.getByRole('alert').waitFor()
   assert.deepEqual(page.problems.filter((p) => !p.includes('422')), [])
 })
+
+for (const [services, seen] of [[12, 'service-5'], [500, 'team-19']]) {
+  test(`a graph of ${services} services`, { timeout: 60_000 }, async (t) => {
+    const page = await visit(t)
+    const graph = mesh(services)
+    await answer(page, '/v1/graph?*', graph)
+    await go(page, '/graph')
+    const node = page.locator('.node').filter({ hasText: seen })
+    await node.waitFor()
+    await judge(page, 'graph')
+    const where = async () => JSON.stringify(await page.locator('.react-flow__node').evaluateAll((list) => list.map((n) => [n.dataset.id, n.style.transform])))
+
+    // What stands, stays, also while rates change and somebody new calls.
+    const before = JSON.parse(await where())
+    const first = graph.nodes[2]
+    graph.nodes.push({ ...first, id: 'new/caller', namespace: 'new', name: 'caller' })
+    graph.edges.push({ ...graph.edges[0], id: `new/caller>${first.id}`, source: 'new/caller', destination: first.id, requests: 7.7 })
+    await page.locator('.node').filter({ hasText: services > 80 ? 'new' : 'caller' }).waitFor({ timeout: 15_000 })
+    const after = new Map(JSON.parse(await where()))
+    assert.deepEqual(before.filter(([id, at]) => after.get(id) !== at), [])
+
+    // By search, and by name in the list.
+    await page.getByRole('searchbox').fill('service-5')
+    await page.locator('.node:not(.dim)').filter({ hasText: 'service-5' }).first().waitFor()
+    await page.getByRole('region', { name: 'Edges' }).getByRole('link', { name: 'service-5', exact: true }).first().waitFor()
+    await page.getByRole('searchbox').fill('')
+    await node.click()
+    if (services > 80) await page.locator('.node').filter({ hasText: 'service-475' }).waitFor()
+    else await page.getByRole('heading', { name: 'service-5' }).waitFor()
+    await judge(page, 'graph with something chosen')
+  })
+}
 
 test('search is in the address', { timeout: 40_000 }, async (t) => {
   const page = await visit(t, { at: '/routes' })

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react'
+import { lazy, Suspense, useEffect, useState } from 'react'
 import { onUnauthorized } from './api/client'
 import { queries } from './api/queries'
 import { login, tokenOfLink } from './api/session'
@@ -14,8 +14,13 @@ import { RoutePage } from './pages/route'
 import { Routes } from './pages/routes'
 import { ServicePage } from './pages/service'
 import { Services } from './pages/services'
+import { TracePage } from './pages/trace'
+import { Traces } from './pages/traces'
 import { Page, Shell } from './shell'
-import { Empty } from './ui/state'
+import { Empty, Loading } from './ui/state'
+
+// Drawing graphs takes more code than the first page.
+const Graph = lazy(() => import('./pages/graph').then((m) => ({ default: m.Graph })))
 
 export function App() {
   const [state, setState] = useState<'starting' | 'in' | 'out'>('starting')
@@ -39,7 +44,9 @@ export function App() {
     )
   return (
     <Shell>
-      <Where />
+      <Suspense fallback={<Loading what="page" />}>
+        <Where />
+      </Suspense>
     </Shell>
   )
 }
@@ -49,10 +56,16 @@ function Where() {
   switch (first) {
     case 'overview':
       return <Overview />
+    case 'graph':
+      return <Graph />
     case 'routes':
       return rest.length ? <RoutePage key={rest.join('/')} name={rest.join('/')} /> : <Routes />
     case 'services':
       return rest.length ? <ServicePage key={rest.join('/')} name={rest.join('/')} /> : <Services />
+    case 'traces':
+      return rest[0] ? <TracePage key={rest[0]} id={rest[0]} /> : <Traces />
+    case 'requests':
+      return <TracePage key={rest[0]} id={rest.join('/')} request />
     case 'configuration':
       if (rest[0] === 'effective') return <Effective />
       return rest.length >= 3 ? <ObjectPage key={rest.join('/')} kind={rest[0]!} namespace={rest[1] === '-' ? '' : rest[1]!} name={rest.slice(2).join('/')} /> : <Configuration />

@@ -11,8 +11,10 @@ import { Ago } from './ui/small'
 
 const pages: [string, string, IconName][] = [
   ['overview', 'Overview', 'overview'],
+  ['graph', 'Graph', 'graph'],
   ['routes', 'Routes', 'routes'],
   ['services', 'Services', 'services'],
+  ['traces', 'Traces', 'traces'],
   ['configuration', 'Configuration', 'configuration'],
   ['mesh', 'Mesh', 'mesh'],
   ['explain', 'Explain', 'explain'],
@@ -39,7 +41,7 @@ export function useMatters() {
 export function Shell({ children }: { children: ReactNode }) {
   const [open, setOpen] = useState(false)
   const at = usePath()
-  const first = segments(at)[0] ?? 'overview'
+  const first = (segments(at)[0] ?? 'overview').replace('requests', 'traces')
   useTop() // so that charts have a past on whichever page they are
   useEffect(() => setOpen(false), [at])
   useEffect(() => {

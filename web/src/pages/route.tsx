@@ -1,7 +1,8 @@
 import { useRoutes, useStatus, useTop } from '../api/queries'
 import type { RouteRow } from '../api/schema.gen'
 import { latency, percent, rate } from '../lib/format'
-import { ofRoute, useHistory } from '../lib/history'
+import { useSeries } from '../api/signals'
+import { ofRoute } from '../lib/history'
 import { verdictOf } from '../lib/judge'
 import { clusterLabel, refOf, routeOf, short } from '../lib/names'
 import { Link, to } from '../lib/router'
@@ -11,6 +12,8 @@ import { Latencies, Rates } from '../ui/chart'
 import { Panel, Stat, Stats } from '../ui/panel'
 import { Meter, ObjectLink, Where } from '../ui/small'
 import { Empty, Shown } from '../ui/state'
+import { Tap } from './tap'
+import { RecentTraces } from './traces'
 
 interface Rule {
   key: string
@@ -39,7 +42,7 @@ export function RoutePage({ name }: { name: string }) {
   const routes = useRoutes()
   const { data: top } = useTop()
   const { data: status } = useStatus()
-  const past = useHistory(ofRoute(name))
+  const past = useSeries(`route:${name}`, ofRoute(name))
   const ref = refOf(name)
   const rules = rulesOf(routes.data ?? [], name)
   const stats = (top?.routes ?? []).filter((r) => r.route === name)
@@ -92,6 +95,8 @@ export function RoutePage({ name }: { name: string }) {
               }
             </Shown>
           </Panel>
+          <Tap of={{ route: name }} />
+          <RecentTraces of={{ route: name }} />
         </div>
       </div>
     </Page>

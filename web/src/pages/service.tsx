@@ -12,6 +12,8 @@ import { Meter, ObjectLink } from '../ui/small'
 import { Empty, Shown } from '../ui/state'
 import { type Column, Table } from '../ui/table'
 import { healthOf } from './services'
+import { Tap } from './tap'
+import { RecentTraces } from './traces'
 
 const tones: Record<string, Tone> = { healthy: 'good', unhealthy: 'bad', ejected: 'bad', draining: 'info' }
 
@@ -97,6 +99,12 @@ function Body({ c }: { c: Cluster }) {
         <Panel title="Policies and routes">
           <Attached service={`${n.kind}/${n.namespace}/${n.name}`} cluster={c.name} />
         </Panel>
+        {n.kind === 'Service' && (
+          <>
+            <Tap of={{ to: `${n.namespace}/${n.name}` }} />
+            <RecentTraces of={{ service: `${n.namespace}/${n.name}` }} />
+          </>
+        )}
       </div>
     </div>
   )

@@ -27,7 +27,8 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 }
 
 export function Fault({ problem, what }: { problem: Problem; what: string }) {
-  const missing = problem.status === 404
+  // 409 is how the API says that this process is none of those that have it.
+  const missing = problem.status === 404 || problem.status === 409
   return (
     <div className={missing ? 'empty' : 'fault'} role={missing ? undefined : 'alert'}>
       <p className="title">
@@ -45,6 +46,8 @@ function remedyOf(p: Problem): string {
       return 'It may have been stopped, or the way to it is cut. This page asks again by itself.'
     case 403:
       return `${p.detail || 'Your role does not allow this.'} Log in with a token of a higher role to see it.`
+    case 409:
+      return `${p.detail[0]?.toUpperCase() ?? ''}${p.detail.slice(1)}.`
     case 404:
       return 'Processes differ in what they know: a sidecar has no objects, and a gateway without a state store has no mesh. A newer version may have it, too.'
     default:
