@@ -44,7 +44,7 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short alloc unit integration $(SUITES) ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: setup lint generate-check fuzz-short alloc unit integration $(SUITES) console-test ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
 
 # A test that fails is run once more, and reported: tests of time on a machine
 # that is short of it must not stop a change. One that fails twice fails.
@@ -108,6 +108,11 @@ ratelimit: ## Envoy's rate limit service, asked by the binary.
 .PHONY: conformance
 conformance: ## The Gateway API's conformance suite, against the binary.
 	cd test/conformance && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 15m
+
+# SCREENSHOTS=1 writes the pictures of docs/images anew.
+.PHONY: console-test
+console-test: setup ## The console in Chromium, against a running demo: each page, wide, narrow, light, dark.
+	cd test/console && { [ node_modules -nt package-lock.json ] || npm ci --no-audit --no-fund --loglevel=error; } && timeout 480 npm --silent test
 
 .PHONY: fuzz-short
 fuzz-short: ## Run each fuzz target for a few seconds.

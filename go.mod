@@ -2,6 +2,9 @@ module github.com/gridway/gridway
 
 go 1.26.8
 
+ignore ./web/node_modules
+ignore ./test/console/node_modules
+
 require (
 	cel.dev/cel-go v0.33.2
 	charm.land/bubbletea/v2 v2.0.9

@@ -24,6 +24,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/surface/adminapi"
+	"github.com/gridway/gridway/internal/surface/console"
 )
 
 // ErrAdminTaken: another program has the admin address.
@@ -50,7 +51,7 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 	g.admin, err = adminapi.New(ctx, adminapi.Options{
 		TLS: secure, ClientCertificates: secure != nil && g.opt.AdminTLS.ClientCA != "", AllowPlain: g.opt.AdminPlain,
 		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.accounts(), Mesh: g.Members(), Traffic: g.traffic(), Process: api, Configuration: api, Explainer: api,
-		Sampler: g.metrics, Metrics: g.metrics.Handler(), Observer: g.observer(), Level: g.opt.Level, Log: g.log,
+		Sampler: g.metrics, Metrics: g.metrics.Handler(), Observer: g.observer(), Console: console.Handler(), Level: g.opt.Level, Log: g.log,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: %w", ErrAdminTaken, err)

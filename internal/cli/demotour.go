@@ -18,6 +18,7 @@ import (
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/surface/adminapi"
 )
 
 // tour is the demo's set: its files, and what it says to try. A test runs every command
@@ -96,6 +97,7 @@ func (u *tour) print(t *term.Terminal, g *app.Gateway, f *fleet) {
 	row("live", base+"/live", "for a browser: stock by WebSocket, orders by server-sent events")
 	if a := g.AdminAddr(); a != nil {
 		admin = adminArgument(a)
+		row("console", "http://"+a.String()+adminapi.ConsolePath+u.login(), "all of it in a browser")
 		row("admin API", "http://"+a.String(), "status, metrics, explain")
 	}
 	row("mesh", g.MeshAddr().String(), fmt.Sprintf("%d workloads, each with a sidecar: mutual TLS between all of them", len(demo.Instances())))
@@ -124,6 +126,15 @@ func (u *tour) print(t *term.Terminal, g *app.Gateway, f *fleet) {
 		keep = "It is kept."
 	}
 	t.Printf("\nThe configuration is %s. %s\n%s\n", term.Paint(u.kit.path(shopFile), term.Bold), keep, stopHint(u.flags))
+}
+
+// login is what a link to the console logs in with. The token ends with the demo.
+func (u *tour) login() string {
+	token, err := os.ReadFile(filepath.Join(u.back, tokenFile))
+	if err != nil {
+		return "" // the console asks for it, then
+	}
+	return "#token=" + strings.TrimSpace(string(token))
 }
 
 func exists(path string) bool {

@@ -25,6 +25,9 @@ import (
 // DefaultAddress is where the API listens and where the CLI looks for it.
 const DefaultAddress = "127.0.0.1:9901"
 
+// ConsolePath is where the console is, at the same address.
+const ConsolePath = "/console/"
+
 // Process says how a process is.
 type Process interface {
 	// State is cheap: health checks call it.
@@ -100,6 +103,9 @@ type Options struct {
 	Observer Observer
 	// Metrics serves /metrics.
 	Metrics http.Handler
+	// Console serves the pages below ConsolePath, without that in their paths; nil is no
+	// console.
+	Console http.Handler
 	// Level is what /v1/log/level shows and changes.
 	Level *slog.LevelVar
 	Log   *slog.Logger

@@ -49,6 +49,7 @@ func (s *Server) endpoints() []*endpoint {
 			&endpoint{method: "GET", path: "/v1/log/level", role: access.Viewer, gives: LogLevel{}, serve: s.level, summary: "The level of the log."},
 			&endpoint{method: "PUT", path: "/v1/log/level", role: access.Operator, takes: LogLevel{}, gives: LogLevel{}, serve: s.setLevel, summary: "Changes the level of the log until the process ends."})
 	}
+	list = append(list, s.sessionEndpoints()...)
 	list = append(list, s.managed()...)
 	list = append(list, s.mesh()...)
 	list = append(list, s.signals()...)

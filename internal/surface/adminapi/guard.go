@@ -21,6 +21,8 @@ type guard struct {
 	// named: TLS proves the name by which the API is reached, so that any may be used.
 	named bool
 	cross *http.CrossOriginProtection
+	// sessions are logins of the console.
+	sessions *sessions
 }
 
 func newGuard(o *Options) *guard {
@@ -66,15 +68,28 @@ func (g *guard) check(r *http.Request, e *endpoint) (access.Actor, *Fault) {
 func (g *guard) identify(r *http.Request) (access.Actor, *Fault) {
 	header := r.Header.Get("Authorization")
 	switch {
-	case g.token.empty() && g.access == nil:
+	case g.trusting():
 		return access.Actor{Name: "anonymous", Role: access.Admin}, nil
 	case g.token.empty() && g.owned && header == "":
 		return access.Actor{Name: "owner of the socket", Role: access.Admin}, nil
 	}
-	refused := fault(http.StatusUnauthorized, "present a token of the admin API as \"Authorization: Bearer TOKEN\"")
+	if header == "" && r.Header.Get(pageKeyHeader) != "" {
+		return g.authenticate(r.Context(), g.sessions.token(r))
+	}
 	scheme, presented, _ := strings.Cut(header, " ")
-	presented = strings.TrimLeft(presented, " ")
-	if !strings.EqualFold(scheme, "Bearer") || presented == "" || len(presented) > maxToken {
+	if !strings.EqualFold(scheme, "Bearer") {
+		presented = ""
+	}
+	return g.authenticate(r.Context(), strings.TrimLeft(presented, " "))
+}
+
+// trusting: who reaches the address is trusted.
+func (g *guard) trusting() bool { return g.token.empty() && g.access == nil }
+
+// authenticate finds out whose token this is.
+func (g *guard) authenticate(ctx context.Context, presented string) (access.Actor, *Fault) {
+	refused := fault(http.StatusUnauthorized, "present a token of the admin API as \"Authorization: Bearer TOKEN\"")
+	if presented == "" || len(presented) > maxToken {
 		return access.Actor{}, refused
 	}
 	if g.token.matches(presented) {
@@ -83,7 +98,7 @@ func (g *guard) identify(r *http.Request) (access.Actor, *Fault) {
 	if g.access == nil {
 		return access.Actor{}, refused
 	}
-	t, err := g.access.Authenticate(r.Context(), presented)
+	t, err := g.access.Authenticate(ctx, presented)
 	switch {
 	case errors.Is(err, access.ErrToken):
 		return access.Actor{}, refused

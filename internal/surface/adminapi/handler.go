@@ -60,6 +60,9 @@ func (s *Server) handler() http.Handler {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { s.dispatch(w, r, methods) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.dispatch(w, r, nil) })
+	if s.opt.Console != nil && !s.opt.ProbesOnly {
+		s.pages(mux)
+	}
 	return mux
 }
 

@@ -51,6 +51,7 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opt: opt, l: limit(l), guard: newGuard(&opt)}
+	s.guard.sessions = newSessions(l.Addr(), opt.TLS != nil)
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: readTimeout,

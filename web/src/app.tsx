@@ -1,0 +1,82 @@
+import { lazy, Suspense, useEffect, useState } from 'react'
+import { onUnauthorized } from './api/client'
+import { queries } from './api/queries'
+import { login, tokenOfLink } from './api/session'
+import { segments, usePath } from './lib/router'
+import { Configuration } from './pages/configuration'
+import { Effective } from './pages/effective'
+import { Explain } from './pages/explain'
+import { Login } from './pages/login'
+import { Mesh } from './pages/mesh'
+import { ObjectPage } from './pages/object'
+import { Overview } from './pages/overview'
+import { RoutePage } from './pages/route'
+import { Routes } from './pages/routes'
+import { ServicePage } from './pages/service'
+import { Services } from './pages/services'
+import { TracePage } from './pages/trace'
+import { Traces } from './pages/traces'
+import { Page, Shell } from './shell'
+import { Empty, Loading } from './ui/state'
+
+// Drawing graphs takes more code than the first page.
+const Graph = lazy(() => import('./pages/graph').then((m) => ({ default: m.Graph })))
+
+export function App() {
+  const [state, setState] = useState<'starting' | 'in' | 'out'>('starting')
+  useEffect(() => onUnauthorized(() => setState('out')), [])
+  useEffect(() => {
+    const token = tokenOfLink()
+    const enter = () => setState('in')
+    // A token that does not work here is asked for again by the first page.
+    if (token) login(token).then(enter, enter)
+    else enter()
+  }, [])
+  if (state === 'starting') return null
+  if (state === 'out')
+    return (
+      <Login
+        done={() => {
+          queries.clear()
+          setState('in')
+        }}
+      />
+    )
+  return (
+    <Shell>
+      <Suspense fallback={<Loading what="page" />}>
+        <Where />
+      </Suspense>
+    </Shell>
+  )
+}
+
+function Where() {
+  const [first = 'overview', ...rest] = segments(usePath())
+  switch (first) {
+    case 'overview':
+      return <Overview />
+    case 'graph':
+      return <Graph />
+    case 'routes':
+      return rest.length ? <RoutePage key={rest.join('/')} name={rest.join('/')} /> : <Routes />
+    case 'services':
+      return rest.length ? <ServicePage key={rest.join('/')} name={rest.join('/')} /> : <Services />
+    case 'traces':
+      return rest[0] ? <TracePage key={rest[0]} id={rest[0]} /> : <Traces />
+    case 'requests':
+      return <TracePage key={rest[0]} id={rest.join('/')} request />
+    case 'configuration':
+      if (rest[0] === 'effective') return <Effective />
+      return rest.length >= 3 ? <ObjectPage key={rest.join('/')} kind={rest[0]!} namespace={rest[1] === '-' ? '' : rest[1]!} name={rest.slice(2).join('/')} /> : <Configuration />
+    case 'mesh':
+      return <Mesh />
+    case 'explain':
+      return <Explain />
+  }
+  return (
+    <Page title="Nothing here">
+      <Empty title="There is no page at this address">Choose one on the left.</Empty>
+    </Page>
+  )
+}

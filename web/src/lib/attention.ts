@@ -1,0 +1,110 @@
+import type { CaState, Cluster, Place, Status } from '../api/schema.gen'
+import { clusterOf, refOf } from './names'
+import { latency, plural } from './format'
+import { to } from './router'
+
+/** Matter is something that somebody should look at. */
+export interface Matter {
+  key: string
+  tone: 'bad' | 'warn' | 'info'
+  what: string
+  why: string
+  /** remedy is what to do about it. */
+  remedy?: string
+  place?: Place
+  link?: string
+  since?: string
+}
+
+const day = 86_400_000
+const objectLink = (name: string) => {
+  const r = refOf(name)
+  return to('configuration', r.kind, r.namespace || '-', r.name)
+}
+
+/** mattersOf gathers what needs attention, the worst first. */
+export function mattersOf(s: Status | undefined, clusters: Cluster[] | undefined, authority: CaState | undefined, now: number): Matter[] {
+  const list: Matter[] = []
+  if (s) list.push(...ofProcess(s), ...ofObjects(s), ...ofCertificates(s, now), ...ofMesh(s))
+  for (const c of clusters ?? []) list.push(...ofCluster(c))
+  if (authority) list.push(...ofAuthority(authority, now))
+  const rank = { bad: 0, warn: 1, info: 2 }
+  return list.sort((a, b) => rank[a.tone] - rank[b.tone])
+}
+
+function ofProcess(s: Status): Matter[] {
+  const list: Matter[] = []
+  if (!s.ready) list.push({ key: 'ready', tone: 'bad', what: `The process is ${s.state}`, why: 'It takes no new traffic.', since: s.started })
+  if (s.lastFailure)
+    list.push({ key: 'failure', tone: 'bad', what: 'The newest configuration could not be put in service', why: s.lastFailure.error, remedy: 'What served before goes on serving. Correct the files; they are read again as they change.', since: s.lastFailure.at })
+  for (const l of s.listeners)
+    if (l.state === 'failed')
+      list.push({ key: `listener ${l.name}`, tone: 'bad', what: `Listener ${l.name} is not open`, why: l.error ?? '', remedy: l.nextTry ? 'It is tried again by itself; another program may have the port.' : undefined })
+    else if (l.error) list.push({ key: `listener ${l.name}`, tone: 'warn', what: `Listener ${l.name} lacks something`, why: l.error })
+  for (const r of s.rateLimitStores)
+    if (r.state !== 'up') list.push({ key: `store ${r.name}`, tone: 'bad', what: `Rate limit store ${r.name} is down`, why: r.error ?? '', remedy: 'Limits that it counts do what their onError says until it answers.', since: r.since, link: to('configuration', 'RateLimitStore', ...r.name.split('/')) })
+  for (const d of s.dependencies)
+    if (!d.up)
+      list.push({ key: `needs ${d.kind} ${d.owner} ${d.name}`, tone: d.kept ? 'warn' : 'bad', what: `${d.kind} of ${d.name} cannot be had`, why: d.error ?? 'nothing has come yet', remedy: d.kept ? 'What was fetched before goes on serving.' : undefined, since: d.since })
+  return list
+}
+
+function ofObjects(s: Status): Matter[] {
+  const refused = new Set(s.refused.map((r) => r.object))
+  const list: Matter[] = s.refused.map((r) => ({
+    key: `refused ${r.object}`, tone: 'bad', what: `${r.object} is refused`, why: r.why.join('; '), place: r.place, link: objectLink(r.object), since: r.since,
+    remedy: r.lastGood ? `Its version of revision ${r.lastGood} goes on serving.` : 'No version of it serves.',
+  }))
+  s.problems.forEach((p, i) => {
+    if (p.severity === 'note' || (p.object && refused.has(p.object))) return
+    list.push({ key: `problem ${i}`, tone: p.severity === 'error' ? 'bad' : 'warn', what: `${p.object ?? p.code}${p.field ? `: ${p.field}` : ''}`, why: p.message, remedy: p.remedy, place: p.place, link: p.object ? objectLink(p.object) : undefined })
+  })
+  return list
+}
+
+function ofCertificates(s: Status, now: number): Matter[] {
+  return s.certificates.flatMap((c): Matter[] => {
+    const left = c.notAfter ? Date.parse(c.notAfter) - now : 0
+    const names = c.names.join(', ')
+    const link = objectLink(c.issuer)
+    if (!c.valid) return [{ key: `cert ${c.secret}`, tone: c.phase === 'Pending' ? 'warn' : 'bad', what: `There is no certificate for ${names}`, why: c.error || `It is ${c.phase.toLowerCase()}.`, link }]
+    if (c.phase === 'Failing' || c.phase === 'Held') return [{ key: `cert ${c.secret}`, tone: left < 7 * day ? 'bad' : 'warn', what: `The certificate for ${names} is not renewed`, why: c.error ?? '', remedy: `It ends in ${Math.max(0, Math.floor(left / day))} days.`, link }]
+    return []
+  })
+}
+
+function ofCluster(c: Cluster): Matter[] {
+  const n = clusterOf(c.name)
+  const link = to('services', c.name)
+  const list: Matter[] = []
+  const out = c.endpoints.filter((e) => e.state === 'unhealthy' || e.state === 'ejected')
+  if (c.breaker !== 'closed') list.push({ key: `breaker ${c.name}`, tone: c.breaker === 'open' ? 'bad' : 'warn', what: `The circuit breaker of ${n.name} is ${c.breaker}`, why: c.breaker === 'open' ? 'Requests are refused until a probe succeeds.' : 'A few requests are let through to see whether it answers.', link })
+  if (out.length) {
+    const ejected = out.filter((e) => e.state === 'ejected')
+    list.push({
+      key: `endpoints ${c.name}`, tone: out.length === c.endpoints.length ? 'bad' : 'warn', link,
+      what: `${plural(out.length, 'endpoint')} of ${c.endpoints.length} of ${n.name} ${out.length === 1 ? 'is' : 'are'} out`,
+      why: ejected.length ? `${ejected[0]!.address} is ejected${ejected[0]!.cause ? ` by ${ejected[0]!.cause}` : ''} for ${latency(ejected[0]!.ejectedFor ?? 0)} more.` : `${out[0]!.address} fails its health check.`,
+    })
+  }
+  return list
+}
+
+function ofMesh(s: Status): Matter[] {
+  const list: Matter[] = []
+  const m = s.mesh
+  for (const p of m?.proxies ?? []) {
+    if (p.state === 'Serving' || p.state === 'Newer') continue
+    list.push({ key: `proxy ${p.name}`, tone: p.state === 'Refused' ? 'bad' : p.state === 'Gone' ? 'warn' : 'info', what: `Proxy ${p.name} is ${p.state === 'Gone' ? 'gone' : p.state === 'Refused' ? 'refusing its configuration' : 'behind'}`, why: p.why || `It serves revision ${p.revision} and is to serve ${p.wanted}.`, link: '/mesh', since: p.since })
+  }
+  for (const f of m?.federation ?? []) if (f.error) list.push({ key: `federation ${f.trustDomain}`, tone: f.roots ? 'warn' : 'bad', what: `The trust bundle of ${f.trustDomain} cannot be fetched`, why: f.error, link: '/mesh' })
+  for (const p of m?.peers ?? []) if (!p.address) list.push({ key: `peer ${p.name}`, tone: p.known ? 'warn' : 'bad', what: `Mesh ${p.name} does not answer`, why: p.error ?? '', remedy: p.known ? 'What it said last holds.' : undefined, link: '/mesh', since: p.since })
+  if (s.member && !s.member.control.target) list.push({ key: 'control', tone: 'warn', what: 'This proxy has no control plane', why: s.member.control.problem ?? '', remedy: 'It serves what it was given last.', since: s.member.control.since })
+  return list
+}
+
+function ofAuthority(a: CaState, now: number): Matter[] {
+  return (a.authorities ?? []).flatMap((x): Matter[] =>
+    x.signs && x.ends && Date.parse(x.ends) - now < 7 * day ? [{ key: `root ${x.fingerprint}`, tone: 'warn', what: `The ${x.purpose} root of the mesh ends soon`, why: `It ends at ${x.ends}.`, remedy: x.purpose === 'external' ? 'Give the mesh a new intermediate certificate.' : undefined, link: '/mesh' }] : [],
+  )
+}
