@@ -48,6 +48,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/tlsx"
 	"github.com/gridway/gridway/internal/wire/tlsx/ocspstaple"
@@ -61,6 +62,11 @@ type Options struct {
 	AccessLog *accesslog.Logger
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
+	// Records remembers exchanges and streams; nil remembers none.
+	Records *trace.Recorder
+	// Tracing is how exchanges are traced where no policy says otherwise; nil is
+	// trace.Default, or trace.DefaultMesh with Identities.
+	Tracing *trace.Policy
 	// Zone is where this proxy runs; clusters may prefer endpoints there.
 	Zone string
 	// DrainTimeout is how long the connections of a removed listener may take to end.
@@ -174,6 +180,12 @@ func New(o Options) *Proxy {
 	if o.LeaveWithin == 0 {
 		o.LeaveWithin = min(o.DrainTimeout/4, maxLeaveWithin)
 	}
+	if o.Tracing == nil {
+		o.Tracing = &trace.Default
+		if o.Identities != nil {
+			o.Tracing = &trace.DefaultMesh
+		}
+	}
 	loops, err := o.Loops, error(nil)
 	if loops == nil {
 		loops, err = loop.NewGroup(runtime.GOMAXPROCS(0))
@@ -195,8 +207,8 @@ func New(o Options) *Proxy {
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, guard: guard, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, revoked: revoked, authorizations: authorizations, formulas: formulas,
-		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Log: o.Log, Upstreams: set, Certificates: certificates},
-		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Log: o.Log},
+		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Records: o.Records, Tracing: *o.Tracing, Log: o.Log, Upstreams: set, Certificates: certificates},
+		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Records: o.Records, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 			Filters: filters.Deps{

@@ -11,7 +11,7 @@ import (
 )
 
 // account records the exchange once it is over: metrics of the listener and the
-// rule, and the access log.
+// rule, its record, and the access log.
 func (x *Exchange) account() {
 	if x.Flags.Has(filter.ClientGone) {
 		if why := x.Down.Cut(); why != filter.ReasonNone {
@@ -32,8 +32,15 @@ func (x *Exchange) account() {
 	if x.p.Flows != nil && x.Section.Inbound() {
 		x.flow(d)
 	}
+	if x.p.AccessLog == nil && x.p.Records == nil {
+		return
+	}
+	x.describe(d)
+	if x.p.Records != nil {
+		x.record(d)
+	}
 	if x.p.AccessLog != nil {
-		x.log(d)
+		x.p.AccessLog.Log(&x.entry)
 	}
 }
 
@@ -46,7 +53,8 @@ func (x *Exchange) answered(d time.Duration) time.Duration {
 	return d
 }
 
-func (x *Exchange) log(d time.Duration) {
+// describe fills the entry, of which whoever tells of the exchange takes what it needs.
+func (x *Exchange) describe(d time.Duration) {
 	e := &x.entry
 	h := &x.Req.Header
 	*e = accesslog.Entry{
@@ -58,7 +66,7 @@ func (x *Exchange) log(d time.Duration) {
 		RequestBytes: x.bodyRead.Load(), ResponseBytes: x.sent,
 		Client: x.Client, Peer: x.PeerAddr, PeerIdentity: x.PeerIdentity,
 		UserAgent: h.Get(httpmsg.NameUserAgent), Referer: h.Get(httpmsg.NameReferer),
-		TraceID: x.trace.TraceID, Revision: x.Listener.Revision,
+		TraceID: x.traceID(), Revision: x.Listener.Revision,
 	}
 	if x.Flags != 0 {
 		x.scratch = x.Flags.AppendTo(x.scratch[:0])
@@ -104,7 +112,6 @@ func (x *Exchange) log(d time.Duration) {
 	if x.TLS != nil {
 		e.TLSVersion, e.TLSCipher, e.TLSServerName = x.TLS.Version, x.TLS.CipherSuite, x.TLS.ServerName
 	}
-	x.p.AccessLog.Log(e)
 }
 
 // done ends a try: for the cluster's own state and for its metrics. The clock
@@ -114,6 +121,7 @@ func (x *Exchange) done(c *upstream.Cluster, o upstream.Outcome, reason filter.R
 	c.Done(x.endpoint, o)
 	x.trying = false
 	x.endedAt = x.clock
+	x.endTried(o.Status, reason)
 	if m := x.backend.Metrics; m != nil {
 		took := time.Duration(x.clock - x.upstreamAt)
 		if x.status == 101 || x.ws.opened {

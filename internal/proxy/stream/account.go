@@ -9,7 +9,7 @@ import (
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
-// account records the stream at its end: metrics and the access log. In are
+// account records the stream at its end: metrics, its record and the access log. In are
 // bytes from the client, out those to it.
 func (s *Stream) account(in, out int64) {
 	d := time.Duration(netx.Monotonic() - s.began)
@@ -19,12 +19,13 @@ func (s *Stream) account(in, out int64) {
 	} else {
 		s.Listener.Metrics.Unrouted(uint64(s.flags))
 	}
-	if s.server.AccessLog != nil {
-		s.log(d, in, out)
+	if s.server.AccessLog != nil || s.server.Records != nil {
+		s.tell(d, in, out)
 	}
 }
 
-func (s *Stream) log(d time.Duration, in, out int64) {
+// tell describes the stream to whoever is told of it.
+func (s *Stream) tell(d time.Duration, in, out int64) {
 	var scratch [128]byte
 	e := accesslog.Entry{
 		Stream: true, Start: s.Began, Duration: d, Upstream: s.connected, Protocol: s.Protocol,
@@ -61,5 +62,10 @@ func (s *Stream) log(d time.Duration, in, out int64) {
 	if state != nil {
 		e.TLSVersion, e.TLSCipher, e.TLSALPN = state.Version, state.CipherSuite, state.NegotiatedProtocol
 	}
-	s.server.AccessLog.Log(&e)
+	if s.server.Records != nil {
+		s.record(&e)
+	}
+	if s.server.AccessLog != nil {
+		s.server.AccessLog.Log(&e)
+	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -37,6 +38,8 @@ type Server struct {
 	Log       *slog.Logger
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
+	// Records remembers streams; nil remembers none.
+	Records *trace.Recorder
 
 	permits permits
 }
