@@ -153,3 +153,11 @@ func (s *Server) Proxies() []*ProxyStatus {
 	slices.SortFunc(out, func(a, b *ProxyStatus) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
+
+// Has tells whether a proxy of that name and SPIFFE ID has its stream here.
+func (s *Server) Has(name, identity string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.sessions[name]
+	return x != nil && x.proxy.Load().Identity == identity
+}
