@@ -50,7 +50,7 @@ func (a *MemberAdmin) Open(ctx context.Context, m member.Running) (run func(cont
 		r.metrics.SetLog(a.LogStats)
 	}
 	o := adminapi.Options{
-		Process: r, Configuration: r, Explainer: r, Sampler: r.metrics, Metrics: r.metrics.Handler(), Level: a.Level, Log: a.Log,
+		Process: r, Configuration: r, Explainer: r, Sampler: r.metrics, Metrics: r.metrics.Handler(), Records: recordsOf(m.Records(), m.Proxy().Name), Level: a.Level, Log: a.Log,
 	}
 	if o.Address, err = a.address(m); err != nil {
 		return nil, err

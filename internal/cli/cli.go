@@ -153,6 +153,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newPolicy(t),
 		newAudit(t),
 		newTop(t),
+		newTrace(t),
 		newCert(t),
 		newVersion(t),
 	}

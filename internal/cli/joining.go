@@ -23,6 +23,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
 const defaultControl = "127.0.0.1:15010"
@@ -250,6 +251,13 @@ func (s *serving) memberOptions(t *term.Terminal, j *joining, o *member.Options)
 	b := readBuild()
 	o.Build = metric.Build{Version: b.Version, Commit: b.Commit, GoVersion: b.Go}
 	o.Admin = (&app.MemberAdmin{Address: j.admin, Probes: j.probes, Version: b.Version, Level: level, LogStats: s.logStats, Log: o.Log}).Open
+	memory := trace.DefaultSidecar
+	if o.Role == distrib.RoleEdge {
+		memory = trace.DefaultMemory
+	}
+	if o.TelemetryMemory, err = s.telemetryMemory(memory); err != nil {
+		return err
+	}
 	o.AccessLog, o.Stdout, o.Stderr, o.Zone, o.DrainTimeout = s.accessLog, t.RawOut, t.RawErr, s.zone, s.drain
 	// Members of one machine have a folder each.
 	if o.StateDir = s.stateDir; o.StateDir == "" {

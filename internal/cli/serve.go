@@ -24,6 +24,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/logqueue"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
 // serving are the flags of every command that runs a gateway.
@@ -38,6 +39,8 @@ type serving struct {
 	zone                  string
 	sessionKeyFile        string
 	stateDir, state       string
+	// memory is of telemetry, in bytes, with a unit.
+	memory string
 	// stateDefault is the state store if nobody names one; empty is none.
 	stateDefault string
 	// named: the environment may name the state store, as it does not for a demo.
@@ -68,6 +71,7 @@ func (s *serving) proxyFlags(t *term.Terminal, cmd *cobra.Command, accessLog, lo
 	f.StringVar(&s.logLevel, "log-level", logLevel, "least severe level that is logged: debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "form of the log on stderr: text or json")
 	f.DurationVar(&s.drain, "drain-timeout", 30*time.Second, "how long requests may go on after SIGTERM or SIGINT; a second signal ends them at once")
+	f.StringVar(&s.memory, "telemetry-memory", "", "memory for what has happened to requests, which \"gridway trace\" and \"gridway explain --request-id\" show: 256KiB to 4GiB, or off (default 16MiB, and 4MiB beside a workload)")
 	f.StringVar(&s.zone, "zone", t.Getenv("GRIDWAY_ZONE"), "zone of this proxy, for zone-aware load balancing (default $GRIDWAY_ZONE)")
 	f.StringVar(&s.stateDir, "state-dir", "", "folder of what outlives the process, such as certificates that were issued; several gateways may share it (default $STATE_DIRECTORY, $XDG_STATE_HOME/gridway or ~/.local/state/gridway)")
 	complete(cmd, "access-log-omit", accesslog.OmissibleFields()...)
@@ -89,6 +93,9 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	}
 	if s.drain <= 0 {
 		return o, usagef("", "--drain-timeout must be more than 0")
+	}
+	if o.TelemetryMemory, err = s.telemetryMemory(trace.DefaultMemory); err != nil {
+		return o, err
 	}
 	if err := s.stateOptions(t, &o); err != nil {
 		return o, err

@@ -95,6 +95,8 @@ type Options struct {
 	// Admin answers people and tools; nil is none.
 	Admin     Admin
 	AccessLog string
+	// TelemetryMemory is for what is remembered of requests, in bytes; 0 is nothing.
+	TelemetryMemory int
 	// Stdout and Stderr are where access logs of these names go.
 	Stdout, Stderr io.Writer
 	Log            *slog.Logger

@@ -96,6 +96,7 @@ type Options struct {
 	Configuration Configuration
 	Explainer     Explainer
 	Sampler       Sampler
+	Records       Records
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Level is what /v1/log/level shows and changes.

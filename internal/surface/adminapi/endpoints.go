@@ -41,6 +41,9 @@ func (s *Server) endpoints() []*endpoint {
 			summary: "Rates, errors and latencies per rule and cluster over the last seconds.",
 		})
 	}
+	if s.opt.Records != nil {
+		list = append(list, s.traces()...)
+	}
 	if s.opt.Level != nil {
 		list = append(list,
 			&endpoint{method: "GET", path: "/v1/log/level", role: access.Viewer, gives: LogLevel{}, serve: s.level, summary: "The level of the log."},
