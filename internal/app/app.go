@@ -27,6 +27,7 @@ import (
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
@@ -96,7 +97,7 @@ type Gateway struct {
 	accessLog *accesslog.Destination
 	// remembered has records of exchanges; nil is that there are none.
 	remembered *trace.Recorder
-	admin     *adminapi.Server
+	admin      *adminapi.Server
 	live
 	// stopDiscovery ends discovery and waits for that; nil before it was begun.
 	stopDiscovery func()
@@ -109,6 +110,7 @@ type Gateway struct {
 	upgrades
 	stored
 	control *control // nil without a mesh
+	taps    *tap.Set
 
 	applying sync.Mutex      // held while a configuration is put in service
 	out      *compile.Output // guarded by applying
@@ -216,7 +218,7 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	plane := proxy.Options{
 		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.Logger, Records: g.remembered, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
 		Challenges: g.acme.Responder(),
-		Held:       true,
+		Held:       true, Taps: g.openTaps(),
 	}
 	if g.db != nil {
 		plane.Leases = &leasing.Authority{DB: g.db}

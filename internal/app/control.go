@@ -28,6 +28,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 	"github.com/gridway/gridway/internal/mesh/peering"
+	"github.com/gridway/gridway/internal/mesh/question"
 	"github.com/gridway/gridway/internal/mesh/registry"
 	"github.com/gridway/gridway/internal/mesh/view"
 )
@@ -71,6 +72,8 @@ type control struct {
 	tokens   *admit.Tokens
 	evidence *evidence.Collector
 	nodes    *admit.Nodes
+	// asked is where proxies are asked what passes.
+	asked    *question.Hub
 	grpc     *grpc.Server
 	listener net.Listener
 	shared   *fleet.Shared
@@ -157,6 +160,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 		return err
 	}
 	c.evidence = evidence.New(evidence.Options{DB: g.db, May: c.speaksFor(m.TrustDomain), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
+	c.asked = c.hub(m.TrustDomain, g.log)
 	c.shared = fleet.Share(fleet.SharedOptions{
 		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,
 	})
@@ -234,6 +238,7 @@ func (c *control) serve(g *Gateway) {
 		Catalog: c.views, Caller: func(ctx context.Context) (identity.ID, error) { return admit.PeerID(ctx, keys) }, Log: g.log,
 	}))
 	c.evidence.Register(c.grpc)
+	c.asked.Register(c.grpc)
 }
 
 // speaksFor tells whether a proxy may tell of traffic to a service: it is before its own

@@ -49,8 +49,9 @@ func (a *MemberAdmin) Open(ctx context.Context, m member.Running) (run func(cont
 	if a.LogStats != nil {
 		r.metrics.SetLog(a.LogStats)
 	}
+	seen := m.Observer()
 	o := adminapi.Options{
-		Process: r, Configuration: r, Explainer: r, Sampler: r.metrics, Metrics: r.metrics.Handler(), Records: recordsOf(m.Records(), m.Proxy().Name), Level: a.Level, Log: a.Log,
+		Process: r, Configuration: r, Explainer: r, Sampler: r.metrics, Metrics: r.metrics.Handler(), Observer: seen, Records: seen, Level: a.Level, Log: a.Log,
 	}
 	if o.Address, err = a.address(m); err != nil {
 		return nil, err

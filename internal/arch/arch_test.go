@@ -171,6 +171,15 @@ var rules = []rule{
 		allow: []string{"internal/mesh/meshpb", "internal/telemetry/flow"},
 	},
 	{
+		name: "questions are carried, not understood", of: "internal/mesh/question",
+		allow: []string{"internal/mesh/meshpb"},
+	},
+	{
+		name: "who observes asks data planes, and knows no store", of: "internal/observe",
+		allow: []string{"internal/mesh/question", "internal/telemetry"},
+		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/statedb", "internal/manage", "api", "k8s.io"},
+	},
+	{
 		name: "evidence of traffic is kept, not judged", of: "internal/mesh/evidence",
 		allow: []string{"internal/mesh/identity", "internal/mesh/meshpb", "internal/statedb"},
 		never: []string{"internal/config", "internal/proxy", "internal/surface", "api", "k8s.io"},

@@ -154,6 +154,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newAudit(t),
 		newTop(t),
 		newTrace(t),
+		newTap(t),
 		newCert(t),
 		newVersion(t),
 	}

@@ -46,7 +46,7 @@ func printHop(t *term.Terminal, number int, h *adminapi.Hop) {
 	if h.Proxy != "" {
 		title += "  " + printable(h.Proxy)
 	}
-	t.Printf("%s  %s\n", term.Paint(title, term.Bold), term.Paint(fmt.Sprintf("%s, %s", h.Start.Local().Format("15:04:05.000"), duration(h.Duration)), term.Faint))
+	t.Printf("%s  %s\n", term.Paint(title, term.Bold), term.Paint(fmt.Sprintf("%s, %s", h.Start.Local().Format("15:04:05.000"), took(h.Duration)), term.Faint))
 	p := &page{}
 	line := func(label, value string) {
 		if value != "" {
@@ -138,9 +138,9 @@ func verdictText(v trace.Verdict) string {
 
 // tryText is a try with its times since it began.
 func tryText(n *trace.Try) string {
-	text := fmt.Sprintf("%s to %s after %s", tryName(n), printable(n.Endpoint), duration(n.Start))
+	text := fmt.Sprintf("%s to %s after %s", tryName(n), printable(n.Endpoint), took(n.Start))
 	if n.Connected > 0 {
-		text += ", connected within " + duration(n.Connected-n.Start)
+		text += ", connected within " + took(n.Connected-n.Start)
 	}
 	switch {
 	case n.Reason != "":
@@ -152,9 +152,9 @@ func tryText(n *trace.Try) string {
 		text += ": " + statusText(n.Status, "", "")
 	}
 	if n.Head > 0 {
-		text += ", head within " + duration(n.Head-n.Start)
+		text += ", head within " + took(n.Head-n.Start)
 	}
-	return text + ", over after " + duration(n.End-n.Start)
+	return text + ", over after " + took(n.End-n.Start)
 }
 
 // answerText is what became of it, and who has said so.

@@ -107,7 +107,7 @@ func printTraces(t *term.Terminal, list *adminapi.Traces) {
 	table := term.NewTable("time", "took", "status", "request", "why", "hops", "tries", "trace").Right(1, 5, 6)
 	for i := range list.Traces {
 		s := &list.Traces[i]
-		table.Row(s.Start.Local().Format("15:04:05.000"), duration(s.Duration), statusText(s.Status, s.GRPCStatus, s.Reason),
+		table.Row(s.Start.Local().Format("15:04:05.000"), took(s.Duration), statusText(s.Status, s.GRPCStatus, s.Reason),
 			requestText(s.Method, s.Host, s.Path, s.Protocol), why(s.Failed, s.Denied, s.Slow, s.Sampled), strconv.Itoa(s.Records), strconv.Itoa(s.Tries), s.TraceID)
 	}
 	t.Printf("%s", table)
@@ -181,8 +181,8 @@ func printable(s string) string {
 	}, s)
 }
 
-// duration has three digits or so.
-func duration(d time.Duration) string {
+// took is a duration that has three digits or so.
+func took(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
 		return fmt.Sprintf("%dµs", d.Microseconds())

@@ -30,7 +30,7 @@ func drawHops(t *term.Terminal, title string, hops []adminapi.Hop) {
 		return
 	}
 	begin, end := span(hops)
-	t.Printf("%s  %s, %s from %s\n\n", term.Paint(title, term.Bold), counted(len(hops), "hop"), duration(end.Sub(begin)), begin.Local().Format("2006-01-02 15:04:05.000"))
+	t.Printf("%s  %s, %s from %s\n\n", term.Paint(title, term.Bold), counted(len(hops), "hop"), took(end.Sub(begin)), begin.Local().Format("2006-01-02 15:04:05.000"))
 	bars := barsOf(hops)
 	width := 0
 	for i := range bars {
@@ -39,7 +39,7 @@ func drawHops(t *term.Terminal, title string, hops []adminapi.Hop) {
 	room := min(maxBar, max(minBar, t.Width()-width-14))
 	for i := range bars {
 		b := &bars[i]
-		t.Printf("%s%s %8s %s\n", b.label, strings.Repeat(" ", width-term.Width(b.label)), duration(b.to.Sub(b.from)), b.draw(begin, end, room))
+		t.Printf("%s%s %8s %s\n", b.label, strings.Repeat(" ", width-term.Width(b.label)), took(b.to.Sub(b.from)), b.draw(begin, end, room))
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/telemetry/metric"
-	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
 // Phase is where a member is in its life.
@@ -45,9 +44,6 @@ func (r Running) Plane() *proxy.Proxy { return r.m.plane.Proxy }
 
 // Metrics are its data plane's.
 func (r Running) Metrics() *metric.Registry { return r.m.plane.metrics }
-
-// Records remembers what has passed; nil is that nothing does.
-func (r Running) Records() *trace.Recorder { return r.m.records }
 
 // Discovery finds endpoints that the control plane does not know.
 func (r Running) Discovery() *discovery.Hub { return r.m.plane.names }

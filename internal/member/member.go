@@ -23,12 +23,12 @@ import (
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/intercept"
 	"github.com/gridway/gridway/internal/mesh/join"
-	"github.com/gridway/gridway/internal/mesh/report"
 	"github.com/gridway/gridway/internal/mesh/supervise"
 	"github.com/gridway/gridway/internal/mesh/workloadapi"
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
@@ -63,6 +63,8 @@ type member struct {
 	// admin is nil if nobody is to ask.
 	admin func(context.Context) error
 	phase atomic.Pointer[Phase]
+	// taps look at what passes.
+	taps *tap.Set
 	// node is nil but for the proxy of a host.
 	node *node
 }
@@ -144,8 +146,9 @@ func (m *member) open(ctx context.Context) (err error) {
 	if o.TelemetryMemory > 0 {
 		m.records = trace.New(o.TelemetryMemory)
 	}
+	m.taps = tap.New(tap.Options{Self: m.keys.Own().String()})
 	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
-		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Records: m.records,
+		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Taps: m.taps, Records: m.records,
 	})
 	if o.Role == distrib.RoleNode {
 		if err := m.openNode(); err != nil {
@@ -153,7 +156,7 @@ func (m *member) open(ctx context.Context) (err error) {
 		}
 	}
 	m.client, err = distrib.NewClient(distrib.ClientConfig{
-		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane, Beside: (&report.Sender{Recorder: flows, Log: m.log}).Run,
+		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane, Beside: m.beside(flows),
 		CacheFile: filepath.Join(o.StateDir, cacheFile), Log: m.log,
 	})
 	if err == nil {

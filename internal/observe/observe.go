@@ -77,9 +77,14 @@ func (o *Observer) Ask(ctx context.Context, q question.Ask) error {
 
 // own asks the process's own data plane.
 func (o *Observer) own(ctx context.Context, a question.Answerer, q *question.Ask) error {
-	return a.Answer(ctx, q.Query, func(items ...[]byte) error {
+	err := a.Answer(ctx, q.Query, func(items ...[]byte) error {
 		return q.Take(&question.Part{Proxy: o.OwnProxy, Items: items})
 	})
+	var refused *question.Refusal
+	if errors.As(err, &refused) { // as another proxy would
+		return q.Take(&question.Part{Proxy: o.OwnProxy, Problem: refused.Why})
+	}
+	return err
 }
 
 // ask asks the proxies of another control plane. What keeps it from that is no error: the

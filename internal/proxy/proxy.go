@@ -48,6 +48,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/tlsx"
@@ -62,6 +63,8 @@ type Options struct {
 	AccessLog *accesslog.Logger
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
+	// Taps look at what passes; nil has none.
+	Taps *tap.Set
 	// Records remembers exchanges and streams; nil remembers none.
 	Records *trace.Recorder
 	// Tracing is how exchanges are traced where no policy says otherwise; nil is
@@ -207,8 +210,8 @@ func New(o Options) *Proxy {
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, guard: guard, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, revoked: revoked, authorizations: authorizations, formulas: formulas,
-		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Records: o.Records, Tracing: *o.Tracing, Log: o.Log, Upstreams: set, Certificates: certificates},
-		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Records: o.Records, Log: o.Log},
+		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Records: o.Records, Tracing: *o.Tracing, Log: o.Log, Upstreams: set, Certificates: certificates},
+		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Records: o.Records, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
 			Filters: filters.Deps{
@@ -418,7 +421,7 @@ func (p *Proxy) openSocket(ctx context.Context, l *ir.Listener) (socket, error) 
 		inherited := p.datagrams[l.Name]
 		delete(p.datagrams, l.Name)
 		return datagram.Open(l, datagram.Options{
-			Loops: p.loops, AccessLog: p.opts.AccessLog, Log: p.opts.Log, Shared: p.opts.SharePorts,
+			Loops: p.loops, AccessLog: p.opts.AccessLog, Taps: p.opts.Taps, Log: p.opts.Log, Shared: p.opts.SharePorts,
 			Inherited: inherited, IdleGrace: p.opts.IdleGrace,
 		})
 	}

@@ -74,6 +74,12 @@ func (s *Service) Note(ctx context.Context, tx *statedb.Tx, by Actor, action, ob
 	return s.note(ctx, tx, by, action, object, before, after)
 }
 
+// Record adds to the audit log what somebody has done that changes nothing, such as a look
+// at traffic. What has no secrets.
+func (s *Service) Record(ctx context.Context, by Actor, action, object string, what any) error {
+	return s.db.Write(ctx, func(tx *statedb.Tx) error { return s.note(ctx, tx, by, action, object, nil, what) })
+}
+
 // note adds a change to the audit log, as a part of it. Before and after are nil
 // for nothing.
 func (s *Service) note(ctx context.Context, tx *statedb.Tx, by Actor, action, object string, before, after any) error {

@@ -210,6 +210,18 @@ func (h *Hub) Ask(ctx context.Context, q Ask) (asked int, err error) {
 	return asked, err
 }
 
+// Count is how many proxies are connected that are wanted; nil wants all.
+func (h *Hub) Count(wanted func(Proxy) bool) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for o := range h.proxies {
+		if wanted == nil || wanted(o.proxy) {
+			n++
+		}
+	}
+	return n
+}
+
 // Relay implements meshpb.ObservationServer.
 func (h *Hub) Relay(q *meshpb.Question, stream grpc.ServerStreamingServer[meshpb.Relayed]) error {
 	ctx := stream.Context()

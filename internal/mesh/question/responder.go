@@ -89,7 +89,10 @@ func (r *Responder) stream(ctx context.Context, conn grpc.ClientConnInterface) e
 		wg.Go(func() {
 			defer a.stop(q.GetId())
 			err := answerer.Answer(asked, q.GetQuery(), func(items ...[]byte) error { return a.give(q.GetId(), items) })
-			if asked.Err() != nil && ctx.Err() == nil {
+			if ctx.Err() != nil {
+				return // the stream ends
+			}
+			if asked.Err() != nil {
 				err = nil // it was stopped
 			}
 			if a.finish(q.GetId(), finished(err)) != nil {

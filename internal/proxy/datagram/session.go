@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -257,7 +259,8 @@ func (l *Listener) refuse(snap *snapshot.Listener, route *snapshot.Stream, who c
 }
 
 func (l *Listener) log(e *accesslog.Entry, snap *snapshot.Listener, route *snapshot.Stream, who client, flags filter.Flags) {
-	if l.opts.AccessLog == nil {
+	looked := l.opts.Taps.On()
+	if l.opts.AccessLog == nil && !looked {
 		return
 	}
 	var scratch [64]byte
@@ -266,5 +269,15 @@ func (l *Listener) log(e *accesslog.Entry, snap *snapshot.Listener, route *snaps
 	if flags != 0 {
 		e.Flags = flags.AppendTo(scratch[:0])
 	}
-	l.opts.AccessLog.Log(e)
+	if l.opts.AccessLog != nil {
+		l.opts.AccessLog.Log(e)
+	}
+	if looked {
+		seen := tap.Seen{Entry: e, Direction: tap.Edge, Failed: flags&^filter.Draining.Flag() != 0}
+		if _, rest, found := strings.Cut(e.Cluster, "/"); found { // KIND/NAMESPACE/NAME, with a port
+			seen.Namespace, seen.Service, _ = strings.Cut(rest, "/")
+			seen.Service, _, _ = strings.Cut(seen.Service, ":")
+		}
+		l.opts.Taps.Offer(&seen)
+	}
 }

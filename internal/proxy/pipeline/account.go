@@ -32,15 +32,19 @@ func (x *Exchange) account() {
 	if x.p.Flows != nil && x.Section.Inbound() {
 		x.flow(d)
 	}
-	if x.p.AccessLog == nil && x.p.Records == nil {
+	looked := x.p.Taps.On()
+	if x.p.AccessLog == nil && x.p.Records == nil && !looked {
 		return
 	}
-	x.describe(d)
+	e := x.describe(d)
 	if x.p.Records != nil {
 		x.record(d)
 	}
 	if x.p.AccessLog != nil {
-		x.p.AccessLog.Log(&x.entry)
+		x.p.AccessLog.Log(e)
+	}
+	if looked {
+		x.tap(e, false)
 	}
 }
 
@@ -53,8 +57,9 @@ func (x *Exchange) answered(d time.Duration) time.Duration {
 	return d
 }
 
-// describe fills the entry, of which whoever tells of the exchange takes what it needs.
-func (x *Exchange) describe(d time.Duration) {
+// describe is all that is known of the exchange after d. It is overwritten by the next
+// call.
+func (x *Exchange) describe(d time.Duration) *accesslog.Entry {
 	e := &x.entry
 	h := &x.Req.Header
 	*e = accesslog.Entry{
@@ -112,6 +117,7 @@ func (x *Exchange) describe(d time.Duration) {
 	if x.TLS != nil {
 		e.TLSVersion, e.TLSCipher, e.TLSServerName = x.TLS.Version, x.TLS.CipherSuite, x.TLS.ServerName
 	}
+	return e
 }
 
 // done ends a try: for the cluster's own state and for its metrics. The clock

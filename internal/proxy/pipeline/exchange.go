@@ -85,6 +85,8 @@ type Exchange struct {
 	answering atomic.Bool
 	// streaming: the exchange counts as a stream of its rule.
 	streaming bool
+	// shown: taps were told that it goes on.
+	shown bool
 	// trying: an endpoint was picked, and its try is not done.
 	trying bool
 	// vouch is what the mesh is told of the caller.
@@ -170,7 +172,7 @@ func (x *Exchange) clear() {
 	x.endpoint = nil
 	x.picked.Store(nil)
 	x.continued, x.headSent, x.broken = false, false, false
-	x.trying, x.streaming = false, false
+	x.trying, x.streaming, x.shown = false, false, false
 	x.ws, x.vouch = webSocket{}, vouched{}
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
@@ -193,6 +195,9 @@ func (x *Exchange) stream() {
 	if !x.streaming {
 		x.streaming = true
 		x.rule.Metrics.StreamOpened()
+	}
+	if x.p.Taps.On() {
+		x.tapOpened()
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -30,6 +31,8 @@ type Pipeline struct {
 	AccessLog *accesslog.Logger
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
+	// Taps look at what passes; nil has none.
+	Taps *tap.Set
 	// Records remembers exchanges; nil remembers none.
 	Records *trace.Recorder
 	// Tracing is how exchanges are traced where no policy says otherwise.

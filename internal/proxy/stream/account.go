@@ -6,6 +6,7 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -19,14 +20,38 @@ func (s *Stream) account(in, out int64) {
 	} else {
 		s.Listener.Metrics.Unrouted(uint64(s.flags))
 	}
-	if s.server.AccessLog != nil || s.server.Records != nil {
-		s.tell(d, in, out)
+	looked := s.server.Taps.On()
+	if s.server.AccessLog == nil && s.server.Records == nil && !looked {
+		return
+	}
+	e := s.describe(d, in, out)
+	if s.server.Records != nil {
+		s.record(e)
+	}
+	if s.server.AccessLog != nil {
+		s.server.AccessLog.Log(e)
+	}
+	if looked {
+		s.tap(e, false)
 	}
 }
 
-// tell describes the stream to whoever is told of it.
-func (s *Stream) tell(d time.Duration, in, out int64) {
-	var scratch [128]byte
+// tap shows the stream to those who look.
+func (s *Stream) tap(e *accesslog.Entry, opened bool) {
+	seen := tap.Seen{Entry: e, Opened: opened}
+	seen.Place(s.Section, s.Listener.IR)
+	if s.backend != nil {
+		seen.Backend(s.backend.IR.Ref)
+		if c := s.backend.Cluster; c != nil {
+			seen.Source = c.Config().Identity
+		}
+	}
+	seen.Failed = !opened && s.flags&^(filter.ClientGone.Flag()|filter.Draining.Flag()) != 0
+	s.server.Taps.Offer(&seen)
+}
+
+// describe is all that is known of the stream after d.
+func (s *Stream) describe(d time.Duration, in, out int64) *accesslog.Entry {
 	e := accesslog.Entry{
 		Stream: true, Start: s.Began, Duration: d, Upstream: s.connected, Protocol: s.Protocol,
 		Reason: s.reason.String(), Listener: s.Listener.IR.Name, Attempts: s.attempts,
@@ -38,7 +63,7 @@ func (s *Stream) tell(d time.Duration, in, out int64) {
 		e.Audited, e.WouldDeny = filter.AppendNoted(nil, s.notes, filter.NoteAudit), filter.AppendNoted(nil, s.notes, filter.NoteWouldDeny)
 	}
 	if s.flags != 0 {
-		e.Flags = s.flags.AppendTo(scratch[:0])
+		e.Flags = s.flags.AppendTo(nil)
 	}
 	if s.Route != nil {
 		e.Route, e.Rule = s.Route.IR.Name, s.Route.IR.ID
@@ -62,10 +87,5 @@ func (s *Stream) tell(d time.Duration, in, out int64) {
 	if state != nil {
 		e.TLSVersion, e.TLSCipher, e.TLSALPN = state.Version, state.CipherSuite, state.NegotiatedProtocol
 	}
-	if s.server.Records != nil {
-		s.record(&e)
-	}
-	if s.server.AccessLog != nil {
-		s.server.AccessLog.Log(&e)
-	}
+	return &e
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -40,6 +41,8 @@ type Server struct {
 	Flows *flow.Recorder
 	// Records remembers streams; nil remembers none.
 	Records *trace.Recorder
+	// Taps look at what passes; nil has none.
+	Taps *tap.Set
 
 	permits permits
 }
@@ -175,6 +178,9 @@ func (s *Stream) Serve(t *loop.Task) (idle bool) {
 		c.End()
 		s.server.Log.Debug("no connection to an endpoint", "route", s.Route.IR.ID, "cluster", c.Name(), "attempts", s.attempts, "error", err)
 		return s.refuse(reasonOf(err))
+	}
+	if s.server.Taps.On() {
+		s.tap(s.describe(time.Duration(netx.Monotonic()-s.began), 0, 0), true)
 	}
 	if s.Conn == nil || s.up == nil {
 		s.relayTunnel(t)

@@ -96,7 +96,10 @@ type Options struct {
 	Configuration Configuration
 	Explainer     Explainer
 	Sampler       Sampler
-	Records       Records
+	// Observer knows what passes.
+	Observer Observer
+	// Records knows what has passed.
+	Records Records
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Level is what /v1/log/level shows and changes.

@@ -41,6 +41,9 @@ func (s *Server) endpoints() []*endpoint {
 			summary: "Rates, errors and latencies per rule and cluster over the last seconds.",
 		})
 	}
+	if s.opt.Observer != nil {
+		list = append(list, s.observation()...)
+	}
 	if s.opt.Records != nil {
 		list = append(list, s.traces()...)
 	}

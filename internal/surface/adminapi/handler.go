@@ -26,6 +26,8 @@ type endpoint struct {
 	takes, gives any
 	// media is the type of a reply that is not JSON.
 	media string
+	// streams are the types of a reply that is one value of gives after the other.
+	streams []string
 	// takesText is set where the body is read as it is, and which types it may have;
 	// most is how many bytes, 1 MiB if it is zero, and slow that it may take minutes.
 	takesText []string

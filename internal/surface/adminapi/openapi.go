@@ -111,6 +111,13 @@ func (d *describer) reply(e *endpoint) map[string]any {
 	if e.gives == nil {
 		return map[string]any{"description": "OK", "content": map[string]any{e.media: map[string]any{}}}
 	}
+	if len(e.streams) > 0 {
+		content := map[string]any{}
+		for _, media := range e.streams {
+			content[media] = map[string]any{"schema": d.schema(reflect.TypeOf(e.gives))}
+		}
+		return map[string]any{"description": "One after the other", "content": content}
+	}
 	return map[string]any{"description": "OK", "content": d.content(e.gives)}
 }
 

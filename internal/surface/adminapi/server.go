@@ -26,6 +26,8 @@ type Server struct {
 	l     *limited
 	http  *http.Server
 	guard *guard
+	// ending ends what goes on until somebody ends it.
+	ending context.Context
 }
 
 // New opens the socket. Run serves it; without Run, Close gives it back.
@@ -59,6 +61,9 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 		TLSConfig:         opt.TLS,
 		ErrorLog:          slog.NewLogLogger(opt.Log.Handler(), slog.LevelDebug),
 	}
+	ending, end := context.WithCancel(context.WithoutCancel(ctx))
+	s.ending = ending
+	s.http.RegisterOnShutdown(end)
 	return s, nil
 }
 

@@ -1,0 +1,49 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/tap"
+)
+
+// tap shows the exchange to those who look.
+func (x *Exchange) tap(e *accesslog.Entry, opened bool) {
+	s := tap.Seen{Entry: e, Opened: opened, RequestHeader: &x.Req.Header, ResponseHeader: &x.Resp.Header}
+	s.Place(x.Section, x.Listener.IR)
+	if x.backend != nil {
+		s.Backend(x.backend.IR.Ref)
+		if c := x.backend.Cluster; c != nil {
+			s.Source = c.Config().Identity
+		}
+	}
+	if x.Rule != nil {
+		s.Credentials = x.Rule.Policy.Authentication
+	}
+	if status := x.metricStatus(); !opened {
+		s.Failed = status >= 500 || status == 0 && !x.Flags.Has(filter.ClientGone)
+	}
+	x.p.Taps.Offer(&s)
+}
+
+// tapOpened shows an exchange that may go on for long, once.
+func (x *Exchange) tapOpened() {
+	if x.shown || !x.goesOn() {
+		return
+	}
+	x.shown = true
+	x.tap(x.describe(time.Duration(x.tick()-x.started)), true)
+}
+
+// goesOn tells whether the exchange is one that has been answered and stays: another
+// protocol, server-sent events, a call of gRPC whose client has more to say.
+func (x *Exchange) goesOn() bool {
+	if x.ws.opened || x.status == 101 {
+		return true
+	}
+	if x.headAt == 0 {
+		return false
+	}
+	return x.call.on && x.answering.Load() || x.isEventStream()
+}
