@@ -57,7 +57,7 @@ func printHop(t *term.Terminal, number int, h *adminapi.Hop) {
 	line("listener", h.Listener)
 	line("for", short(h.Of))
 	if h.Route != "" {
-		p.line("route", printable(ruleName(h.Route, h.Rule)), refOf(h.Place))
+		p.line("route", printable(routeText(h)), refOf(h.Place))
 	} else if !h.Stream {
 		line("route", "none")
 	}
@@ -74,6 +74,14 @@ func printHop(t *term.Terminal, number int, h *adminapi.Hop) {
 	line("bytes", fmt.Sprintf("%d from the client, %d to it", h.RequestBytes, h.ResponseBytes))
 	line("trace", traceText(h))
 	t.Printf("%s", indented(p.String()))
+}
+
+// routeText names the rule, where the route has some.
+func routeText(h *adminapi.Hop) string {
+	if strings.Contains(h.Rule, "/rules/") {
+		return ruleName(h.Route, h.Rule)
+	}
+	return short(h.Route)
 }
 
 func indented(s string) string {

@@ -25,7 +25,7 @@ func relay(w http.ResponseWriter, r *http.Request) bool {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return true
 	}
-	for _, name := range []string{"Gridway-Caller", "X-Request-Id"} {
+	for _, name := range []string{"Gridway-Caller", "X-Request-Id", "Traceparent", "Tracestate"} {
 		if v, replaced := r.URL.Query()[name]; replaced {
 			req.Header[name] = v
 		} else if v := r.Header.Get(name); v != "" {

@@ -159,7 +159,7 @@ func (x *Exchange) record(d time.Duration) {
 	switch {
 	case x.Section.Inbound():
 		r.Side = trace.Inbound
-	case x.Listener.IR.Outbound():
+	case x.Listener.IR.Outbound(), x.Section != nil && x.Section.ServicePort != 0:
 		r.Side = trace.Outbound
 	}
 	if s := x.Section; s != nil {

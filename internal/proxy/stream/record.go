@@ -18,7 +18,7 @@ func (s *Stream) record(e *accesslog.Entry) {
 	switch {
 	case s.Section.Inbound():
 		r.Side = trace.Inbound
-	case s.Listener.IR.Outbound():
+	case s.Listener.IR.Outbound(), s.Section != nil && s.Section.ServicePort != 0:
 		r.Side = trace.Outbound
 	}
 	if s.Section != nil {
