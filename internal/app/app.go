@@ -29,6 +29,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/tap"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
 // Options of a gateway that reads its configuration from a source.
@@ -55,6 +56,8 @@ type Options struct {
 	Level    *slog.LevelVar
 	// DrainTimeout is how long work may go on after a stop was asked for.
 	DrainTimeout time.Duration
+	// TelemetryMemory is for what is remembered of requests, in bytes; 0 is nothing.
+	TelemetryMemory int
 	// SharePorts lets other gateways of the same user have the same ports.
 	SharePorts bool
 	Zone       string
@@ -94,10 +97,12 @@ type Gateway struct {
 	opt       Options
 	log       *slog.Logger
 	accessLog *accesslog.Destination
-	admin     *adminapi.Server
-	plane     *proxy.Proxy
-	metrics   *metric.Registry
-	discovery *discovery.Hub
+	// remembered has records of exchanges; nil is that there are none.
+	remembered *trace.Recorder
+	admin      *adminapi.Server
+	plane      *proxy.Proxy
+	metrics    *metric.Registry
+	discovery  *discovery.Hub
 	// stopDiscovery ends discovery and waits for that; nil before it was begun.
 	stopDiscovery func()
 	acme          *acme.Source
@@ -201,6 +206,9 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 		return err
 	}
 	g.metrics = proxy.NewMetrics(o.Build, o.Metrics)
+	if o.TelemetryMemory > 0 {
+		g.remembered = trace.New(o.TelemetryMemory)
+	}
 	g.openIssuing()
 	if err := g.openState(ctx); err != nil {
 		return err
@@ -212,7 +220,7 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 		return err
 	}
 	plane := proxy.Options{
-		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
+		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.Logger, Records: g.remembered, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
 		Challenges: g.acme.Responder(),
 		Held:       true, Taps: g.openTaps(),
 	}

@@ -34,6 +34,9 @@ func (g *Gateway) observer() *observe.Observer {
 	o := &observe.Observer{}
 	if !g.opt.ControlOnly {
 		o.Own, o.OwnProxy = question.Answerers{question.KindTap: observe.Taps{Set: g.taps}}, question.Proxy{Name: processName()}
+		if g.remembered != nil {
+			o.Own[question.KindRecords] = observe.Records{Recorder: g.remembered}
+		}
 	}
 	if c := g.control; c != nil {
 		o.OwnProxy.Identity, o.Hub, o.Others = c.edge.String(), c.asked, g.replicas

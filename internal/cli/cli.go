@@ -87,6 +87,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newPolicy(t),
 		newAudit(t),
 		newTop(t),
+		newTrace(t),
 		newTap(t),
 		newCert(t),
 		command.NewVersion(t),

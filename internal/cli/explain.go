@@ -16,7 +16,7 @@ import (
 
 func newExplain(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "explain [METHOD] URL",
+		Use:     "explain [METHOD] URL | --request-id ID",
 		GroupID: groupFiles,
 		Short:   "Say what would happen to a request, and why",
 		Long: `Says which listener, section, route and rule would serve a request, what its
@@ -40,6 +40,11 @@ through; --identity is a verified client certificate. For each
 AuthorizationPolicy the answer names the rule that matches or, where none does,
 what each rule lacks.
 
+With --request-id it is a request that was real: what each proxy that it has passed
+remembers of it, with its policies, endpoints, retries and times, and the reason if it
+was refused. Responses of the gateway carry the ID in X-Request-Id, as the access log
+does. What newer requests have taken the place of is forgotten (--telemetry-memory).
+
 With --from the request is one of a service in a mesh: the answer says what its own
 proxy does with it and, if it goes on to the service that was asked for, what the
 proxies of that do.`,
@@ -49,10 +54,14 @@ proxies of that do.`,
 			"gridway explain POST https://shop.example/api/orders --file config/ -o json",
 			"gridway explain GET https://shop.example/api/orders --token-file token.jwt",
 			"gridway explain tls://shop.example:443",
+			"gridway explain --request-id 7d5a0f0e-2b64-4a3e-9a2f-2f6f0d1c9b1a",
 			"gridway explain --from reviews.shop GET http://ratings:9080/ --file mesh.yaml",
 			"gridway explain DELETE http://shop.example/api/orders/7 --consumer acme --claim role=admin --client 203.0.113.7",
 		),
 		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("request-id") {
+				return noArgs(cmd, args)
+			}
 			if len(args) == 1 && strings.Contains(args[0], "/") {
 				return nil
 			}
@@ -68,6 +77,7 @@ proxies of that do.`,
 		client  string
 		all     bool
 		from    string
+		real    string
 		who     caller
 	)
 	admin := adminFlag(t, cmd)
@@ -76,9 +86,16 @@ proxies of that do.`,
 	cmd.Flags().StringVar(&at, "listener", "", "listener or section that gets the request, whatever the URL's port")
 	cmd.Flags().StringVar(&client, "client", "", "address of the client, after trusted proxies (default 127.0.0.1)")
 	cmd.Flags().StringVar(&from, "from", "", "service of the mesh that sends the request: SERVICE or SERVICE.NAMESPACE (with --file)")
+	cmd.Flags().StringVar(&real, "request-id", "", "ID of a request that has passed, instead of one that is imagined")
 	who.flags(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "show all rules that lost, also those for other hosts and paths")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("request-id") {
+			if len(files) > 0 || from != "" || real == "" {
+				return usagef("", "--request-id asks a running gateway for a request that has passed: it goes with --admin and -o alone, and is not empty")
+			}
+			return explainRequest(cmd.Context(), t, admin, real, *out)
+		}
 		req := dryrun.Request{URL: args[len(args)-1], Listener: at, Client: client}
 		if len(args) == 2 {
 			req.Method = strings.ToUpper(args[0])

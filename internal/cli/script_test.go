@@ -121,7 +121,15 @@ func cmdGet(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	last := ""
 	poll(ts, func() string { return last }, func() bool {
-		resp, err := http.Get(args[1])
+		req, err := http.NewRequest("GET", args[1], nil)
+		if err != nil {
+			ts.Fatalf("%v", err)
+		}
+		for _, h := range args[min(3, len(args)):] {
+			name, value, _ := strings.Cut(h, ": ")
+			req.Header.Add(name, value)
+		}
+		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			last = err.Error()
 			return false

@@ -23,6 +23,7 @@ import (
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
 // serving are the flags of every command that runs a gateway.
@@ -68,6 +69,9 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 		return o, usagef("", "--drain-timeout must be more than 0")
 	}
 	if o.Metrics, err = s.MetricSettings(); err != nil {
+		return o, err
+	}
+	if o.TelemetryMemory, err = s.TelemetryMemory(trace.DefaultMemory); err != nil {
 		return o, err
 	}
 	if err := s.stateOptions(t, &o); err != nil {

@@ -29,6 +29,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/tap"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
 // TokenVariable is the variable of the environment that may have a join token.
@@ -53,6 +54,8 @@ type member struct {
 	plane   *plane
 	client  *distrib.Client
 	logging *accesslog.Destination
+	// records are of what has passed; nil is that nothing is remembered.
+	records *trace.Recorder
 	// renewals are how those of its SVIDs go.
 	renewals renewals
 	// api is nil where no program is to have it.
@@ -141,9 +144,12 @@ func (m *member) open(ctx context.Context) (err error) {
 		learn = nil // what a name means depends on whose it is: the nameservers learn
 	}
 	flows := flow.New()
+	if o.TelemetryMemory > 0 {
+		m.records = trace.New(o.TelemetryMemory)
+	}
 	m.taps = tap.New(tap.Options{Self: m.keys.Own().String()})
 	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
-		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Taps: m.taps,
+		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Taps: m.taps, Records: m.records,
 	})
 	if o.Role == distrib.RoleNode {
 		if err := m.openNode(); err != nil {

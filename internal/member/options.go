@@ -98,6 +98,8 @@ type Options struct {
 	AccessLog string
 	// AccessLogOmit are fields that it leaves out.
 	AccessLogOmit accesslog.Omitted
+	// TelemetryMemory is for what is remembered of requests, in bytes; 0 is nothing.
+	TelemetryMemory int
 	// Stdout and Stderr are where access logs of these names go.
 	Stdout, Stderr io.Writer
 	Log            *slog.Logger

@@ -30,7 +30,11 @@ func (m *member) beside(flows *flow.Recorder) func(context.Context, grpc.ClientC
 
 // answerers are what the member can be asked about traffic.
 func (m *member) answerers() question.Answerers {
-	return question.Answerers{question.KindTap: observe.Taps{Set: m.taps}}
+	a := question.Answerers{question.KindTap: observe.Taps{Set: m.taps}}
+	if m.records != nil {
+		a[question.KindRecords] = observe.Records{Recorder: m.records}
+	}
+	return a
 }
 
 // Observer answers what is asked about the member's own traffic.

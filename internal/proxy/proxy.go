@@ -50,6 +50,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/tlsx"
 	"github.com/gridway/gridway/internal/wire/tlsx/ocspstaple"
@@ -67,6 +68,11 @@ type Options struct {
 	Taps *tap.Set
 	// Signals counts by edge of the service graph; nil counts nothing.
 	Signals *signal.Observer
+	// Records remembers exchanges and streams; nil remembers none.
+	Records *trace.Recorder
+	// Tracing is how exchanges are traced where no policy says otherwise; nil is
+	// trace.Default, or trace.DefaultMesh with Identities.
+	Tracing *trace.Policy
 	// Zone is where this proxy runs; clusters may prefer endpoints there.
 	Zone string
 	// DrainTimeout is how long the connections of a removed listener may take to end.
@@ -180,6 +186,12 @@ func New(o Options) *Proxy {
 	if o.LeaveWithin == 0 {
 		o.LeaveWithin = min(o.DrainTimeout/4, maxLeaveWithin)
 	}
+	if o.Tracing == nil {
+		o.Tracing = &trace.Default
+		if o.Identities != nil {
+			o.Tracing = &trace.DefaultMesh
+		}
+	}
 	loops, err := o.Loops, error(nil)
 	if loops == nil {
 		loops, err = loop.NewGroup(runtime.GOMAXPROCS(0))
@@ -201,8 +213,8 @@ func New(o Options) *Proxy {
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, guard: guard, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, revoked: revoked, authorizations: authorizations, formulas: formulas,
-		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Signals: o.Signals, Log: o.Log, Upstreams: set, Certificates: certificates},
-		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Signals: o.Signals, Log: o.Log},
+		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Signals: o.Signals, Records: o.Records, Tracing: *o.Tracing, Log: o.Log, Upstreams: set, Certificates: certificates},
+		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Signals: o.Signals, Records: o.Records, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now), Signals: o.Signals,
 			Filters: filters.Deps{

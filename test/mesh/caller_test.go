@@ -12,7 +12,7 @@ import (
 )
 
 // passed are the headers that an application passes on.
-var passed = []string{"Gridway-Caller", "X-Request-Id"}
+var passed = []string{"Gridway-Caller", "X-Request-Id", "Traceparent", "Tracestate"}
 
 // relay has a program ask another service: "/relay/PORT/path" asks for /path at a port of
 // its sidecar, and passes on what names the request and its caller. Headers of the query

@@ -54,8 +54,9 @@ func (a *API) Open(ctx context.Context, m member.Running) (run func(context.Cont
 	if a.LogStats != nil {
 		r.Metrics.SetLog(a.LogStats)
 	}
+	seen := m.Observer()
 	o := adminapi.Options{
-		Process: r, Configuration: r, Explainer: r, Sampler: r.Metrics, Metrics: r.Metrics.Handler(), Observer: m.Observer(), Level: a.Level, Log: a.Log,
+		Process: r, Configuration: r, Explainer: r, Sampler: r.Metrics, Metrics: r.Metrics.Handler(), Observer: seen, Records: seen, Level: a.Level, Log: a.Log,
 	}
 	if o.Address, err = a.address(m); err != nil {
 		return nil, err

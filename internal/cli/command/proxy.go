@@ -23,6 +23,8 @@ type Proxy struct {
 	Zone                string
 	StateDir            string
 	Metrics             metric.Settings
+	// Memory is of telemetry, in bytes, with a unit.
+	Memory string
 
 	log *logqueue.Queue // set by OpenLog, ended by CloseLog
 }
@@ -35,6 +37,7 @@ func (s *Proxy) Flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLevel 
 	f.StringVar(&s.LogLevel, "log-level", logLevel, "least severe level that is logged: debug, info, warn or error")
 	f.StringVar(&s.LogFormat, "log-format", "text", "form of the log on stderr: text or json")
 	f.DurationVar(&s.Drain, "drain-timeout", 30*time.Second, "how long requests may go on after SIGTERM or SIGINT; a second signal ends them at once")
+	f.StringVar(&s.Memory, "telemetry-memory", "", "memory for what has happened to requests, which \"gridway trace\" and \"gridway explain --request-id\" show: 256KiB to 4GiB, or off (default 16MiB, and 4MiB beside a workload)")
 	f.StringVar(&s.Zone, "zone", t.Getenv("GRIDWAY_ZONE"), "zone of this proxy, for zone-aware load balancing (default $GRIDWAY_ZONE)")
 	f.StringVar(&s.StateDir, "state-dir", "", "folder of what outlives the process, such as certificates that were issued; several gateways may share it (default $STATE_DIRECTORY, $XDG_STATE_HOME/gridway or ~/.local/state/gridway)")
 	f.IntVar(&s.Metrics.Limit, "metrics-limit", metric.DefaultLimit, "how many rules have metrics of their own, and how many clusters, policies and so on: the others count together, labelled \"overflow\"")

@@ -25,6 +25,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
 const defaultControl = "127.0.0.1:15010"
@@ -253,6 +254,13 @@ func (j *joining) memberOptions(t *term.Terminal, s *command.Proxy, o *member.Op
 	b := command.ReadBuild()
 	o.Build = metric.Build{Version: b.Version, Commit: b.Commit, GoVersion: b.Go}
 	o.Admin = (&memberadmin.API{Address: j.admin, Probes: j.probes, Version: b.Version, Level: level, LogStats: s.LogStats, Log: o.Log}).Open
+	memory := trace.DefaultSidecar
+	if o.Role == distrib.RoleEdge {
+		memory = trace.DefaultMemory
+	}
+	if o.TelemetryMemory, err = s.TelemetryMemory(memory); err != nil {
+		return err
+	}
 	o.AccessLog, o.Stdout, o.Stderr, o.Zone, o.DrainTimeout = s.AccessLog, t.RawOut, t.RawErr, s.Zone, s.Drain
 	// Members of one machine have a folder each.
 	if o.StateDir = s.StateDir; o.StateDir == "" {

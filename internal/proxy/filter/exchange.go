@@ -94,6 +94,9 @@ type Exchange struct {
 	// Policy is the policy that the reply is due to, "namespace/name", and PolicyRule
 	// the part of it that decided.
 	Policy, PolicyRule string
+	// PermittedBy is the AuthorizationPolicy that has let the request through, where one
+	// must, and PermittedByRule its rule.
+	PermittedBy, PermittedByRule string
 	// Faults are what was wrong with the credentials of a request that was refused, in
 	// the order of the policy's methods.
 	Faults []Faulted
@@ -262,6 +265,7 @@ func (x *Exchange) Reset() {
 	x.Local = LocalReply{}
 	x.Kept = Kept{}
 	x.Caller, x.Policy, x.PolicyRule = Caller{}, "", ""
+	x.PermittedBy, x.PermittedByRule = "", ""
 	x.Notes, x.Faults, x.fault = x.Notes[:0], x.Faults[:0], FaultNone
 	x.Timeout, x.HoldResponse, x.Held, x.Replier = 0, 0, nil, nil
 	x.Translated, x.CallPath, x.CallPathOf = false, nil, nil

@@ -11,7 +11,7 @@ import (
 )
 
 // account records the exchange once it is over: metrics of the listener and the
-// rule, and the access log.
+// rule, its record, and the access log.
 func (x *Exchange) account() {
 	if x.Flags.Has(filter.ClientGone) {
 		if why := x.Down.Cut(); why != filter.ReasonNone {
@@ -23,8 +23,8 @@ func (x *Exchange) account() {
 	status := x.metricStatus()
 	if x.rule != nil {
 		x.rule.Metrics.Observe(status, x.answered(d), x.bodyRead.Load(), x.sent, flags)
-		if x.trace.Sampled() {
-			x.rule.Metrics.Traced(x.answered(d), x.trace.TraceID, x.Start.Add(d))
+		if x.trace.span.Sampled {
+			x.rule.Metrics.Traced(x.answered(d), x.traceID(), x.Start.Add(d))
 		}
 	} else {
 		x.Listener.Metrics.Observe(status, d, x.bodyRead.Load(), x.sent, flags)
@@ -39,10 +39,13 @@ func (x *Exchange) account() {
 		x.signal(status, d)
 	}
 	looked := x.p.Taps.On()
-	if x.p.AccessLog == nil && !looked {
+	if x.p.AccessLog == nil && x.p.Records == nil && !looked {
 		return
 	}
 	e := x.describe(d)
+	if x.p.Records != nil {
+		x.record(d)
+	}
 	if x.p.AccessLog != nil {
 		x.p.AccessLog.Log(e)
 	}
@@ -74,7 +77,7 @@ func (x *Exchange) describe(d time.Duration) *accesslog.Entry {
 		RequestBytes: x.bodyRead.Load(), ResponseBytes: x.sent,
 		Client: x.Client, Peer: x.PeerAddr, PeerIdentity: x.PeerIdentity,
 		UserAgent: h.Get(httpmsg.NameUserAgent), Referer: h.Get(httpmsg.NameReferer),
-		TraceID: x.trace.TraceID, Revision: x.Listener.Revision,
+		TraceID: x.traceID(), Revision: x.Listener.Revision,
 	}
 	if x.Flags != 0 {
 		x.scratch = x.Flags.AppendTo(x.scratch[:0])
@@ -130,14 +133,15 @@ func (x *Exchange) done(c *upstream.Cluster, o upstream.Outcome, reason filter.R
 	c.Done(x.endpoint, o)
 	x.trying = false
 	x.endedAt = x.clock
+	x.endTried(o.Status, reason)
 	if m := x.backend.Metrics; m != nil {
 		took := time.Duration(x.clock - x.upstreamAt)
 		if x.status == 101 || x.ws.opened {
 			took = time.Duration(x.headAt - x.upstreamAt)
 		}
 		m.Observe(o.Status, took, x.bodyRead.Load(), x.sent, uint64(reason.Flag()))
-		if x.trace.Sampled() {
-			m.Traced(took, x.trace.TraceID, x.Start.Add(time.Duration(x.clock-x.started)))
+		if x.trace.span.Sampled {
+			m.Traced(took, x.traceID(), x.Start.Add(time.Duration(x.clock-x.started)))
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/signal"
-	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/h1"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -100,7 +99,7 @@ type Exchange struct {
 	// tainted: a defect has left the exchange in an unknown state.
 	tainted bool
 
-	trace   trace.Context
+	trace   tracing
 	entry   accesslog.Entry
 	scratch []byte
 	timer   *time.Timer
@@ -182,7 +181,7 @@ func (x *Exchange) clear() {
 	x.ws, x.vouch = webSocket{}, vouched{}
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
-	x.trace = trace.Context{}
+	x.trace.clear()
 	if x.call.on {
 		x.call = call{}
 	}
@@ -197,6 +196,7 @@ func (x *Exchange) Broken() bool { return x.broken }
 
 // stream counts the exchange as a stream of its rule until it ends.
 func (x *Exchange) stream() {
+	x.trace.streamed = true
 	if !x.streaming {
 		x.streaming = true
 		x.rule.Metrics.StreamOpened()

@@ -158,10 +158,14 @@ func (x *Exchange) try(c *upstream.Cluster) failure {
 	x.endpoint = e
 	x.picked.Store(e)
 	x.trying = true
+	x.beginTry(e)
 	for again := 0; ; again++ {
 		reused, err := x.open(e, by)
 		if err != nil {
 			return x.endTry(c, connectFailure(err))
+		}
+		if !reused {
+			x.connected()
 		}
 		x.tell(e)
 		f := x.roundTrip(by)

@@ -9,6 +9,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/vouch"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -21,6 +22,9 @@ type leg struct {
 	x      *Exchange
 	down   *legDown
 	result failure
+	// number is that of its try, and began when it was started.
+	number int
+	began  int64
 }
 
 // legDown is the client as a leg sees it: it cannot be written to, and it is
@@ -87,11 +91,11 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 	}()
 	body := append([]byte(nil), x.body.first...) // of all legs; none writes to it
 	start := func() {
+		x.attempts++
 		l := x.newLeg(legs, body)
 		legs = append(legs, l)
 		waiting.add(l.down)
 		running++
-		x.attempts++
 		x.p.Background.Go(func() {
 			l.result = l.x.tryContained(c)
 			results <- l
@@ -110,6 +114,7 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 				if m := x.backend.Metrics; m != nil && l != legs[0] {
 					m.HedgeWon()
 				}
+				x.noteLosers(legs, l)
 				x.adopt(l)
 				x.reap(c, legs, l, running, results)
 				return failure{}
@@ -117,6 +122,7 @@ func (x *Exchange) hedge(c *upstream.Cluster, h *ir.Hedge) failure {
 			if x.endpoint = l.x.endpoint; x.endpoint != nil {
 				x.avoid = append(x.avoid, x.endpoint)
 			}
+			x.trace.adoptTries(&l.x.trace)
 			l.release()
 			if last.reason != filter.ClientGone {
 				timer.Reset(0) // a try that failed is replaced at once
@@ -155,9 +161,10 @@ func (x *Exchange) tryContained(c *upstream.Cluster) (f failure) {
 
 // newLeg makes an exchange that can run one try of x.
 func (x *Exchange) newLeg(others []*leg, body []byte) *leg {
-	l := &leg{x: Get(), down: &legDown{Downstream: x.Down}}
+	l := &leg{x: Get(), down: &legDown{Downstream: x.Down}, number: x.attempts, began: now()}
 	y := l.x
 	y.begin()
+	y.attempts = x.attempts
 	y.p, y.Listener, y.rule, y.backend = x.p, x.Listener, x.rule, x.backend
 	y.Section, y.Route, y.Rule, y.Match = x.Section, x.Route, x.Rule, x.Match
 	y.PeerAddr, y.LocalAddr = x.PeerAddr, x.LocalAddr
@@ -166,6 +173,7 @@ func (x *Exchange) newLeg(others []*leg, body []byte) *leg {
 	y.Down = l.down
 	x.sign() // once for all
 	y.Req.CopyFrom(&x.Req)
+	y.trace.follow(x, y, x.legKind(others))
 	y.Caller, y.vouch = x.Caller, x.vouch
 	if y.vouch.at == 0 { // it is of the request, whose memory the leg may outlive
 		y.vouch.token = y.Req.Header.Get(vouch.Header)
@@ -192,6 +200,7 @@ func (x *Exchange) adopt(l *leg) {
 		x.first, l.x.first = l.x.first, x.first
 		x.up = &x.first
 	}
+	x.trace.adoptTries(&l.x.trace)
 	x.up.Rebind(&x.Resp)
 	x.up.Bind(x.Down.Task())
 	x.up.SetWatch(x.Down)
@@ -199,6 +208,24 @@ func (x *Exchange) adopt(l *leg) {
 	x.headAt, x.upstreamAt = l.x.headAt, l.x.upstreamAt
 	x.tick()
 	l.release()
+}
+
+// legKind says what the try of a further leg is.
+func (x *Exchange) legKind(others []*leg) trace.TryKind {
+	if len(others) > 0 {
+		return trace.Hedge
+	}
+	return x.trace.kind
+}
+
+// noteLosers notes the tries that are still under way when one of them has won.
+func (x *Exchange) noteLosers(legs []*leg, winner *leg) {
+	x.tick()
+	for i, l := range legs {
+		if l != winner && l.x != nil {
+			x.lostTry(l.number, x.legKind(legs[:i]), l.began, l.x.picked.Load())
+		}
+	}
 }
 
 // release gives the leg's exchange back, and forgets the body.

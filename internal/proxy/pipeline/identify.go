@@ -7,12 +7,11 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
-	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
 // identify finds out who calls and marks the request for the upstream: client
-// address, forwarding headers, request ID, trace context.
+// address, forwarding headers, request ID.
 func (x *Exchange) identify() bool {
 	client := &x.Listener.IR.Client
 	if !x.refuseMethod() {
@@ -27,7 +26,6 @@ func (x *Exchange) identify() bool {
 	if client.RequestIDHeader != "" {
 		x.setRequestID(client, x.hops.trusted)
 	}
-	x.trace = trace.Propagate(&x.Req.Header, &x.Req.Arena, x.p.Trace)
 	return true
 }
 

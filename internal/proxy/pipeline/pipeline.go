@@ -36,8 +36,11 @@ type Pipeline struct {
 	Taps *tap.Set
 	// Signals counts by edge of the service graph; nil counts nothing.
 	Signals *signal.Observer
+	// Records remembers exchanges; nil remembers none.
+	Records *trace.Recorder
+	// Tracing is how exchanges are traced where no policy says otherwise.
+	Tracing trace.Policy
 	Log     *slog.Logger
-	Trace   trace.Options
 	// Upstreams has the clusters that filters ask; nil for none.
 	Upstreams *upstream.Set
 	// Mirrors counts the copies of requests in flight; Background are the losers
@@ -89,11 +92,15 @@ func (x *Exchange) match() bool {
 		return false
 	}
 	if x.Listener.MeshOnly {
+		x.beginTrace()
 		x.Fail(403, filter.MeshTLSRequired, "this workload takes connections of the mesh alone: let the client join the mesh, or set \"mtls: Permissive\" in a MeshPolicy")
 		return false
 	}
 	m, ok := x.Listener.Table.Match(&x.Req, x.sni)
 	x.Section = m.Section
+	if !ok || m.Misdirected {
+		x.beginTrace()
+	}
 	if m.Misdirected {
 		x.Fail(421, filter.MisdirectedRequest, "this connection's TLS server name does not serve the requested host")
 		return false
@@ -104,6 +111,7 @@ func (x *Exchange) match() bool {
 	}
 	x.rule = m.Value
 	x.Route, x.Rule, x.Match = m.Route, m.Rule, m.Match
+	x.beginTrace()
 	x.believe()
 	// Before filters, which may take the cookie out of the request.
 	if x.rule.Session != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/upstream/retry"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -37,6 +38,7 @@ func (x *Exchange) tries(c *upstream.Cluster) failure {
 			return f
 		}
 		x.retried = true
+		x.trace.kind = trace.Retry
 		if m := x.backend.Metrics; m != nil {
 			m.Retry()
 		}
@@ -67,6 +69,7 @@ func (x *Exchange) tryLater(c *upstream.Cluster, f failure) failure {
 		return f
 	}
 	x.discardResponse(c)
+	x.trace.kind = trace.Retry
 	x.Req.Header.DelName(EarlyData)
 	return x.tryOrHedge(c)
 }

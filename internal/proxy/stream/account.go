@@ -10,7 +10,7 @@ import (
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
-// account records the stream at its end: metrics and the access log. In are
+// account records the stream at its end: metrics, its record and the access log. In are
 // bytes from the client, out those to it.
 func (s *Stream) account(in, out int64) {
 	d := time.Duration(netx.Monotonic() - s.began)
@@ -24,10 +24,13 @@ func (s *Stream) account(in, out int64) {
 		s.signal(d, in, out)
 	}
 	looked := s.server.Taps.On()
-	if s.server.AccessLog == nil && !looked {
+	if s.server.AccessLog == nil && s.server.Records == nil && !looked {
 		return
 	}
 	e := s.describe(d, in, out)
+	if s.server.Records != nil {
+		s.record(e)
+	}
 	if s.server.AccessLog != nil {
 		s.server.AccessLog.Log(e)
 	}

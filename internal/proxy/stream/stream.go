@@ -28,6 +28,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -39,6 +40,8 @@ type Server struct {
 	Log       *slog.Logger
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
+	// Records remembers streams; nil remembers none.
+	Records *trace.Recorder
 	// Taps look at what passes; nil has none.
 	Taps *tap.Set
 	// Signals counts by edge of the service graph; nil counts nothing.

@@ -101,6 +101,8 @@ type Options struct {
 	Sampler       Sampler
 	// Observer knows what passes.
 	Observer Observer
+	// Records knows what has passed.
+	Records Records
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Console serves the pages below ConsolePath, without that in their paths; nil is no

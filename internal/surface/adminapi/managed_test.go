@@ -61,7 +61,7 @@ func managed(t *testing.T) (base string, auth http.Header) {
 }
 
 func fill(path string) string {
-	return strings.NewReplacer("{kind}", "HTTPRoute", "{namespace}", "default", "{name}", "cart", "{key}", "k", "{id}", "none").Replace(path)
+	return strings.NewReplacer("traces/{id}", "traces/"+someTrace, "requests/{id}", "requests/r-1", "{kind}", "HTTPRoute", "{namespace}", "default", "{name}", "cart", "{key}", "k", "{id}", "none").Replace(path)
 }
 
 // seen is traffic of a mesh.
@@ -77,7 +77,7 @@ var roles = map[string]access.Role{
 	"GET /healthz": "", "GET /readyz": "", "POST /v1/session": "", "DELETE /v1/session": "",
 	"GET /openapi.json": access.Viewer, "GET /metrics": access.Viewer, "GET /v1/status": access.Viewer, "GET /v1/config": access.Viewer,
 	"GET /v1/objects": access.Viewer, "GET /v1/objects/{kind}": access.Viewer, "GET /v1/objects/{kind}/{namespace}/{name}": access.Viewer,
-	"GET /v1/routes": access.Viewer, "GET /v1/clusters": access.Viewer, "GET /v1/top": access.Viewer, "POST /v1/explain": access.Viewer,
+	"GET /v1/routes": access.Viewer, "GET /v1/clusters": access.Viewer, "GET /v1/top": access.Viewer, "GET /v1/traces": access.Viewer, "GET /v1/traces/{id}": access.Viewer, "GET /v1/requests/{id}": access.Viewer, "POST /v1/explain": access.Viewer,
 	"GET /v1/log/level": access.Viewer, "PUT /v1/log/level": access.Operator, "GET /v1/whoami": access.Viewer,
 	"GET /v1/consumers": access.Viewer, "GET /v1/consumers/{namespace}/{name}": access.Viewer,
 	"POST /v1/consumers": access.Operator, "PUT /v1/consumers/{namespace}/{name}": access.Operator, "PATCH /v1/consumers/{namespace}/{name}": access.Operator,
@@ -88,7 +88,7 @@ var roles = map[string]access.Role{
 	"GET /v1/mesh/tokens": access.Admin, "POST /v1/mesh/tokens": access.Admin, "DELETE /v1/mesh/tokens/{id}": access.Admin, "GET /v1/mesh/identities": access.Viewer,
 	"GET /v1/mesh/denials": access.Viewer, "POST /v1/mesh/denials": access.Operator, "DELETE /v1/mesh/denials": access.Operator, "GET /v1/mesh/authority": access.Viewer,
 	"GET /v1/mesh/traffic": access.Viewer, "GET /v1/graph": access.Viewer, "GET /v1/signals": access.Viewer,
-	"GET /debug/pprof/":    access.Admin, "GET /debug/pprof/cmdline": access.Admin, "GET /debug/pprof/profile": access.Admin, "GET /debug/pprof/symbol": access.Admin,
+	"GET /debug/pprof/": access.Admin, "GET /debug/pprof/cmdline": access.Admin, "GET /debug/pprof/profile": access.Admin, "GET /debug/pprof/symbol": access.Admin,
 	"GET /debug/pprof/trace": access.Admin, "GET /debug/pprof/allocs": access.Admin, "GET /debug/pprof/block": access.Admin, "GET /debug/pprof/goroutine": access.Admin,
 	"GET /debug/pprof/heap": access.Admin, "GET /debug/pprof/mutex": access.Admin, "GET /debug/pprof/threadcreate": access.Admin,
 }

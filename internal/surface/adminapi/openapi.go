@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"cmp"
+	"encoding"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -133,6 +134,9 @@ func (d *describer) schema(t reflect.Type) map[string]any {
 	case reflect.TypeFor[json.RawMessage]():
 		return map[string]any{"type": "object"}
 	case reflect.TypeFor[netip.Prefix](), reflect.TypeFor[netip.Addr]():
+		return map[string]any{"type": "string"}
+	}
+	if t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
 		return map[string]any{"type": "string"}
 	}
 	switch t.Kind() {

@@ -125,7 +125,7 @@ func TestStateIsKeptOnlyWhenValid(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := header("traceparent", good, "tracestate", c.state)
-			got := trace.Propagate(h, &httpmsg.Arena{}, trace.Options{})
+			got := trace.Extract(h, trace.W3C, false)
 			if !got.Valid() || string(h.Get(httpmsg.NameTraceparent)) != good {
 				t.Error("the traceparent did not survive")
 			}
@@ -136,7 +136,7 @@ func TestStateIsKeptOnlyWhenValid(t *testing.T) {
 	}
 }
 
-func TestPropagate(t *testing.T) {
+func TestExtract(t *testing.T) {
 	for _, c := range []struct {
 		name, want string
 		in         *httpmsg.Header
@@ -156,7 +156,7 @@ func TestPropagate(t *testing.T) {
 		{"B3 stays", "b3: 1-2-3\nx-b3-traceid: 0\n", header("b3", "1-2-3", "traceparent", "?", "x-b3-traceid", "0")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := trace.Propagate(c.in, &httpmsg.Arena{}, trace.Options{})
+			got := trace.Extract(c.in, trace.W3C, false)
 			if s := show(c.in); s != c.want {
 				t.Errorf("fields\n%swant\n%s", s, c.want)
 			}
@@ -167,55 +167,7 @@ func TestPropagate(t *testing.T) {
 	}
 }
 
-func TestPropagateMakes(t *testing.T) {
-	form := regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-00$`)
-	seen := map[string]bool{}
-	for range 100 {
-		h := header("traceparent", "broken", "tracestate", "a=1")
-		c := trace.Propagate(h, &httpmsg.Arena{}, trace.Options{Make: true})
-		v := h.Get(httpmsg.NameTraceparent)
-		if !form.Match(v) || h.Has(httpmsg.NameTracestate) || h.Len() != 1 {
-			t.Fatalf("fields\n%s", show(h))
-		}
-		parsed, ok := trace.Parse(v)
-		if !ok || !bytes.Equal(parsed.TraceID, c.TraceID) || !bytes.Equal(parsed.ParentID, c.ParentID) {
-			t.Fatalf("made %q, said %q", v, c.TraceID)
-		}
-		if seen[string(c.TraceID)] {
-			t.Fatal("the same trace ID twice")
-		}
-		seen[string(c.TraceID)] = true
-	}
-	c := trace.Propagate(header(), &httpmsg.Arena{}, trace.Options{Make: true, SampleEvery: 1})
-	if !c.Sampled() {
-		t.Error("SampleEvery 1 did not sample")
-	}
-}
-
-func TestPropagateDoesNotAllocate(t *testing.T) {
-	var h httpmsg.Header
-	var arena httpmsg.Arena
-	name, value := []byte("traceparent"), []byte(good)
-	stateName, state := []byte("tracestate"), []byte("a=1,b=2")
-	for _, opt := range []trace.Options{{}, {Make: true, SampleEvery: 2}} {
-		for _, present := range []bool{true, false} {
-			n := testing.AllocsPerRun(200, func() {
-				h.Reset()
-				arena.Reset()
-				if present {
-					h.Add(name, value)
-					h.Add(stateName, state)
-				}
-				trace.Propagate(&h, &arena, opt)
-			})
-			if n != 0 {
-				t.Errorf("Propagate(%+v), present %v: %v allocations", opt, present, n)
-			}
-		}
-	}
-}
-
-func FuzzPropagate(f *testing.F) {
+func FuzzExtract(f *testing.F) {
 	for _, c := range parents {
 		f.Add([]byte(c.value), []byte("a=1,b@c=2"))
 	}
@@ -224,7 +176,7 @@ func FuzzPropagate(f *testing.F) {
 	form := regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$`)
 	f.Fuzz(func(t *testing.T, parent, state []byte) {
 		h := header("traceparent", string(parent), "tracestate", string(state))
-		c := trace.Propagate(h, &httpmsg.Arena{}, trace.Options{})
+		c := trace.Extract(h, trace.W3C, false)
 		m := form.FindSubmatch(parent)
 		want := len(parent) <= 512 && !bytes.Contains(parent, []byte("\n")) && m != nil && string(m[1]) != "ff" && strings.Trim(string(m[2]), "0") != "" &&
 			strings.Trim(string(m[3]), "0") != "" && (string(m[1]) != "00" || len(parent) == 55)
@@ -238,17 +190,4 @@ func FuzzPropagate(f *testing.F) {
 			t.Fatalf("too many members passed: %q", state)
 		}
 	})
-}
-
-func BenchmarkPropagate(b *testing.B) {
-	var h httpmsg.Header
-	var arena httpmsg.Arena
-	name, value := []byte("traceparent"), []byte(good)
-	b.ReportAllocs()
-	for b.Loop() {
-		h.Reset()
-		arena.Reset()
-		h.Add(name, value)
-		trace.Propagate(&h, &arena, trace.Options{Make: true})
-	}
 }

@@ -3,11 +3,14 @@
 // httpmsg, and may be imported by any package.
 package trace
 
-// Context is a parsed traceparent. Its slices point into what was parsed.
+// Context is a parsed traceparent.
 type Context struct {
-	// TraceID is 32 and ParentID 16 lower-case hexadecimal digits, not all zero.
-	TraceID, ParentID []byte
-	Flags             byte
+	// TraceID is 32 lower-case hexadecimal digits, a part of what was parsed.
+	TraceID []byte
+	ID      ID
+	// Parent is the span of who has sent it. Neither is zero.
+	Parent uint64
+	Flags  byte
 }
 
 // Sampled tells whether the caller recorded the trace (§3.2.3.5.1).
@@ -35,42 +38,33 @@ func Parse(v []byte) (Context, bool) {
 	if len(v) > traceparentLen && (version == 0 || v[traceparentLen] != '-') {
 		return Context{}, false
 	}
-	traceID, parentID := v[3:35], v[36:52]
-	flags, ok := hexByte(v[53], v[54])
-	if !ok || !isID(traceID) || !isID(parentID) {
+	c := Context{TraceID: v[3:35]}
+	var ok1, ok2, ok3, ok4 bool
+	c.ID.High, ok1 = parseHex(v[3:19])
+	c.ID.Low, ok2 = parseHex(v[19:35])
+	c.Parent, ok3 = parseHex(v[36:52])
+	c.Flags, ok4 = hexByte(v[53], v[54])
+	if !ok1 || !ok2 || !ok3 || !ok4 || !c.ID.Valid() || c.Parent == 0 {
 		return Context{}, false
 	}
-	return Context{TraceID: traceID, ParentID: parentID, Flags: flags}, true
-}
-
-// isID tells whether v is lower-case hexadecimal with a digit other than zero.
-func isID(v []byte) bool {
-	nonzero := false
-	for _, c := range v {
-		if _, ok := hexDigit(c); !ok {
-			return false
-		}
-		nonzero = nonzero || c != '0'
-	}
-	return nonzero
+	return c, true
 }
 
 func hexByte(a, b byte) (byte, bool) {
-	x, ok := hexDigit(a)
-	y, ok2 := hexDigit(b)
-	return x<<4 | y, ok && ok2
+	x, y := digits[a], digits[b]
+	return x<<4 | y, x|y < 16
 }
 
-// hexDigit knows lower case only: "HEXDIGLC" of §3.2.2.
-func hexDigit(c byte) (byte, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0', true
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10, true
+// digits has the value of lower-case digits, "HEXDIGLC" of §3.2.2, and 0xff for others.
+var digits = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 0xff
 	}
-	return 0, false
-}
+	for i := range hexDigits {
+		t[hexDigits[i]] = byte(i)
+	}
+	return t
+}()
 
 const hexDigits = "0123456789abcdef"
 
@@ -86,8 +80,10 @@ func Append(dst []byte, high, low, parent uint64, flags byte) []byte {
 }
 
 func appendHex(dst []byte, n uint64) []byte {
-	for shift := 60; shift >= 0; shift -= 4 {
-		dst = append(dst, hexDigits[n>>shift&15])
+	var b [16]byte
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = hexDigits[n&15]
+		n >>= 4
 	}
-	return dst
+	return append(dst, b[:]...)
 }

@@ -102,8 +102,9 @@ func (a *Authorization) decide(x *filter.Exchange) refusal {
 		return refusal{}
 	}
 	for _, p := range a.allow {
-		if p.match(x) >= 0 {
+		if i := p.match(x); i >= 0 {
 			p.decisions.Decided(int(filter.Allowed))
+			x.PermittedBy, x.PermittedByRule = p.cfg.Policy, p.rules[i].name
 			return refusal{}
 		}
 	}

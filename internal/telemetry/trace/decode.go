@@ -1,0 +1,161 @@
+package trace
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// reader takes a record apart. Once something is amiss, bad is set and all that follows
+// is empty.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) take(n uint64) []byte {
+	if r.bad || n > uint64(len(r.b)) {
+		r.bad = true
+		return nil
+	}
+	v := r.b[:n]
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) number() uint64 {
+	n, size := binary.Uvarint(r.b)
+	if r.bad || size <= 0 {
+		r.bad = true
+		return 0
+	}
+	r.b = r.b[size:]
+	return n
+}
+
+func (r *reader) octet() byte {
+	if v := r.take(1); v != nil {
+		return v[0]
+	}
+	return 0
+}
+
+func (r *reader) bytes() []byte { return r.take(r.number()) }
+
+// text is valid UTF-8 whatever was sent: it goes into JSON and onto terminals.
+func (r *reader) text() string { return strings.ToValidUTF8(string(r.bytes()), "\uFFFD") }
+
+func (r *reader) since() time.Duration { return time.Duration(r.number()) }
+
+func (r *reader) place() *Place {
+	p := &Place{File: r.text(), Line: int(r.number()), Column: int(r.number())}
+	if p.File == "" {
+		return nil
+	}
+	return p
+}
+
+func (r *reader) address() string {
+	switch a, ok := netip.AddrFromSlice(r.take(uint64(r.octet()))); {
+	case !ok:
+		return ""
+	default:
+		return a.String()
+	}
+}
+
+// head is what tells records apart without reading them.
+type head struct {
+	flags    byte
+	start    int64
+	duration int64
+	trace    ID
+	span     uint64
+	status   int
+}
+
+func readHead(b []byte) (h head, ok bool) {
+	if len(b) < headLen {
+		return h, false
+	}
+	le := binary.LittleEndian
+	return head{
+		flags: b[atFlags], start: int64(le.Uint64(b[atStart:])), duration: int64(le.Uint64(b[atDuration:])),
+		trace: ID{binary.BigEndian.Uint64(b[atTraceID:]), binary.BigEndian.Uint64(b[atTraceID+8:])},
+		span:  le.Uint64(b[atSpan:]), status: int(le.Uint16(b[atStatus:])),
+	}, true
+}
+
+// requestID is that of an encoded record.
+func requestID(b []byte) []byte {
+	if len(b) < headLen {
+		return nil
+	}
+	r := reader{b: b[headLen:]}
+	return r.bytes()
+}
+
+// decode reads what encode has written.
+func decode(b []byte) (*Record, bool) {
+	h, ok := readHead(b)
+	if !ok {
+		return nil, false
+	}
+	x := &Record{
+		TraceID: h.trace.String(), SpanID: spanText(h.span), ParentID: spanText(binary.LittleEndian.Uint64(b[atParent:])),
+		Sampled: h.flags&flagSampled != 0, Slow: h.flags&flagSlow != 0, Failed: h.flags&flagFailed != 0,
+		Denied: h.flags&flagDenied != 0, Stream: h.flags&flagStream != 0, Side: Side(b[atSide]),
+		Start: time.Unix(0, h.start).UTC(), Duration: time.Duration(h.duration), Status: h.status,
+	}
+	r := &reader{b: b[headLen:]}
+	x.RequestID, x.Method, x.Scheme, x.Host, x.Path, x.Protocol = r.text(), r.text(), r.text(), r.text(), r.text(), r.text()
+	x.GRPCService, x.GRPCMethod, x.GRPCStatus = r.text(), r.text(), r.text()
+	x.Flags, x.Reason, x.Detail, x.Listener = r.text(), r.text(), r.text(), r.text()
+	kind, namespace, name := r.text(), r.text(), r.text()
+	if name != "" {
+		x.Of = kind + "/" + namespace + "/" + name
+	}
+	x.Route, x.Rule, x.Place = r.text(), r.text(), r.place()
+	x.Cluster, x.Endpoint, x.EndpointIdentity, x.PeerIdentity = r.text(), r.text(), r.text(), r.text()
+	x.Client = r.address()
+	namespace, name = r.text(), r.text()
+	if name != "" {
+		x.Consumer = namespace + "/" + name
+	}
+	x.AuthMethod, x.Subject, x.UserAgent, x.ServerName, x.Destination = r.text(), r.text(), r.text(), r.text(), r.text()
+	x.RequestBytes, x.ResponseBytes, x.Revision = int64(r.number()), int64(r.number()), r.number()
+	x.Tries = r.tries(h.span)
+	x.Decisions = r.decisions()
+	return x, !r.bad
+}
+
+func (r *reader) tries(span uint64) []Try {
+	n := r.number()
+	if n == 0 || n > maxTries {
+		r.bad = r.bad || n > 0
+		return nil
+	}
+	list := make([]Try, n)
+	for i := range list {
+		number := int(r.number())
+		list[i] = Try{
+			Number: number, SpanID: spanText(TrySpan(span, number)), Kind: TryKind(r.octet()), Endpoint: r.text(),
+			Start: r.since(), Connected: r.since(), Head: r.since(), End: r.since(), Status: int(r.number()), Reason: r.text(),
+		}
+	}
+	return list
+}
+
+func (r *reader) decisions() []Decision {
+	n := r.number()
+	if n == 0 || n > maxDecisions {
+		r.bad = r.bad || n > 0
+		return nil
+	}
+	list := make([]Decision, n)
+	for i := range list {
+		list[i] = Decision{Verdict: Verdict(r.octet()), Kind: r.text(), Policy: r.text(), Rule: r.text(), Place: r.place()}
+	}
+	return list
+}
