@@ -8,8 +8,9 @@ export interface Gets {
   '/v1/audit': AccessChange[]
   '/v1/clusters': Cluster[]
   '/v1/config': unknown
+  '/v1/graph': SignalsGraph
   '/v1/log/level': LogLevel
-  '/v1/mesh/authority': CaState
+  '/v1/mesh/authority': IdentityAuthorityState
   '/v1/mesh/denials': MembershipDenial[]
   '/v1/mesh/identities': MembershipCertificate[]
   '/v1/mesh/tokens': MembershipToken[]
@@ -17,10 +18,14 @@ export interface Gets {
   '/v1/objects': ConfigObject[]
   '/v1/objects/{kind}': ConfigObject[]
   '/v1/objects/{kind}/{namespace}/{name}': ConfigObject
+  '/v1/requests/{id}': Request
   '/v1/routes': RouteRow[]
+  '/v1/signals': SignalsSeries
   '/v1/status': Status
   '/v1/tokens': AccessToken[]
   '/v1/top': MetricSnapshot
+  '/v1/traces': Traces
+  '/v1/traces/{id}': Trace
   '/v1/whoami': AccessActor
 }
 
@@ -118,6 +123,58 @@ export interface Failure {
 export interface Health {
   state: string
   status: string
+}
+
+export interface Hop {
+  authMethod?: string
+  client?: string
+  cluster?: string
+  consumer?: string
+  decisions?: TraceDecision[]
+  denied?: boolean
+  depth: number
+  destination?: string
+  detail?: string
+  /** nanoseconds */
+  duration: number
+  endpoint?: string
+  endpointIdentity?: string
+  failed?: boolean
+  flags?: string
+  grpcMethod?: string
+  grpcService?: string
+  grpcStatus?: string
+  host?: string
+  listener?: string
+  method?: string
+  of?: string
+  parentID?: string
+  path?: string
+  peerIdentity?: string
+  place?: TracePlace
+  protocol?: string
+  proxy?: string
+  reason?: string
+  requestBytes: number
+  requestID?: string
+  responseBytes: number
+  revision?: number
+  route?: string
+  rule?: string
+  sampled?: boolean
+  scheme?: string
+  serverName?: string
+  side: string
+  slow?: boolean
+  spanID: string
+  start: string
+  status?: number
+  stream?: boolean
+  subject?: string
+  through?: number
+  traceID: string
+  tries?: TraceTry[]
+  userAgent?: string
 }
 
 export interface ListenerStatus {
@@ -287,6 +344,12 @@ export interface Refused {
   why: string[]
 }
 
+export interface Request {
+  hops: Hop[]
+  requestID: string
+  unreached?: TraceUnreached[]
+}
+
 export interface Revision {
   at?: string
   number: number
@@ -349,6 +412,17 @@ export interface Status {
   state: string
   statuses: ObjectStatus[]
   version: string
+}
+
+export interface Trace {
+  hops: Hop[]
+  traceID: string
+  unreached?: TraceUnreached[]
+}
+
+export interface Traces {
+  traces: TraceSummary[]
+  unreached?: TraceUnreached[]
 }
 
 export interface TrustDomain {
@@ -424,23 +498,6 @@ export interface AuthorizationFinding {
   ref?: IrRef
   rule?: string
   ruleRef?: IrRef
-}
-
-export interface CaAuthorityState {
-  ends?: string
-  fingerprint: string
-  keptUntil?: string
-  purpose: string
-  serial: number
-  signs: boolean
-  signsFrom: string
-}
-
-export interface CaState {
-  authorities: CaAuthorityState[] | null
-  bundle?: Record<string, unknown>
-  read: string
-  trustDomain: string
 }
 
 export interface DryrunBackend {
@@ -630,9 +687,38 @@ export interface EvidenceFlow {
   verdict: string
 }
 
+export interface IdentityAuthorityKey {
+  ends?: string
+  fingerprint: string
+  keptUntil?: string
+  purpose: string
+  serial: number
+  signs: boolean
+  signsFrom: string
+}
+
+export interface IdentityAuthorityState {
+  authorities: IdentityAuthorityKey[] | null
+  bundle?: Record<string, unknown>
+  read: string
+  trustDomain: string
+}
+
 export interface IrAPIKeyAuth {
   forward?: boolean
   from: IrCredentialSource[] | null
+}
+
+export interface IrAccessLogPolicy {
+  fields?: IrLogField[]
+  hiddenHeaders?: string[]
+  hiddenParameters?: string[]
+  off?: boolean
+  ownSinks?: boolean
+  query?: string
+  sampling?: IrLogSampling[]
+  sinks?: string[]
+  template?: boolean
 }
 
 export interface IrAdmission {
@@ -1028,6 +1114,19 @@ export interface IrLabelCondition {
   values?: string[]
 }
 
+export interface IrLogField {
+  name?: string
+  requestHeader?: string
+  responseHeader?: string
+  text?: string
+}
+
+export interface IrLogSampling {
+  least: number
+  most: number
+  rate: number
+}
+
 export interface IrMatch {
   grpc?: IrGRPCMatch
   headers?: IrValueMatch[]
@@ -1194,6 +1293,7 @@ export interface IrRoutePolicy {
   retry?: IrRetry
   session?: IrSessionPersistence
   shield?: IrShield
+  telemetry?: IrTelemetry
   timeouts?: IrTimeouts
   transcoding?: IrTranscoding
 }
@@ -1230,9 +1330,22 @@ export interface IrShield {
   noUserAgent?: string
 }
 
+export interface IrSpanTag {
+  expression?: string
+  name: string
+  requestHeader?: string
+  value?: string
+}
+
 export interface IrStructuredField {
   name: string
   type: string
+}
+
+export interface IrTelemetry {
+  accessLog?: IrAccessLogPolicy
+  key: number
+  tracing?: IrTracing
 }
 
 export interface IrTimeWindow {
@@ -1258,6 +1371,27 @@ export interface IrTimeouts {
 export interface IrTokenHeader {
   name: string
   prefix?: string
+}
+
+export interface IrTraceRule {
+  matches?: IrMatch[]
+  name: string
+  rate: number
+  when?: string
+}
+
+export interface IrTracing {
+  accept?: string[]
+  ignoreParent?: boolean
+  keepErrors?: boolean
+  /** nanoseconds */
+  keepSlowerThan?: number
+  maxPerSecond?: number
+  rate: number
+  rules?: IrTraceRule[]
+  send?: string[]
+  sinks?: string[]
+  tags?: IrSpanTag[]
 }
 
 export interface IrTranscoding {
@@ -1384,4 +1518,164 @@ export interface MetricSnapshot {
   at: string
   clusters: MetricClusterStats[] | null
   routes: MetricRouteStats[] | null
+}
+
+export interface SignalsEdge {
+  classes: number[] | null
+  count: number
+  destination: string
+  errors: number
+  id: string
+  lastSeen: string
+  mutualTLS: number
+  open: number
+  /** nanoseconds */
+  p50: number
+  /** nanoseconds */
+  p95: number
+  /** nanoseconds */
+  p99: number
+  protocol: string
+  reportedBy: string[] | null
+  requestBytes: number
+  requests: number
+  responseBytes: number
+  routes?: SignalsRouteTraffic[]
+  source: string
+}
+
+export interface SignalsGraph {
+  edges: SignalsEdge[] | null
+  from: string
+  nodes: SignalsNode[] | null
+  resolutionSeconds: number
+  state: SignalsState
+  to: string
+}
+
+export interface SignalsNode {
+  id: string
+  in: SignalsTraffic
+  kind: string
+  name?: string
+  namespace?: string
+  open: number
+  out: SignalsTraffic
+  proxies: number
+  trustDomain?: string
+}
+
+export interface SignalsPoint {
+  at: string
+  classes: number[] | null
+  count: number
+  errors: number
+  /** nanoseconds */
+  p50: number
+  /** nanoseconds */
+  p95: number
+  /** nanoseconds */
+  p99: number
+  requestBytes: number
+  requests: number
+  responseBytes: number
+}
+
+export interface SignalsRouteTraffic {
+  errors: number
+  requests: number
+  route: string
+}
+
+export interface SignalsSeries {
+  from: string
+  of: string
+  points: SignalsPoint[] | null
+  stepSeconds: number
+  to: string
+  total: SignalsTraffic
+}
+
+export interface SignalsState {
+  edges: number
+  folded: number
+  memoryBytes: number
+  memoryLimitBytes: number
+  proxies: number
+  since: string
+}
+
+export interface SignalsTraffic {
+  classes: number[] | null
+  count: number
+  errors: number
+  /** nanoseconds */
+  p50: number
+  /** nanoseconds */
+  p95: number
+  /** nanoseconds */
+  p99: number
+  requestBytes: number
+  requests: number
+  responseBytes: number
+}
+
+export interface TraceDecision {
+  kind?: string
+  place?: TracePlace
+  policy: string
+  rule?: string
+  verdict: string
+}
+
+export interface TracePlace {
+  column?: number
+  file: string
+  line?: number
+}
+
+export interface TraceSummary {
+  denied?: boolean
+  /** nanoseconds */
+  duration: number
+  failed?: boolean
+  grpcStatus?: string
+  host?: string
+  method?: string
+  path?: string
+  protocol?: string
+  proxy?: string
+  reason?: string
+  records: number
+  requestID?: string
+  route?: string
+  sampled?: boolean
+  services?: string[]
+  slow?: boolean
+  start: string
+  status?: number
+  traceID: string
+  tries: number
+}
+
+export interface TraceTry {
+  /** nanoseconds */
+  connected?: number
+  /** nanoseconds */
+  end: number
+  endpoint?: string
+  /** nanoseconds */
+  head?: number
+  kind: string
+  number: number
+  reason?: string
+  spanID?: string
+  /** nanoseconds */
+  start: number
+  status?: number
+}
+
+export interface TraceUnreached {
+  proxy: string
+  why: string
 }
