@@ -149,7 +149,7 @@ var rules = []rule{
 	},
 	{
 		name: "the admin API carries what others keep", of: "internal/surface/adminapi",
-		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/manage/access", "internal/manage/membership", "internal/mesh/evidence", "internal/mesh/identity"},
+		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/manage/access", "internal/manage/membership", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals"},
 		never: controlPlane,
 	},
 	{
