@@ -51,6 +51,8 @@ type Mesh struct {
 	Edge string
 	// Accounts, unless they are nil, let pods in by their service accounts.
 	Accounts *admit.ServiceAccounts
+	// SVIDs say as what machines may join by SVIDs that they have already.
+	SVIDs []admit.SVIDGrant
 	// Federation are the other trust domains whose identities are trusted.
 	Federation []federation.Relation
 	// BundleEndpoint is where the own trust bundle is served to them, HOST:PORT; empty
@@ -140,7 +142,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	}
 	c.tokens = admit.NewTokens(g.db, secrets, c.authority.Now)
 	c.nodes = admit.NewNodes(g.db, g.log)
-	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Nodes: c.nodes, Accounts: m.Accounts, Note: c.membership(g).Joined, Log: g.log})
+	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Nodes: c.nodes, Accounts: m.Accounts, SVIDs: m.SVIDs, Note: c.membership(g).Joined, Log: g.log})
 	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Grants: c.nodes.Allow, Log: g.log})
 	c.importer = peering.New(peering.Options{
 		Keyring: c.authority.Keyring(), Into: c.registry, Folder: filepath.Join(g.opt.StateDir, "peers"), Process: processName(), Log: g.log,

@@ -33,7 +33,7 @@ type meshing struct {
 	federate            []string
 	federationFile      string
 	bundleEndpoint      string
-	accounts            string
+	accounts, svids     string
 }
 
 func (m *meshing) flags(cmd *cobra.Command, listen, about string) {
@@ -51,13 +51,14 @@ func (m *meshing) flags(cmd *cobra.Command, listen, about string) {
 	f.StringVar(&m.federationFile, "federation-file", "", "file with trust domains as of --federate, in YAML")
 	f.StringVar(&m.bundleEndpoint, "bundle-endpoint", "", "address on which the own trust bundle is served to other trust domains, over TLS with the control plane's identity (default: none)")
 	f.StringVar(&m.accounts, "service-accounts", "", "let pods of Kubernetes join as their service accounts, by issuer=ISSUER,audience=AUDIENCE,keys=FILE|URL[,ca=FILE]: whose tokens, for whom, and the JSON Web Key Set that verifies them")
+	f.StringVar(&m.svids, "svid-joins", "", "file with grants, in YAML, that say as what machines may join which have SVIDs already, of this trust domain or of one of --federate; without any they join as themselves")
 	f.BoolVar(&m.anew, "ca-anew", false, "give up the authority's keys if no secret opens them: all members have to join again")
 }
 
 // options checks the flags; nil is that there is no mesh.
 func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 	if m.listen == "" {
-		for _, name := range []string{"trust-domain", "ca-key-file", "svid-lifetime", "ca-rotation", "ca-cert", "ca-key", "ca-root", "ca-leave", "ca-anew", "federate", "federation-file", "bundle-endpoint", "service-accounts"} {
+		for _, name := range []string{"trust-domain", "ca-key-file", "svid-lifetime", "ca-rotation", "ca-cert", "ca-key", "ca-root", "ca-leave", "ca-anew", "federate", "federation-file", "bundle-endpoint", "service-accounts", "svid-joins"} {
 			if cmd.Flags().Changed(name) {
 				return nil, usagef("", "--%s has no meaning without --mesh", name)
 			}
@@ -90,6 +91,11 @@ func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 	if m.accounts != "" {
 		if out.Accounts, err = admit.ParseAccounts(m.accounts); err != nil {
 			return nil, usagef("", "--service-accounts: %v", err)
+		}
+	}
+	if m.svids != "" {
+		if out.SVIDs, err = admit.ReadSVIDGrants(m.svids); err != nil {
+			return nil, usagef("", "--svid-joins: %v", err)
 		}
 	}
 	switch e := m.external; {

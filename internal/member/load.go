@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"net/netip"
 	"os/user"
 	"slices"
@@ -248,6 +249,9 @@ func findUser(name string) (out processes, err error) {
 		if id, err = strconv.ParseUint(u.Uid, 10, 32); err != nil {
 			return out, err
 		}
+	}
+	if id == math.MaxUint32 { // (uid_t)-1 is nobody: chown(2)
+		return out, fmt.Errorf("%s is the number of no user", name)
 	}
 	if id == 0 {
 		return out, errors.New("the node proxy's own connections are root's, too; name a unit or a cgroup")

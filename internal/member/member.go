@@ -182,7 +182,7 @@ func (m *member) enter(ctx context.Context) error {
 	if o.Role == distrib.RoleNode {
 		as = identity.Name{Role: identity.RoleNode, Node: o.Node}
 	}
-	client, err := join.NewClient(join.ClientOptions{Addresses: o.Control, Keyring: m.keys, Token: o.Token, Account: o.Account, Bundle: o.Bundle, As: as})
+	client, err := join.NewClient(join.ClientOptions{Addresses: o.Control, Keyring: m.keys, Token: o.Token, SVID: o.SVID, Account: o.Account, Bundle: o.Bundle, As: as})
 	if err != nil {
 		return err
 	}

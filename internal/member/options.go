@@ -9,6 +9,7 @@
 package member
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/intercept"
+	"github.com/gridway/gridway/internal/mesh/join"
 	"github.com/gridway/gridway/internal/mesh/supervise"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
@@ -46,7 +48,8 @@ type Options struct {
 	// Token is what proves to them that we may join; it is not needed while the state
 	// folder has an identity that is valid.
 	Token string
-	// Account and Bundle are another way to join, as join.ClientOptions has them.
+	// SVID, Account and Bundle are other ways to join, as join.ClientOptions has them.
+	SVID    func(context.Context) (*join.Held, error)
 	Account func() (string, error)
 	Bundle  func() (*identity.Bundle, error)
 	// Namespace and Service are who the member is.

@@ -67,7 +67,11 @@ func (p *Program) Root(t *term.Terminal) *cobra.Command {
 	Complete(root, "color", "auto", "always", "never")
 	root.SetFlagErrorFunc(FlagError)
 	root.AddGroup(p.Groups...)
-	root.AddCommand(p.Commands(t)...)
+	for _, c := range p.Commands(t) {
+		// Commands that several programs have are written down as gridway's.
+		c.Example = strings.ReplaceAll(c.Example, "  gridway ", "  "+p.Name+" ")
+		root.AddCommand(c)
+	}
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("completion")
 	CompleteAlone(t, root)

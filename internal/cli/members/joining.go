@@ -37,7 +37,7 @@ type joining struct {
 	address              string
 	labels               map[string]string
 	namespace            string
-	account              accountFlags
+	proof                proofFlags
 	admin, probes        string
 }
 
@@ -45,7 +45,7 @@ func (j *joining) flags(t *term.Terminal, cmd *cobra.Command) {
 	j.hostFlags(t, cmd)
 	f := cmd.Flags()
 	f.StringVar(&j.namespace, "namespace", "default", "namespace of the service")
-	j.account.flags(cmd)
+	j.proof.flags(cmd)
 	f.StringToStringVar(&j.labels, "label", nil, "labels of the workload, NAME=VALUE with commas between them, as in version=v2")
 }
 
@@ -61,6 +61,7 @@ func (j *joining) hostFlags(t *term.Terminal, cmd *cobra.Command) {
 	f.StringVar(&j.address, "address", "", "IP address that other proxies reach this one by (default: that from which the control plane is reached)")
 	f.StringVar(&j.admin, "admin", "", "address of this proxy's admin API: unix:PATH, a HOST:PORT of loopback, or off (default: "+memberadmin.Socket+" in --state-dir)")
 	f.StringVar(&j.probes, "probes", "", "address that answers /healthz, /readyz and /metrics, and nothing else, to whoever asks: [HOST]:PORT, as in :15020")
+	j.proof.hostFlags(cmd)
 	j.tokenText = t.Getenv(member.TokenVariable)
 }
 
@@ -119,7 +120,7 @@ func (j *joining) options(t *term.Terminal, o *member.Options) error {
 		}
 		o.Token = strings.TrimSpace(string(text))
 	}
-	return j.account.options(o)
+	return j.proof.options(o)
 }
 
 // parsePort reads "[NAME:]PORT[/PROTOCOL]".

@@ -54,12 +54,14 @@ func viaOf(r *meshpb.EnrollRequest) string {
 		return "token"
 	case *meshpb.EnrollRequest_Kubernetes:
 		return "account"
+	case *meshpb.EnrollRequest_Svid:
+		return "svid"
 	}
 	return "nothing"
 }
 
 // Joins counts joins since the beginning, by what they were to be proven with (token,
-// account, nothing) and result: joined, refused, or failed because something of ours did.
+// account, svid, nothing) and result: joined, refused, or failed because something of ours did.
 func (s *Server) Joins() map[[2]string]uint64 {
 	s.counts.mu.Lock()
 	defer s.counts.mu.Unlock()

@@ -43,6 +43,9 @@ type Options struct {
 	Nodes *Nodes
 	// Accounts, unless they are nil, let pods in by their service accounts.
 	Accounts *ServiceAccounts
+	// SVIDs say as what machines may join by SVIDs that they have already. As itself anybody
+	// may who has one of this trust domain.
+	SVIDs []SVIDGrant
 	// Note, unless it is nil, is told of each identity that joined and by what, for the
 	// audit log. An error refuses the join.
 	Note func(ctx context.Context, id identity.ID, via, peer string) error
@@ -155,8 +158,10 @@ func (s *Server) Enroll(ctx context.Context, r *meshpb.EnrollRequest) (_ *meshpb
 		return s.byToken(ctx, r, e.Token)
 	case *meshpb.EnrollRequest_Kubernetes:
 		return s.byAccount(ctx, r, e.Kubernetes)
+	case *meshpb.EnrollRequest_Svid:
+		return s.bySVID(ctx, r)
 	}
-	return nil, status.Error(codes.InvalidArgument, "a join needs a join token or the token of a service account")
+	return nil, status.Error(codes.InvalidArgument, "a join needs a join token, the token of a service account or an SVID")
 }
 
 func (s *Server) byToken(ctx context.Context, r *meshpb.EnrollRequest, e *meshpb.TokenEvidence) (*meshpb.SVIDResponse, error) {

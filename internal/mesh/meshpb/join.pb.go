@@ -157,6 +157,7 @@ type EnrollRequest struct {
 	//
 	//	*EnrollRequest_Token
 	//	*EnrollRequest_Kubernetes
+	//	*EnrollRequest_Svid
 	Evidence      isEnrollRequest_Evidence `protobuf_oneof:"evidence"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -231,6 +232,15 @@ func (x *EnrollRequest) GetKubernetes() string {
 	return ""
 }
 
+func (x *EnrollRequest) GetSvid() bool {
+	if x != nil {
+		if x, ok := x.Evidence.(*EnrollRequest_Svid); ok {
+			return x.Svid
+		}
+	}
+	return false
+}
+
 type isEnrollRequest_Evidence interface {
 	isEnrollRequest_Evidence()
 }
@@ -244,9 +254,17 @@ type EnrollRequest_Kubernetes struct {
 	Kubernetes string `protobuf:"bytes,4,opt,name=kubernetes,proto3,oneof"`
 }
 
+type EnrollRequest_Svid struct {
+	// svid: the SVID of the connection is the evidence, of this trust domain or of one that
+	// is trusted.
+	Svid bool `protobuf:"varint,5,opt,name=svid,proto3,oneof"`
+}
+
 func (*EnrollRequest_Token) isEnrollRequest_Evidence() {}
 
 func (*EnrollRequest_Kubernetes) isEnrollRequest_Evidence() {}
+
+func (*EnrollRequest_Svid) isEnrollRequest_Evidence() {}
 
 // Identity is a workload's, with namespace and service, or a node's.
 type Identity struct {
@@ -698,14 +716,15 @@ const file_internal_mesh_meshpb_join_proto_rawDesc = "" +
 	"\x05nonce\x18\x01 \x01(\fR\x05nonce\x12!\n" +
 	"\ftrust_domain\x18\x02 \x01(\tR\vtrustDomain\x12\x16\n" +
 	"\x06bundle\x18\x03 \x01(\fR\x06bundle\x12\x14\n" +
-	"\x05proof\x18\x04 \x01(\fR\x05proof\"\xbe\x01\n" +
+	"\x05proof\x18\x04 \x01(\fR\x05proof\"\xd4\x01\n" +
 	"\rEnrollRequest\x125\n" +
 	"\bidentity\x18\x01 \x01(\v2\x19.gridway.mesh.v1.IdentityR\bidentity\x12\x10\n" +
 	"\x03csr\x18\x02 \x01(\fR\x03csr\x126\n" +
 	"\x05token\x18\x03 \x01(\v2\x1e.gridway.mesh.v1.TokenEvidenceH\x00R\x05token\x12 \n" +
 	"\n" +
 	"kubernetes\x18\x04 \x01(\tH\x00R\n" +
-	"kubernetesB\n" +
+	"kubernetes\x12\x14\n" +
+	"\x04svid\x18\x05 \x01(\bH\x00R\x04svidB\n" +
 	"\n" +
 	"\bevidence\"V\n" +
 	"\bIdentity\x12\x1c\n" +
@@ -797,6 +816,7 @@ func file_internal_mesh_meshpb_join_proto_init() {
 	file_internal_mesh_meshpb_join_proto_msgTypes[2].OneofWrappers = []any{
 		(*EnrollRequest_Token)(nil),
 		(*EnrollRequest_Kubernetes)(nil),
+		(*EnrollRequest_Svid)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

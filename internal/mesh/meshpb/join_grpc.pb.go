@@ -37,8 +37,8 @@ type JoinClient interface {
 	// token, over its trust bundle and this very connection. A token that nobody has
 	// gets an answer of the same form.
 	Challenge(ctx context.Context, in *ChallengeRequest, opts ...grpc.CallOption) (*ChallengeResponse, error)
-	// Enroll gives the first SVID, to who proves a token over the same connection or has
-	// a token of a Kubernetes service account.
+	// Enroll gives the first SVID, to who proves a token over the same connection, has a
+	// token of a Kubernetes service account, or shows an SVID that may join.
 	Enroll(ctx context.Context, in *EnrollRequest, opts ...grpc.CallOption) (*SVIDResponse, error)
 	// Renew gives the next SVID to who shows one that is valid.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*SVIDResponse, error)
@@ -118,8 +118,8 @@ type JoinServer interface {
 	// token, over its trust bundle and this very connection. A token that nobody has
 	// gets an answer of the same form.
 	Challenge(context.Context, *ChallengeRequest) (*ChallengeResponse, error)
-	// Enroll gives the first SVID, to who proves a token over the same connection or has
-	// a token of a Kubernetes service account.
+	// Enroll gives the first SVID, to who proves a token over the same connection, has a
+	// token of a Kubernetes service account, or shows an SVID that may join.
 	Enroll(context.Context, *EnrollRequest) (*SVIDResponse, error)
 	// Renew gives the next SVID to who shows one that is valid.
 	Renew(context.Context, *RenewRequest) (*SVIDResponse, error)

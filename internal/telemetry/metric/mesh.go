@@ -116,7 +116,7 @@ var (
 	meshWorkloadsFamily = define("gridway_mesh_workloads", gauge,
 		"Registered workloads of all control planes, by health: healthy or unhealthy.", "health")
 	meshJoinsFamily = define("gridway_mesh_joins_total", counter,
-		"Joins of this control plane, by what they were to be proven with (token, account) and result: joined, refused, or failed because something of the control plane did.", "via", "result")
+		"Joins of this control plane, by what they were to be proven with (token, account, svid) and result: joined, refused, or failed because something of the control plane did.", "via", "result")
 	meshIssuedFamily = define("gridway_mesh_svids_total", counter,
 		"SVIDs asked of this control plane, by why (join, renewal, jwt) and result: issued, refused or failed.", "why", "result")
 	meshAuthorityFamily = define("gridway_mesh_authority_not_after_timestamp_seconds", gauge,

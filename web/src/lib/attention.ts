@@ -1,4 +1,4 @@
-import type { CaState, Cluster, Place, Status } from '../api/schema.gen'
+import type { IdentityAuthorityState, Cluster, Place, Status } from '../api/schema.gen'
 import { clusterOf, refOf } from './names'
 import { latency, plural } from './format'
 import { to } from './router'
@@ -23,7 +23,7 @@ const objectLink = (name: string) => {
 }
 
 /** mattersOf gathers what needs attention, the worst first. */
-export function mattersOf(s: Status | undefined, clusters: Cluster[] | undefined, authority: CaState | undefined, now: number): Matter[] {
+export function mattersOf(s: Status | undefined, clusters: Cluster[] | undefined, authority: IdentityAuthorityState | undefined, now: number): Matter[] {
   const list: Matter[] = []
   if (s) list.push(...ofProcess(s), ...ofObjects(s), ...ofCertificates(s, now), ...ofMesh(s))
   for (const c of clusters ?? []) list.push(...ofCluster(c))
@@ -103,7 +103,7 @@ function ofMesh(s: Status): Matter[] {
   return list
 }
 
-function ofAuthority(a: CaState, now: number): Matter[] {
+function ofAuthority(a: IdentityAuthorityState, now: number): Matter[] {
   return (a.authorities ?? []).flatMap((x): Matter[] =>
     x.signs && x.ends && Date.parse(x.ends) - now < 7 * day ? [{ key: `root ${x.fingerprint}`, tone: 'warn', what: `The ${x.purpose} root of the mesh ends soon`, why: `It ends at ${x.ends}.`, remedy: x.purpose === 'external' ? 'Give the mesh a new intermediate certificate.' : undefined, link: '/mesh' }] : [],
   )

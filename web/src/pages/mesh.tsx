@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react'
 import { useAuthority, useDenials, useIdentities, useStatus } from '../api/queries'
-import type { IdentityAuthorityState, MembershipCertificate, MembershipDenial, MemberStatus, MeshProxy, MeshStatus } from '../api/schema.gen'
+import type { IdentityAuthorityKey, MembershipCertificate, MembershipDenial, MemberStatus, MeshProxy, MeshStatus } from '../api/schema.gen'
 import { useNow } from '../lib/clock'
 import { count, plural } from '../lib/format'
 import { serviceOf } from '../lib/names'
@@ -77,7 +77,7 @@ function identityColumns(now: number): Column<MembershipCertificate>[] {
   ]
 }
 
-const roots: Column<IdentityAuthorityState>[] = [
+const roots: Column<IdentityAuthorityKey>[] = [
   { name: 'Signs', by: (a) => a.purpose, of: (a) => (a.purpose === 'x509' ? 'certificates' : a.purpose === 'jwt' ? 'tokens (JWT-SVID)' : 'nothing: it is trusted beside ours') },
   { name: 'State', of: (a) => (a.signs ? <Badge tone="good">signs now</Badge> : Date.parse(a.signsFrom) > Date.now() ? <Badge tone="info">comes next</Badge> : <Badge tone="muted">still trusted</Badge>) },
   { name: 'From', minor: true, by: (a) => Date.parse(a.signsFrom), of: (a) => <Ago at={a.signsFrom} /> },
