@@ -2,11 +2,13 @@
 //
 //	go run ./bench/distrib [-proxies 1000] [-services 1000] [-endpoints 100] [-changes 100]
 //
-// The control plane is this process; a child has the proxies, each with a connection of
+// The control plane is this process, with the compiler, the registry and the views of
+// proxies that it really has; a child has the proxies, each with a connection of
 // its own with mutual TLS 1.3 over loopback. They read, decode and acknowledge
 // everything, but for one keep nothing of it, since a thousand proxies do not fit into
 // the memory of one machine; the one is a whole proxy's client in a process of its own.
-// Latency is from before the change is encoded until a proxy has read it.
+// Latency is from before a changed object is compiled, or a workload is registered
+// anew, until a proxy has read it.
 package main
 
 import (
@@ -18,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -87,11 +90,11 @@ func population(ctx context.Context, s size) error {
 	if err != nil {
 		return err
 	}
-	v, err := newViews(s)
+	v, err := newViews(s, folder)
 	if err != nil {
 		return err
 	}
-	server, err := distrib.NewServer(distrib.ServerConfig{Views: v, Name: "bench", MaxStreams: s.proxies + 1})
+	server, err := distrib.NewServer(distrib.ServerConfig{Views: v, Workloads: v.registry, Name: "bench", MaxStreams: s.proxies + 1})
 	if err != nil {
 		return err
 	}
@@ -102,10 +105,11 @@ func population(ctx context.Context, s size) error {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() { _ = server.Run(ctx); close(done) }()
+	var work sync.WaitGroup
+	work.Go(func() { _ = server.Run(ctx) })
+	work.Go(func() { v.run(ctx) })
 	go func() { _ = g.Serve(l) }()
-	defer func() { stop(); <-done; g.Stop() }()
+	defer func() { stop(); work.Wait(); g.Stop() }()
 
 	fmt.Printf("## each proxy uses %d services\n", s.uses)
 	before := used()
