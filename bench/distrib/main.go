@@ -14,12 +14,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/pprof"
 	"sync"
 	"time"
 
@@ -34,6 +36,8 @@ type size struct {
 	proxies, services, endpoints, changes int
 	// uses is how many services a proxy uses.
 	uses int
+	// profile is a file; "" is none.
+	profile string
 }
 
 func main() {
@@ -42,6 +46,7 @@ func main() {
 	flag.IntVar(&s.services, "services", 1000, "how many services there are")
 	flag.IntVar(&s.endpoints, "endpoints", 100, "how many endpoints a service has")
 	flag.IntVar(&s.changes, "changes", 100, "how many changes of each kind are measured")
+	flag.StringVar(&s.profile, "profile", "", "file for a CPU profile of the control plane while routes change")
 	child := flag.String("child", "", "what a child process is: swarm or one (set by the command itself)")
 	at := flag.String("at", "", "the control plane of a child")
 	folder := flag.String("certificates", "", "the certificates of a child")
@@ -146,12 +151,31 @@ func population(ctx context.Context, s size) error {
 		{"one route, of a service that all use", 0, true},
 		{"one route, of a service that some use", s.services / 2, true},
 	} {
+		if c.route && c.service == 0 && s.profile != "" {
+			end, err := profile(fmt.Sprintf("%s-%d", s.profile, s.uses))
+			if err != nil {
+				return err
+			}
+			defer end()
+		}
 		if err := v.measure(proxies, s, c.what, c.service, c.route); err != nil {
 			return err
 		}
 	}
 	fmt.Println()
 	return whole(ctx, s, v, l.Addr().String(), folder)
+}
+
+// profile begins one, until end.
+func profile(path string) (end func(), err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { pprof.StopCPUProfile(); _ = f.Close() }, nil
 }
 
 // whole measures one proxy's client, which keeps what it gets.
