@@ -2,22 +2,27 @@
 //
 //	go run ./bench/distrib [-proxies 1000] [-services 1000] [-endpoints 100] [-changes 100]
 //
-// The control plane is this process; a child has the proxies, each with a connection of
+// The control plane is this process, with the compiler, the registry and the views of
+// proxies that it really has; a child has the proxies, each with a connection of
 // its own with mutual TLS 1.3 over loopback. They read, decode and acknowledge
 // everything, but for one keep nothing of it, since a thousand proxies do not fit into
 // the memory of one machine; the one is a whole proxy's client in a process of its own.
-// Latency is from before the change is encoded until a proxy has read it.
+// Latency is from before a changed object is compiled, or a workload is registered
+// anew, until a proxy has read it.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/pprof"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -31,6 +36,8 @@ type size struct {
 	proxies, services, endpoints, changes int
 	// uses is how many services a proxy uses.
 	uses int
+	// profile is a file; "" is none.
+	profile string
 }
 
 func main() {
@@ -39,6 +46,7 @@ func main() {
 	flag.IntVar(&s.services, "services", 1000, "how many services there are")
 	flag.IntVar(&s.endpoints, "endpoints", 100, "how many endpoints a service has")
 	flag.IntVar(&s.changes, "changes", 100, "how many changes of each kind are measured")
+	flag.StringVar(&s.profile, "profile", "", "file for a CPU profile of the control plane while routes change")
 	child := flag.String("child", "", "what a child process is: swarm or one (set by the command itself)")
 	at := flag.String("at", "", "the control plane of a child")
 	folder := flag.String("certificates", "", "the certificates of a child")
@@ -87,11 +95,11 @@ func population(ctx context.Context, s size) error {
 	if err != nil {
 		return err
 	}
-	v, err := newViews(s)
+	v, err := newViews(s, folder)
 	if err != nil {
 		return err
 	}
-	server, err := distrib.NewServer(distrib.ServerConfig{Views: v, Name: "bench", MaxStreams: s.proxies + 1})
+	server, err := distrib.NewServer(distrib.ServerConfig{Views: v, Workloads: v.registry, Name: "bench", MaxStreams: s.proxies + 1})
 	if err != nil {
 		return err
 	}
@@ -102,10 +110,11 @@ func population(ctx context.Context, s size) error {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() { _ = server.Run(ctx); close(done) }()
+	var work sync.WaitGroup
+	work.Go(func() { _ = server.Run(ctx) })
+	work.Go(func() { v.run(ctx) })
 	go func() { _ = g.Serve(l) }()
-	defer func() { stop(); <-done; g.Stop() }()
+	defer func() { stop(); work.Wait(); g.Stop() }()
 
 	fmt.Printf("## each proxy uses %d services\n", s.uses)
 	before := used()
@@ -142,12 +151,31 @@ func population(ctx context.Context, s size) error {
 		{"one route, of a service that all use", 0, true},
 		{"one route, of a service that some use", s.services / 2, true},
 	} {
+		if c.route && c.service == 0 && s.profile != "" {
+			end, err := profile(fmt.Sprintf("%s-%d", s.profile, s.uses))
+			if err != nil {
+				return err
+			}
+			defer end()
+		}
 		if err := v.measure(proxies, s, c.what, c.service, c.route); err != nil {
 			return err
 		}
 	}
 	fmt.Println()
 	return whole(ctx, s, v, l.Addr().String(), folder)
+}
+
+// profile begins one, until end.
+func profile(path string) (end func(), err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { pprof.StopCPUProfile(); _ = f.Close() }, nil
 }
 
 // whole measures one proxy's client, which keeps what it gets.

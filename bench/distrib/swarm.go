@@ -52,7 +52,7 @@ func (s size) users(i int) (n int) {
 }
 
 // stamp is a moment as it stands in a change.
-func stamp(moment int64) string { return fmt.Sprintf("moment-%019d-", moment) }
+func stamp(moment int64) string { return fmt.Sprintf("moment-%019d", moment) }
 
 // read finds a stamp.
 func read(text []byte) (moment int64, ok bool) {
@@ -141,6 +141,9 @@ func swarm(ctx context.Context, s size, at, folder string) error {
 	return <-errs
 }
 
+// socket is where the applications of proxies come to.
+var socket = map[string]string{distrib.LabelCaptured: "127.0.0.1:15001"}
+
 // lean is a proxy that keeps nothing.
 func lean(ctx context.Context, s size, i int, at string, creds credentials.TransportCredentials, c *counter, gate chan struct{}) error {
 	gate <- struct{}{}
@@ -155,7 +158,7 @@ func lean(ctx context.Context, s size, i int, at string, creds credentials.Trans
 	if err != nil {
 		return err
 	}
-	hello := &meshpb.Hello{Proxy: fmt.Sprintf("proxy-%d", i), Role: meshpb.Role_ROLE_SIDECAR, Services: s.servicesOf(i)}
+	hello := &meshpb.Hello{Proxy: fmt.Sprintf("proxy-%d", i), Role: meshpb.Role_ROLE_SIDECAR, Services: s.servicesOf(i), Labels: socket}
 	if err := stream.Send(&meshpb.FromProxy{Message: &meshpb.FromProxy_Hello{Hello: hello}}); err != nil {
 		return err
 	}
@@ -198,7 +201,7 @@ func single(ctx context.Context, s size, at, folder string) error {
 	}
 	start := time.Now()
 	c, err := distrib.NewClient(distrib.ClientConfig{
-		Proxy:   distrib.Proxy{Name: "whole", Role: distrib.RoleSidecar, Services: s.servicesOf(0)},
+		Proxy:   distrib.Proxy{Name: "whole", Role: distrib.RoleSidecar, Services: s.servicesOf(0), Labels: socket},
 		Targets: []string{at}, Credentials: creds, Applier: &keeper{}, CacheFile: folder + "/view",
 	})
 	if err != nil {

@@ -1,63 +1,96 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
-	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/gridway/gridway/internal/ir"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/gridway/gridway/internal/config/compile"
+	"github.com/gridway/gridway/internal/config/source/file"
+	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/registry"
+	"github.com/gridway/gridway/internal/mesh/view"
 )
 
-// views has for each service a route and a cluster of endpoints, and for each proxy
-// those of the services that it uses.
-type views struct {
-	bare uint64 // bytes of heap before there is a proxy
+const (
+	trustDomain = "example.org"
+	namespace   = "shop"
+)
 
-	mu       sync.Mutex
-	number   uint64
-	config   *ir.Config
-	encoder  distrib.Encoder
-	resource map[string][]*distrib.Resource // by service
-	all      *distrib.View                  // of who uses all
-	changed  chan struct{}
-	changes  []distrib.Change
-	services int
+// views are those of a control plane, with the compiler and the registry before them:
+// for each service an object, a route whose parent it is, and workloads.
+type views struct {
+	*view.Views
+	bare     uint64 // bytes of heap before there is a proxy
+	registry *registry.Registry
+
+	mu        sync.Mutex // guards what follows
+	set       *store.Set
+	out       *compile.Output
+	workloads []*distrib.Proxy // by service, the one that changes
 }
 
-func service(i int) string { return fmt.Sprintf("shop/service-%04d", i) }
+func name(i int) string { return fmt.Sprintf("service-%04d", i) }
 
-func newViews(s size) (*views, error) {
-	v := &views{config: &ir.Config{}, changed: make(chan struct{}), services: s.services}
-	for i := range s.services {
-		name := service(i)
-		c := &ir.Cluster{
-			Name: name, Ref: ir.Ref{Kind: "Service", Namespace: "shop", Name: name}, Protocol: ir.HTTP, ConnectTimeout: 5 * time.Second,
-			Identity: "spiffe://example.org/ns/shop/sa/caller", Balance: ir.Balance{Algorithm: ir.PeakEWMA, Decay: 10 * time.Second, PanicThreshold: 50},
-			Pool: ir.Pool{MaxIdle: 100, IdleTimeout: time.Minute}, RetryBudget: &ir.RetryBudget{Percent: 20, MinPerSecond: 10, Window: 10 * time.Second}, Hash: uint64(i),
-		}
-		for j := range s.endpoints {
-			c.Endpoints = append(c.Endpoints, ir.Endpoint{
-				Address: fmt.Sprintf("10.%d.%d.%d:15008", i/250, i%250, j), Weight: 1, Zone: fmt.Sprintf("zone-%d", j%3),
-				Identity: "spiffe://example.org/ns/shop/sa/service", ServerName: fmt.Sprintf("80.service-%04d.shop.mesh", i),
-			})
-		}
-		v.config.Clusters = append(v.config.Clusters, c)
-		v.config.Routes = append(v.config.Routes, &ir.Route{
-			Name: name, Ref: ir.Ref{Kind: "HTTPRoute", Namespace: "shop", Name: name},
-			Rules: []*ir.Rule{{
-				ID: name + "/rules/0", Matches: []ir.Match{{Path: ir.PathMatch{Type: ir.Prefix, Value: "/"}}},
-				Backends: []ir.BackendRef{{Cluster: name, Weight: 1, Ref: c.Ref}},
-				Policy:   ir.RoutePolicy{Timeouts: ir.Timeouts{Request: 15 * time.Second}, Retry: &ir.Retry{Attempts: 2, ConnectFailure: true, Statuses: []int{503}}},
-			}},
-		})
+func service(i int) string { return namespace + "/" + name(i) }
+
+const objects = `apiVersion: v1
+kind: Service
+metadata: {name: NAME, namespace: shop}
+spec: {ports: [{port: 80, appProtocol: http}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: NAME, namespace: shop}
+spec:
+  parentRefs: [{group: "", kind: Service, name: NAME}]
+  rules:
+  - {name: all, timeouts: {request: 15s}, backendRefs: [{name: NAME, port: 80}]}
+---
+`
+
+func newViews(s size, folder string) (*views, error) {
+	td, err := identity.ParseTrustDomain(trustDomain)
+	if err != nil {
+		return nil, err
 	}
-	if err := v.encode(); err != nil {
+	v := &views{registry: registry.New(registry.Options{TrustDomain: td})}
+	v.Views = view.New(view.Options{TrustDomain: td, Registry: v.registry, Epoch: "bench"})
+	var text strings.Builder
+	for i := range s.services {
+		text.WriteString(strings.ReplaceAll(objects, "NAME", name(i)))
+		id := identity.Workload(td, namespace, name(i)).String()
+		for j := range s.endpoints {
+			p := &distrib.Proxy{Identity: id, Name: fmt.Sprintf("%s-%d", name(i), j), Role: distrib.RoleSidecar, Workloads: []distrib.Workload{{
+				Namespace: namespace, Service: name(i), Address: fmt.Sprintf("10.%d.%d.%d", i/250, i%250, j), Zone: fmt.Sprintf("zone-%d", j%3),
+				Ports: []distrib.Port{{Number: 80, Protocol: "http"}}, Healthy: true, MeshPort: 15008,
+			}}}
+			v.registry.Joined(p)
+			if j == s.endpoints/2 {
+				v.workloads = append(v.workloads, p)
+			}
+		}
+	}
+	path := filepath.Join(folder, "mesh.yaml")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		return nil, err
+	}
+	set, problems, err := file.Load([]string{path}, file.Options{})
+	if err != nil || len(problems) > 0 {
+		return nil, fmt.Errorf("%v %w", problems, err)
+	}
+	if err := v.compile(set); err != nil {
 		return nil, err
 	}
 	runtime.GC()
@@ -67,98 +100,48 @@ func newViews(s size) (*views, error) {
 	return v, nil
 }
 
-// encode makes resources of the configuration; what did not change is as before.
-func (v *views) encode() error {
-	list, err := v.encoder.Split(v.config)
-	if err != nil {
-		return err
+// compile puts objects before proxies. v.mu is held, or nobody else has v yet.
+func (v *views) compile(set *store.Set) error {
+	v.set = set
+	v.out = compile.Compile(compile.Input{Set: set, Mesh: true, Now: time.Now()}, v.out)
+	for _, p := range v.out.Problems {
+		if p.Severity == store.Error {
+			return fmt.Errorf("%s", p)
+		}
 	}
-	v.number++
-	v.resource = make(map[string][]*distrib.Resource, v.services)
-	for _, r := range list {
-		v.resource[r.Name] = append(v.resource[r.Name], r)
-	}
-	v.all = &distrib.View{Resources: list, Hash: distrib.Sum(list)}
-	return nil
+	return v.Apply(v.out.Config, v.out.Mesh)
 }
 
-func (v *views) View(p *distrib.Proxy) (distrib.View, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(p.Services) == v.services {
-		return distrib.View{Number: v.number, Epoch: "bench", Hash: v.all.Hash, Resources: v.all.Resources, Services: p.Services}, nil
-	}
-	out := distrib.View{Number: v.number, Epoch: "bench", Services: p.Services, Resources: make([]*distrib.Resource, 0, 3*len(p.Services))}
-	for _, name := range p.Services {
-		out.Resources = append(out.Resources, v.resource[name]...)
-	}
-	slices.SortFunc(out.Resources, distrib.Compare)
-	return out, nil
+// run does the work of a registry and of views until ctx ends.
+func (v *views) run(ctx context.Context) {
+	var work sync.WaitGroup
+	work.Go(func() { _ = v.registry.Run(ctx) })
+	work.Go(func() { _ = v.Run(ctx) })
+	work.Wait()
 }
 
-func (v *views) Changed() <-chan struct{} {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.changed
-}
-
-func (v *views) Since(moment uint64) distrib.Change {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	out := distrib.Change{Moment: uint64(len(v.changes))}
-	for _, c := range v.changes[moment:] {
-		out.Services = append(out.Services, c.Services...)
-		out.Endpoints = append(out.Endpoints, c.Endpoints...)
-	}
-	return out
-}
-
-// change changes an endpoint or the route of a service, and leaves the moment in it.
+// change changes a workload or the route of a service, and leaves the moment in it: in
+// the workload's zone, or in the name of the route's rule.
 func (v *views) change(i int, route bool) (moment int64, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	moment = time.Now().UnixNano()
-	var c distrib.Change
-	if route {
-		v.config.Routes = slices.Clone(v.config.Routes)
-		r := *v.config.Routes[i]
-		rule := *r.Rules[0]
-		rule.Name = stamp(moment)
-		r.Rules = []*ir.Rule{&rule}
-		v.config.Routes[i] = &r
-		if err := v.encode(); err != nil {
-			return 0, err
-		}
-		c.Services = []string{service(i)}
-	} else {
-		was := v.config.Clusters[i]
-		now := *was
-		now.Endpoints = slices.Clone(was.Endpoints)
-		now.Endpoints[len(now.Endpoints)/2].Hostname = stamp(moment)
-		v.config.Clusters = slices.Clone(v.config.Clusters)
-		v.config.Clusters[i] = &now
-		r, err := distrib.EncodeEndpoints(now.Name, now.Endpoints)
-		if err != nil {
-			return 0, err
-		}
-		replace := func(list []*distrib.Resource) {
-			for k, x := range list {
-				if x.Key() == r.Key() {
-					list[k] = r
-				}
-			}
-		}
-		// Lists are shared: those of who uses all are another after each change.
-		v.all = &distrib.View{Resources: slices.Clone(v.all.Resources), Hash: v.all.Hash}
-		replace(v.all.Resources)
-		v.resource[now.Name] = slices.Clone(v.resource[now.Name])
-		replace(v.resource[now.Name])
-		c.Endpoints = []*distrib.Resource{r}
+	if !route {
+		p := *v.workloads[i]
+		w := p.Workloads[0]
+		w.Zone = stamp(moment)
+		p.Workloads = []distrib.Workload{w}
+		v.workloads[i] = &p
+		v.registry.Joined(&p)
+		return moment, nil
 	}
-	v.changes = append(v.changes, c)
-	close(v.changed)
-	v.changed = make(chan struct{})
-	return moment, nil
+	key := store.Key{Group: gatewayv1.GroupName, Kind: "HTTPRoute", Namespace: namespace, Name: name(i)}
+	o := *v.set.Get(key)
+	r := o.Value.(*gatewayv1.HTTPRoute).DeepCopy()
+	rule := gatewayv1.SectionName(stamp(moment))
+	r.Spec.Rules[0].Name = &rule
+	o.Value = r
+	return moment, v.compile(v.set.With([]*store.Object{&o}, nil))
 }
 
 // measure makes changes and prints how they reached the proxies.

@@ -86,8 +86,11 @@ func (p *pair) again(m *mesh, flags ...string) {
 }
 
 // open starts west's east-west edge.
-func (p *pair) open() *process {
-	e := run(p.west.t, []string{"GRIDWAY_JOIN_TOKEN=" + p.west.token}, "edge", "--control", p.west.address, "--state-dir", filepath.Join(p.west.dir, "edge"), "--access-log", "stdout", "--east-west", "127.0.0.1:"+p.door)
+func (p *pair) open() *process { return p.openAt(p.door) }
+
+// openAt starts one at a port.
+func (p *pair) openAt(door string) *process {
+	e := run(p.west.t, []string{"GRIDWAY_JOIN_TOKEN=" + p.west.token}, "edge", "--control", p.west.address, "--state-dir", filepath.Join(p.west.dir, "edge"+door), "--access-log", "stdout", "--east-west", "127.0.0.1:"+door)
 	e.said("in the mesh")
 	return e
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
 )
 
 // serveHealth is a program that speaks gRPC.
@@ -22,6 +23,7 @@ func serveHealth(port string) {
 	if err == nil {
 		s := grpc.NewServer()
 		grpc_health_v1.RegisterHealthServer(s, relayHealth{health.NewServer()})
+		reflection.Register(s)
 		err = s.Serve(l)
 	}
 	fmt.Fprintln(os.Stderr, err)

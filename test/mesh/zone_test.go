@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -80,6 +81,7 @@ type load struct {
 	ended         chan struct{}
 	asked, failed atomic.Int64
 	last          atomic.Value
+	from          sync.Map // *atomic.Int64 of answers, by the program's name
 }
 
 func newLoad(t *testing.T, port string, clients int) *load {
@@ -94,14 +96,26 @@ func newLoad(t *testing.T, port string, clients int) *load {
 				case <-time.After(2 * time.Millisecond):
 				}
 				l.asked.Add(1)
-				if _, err := get(port, "/"); err != nil {
+				a, err := get(port, "/")
+				if err != nil {
 					l.failed.Add(1)
 					l.last.Store(err.Error())
 				}
+				n, _ := l.from.LoadOrStore(a.Name, new(atomic.Int64))
+				n.(*atomic.Int64).Add(1)
 			}
 		}()
 	}
 	return l
+}
+
+// by is how many a program has answered.
+func (l *load) by(name string) int64 {
+	n, ok := l.from.Load(name)
+	if !ok {
+		return 0
+	}
+	return n.(*atomic.Int64).Load()
 }
 
 // none ends it, and has none of it failed.

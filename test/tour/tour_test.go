@@ -103,7 +103,7 @@ func programs(t *testing.T, ports *strings.Replacer) string {
 	script(t, filepath.Join(dir, "go"), fmt.Sprintf("cd %q && exec %q \"$@\"", top, goTool))
 	script(t, filepath.Join(dir, "gridway"), fmt.Sprintf(`export GRIDWAY_ADMIN=%[2]s
 case $1 in
-run|proxy) role=$1; shift; exec %[1]q "$role" --admin %[2]s "$@" ;;
+run|proxy|control) role=$1; shift; exec %[1]q "$role" --admin %[2]s "$@" ;;
 esac
 exec %[1]q "$@"`, binary, ports.Replace("127.0.0.1:9901")))
 	return dir + string(os.PathListSeparator) + os.Getenv("PATH")

@@ -60,9 +60,12 @@ func (w *writer) policy(p *Policy, since time.Duration, now time.Time) {
 }
 
 func (w *writer) rule(r *v1alpha1.AuthorizationRule, e *Evidence) {
-	what := "requests"
+	what := "request"
 	if e.Connections {
-		what = "connections"
+		what = "connection"
+	}
+	if e.Count != 1 {
+		what += "s"
 	}
 	from := "1 address"
 	if e.Addresses > 1 {

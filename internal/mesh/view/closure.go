@@ -31,6 +31,7 @@ type content struct {
 	policies        map[string]bool
 	// bags are the closures that were asked for, by the name of what they are of.
 	bags map[string]*bag
+	common
 }
 
 func byName[T any](lists ...[]T) func(name func(T) string) map[string]T {
@@ -66,6 +67,7 @@ func newContent(cfg *ir.Config, mesh *ir.Mesh) *content {
 		consumers:       map[string][]*ir.Consumer{},
 		policies:        map[string]bool{},
 		bags:            map[string]*bag{},
+		common:          newCommon(),
 	}
 	for _, m := range mesh.Members {
 		k := m.Namespace + "/" + m.Service

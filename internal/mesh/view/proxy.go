@@ -25,6 +25,8 @@ type proxyScope struct {
 	local   []*ir.Cluster // of its own workloads
 	depends map[string]bool
 	unknown []string
+	// apart: it has sections that no other proxy has.
+	apart bool
 }
 
 // identify finds out who the proxy is.
@@ -114,12 +116,12 @@ func (w *proxyScope) outbound() error {
 	for _, at := range captured {
 		l := w.listener(at, w.content.mesh.Outbound)
 		l.Captured, l.Egress, l.Sections = true, w.content.mesh.EgressFor(w.namespace), sections
-		w.out.Listeners = append(w.out.Listeners, l)
+		w.out.Listeners = append(w.out.Listeners, w.sharedListener(l))
 	}
 	for _, at := range asProxy {
 		l := w.listener(at, w.content.mesh.Outbound)
 		l.Egress, l.Sections = w.content.mesh.EgressFor(w.namespace), sections
-		w.out.Listeners = append(w.out.Listeners, l)
+		w.out.Listeners = append(w.out.Listeners, w.sharedListener(l))
 	}
 	return w.upstreams(c)
 }
@@ -149,10 +151,26 @@ func (w *proxyScope) listener(at netip.AddrPort, client ir.ClientPolicy) *ir.Lis
 	}
 }
 
-// outboundSection is a port of a service for a client.
+// outboundSection is a port of a service for a client. Nobody may change it.
 func (w *proxyScope) outboundSection(c *client, s *ir.MeshService, p *ir.MeshPort) *ir.Section {
-	o := p.OutboundFor(c.namespace)
-	w.out.add(w.own(c, w.content.outboundBag(s, p, o)))
+	if c.suffix != "" || s.Headless { // of this client alone, or of the workloads of now
+		w.apart = true
+		o := p.OutboundFor(c.namespace)
+		w.out.add(w.own(c, w.content.outboundBag(s, p, o)))
+		return w.makeSection(c, s, p, o)
+	}
+	k := outboundKey{p, c.namespace}
+	part := w.content.outbounds[k]
+	if part == nil {
+		o := p.OutboundFor(c.namespace)
+		part = &outboundPart{w.content.outboundBag(s, p, o), w.makeSection(c, s, p, o)}
+		w.content.outbounds[k] = part
+	}
+	w.out.add(part.bag)
+	return part.section
+}
+
+func (w *proxyScope) makeSection(c *client, s *ir.MeshService, p *ir.MeshPort, o *ir.MeshOutbound) *ir.Section {
 	x := &ir.Section{
 		Name: sectionName(s, p) + c.suffix, Protocol: spoken(o.Protocol), Routes: renamed(o.Routes, c.suffix), Streams: renamed(o.Streams, c.suffix), ServicePort: p.Port, Ref: s.Ref,
 	}
@@ -239,10 +257,10 @@ func (w *proxyScope) upstreams(c *client) error {
 			w.unknown = append(w.unknown, fmt.Sprintf("%s:%d", l.Service, l.ServicePort))
 			continue
 		}
-		x := w.outboundSection(c, s, p)
+		x := *w.outboundSection(c, s, p)
 		x.Destinations, x.Authorities = nil, nil
 		out := w.listener(netip.AddrPortFrom(a, l.Port), w.content.mesh.Outbound)
-		out.Protocol, out.Sections = x.Protocol, []*ir.Section{x}
+		out.Protocol, out.Sections = x.Protocol, []*ir.Section{&x}
 		w.out.Listeners = append(w.out.Listeners, out)
 	}
 	return nil

@@ -18,24 +18,28 @@ func (v *Views) View(p *distrib.Proxy) (distrib.View, error) {
 		return distrib.View{}, err
 	}
 	w := &viewScope{Views: v}
-	collect(w, c.Listeners, &w.own.Listeners)
-	collect(w, c.Routes, &w.own.Routes)
-	collect(w, c.Streams, &w.own.Streams)
+	// In the order of their kinds, so that there is little left to sort.
+	collect(w, c.AddressLists, &w.own.AddressLists)
+	collect(w, c.Authorizations, &w.own.Authorizations)
 	for _, cl := range c.Clusters {
 		w.cluster(cl)
 	}
-	collect(w, c.Schemas, &w.own.Schemas)
 	collect(w, c.Consumers, &w.own.Consumers)
+	w.out = append(w.out, w.endpoints...)
 	collect(w, c.KeySets, &w.own.KeySets)
+	if err := w.listeners(c.Listeners); err != nil {
+		return distrib.View{}, err
+	}
 	collect(w, c.Logins, &w.own.Logins)
-	collect(w, c.TokenIssuers, &w.own.TokenIssuers)
-	collect(w, c.Authorizations, &w.own.Authorizations)
 	collect(w, c.RateLimits, &w.own.RateLimits)
 	collect(w, c.RateLimitStores, &w.own.RateLimitStores)
-	collect(w, c.TelemetrySinks, &w.own.TelemetrySinks)
-	collect(w, c.AddressLists, &w.own.AddressLists)
-	collect(w, c.UserAgentLists, &w.own.UserAgentLists)
 	collect(w, c.RevocationLists, &w.own.RevocationLists)
+	collect(w, c.Routes, &w.own.Routes)
+	collect(w, c.Schemas, &w.own.Schemas)
+	collect(w, c.Streams, &w.own.Streams)
+	collect(w, c.TelemetrySinks, &w.own.TelemetrySinks)
+	collect(w, c.TokenIssuers, &w.own.TokenIssuers)
+	collect(w, c.UserAgentLists, &w.own.UserAgentLists)
 	w.own.Policies = c.Policies
 	if err := w.encodeOwn(c.Config); err != nil {
 		return distrib.View{}, err
@@ -50,6 +54,8 @@ func (v *Views) View(p *distrib.Proxy) (distrib.View, error) {
 type viewScope struct {
 	*Views
 	out []*distrib.Resource
+	// endpoints are those of clusters in out.
+	endpoints []*distrib.Resource
 	// own are the items that no other proxy has.
 	own ir.Config
 }
@@ -77,17 +83,36 @@ func (w *viewScope) cluster(cl *ir.Cluster) {
 	w.out = append(w.out, w.encoder.Of(shared))
 	switch {
 	case cl == shared:
-		w.out = append(w.out, w.encoder.OfEndpoints(cl))
+		w.endpoints = append(w.endpoints, w.encoder.OfEndpoints(cl))
 	case w.live[cl.Name] == cl:
 		if r := w.liveEndpoints(cl); r != nil {
-			w.out = append(w.out, r)
+			w.endpoints = append(w.endpoints, r)
 		}
 	default:
 		r, err := distrib.EncodeEndpoints(cl.Name, cl.Endpoints)
 		if err == nil { // it is one, of this machine
+			w.endpoints = append(w.endpoints, r)
+		}
+	}
+}
+
+// listeners takes those that are shared, by all proxies or by some.
+func (w *viewScope) listeners(list []*ir.Listener) error {
+	for _, l := range list {
+		r := w.encoder.Of(l)
+		if r == nil {
+			var err error
+			if r, err = w.content.encodeShared(l); err != nil {
+				return err
+			}
+		}
+		if r == nil {
+			w.own.Listeners = append(w.own.Listeners, l)
+		} else {
 			w.out = append(w.out, r)
 		}
 	}
+	return nil
 }
 
 // liveEndpoints are those of now, encoded once. More than can be sent stay what they
@@ -114,16 +139,27 @@ func (w *viewScope) encodeOwn(c *ir.Config) error {
 	if err != nil {
 		return err
 	}
-	have := map[distrib.Key]bool{}
-	for _, r := range w.out {
-		have[r.Key()] = true
-	}
+	have := has(w.out, len(list))
 	for i := range list {
-		if r := &list[i]; !have[r.Key()] {
+		if r := &list[i]; !have(r.Key()) {
 			w.out = append(w.out, r)
 		}
 	}
 	return nil
+}
+
+// has finds keys in a list, so many times.
+func has(list []*distrib.Resource, times int) func(distrib.Key) bool {
+	if times <= 8 { // sidecars have few items of their own
+		return func(k distrib.Key) bool {
+			return slices.ContainsFunc(list, func(r *distrib.Resource) bool { return r.Name == k.Name && r.Kind == k.Kind })
+		}
+	}
+	all := make(map[distrib.Key]bool, len(list))
+	for _, r := range list {
+		all[r.Key()] = true
+	}
+	return func(k distrib.Key) bool { return all[k] }
 }
 
 // pool is everything that views are made of, each item once.

@@ -83,9 +83,23 @@ func (v *Views) Apply(cfg *ir.Config, mesh *ir.Mesh) error {
 	}
 	was := v.content
 	v.content = now
-	v.forget()
+	v.forgetChanged(was)
 	v.note(was.differs(now))
 	return nil
+}
+
+// forgetChanged has endpoints looked for anew whose cluster or Service is another one than
+// in the content before: it is work for all workloads of a mesh. v.mu is held.
+func (v *Views) forgetChanged(was *content) {
+	now := v.content
+	for name := range v.live {
+		a, b := was.members[name], now.members[name]
+		service := b.Namespace + "/" + b.Service
+		if a != b || b.Passage || was.clusters[name] != now.clusters[name] || now.services[service] == nil || was.services[service] != now.services[service] {
+			delete(v.live, name)
+			delete(v.liveResources, name)
+		}
+	}
 }
 
 // forget has all endpoints looked for anew. v.mu is held.

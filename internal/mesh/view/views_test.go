@@ -21,7 +21,7 @@ import (
 
 // mesh is a registry with views, and a compiler between them.
 type mesh struct {
-	t     *testing.T
+	t     testing.TB
 	td    identity.TrustDomain
 	reg   *registry.Registry
 	views *view.Views
@@ -30,7 +30,7 @@ type mesh struct {
 	path  string
 }
 
-func newMesh(t *testing.T, text string) *mesh {
+func newMesh(t testing.TB, text string) *mesh {
 	t.Helper()
 	td, err := identity.ParseTrustDomain("example.org")
 	if err != nil {
