@@ -142,6 +142,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newExplain(t),
 		newTest(t),
 		newDiff(t),
+		newReplay(t),
 		newKey(t),
 		newStatus(t),
 		newWait(t),
@@ -154,6 +155,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newAudit(t),
 		newTop(t),
 		newTap(t),
+		newRecord(t),
 		newCert(t),
 		newVersion(t),
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/h1"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -95,6 +96,8 @@ type Exchange struct {
 	// tainted: a defect has left the exchange in an unknown state.
 	tainted bool
 
+	// came is the request as it came, where somebody records.
+	came    tap.Head
 	trace   trace.Context
 	entry   accesslog.Entry
 	scratch []byte
@@ -138,6 +141,9 @@ func (x *Exchange) begin() {
 		x.sni = x.TLS.ServerName
 	}
 	x.host, x.path = x.Req.Host, x.Req.Path
+	if x.p.Taps.Recording() {
+		x.came.Keep(&x.Req)
+	}
 	x.beginCall()
 	h1.StripHopByHop(&x.Req.Header)
 }
@@ -178,6 +184,7 @@ func (x *Exchange) clear() {
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
 	x.trace = trace.Context{}
+	x.came.Forget()
 	if x.call.on {
 		x.call = call{}
 	}
