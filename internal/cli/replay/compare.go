@@ -131,15 +131,30 @@ func (r *Report) compare(e *tap.Event, base, candidate *dryrun.Table) ([]delta.A
 
 // differences are what somebody could notice. Both is that both sides were decided here,
 // so that all of them is known.
-func differences(was, now *outcome, both bool) (out []delta.Aspect) {
+func differences(was, now *outcome, both bool) []delta.Aspect {
+	out := behaviour(was, now, both)
+	// The number of a rule changes with each one before it, which is no difference by
+	// itself.
+	moved := was.route == now.route && was.rule != now.rule
+	if both && moved && was.match == now.match {
+		moved = false
+	}
+	if moved && (both || len(out) > 0) {
+		out = append([]delta.Aspect{{Name: "rule", Old: was.rule, New: now.rule}}, out...)
+	}
+	return out
+}
+
+// behaviour is what differs but for the rule.
+func behaviour(was, now *outcome, both bool) (out []delta.Aspect) {
 	add := func(name, a, b string) {
 		if a != b {
 			out = append(out, delta.Aspect{Name: name, Old: a, New: b})
 		}
 	}
 	add("route", was.route, now.route)
-	if was.route == now.route {
-		add("rule", was.rule, now.rule)
+	if both {
+		add("policies", was.policies, now.policies)
 	}
 	if was.result == "" {
 		return out

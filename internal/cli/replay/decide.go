@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ import (
 // outcome is a decision as far as it can be compared.
 type outcome struct {
 	route, rule string
+	// match is what the rule has matched by, and policies are those in force, where they
+	// are known.
+	match, policies string
 	// result is "forward", a status with its reason, or empty where chance, time or
 	// others have had a say.
 	result, policy string
@@ -75,6 +79,15 @@ func decided(t *dryrun.Table, e *tap.Event) (o *outcome, assumed []string, undec
 	}
 	if d.Rule != nil {
 		o.rule = fmt.Sprintf("%s/rules/%d", o.route, d.RuleIndex)
+		if d.Rule.Name != o.rule && !strings.Contains(d.Rule.Name, "/rules/") {
+			o.rule += " (" + d.Rule.Name + ")"
+		}
+	}
+	if text, err := json.Marshal(d.Match); err == nil { // it always marshals
+		o.match = string(text)
+	}
+	for _, ref := range d.Policies {
+		o.policies = strings.TrimPrefix(o.policies+", "+ref.String(), ", ")
 	}
 	if l := d.Local; l != nil {
 		o.result = result(l.Status, l.Reason)

@@ -40,7 +40,7 @@ type Head struct {
 func Read(r io.Reader, file string) iter.Seq2[*tap.Event, error] {
 	return func(yield func(*tap.Event, error) bool) {
 		lines := bufio.NewReaderSize(r, maxLine)
-		requests := 0
+		requests, begun := 0, false
 		for n := 1; ; n++ {
 			line, err := lines.ReadSlice('\n')
 			fail := func(why error) { yield(nil, fmt.Errorf("%s:%d: %w", file, n, why)) }
@@ -55,14 +55,15 @@ func Read(r io.Reader, file string) iter.Seq2[*tap.Event, error] {
 			end := err != nil
 			if line = bytes.TrimSpace(line); len(line) == 0 {
 				if end {
-					if n == 1 {
+					if !begun {
 						fail(errNone)
 					}
 					return
 				}
 				continue
 			}
-			if n == 1 {
+			if !begun {
+				begun = true
 				if err := readHead(line); err != nil {
 					fail(err)
 					return
