@@ -46,7 +46,7 @@ func TestQueriesThatAreWrong(t *testing.T) {
 		"rate=5001":                      "is not 1 to 5000 events per second",
 		"for=2h":                         "is no duration of 1h at most",
 		"for=0s":                         "is no duration",
-		"record=all":              "is neither masked nor hashed",
+		"record=all":                     "is neither masked nor hashed",
 		"show=a:b":                       "is no name of a header field",
 		"%zz":                            "is no query of a URL",
 		"to=" + strings.Repeat("x", 513): "to has 1 to 512 bytes",
