@@ -76,6 +76,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newExplain(t),
 		newTest(t),
 		newDiff(t),
+		newReplay(t),
 		newKey(t),
 		newStatus(t),
 		newWait(t),
@@ -89,6 +90,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newTop(t),
 		newTrace(t),
 		newTap(t),
+		newRecord(t),
 		newCert(t),
 		command.NewVersion(t),
 	}

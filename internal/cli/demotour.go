@@ -172,6 +172,7 @@ func (u *tour) hallway(admin string, f *fleet) []step {
 		{"gridway status" + admin, "each sidecar, and which revision it serves"},
 		{"gridway cert" + admin, "who is who: certificates of an hour, renewed at the half, and the root"},
 		{"gridway routes --admin unix:" + f.adminSocket("catalog-1"), "what a sidecar knows: the routes of the services that the catalog asks"},
+		{"gridway tap --to inventory --direction inbound --max 10" + admin, "who asks the inventory, live, as its sidecar sees it"},
 		{"gridway get clusters" + admin, "who is healthy behind the edge"},
 		{"gridway explain --from catalog GET http://reviews/api/reviews/lamp-01 --file " + shop, "the same canary, for the catalog as for customers"},
 		{fmt.Sprintf(`curl -si -X PUT -H 'Content-Type: application/json' -d '{"count":1}' %s/api/stock/lamp-01/reserve`, u.edge.Plain), "the edge may look at the stock, and take nothing: the inventory's sidecar knows who asks"},

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,7 +46,7 @@ With -o json each line is one event.
 		Args:    noArgs, ValidArgsFunction: offer(),
 	}
 	out, a := outputFlag(cmd), adminFlag(t, cmd)
-	values := tapFlags(cmd)
+	values := tapFlags(cmd, "record")
 	proxies := cmd.Flags().StringArray("proxy", nil, "only what this proxy sees: its name, or a part of it such as NAMESPACE/SERVICE (repeatable)")
 	most := cmd.Flags().Int("max", 0, "end after so many events (default: no bound)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -68,10 +69,13 @@ With -o json each line is one event.
 	return cmd
 }
 
-// tapFlags has a flag for each parameter of a tap. What it returns reads them.
-func tapFlags(cmd *cobra.Command) func() (url.Values, error) {
+// tapFlags has a flag for each parameter of a tap but some. What it returns reads them.
+func tapFlags(cmd *cobra.Command, without ...string) func() (url.Values, error) {
 	names := map[string]string{} // of flags, by parameter
 	for _, p := range tap.Parameters() {
+		if slices.Contains(without, p.Name) {
+			continue
+		}
 		name := flagName(p.Name)
 		names[p.Name] = name
 		switch p.Name {
@@ -84,15 +88,18 @@ func tapFlags(cmd *cobra.Command) func() (url.Values, error) {
 			cmd.Flags().StringArray(name, nil, p.About+" (repeatable)")
 		}
 	}
-	complete(cmd, "method", methods...)
-	complete(cmd, "direction", tap.Edge, tap.Inbound, tap.Outbound)
-	complete(cmd, "protocol", "http", "grpc", "websocket", "tcp", "tls", "udp")
-	complete(cmd, "status", "2xx", "3xx", "4xx", "5xx")
+	for name, values := range map[string][]string{
+		"method": methods, "direction": {tap.Edge, tap.Inbound, tap.Outbound}, "protocol": {"http", "grpc", "websocket", "tcp", "tls", "udp"}, "status": {"2xx", "3xx", "4xx", "5xx"},
+	} {
+		if names[name] != "" {
+			complete(cmd, name, values...)
+		}
+	}
 	return func() (url.Values, error) {
 		q := url.Values{}
 		for _, p := range tap.Parameters() {
 			f := cmd.Flags().Lookup(names[p.Name])
-			if !f.Changed {
+			if f == nil || !f.Changed {
 				continue
 			}
 			if list, is := f.Value.(pflag.SliceValue); is {

@@ -44,6 +44,7 @@ var demoCommands = []demoCommand{
 	{begins: "gridway consumer list", want: regexp.MustCompile(`(?s)corner-store .*trial.*hearth-and-oak .*gold`)},
 	{begins: "for i in", has: "/api/reviews", want: regexp.MustCompile(`(?i)[0-9]+ X-Served-By: reviews-v1`)},
 	{begins: "gridway explain", has: "X-Canary", want: regexp.MustCompile(`100% reviews-v2`)},
+	{begins: "gridway tap", want: regexp.MustCompile(`(?s)default/(catalog|orders|edge) ⇒ default/inventory +(GET|PUT) /stock.*10 events`)},
 	{begins: "gridway status", want: regexp.MustCompile(`(?s)[0-9]+ of [0-9]+ proxies serve.*default/catalog.*Serving`)},
 	{begins: "gridway cert", want: regexp.MustCompile(`(?s)spiffe://cluster.local/ns/default/sa/orders.*root`)},
 	{begins: "gridway routes", want: regexp.MustCompile(`/api/reviews/\* .*reviews [59]0%, reviews-v2 [15]0%`)},

@@ -13,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/signal"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/wire/h1"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -99,6 +100,8 @@ type Exchange struct {
 	// tainted: a defect has left the exchange in an unknown state.
 	tainted bool
 
+	// came is the request as it came, where somebody records.
+	came    tap.Head
 	trace   tracing
 	entry   accesslog.Entry
 	scratch []byte
@@ -142,6 +145,9 @@ func (x *Exchange) begin() {
 		x.sni = x.TLS.ServerName
 	}
 	x.host, x.path = x.Req.Host, x.Req.Path
+	if x.p.Taps.Recording() {
+		x.came.Keep(&x.Req)
+	}
 	x.beginCall()
 	h1.StripHopByHop(&x.Req.Header)
 }
@@ -182,6 +188,7 @@ func (x *Exchange) clear() {
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
 	x.trace.clear()
+	x.came.Forget()
 	if x.call.on {
 		x.call = call{}
 	}

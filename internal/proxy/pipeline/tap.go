@@ -24,6 +24,13 @@ func (x *Exchange) tap(e *accesslog.Entry, opened bool) {
 	if status := x.metricStatus(); !opened {
 		s.Failed = status >= 500 || status == 0 && !x.Flags.Has(filter.ClientGone)
 	}
+	if x.came.Kept() {
+		s.Head = &x.came
+		if x.attempts > 0 {
+			s.Sent = tap.Sent{Host: x.Req.Host, Path: x.Req.Path, Query: x.Req.Query}
+		}
+		s.Claims = x.Caller.Claims.Values()
+	}
 	x.p.Taps.Offer(&s)
 }
 

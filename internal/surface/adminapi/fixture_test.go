@@ -10,6 +10,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,10 +22,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/mesh/question"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 )
 
 var update = flag.Bool("update", false, "write golden files and generated documentation")
@@ -168,6 +171,27 @@ func (p *process) Explain(_ context.Context, r dryrun.Request) (*dryrun.Decision
 	}, nil
 }
 
+// Tap gives an event of each of two proxies, and then waits for a host of that name.
+func (p *process) Tap(ctx context.Context, query url.Values, wanted func(question.Proxy) bool, take func([][]byte) error) error {
+	if err := take(nil); err != nil {
+		return err
+	}
+	for _, name := range []string{"shop/cart/10.0.0.1:15008", "shop/orders/10.0.0.2:15008"} {
+		if wanted != nil && !wanted(question.Proxy{Name: name}) {
+			continue
+		}
+		e := tap.Event{Type: tap.Exchange, Proxy: name, Time: at, Method: "GET", Path: query.Get("path"), Status: 200}
+		if err := take([][]byte{e.JSON()}); err != nil {
+			return err
+		}
+	}
+	if query.Get("host") != "waits" {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func (p *process) Snapshot() metric.Snapshot {
 	return metric.Snapshot{At: at, Routes: []metric.RouteStats{{Route: "HTTPRoute/default/cart", Rule: "0", Stats: metric.Stats{Requests: 12.5, P99: time.Millisecond}}}, Clusters: []metric.ClusterStats{}}
 }
@@ -175,7 +199,7 @@ func (p *process) Snapshot() metric.Snapshot {
 // options has everything on.
 func (p *process) options() adminapi.Options {
 	return adminapi.Options{
-		Address: "127.0.0.1:0", Process: p, Configuration: p, Explainer: p, Sampler: p, Records: &remembered{}, Level: new(slog.LevelVar),
+		Address: "127.0.0.1:0", Process: p, Configuration: p, Explainer: p, Sampler: p, Observer: p, Records: &remembered{}, Level: new(slog.LevelVar),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "gridway_ready 1\n") }),
 	}
 }

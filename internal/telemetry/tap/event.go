@@ -85,6 +85,8 @@ type Event struct {
 	RequestHeaders  []ir.Header `json:"requestHeaders,omitempty"`
 	ResponseHeaders []ir.Header `json:"responseHeaders,omitempty"`
 	Revision        uint64      `json:"revision,omitempty"`
+	// Record is there if it was asked for.
+	Record *Record `json:"record,omitempty"`
 	// Limited are events beyond a proxy's rate, Lost those for which a reader was too slow.
 	Limited uint64 `json:"limited,omitempty"`
 	Lost    uint64 `json:"lost,omitempty"`

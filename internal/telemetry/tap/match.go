@@ -33,6 +33,12 @@ type Seen struct {
 	Failed bool
 	// RequestHeader and ResponseHeader are nil for what has none.
 	RequestHeader, ResponseHeader *httpmsg.Header
+	// Head is the request as it came, where somebody records.
+	Head *Head
+	// Sent is the request as an endpoint got it; its Path is empty if none did.
+	Sent Sent
+	// Claims are what the caller's credential says of them.
+	Claims map[string]any
 	// Credentials are where the policy in force looks for them.
 	Credentials *ir.Authentication
 }

@@ -38,6 +38,9 @@ type Query struct {
 	Failed, Denied *bool
 	// Show are header fields to be shown, in lower case.
 	Show []string
+	// Record adds what a replay needs, unless it is empty: HideMasked or Hashed says what
+	// becomes of credentials.
+	Record string
 	// Sample is the part of it that is wanted, more than 0 and 1 at most.
 	Sample float64
 	// Rate is how many events per second there are at most, of each proxy, and For how
@@ -91,6 +94,7 @@ func Parameters() []Parameter {
 		{"slower", "only what took at least so long: 250ms", parseSlower},
 		{"failed", "true: only what has failed: a status of 5xx, a failed call of gRPC, no answer; false: only the rest", parseBool(func(q *Query) **bool { return &q.Failed })},
 		{"denied", "true: only what a policy has refused; false: only the rest", parseBool(func(q *Query) **bool { return &q.Denied })},
+		{"record", "adds what gridway replay needs, with credentials masked or hashed: masked or hashed", parseRecord},
 		{"show", "a header field to show; credentials are masked", parseShow},
 		{"sample", "the part of it that is wanted: 0.01", parseSample},
 		{"rate", fmt.Sprintf("how many events per second each proxy gives at most, 1 to %d (%d)", MaxRate, DefaultRate), parseRate},
@@ -285,6 +289,21 @@ func parseShow(q *Query, v string) error {
 		return err
 	}
 	q.Show = append(q.Show, strings.ToLower(v))
+	return nil
+}
+
+// What becomes of credentials in records: with Hashed they can be told apart, by a key that
+// nobody has.
+const (
+	HideMasked = "masked"
+	Hashed     = "hashed"
+)
+
+func parseRecord(q *Query, v string) error {
+	if v != HideMasked && v != Hashed {
+		return fmt.Errorf("%.40q is neither %s nor %s", v, HideMasked, Hashed)
+	}
+	q.Record = v
 	return nil
 }
 

@@ -46,6 +46,7 @@ func TestQueriesThatAreWrong(t *testing.T) {
 		"rate=5001":                      "is not 1 to 5000 events per second",
 		"for=2h":                         "is no duration of 1h at most",
 		"for=0s":                         "is no duration",
+		"record=all":                     "is neither masked nor hashed",
 		"show=a:b":                       "is no name of a header field",
 		"%zz":                            "is no query of a URL",
 		"to=" + strings.Repeat("x", 513): "to has 1 to 512 bytes",
@@ -62,7 +63,7 @@ func TestParametersAreAllRead(t *testing.T) {
 	values := url.Values{
 		"route": {"a"}, "to": {"b"}, "from": {"c"}, "direction": {"Edge"}, "protocol": {"GRPC"}, "host": {"*.x"}, "method": {"get"}, "path": {"/a", "/b*", "~/c.*"},
 		"status": {"404", "5XX", "200-204"}, "grpcStatus": {"unavailable"}, "header": {"X-A", "X-B: v"}, "consumer": {"n"}, "policy": {"p"}, "slower": {"1ms"},
-		"failed": {"true"}, "denied": {"false"}, "show": {"X-C"}, "sample": {"0.5"}, "rate": {"5000"}, "for": {"1h"},
+		"failed": {"true"}, "denied": {"false"}, "show": {"X-C"}, "record": {"hashed"}, "sample": {"0.5"}, "rate": {"5000"}, "for": {"1h"},
 	}
 	for _, p := range tap.Parameters() {
 		if _, has := values[p.Name]; !has {

@@ -9,6 +9,7 @@ package tap
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -50,7 +51,9 @@ type Options struct {
 type Set struct {
 	opt  Options
 	taps atomic.Pointer[[]*Tap] // nil while nobody looks
-	mu   sync.Mutex             // is held by who changes taps
+	// recording counts the taps that record.
+	recording atomic.Int32
+	mu        sync.Mutex // is held by who changes taps
 }
 
 // New makes a Set.
@@ -63,6 +66,10 @@ func New(o Options) *Set {
 
 // On tells whether anybody looks. A nil Set has nobody.
 func (s *Set) On() bool { return s != nil && s.taps.Load() != nil }
+
+// Recording tells whether somebody who looks wants heads of requests as they came, for
+// which Head has to be kept when they begin.
+func (s *Set) Recording() bool { return s != nil && s.recording.Load() > 0 }
 
 // Offer gives what passes to those whose filters match. It does not keep anything of it.
 func (s *Set) Offer(seen *Seen) {
@@ -87,11 +94,19 @@ type Tap struct {
 	bytes  float64
 
 	limited, lost atomic.Uint64
+	// key is what secrets are hashed with, this tap's alone.
+	key   [32]byte
+	ended bool // guarded by set.mu
 }
 
 // Start begins to look. Who starts a tap ends it.
 func (s *Set) Start(q *Query) (*Tap, error) {
 	t := &Tap{set: s, query: q, events: make(chan *Event, buffered), filled: s.opt.Now(), places: float64(q.Rate), bytes: bytesPerSecond}
+	if q.Record == Hashed {
+		if _, err := crand.Read(t.key[:]); err != nil {
+			return nil, err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var now []*Tap
@@ -100,6 +115,9 @@ func (s *Set) Start(q *Query) (*Tap, error) {
 	}
 	if len(now) >= MaxTaps {
 		return nil, ErrTooMany
+	}
+	if q.Record != "" {
+		s.recording.Add(1)
 	}
 	now = append(now, t)
 	s.taps.Store(&now)
@@ -111,6 +129,13 @@ func (t *Tap) End() {
 	s := t.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if t.ended {
+		return
+	}
+	t.ended = true
+	if t.query.Record != "" {
+		s.recording.Add(-1)
+	}
 	var now []*Tap
 	if had := s.taps.Load(); had != nil {
 		for _, other := range *had {
@@ -127,7 +152,7 @@ func (t *Tap) End() {
 }
 
 func (t *Tap) offer(seen *Seen) {
-	if !t.query.match(seen, t.set.opt.Self) {
+	if !t.query.match(seen, t.set.opt.Self) || t.query.Record != "" && (seen.Opened || seen.Head == nil) {
 		return
 	}
 	if t.query.Sample < 1 && rand.Float64() >= t.query.Sample {
@@ -138,10 +163,19 @@ func (t *Tap) offer(seen *Seen) {
 		return
 	}
 	select {
-	case t.events <- seen.event(t.query, &t.set.opt):
+	case t.events <- t.event(seen):
 	default:
 		t.lost.Add(1)
 	}
+}
+
+// event copies what is shown, and recorded.
+func (t *Tap) event(s *Seen) *Event {
+	e := s.event(t.query, &t.set.opt)
+	if t.query.Record != "" {
+		e.Record = s.record(t)
+	}
+	return e
 }
 
 // may takes a place for an event of so many bytes, if there is one.

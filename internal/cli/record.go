@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridway/gridway/internal/cli/excerpt"
+	"github.com/gridway/gridway/internal/cli/replay"
+	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/telemetry/tap"
+)
+
+const (
+	defaultRecorded = 10_000
+	recordFor       = "1m"
+)
+
+func newRecord(t *term.Terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "record FILE",
+		GroupID: groupLive,
+		Short:   "Record requests, and what was decided about them, for gridway replay",
+		Long: `Writes requests that come to a gateway, with what it has decided about them, into a
+file that "gridway replay" decides again on another configuration: method, host, path,
+query, header fields, the client's address, the caller and claims that were
+established, route, rule, policy, backend, and what was sent. Bodies are not recorded.
+
+Credentials are masked in the proxy, or hashed with --credentials hashed by a key that
+nobody has, so that equal ones can be told. Other values of headers, queries and claims
+are in the file as they are: keep it as you keep access logs. The file must not be
+there yet, and only you may read it; "-" writes to the standard output.
+
+It ends after --for or --max requests, or when it is interrupted. It needs the role
+operator and is written to the audit log.
+
+` + adminHelp,
+		Example: lines("gridway record monday.jsonl --for 10m --sample 0.1", "gridway record denied.jsonl --denied --max 100", "gridway record - --path '/api/*' | gzip > api.jsonl.gz"),
+		Args:    cobra.ExactArgs(1),
+	}
+	a := adminFlag(t, cmd)
+	values := tapFlags(cmd, "record", "show", "direction", "protocol")
+	proxies := cmd.Flags().StringArray("proxy", nil, "only what this proxy sees: its name, or a part of it such as NAMESPACE/SERVICE (repeatable)")
+	most := cmd.Flags().Int("max", defaultRecorded, "end after so many requests")
+	credentials := cmd.Flags().String("credentials", tap.HideMasked, "what becomes of credentials: masked or hashed")
+	complete(cmd, "credentials", tap.HideMasked, tap.Hashed)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		q, err := values()
+		if err != nil {
+			return err
+		}
+		if *most < 1 || *most > replay.MaxRequests {
+			return usagef("", "--max must be 1 to %d", replay.MaxRequests)
+		}
+		if !q.Has("for") {
+			q.Set("for", recordFor)
+		}
+		if !q.Has("rate") {
+			q.Set("rate", strconv.Itoa(tap.MaxRate))
+		}
+		q.Set("max", strconv.Itoa(*most))
+		q.Set("record", *credentials)
+		q.Set("direction", tap.Edge)
+		q["proxy"] = *proxies
+		if *credentials != tap.HideMasked && *credentials != tap.Hashed {
+			return usagef("", "--credentials must be %s or %s, not %q", tap.HideMasked, tap.Hashed, *credentials)
+		}
+		return record(cmd.Context(), t, a, q, args[0])
+	}
+	return cmd
+}
+
+// record writes a recording until it ends.
+func record(ctx context.Context, t *term.Terminal, a *admin, q url.Values, path string) (err error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	out, done, err := recordingFile(t, path)
+	if err != nil {
+		return err
+	}
+	p := &tapPrinter{t: t}
+	defer func() { err = errors.Join(err, done(p.seen)) }()
+	w := bufio.NewWriter(out)
+	head, err := json.Marshal(replay.Head{Format: replay.Format, Version: replay.Version, Time: time.Now().UTC(), Credentials: q.Get("record"), Filters: q.Encode()})
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(append(head, '\n')); err != nil {
+		return err
+	}
+	err = c.Tap(ctx, q, func(e *tap.Event, line []byte) error {
+		if e.Type != tap.Exchange {
+			p.print(e) // which proxies are not seen, and how many were left out
+			return nil
+		}
+		p.seen++
+		_, err := w.Write(append(line, '\n'))
+		return err
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return errors.Join(adminError(err, c.Address()), w.Flush())
+	}
+	p.end()
+	return w.Flush()
+}
+
+// recordingFile is a new file, which is removed again if nothing was recorded.
+func recordingFile(t *term.Terminal, path string) (io.Writer, func(recorded int) error, error) {
+	if path == "-" {
+		return t.RawOut, func(int) error { return nil }, nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, nil, usagef("remove it, or name another one", "%s is there already", path)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, func(recorded int) error {
+		err := f.Close()
+		if recorded == 0 {
+			return errors.Join(err, os.Remove(path))
+		}
+		if err == nil {
+			t.Errorf("%s in %s; \"gridway replay %s --on FILE\" decides them again\n", excerpt.Count(recorded, "request"), path, path)
+		}
+		return err
+	}, nil
+}

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridway/gridway/internal/cli/excerpt"
+	"github.com/gridway/gridway/internal/cli/replay"
+	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/proxy/dryrun"
+)
+
+func newReplay(t *term.Terminal) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "replay FILE --on FILE|DIR...",
+		GroupID: groupFiles,
+		Short:   "Decide recorded requests again on other files, and show what differs",
+		Long: `Decides the requests of a recording ("gridway record") on candidate files, without
+sockets, and shows those that would be treated otherwise: another route, rule, verdict
+of a policy, rewrite or backend. Compared is what was decided when they were recorded,
+or, with --base, what other files make of them now; that also compares header fields,
+replies and the shares of backends.
+
+Callers are those that were established then: credentials are not in recordings. What
+cannot be decided without them, or without the network, is named and counted, never
+guessed: external servers are not asked, and rate limits do not count.
+
+Exits with 0 if nothing differs, 1 if something does, and 2 if it could not compare.`,
+		Example: lines("gridway replay monday.jsonl --on config/", "gridway replay monday.jsonl --base main/ --on branch/", "gridway replay - --on config/ -o json < monday.jsonl"),
+		Args:    cobra.ExactArgs(1),
+	}
+	out := outputFlag(cmd)
+	var on, base []string
+	cmd.Flags().StringArrayVar(&on, "on", nil, "file or folder with the candidate configuration (repeatable)")
+	cmd.Flags().StringArrayVar(&base, "base", nil, "file or folder to compare with, instead of what was recorded (repeatable)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(on) == 0 {
+			return usagef("gridway replay "+args[0]+" --on config/", "--on is missing: the files to decide on")
+		}
+		candidate, err := replayTable(t, on)
+		if err != nil {
+			return usageError{Err: err}
+		}
+		var before *dryrun.Table
+		if len(base) > 0 {
+			if before, err = replayTable(t, base); err != nil {
+				return usageError{Err: err}
+			}
+		}
+		in, file := t.In, "standard input"
+		if args[0] != "-" {
+			f, err := os.Open(args[0])
+			if err != nil {
+				return usageError{Err: err}
+			}
+			defer f.Close()
+			in, file = io.Reader(f), args[0]
+		}
+		r, err := replay.Run(in, file, before, candidate)
+		if err != nil {
+			return usageError{Err: err}
+		}
+		if *out != term.TableFormat {
+			err = out.Write(t.Out, r)
+		} else {
+			printReplay(t, r)
+		}
+		if err == nil && r.Different > 0 {
+			return errProblems
+		}
+		return err
+	}
+	return cmd
+}
+
+func replayTable(t *term.Terminal, paths []string) (*dryrun.Table, error) {
+	cfg, err := readSide(t, paths)
+	if err != nil {
+		return nil, err
+	}
+	return dryrun.NewTranscoding(cfg.out.Config, nil, nil)
+}
+
+func printReplay(t *term.Terminal, r *replay.Report) {
+	for _, g := range r.Groups {
+		for _, e := range g.Examples {
+			t.Printf("%s %s\n", term.Paint("~", term.Warn), harmless(fmt.Sprintf("%s %s%s  %d", e.Method, e.Host, e.Path, e.Status)))
+		}
+		if more := g.Count - len(g.Examples); more > 0 {
+			t.Printf("  %s\n", term.Paint(fmt.Sprintf("and %d more alike", more), term.Faint))
+		}
+		printAspects(t, g.Aspects)
+	}
+	style := term.Good
+	if r.Different > 0 {
+		style = term.Warn
+	}
+	t.Printf("%s\n", term.Paint(fmt.Sprintf("%s: %d decided as before, %d differently, %d not decided", excerpt.Count(r.Requests, "request"), r.Same, r.Different, r.Undecided), style))
+	for _, list := range []struct {
+		name string
+		of   map[string]int
+	}{{"not decided", r.Why}, {"assumed", r.Assumed}} {
+		for _, why := range slices.Sorted(maps.Keys(list.of)) {
+			t.Printf("  %s %d × %s\n", term.Paint(list.name+":", term.Faint), list.of[why], harmless(why))
+		}
+	}
+}
