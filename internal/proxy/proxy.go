@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -46,9 +47,11 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
-	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/export"
+	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/otlp"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/tlsx"
 	"github.com/gridway/gridway/internal/wire/tlsx/ocspstaple"
@@ -60,6 +63,12 @@ type Options struct {
 	Metrics *metric.Registry
 	// AccessLog may be nil: no access log.
 	AccessLog *accesslog.Logger
+	// AccessLogOmit are fields that TelemetrySinks do not get either.
+	AccessLogOmit accesslog.Omitted
+	// Stdout is where the access logs of TelemetrySinks with standardOutput go.
+	Stdout io.Writer
+	// Resource says who sends to TelemetrySinks; nil is nothing of that.
+	Resource *otlp.Resource
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
 	// Zone is where this proxy runs; clusters may prefer endpoints there.
@@ -139,6 +148,7 @@ type Proxy struct {
 	authorizations *authorizations
 	formulas       *formulas
 	exporter       *export.Exporter
+	outlets        *outlet.Set
 	lists          *accesslist.Directory
 	revoked        *clientcert.Revocations
 	deps           snapshot.Deps
@@ -216,7 +226,7 @@ func New(o Options) *Proxy {
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
 		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held, exporter: export.New(export.Options{Log: o.Log}),
 	}
-	o.Metrics.SetSinks(p.sinkStates)
+	p.openOutlets()
 	p.pipeline.LeaveWithin, p.pipeline.Vouch = o.LeaveWithin, vouch.New(o.Identities)
 	if v := p.pipeline.Vouch; v != nil {
 		o.Metrics.SetCallerTokens(v.Counts)
@@ -277,6 +287,9 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 		errs = append(errs, err)
 	}
 	if err := p.exporter.Apply(cfg.TelemetrySinks); err != nil {
+		errs = append(errs, err)
+	}
+	if err := p.outlets.Apply(cfg.TelemetrySinks); err != nil {
 		errs = append(errs, err)
 	}
 	p.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
@@ -412,7 +425,7 @@ func (p *Proxy) openSocket(ctx context.Context, l *ir.Listener) (socket, error) 
 		inherited := p.datagrams[l.Name]
 		delete(p.datagrams, l.Name)
 		return datagram.Open(l, datagram.Options{
-			Loops: p.loops, AccessLog: p.opts.AccessLog, Log: p.opts.Log, Shared: p.opts.SharePorts,
+			Loops: p.loops, AccessLog: p.opts.AccessLog, Outlets: p.outlets, Log: p.opts.Log, Shared: p.opts.SharePorts,
 			Inherited: inherited, IdleGrace: p.opts.IdleGrace,
 		})
 	}
@@ -489,7 +502,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.keys.Close()
 	p.logins.Close()
 	p.stores.Close()
-	p.closeExporter()
+	p.closeOutlets()
 	p.set.Close()
 	p.guard.Close()
 	p.pipeline.Vouch.Close()

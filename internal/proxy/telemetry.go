@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/export"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 )
 
 // flushTimeout bounds how long sinks are sent what waits when the process ends.
@@ -14,8 +16,21 @@ const flushTimeout = 5 * time.Second
 // Exporter has the TelemetrySinks of the configuration that speak OTLP, by name.
 func (p *Proxy) Exporter() *export.Exporter { return p.exporter }
 
-// closeExporter sends what waits, and ends.
-func (p *Proxy) closeExporter() {
+// openOutlets makes what access logs go through.
+func (p *Proxy) openOutlets() {
+	p.outlets = outlet.New(outlet.Options{
+		Main: p.opts.AccessLog, Omit: p.opts.AccessLogOmit, Exporter: p.exporter, Resource: p.opts.Resource, Stdout: p.opts.Stdout, Log: p.opts.Log,
+	})
+	p.pipeline.Outlets, p.streams.Outlets = p.outlets, p.outlets
+	p.opts.Metrics.SetSinks(p.sinkStates)
+}
+
+// ReopenLogs opens the files of TelemetrySinks anew, after they were renamed.
+func (p *Proxy) ReopenLogs(ctx context.Context) error { return p.outlets.Reopen(ctx) }
+
+// closeOutlets writes and sends what waits, and ends.
+func (p *Proxy) closeOutlets() {
+	p.outlets.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
 	p.exporter.Close(ctx)
@@ -31,4 +46,7 @@ func (p *Proxy) sinkStates(yield func(metric.Sink)) {
 			})
 		}
 	}
+	p.outlets.Stats(func(name string, st accesslog.Stats) {
+		yield(metric.Sink{Name: name, Signal: export.Logs.String(), Sent: st.Written, Failed: st.Errors, Dropped: st.Dropped})
+	})
 }
