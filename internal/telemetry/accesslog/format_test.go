@@ -67,9 +67,15 @@ func TestOwnFields(t *testing.T) {
 	p := &ir.AccessLogPolicy{
 		Query: ir.QueryFull, HiddenHeaders: []string{"x-person", "user-agent"}, HiddenParameters: []string{"who"},
 		Fields: []ir.LogField{
-			{Name: "served", ResponseHeader: "x-served-by"}, {Name: "tenant", RequestHeader: "x-tenant"}, {Name: "status"}, {Name: "query"},
-			{Name: "person", RequestHeader: "x-person"}, {Name: "key", RequestHeader: "x-api-key"}, {Name: "bearer", RequestHeader: "x-passed"},
-			{Name: "none", ResponseHeader: "x-none"}, {Name: "user_agent"},
+			{Name: "served", ResponseHeader: "x-served-by"},
+			{Name: "tenant", RequestHeader: "x-tenant"},
+			{Name: "status"},
+			{Name: "query"},
+			{Name: "person", RequestHeader: "x-person"},
+			{Name: "key", RequestHeader: "x-api-key"},
+			{Name: "bearer", RequestHeader: "x-passed"},
+			{Name: "none", ResponseHeader: "x-none"},
+			{Name: "user_agent"},
 		},
 	}
 	e := full()

@@ -214,7 +214,7 @@ func (n *lane) put(e *Entry, f *Format) (ok, crowded bool) {
 			return false, false
 		}
 	}
-	size := 0
+	var size int
 	if f == nil {
 		size = n.enc.bound(e)
 	} else if size = n.enc.make(e, f, n.size); size == 0 {

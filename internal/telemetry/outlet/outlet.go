@@ -111,7 +111,7 @@ func (s *Set) named(name string) *output {
 }
 
 func (s *Set) open(o *output, cfg *ir.TelemetrySink) error {
-	var out io.Writer = s.opt.Stdout
+	out := s.opt.Stdout
 	var file *File
 	log := s.opt.Log
 	if cfg.File != nil {
