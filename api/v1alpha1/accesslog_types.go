@@ -76,8 +76,8 @@ type AccessLogField struct {
 	// +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_.-]*$`
 	Name string `json:"name"`
 
-	// RequestHeader is the header field of the request that the field has, as the client
-	// sent it.
+	// RequestHeader is the header field of the request that the field has, as it is when
+	// filters have changed it.
 	// +optional
 	RequestHeader *gatewayv1.HTTPHeaderName `json:"requestHeader,omitempty"`
 

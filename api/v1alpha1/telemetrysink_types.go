@@ -107,8 +107,8 @@ const (
 
 // OTLPSink is a receiver of OTLP 1.x. What it says of retries is followed: those answers
 // that the specification calls retryable are tried again with growing pauses, or the
-// pause that the receiver asks for, until there is no room in the queue for newer items;
-// others are dropped and counted.
+// pause that the receiver asks for, for five minutes at most; what others refuse is lost
+// and counted.
 //
 // +kubebuilder:validation:XValidation:message="tls goes with an https:// address, or one of HOST:PORT",rule="!has(self.tls) || !self.address.startsWith('http://')"
 // +kubebuilder:validation:XValidation:message="an address with a path needs protocol HTTP",rule="(has(self.protocol) && self.protocol == 'HTTP') || !self.address.matches('^https?://[^/]*/.+')"

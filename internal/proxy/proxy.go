@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -46,8 +47,11 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/export"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/otlp"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
@@ -62,6 +66,12 @@ type Options struct {
 	Metrics *metric.Registry
 	// AccessLog may be nil: no access log.
 	AccessLog *accesslog.Logger
+	// AccessLogOmit are fields that TelemetrySinks do not get either.
+	AccessLogOmit accesslog.Omitted
+	// Stdout is where the access logs of TelemetrySinks with standardOutput go.
+	Stdout io.Writer
+	// Resource says who sends to TelemetrySinks; nil is nothing of that.
+	Resource *otlp.Resource
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
 	// Taps look at what passes; nil has none.
@@ -149,6 +159,8 @@ type Proxy struct {
 	stores         *stores
 	authorizations *authorizations
 	formulas       *formulas
+	exporter       *export.Exporter
+	outlets        *outlet.Set
 	lists          *accesslist.Directory
 	revoked        *clientcert.Revocations
 	deps           snapshot.Deps
@@ -230,8 +242,9 @@ func New(o Options) *Proxy {
 			},
 		},
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
-		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held,
+		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held, exporter: export.New(export.Options{Log: o.Log}),
 	}
+	p.openOutlets()
 	p.pipeline.LeaveWithin, p.pipeline.Vouch = o.LeaveWithin, vouch.New(o.Identities)
 	if v := p.pipeline.Vouch; v != nil {
 		o.Metrics.SetCallerTokens(v.Counts)
@@ -289,6 +302,12 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	p.issuers.Begin(cfg)
 	p.consumers.Apply(cfg.Consumers)
 	if err := p.stores.Apply(cfg.RateLimitStores); err != nil {
+		errs = append(errs, err)
+	}
+	if err := p.exporter.Apply(cfg.TelemetrySinks); err != nil {
+		errs = append(errs, err)
+	}
+	if err := p.outlets.Apply(cfg.TelemetrySinks); err != nil {
 		errs = append(errs, err)
 	}
 	p.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
@@ -424,7 +443,7 @@ func (p *Proxy) openSocket(ctx context.Context, l *ir.Listener) (socket, error) 
 		inherited := p.datagrams[l.Name]
 		delete(p.datagrams, l.Name)
 		return datagram.Open(l, datagram.Options{
-			Loops: p.loops, AccessLog: p.opts.AccessLog, Taps: p.opts.Taps, Log: p.opts.Log, Shared: p.opts.SharePorts,
+			Loops: p.loops, AccessLog: p.opts.AccessLog, Outlets: p.outlets, Taps: p.opts.Taps, Log: p.opts.Log, Shared: p.opts.SharePorts,
 			Inherited: inherited, IdleGrace: p.opts.IdleGrace,
 		})
 	}
@@ -501,6 +520,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.keys.Close()
 	p.logins.Close()
 	p.stores.Close()
+	p.closeOutlets()
 	p.set.Close()
 	p.guard.Close()
 	p.pipeline.Vouch.Close()

@@ -31,6 +31,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -57,6 +58,8 @@ type Options struct {
 	Loops *loop.Group
 	// AccessLog may be nil.
 	AccessLog *accesslog.Logger
+	// Outlets are where policies lead it; nil has none.
+	Outlets *outlet.Set
 	// Taps look at sessions; nil has none.
 	Taps *tap.Set
 	Log  *slog.Logger

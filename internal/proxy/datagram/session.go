@@ -259,8 +259,10 @@ func (l *Listener) refuse(snap *snapshot.Listener, route *snapshot.Stream, who c
 }
 
 func (l *Listener) log(e *accesslog.Entry, snap *snapshot.Listener, route *snapshot.Stream, who client, flags filter.Flags) {
+	policy := l.opts.Outlets.Of(route.IR.Telemetry)
+	logs := policy == nil && l.opts.AccessLog != nil || policy != nil && policy.Wants(0)
 	looked := l.opts.Taps.On()
-	if l.opts.AccessLog == nil && !looked {
+	if !logs && !looked {
 		return
 	}
 	var scratch [64]byte
@@ -269,15 +271,19 @@ func (l *Listener) log(e *accesslog.Entry, snap *snapshot.Listener, route *snaps
 	if flags != 0 {
 		e.Flags = flags.AppendTo(scratch[:0])
 	}
-	if l.opts.AccessLog != nil {
-		l.opts.AccessLog.Log(e)
-	}
-	if looked {
+	if looked { // before the log hides parts of the entry
 		seen := tap.Seen{Entry: e, Direction: tap.Edge, Failed: flags&^filter.Draining.Flag() != 0}
 		if _, rest, found := strings.Cut(e.Cluster, "/"); found { // KIND/NAMESPACE/NAME, with a port
 			seen.Namespace, seen.Service, _ = strings.Cut(rest, "/")
 			seen.Service, _, _ = strings.Cut(seen.Service, ":")
 		}
 		l.opts.Taps.Offer(&seen)
+	}
+	switch {
+	case !logs:
+	case policy != nil:
+		policy.Log(e)
+	default:
+		l.opts.AccessLog.Log(e)
 	}
 }

@@ -38,19 +38,26 @@ func (x *Exchange) account() {
 	if x.p.Signals != nil {
 		x.signal(status, d)
 	}
+	policy := x.p.Outlets.Of(x.telemetry())
+	logs := policy == nil && x.p.AccessLog != nil || policy != nil && policy.Wants(x.status)
 	looked := x.p.Taps.On()
-	if x.p.AccessLog == nil && x.p.Records == nil && !looked {
+	if !logs && x.p.Records == nil && !looked {
 		return
 	}
 	e := x.describe(d)
 	if x.p.Records != nil {
 		x.record(d)
 	}
-	if x.p.AccessLog != nil {
-		x.p.AccessLog.Log(e)
-	}
-	if looked {
+	if looked { // before the log hides parts of the entry
 		x.tap(e, false)
+	}
+	switch {
+	case !logs:
+	case policy != nil:
+		e.Own = x.own(policy)
+		policy.Log(e)
+	default:
+		x.p.AccessLog.Log(e)
 	}
 }
 

@@ -104,6 +104,8 @@ type Exchange struct {
 	came    tap.Head
 	trace   tracing
 	entry   accesslog.Entry
+	logged  [][]byte // header fields of the response that the access log asks for, if kept
+	kept    bool
 	scratch []byte
 	timer   *time.Timer
 }
@@ -184,7 +186,7 @@ func (x *Exchange) clear() {
 	x.picked.Store(nil)
 	x.continued, x.headSent, x.broken = false, false, false
 	x.trying, x.streaming, x.shown = false, false, false
-	x.ws, x.vouch = webSocket{}, vouched{}
+	x.ws, x.vouch, x.kept = webSocket{}, vouched{}, false
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
 	x.trace.clear()

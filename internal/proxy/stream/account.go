@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"time"
 
+	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/tap"
@@ -23,20 +24,40 @@ func (s *Stream) account(in, out int64) {
 	if s.server.Signals != nil {
 		s.signal(d, in, out)
 	}
+	policy := s.server.Outlets.Of(s.telemetry())
+	logs := policy == nil && s.server.AccessLog != nil || policy != nil && policy.Wants(0)
 	looked := s.server.Taps.On()
-	if s.server.AccessLog == nil && s.server.Records == nil && !looked {
+	if !logs && s.server.Records == nil && !looked {
 		return
 	}
 	e := s.describe(d, in, out)
 	if s.server.Records != nil {
 		s.record(e)
 	}
-	if s.server.AccessLog != nil {
-		s.server.AccessLog.Log(e)
-	}
-	if looked {
+	if looked { // before the log hides parts of the entry
 		s.tap(e, false)
 	}
+	switch {
+	case !logs:
+	case policy != nil:
+		policy.Log(e)
+	default:
+		s.server.AccessLog.Log(e)
+	}
+}
+
+// telemetry is what policies say of the stream; nil is nothing.
+func (s *Stream) telemetry() *ir.Telemetry {
+	switch {
+	case s.Route != nil:
+		return s.Route.IR.Telemetry
+	case s.Section != nil:
+		return s.Section.Telemetry
+	}
+	if l := s.Listener.IR.Sections; len(l) > 0 {
+		return l[0].Telemetry
+	}
+	return nil
 }
 
 // tap shows the stream to those who look.

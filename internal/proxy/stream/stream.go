@@ -26,6 +26,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
@@ -37,7 +38,9 @@ import (
 type Server struct {
 	// AccessLog may be nil.
 	AccessLog *accesslog.Logger
-	Log       *slog.Logger
+	// Outlets are where policies lead it; nil has none.
+	Outlets *outlet.Set
+	Log     *slog.Logger
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
 	// Records remembers streams; nil remembers none.
