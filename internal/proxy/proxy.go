@@ -47,6 +47,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/export"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/tlsx"
@@ -137,6 +138,7 @@ type Proxy struct {
 	stores         *stores
 	authorizations *authorizations
 	formulas       *formulas
+	exporter       *export.Exporter
 	lists          *accesslist.Directory
 	revoked        *clientcert.Revocations
 	deps           snapshot.Deps
@@ -212,8 +214,9 @@ func New(o Options) *Proxy {
 			},
 		},
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
-		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held,
+		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held, exporter: export.New(export.Options{Log: o.Log}),
 	}
+	o.Metrics.SetSinks(p.sinkStates)
 	p.pipeline.LeaveWithin, p.pipeline.Vouch = o.LeaveWithin, vouch.New(o.Identities)
 	if v := p.pipeline.Vouch; v != nil {
 		o.Metrics.SetCallerTokens(v.Counts)
@@ -271,6 +274,9 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	p.issuers.Begin(cfg)
 	p.consumers.Apply(cfg.Consumers)
 	if err := p.stores.Apply(cfg.RateLimitStores); err != nil {
+		errs = append(errs, err)
+	}
+	if err := p.exporter.Apply(cfg.TelemetrySinks); err != nil {
 		errs = append(errs, err)
 	}
 	p.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
@@ -483,6 +489,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.keys.Close()
 	p.logins.Close()
 	p.stores.Close()
+	p.closeExporter()
 	p.set.Close()
 	p.guard.Close()
 	p.pipeline.Vouch.Close()

@@ -101,6 +101,7 @@ type Registry struct {
 	calls        Calls
 	gauges       func(yield func(cluster string, g ClusterGauges))
 	accessLog    func() LogStats
+	sinks        func(yield func(Sink))
 	log          func() LogStats
 	admission    func(yield func(scope string, a Admission))
 	certs        func(yield func(Certificate))
@@ -161,7 +162,7 @@ var (
 	kindNames = [...]string{"rule", "stream_rule", "cluster", "listener", "policy", "rate_limit", "rate_limit_store", "grpc_method"}
 	// stateKinds have no counters of their own here: what there is of them now is
 	// asked for at each scrape.
-	stateKinds = [...]string{"admission", "certificate", "cluster_limit", "cluster_state", "crl", "dependency", "discovery", "issued_certificate", "issuer", "limit_keys", "listener_limit", "login", "token_issuer"}
+	stateKinds = [...]string{"admission", "certificate", "cluster_limit", "cluster_state", "crl", "dependency", "discovery", "issued_certificate", "issuer", "limit_keys", "listener_limit", "login", "sink", "token_issuer"}
 )
 
 // places are the kinds that count, in the order of kindNames.
