@@ -46,9 +46,10 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
-	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/export"
+	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/push"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/tlsx"
 	"github.com/gridway/gridway/internal/wire/tlsx/ocspstaple"
@@ -139,6 +140,7 @@ type Proxy struct {
 	authorizations *authorizations
 	formulas       *formulas
 	exporter       *export.Exporter
+	pusher         *push.Pusher
 	lists          *accesslist.Directory
 	revoked        *clientcert.Revocations
 	deps           snapshot.Deps
@@ -216,6 +218,7 @@ func New(o Options) *Proxy {
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
 		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held, exporter: export.New(export.Options{Log: o.Log}),
 	}
+	p.pusher = newPusher(&o, p.exporter)
 	o.Metrics.SetSinks(p.sinkStates)
 	p.pipeline.LeaveWithin, p.pipeline.Vouch = o.LeaveWithin, vouch.New(o.Identities)
 	if v := p.pipeline.Vouch; v != nil {
@@ -279,6 +282,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	if err := p.exporter.Apply(cfg.TelemetrySinks); err != nil {
 		errs = append(errs, err)
 	}
+	p.pusher.Apply(cfg.TelemetrySinks)
 	p.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
 	p.revoked.Apply(cfg.RevocationLists)
 	snap, err := snapshot.Build(cfg, p.snap.Load(), p.deps)
@@ -489,6 +493,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.keys.Close()
 	p.logins.Close()
 	p.stores.Close()
+	p.pusher.Close() // what was counted last goes to the exporter
 	p.closeExporter()
 	p.set.Close()
 	p.guard.Close()

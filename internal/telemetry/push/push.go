@@ -43,9 +43,13 @@ type Options struct {
 type Pusher struct {
 	opt Options
 
-	mu     sync.Mutex // guards what follows
-	sinks  map[string]*running
-	closed bool
+	// applying is held by Apply and Close, which wait for pushes; a push may ask for
+	// States, which wants mu alone.
+	applying sync.Mutex
+	closed   bool // guarded by applying
+
+	mu    sync.Mutex // guards sinks; taken after applying
+	sinks map[string]*running
 }
 
 // sink sends what was gathered.
@@ -68,9 +72,9 @@ type running struct {
 // State is what became of what a sink of DogStatsD was to be sent: lines, of which one
 // is a number of one series.
 type State struct {
-	Name            string
-	Sent, Dropped   uint64
-	Failed, Retries uint64
+	Name          string
+	Sent, Dropped uint64
+	Failed        uint64
 }
 
 // New makes a Pusher without sinks.
@@ -93,8 +97,8 @@ func New(o Options) *Pusher {
 // Apply sends to these sinks from now on, as far as they take metrics. One that did not
 // change goes on where it was.
 func (p *Pusher) Apply(list []*ir.TelemetrySink) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.applying.Lock()
+	defer p.applying.Unlock()
 	if p.closed {
 		return
 	}
@@ -104,21 +108,31 @@ func (p *Pusher) Apply(list []*ir.TelemetrySink) {
 			continue
 		}
 		there[cfg.Name] = true
-		was := p.sinks[cfg.Name]
+		was := p.sinks[cfg.Name] // only who holds applying writes
 		if was != nil && same(was.cfg, cfg) {
 			continue
 		}
 		if was != nil {
 			was.end()
 		}
-		p.sinks[cfg.Name] = p.start(cfg)
+		p.set(cfg.Name, p.start(cfg))
 	}
 	for name, r := range p.sinks {
 		if !there[name] {
 			r.end()
-			delete(p.sinks, name)
+			p.set(name, nil)
 		}
 	}
+}
+
+func (p *Pusher) set(name string, r *running) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r == nil {
+		delete(p.sinks, name)
+		return
+	}
+	p.sinks[name] = r
 }
 
 // same tells whether metrics are sent to two sinks alike. How OTLP is spoken is the
@@ -186,15 +200,13 @@ func (r *running) end() {
 
 // Close pushes once more to all, and ends. The exporter must be closed afterwards.
 func (p *Pusher) Close() {
-	p.mu.Lock()
+	p.applying.Lock()
+	defer p.applying.Unlock()
 	p.closed = true
-	sinks := p.sinks
-	p.sinks = map[string]*running{}
-	p.mu.Unlock()
-	for _, r := range sinks {
+	for _, r := range p.sinks {
 		r.stop()
 	}
-	for _, r := range sinks {
+	for _, r := range p.sinks {
 		<-r.done
 	}
 }
