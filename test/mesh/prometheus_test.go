@@ -84,7 +84,7 @@ func TestPrometheus(t *testing.T) {
 	})
 	defer func() { close(stop); load.Wait() }()
 
-	eventually(t, "the alert of the certificate that ends today", func() error {
+	within(t, 4*patience, "the alert of the certificate that ends today", func() error {
 		var got struct {
 			Alerts []struct {
 				Labels map[string]string
@@ -102,7 +102,7 @@ func TestPrometheus(t *testing.T) {
 		return fmt.Errorf("%v", got.Alerts)
 	})
 	asked := dashboards(t)
-	eventually(t, "every query of every dashboard has an answer", func() error {
+	within(t, 4*patience, "every query of every dashboard has an answer", func() error {
 		var without []string
 		for query, where := range asked {
 			if err := p.answers(query); err != nil {
