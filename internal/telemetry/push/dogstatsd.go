@@ -2,8 +2,10 @@ package push
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -243,10 +245,12 @@ func (s *statsd) flush() {
 		return
 	}
 	_ = s.conn.SetWriteDeadline(s.until)
-	if _, err := s.conn.Write(packet); err == nil {
+	_, err := s.conn.Write(packet)
+	if err == nil {
 		s.sent.Add(lines)
 		return
-	} else if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.dropped.Add(lines)
 		return
 	}

@@ -147,12 +147,13 @@ func TestDogStatsD(t *testing.T) {
 		native  bool
 	}{{"udp", 1432, false}, {"unixgram", 8192, true}} {
 		t.Run(way.network, func(t *testing.T) {
-			at, address := "127.0.0.1:0", ""
+			at := "127.0.0.1:0"
 			if way.network == "unixgram" {
 				at = filepath.Join(t.TempDir(), "dsd.socket")
 			}
 			c := agent(t, way.network, at)
-			if address = c.LocalAddr().String(); way.network == "unixgram" {
+			address := c.LocalAddr().String()
+			if way.network == "unixgram" {
 				address = "unix:" + at
 			}
 			b := start(t, metric.Settings{Native: way.native}, nil, &ir.TelemetrySink{
