@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ import (
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/otlp"
 )
 
 // Options of a gateway that reads its configuration from a source.
@@ -208,6 +210,7 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	}
 	plane := proxy.Options{
 		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
+		AccessLogOmit: o.AccessLogOmit, Stdout: o.Stdout, Resource: resource(o.Build.Version),
 		Challenges: g.acme.Responder(),
 		Held:       true,
 	}
@@ -307,7 +310,17 @@ func (g *Gateway) abandon(why error) {
 }
 
 // ReopenLogs opens the access log's file anew, after it was renamed.
-func (g *Gateway) ReopenLogs(ctx context.Context) error { return g.accessLog.Reopen(ctx) }
+func (g *Gateway) ReopenLogs(ctx context.Context) error {
+	return errors.Join(g.accessLog.Reopen(ctx), g.plane.ReopenLogs(ctx))
+}
+
+// resource says to receivers of telemetry who sends it.
+func resource(version string) *otlp.Resource {
+	host, _ := os.Hostname() // without a name there is none
+	return otlp.NewResource(version, otlp.Attribute{Key: "service.name", Value: "gridway"}, otlp.Attribute{Key: "service.version", Value: version},
+		otlp.Attribute{Key: "service.instance.id", Value: otlp.Instance(host)},
+		otlp.Attribute{Key: "host.name", Value: host})
+}
 
 // AdminAddr is where the admin API listens; nil without one.
 func (g *Gateway) AdminAddr() net.Addr {

@@ -140,6 +140,7 @@ func (m *member) open(ctx context.Context) (err error) {
 	flows := flow.New()
 	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
 		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows,
+		Stdout: o.Stdout, Resource: m.resource(),
 	})
 	if o.Role == distrib.RoleNode {
 		if err := m.openNode(); err != nil {

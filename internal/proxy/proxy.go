@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -49,6 +50,8 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/export"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/otlp"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/push"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/tlsx"
@@ -61,6 +64,12 @@ type Options struct {
 	Metrics *metric.Registry
 	// AccessLog may be nil: no access log.
 	AccessLog *accesslog.Logger
+	// AccessLogOmit are fields that TelemetrySinks do not get either.
+	AccessLogOmit accesslog.Omitted
+	// Stdout is where the access logs of TelemetrySinks with standardOutput go.
+	Stdout io.Writer
+	// Resource says who sends to TelemetrySinks; nil is nothing of that.
+	Resource *otlp.Resource
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
 	// Zone is where this proxy runs; clusters may prefer endpoints there.
@@ -140,6 +149,7 @@ type Proxy struct {
 	authorizations *authorizations
 	formulas       *formulas
 	exporter       *export.Exporter
+	outlets        *outlet.Set
 	pusher         *push.Pusher
 	lists          *accesslist.Directory
 	revoked        *clientcert.Revocations
@@ -218,8 +228,8 @@ func New(o Options) *Proxy {
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
 		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held, exporter: export.New(export.Options{Log: o.Log}),
 	}
-	p.pusher = newPusher(&o, p.exporter)
-	o.Metrics.SetSinks(p.sinkStates)
+	p.openOutlets()
+	p.pusher = newPusher(&p.opts, p.exporter)
 	p.pipeline.LeaveWithin, p.pipeline.Vouch = o.LeaveWithin, vouch.New(o.Identities)
 	if v := p.pipeline.Vouch; v != nil {
 		o.Metrics.SetCallerTokens(v.Counts)
@@ -280,6 +290,9 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 		errs = append(errs, err)
 	}
 	if err := p.exporter.Apply(cfg.TelemetrySinks); err != nil {
+		errs = append(errs, err)
+	}
+	if err := p.outlets.Apply(cfg.TelemetrySinks); err != nil {
 		errs = append(errs, err)
 	}
 	p.pusher.Apply(cfg.TelemetrySinks)
@@ -416,7 +429,7 @@ func (p *Proxy) openSocket(ctx context.Context, l *ir.Listener) (socket, error) 
 		inherited := p.datagrams[l.Name]
 		delete(p.datagrams, l.Name)
 		return datagram.Open(l, datagram.Options{
-			Loops: p.loops, AccessLog: p.opts.AccessLog, Log: p.opts.Log, Shared: p.opts.SharePorts,
+			Loops: p.loops, AccessLog: p.opts.AccessLog, Outlets: p.outlets, Log: p.opts.Log, Shared: p.opts.SharePorts,
 			Inherited: inherited, IdleGrace: p.opts.IdleGrace,
 		})
 	}
@@ -494,7 +507,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.logins.Close()
 	p.stores.Close()
 	p.pusher.Close() // what was counted last goes to the exporter
-	p.closeExporter()
+	p.closeOutlets()
 	p.set.Close()
 	p.guard.Close()
 	p.pipeline.Vouch.Close()

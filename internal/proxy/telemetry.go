@@ -2,13 +2,12 @@ package proxy
 
 import (
 	"context"
-	"os"
-	"strconv"
 	"time"
 
+	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/export"
 	"github.com/gridway/gridway/internal/telemetry/metric"
-	"github.com/gridway/gridway/internal/telemetry/otlp"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/push"
 )
 
@@ -20,17 +19,24 @@ func (p *Proxy) Exporter() *export.Exporter { return p.exporter }
 
 // newPusher sends the metrics of the process to the sinks that take them.
 func newPusher(o *Options, x *export.Exporter) *push.Pusher {
-	host, _ := os.Hostname() // a process without a name is told apart by its number
-	return push.New(push.Options{
-		Gatherer: o.Metrics, Exporter: x, Log: o.Log,
-		Resource: otlp.NewResource(o.Metrics.Build().Version,
-			otlp.Attribute{Key: "service.name", Value: "gridway"}, otlp.Attribute{Key: "service.version", Value: o.Metrics.Build().Version},
-			otlp.Attribute{Key: "service.instance.id", Value: host + "/" + strconv.Itoa(os.Getpid())}, otlp.Attribute{Key: "host.name", Value: host}),
-	})
+	return push.New(push.Options{Gatherer: o.Metrics, Exporter: x, Resource: o.Resource, Log: o.Log})
 }
 
-// closeExporter sends what waits, and ends.
-func (p *Proxy) closeExporter() {
+// openOutlets makes what access logs go through.
+func (p *Proxy) openOutlets() {
+	p.outlets = outlet.New(outlet.Options{
+		Main: p.opts.AccessLog, Omit: p.opts.AccessLogOmit, Exporter: p.exporter, Resource: p.opts.Resource, Stdout: p.opts.Stdout, Log: p.opts.Log,
+	})
+	p.pipeline.Outlets, p.streams.Outlets = p.outlets, p.outlets
+	p.opts.Metrics.SetSinks(p.sinkStates)
+}
+
+// ReopenLogs opens the files of TelemetrySinks anew, after they were renamed.
+func (p *Proxy) ReopenLogs(ctx context.Context) error { return p.outlets.Reopen(ctx) }
+
+// closeOutlets writes and sends what waits, and ends.
+func (p *Proxy) closeOutlets() {
+	p.outlets.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
 	p.exporter.Close(ctx)
@@ -49,4 +55,7 @@ func (p *Proxy) sinkStates(yield func(metric.Sink)) {
 	for _, s := range p.pusher.States() {
 		yield(metric.Sink{Name: s.Name, Signal: export.Metrics.String(), Sent: s.Sent, Failed: s.Failed, Dropped: s.Dropped})
 	}
+	p.outlets.Stats(func(name string, st accesslog.Stats) {
+		yield(metric.Sink{Name: name, Signal: export.Logs.String(), Sent: st.Written, Failed: st.Errors, Dropped: st.Dropped})
+	})
 }

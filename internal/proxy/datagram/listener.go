@@ -31,6 +31,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -56,7 +57,9 @@ type Options struct {
 	Loops *loop.Group
 	// AccessLog may be nil.
 	AccessLog *accesslog.Logger
-	Log       *slog.Logger
+	// Outlets are where policies lead it; nil has none.
+	Outlets *outlet.Set
+	Log     *slog.Logger
 	// Shared opens sockets with SO_REUSEPORT.
 	Shared bool
 	// Inherited is a socket of a process that this one replaces; nil opens one.

@@ -257,7 +257,8 @@ func (l *Listener) refuse(snap *snapshot.Listener, route *snapshot.Stream, who c
 }
 
 func (l *Listener) log(e *accesslog.Entry, snap *snapshot.Listener, route *snapshot.Stream, who client, flags filter.Flags) {
-	if l.opts.AccessLog == nil {
+	policy := l.opts.Outlets.Of(route.IR.Telemetry)
+	if policy == nil && l.opts.AccessLog == nil || policy != nil && !policy.Wants(0) {
 		return
 	}
 	var scratch [64]byte
@@ -265,6 +266,10 @@ func (l *Listener) log(e *accesslog.Entry, snap *snapshot.Listener, route *snaps
 	e.Client, e.Revision = who.remote.Addr(), snap.Revision
 	if flags != 0 {
 		e.Flags = flags.AppendTo(scratch[:0])
+	}
+	if policy != nil {
+		policy.Log(e)
+		return
 	}
 	l.opts.AccessLog.Log(e)
 }

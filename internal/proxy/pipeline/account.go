@@ -7,6 +7,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -35,8 +36,12 @@ func (x *Exchange) account() {
 	if x.p.Flows != nil && x.Section.Inbound() {
 		x.flow(d)
 	}
-	if x.p.AccessLog != nil {
-		x.log(d)
+	if policy := x.p.Outlets.Of(x.telemetry()); policy != nil {
+		if policy.Wants(x.status) {
+			x.log(d, policy)
+		}
+	} else if x.p.AccessLog != nil {
+		x.log(d, nil)
 	}
 }
 
@@ -49,7 +54,8 @@ func (x *Exchange) answered(d time.Duration) time.Duration {
 	return d
 }
 
-func (x *Exchange) log(d time.Duration) {
+// log writes the exchange as a policy has it; nil is none.
+func (x *Exchange) log(d time.Duration, policy *outlet.Policy) {
 	e := &x.entry
 	h := &x.Req.Header
 	*e = accesslog.Entry{
@@ -106,6 +112,11 @@ func (x *Exchange) log(d time.Duration) {
 	}
 	if x.TLS != nil {
 		e.TLSVersion, e.TLSCipher, e.TLSServerName = x.TLS.Version, x.TLS.CipherSuite, x.TLS.ServerName
+	}
+	if policy != nil {
+		e.Own = x.own(policy)
+		policy.Log(e)
+		return
 	}
 	x.p.AccessLog.Log(e)
 }

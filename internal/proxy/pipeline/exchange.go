@@ -95,6 +95,8 @@ type Exchange struct {
 
 	trace   trace.Context
 	entry   accesslog.Entry
+	logged  [][]byte // header fields of the response that the access log asks for, if kept
+	kept    bool
 	scratch []byte
 	timer   *time.Timer
 }
@@ -172,7 +174,7 @@ func (x *Exchange) clear() {
 	x.picked.Store(nil)
 	x.continued, x.headSent, x.broken = false, false, false
 	x.trying, x.streaming = false, false
-	x.ws, x.vouch = webSocket{}, vouched{}
+	x.ws, x.vouch, x.kept = webSocket{}, vouched{}, false
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
 	x.trace = trace.Context{}

@@ -19,6 +19,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -28,6 +29,8 @@ type Pipeline struct {
 	Metrics *metric.Registry
 	// AccessLog may be nil.
 	AccessLog *accesslog.Logger
+	// Outlets are where policies lead it; nil has none.
+	Outlets *outlet.Set
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
 	Log   *slog.Logger

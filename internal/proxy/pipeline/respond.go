@@ -25,6 +25,7 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 	o := upstream.Outcome{Kind: upstream.OK, Status: x.Resp.Status, Latency: x.latency(x.headAt)}
 	x.leaveEarly()
 	if x.switched() {
+		x.keepLogged()
 		if x.ws.asked {
 			x.openWebSocket(c, o)
 		} else {
@@ -48,6 +49,7 @@ func (x *Exchange) respond(c *upstream.Cluster) {
 	}
 	x.filterResponse()
 	x.replaceResponse()
+	x.keepLogged()
 	err := x.relay()
 	switch {
 	case err == nil && x.BrokenOff != nil:

@@ -4,8 +4,10 @@ import (
 	"crypto/tls"
 	"time"
 
+	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
 
@@ -19,12 +21,31 @@ func (s *Stream) account(in, out int64) {
 	} else {
 		s.Listener.Metrics.Unrouted(uint64(s.flags))
 	}
-	if s.server.AccessLog != nil {
-		s.log(d, in, out)
+	if policy := s.server.Outlets.Of(s.telemetry()); policy != nil {
+		if policy.Wants(0) {
+			s.log(d, in, out, policy)
+		}
+	} else if s.server.AccessLog != nil {
+		s.log(d, in, out, nil)
 	}
 }
 
-func (s *Stream) log(d time.Duration, in, out int64) {
+// telemetry is what policies say of the stream; nil is nothing.
+func (s *Stream) telemetry() *ir.Telemetry {
+	switch {
+	case s.Route != nil:
+		return s.Route.IR.Telemetry
+	case s.Section != nil:
+		return s.Section.Telemetry
+	}
+	if l := s.Listener.IR.Sections; len(l) > 0 {
+		return l[0].Telemetry
+	}
+	return nil
+}
+
+// log writes the stream as a policy has it; nil is none.
+func (s *Stream) log(d time.Duration, in, out int64, policy *outlet.Policy) {
 	var scratch [128]byte
 	e := accesslog.Entry{
 		Stream: true, Start: s.Began, Duration: d, Upstream: s.connected, Protocol: s.Protocol,
@@ -60,6 +81,10 @@ func (s *Stream) log(d time.Duration, in, out int64) {
 	}
 	if state != nil {
 		e.TLSVersion, e.TLSCipher, e.TLSALPN = state.Version, state.CipherSuite, state.NegotiatedProtocol
+	}
+	if policy != nil {
+		policy.Log(&e)
+		return
 	}
 	s.server.AccessLog.Log(&e)
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -34,7 +35,9 @@ import (
 type Server struct {
 	// AccessLog may be nil.
 	AccessLog *accesslog.Logger
-	Log       *slog.Logger
+	// Outlets are where policies lead it; nil has none.
+	Outlets *outlet.Set
+	Log     *slog.Logger
 	// Flows gathers who speaks to workloads here; nil gathers nothing.
 	Flows *flow.Recorder
 

@@ -41,15 +41,15 @@ func (d *Destination) Reopen(ctx context.Context) error {
 	return d.Logger.Reopen(ctx)
 }
 
-// flushTimeout bounds the wait for an output that takes nothing any more.
-const flushTimeout = 2 * time.Second
+// FlushTimeout bounds the wait for an output that takes nothing any more.
+const FlushTimeout = 2 * time.Second
 
 // Close writes what is left.
 func (d *Destination) Close() error {
 	if d.Logger == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), FlushTimeout)
 	defer cancel()
 	err := d.Logger.Close(ctx)
 	if d.file != nil {

@@ -14,9 +14,11 @@ type encoder struct {
 	referer  RefererMode
 	maxField int
 
-	places places
-	second int64
-	stamp  [20]byte // "2006-01-02T15:04:05."
+	places  places
+	scratch []byte // what a field is made in
+	line    []byte // what a line of a Format is made in
+	second  int64
+	stamp   [20]byte // "2006-01-02T15:04:05."
 }
 
 const (

@@ -2,7 +2,7 @@
 // an exchange wait. Callers encode into preallocated buffers, one set per
 // processor; one goroutine, owned by the Logger, writes full buffers out. When
 // the output is too slow the entries that do not fit are dropped and counted.
-// It imports the standard library only; any package may import it.
+// It imports ir and telemetry/otlp; any package may import it.
 package accesslog
 
 import (
@@ -93,6 +93,9 @@ type Entry struct {
 	TLSALPN string
 	// Revision is the configuration that served the exchange.
 	Revision uint64
+	// Own are header fields that a Format asks for: first those of requests, then those of
+	// responses. Without a Format nothing is done with them.
+	Own [][]byte
 }
 
 // QueryMode says how much of a query string is logged. Queries carry tokens

@@ -167,12 +167,16 @@ func (n *lane) trim() {
 // Log encodes e and returns. It never waits for the output: without room in
 // the buffers the entry is dropped. After Close every entry is. What Options.Omit
 // has is taken out of e.
-func (l *Logger) Log(e *Entry) {
+func (l *Logger) Log(e *Entry) { l.LogAs(e, nil) }
+
+// LogAs is Log with the lines of a Format; nil is the usual one. Entries that a policy
+// redacts are redacted before, by Format.Redact.
+func (l *Logger) LogAs(e *Entry, f *Format) {
 	if l.opt.Omit != 0 {
 		l.opt.Omit.from(e)
 	}
 	n := l.lane()
-	ok, crowded := n.put(e)
+	ok, crowded := n.put(e, f)
 	n.mu.Unlock()
 	if !ok {
 		l.dropped.Add(1)
@@ -201,7 +205,7 @@ func (l *Logger) lane() *lane {
 }
 
 // put appends e; crowded says that a buffer became full.
-func (n *lane) put(e *Entry) (ok, crowded bool) {
+func (n *lane) put(e *Entry, f *Format) (ok, crowded bool) {
 	if n.closed {
 		return false, false
 	}
@@ -210,7 +214,13 @@ func (n *lane) put(e *Entry) (ok, crowded bool) {
 			return false, false
 		}
 	}
-	if cap(n.active.b)-len(n.active.b) < n.enc.bound(e) {
+	size := 0
+	if f == nil {
+		size = n.enc.bound(e)
+	} else if size = n.enc.make(e, f, n.size); size == 0 {
+		return false, false
+	}
+	if cap(n.active.b)-len(n.active.b) < size {
 		n.full = append(n.full, n.active)
 		n.active = n.take()
 		crowded = true
@@ -218,7 +228,11 @@ func (n *lane) put(e *Entry) (ok, crowded bool) {
 			return false, true
 		}
 	}
-	n.active.b = n.enc.append(n.active.b, e)
+	if f == nil {
+		n.active.b = n.enc.append(n.active.b, e)
+	} else {
+		n.active.b = append(n.active.b, n.enc.line...)
+	}
 	n.active.entries++
 	return true, crowded
 }

@@ -62,3 +62,10 @@ func (o Omitted) from(e *Entry) {
 		}
 	}
 }
+
+// Apply takes the fields out of an entry, for those who show it elsewhere.
+func (o Omitted) Apply(e *Entry) {
+	if o != 0 {
+		o.from(e)
+	}
+}
