@@ -331,6 +331,7 @@ func (g *Gateway) ReopenLogs(ctx context.Context) error {
 func resource(version string) *otlp.Resource {
 	host, _ := os.Hostname() // without a name there is none
 	return otlp.NewResource(version, otlp.Attribute{Key: "service.name", Value: "gridway"}, otlp.Attribute{Key: "service.version", Value: version},
+		otlp.Attribute{Key: "service.instance.id", Value: otlp.Instance(host)},
 		otlp.Attribute{Key: "host.name", Value: host})
 }
 

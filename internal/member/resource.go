@@ -15,6 +15,7 @@ func (m *member) resource() *otlp.Resource {
 		otlp.Attribute{Key: "service.name", Value: cmp.Or(m.opt.Service, "gridway")},
 		otlp.Attribute{Key: "service.namespace", Value: m.opt.Namespace},
 		otlp.Attribute{Key: "service.version", Value: m.opt.Version},
+		otlp.Attribute{Key: "service.instance.id", Value: otlp.Instance(host)},
 		otlp.Attribute{Key: "host.name", Value: host},
 		otlp.Attribute{Key: "gridway.role", Value: string(m.opt.Role)})
 }

@@ -52,6 +52,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/otlp"
 	"github.com/gridway/gridway/internal/telemetry/outlet"
+	"github.com/gridway/gridway/internal/telemetry/push"
 	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
@@ -161,6 +162,7 @@ type Proxy struct {
 	formulas       *formulas
 	exporter       *export.Exporter
 	outlets        *outlet.Set
+	pusher         *push.Pusher
 	lists          *accesslist.Directory
 	revoked        *clientcert.Revocations
 	deps           snapshot.Deps
@@ -245,6 +247,7 @@ func New(o Options) *Proxy {
 		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held, exporter: export.New(export.Options{Log: o.Log}),
 	}
 	p.openOutlets()
+	p.pusher = newPusher(&p.opts, p.exporter)
 	p.pipeline.LeaveWithin, p.pipeline.Vouch = o.LeaveWithin, vouch.New(o.Identities)
 	if v := p.pipeline.Vouch; v != nil {
 		o.Metrics.SetCallerTokens(v.Counts)
@@ -310,6 +313,7 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	if err := p.outlets.Apply(cfg.TelemetrySinks); err != nil {
 		errs = append(errs, err)
 	}
+	p.pusher.Apply(cfg.TelemetrySinks)
 	p.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
 	p.revoked.Apply(cfg.RevocationLists)
 	snap, err := snapshot.Build(cfg, p.snap.Load(), p.deps)
@@ -520,6 +524,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.keys.Close()
 	p.logins.Close()
 	p.stores.Close()
+	p.pusher.Close() // what was counted last goes to the exporter
 	p.closeOutlets()
 	p.set.Close()
 	p.guard.Close()

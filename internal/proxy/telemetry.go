@@ -8,6 +8,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/export"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/outlet"
+	"github.com/gridway/gridway/internal/telemetry/push"
 )
 
 // flushTimeout bounds how long sinks are sent what waits when the process ends.
@@ -15,6 +16,11 @@ const flushTimeout = 5 * time.Second
 
 // Exporter has the TelemetrySinks of the configuration that speak OTLP, by name.
 func (p *Proxy) Exporter() *export.Exporter { return p.exporter }
+
+// newPusher sends the metrics of the process to the sinks that take them.
+func newPusher(o *Options, x *export.Exporter) *push.Pusher {
+	return push.New(push.Options{Gatherer: o.Metrics, Exporter: x, Resource: o.Resource, Log: o.Log})
+}
 
 // openOutlets makes what access logs go through.
 func (p *Proxy) openOutlets() {
@@ -45,6 +51,9 @@ func (p *Proxy) sinkStates(yield func(metric.Sink)) {
 				Retries: n.Retries, Items: n.Items, Bytes: n.Bytes,
 			})
 		}
+	}
+	for _, s := range p.pusher.States() {
+		yield(metric.Sink{Name: s.Name, Signal: export.Metrics.String(), Sent: s.Sent, Failed: s.Failed, Dropped: s.Dropped})
 	}
 	p.outlets.Stats(func(name string, st accesslog.Stats) {
 		yield(metric.Sink{Name: name, Signal: export.Logs.String(), Sent: st.Written, Failed: st.Errors, Dropped: st.Dropped})

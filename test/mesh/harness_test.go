@@ -199,8 +199,13 @@ func (p *process) kill() {
 
 func eventually(t *testing.T, what string, f func() error) {
 	t.Helper()
+	within(t, patience, what, f)
+}
+
+func within(t *testing.T, limit time.Duration, what string, f func() error) {
+	t.Helper()
 	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if err = f(); err == nil {
 			return
 		}

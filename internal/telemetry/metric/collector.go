@@ -10,10 +10,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 )
 
-// Gatherer has the registry, the Go runtime's and the process's metrics.
-func (r *Registry) Gatherer() prometheus.Gatherer {
+// Gather implements prometheus.Gatherer: the registry, the Go runtime's and the
+// process's metrics.
+func (r *Registry) Gather() ([]*dto.MetricFamily, error) { return r.gatherer().Gather() }
+
+func (r *Registry) newGatherer() prometheus.Gatherer {
 	reg := prometheus.NewRegistry()
 	// How long goroutines that could run wait for a processor is the saturation of
 	// the event loops.
@@ -23,9 +27,9 @@ func (r *Registry) Gatherer() prometheus.Gatherer {
 	return reg
 }
 
-// Handler serves what Gatherer has in the formats of Prometheus.
+// Handler serves what Gather has in the formats of Prometheus.
 func (r *Registry) Handler() http.Handler {
-	return promhttp.HandlerFor(r.Gatherer(), promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4})
+	return promhttp.HandlerFor(r.gatherer(), promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4})
 }
 
 // Collector is the registry as a Prometheus collector.

@@ -73,6 +73,17 @@ func BenchmarkObserve(b *testing.B) {
 	})
 }
 
+func BenchmarkObserveNative(b *testing.B) {
+	r := metric.New(metric.Options{Settings: metric.Settings{Native: true}})
+	h := r.Route("HTTPRoute/d/a/rules/0")
+	b.ReportAllocs()
+	cpuPerOp(b, func() {
+		for b.Loop() {
+			h.Observe(200, 800*time.Microsecond, 0, 1024, 0)
+		}
+	})
+}
+
 func BenchmarkEvent(b *testing.B) {
 	r := metric.New(metric.Options{})
 	h := r.Cluster("Backend/d/a")

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/telemetry/stripe"
 )
@@ -63,6 +65,8 @@ type Registry struct {
 	stripes *stripe.Chooser
 	process process
 	born    time.Time
+	// gatherer is made when somebody asks.
+	gatherer func() prometheus.Gatherer
 	// kinds are how many of each there may be, beyond what counts the others.
 	kinds struct {
 		rule, stream, cluster, listener, policy, rateLimit, limitStore, call places
@@ -130,6 +134,7 @@ func New(opt Options) *Registry {
 		rateLimits:  map[string]*RateLimit{},
 		limitStores: map[string]*RateLimitStore{},
 	}
+	r.gatherer = sync.OnceValue(r.newGatherer)
 	r.calls.begin(r)
 	r.limit()
 	return r
@@ -162,7 +167,7 @@ var (
 	kindNames = [...]string{"rule", "stream_rule", "cluster", "listener", "policy", "rate_limit", "rate_limit_store", "grpc_method"}
 	// stateKinds have no counters of their own here: what there is of them now is
 	// asked for at each scrape.
-	stateKinds = [...]string{"admission", "certificate", "cluster_limit", "cluster_state", "crl", "dependency", "discovery", "issued_certificate", "issuer", "limit_keys", "listener_limit", "login", "token_issuer"}
+	stateKinds = [...]string{"admission", "certificate", "cluster_limit", "cluster_state", "crl", "dependency", "discovery", "issued_certificate", "issuer", "limit_keys", "listener_limit", "login", "sink", "token_issuer"}
 )
 
 // places are the kinds that count, in the order of kindNames.
@@ -170,6 +175,9 @@ func (r *Registry) places() [len(kindNames)]*places {
 	k := &r.kinds
 	return [...]*places{&k.rule, &k.stream, &k.cluster, &k.listener, &k.policy, &k.rateLimit, &k.limitStore, &k.call}
 }
+
+// Build is that of Options.
+func (r *Registry) Build() Build { return r.opt.Build }
 
 // life is what handles have in common: when they began to count, when they left
 // the configuration, and whether they have series of their own.

@@ -24,6 +24,9 @@ var (
 )
 
 func (e *emitter) sink(s Sink) {
+	if !e.room("sink") {
+		return
+	}
 	for _, one := range []struct {
 		result string
 		n      uint64

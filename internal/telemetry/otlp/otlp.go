@@ -9,6 +9,8 @@ package otlp
 
 import (
 	"math"
+	"os"
+	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -85,6 +87,10 @@ type Attribute struct{ Key, Value string }
 
 // scopeName is the instrumentation scope of all records.
 const scopeName = "gridway"
+
+// Instance names this process among those of a host, for "service.instance.id": the
+// counters of two processes are not one.
+func Instance(host string) string { return host + "/" + strconv.Itoa(os.Getpid()) }
 
 // NewResource makes one. Attributes without a value are left out.
 func NewResource(version string, attributes ...Attribute) *Resource {
