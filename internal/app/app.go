@@ -22,11 +22,13 @@ import (
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/leasing"
+	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 )
 
 // Options of a gateway that reads its configuration from a source.
@@ -68,6 +70,9 @@ type Options struct {
 	State *statedb.Location
 	// Mesh makes it the control plane of a mesh; nil is that it is none.
 	Mesh *Mesh
+	// SignalsMemory bounds what is kept of the service graph, in bytes; 0 is
+	// signals.DefaultMemory.
+	SignalsMemory int64
 	// ControlOnly leaves the Gateways of the configuration to the edges of the mesh.
 	ControlOnly bool
 	// ShowTokens is given the tokens of the admin API that are made when a state
@@ -104,6 +109,9 @@ type Gateway struct {
 	upgrades
 	stored
 	control *control // nil without a mesh
+	// table is the service graph, and observer what the own proxy counts for it.
+	table    *signals.Table
+	observer *signal.Observer
 
 	applying sync.Mutex      // held while a configuration is put in service
 	out      *compile.Output // guarded by applying
@@ -195,6 +203,7 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 		return err
 	}
 	g.metrics = proxy.NewMetrics(o.Build)
+	g.table = signals.New(signals.Options{Memory: o.SignalsMemory})
 	g.openIssuing()
 	if err := g.openState(ctx); err != nil {
 		return err
@@ -216,6 +225,8 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	if g.control != nil {
 		plane.Identities = g.control.own
 	}
+	g.observer = g.observeSignals()
+	plane.Signals = g.observer
 	g.inheritTo(&plane)
 	g.plane = proxy.New(plane)
 	g.observe()

@@ -151,6 +151,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newToken(t),
 		newIdentity(t),
 		newPolicy(t),
+		newGraph(t),
 		newAudit(t),
 		newTop(t),
 		newCert(t),

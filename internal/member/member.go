@@ -29,6 +29,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 )
 
 // TokenVariable is the variable of the environment that may have a join token.
@@ -137,9 +138,9 @@ func (m *member) open(ctx context.Context) (err error) {
 	if o.Role == distrib.RoleNode {
 		learn = nil // what a name means depends on whose it is: the nameservers learn
 	}
-	flows := flow.New()
+	flows, signals := flow.New(), m.observer()
 	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
-		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows,
+		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Signals: signals,
 	})
 	if o.Role == distrib.RoleNode {
 		if err := m.openNode(); err != nil {
@@ -147,7 +148,7 @@ func (m *member) open(ctx context.Context) (err error) {
 		}
 	}
 	m.client, err = distrib.NewClient(distrib.ClientConfig{
-		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane, Beside: (&report.Sender{Recorder: flows, Log: m.log}).Run,
+		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane, Beside: (&report.Sender{Recorder: flows, Signals: signals.Recorder, Log: m.log}).Run,
 		CacheFile: filepath.Join(o.StateDir, cacheFile), Log: m.log,
 	})
 	if err == nil {
@@ -163,6 +164,19 @@ func (m *member) open(ctx context.Context) (err error) {
 		return m.openAPI(ctx, nil)
 	}
 	return nil
+}
+
+// observer counts by edge of the service graph, as who the member is.
+func (m *member) observer() *signal.Observer {
+	o := &signal.Observer{Recorder: signal.New(nil), TrustDomain: m.keys.Own().TrustDomain().Name()}
+	switch m.opt.Role {
+	case distrib.RoleNode: // its listeners say whose they are
+	case distrib.RoleEdge:
+		o.Self = signal.Of(signal.Party{Kind: signal.EdgeProxy, Namespace: m.opt.Namespace, Name: m.opt.Service})
+	default:
+		o.Self = signal.Of(signal.Party{Kind: signal.Service, Namespace: m.opt.Namespace, Name: m.opt.Service})
+	}
+	return o
 }
 
 // enter returns when the member has an identity, from its state folder or by joining.

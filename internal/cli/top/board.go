@@ -140,7 +140,7 @@ func (b *Board) Table(height int) string {
 		rows = rows[:height]
 	}
 	for _, r := range rows {
-		t.Row(r.Name, Rate(r.Requests), errorShare(r), Latency(r.P50), Latency(r.P99), fmt.Sprint(r.Open), fmt.Sprint(r.Total), term.Paint(Spark(b.past[prefix+r.Name]), term.Info))
+		t.Row(r.Name, Rate(r.Requests), Errors(r.Errors), Latency(r.P50), Latency(r.P99), fmt.Sprint(r.Open), fmt.Sprint(r.Total), term.Paint(Spark(b.past[prefix+r.Name]), term.Info))
 	}
 	s := t.String()
 	if hidden > 0 {
@@ -177,12 +177,13 @@ func Rate(v float64) string {
 	return fmt.Sprintf("%.1fk", v/1000)
 }
 
-func errorShare(r Row) string {
-	s := fmt.Sprintf("%.1f%%", r.Errors*100)
+// Errors prints a share of errors, from 0 to 1.
+func Errors(share float64) string {
+	s := fmt.Sprintf("%.1f%%", share*100)
 	switch {
-	case r.Errors >= 0.05:
+	case share >= 0.05:
 		return term.Paint(s, term.Bad)
-	case r.Errors > 0:
+	case share > 0:
 		return term.Paint(s, term.Warn)
 	}
 	return s

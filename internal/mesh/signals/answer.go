@@ -85,7 +85,7 @@ type Edge struct {
 	Destination string `json:"destination"`
 	Protocol    string `json:"protocol"`
 	// MutualTLS is the share of requests, from 0 to 1, that came over mutual TLS of the
-	// mesh.
+	// mesh; without requests that of the connections that are open.
 	MutualTLS float64 `json:"mutualTLS"`
 	Traffic
 	// Open are connections and streams under way now.

@@ -36,9 +36,8 @@ const (
 	remember = time.Hour
 	// tidyEvery is how often what is too old is dropped.
 	tidyEvery = time.Minute
-	// maxSpread is the longest time that one batch is about; what is of longer is taken
-	// for that.
-	maxSpread = 15 * time.Minute
+	// maxWho is how many nodes a proxy may be that of.
+	maxWho = 256
 	// edgeBytes is what an edge needs beside its rings, about.
 	edgeBytes = 400
 	// reporterBytes is what a proxy needs beside what it has open, and openBytes each of
@@ -98,7 +97,7 @@ type reporter struct {
 	open map[signal.Key]int64
 }
 
-func (r *reporter) size() int64 { return int64(reporterBytes + openBytes*len(r.open)) }
+func (r *reporter) size() int64 { return int64(reporterBytes + openBytes*len(r.open) + 8*cap(r.who)) }
 
 // New makes a Table.
 func New(o Options) *Table {
@@ -134,14 +133,14 @@ func (t *Table) Add(b *Batch) bool {
 	if !t.heard(b, now) {
 		return false
 	}
-	to := now.Add(-min(max(b.Age, 0), maxSpread))
-	slots := t.slots(to.Add(-min(max(b.Length, 0), maxSpread)), to)
+	to := now.Add(-min(max(b.Age, 0), Most))
+	over := partsOf(to.Add(-min(max(b.Length, 0), Most)), to)
 	for i := range b.Edges {
 		e := &b.Edges[i]
 		if e.Count() == 0 {
 			continue
 		}
-		t.put(e, slots, now)
+		t.put(e, over, now)
 	}
 	if t.memory > t.opt.Memory {
 		t.fold()
@@ -163,9 +162,8 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 	}
 	t.memory -= r.size()
 	r.sequence, r.seen, r.open = b.Sequence, now, nil
-	r.who = r.who[:0]
 	if b.Who != (signal.Who{}) {
-		r.who = append(r.who, b.Who)
+		r.who = append(r.who[:0], b.Who)
 	}
 	for i := range b.Edges {
 		e := &b.Edges[i]
@@ -180,7 +178,7 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 			if e.Side == signal.Server {
 				own = e.Destination
 			}
-			if !slices.Contains(r.who, own) {
+			if len(r.who) < maxWho && !slices.Contains(r.who, own) {
 				r.who = append(r.who, own)
 			}
 		}
@@ -189,23 +187,27 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 	return true
 }
 
-// slots are those of the finest resolution that a time is spread over. What is of one
-// report is in the slot in which it ends: reports are shorter than slots.
-func (t *Table) slots(from, to time.Time) (list []int64) {
-	finest := resolutions[0]
-	last := finest.slot(to)
-	first := last
-	if to.Sub(from) >= 2*finest.step {
-		first = finest.slot(from) + 1
+// parts are the slots that counts are spread over, of the finest resolution that reaches
+// over all of their time, and coarser ones.
+type parts struct {
+	resolution  int
+	first, last int64
+}
+
+// partsOf are those of a time. What is of one report is in the slot in which it ends:
+// reports are shorter than slots.
+func partsOf(from, to time.Time) parts {
+	i := finest(to.Sub(from))
+	r := resolutions[i]
+	p := parts{resolution: i, first: r.slot(to), last: r.slot(to)}
+	if to.Sub(from) >= 2*resolutions[0].step {
+		p.first = min(r.slot(from)+1, p.last)
 	}
-	for s := first; s <= last; s++ {
-		list = append(list, s)
-	}
-	return list
+	return p
 }
 
 // put adds what was seen of an edge, in equal parts.
-func (t *Table) put(in *signal.Edge, slots []int64, now time.Time) {
+func (t *Table) put(in *signal.Edge, over parts, now time.Time) {
 	e := t.edges[in.Key]
 	if e == nil {
 		e = &edge{key: in.Key}
@@ -214,16 +216,15 @@ func (t *Table) put(in *signal.Edge, slots []int64, now time.Time) {
 		t.memory -= e.size()
 	}
 	e.seen = now
-	part := &in.Counts
-	for i, slot := range slots {
-		if len(slots) > 1 {
-			part = share(&in.Counts, uint64(i), uint64(len(slots)))
-			if part.Count() == 0 {
+	part, n := &in.Counts, uint64(over.last-over.first+1)
+	for i := range n {
+		if n > 1 {
+			if part = share(&in.Counts, i, n); part.Count() == 0 {
 				continue
 			}
 		}
-		at := resolutions[0].time(slot)
-		for k := range e.rings {
+		at := resolutions[over.resolution].time(over.first + int64(i))
+		for k := over.resolution; k < len(e.rings); k++ {
 			e.rings[k].add(resolutions[k].slot(at), part, &t.scratch)
 		}
 	}

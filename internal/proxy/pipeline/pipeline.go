@@ -33,8 +33,8 @@ type Pipeline struct {
 	Flows *flow.Recorder
 	// Signals counts by edge of the service graph; nil counts nothing.
 	Signals *signal.Observer
-	Log   *slog.Logger
-	Trace trace.Options
+	Log     *slog.Logger
+	Trace   trace.Options
 	// Upstreams has the clusters that filters ask; nil for none.
 	Upstreams *upstream.Set
 	// Mirrors counts the copies of requests in flight; Background are the losers
