@@ -226,6 +226,7 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 		plane.Identities = g.control.own
 	}
 	g.observer = g.observeSignals()
+	g.metrics.SetEdges(g.observer.Totals)
 	plane.Signals = g.observer
 	g.inheritTo(&plane)
 	g.plane = proxy.New(plane)

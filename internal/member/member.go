@@ -139,6 +139,7 @@ func (m *member) open(ctx context.Context) (err error) {
 		learn = nil // what a name means depends on whose it is: the nameservers learn
 	}
 	flows, signals := flow.New(), m.observer()
+	metrics.SetEdges(signals.Totals)
 	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
 		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Signals: signals,
 	})

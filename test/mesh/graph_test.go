@@ -105,6 +105,9 @@ func TestServiceGraph(t *testing.T) {
 	if err != nil || !strings.Contains(text, "default/cart") || !strings.Contains(text, "yes") {
 		t.Errorf("%v\n%s", err, text)
 	}
+	if out, err := m.command("top", "--once"); err != nil || !strings.HasPrefix(out, "SERVICE") || !strings.Contains(out, "default/cart") {
+		t.Errorf("%v\n%s", err, out)
+	}
 	dot, err := m.command("graph", "-o", "dot", "--namespace", "default")
 	if err != nil || !strings.Contains(dot, `"default/orders" -> "default/db" [label="TCP`) {
 		t.Errorf("%v\n%s", err, dot)

@@ -111,7 +111,8 @@ type RouteTraffic struct {
 
 // Graph is who has spoken to whom in a time.
 type Graph struct {
-	// From and To bound the time, which is made of whole steps of Resolution seconds.
+	// From and To bound the time: it begins with a step of Resolution seconds, or with the
+	// process, and ends when what proxies have reported does, about.
 	From       time.Time `json:"from"`
 	To         time.Time `json:"to"`
 	Resolution float64   `json:"resolutionSeconds"`

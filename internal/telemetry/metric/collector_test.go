@@ -178,6 +178,7 @@ func populated(c *clock) *metric.Registry {
 		yield("provider", "default/login", "https://idp.example", false)
 	})
 	r.SetMesh(mesh)
+	r.SetEdges(edges)
 	r.SetAdmission(func(yield func(string, metric.Admission)) {
 		yield("HTTPRoute/default/app", metric.Admission{Limit: 12, InFlight: 3, Queued: 1, Baseline: 20 * time.Millisecond, Recent: 30 * time.Millisecond, Admitted: 5, Delayed: 4, Refused: 3, Displaced: 2, Expired: 1})
 	})

@@ -147,6 +147,7 @@ func families() (all []family) {
 	all = append(all, streamFamilies.all()...)
 	all = append(all, callFamily, policyFamily, dependencyFamily, discoveryEndpointsFamily, discoveryFailuresFamily, discoveryAnsweredFamily, methodFaultsFamily, methodMemoryFamily, rateLimitFamily, rateLimitKeysFamily, rateLimitSharedFamily, keySetKeysFamily, keySetFetchesFamily, keySetFetchedFamily)
 	all = append(all, meshFamilies...)
+	all = append(all, edgeFamilies...)
 	return append(all, allOtherFamilies...)
 }
 

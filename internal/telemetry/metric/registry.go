@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/stripe"
 )
 
@@ -76,6 +77,7 @@ type Registry struct {
 	admission    func(yield func(scope string, a Admission))
 	certs        func(yield func(Certificate))
 	mesh         func() Mesh
+	edges        func() ([]signal.Edge, uint64)
 	kept         *ir.Config // by the last Keep
 }
 
