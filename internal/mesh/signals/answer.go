@@ -133,6 +133,8 @@ type State struct {
 	// Folded counts edges that were folded into "other", because memory was full, since
 	// the process began.
 	Folded uint64 `json:"folded"`
+	// History is how far back is kept: 24 hours, and less where memory is scarce.
+	History float64 `json:"historySeconds"`
 	// Since is when the table began.
 	Since time.Time `json:"since"`
 }

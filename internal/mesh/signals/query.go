@@ -17,10 +17,14 @@ const lag = 2500 * time.Millisecond
 // maxRoutes is how many routes of an edge are told.
 const maxRoutes = 10
 
-// finest is the finest resolution that reaches back that far.
-func finest(window time.Duration) int {
+// fewSteps is of how many steps a graph is made at least.
+const fewSteps = 5
+
+// finest is the finest resolution that reaches back that far, where spans were halved
+// short times.
+func finest(window time.Duration, short int) int {
 	for i, r := range resolutions {
-		if window <= r.span {
+		if window <= r.span>>short {
 			return i
 		}
 	}
@@ -34,9 +38,13 @@ type span struct {
 	from, to    time.Time
 }
 
-// spanOf is the time until now, which begins with a slot.
+// spanOf is the time until now, which begins with a slot. Coarse steps are added up
+// sooner than fine ones.
 func spanOf(window time.Duration, now time.Time) span {
-	i := finest(window)
+	i := len(resolutions) - 1
+	for i > 0 && window < fewSteps*resolutions[i].step {
+		i--
+	}
 	r := resolutions[i]
 	last := r.slot(now)
 	s := span{resolution: i, last: last, first: last - int64(window/r.step), to: now.Add(-lag).UTC()}

@@ -38,6 +38,8 @@ const (
 	tidyEvery = time.Minute
 	// maxWho is how many nodes a proxy may be that of.
 	maxWho = 256
+	// maxShort leaves an hour and a half of 24.
+	maxShort = 4
 	// edgeBytes is what an edge needs beside its rings, about.
 	edgeBytes = 400
 	// reporterBytes is what a proxy needs beside what it has open, and openBytes each of
@@ -64,7 +66,9 @@ type Table struct {
 	reporters map[reporterKey]*reporter
 	memory    int64
 	folded    uint64
-	tidied    time.Time
+	// short halves how far back is kept, that many times, where memory is scarce.
+	short  int
+	tidied time.Time
 	scratch   scratch
 }
 
@@ -128,6 +132,9 @@ func (t *Table) Add(b *Batch) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now.Sub(t.tidied) >= tidyEvery {
+		if t.short > 0 && t.memory < t.opt.Memory/3 {
+			t.short--
+		}
 		t.tidy(now)
 	}
 	if !t.heard(b, now) {
@@ -141,6 +148,10 @@ func (t *Table) Add(b *Batch) bool {
 			continue
 		}
 		t.put(e, over, now)
+	}
+	for t.memory > t.opt.Memory && t.short < maxShort {
+		t.short++
+		t.tidy(now)
 	}
 	if t.memory > t.opt.Memory {
 		t.fold()
@@ -197,7 +208,7 @@ type parts struct {
 // partsOf are those of a time. What is of one report is in the slot in which it ends:
 // reports are shorter than slots.
 func partsOf(from, to time.Time) parts {
-	i := finest(to.Sub(from))
+	i := finest(to.Sub(from), 0)
 	r := resolutions[i]
 	p := parts{resolution: i, first: r.slot(to), last: r.slot(to)}
 	if to.Sub(from) >= 2*resolutions[0].step {
@@ -261,7 +272,7 @@ func (t *Table) tidy(now time.Time) {
 		t.memory -= e.size()
 		left := false
 		for i := range e.rings {
-			e.rings[i].trim(resolutions[i].slot(now.Add(-resolutions[i].span)))
+			e.rings[i].trim(resolutions[i].slot(now.Add(-t.span(i))))
 			left = left || !e.rings[i].empty()
 		}
 		if !left {
@@ -272,6 +283,9 @@ func (t *Table) tidy(now time.Time) {
 	}
 }
 
+// span is how far back a resolution is kept now.
+func (t *Table) span(i int) time.Duration { return resolutions[i].span >> t.short }
+
 // State tells how it stands.
 func (t *Table) State() State {
 	now := t.opt.Now()
@@ -281,7 +295,7 @@ func (t *Table) State() State {
 }
 
 func (t *Table) state(now time.Time) State {
-	s := State{Edges: len(t.edges), Memory: t.memory, Limit: t.opt.Memory, Folded: t.folded, Since: t.since}
+	s := State{Edges: len(t.edges), Memory: t.memory, Limit: t.opt.Memory, Folded: t.folded, History: t.span(len(resolutions) - 1).Seconds(), Since: t.since}
 	for _, r := range t.reporters {
 		if now.Sub(r.seen) <= live {
 			s.Proxies++
