@@ -67,9 +67,9 @@ type Table struct {
 	memory    int64
 	folded    uint64
 	// short halves how far back is kept, that many times, where memory is scarce.
-	short  int
-	tidied time.Time
-	scratch   scratch
+	short   int
+	tidied  time.Time
+	scratch scratch
 }
 
 type edge struct {
