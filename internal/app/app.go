@@ -24,12 +24,14 @@ import (
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/leasing"
+	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/otlp"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 )
@@ -76,6 +78,9 @@ type Options struct {
 	State *statedb.Location
 	// Mesh makes it the control plane of a mesh; nil is that it is none.
 	Mesh *Mesh
+	// SignalsMemory bounds what is kept of the service graph, in bytes; 0 is
+	// signals.DefaultMemory.
+	SignalsMemory int64
 	// ControlOnly leaves the Gateways of the configuration to the edges of the mesh.
 	ControlOnly bool
 	// ShowTokens is given the tokens of the admin API that are made when a state
@@ -117,6 +122,9 @@ type Gateway struct {
 	stored
 	control *control // nil without a mesh
 	taps    *tap.Set
+	// table is the service graph, and edges what the own proxy counts for it.
+	table *signals.Table
+	edges *signal.Observer
 
 	applying sync.Mutex      // held while a configuration is put in service
 	out      *compile.Output // guarded by applying
@@ -211,6 +219,7 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	if o.TelemetryMemory > 0 {
 		g.remembered = trace.New(o.TelemetryMemory)
 	}
+	g.table = signals.New(signals.Options{Memory: o.SignalsMemory})
 	g.openIssuing()
 	if err := g.openState(ctx); err != nil {
 		return err
@@ -233,6 +242,9 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	if g.control != nil {
 		plane.Identities = g.control.own
 	}
+	g.edges = g.observeSignals()
+	g.metrics.SetEdges(g.edges.Totals)
+	plane.Signals = g.edges
 	g.inheritTo(&plane)
 	g.plane = proxy.New(plane)
 	g.discover()

@@ -154,7 +154,8 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.evidence = collect.New(collect.Options{DB: g.db, May: c.speaksFor(m.TrustDomain), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
+	may := c.speaksFor(m.TrustDomain)
+	c.evidence = collect.New(collect.Options{DB: g.db, May: may, Signals: g.takeSignals(may), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
 	c.asked = c.hub(m.TrustDomain, g.log)
 	c.shared = fleet.Share(fleet.SharedOptions{
 		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,

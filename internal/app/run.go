@@ -38,6 +38,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 	})
 	part("memory", func(context.Context) error { trimMemory(); return nil })
 	part("metrics", func(ctx context.Context) error { g.metrics.Run(ctx); return nil })
+	part("service graph", func(ctx context.Context) error { g.feedSignals(ctx); return nil })
 	err := g.takeOver(ctx, parts, &wg)
 	if err == nil {
 		part("listeners", func(context.Context) error { g.reopen(sourceCtx); return nil })

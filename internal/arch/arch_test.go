@@ -198,7 +198,11 @@ var rules = []rule{
 	},
 	{
 		name: "who reports traffic knows a control plane by the protocol alone", of: "internal/mesh/report",
-		allow: []string{"internal/mesh/meshpb", "internal/telemetry/flow"},
+		allow: []string{"internal/mesh/meshpb", "internal/telemetry/flow", "internal/telemetry/latency", "internal/telemetry/signal", "internal/telemetry/stripe"},
+	},
+	{
+		name: "the table of the service graph knows neither proxies nor the state store", of: "internal/mesh/signals",
+		allow: []string{"internal/telemetry/latency", "internal/telemetry/signal", "internal/telemetry/stripe"},
 	},
 	{
 		name: "questions are carried, not understood", of: "internal/mesh/question",

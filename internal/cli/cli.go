@@ -86,6 +86,7 @@ func commands(t *term.Terminal) []*cobra.Command {
 		newToken(t),
 		newIdentity(t),
 		newPolicy(t),
+		newGraph(t),
 		newAudit(t),
 		newTop(t),
 		newTrace(t),

@@ -20,6 +20,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
@@ -34,6 +35,8 @@ type serving struct {
 	adminPlain            bool
 	sessionKeyFile        string
 	state                 string
+	// signalsMemory is in MiB.
+	signalsMemory int
 	// stateDefault is the state store if nobody names one; empty is none.
 	stateDefault string
 	// named: the environment may name the state store, as it does not for a demo.
@@ -50,13 +53,18 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.BoolVar(&s.adminPlain, "admin-allow-plain", false, "let the admin API speak plain HTTP beyond loopback, for something in front of it that has TLS: tokens are sent in the clear")
 	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
 	f.StringVar(&s.state, "state", "", "state store, for consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
+	f.IntVar(&s.signalsMemory, "signals-memory", signals.DefaultMemory>>20, "memory for the service graph and its last 24 hours, in MiB, 1 to 65536; when it is full, edges that were silent for longest are folded into one")
 	s.Proxy.Flags(t, cmd, accessLog, logLevel)
 }
 
 // options checks the flags.
 func (s *serving) options(t *term.Terminal) (app.Options, error) {
+	if s.signalsMemory < 1 || s.signalsMemory > 65536 {
+		return app.Options{}, usagef("for example --signals-memory 256", "--signals-memory must be 1 to 65536 MiB, not %d", s.signalsMemory)
+	}
 	o := app.Options{
 		Admin: s.admin, AccessLog: s.AccessLog, Stdout: t.RawOut, Stderr: t.RawErr, DrainTimeout: s.Drain, Zone: s.Zone, StateDir: s.StateFolder(t), Level: &slog.LevelVar{},
+		SignalsMemory: int64(s.signalsMemory) << 20,
 	}
 	var err error
 	if o.AccessLogOmit, err = accesslog.ParseOmitted(s.AccessLogOmit); err != nil {

@@ -143,13 +143,14 @@ func (m *member) open(ctx context.Context) (err error) {
 	if o.Role == distrib.RoleNode {
 		learn = nil // what a name means depends on whose it is: the nameservers learn
 	}
-	flows := flow.New()
+	flows, signals := flow.New(), m.observer()
+	metrics.SetEdges(signals.Totals)
 	if o.TelemetryMemory > 0 {
 		m.records = trace.New(o.TelemetryMemory)
 	}
 	m.taps = tap.New(tap.Options{Self: m.keys.Own().String()})
 	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
-		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Taps: m.taps, Records: m.records,
+		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Signals: signals, Taps: m.taps, Records: m.records,
 		AccessLogOmit: o.AccessLogOmit, Stdout: o.Stdout, Resource: m.resource(),
 	})
 	if o.Role == distrib.RoleNode {
@@ -158,7 +159,7 @@ func (m *member) open(ctx context.Context) (err error) {
 		}
 	}
 	m.client, err = distrib.NewClient(distrib.ClientConfig{
-		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane, Beside: m.beside(flows),
+		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane, Beside: m.beside(flows, signals.Recorder),
 		CacheFile: filepath.Join(o.StateDir, cacheFile), Log: m.log,
 	})
 	if err == nil {
@@ -174,6 +175,19 @@ func (m *member) open(ctx context.Context) (err error) {
 		return m.openAPI(ctx, nil)
 	}
 	return nil
+}
+
+// observer counts by edge of the service graph, as who the member is.
+func (m *member) observer() *signal.Observer {
+	o := &signal.Observer{Recorder: signal.New(nil), TrustDomain: m.keys.Own().TrustDomain().Name()}
+	switch m.opt.Role {
+	case distrib.RoleNode: // its listeners say whose they are
+	case distrib.RoleEdge:
+		o.Self = signal.Of(signal.Party{Kind: signal.EdgeProxy, Namespace: m.opt.Namespace, Name: m.opt.Service})
+	default:
+		o.Self = signal.Of(signal.Party{Kind: signal.Service, Namespace: m.opt.Namespace, Name: m.opt.Service})
+	}
+	return o
 }
 
 // enter returns when the member has an identity, from its state folder or by joining.

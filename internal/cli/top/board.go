@@ -14,7 +14,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/term"
 )
 
-// Row is one rule or cluster in the last seconds.
+// Row is one rule, cluster or service in the last seconds.
 type Row struct {
 	Name string `json:"name"`
 	// Requests per second, share of errors from 0 to 1, and quantiles.
@@ -22,7 +22,7 @@ type Row struct {
 	Errors   float64       `json:"errors"`
 	P50      time.Duration `json:"p50"`
 	P99      time.Duration `json:"p99"`
-	// Open are streams under way, of a cluster tries.
+	// Open are streams under way, of a cluster tries, of a service connections and streams.
 	Open  int64  `json:"open"`
 	Total uint64 `json:"total"`
 }
@@ -33,6 +33,9 @@ type Sample struct {
 	Revision uint64    `json:"revision,omitempty"`
 	Routes   []Row     `json:"routes"`
 	Clusters []Row     `json:"clusters"`
+	// Services are nodes of the service graph, with what they have received in the last
+	// minute; Total is of that minute.
+	Services []Row `json:"services,omitempty"`
 }
 
 // Column is what rows are ordered by.
@@ -72,9 +75,11 @@ type Board struct {
 	Reverse  bool
 	Filter   string
 	Clusters bool
+	// Services shows those, and comes before Clusters.
+	Services bool
 
 	last Sample
-	past map[string][]float64 // rates by "r/name" or "c/name", oldest first
+	past map[string][]float64 // rates by "r/name", "c/name" or "s/name", oldest first
 }
 
 // Add takes a sample.
@@ -89,13 +94,17 @@ func (b *Board) Add(s Sample) {
 	}
 	keep("r/", s.Routes)
 	keep("c/", s.Clusters)
+	keep("s/", s.Services)
 	b.past = past
 }
 
 // Rows are the rows in view, in order.
 func (b *Board) Rows() []Row {
 	rows := b.last.Routes
-	if b.Clusters {
+	switch {
+	case b.Services:
+		rows = b.last.Services
+	case b.Clusters:
 		rows = b.last.Clusters
 	}
 	out := slices.DeleteFunc(slices.Clone(rows), func(r Row) bool {
@@ -128,11 +137,14 @@ func (b *Board) Rows() []Row {
 
 // Table prints the rows; height bounds their number, zero is all of them.
 func (b *Board) Table(height int) string {
-	what, prefix := "route", "r/"
-	if b.Clusters {
+	what, prefix, total := "route", "r/", "total"
+	switch {
+	case b.Services:
+		what, prefix, total = "service", "s/", "last min"
+	case b.Clusters:
 		what, prefix = "cluster", "c/"
 	}
-	t := term.NewTable(what, "req/s", "errors", "p50", "p99", "open", "total", "trend").Right(1, 2, 3, 4, 5, 6)
+	t := term.NewTable(what, "req/s", "errors", "p50", "p99", "open", total, "trend").Right(1, 2, 3, 4, 5, 6)
 	rows := b.Rows()
 	hidden := 0
 	if height > 0 && len(rows) > height {
@@ -140,7 +152,7 @@ func (b *Board) Table(height int) string {
 		rows = rows[:height]
 	}
 	for _, r := range rows {
-		t.Row(r.Name, Rate(r.Requests), errorShare(r), Latency(r.P50), Latency(r.P99), fmt.Sprint(r.Open), fmt.Sprint(r.Total), term.Paint(Spark(b.past[prefix+r.Name]), term.Info))
+		t.Row(r.Name, Rate(r.Requests), Errors(r.Errors), Latency(r.P50), Latency(r.P99), fmt.Sprint(r.Open), fmt.Sprint(r.Total), term.Paint(Spark(b.past[prefix+r.Name]), term.Info))
 	}
 	s := t.String()
 	if hidden > 0 {
@@ -149,10 +161,13 @@ func (b *Board) Table(height int) string {
 	return s
 }
 
-// Total adds up the rows of the routes.
+// Total adds up the rows of the routes, or of the services if these are shown.
 func (b *Board) Total() (requests, errors float64) {
-	failed := 0.0
-	for _, r := range b.last.Routes {
+	failed, rows := 0.0, b.last.Routes
+	if b.Services {
+		rows = b.last.Services
+	}
+	for _, r := range rows {
 		requests += r.Requests
 		failed += r.Requests * r.Errors
 	}
@@ -160,6 +175,18 @@ func (b *Board) Total() (requests, errors float64) {
 		errors = failed / requests
 	}
 	return requests, errors
+}
+
+// Turn shows the next kind of rows: routes, clusters, services if there are any.
+func (b *Board) Turn() {
+	switch {
+	case b.Services:
+		b.Services, b.Clusters = false, false
+	case b.Clusters:
+		b.Clusters, b.Services = false, len(b.last.Services) > 0
+	default:
+		b.Clusters = true
+	}
 }
 
 // Rate prints requests per second with three digits.
@@ -177,12 +204,13 @@ func Rate(v float64) string {
 	return fmt.Sprintf("%.1fk", v/1000)
 }
 
-func errorShare(r Row) string {
-	s := fmt.Sprintf("%.1f%%", r.Errors*100)
+// Errors prints a share of errors, from 0 to 1.
+func Errors(share float64) string {
+	s := fmt.Sprintf("%.1f%%", share*100)
 	switch {
-	case r.Errors >= 0.05:
+	case share >= 0.05:
 		return term.Paint(s, term.Bad)
-	case r.Errors > 0:
+	case share > 0:
 		return term.Paint(s, term.Warn)
 	}
 	return s

@@ -134,7 +134,7 @@ func (v *view) key(k string) tea.Cmd {
 	case "i":
 		b.Reverse = !b.Reverse
 	case "c", "tab":
-		b.Clusters = !b.Clusters
+		b.Turn()
 	case "space", "p":
 		v.paused = !v.paused
 	case "/":
@@ -175,7 +175,7 @@ func (v *view) View() tea.View {
 	if v.board.Reverse {
 		order += ", reversed"
 	}
-	body = append(body[:max(v.height-1, 1)], term.Paint(order+" · r rate  e errors  5 p50  9 p99  o open  n name  i invert  c clusters  / filter  space pause  q quit", term.Faint))
+	body = append(body[:max(v.height-1, 1)], term.Paint(order+" · r rate  e errors  5 p50  9 p99  o open  n name  i invert  c clusters, services  / filter  space pause  q quit", term.Faint))
 	out := tea.NewView(strings.Join(body, "\n"))
 	out.AltScreen = true
 	out.WindowTitle = "gridway top"

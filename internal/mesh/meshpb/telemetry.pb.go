@@ -21,6 +21,70 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type SignalPartyKind int32
+
+const (
+	SignalPartyKind_SIGNAL_PARTY_KIND_UNKNOWN  SignalPartyKind = 0
+	SignalPartyKind_SIGNAL_PARTY_KIND_SERVICE  SignalPartyKind = 1
+	SignalPartyKind_SIGNAL_PARTY_KIND_EDGE     SignalPartyKind = 2
+	SignalPartyKind_SIGNAL_PARTY_KIND_GATEWAY  SignalPartyKind = 3
+	SignalPartyKind_SIGNAL_PARTY_KIND_BACKEND  SignalPartyKind = 4
+	SignalPartyKind_SIGNAL_PARTY_KIND_EXTERNAL SignalPartyKind = 5
+	SignalPartyKind_SIGNAL_PARTY_KIND_INTERNET SignalPartyKind = 6
+	SignalPartyKind_SIGNAL_PARTY_KIND_OTHER    SignalPartyKind = 7
+)
+
+// Enum value maps for SignalPartyKind.
+var (
+	SignalPartyKind_name = map[int32]string{
+		0: "SIGNAL_PARTY_KIND_UNKNOWN",
+		1: "SIGNAL_PARTY_KIND_SERVICE",
+		2: "SIGNAL_PARTY_KIND_EDGE",
+		3: "SIGNAL_PARTY_KIND_GATEWAY",
+		4: "SIGNAL_PARTY_KIND_BACKEND",
+		5: "SIGNAL_PARTY_KIND_EXTERNAL",
+		6: "SIGNAL_PARTY_KIND_INTERNET",
+		7: "SIGNAL_PARTY_KIND_OTHER",
+	}
+	SignalPartyKind_value = map[string]int32{
+		"SIGNAL_PARTY_KIND_UNKNOWN":  0,
+		"SIGNAL_PARTY_KIND_SERVICE":  1,
+		"SIGNAL_PARTY_KIND_EDGE":     2,
+		"SIGNAL_PARTY_KIND_GATEWAY":  3,
+		"SIGNAL_PARTY_KIND_BACKEND":  4,
+		"SIGNAL_PARTY_KIND_EXTERNAL": 5,
+		"SIGNAL_PARTY_KIND_INTERNET": 6,
+		"SIGNAL_PARTY_KIND_OTHER":    7,
+	}
+)
+
+func (x SignalPartyKind) Enum() *SignalPartyKind {
+	p := new(SignalPartyKind)
+	*p = x
+	return p
+}
+
+func (x SignalPartyKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SignalPartyKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[0].Descriptor()
+}
+
+func (SignalPartyKind) Type() protoreflect.EnumType {
+	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[0]
+}
+
+func (x SignalPartyKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SignalPartyKind.Descriptor instead.
+func (SignalPartyKind) EnumDescriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{0}
+}
+
 type TrafficProtocol int32
 
 const (
@@ -57,11 +121,11 @@ func (x TrafficProtocol) String() string {
 }
 
 func (TrafficProtocol) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[0].Descriptor()
+	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[1].Descriptor()
 }
 
 func (TrafficProtocol) Type() protoreflect.EnumType {
-	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[0]
+	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[1]
 }
 
 func (x TrafficProtocol) Number() protoreflect.EnumNumber {
@@ -70,7 +134,7 @@ func (x TrafficProtocol) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TrafficProtocol.Descriptor instead.
 func (TrafficProtocol) EnumDescriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{0}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{1}
 }
 
 type TrafficVerdict int32
@@ -109,11 +173,11 @@ func (x TrafficVerdict) String() string {
 }
 
 func (TrafficVerdict) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[1].Descriptor()
+	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[2].Descriptor()
 }
 
 func (TrafficVerdict) Type() protoreflect.EnumType {
-	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[1]
+	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[2]
 }
 
 func (x TrafficVerdict) Number() protoreflect.EnumNumber {
@@ -122,15 +186,18 @@ func (x TrafficVerdict) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TrafficVerdict.Descriptor instead.
 func (TrafficVerdict) EnumDescriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{1}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{2}
 }
 
 // TrafficReport is what a proxy before workloads has seen since the last one.
 type TrafficReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// sequence grows by one with each report of a stream.
-	Sequence      uint64         `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	Flows         []*TrafficFlow `protobuf:"bytes,2,rep,name=flows,proto3" json:"flows,omitempty"`
+	Sequence uint64         `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Flows    []*TrafficFlow `protobuf:"bytes,2,rep,name=flows,proto3" json:"flows,omitempty"`
+	// signals are counts by edge of the service graph; control planes that do not know them
+	// acknowledge the report all the same.
+	Signals       *SignalReport `protobuf:"bytes,3,opt,name=signals,proto3" json:"signals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -179,6 +246,351 @@ func (x *TrafficReport) GetFlows() []*TrafficFlow {
 	return nil
 }
 
+func (x *TrafficReport) GetSignals() *SignalReport {
+	if x != nil {
+		return x.Signals
+	}
+	return nil
+}
+
+// SignalReport is what a proxy has counted at edges of the service graph in some time. A
+// process numbers its reports; one that was not acknowledged is sent again as it was, and
+// counts once.
+type SignalReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// incarnation is a random number of the proxy's process.
+	Incarnation uint64 `protobuf:"fixed64,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// sequence grows by one with each report of the process, from 1.
+	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// age is how long ago the time ended that it is about, when it is sent, and length how
+	// long that was, in milliseconds: clocks of hosts are not compared.
+	Age    uint64 `protobuf:"varint,3,opt,name=age,proto3" json:"age,omitempty"`
+	Length uint64 `protobuf:"varint,4,opt,name=length,proto3" json:"length,omitempty"`
+	// resent: it may have been heard already, by this control plane or another.
+	Resent bool `protobuf:"varint,5,opt,name=resent,proto3" json:"resent,omitempty"`
+	// parties and routes are named by their place, from 1.
+	Parties       []*SignalParty `protobuf:"bytes,6,rep,name=parties,proto3" json:"parties,omitempty"`
+	Routes        []string       `protobuf:"bytes,7,rep,name=routes,proto3" json:"routes,omitempty"`
+	Edges         []*SignalEdge  `protobuf:"bytes,8,rep,name=edges,proto3" json:"edges,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalReport) Reset() {
+	*x = SignalReport{}
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalReport) ProtoMessage() {}
+
+func (x *SignalReport) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalReport.ProtoReflect.Descriptor instead.
+func (*SignalReport) Descriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *SignalReport) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *SignalReport) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *SignalReport) GetAge() uint64 {
+	if x != nil {
+		return x.Age
+	}
+	return 0
+}
+
+func (x *SignalReport) GetLength() uint64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *SignalReport) GetResent() bool {
+	if x != nil {
+		return x.Resent
+	}
+	return false
+}
+
+func (x *SignalReport) GetParties() []*SignalParty {
+	if x != nil {
+		return x.Parties
+	}
+	return nil
+}
+
+func (x *SignalReport) GetRoutes() []string {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *SignalReport) GetEdges() []*SignalEdge {
+	if x != nil {
+		return x.Edges
+	}
+	return nil
+}
+
+// SignalParty is an end of an edge.
+type SignalParty struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  SignalPartyKind        `protobuf:"varint,1,opt,name=kind,proto3,enum=gridway.mesh.v1.SignalPartyKind" json:"kind,omitempty"`
+	// domain is the trust domain of a service of another mesh.
+	Domain    string `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
+	Namespace string `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// name is a host for what is external.
+	Name          string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalParty) Reset() {
+	*x = SignalParty{}
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalParty) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalParty) ProtoMessage() {}
+
+func (x *SignalParty) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalParty.ProtoReflect.Descriptor instead.
+func (*SignalParty) Descriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SignalParty) GetKind() SignalPartyKind {
+	if x != nil {
+		return x.Kind
+	}
+	return SignalPartyKind_SIGNAL_PARTY_KIND_UNKNOWN
+}
+
+func (x *SignalParty) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *SignalParty) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *SignalParty) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// SignalEdge is what was counted at one edge.
+type SignalEdge struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Source      uint32                 `protobuf:"varint,1,opt,name=source,proto3" json:"source,omitempty"`
+	Destination uint32                 `protobuf:"varint,2,opt,name=destination,proto3" json:"destination,omitempty"`
+	// route is 0 for none.
+	Route uint32 `protobuf:"varint,3,opt,name=route,proto3" json:"route,omitempty"`
+	// server: the proxy is that of the destination, and otherwise that of the source.
+	Server    bool            `protobuf:"varint,4,opt,name=server,proto3" json:"server,omitempty"`
+	Protocol  TrafficProtocol `protobuf:"varint,5,opt,name=protocol,proto3,enum=gridway.mesh.v1.TrafficProtocol" json:"protocol,omitempty"`
+	MutualTls bool            `protobuf:"varint,6,opt,name=mutual_tls,json=mutualTls,proto3" json:"mutual_tls,omitempty"`
+	// classes count requests without an answer and by the first digit of their status, six
+	// numbers, or none at all.
+	Classes []uint64 `protobuf:"varint,7,rep,packed,name=classes,proto3" json:"classes,omitempty"`
+	// errors are those of the server's side.
+	Errors uint64 `protobuf:"varint,8,opt,name=errors,proto3" json:"errors,omitempty"`
+	// microseconds is the sum of all durations.
+	Microseconds uint64 `protobuf:"varint,9,opt,name=microseconds,proto3" json:"microseconds,omitempty"`
+	InBytes      uint64 `protobuf:"varint,10,opt,name=in_bytes,json=inBytes,proto3" json:"in_bytes,omitempty"`
+	OutBytes     uint64 `protobuf:"varint,11,opt,name=out_bytes,json=outBytes,proto3" json:"out_bytes,omitempty"`
+	// buckets are the places of those of the histogram that are not empty, ascending, and
+	// counts what they have.
+	Buckets []uint32 `protobuf:"varint,12,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`
+	Counts  []uint64 `protobuf:"varint,13,rep,packed,name=counts,proto3" json:"counts,omitempty"`
+	// open is how many connections and streams there are now.
+	Open          uint64 `protobuf:"varint,14,opt,name=open,proto3" json:"open,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalEdge) Reset() {
+	*x = SignalEdge{}
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalEdge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalEdge) ProtoMessage() {}
+
+func (x *SignalEdge) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalEdge.ProtoReflect.Descriptor instead.
+func (*SignalEdge) Descriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SignalEdge) GetSource() uint32 {
+	if x != nil {
+		return x.Source
+	}
+	return 0
+}
+
+func (x *SignalEdge) GetDestination() uint32 {
+	if x != nil {
+		return x.Destination
+	}
+	return 0
+}
+
+func (x *SignalEdge) GetRoute() uint32 {
+	if x != nil {
+		return x.Route
+	}
+	return 0
+}
+
+func (x *SignalEdge) GetServer() bool {
+	if x != nil {
+		return x.Server
+	}
+	return false
+}
+
+func (x *SignalEdge) GetProtocol() TrafficProtocol {
+	if x != nil {
+		return x.Protocol
+	}
+	return TrafficProtocol_TRAFFIC_PROTOCOL_UNSPECIFIED
+}
+
+func (x *SignalEdge) GetMutualTls() bool {
+	if x != nil {
+		return x.MutualTls
+	}
+	return false
+}
+
+func (x *SignalEdge) GetClasses() []uint64 {
+	if x != nil {
+		return x.Classes
+	}
+	return nil
+}
+
+func (x *SignalEdge) GetErrors() uint64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *SignalEdge) GetMicroseconds() uint64 {
+	if x != nil {
+		return x.Microseconds
+	}
+	return 0
+}
+
+func (x *SignalEdge) GetInBytes() uint64 {
+	if x != nil {
+		return x.InBytes
+	}
+	return 0
+}
+
+func (x *SignalEdge) GetOutBytes() uint64 {
+	if x != nil {
+		return x.OutBytes
+	}
+	return 0
+}
+
+func (x *SignalEdge) GetBuckets() []uint32 {
+	if x != nil {
+		return x.Buckets
+	}
+	return nil
+}
+
+func (x *SignalEdge) GetCounts() []uint64 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *SignalEdge) GetOpen() uint64 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
 type TrafficReceived struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Sequence uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
@@ -191,7 +603,7 @@ type TrafficReceived struct {
 
 func (x *TrafficReceived) Reset() {
 	*x = TrafficReceived{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[1]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -203,7 +615,7 @@ func (x *TrafficReceived) String() string {
 func (*TrafficReceived) ProtoMessage() {}
 
 func (x *TrafficReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[1]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -216,7 +628,7 @@ func (x *TrafficReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficReceived.ProtoReflect.Descriptor instead.
 func (*TrafficReceived) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{1}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *TrafficReceived) GetSequence() uint64 {
@@ -274,7 +686,7 @@ type TrafficFlow struct {
 
 func (x *TrafficFlow) Reset() {
 	*x = TrafficFlow{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +698,7 @@ func (x *TrafficFlow) String() string {
 func (*TrafficFlow) ProtoMessage() {}
 
 func (x *TrafficFlow) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +711,7 @@ func (x *TrafficFlow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficFlow.ProtoReflect.Descriptor instead.
 func (*TrafficFlow) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{2}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TrafficFlow) GetSource() string {
@@ -418,10 +830,43 @@ var File_internal_mesh_meshpb_telemetry_proto protoreflect.FileDescriptor
 
 const file_internal_mesh_meshpb_telemetry_proto_rawDesc = "" +
 	"\n" +
-	"$internal/mesh/meshpb/telemetry.proto\x12\x0fgridway.mesh.v1\"_\n" +
+	"$internal/mesh/meshpb/telemetry.proto\x12\x0fgridway.mesh.v1\"\x98\x01\n" +
 	"\rTrafficReport\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x122\n" +
-	"\x05flows\x18\x02 \x03(\v2\x1c.gridway.mesh.v1.TrafficFlowR\x05flows\"Y\n" +
+	"\x05flows\x18\x02 \x03(\v2\x1c.gridway.mesh.v1.TrafficFlowR\x05flows\x127\n" +
+	"\asignals\x18\x03 \x01(\v2\x1d.gridway.mesh.v1.SignalReportR\asignals\"\x91\x02\n" +
+	"\fSignalReport\x12 \n" +
+	"\vincarnation\x18\x01 \x01(\x06R\vincarnation\x12\x1a\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x10\n" +
+	"\x03age\x18\x03 \x01(\x04R\x03age\x12\x16\n" +
+	"\x06length\x18\x04 \x01(\x04R\x06length\x12\x16\n" +
+	"\x06resent\x18\x05 \x01(\bR\x06resent\x126\n" +
+	"\aparties\x18\x06 \x03(\v2\x1c.gridway.mesh.v1.SignalPartyR\aparties\x12\x16\n" +
+	"\x06routes\x18\a \x03(\tR\x06routes\x121\n" +
+	"\x05edges\x18\b \x03(\v2\x1b.gridway.mesh.v1.SignalEdgeR\x05edges\"\x8d\x01\n" +
+	"\vSignalParty\x124\n" +
+	"\x04kind\x18\x01 \x01(\x0e2 .gridway.mesh.v1.SignalPartyKindR\x04kind\x12\x16\n" +
+	"\x06domain\x18\x02 \x01(\tR\x06domain\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\"\xa5\x03\n" +
+	"\n" +
+	"SignalEdge\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\rR\x06source\x12 \n" +
+	"\vdestination\x18\x02 \x01(\rR\vdestination\x12\x14\n" +
+	"\x05route\x18\x03 \x01(\rR\x05route\x12\x16\n" +
+	"\x06server\x18\x04 \x01(\bR\x06server\x12<\n" +
+	"\bprotocol\x18\x05 \x01(\x0e2 .gridway.mesh.v1.TrafficProtocolR\bprotocol\x12\x1d\n" +
+	"\n" +
+	"mutual_tls\x18\x06 \x01(\bR\tmutualTls\x12\x18\n" +
+	"\aclasses\x18\a \x03(\x04R\aclasses\x12\x16\n" +
+	"\x06errors\x18\b \x01(\x04R\x06errors\x12\"\n" +
+	"\fmicroseconds\x18\t \x01(\x04R\fmicroseconds\x12\x19\n" +
+	"\bin_bytes\x18\n" +
+	" \x01(\x04R\ainBytes\x12\x1b\n" +
+	"\tout_bytes\x18\v \x01(\x04R\boutBytes\x12\x18\n" +
+	"\abuckets\x18\f \x03(\rR\abuckets\x12\x16\n" +
+	"\x06counts\x18\r \x03(\x04R\x06counts\x12\x12\n" +
+	"\x04open\x18\x0e \x01(\x04R\x04open\"Y\n" +
 	"\x0fTrafficReceived\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x18\n" +
 	"\arefused\x18\x02 \x01(\rR\arefused\x12\x10\n" +
@@ -443,7 +888,16 @@ const file_internal_mesh_meshpb_telemetry_proto_rawDesc = "" +
 	"\x05first\x18\r \x01(\x03R\x05first\x12\x12\n" +
 	"\x04last\x18\x0e \x01(\x03R\x04last\x12\x1a\n" +
 	"\bduration\x18\x0f \x01(\x04R\bduration\x12\x1c\n" +
-	"\taddresses\x18\x10 \x01(\x04R\taddresses*\x83\x01\n" +
+	"\taddresses\x18\x10 \x01(\x04R\taddresses*\x86\x02\n" +
+	"\x0fSignalPartyKind\x12\x1d\n" +
+	"\x19SIGNAL_PARTY_KIND_UNKNOWN\x10\x00\x12\x1d\n" +
+	"\x19SIGNAL_PARTY_KIND_SERVICE\x10\x01\x12\x1a\n" +
+	"\x16SIGNAL_PARTY_KIND_EDGE\x10\x02\x12\x1d\n" +
+	"\x19SIGNAL_PARTY_KIND_GATEWAY\x10\x03\x12\x1d\n" +
+	"\x19SIGNAL_PARTY_KIND_BACKEND\x10\x04\x12\x1e\n" +
+	"\x1aSIGNAL_PARTY_KIND_EXTERNAL\x10\x05\x12\x1e\n" +
+	"\x1aSIGNAL_PARTY_KIND_INTERNET\x10\x06\x12\x1b\n" +
+	"\x17SIGNAL_PARTY_KIND_OTHER\x10\a*\x83\x01\n" +
 	"\x0fTrafficProtocol\x12 \n" +
 	"\x1cTRAFFIC_PROTOCOL_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15TRAFFIC_PROTOCOL_HTTP\x10\x01\x12\x19\n" +
@@ -469,26 +923,35 @@ func file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP() []byte {
 	return file_internal_mesh_meshpb_telemetry_proto_rawDescData
 }
 
-var file_internal_mesh_meshpb_telemetry_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_internal_mesh_meshpb_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_internal_mesh_meshpb_telemetry_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_internal_mesh_meshpb_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_internal_mesh_meshpb_telemetry_proto_goTypes = []any{
-	(TrafficProtocol)(0),    // 0: gridway.mesh.v1.TrafficProtocol
-	(TrafficVerdict)(0),     // 1: gridway.mesh.v1.TrafficVerdict
-	(*TrafficReport)(nil),   // 2: gridway.mesh.v1.TrafficReport
-	(*TrafficReceived)(nil), // 3: gridway.mesh.v1.TrafficReceived
-	(*TrafficFlow)(nil),     // 4: gridway.mesh.v1.TrafficFlow
+	(SignalPartyKind)(0),    // 0: gridway.mesh.v1.SignalPartyKind
+	(TrafficProtocol)(0),    // 1: gridway.mesh.v1.TrafficProtocol
+	(TrafficVerdict)(0),     // 2: gridway.mesh.v1.TrafficVerdict
+	(*TrafficReport)(nil),   // 3: gridway.mesh.v1.TrafficReport
+	(*SignalReport)(nil),    // 4: gridway.mesh.v1.SignalReport
+	(*SignalParty)(nil),     // 5: gridway.mesh.v1.SignalParty
+	(*SignalEdge)(nil),      // 6: gridway.mesh.v1.SignalEdge
+	(*TrafficReceived)(nil), // 7: gridway.mesh.v1.TrafficReceived
+	(*TrafficFlow)(nil),     // 8: gridway.mesh.v1.TrafficFlow
 }
 var file_internal_mesh_meshpb_telemetry_proto_depIdxs = []int32{
-	4, // 0: gridway.mesh.v1.TrafficReport.flows:type_name -> gridway.mesh.v1.TrafficFlow
-	0, // 1: gridway.mesh.v1.TrafficFlow.protocol:type_name -> gridway.mesh.v1.TrafficProtocol
-	1, // 2: gridway.mesh.v1.TrafficFlow.verdict:type_name -> gridway.mesh.v1.TrafficVerdict
-	2, // 3: gridway.mesh.v1.Telemetry.Report:input_type -> gridway.mesh.v1.TrafficReport
-	3, // 4: gridway.mesh.v1.Telemetry.Report:output_type -> gridway.mesh.v1.TrafficReceived
-	4, // [4:5] is the sub-list for method output_type
-	3, // [3:4] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	8, // 0: gridway.mesh.v1.TrafficReport.flows:type_name -> gridway.mesh.v1.TrafficFlow
+	4, // 1: gridway.mesh.v1.TrafficReport.signals:type_name -> gridway.mesh.v1.SignalReport
+	5, // 2: gridway.mesh.v1.SignalReport.parties:type_name -> gridway.mesh.v1.SignalParty
+	6, // 3: gridway.mesh.v1.SignalReport.edges:type_name -> gridway.mesh.v1.SignalEdge
+	0, // 4: gridway.mesh.v1.SignalParty.kind:type_name -> gridway.mesh.v1.SignalPartyKind
+	1, // 5: gridway.mesh.v1.SignalEdge.protocol:type_name -> gridway.mesh.v1.TrafficProtocol
+	1, // 6: gridway.mesh.v1.TrafficFlow.protocol:type_name -> gridway.mesh.v1.TrafficProtocol
+	2, // 7: gridway.mesh.v1.TrafficFlow.verdict:type_name -> gridway.mesh.v1.TrafficVerdict
+	3, // 8: gridway.mesh.v1.Telemetry.Report:input_type -> gridway.mesh.v1.TrafficReport
+	7, // 9: gridway.mesh.v1.Telemetry.Report:output_type -> gridway.mesh.v1.TrafficReceived
+	9, // [9:10] is the sub-list for method output_type
+	8, // [8:9] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_internal_mesh_meshpb_telemetry_proto_init() }
@@ -501,8 +964,8 @@ func file_internal_mesh_meshpb_telemetry_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_mesh_meshpb_telemetry_proto_rawDesc), len(file_internal_mesh_meshpb_telemetry_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   3,
+			NumEnums:      3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,12 +1,15 @@
 // Package report tells control planes what a proxy has seen of traffic: who speaks to the
-// workloads behind it. Package evidence is the other end. The package starts no goroutines;
+// workloads behind it, and what passes over the edges of the service graph. Packages
+// evidence and signals are the other end. The package starts no goroutines;
 // members of a mesh run a Sender beside the stream of their configuration.
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"google.golang.org/grpc"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 )
 
 const (
@@ -24,19 +28,29 @@ const (
 	// ends.
 	answerWithin = 15 * time.Second
 	lastWithin   = time.Second
+	// signOfLife is how often a proxy reports that has nothing to tell.
+	signOfLife = 15 * time.Second
 )
 
 // Sender tells control planes what a proxy has seen. While there is none the recorder
 // goes on gathering, and bounds that. Run is not for several goroutines at a time.
 type Sender struct {
 	Recorder *flow.Recorder
-	Log      *slog.Logger
+	// Signals may be nil.
+	Signals *signal.Recorder
+	Log     *slog.Logger
 	// Every is how long it gathers; 0 is five seconds.
 	Every time.Duration
 
-	// unheard is the report that was not acknowledged yet.
+	// unheard is the report that was not acknowledged yet; ended is when the time of its
+	// signals did.
 	unheard *meshpb.TrafficReport
-	refused bool // the log has told of a refusal
+	ended   time.Time
+	// incarnation and sequence number the reports of signals; taken is when the last was
+	// made.
+	incarnation, sequence uint64
+	taken                 time.Time
+	refused               bool // the log has told of a refusal
 }
 
 // Run reports over a connection until ctx ends, and then what is left.
@@ -78,10 +92,13 @@ func (s *Sender) stream(ctx context.Context, conn grpc.ClientConnInterface, ever
 		case <-tick.C:
 		}
 		if s.unheard == nil {
-			s.unheard = reportOf(s.Recorder.Take())
+			s.unheard = s.next()
 		}
 		if s.unheard != nil {
 			s.unheard.Sequence = sequence
+			if g := s.unheard.GetSignals(); g != nil {
+				g.Age = milliseconds(time.Since(s.ended))
+			}
 			late := time.AfterFunc(within, cancel)
 			err := s.say(stream)
 			late.Stop()
@@ -97,7 +114,11 @@ func (s *Sender) stream(ctx context.Context, conn grpc.ClientConnInterface, ever
 
 // say sends the report and waits until it is acknowledged.
 func (s *Sender) say(stream grpc.BidiStreamingClient[meshpb.TrafficReport, meshpb.TrafficReceived]) error {
-	if err := stream.Send(s.unheard); err != nil {
+	err := stream.Send(s.unheard)
+	if g := s.unheard.GetSignals(); g != nil {
+		g.Resent = true // if it is sent again
+	}
+	if err != nil {
 		if _, told := stream.Recv(); told != nil {
 			err = told
 		}
@@ -117,6 +138,33 @@ func (s *Sender) say(stream grpc.BidiStreamingClient[meshpb.TrafficReport, meshp
 	s.unheard = nil
 	return nil
 }
+
+// next is what there is to tell, nil for nothing.
+func (s *Sender) next() *meshpb.TrafficReport {
+	r := reportOf(s.Recorder.Take())
+	if s.Signals == nil {
+		return r
+	}
+	now := time.Now()
+	if s.taken.IsZero() {
+		s.incarnation, s.taken = rand.Uint64(), now.Add(-cmp.Or(s.Every, reportEvery))
+	}
+	edges := s.Signals.Take()
+	if len(edges) == 0 && s.sequence > 0 && now.Sub(s.taken) < signOfLife {
+		return r
+	}
+	s.sequence++
+	g := Signals(edges)
+	g.Incarnation, g.Sequence, g.Length = s.incarnation, s.sequence, milliseconds(now.Sub(s.taken))
+	s.taken, s.ended = now, now
+	if r == nil {
+		r = &meshpb.TrafficReport{}
+	}
+	r.Signals = g
+	return r
+}
+
+func milliseconds(d time.Duration) uint64 { return uint64(max(d, 0).Milliseconds()) }
 
 // reportOf is nil for nothing.
 func reportOf(list []*flow.Flow) *meshpb.TrafficReport {

@@ -85,7 +85,7 @@ type Edge struct {
 	Destination string `json:"destination"`
 	Protocol    string `json:"protocol"`
 	// MutualTLS is the share of requests, from 0 to 1, that came over mutual TLS of the
-	// mesh.
+	// mesh; without requests that of the connections that are open.
 	MutualTLS float64 `json:"mutualTLS"`
 	Traffic
 	// Open are connections and streams under way now.
@@ -111,7 +111,8 @@ type RouteTraffic struct {
 
 // Graph is who has spoken to whom in a time.
 type Graph struct {
-	// From and To bound the time, which is made of whole steps of Resolution seconds.
+	// From and To bound the time: it begins with a step of Resolution seconds, or with the
+	// process, and ends when what proxies have reported does, about.
 	From       time.Time `json:"from"`
 	To         time.Time `json:"to"`
 	Resolution float64   `json:"resolutionSeconds"`
@@ -132,6 +133,8 @@ type State struct {
 	// Folded counts edges that were folded into "other", because memory was full, since
 	// the process began.
 	Folded uint64 `json:"folded"`
+	// History is how far back is kept: 24 hours, and less where memory is scarce.
+	History float64 `json:"historySeconds"`
 	// Since is when the table began.
 	Since time.Time `json:"since"`
 }

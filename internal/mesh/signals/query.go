@@ -17,10 +17,14 @@ const lag = 2500 * time.Millisecond
 // maxRoutes is how many routes of an edge are told.
 const maxRoutes = 10
 
-// finest is the finest resolution that reaches back that far.
-func finest(window time.Duration) int {
+// fewSteps is of how many steps a graph is made at least.
+const fewSteps = 5
+
+// finest is the finest resolution that reaches back that far, where spans were halved
+// short times.
+func finest(window time.Duration, short int) int {
 	for i, r := range resolutions {
-		if window <= r.span {
+		if window <= r.span>>short {
 			return i
 		}
 	}
@@ -34,9 +38,13 @@ type span struct {
 	from, to    time.Time
 }
 
-// spanOf is the time until now, which begins with a slot.
+// spanOf is the time until now, which begins with a slot. Coarse steps are added up
+// sooner than fine ones.
 func spanOf(window time.Duration, now time.Time) span {
-	i := finest(window)
+	i := len(resolutions) - 1
+	for i > 0 && window < fewSteps*resolutions[i].step {
+		i--
+	}
 	r := resolutions[i]
 	last := r.slot(now)
 	s := span{resolution: i, last: last, first: last - int64(window/r.step), to: now.Add(-lag).UTC()}
@@ -85,7 +93,8 @@ type line struct{ source, destination, protocol string }
 type both struct {
 	line
 	client, server side
-	open           [2]int64
+	// open by side, and how many of these are over mutual TLS.
+	open, openMutual [2]int64
 }
 
 // counts is the side that counts, see Edge.ReportedBy.
@@ -102,6 +111,9 @@ func (b *both) opened() int64 { return max(b.open[0], b.open[1]) }
 func (t *Table) Graph(q Query) (*Graph, error) {
 	now := t.opt.Now()
 	in := spanOf(q.Window, now)
+	if t.since.After(in.from) { // what was before is not known
+		in.from = t.since.UTC()
+	}
 	lines, nodes, state := t.gather(&q, in, now)
 	g := &Graph{From: in.from, To: in.to, Resolution: resolutions[in.resolution].step.Seconds(), Nodes: []Node{}, Edges: []Edge{}, State: state}
 	type flows struct{ in, out signal.Counts }
@@ -188,6 +200,9 @@ func (t *Table) gather(q *Query, in span, now time.Time) (lines map[line]*both, 
 			if q.wants(&k, name) {
 				b := find(&k)
 				b.open[k.Side-signal.Client] += n
+				if k.MutualTLS {
+					b.openMutual[k.Side-signal.Client] += n
+				}
 				s := &b.server
 				if k.Side == signal.Client {
 					s = &b.client
@@ -227,6 +242,8 @@ func (b *both) edge(s *side, seconds float64) Edge {
 	}
 	if n := s.Count(); n > 0 {
 		e.MutualTLS = float64(s.mutual) / float64(n)
+	} else if b.opened() > 0 {
+		e.MutualTLS = float64(b.openMutual[0]+b.openMutual[1]) / float64(b.open[0]+b.open[1])
 	}
 	if b.client.told {
 		e.ReportedBy = append(e.ReportedBy, signal.Client.String())

@@ -10,7 +10,9 @@ import (
 // in the last 24 hours, but never for all of the mesh.
 func (t *Table) Series(q Query) (*Series, error) {
 	now := t.opt.Now()
-	i := finest(q.Window)
+	t.mu.RLock()
+	i := finest(q.Window, t.short)
+	t.mu.RUnlock()
 	for i < len(resolutions)-1 && resolutions[i+1].step <= q.Step {
 		i++
 	}

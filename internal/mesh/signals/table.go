@@ -36,9 +36,10 @@ const (
 	remember = time.Hour
 	// tidyEvery is how often what is too old is dropped.
 	tidyEvery = time.Minute
-	// maxSpread is the longest time that one batch is about; what is of longer is taken
-	// for that.
-	maxSpread = 15 * time.Minute
+	// maxWho is how many nodes a proxy may be that of.
+	maxWho = 256
+	// maxShort leaves an hour and a half of 24.
+	maxShort = 4
 	// edgeBytes is what an edge needs beside its rings, about.
 	edgeBytes = 400
 	// reporterBytes is what a proxy needs beside what it has open, and openBytes each of
@@ -65,8 +66,10 @@ type Table struct {
 	reporters map[reporterKey]*reporter
 	memory    int64
 	folded    uint64
-	tidied    time.Time
-	scratch   scratch
+	// short halves how far back is kept, that many times, where memory is scarce.
+	short   int
+	tidied  time.Time
+	scratch scratch
 }
 
 type edge struct {
@@ -98,7 +101,7 @@ type reporter struct {
 	open map[signal.Key]int64
 }
 
-func (r *reporter) size() int64 { return int64(reporterBytes + openBytes*len(r.open)) }
+func (r *reporter) size() int64 { return int64(reporterBytes + openBytes*len(r.open) + 8*cap(r.who)) }
 
 // New makes a Table.
 func New(o Options) *Table {
@@ -129,19 +132,26 @@ func (t *Table) Add(b *Batch) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now.Sub(t.tidied) >= tidyEvery {
+		if t.short > 0 && t.memory < t.opt.Memory/3 {
+			t.short--
+		}
 		t.tidy(now)
 	}
 	if !t.heard(b, now) {
 		return false
 	}
-	to := now.Add(-min(max(b.Age, 0), maxSpread))
-	slots := t.slots(to.Add(-min(max(b.Length, 0), maxSpread)), to)
+	to := now.Add(-min(max(b.Age, 0), Most))
+	over := partsOf(to.Add(-min(max(b.Length, 0), Most)), to)
 	for i := range b.Edges {
 		e := &b.Edges[i]
 		if e.Count() == 0 {
 			continue
 		}
-		t.put(e, slots, now)
+		t.put(e, over, now)
+	}
+	for t.memory > t.opt.Memory && t.short < maxShort {
+		t.short++
+		t.tidy(now)
 	}
 	if t.memory > t.opt.Memory {
 		t.fold()
@@ -163,9 +173,8 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 	}
 	t.memory -= r.size()
 	r.sequence, r.seen, r.open = b.Sequence, now, nil
-	r.who = r.who[:0]
 	if b.Who != (signal.Who{}) {
-		r.who = append(r.who, b.Who)
+		r.who = append(r.who[:0], b.Who)
 	}
 	for i := range b.Edges {
 		e := &b.Edges[i]
@@ -180,7 +189,7 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 			if e.Side == signal.Server {
 				own = e.Destination
 			}
-			if !slices.Contains(r.who, own) {
+			if len(r.who) < maxWho && !slices.Contains(r.who, own) {
 				r.who = append(r.who, own)
 			}
 		}
@@ -189,23 +198,27 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 	return true
 }
 
-// slots are those of the finest resolution that a time is spread over. What is of one
-// report is in the slot in which it ends: reports are shorter than slots.
-func (t *Table) slots(from, to time.Time) (list []int64) {
-	finest := resolutions[0]
-	last := finest.slot(to)
-	first := last
-	if to.Sub(from) >= 2*finest.step {
-		first = finest.slot(from) + 1
+// parts are the slots that counts are spread over, of the finest resolution that reaches
+// over all of their time, and coarser ones.
+type parts struct {
+	resolution  int
+	first, last int64
+}
+
+// partsOf are those of a time. What is of one report is in the slot in which it ends:
+// reports are shorter than slots.
+func partsOf(from, to time.Time) parts {
+	i := finest(to.Sub(from), 0)
+	r := resolutions[i]
+	p := parts{resolution: i, first: r.slot(to), last: r.slot(to)}
+	if to.Sub(from) >= 2*resolutions[0].step {
+		p.first = min(r.slot(from)+1, p.last)
 	}
-	for s := first; s <= last; s++ {
-		list = append(list, s)
-	}
-	return list
+	return p
 }
 
 // put adds what was seen of an edge, in equal parts.
-func (t *Table) put(in *signal.Edge, slots []int64, now time.Time) {
+func (t *Table) put(in *signal.Edge, over parts, now time.Time) {
 	e := t.edges[in.Key]
 	if e == nil {
 		e = &edge{key: in.Key}
@@ -214,16 +227,15 @@ func (t *Table) put(in *signal.Edge, slots []int64, now time.Time) {
 		t.memory -= e.size()
 	}
 	e.seen = now
-	part := &in.Counts
-	for i, slot := range slots {
-		if len(slots) > 1 {
-			part = share(&in.Counts, uint64(i), uint64(len(slots)))
-			if part.Count() == 0 {
+	part, n := &in.Counts, uint64(over.last-over.first+1)
+	for i := range n {
+		if n > 1 {
+			if part = share(&in.Counts, i, n); part.Count() == 0 {
 				continue
 			}
 		}
-		at := resolutions[0].time(slot)
-		for k := range e.rings {
+		at := resolutions[over.resolution].time(over.first + int64(i))
+		for k := over.resolution; k < len(e.rings); k++ {
 			e.rings[k].add(resolutions[k].slot(at), part, &t.scratch)
 		}
 	}
@@ -260,7 +272,7 @@ func (t *Table) tidy(now time.Time) {
 		t.memory -= e.size()
 		left := false
 		for i := range e.rings {
-			e.rings[i].trim(resolutions[i].slot(now.Add(-resolutions[i].span)))
+			e.rings[i].trim(resolutions[i].slot(now.Add(-t.span(i))))
 			left = left || !e.rings[i].empty()
 		}
 		if !left {
@@ -271,6 +283,9 @@ func (t *Table) tidy(now time.Time) {
 	}
 }
 
+// span is how far back a resolution is kept now.
+func (t *Table) span(i int) time.Duration { return resolutions[i].span >> t.short }
+
 // State tells how it stands.
 func (t *Table) State() State {
 	now := t.opt.Now()
@@ -280,7 +295,7 @@ func (t *Table) State() State {
 }
 
 func (t *Table) state(now time.Time) State {
-	s := State{Edges: len(t.edges), Memory: t.memory, Limit: t.opt.Memory, Folded: t.folded, Since: t.since}
+	s := State{Edges: len(t.edges), Memory: t.memory, Limit: t.opt.Memory, Folded: t.folded, History: t.span(len(resolutions) - 1).Seconds(), Since: t.since}
 	for _, r := range t.reporters {
 		if now.Sub(r.seen) <= live {
 			s.Proxies++

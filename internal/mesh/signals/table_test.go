@@ -88,7 +88,7 @@ func TestGraph(t *testing.T) {
 	if want := []string{"internet internet", "service shop/cart", "edge shop/edge", "service shop/orders"}; !slices.Equal(ids, want) {
 		t.Errorf("%q", ids)
 	}
-	if len(g.Edges) != 3 || g.Resolution != 10 || g.State.Proxies != 3 {
+	if len(g.Edges) != 3 || g.Resolution != 60 || g.State.Proxies != 3 {
 		t.Fatalf("%+v", g)
 	}
 	e := g.Edges[2]
@@ -115,7 +115,7 @@ func TestGraph(t *testing.T) {
 	if g := c.graph(signals.Query{Window: 5 * time.Minute}); len(g.Edges) != 0 || g.State.Proxies != 0 {
 		t.Errorf("after an hour: %+v", g.Edges)
 	}
-	if g := c.graph(signals.Query{Window: 2 * time.Hour}); len(g.Edges) != 3 || g.Edges[2].Count != 3000 || g.Resolution != 60 {
+	if g := c.graph(signals.Query{Window: 2 * time.Hour}); len(g.Edges) != 3 || g.Edges[2].Count != 3000 || g.Resolution != 600 {
 		t.Errorf("after an hour, of two: %+v", g.Edges)
 	}
 	c.now = c.now.Add(20 * time.Hour)
@@ -230,6 +230,26 @@ func TestSeries(t *testing.T) {
 	}
 	if _, err := c.Series(signals.Query{Window: time.Hour, Of: signals.Subject{Destination: "shop/x"}}); err != signals.ErrUnknown {
 		t.Error(err)
+	}
+}
+
+// Where memory is scarce the past is given up before edges are folded.
+func TestHistoryIsGivenUpFirst(t *testing.T) {
+	c := table(t, signals.MinMemory)
+	var edges []signal.Edge
+	for k := range 300 {
+		edges = append(edges, seen(key(signal.Client, "a", fmt.Sprintf("s%d", k)), 3, 1))
+	}
+	for range 400 {
+		c.add("a", edges...)
+		c.now = c.now.Add(30 * time.Second)
+	}
+	s := c.State()
+	if s.Memory > s.Limit || s.Folded != 0 || s.Edges != 300 || s.History >= 24*3600 {
+		t.Errorf("%+v", s)
+	}
+	if g := c.graph(signals.Query{Window: 5 * time.Minute}); len(g.Edges) != 300 || g.Edges[0].Count < 30 {
+		t.Errorf("%d edges, %+v", len(g.Edges), g.Edges[0])
 	}
 }
 

@@ -79,7 +79,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	kept := c.r.kept
 	sinks := c.r.sinks
 	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers
-	callerTokens, dependencies, discovery, election, mesh := c.r.callerTokens, c.r.dependencies, c.r.discovery, c.r.election, c.r.mesh
+	callerTokens, dependencies, discovery, election, mesh, edges := c.r.callerTokens, c.r.dependencies, c.r.discovery, c.r.election, c.r.mesh, c.r.edges
 	c.r.mu.RUnlock()
 	if gauges != nil {
 		e.clusters(c.r, gauges)
@@ -117,6 +117,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	if mesh != nil {
 		m := mesh()
 		e.mesh(&m)
+	}
+	if edges != nil {
+		e.edges(edges())
 	}
 	if admission != nil {
 		admission(e.admission)

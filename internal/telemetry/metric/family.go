@@ -150,6 +150,7 @@ func families() (all []family) {
 	all = append(all, callFamily, policyFamily, dependencyFamily, discoveryEndpointsFamily, discoveryFailuresFamily, discoveryAnsweredFamily, methodFaultsFamily, methodMemoryFamily, rateLimitFamily, rateLimitKeysFamily, rateLimitSharedFamily, keySetKeysFamily, keySetFetchesFamily, keySetFetchedFamily)
 	all = append(all, rateLimitFallbacksFamily, storeCallsFamily, storeUpFamily, storeTimeFamily, storeLostFamily, loginsFamily, loginRefreshesFamily, tokenRequestsFamily, tokenKeysFamily, callerTokensFamily)
 	all = append(all, meshFamilies...)
+	all = append(all, edgeFamilies...)
 	all = append(all, allOtherFamilies...)
 	all = append(all, configuredFamilies...)
 	return append(all, setsFamily, setsLimitFamily, setsFoldedFamily)

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/stripe"
 )
 
@@ -110,6 +111,7 @@ type Registry struct {
 	admission    func(yield func(scope string, a Admission))
 	certs        func(yield func(Certificate))
 	mesh         func() Mesh
+	edges        func() ([]signal.Edge, uint64)
 	kept         *ir.Config // by the last Keep
 	leaves       leaves
 }

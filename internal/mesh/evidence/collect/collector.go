@@ -47,6 +47,9 @@ type Options struct {
 	DB *statedb.DB
 	// May tells whether a proxy may speak for a service's workloads.
 	May func(who identity.ID, namespace, service string) bool
+	// Signals takes what a proxy has counted by edge; refused says how much of it was not
+	// taken, and why. It may be nil.
+	Signals func(who identity.ID, r *meshpb.SignalReport) (refused uint32, why string, err error)
 	// Identity is who sends.
 	Identity func(context.Context) (string, error)
 	// Every is how often what was heard goes to the state store; 0 is ten seconds.
@@ -123,6 +126,15 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 		for _, f := range r.GetFlows() {
 			if why := c.take(who, f); why != "" {
 				answer.Refused++
+				answer.Why = why
+			}
+		}
+		if g := r.GetSignals(); g != nil && c.opt.Signals != nil {
+			refused, why, err := c.opt.Signals(who, g)
+			if err != nil {
+				return status.Error(codes.InvalidArgument, err.Error())
+			}
+			if answer.Refused += refused; refused > 0 {
 				answer.Why = why
 			}
 		}

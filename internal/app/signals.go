@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/meshpb"
+	"github.com/gridway/gridway/internal/mesh/report"
+	"github.com/gridway/gridway/internal/mesh/signals"
+	"github.com/gridway/gridway/internal/telemetry/signal"
+)
+
+// ownSignals is how often what the process's own proxy has counted is taken in.
+const ownSignals = 2 * time.Second
+
+// observeSignals counts for the process's own proxy.
+func (g *Gateway) observeSignals() *signal.Observer {
+	o := &signal.Observer{Recorder: signal.New(nil)}
+	if g.control != nil {
+		name := identity.NameOf(g.control.edge)
+		o.TrustDomain = g.opt.Mesh.TrustDomain.Name()
+		o.Self = signal.Of(signal.Party{Kind: signal.EdgeProxy, Namespace: name.Namespace, Name: name.Service})
+	}
+	return o
+}
+
+// feedSignals takes in what the own proxy has counted until ctx ends.
+func (g *Gateway) feedSignals(ctx context.Context) {
+	incarnation, last := rand.Uint64(), time.Now()
+	tick := time.NewTicker(ownSignals)
+	defer tick.Stop()
+	for sequence := uint64(1); ; sequence++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		b := &signals.Batch{Proxy: ownProxy, Incarnation: incarnation, Sequence: sequence, Length: now.Sub(last), Edges: g.edges.Take()}
+		if !g.opt.ControlOnly {
+			b.Who = g.edges.Self
+		}
+		last = now
+		if !g.opt.ControlOnly || len(b.Edges) > 0 {
+			g.table.Add(b)
+		}
+	}
+}
+
+// ownProxy is what the table knows the process's own proxy by.
+const ownProxy = "the process's own"
+
+// takeSignals takes in what proxies of the mesh have counted, each for the workloads that
+// it may speak for.
+func (g *Gateway) takeSignals(may func(who identity.ID, namespace, service string) bool) func(identity.ID, *meshpb.SignalReport) (uint32, string, error) {
+	return func(who identity.ID, r *meshpb.SignalReport) (refused uint32, why string, err error) {
+		edges, refused, why, err := report.ReadSignals(r, func(own signal.Party) bool {
+			return (own.Kind == signal.Service || own.Kind == signal.EdgeProxy) && own.Domain == "" && may(who, own.Namespace, own.Name)
+		})
+		if err != nil {
+			return 0, "", err
+		}
+		b := &signals.Batch{
+			Proxy: who.String(), Incarnation: r.GetIncarnation(), Sequence: r.GetSequence(), Age: milliseconds(r.GetAge()), Length: milliseconds(r.GetLength()), Edges: edges,
+		}
+		if name := identity.NameOf(who); name.Role == identity.RoleWorkload {
+			kind := signal.Service
+			if IsEdge(name.Service) {
+				kind = signal.EdgeProxy
+			}
+			b.Who = signal.Of(signal.Party{Kind: kind, Namespace: name.Namespace, Name: name.Service})
+		}
+		g.table.Add(b)
+		return refused, why, nil
+	}
+}
+
+// milliseconds is a time of a report, of a day at most.
+func milliseconds(n uint64) time.Duration {
+	return time.Duration(min(n, uint64(signals.Most/time.Millisecond))) * time.Millisecond
+}
