@@ -209,7 +209,7 @@ func measureAll(o options) (*report.Results, error) {
 	if o.rounds > 0 {
 		b.rounds = o.rounds
 	}
-	b.lab = &peers.Lab{Core: core, Dir: dir, Ports: peers.PortsBelow(32000)}
+	b.lab = &peers.Lab{Core: core, Dir: dir, Ports: peers.PortsBelow(32000), Profiled: o.profile != ""}
 	b.say.step("build")
 	if b.lab.Tools, err = build(ctx, dir); err != nil {
 		return nil, err

@@ -25,9 +25,13 @@ func (b *bench) profile(ctx context.Context, w workload, p *contender) (err erro
 		return nil
 	}
 	b.say.step("%s: profile of %s", w.name, p.spec.Label)
+	labels := []string{p.spec.Label}
+	if p.spec.Mesh != "" {
+		labels = append(labels, p.spec.Label+peers.BesideServer)
+	}
 	loaded := make(chan error, 1)
 	go func() {
-		res, err := load.Busy(ctx, p.target, w.conns, profiled+time.Second, b.lab.Dir)
+		res, err := load.Busy(ctx, p.target, w.conns, (profiled+time.Second)*time.Duration(len(labels)), b.lab.Dir)
 		p.count(res)
 		loaded <- err
 	}()
@@ -35,11 +39,20 @@ func (b *bench) profile(ctx context.Context, w workload, p *contender) (err erro
 	if err := os.MkdirAll(b.profiles, 0o755); err != nil {
 		return err
 	}
+	for _, label := range labels { // one after the other: they share a core
+		if err := b.profileOf(ctx, w.name, label); err != nil {
+			return fmt.Errorf("profile of %s: %w", label, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) profileOf(ctx context.Context, name, label string) error {
 	var d net.Dialer
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", b.lab.Admin(p.spec.Label))
+			return d.DialContext(ctx, "unix", b.lab.Admin(label))
 		},
 	}}
 	url := fmt.Sprintf("http://localhost/debug/pprof/profile?seconds=%d", int(profiled.Seconds()))
@@ -53,9 +66,9 @@ func (b *bench) profile(ctx context.Context, w workload, p *contender) (err erro
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("profile of %s: status %d", p.spec.Label, resp.StatusCode)
+		return fmt.Errorf("status %d", resp.StatusCode)
 	}
-	f, err := os.Create(filepath.Join(b.profiles, w.name+"-"+p.spec.Label+".pprof"))
+	f, err := os.Create(filepath.Join(b.profiles, name+"-"+label+".pprof"))
 	if err != nil {
 		return err
 	}

@@ -31,3 +31,6 @@ func AuthorizationTargets() []string { return append(RequestTargets(), "TCPRoute
 
 // ShieldTargets are those, and the kinds of routes that have connections alone.
 func ShieldTargets() []string { return append(RequestTargets(), "TCPRoute", "TLSRoute", "UDPRoute") }
+
+// TelemetryTargets are those of TelemetryPolicies.
+func TelemetryTargets() []string { return ShieldTargets() }

@@ -32,6 +32,10 @@ const (
 	KindMeshPolicy = "MeshPolicy"
 	// KindMeshPeer is the kind of MeshPeer objects.
 	KindMeshPeer = "MeshPeer"
+	// KindTelemetrySink is the kind of TelemetrySink objects.
+	KindTelemetrySink = "TelemetrySink"
+	// KindTelemetryPolicy is the kind of TelemetryPolicy objects.
+	KindTelemetryPolicy = "TelemetryPolicy"
 	// KindTokenIssuer is the kind of TokenIssuer objects.
 	KindTokenIssuer = "TokenIssuer"
 	// KindConsumer is the kind of Consumer objects.
@@ -58,6 +62,8 @@ func AddToScheme(s *runtime.Scheme) error {
 		&MeshPeer{}, &MeshPeerList{},
 		&Consumer{}, &ConsumerList{},
 		&TokenIssuer{}, &TokenIssuerList{},
+		&TelemetrySink{}, &TelemetrySinkList{},
+		&TelemetryPolicy{}, &TelemetryPolicyList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion())
 	return nil

@@ -46,3 +46,25 @@ func StatusCodes(v intstr.IntOrString) (from, to int, err error) {
 	}
 	return from, to, nil
 }
+
+// MillionthsOfAll reads a rate of sampling as TraceSampling.Rate takes it: a whole number
+// of percent, or a string with a percent sign and up to four decimals ("0.05%"). All is
+// 1000000.
+func MillionthsOfAll(p intstr.IntOrString) (int, error) {
+	if p.Type == intstr.Int {
+		if p.IntVal < 0 || p.IntVal > 100 {
+			return 0, fmt.Errorf("%d is not between 0 and 100", p.IntVal)
+		}
+		return int(p.IntVal) * 10_000, nil
+	}
+	number, ok := strings.CutSuffix(p.StrVal, "%")
+	whole, decimals, hasDecimals := strings.Cut(number, ".")
+	if !ok || whole == "" || len(whole) > 3 || len(decimals) > 4 || hasDecimals && decimals == "" {
+		return 0, fmt.Errorf("%q is not a percentage such as 0.05%%", p.StrVal)
+	}
+	n, err := strconv.ParseUint(whole+(decimals + "0000")[:4], 10, 32)
+	if err != nil || n > 1_000_000 {
+		return 0, fmt.Errorf("%q is not a percentage between 0%% and 100%%", p.StrVal)
+	}
+	return int(n), nil
+}

@@ -42,6 +42,34 @@ func TestHundredthsOfPercent(t *testing.T) {
 	}
 }
 
+func TestMillionthsOfAll(t *testing.T) {
+	for _, tc := range []struct {
+		in   intstr.IntOrString
+		want int // -1 for an error
+	}{
+		{intstr.FromInt32(0), 0},
+		{intstr.FromInt32(5), 50_000},
+		{intstr.FromInt32(100), 1_000_000},
+		{intstr.FromInt32(101), -1},
+		{intstr.FromString("0.0001%"), 1},
+		{intstr.FromString("0.05%"), 500},
+		{intstr.FromString("100.0000%"), 1_000_000},
+		{intstr.FromString("100.0001%"), -1},
+		{intstr.FromString("0.00001%"), -1},
+		{intstr.FromString("5"), -1},
+		{intstr.FromString("1.%"), -1},
+		{intstr.FromString(""), -1},
+	} {
+		got, err := v1alpha1.MillionthsOfAll(tc.in)
+		if err != nil {
+			got = -1
+		}
+		if got != tc.want {
+			t.Errorf("MillionthsOfAll(%v) = %d (%v), want %d", tc.in.String(), got, err, tc.want)
+		}
+	}
+}
+
 func TestStatusCodes(t *testing.T) {
 	for _, tc := range []struct {
 		in       intstr.IntOrString

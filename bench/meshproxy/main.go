@@ -11,6 +11,8 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/pprof"
 	"os"
 	"os/signal"
 	"strconv"
@@ -28,7 +30,7 @@ const (
 )
 
 type options struct {
-	listen, to, kind, cert, key, ca string
+	listen, to, kind, cert, key, ca, profiles string
 	inbound                         bool
 	services                        int
 }
@@ -42,6 +44,7 @@ func main() {
 	flag.StringVar(&o.cert, "cert", "", "file with the SVID")
 	flag.StringVar(&o.key, "key", "", "file with its key")
 	flag.StringVar(&o.ca, "ca", "", "file with the trust bundle")
+	flag.StringVar(&o.profiles, "profiles", "", "Unix socket at which to give CPU profiles")
 	flag.IntVar(&o.services, "services", 1, "services to know, for its memory")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -64,6 +67,16 @@ func run(o options) error {
 	p := proxy.New(proxy.Options{Identities: ids})
 	if err := p.Apply(ctx, cfg); err != nil {
 		return err
+	}
+	if o.profiles != "" {
+		var lc net.ListenConfig
+		ln, err := lc.Listen(ctx, "unix", o.profiles)
+		if err != nil {
+			return err
+		}
+		s := &http.Server{Handler: http.HandlerFunc(pprof.Profile), ReadHeaderTimeout: time.Second}
+		defer s.Close()
+		go func() { _ = s.Serve(ln) }() // until it is closed
 	}
 	<-ctx.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -19,6 +19,9 @@ import (
 	"github.com/gridway/gridway/bench/load"
 )
 
+// BesideServer is what the label of a pair's second sidecar ends with.
+const BesideServer = "-server"
+
 // Mesh is what the application behind a pair of sidecars speaks.
 type Mesh string
 
@@ -64,7 +67,7 @@ func (l *Lab) startMesh(ctx context.Context, s Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := l.begin(s.Label+"-server", argv, l.Core)
+	server, err := l.begin(s.Label+BesideServer, argv, l.Core)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +113,13 @@ func (l *Lab) sidecar(s Spec, inbound bool, listen, to string) ([]string, error)
 	argv := []string{l.Tools[Sidecar], "-listen", listen, "-to", to, "-kind", string(s.Mesh), "-ca", ca, "-cert", p.Cert, "-key", p.Key}
 	if inbound {
 		argv = append(argv, "-inbound")
+	}
+	if l.Profiled {
+		label := s.Label
+		if inbound {
+			label += BesideServer
+		}
+		argv = append(argv, "-profiles", l.Admin(label))
 	}
 	if s.Services > 0 {
 		argv = append(argv, "-services", strconv.Itoa(s.Services))

@@ -91,6 +91,8 @@ type Lab struct {
 	Dir   string          // scratch
 	Tools map[Kind]string // paths of the programs that are built here
 	Ports func() (int, error)
+	// Profiled sidecars give profiles at their Admin sockets.
+	Profiled bool
 }
 
 // Process is a running program.

@@ -23,6 +23,7 @@ import (
 	"github.com/gridway/gridway/internal/statedb/statetest"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
+	"github.com/gridway/gridway/internal/testport"
 )
 
 func TestMain(m *testing.M) {
@@ -31,16 +32,6 @@ func TestMain(m *testing.M) {
 		http.DefaultClient.CloseIdleConnections()
 		os.Exit(code)
 	}))
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
 }
 
 // config is a gateway on the ports that sends everything to the upstream.
@@ -173,7 +164,7 @@ func (r *running) status(t *testing.T) *adminapi.Status {
 
 func TestReloadsWithoutAFailedRequest(t *testing.T) {
 	one, two := named(t, "one"), named(t, "two")
-	port := freePort(t)
+	port := testport.Free(t)
 	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
 	r := start(t, config(one.URL, port), nil)
 	var failed, sent atomic.Int64
@@ -211,7 +202,7 @@ func TestStartFailsAndGivesEverythingBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	port, admin := taken.Addr().(*net.TCPAddr).Port, fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	port, admin := taken.Addr().(*net.TCPAddr).Port, fmt.Sprintf("127.0.0.1:%d", testport.Free(t))
 	try := func(text, admin string) error {
 		path := filepath.Join(t.TempDir(), "gateway.yaml")
 		write(t, path, text)
@@ -226,11 +217,11 @@ func TestStartFailsAndGivesEverythingBack(t *testing.T) {
 	} else {
 		ln.Close()
 	}
-	if err := try(config("http://127.0.0.1:1", freePort(t)), taken.Addr().String()); !errors.Is(err, app.ErrAdminTaken) {
+	if err := try(config("http://127.0.0.1:1", testport.Free(t)), taken.Addr().String()); !errors.Is(err, app.ErrAdminTaken) {
 		t.Errorf("admin address taken: %v", err)
 	}
 	var bad *app.StartError
-	if err := try(config("http://127.0.0.1:1", freePort(t))+"---\nkind: Nothing\n", admin); !errors.As(err, &bad) {
+	if err := try(config("http://127.0.0.1:1", testport.Free(t))+"---\nkind: Nothing\n", admin); !errors.As(err, &bad) {
 		t.Errorf("broken document: %v", err)
 	}
 	if err := try("", admin); !errors.Is(err, app.ErrNoListener) {
@@ -244,7 +235,7 @@ func TestAListenerThatCannotOpenLaterIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	up, port := named(t, "up"), freePort(t)
+	up, port := named(t, "up"), testport.Free(t)
 	r := start(t, config(up.URL, port), nil)
 	write(t, r.path, config(up.URL, port, taken.Addr().(*net.TCPAddr).Port))
 	eventually(t, "revision 2", func() bool { return r.status(t).Revision.Number == 2 })
@@ -323,7 +314,7 @@ func slow(t *testing.T) (s *httptest.Server, arrived chan struct{}, release chan
 
 func TestDrainLetsRequestsFinish(t *testing.T) {
 	up, arrived, release := slow(t)
-	port := freePort(t)
+	port := testport.Free(t)
 	r := start(t, config(up.URL, port), nil)
 	answer := make(chan string, 1)
 	go func() {
@@ -344,7 +335,7 @@ func TestDrainLetsRequestsFinish(t *testing.T) {
 
 func TestCutEndsADrainAtOnce(t *testing.T) {
 	up, arrived, _ := slow(t)
-	port := freePort(t)
+	port := testport.Free(t)
 	r := start(t, config(up.URL, port), func(o *app.Options) { o.DrainTimeout = time.Hour })
 	answer := make(chan int, 1)
 	go func() {
@@ -363,7 +354,7 @@ func TestCutEndsADrainAtOnce(t *testing.T) {
 }
 
 func TestReopenLogs(t *testing.T) {
-	up, port := named(t, "up"), freePort(t)
+	up, port := named(t, "up"), testport.Free(t)
 	log := filepath.Join(t.TempDir(), "access.json")
 	r := start(t, config(up.URL, port), func(o *app.Options) { o.AccessLog = log })
 	url := fmt.Sprintf("http://127.0.0.1:%d", port)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gridway/gridway/internal/app"
 	"github.com/gridway/gridway/internal/config/source/file"
+	"github.com/gridway/gridway/internal/testport"
 )
 
 // cpuTime is the processor time of this process so far, which a busy machine
@@ -83,7 +84,7 @@ func (s *largeSite) change(tb testing.TB, rev int) { s.write(tb, s.n/2/s.per*s.p
 func BenchmarkStart(b *testing.B) {
 	for _, n := range []int{10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			site := newLargeSite(b, n, n, freePort(b))
+			site := newLargeSite(b, n, n, testport.Free(b))
 			var cpu time.Duration
 			var heap uint64
 			for range b.N {
@@ -139,7 +140,7 @@ func startSite(tb testing.TB, site *largeSite) (g *app.Gateway, served chan stru
 func BenchmarkChange(b *testing.B) {
 	for _, per := range []int{100, 10_000} {
 		b.Run(fmt.Sprintf("files-of-%d", per), func(b *testing.B) {
-			site := newLargeSite(b, 10_000, per, freePort(b))
+			site := newLargeSite(b, 10_000, per, testport.Free(b))
 			_, served, stop := startSite(b, site)
 			defer stop()
 			var cpu, wall time.Duration

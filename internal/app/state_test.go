@@ -16,6 +16,7 @@ import (
 	"github.com/gridway/gridway/internal/statedb/statetest"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
+	"github.com/gridway/gridway/internal/testport"
 )
 
 const keysPolicy = `---
@@ -52,7 +53,7 @@ func TestGatewaysShareAStateStore(t *testing.T) {
 		up := named(t, "up")
 		tokens := map[access.Role]string{}
 		begin := func() (*running, int) {
-			port := freePort(t)
+			port := testport.Free(t)
 			at, err := statedb.ParseLocation(place, "")
 			if err != nil {
 				t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/statedb/statetest"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
+	"github.com/gridway/gridway/internal/testport"
 )
 
 const tokensOfOurs = `---
@@ -102,7 +103,7 @@ func TestClientsOfAStateStore(t *testing.T) {
 		up := named(t, "up")
 		operator := ""
 		begin := func() (*running, int) {
-			port := freePort(t)
+			port := testport.Free(t)
 			at, err := statedb.ParseLocation(place, "")
 			if err != nil {
 				t.Fatal(err)
@@ -195,7 +196,7 @@ func TestKeysOfAStateStore(t *testing.T) {
 	statetest.Each(t, func(t *testing.T, place string) {
 		up := named(t, "up")
 		begin := func() (*running, int) {
-			port := freePort(t)
+			port := testport.Free(t)
 			at, err := statedb.ParseLocation(place, "")
 			if err != nil {
 				t.Fatal(err)

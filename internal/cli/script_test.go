@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gridway/gridway/internal/cli"
+	"github.com/gridway/gridway/internal/testport"
 )
 
 var update = flag.Bool("update", false, "write what commands print now into the scripts")
@@ -58,10 +58,10 @@ func TestScripts(t *testing.T) {
 
 func cmdPort(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		port, free, err := testport.Take()
 		ts.Check(err)
-		ts.Setenv(name, fmt.Sprint(ln.Addr().(*net.TCPAddr).Port))
-		ts.Check(ln.Close())
+		ts.Defer(free)
+		ts.Setenv(name, fmt.Sprint(port))
 	}
 }
 

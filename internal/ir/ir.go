@@ -44,6 +44,9 @@ type Config struct {
 	UserAgentLists []*UserAgentList `json:"userAgentLists,omitempty"`
 	// RevocationLists are those that methods of authentication name, ordered by name.
 	RevocationLists []*RevocationLists `json:"revocationLists,omitempty"`
+	// TelemetrySinks are those that there are, ordered by name. One that did not change
+	// is the same pointer as in the configuration before.
+	TelemetrySinks []*TelemetrySink `json:"telemetrySinks,omitempty"`
 	// Policies are those whose decisions are counted: "Kind/namespace/name".
 	Policies []string `json:"policies,omitempty"`
 }
@@ -149,7 +152,9 @@ type Section struct {
 	// outbound listener. The first section that has one gets it. See outbound.go.
 	Destinations []netip.AddrPort `json:"destinations,omitempty"`
 	Authorities  []string         `json:"authorities,omitempty"`
-	Ref          Ref              `json:"ref"`
+	// Telemetry is for what no route takes; nil where no TelemetryPolicy reaches.
+	Telemetry *Telemetry `json:"telemetry,omitempty"`
+	Ref       Ref        `json:"ref"`
 }
 
 // Inbound tells whether the section stands before a workload here.

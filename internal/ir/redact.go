@@ -39,6 +39,7 @@ func (c *Config) Veiled(v Veil) *Config {
 	// What is long and no secret is left out, too.
 	out.Authorizations = redactEach(c.Authorizations, v.authorization)
 	out.RateLimitStores = redactEach(c.RateLimitStores, (*RateLimitStore).redacted)
+	out.TelemetrySinks = redactEach(c.TelemetrySinks, (*TelemetrySink).redacted)
 	out.Schemas = make([]*Schema, len(c.Schemas))
 	for i, s := range c.Schemas {
 		out.Schemas[i] = &Schema{Name: s.Name}
@@ -161,6 +162,7 @@ func (v Veil) Policy(p RoutePolicy) RoutePolicy {
 	}
 	p.Authorization = redactEach(p.Authorization, v.authorization)
 	p.Authentication = v.authentication(p.Authentication)
+	p.Telemetry = v.telemetry(p.Telemetry)
 	return p
 }
 

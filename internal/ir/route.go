@@ -205,6 +205,8 @@ type RoutePolicy struct {
 	RateLimits []*RateLimit `json:"rateLimits,omitempty"`
 	// RateLimitServers are the clusters of those stores of RateLimits that are services.
 	RateLimitServers []RateLimitServer `json:"rateLimitServers,omitempty"`
+	// Telemetry is nil where no TelemetryPolicy reaches. Rules share it.
+	Telemetry *Telemetry `json:"telemetry,omitempty"`
 	// MaxBodyBytes bounds request bodies; zero leaves it to the listener.
 	MaxBodyBytes int64 `json:"maxBodyBytes,omitempty"`
 }

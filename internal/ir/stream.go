@@ -25,6 +25,8 @@ type StreamRoute struct {
 	Shield *Shield `json:"shield,omitempty"`
 	// Authorization lists the policies that reach its connections, all of which count.
 	Authorization []*Authorization `json:"authorization,omitempty"`
+	// Telemetry is nil where no TelemetryPolicy reaches.
+	Telemetry *Telemetry `json:"telemetry,omitempty"`
 	// Attempts is how many other endpoints may be tried when connecting fails.
 	Attempts int `json:"attempts,omitempty"`
 	// Policies are the policy objects whose fields are in force here.

@@ -21,6 +21,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/registry"
 	"github.com/gridway/gridway/internal/mesh/view"
 	"github.com/gridway/gridway/internal/proxy"
+	"github.com/gridway/gridway/internal/testport"
 	"github.com/gridway/gridway/internal/wire/tlsx/meshtest"
 )
 
@@ -55,22 +56,11 @@ type viewMesh struct {
 	proxies   map[*distrib.Proxy]*proxy.Proxy
 }
 
-// freePort is one that nobody had a moment ago.
-func freePort(t *testing.T) uint16 {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
-}
-
 // sidecar is a proxy before an application on a port.
 func (m *viewMesh) sidecar(service string, app uint16, upstreams ...distrib.LocalListener) *distrib.Proxy {
 	id := identity.Workload(m.td, "shop", service).String()
 	p := &distrib.Proxy{Identity: id, Name: service, Role: distrib.RoleSidecar, Listeners: upstreams, Workloads: []distrib.Workload{{
-		Namespace: "shop", Service: service, Address: "127.0.0.1", Healthy: true, MeshPort: freePort(m.t),
+		Namespace: "shop", Service: service, Address: "127.0.0.1", Healthy: true, MeshPort: uint16(testport.Free(m.t)),
 		Ports: []distrib.Port{{Number: app, Protocol: "http"}},
 	}}}
 	m.reg.Joined(p)
@@ -147,9 +137,9 @@ func TestMeshViews(t *testing.T) {
 	m.sidecar("reviews-v2", v2)
 	clients := map[string]uint16{}
 	for _, name := range []string{"page", "stranger"} {
-		port := freePort(t)
+		port := uint16(testport.Free(t))
 		clients[name] = port
-		m.sidecar(name, freePort(t), distrib.LocalListener{Address: "127.0.0.1", Port: port, Service: "shop/reviews"})
+		m.sidecar(name, uint16(testport.Free(t)), distrib.LocalListener{Address: "127.0.0.1", Port: port, Service: "shop/reviews"})
 	}
 	m.apply(fmt.Sprintf(meshObjects, v1, v2))
 

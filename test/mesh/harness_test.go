@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/internal/testport"
 	"github.com/gridway/gridway/test/netns"
 )
 
@@ -337,13 +337,8 @@ func get(port, path string, edits ...func(*http.Request)) (answer, error) {
 	return a, json.Unmarshal(body, &a)
 }
 
-// port is one that nobody has now.
+// port is one that nobody has until the test ends.
 func port(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	return strconv.Itoa(testport.Free(t))
 }

@@ -88,6 +88,7 @@ func Compile(in Input, prev *Output) *Output {
 	consumers := c.compileConsumers()
 	keySets, logins := c.keySets(), c.logins()
 	stores := c.compileRateLimitStores()
+	sinks := c.compileTelemetrySinks()
 	c.peers = c.compileMeshPeers()
 	addresses, userAgents := c.compileLists()
 	revocations := c.compileRevocations()
@@ -105,8 +106,8 @@ func Compile(in Input, prev *Output) *Output {
 	cfg := &ir.Config{
 		Listeners: listeners, Routes: routes, Streams: streams, Clusters: clusters, Schemas: schemas,
 		Consumers: consumers, KeySets: keySets, Logins: logins, TokenIssuers: c.servedTokenIssuers(), Policies: c.decidingPolicies(), Authorizations: c.allAuthorizations(), RateLimits: c.rateLimits(),
-		RateLimitStores: stores,
-		AddressLists:    addresses, UserAgentLists: userAgents, RevocationLists: revocations,
+		RateLimitStores: stores, TelemetrySinks: sinks,
+		AddressLists: addresses, UserAgentLists: userAgents, RevocationLists: revocations,
 	}
 	return &Output{Config: c.revise(cfg), Mesh: mesh, Problems: sortProblems(c.problems), Orders: orders, SigningOrders: c.signingOrders, state: c.next}
 }
@@ -126,7 +127,7 @@ func (c *compiler) revise(cfg *ir.Config) *ir.Config {
 				slices.Equal(was.Policies, cfg.Policies) && slices.Equal(was.RateLimits, cfg.RateLimits) &&
 				slices.Equal(was.RateLimitStores, cfg.RateLimitStores) && slices.Equal(was.Authorizations, cfg.Authorizations) &&
 				slices.Equal(was.AddressLists, cfg.AddressLists) && slices.Equal(was.UserAgentLists, cfg.UserAgentLists) &&
-				slices.Equal(was.RevocationLists, cfg.RevocationLists) {
+				slices.Equal(was.RevocationLists, cfg.RevocationLists) && slices.Equal(was.TelemetrySinks, cfg.TelemetrySinks) {
 				return was
 			}
 			cfg.Listeners = was.Listeners

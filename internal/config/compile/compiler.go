@@ -54,6 +54,8 @@ type compiler struct {
 	// rateLimit: all policies that reach a request hold.
 	rateLimit policyIndex[v1alpha1.RateLimitPolicySpec]
 	shield    policyIndex[v1alpha1.ShieldPolicySpec]
+	// telemetry: each field is taken from the most specific policy.
+	telemetry telemetryIndex
 	// mesh: each field is taken from the most specific policy.
 	mesh  policyIndex[v1alpha1.MeshPolicySpec]
 	peers []*ir.MeshPeer

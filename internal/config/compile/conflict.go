@@ -184,7 +184,7 @@ func (c *compiler) compileListeners() []*ir.Listener {
 			if x == nil {
 				x = &ir.Section{
 					Name: s.name(), Hostname: s.hostname, TLS: s.tls, Passthrough: s.passesThrough(),
-					Routes: s.attachments, Streams: s.streams, Ref: ref(s.owner, s.field),
+					Routes: s.attachments, Streams: s.streams, Telemetry: c.sectionTelemetry(s), Ref: ref(s.owner, s.field),
 				}
 				if p := k.protocol(); p != ir.Protocol(s.spec.Protocol) || p == ir.TLS {
 					x.Protocol = ir.Protocol(s.spec.Protocol)

@@ -329,6 +329,13 @@ func (s *routeScope) rule(ctx *policyContext, i int, rule *gwv1.HTTPRouteRule) *
 		out.Policy.RateLimitServers = s.rateLimitServers(ctx, out.Policy.RateLimits)
 		out.Policies = append(out.Policies, from...)
 	}
+	if guarded || !s.mesh { // what a Service says is for its workloads
+		out.Policy.Telemetry, from = s.telemetryOf(ctx, out.Name)
+	} else {
+		chain := s.telemetry.onNamespace(s.object.Key.Namespace)
+		out.Policy.Telemetry, from = s.mergeTelemetry(chain), policyRefs(chain)
+	}
+	out.Policies = append(out.Policies, from...)
 	s.noteOwnFields(merged, rule, id)
 	s.noteIdleFields(merged, resolved)
 	s.noteIdleForKind(merged, resolved)

@@ -55,6 +55,10 @@ func newValue(kind string) runtime.Object {
 		return &v1alpha1.ShieldPolicy{}
 	case "MeshPolicy":
 		return &v1alpha1.MeshPolicy{}
+	case "TelemetryPolicy":
+		return &v1alpha1.TelemetryPolicy{}
+	case "TelemetrySink":
+		return &v1alpha1.TelemetrySink{}
 	case "MeshPeer":
 		return &v1alpha1.MeshPeer{}
 	case "AuthorizationPolicy":

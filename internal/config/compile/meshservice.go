@@ -284,6 +284,8 @@ func (w *portScope) guard(rule *ir.Rule) {
 	p.RateLimits, from = w.route.rateLimitsOf(ctx, w.port.Name)
 	p.RateLimitServers = w.route.rateLimitServers(ctx, p.RateLimits)
 	add(from)
+	p.Telemetry, from = w.route.telemetryOf(ctx, w.port.Name)
+	add(from)
 }
 
 func (w *portScope) form(name string, rule *ir.Rule) *ir.Route {
@@ -342,7 +344,7 @@ func HasMesh(set *store.Set) bool {
 			}
 		}
 	}
-	for _, kind := range []string{v1alpha1.KindAuthenticationPolicy, v1alpha1.KindAuthorizationPolicy, v1alpha1.KindRateLimitPolicy, v1alpha1.KindShieldPolicy} {
+	for _, kind := range []string{v1alpha1.KindAuthenticationPolicy, v1alpha1.KindAuthorizationPolicy, v1alpha1.KindRateLimitPolicy, v1alpha1.KindShieldPolicy, v1alpha1.KindTelemetryPolicy} {
 		for _, o := range set.Kind(ownGroup, kind) {
 			if slices.ContainsFunc(policyTargets(o), func(t target) bool { return t.key.Kind == "Service" }) {
 				return true

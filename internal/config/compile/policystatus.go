@@ -22,6 +22,7 @@ func (c *compiler) finishPolicies() {
 	c.finishAuthorization()
 	c.finishRateLimits()
 	c.finishShields()
+	c.finishTelemetry()
 	c.finishMesh()
 	c.finishBackendTLS()
 }

@@ -57,6 +57,8 @@ func policyTargets(o *store.Object) []target {
 		return targetsOf(o, v.Spec.TargetRefs)
 	case *v1alpha1.ShieldPolicy:
 		return targetsOf(o, v.Spec.TargetRefs)
+	case *v1alpha1.TelemetryPolicy:
+		return targetsOf(o, v.Spec.TargetRefs)
 	case *v1alpha1.MeshPolicy:
 		return targetsOf(o, v.Spec.TargetRefs)
 	default:

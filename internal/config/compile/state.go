@@ -184,9 +184,12 @@ func (ch *changes) note(before, after *store.Set, was, is *store.Object) {
 	case "/ConfigMap":
 		ch.noteDescriptors(before, after, o.Key)
 	case ownGroup + "/" + v1alpha1.KindTrafficPolicy, ownGroup + "/" + v1alpha1.KindAuthenticationPolicy, ownGroup + "/" + v1alpha1.KindAuthorizationPolicy, ownGroup + "/" + v1alpha1.KindRateLimitPolicy,
-		ownGroup + "/" + v1alpha1.KindShieldPolicy, gatewayGroup + "/BackendTLSPolicy":
+		ownGroup + "/" + v1alpha1.KindShieldPolicy, ownGroup + "/" + v1alpha1.KindTelemetryPolicy, gatewayGroup + "/BackendTLSPolicy":
 		ch.notePolicy(before, was)
 		ch.notePolicy(before, is)
+		ch.noteTelemetry(before, after, o.Key.Kind)
+	case ownGroup + "/" + v1alpha1.KindTelemetrySink:
+		ch.noteTelemetry(before, after, o.Key.Kind)
 	case ownGroup + "/" + v1alpha1.KindMeshPolicy:
 		ch.noteMesh(before, o.Key.Namespace)
 	}
@@ -198,6 +201,16 @@ func (ch *changes) noteMesh(before *store.Set, namespace string) {
 		if o.Key.Namespace == namespace || namespace == v1alpha1.MeshNamespace {
 			ch.stale[o] = true
 		}
+	}
+}
+
+// noteTelemetry has everything compiled anew where what TelemetryPolicies come to may have
+// changed in many places: by one without targets, by a sink that they name, and by the
+// credentials that the access log hides.
+func (ch *changes) noteTelemetry(before, after *store.Set, kind string) {
+	switch kind {
+	case v1alpha1.KindTelemetryPolicy, v1alpha1.KindTelemetrySink, v1alpha1.KindAuthenticationPolicy:
+		ch.structure = ch.structure || len(before.Kind(ownGroup, v1alpha1.KindTelemetryPolicy))+len(after.Kind(ownGroup, v1alpha1.KindTelemetryPolicy)) > 0
 	}
 }
 

@@ -147,7 +147,7 @@ func streamOf(f *ir.Route) *ir.StreamRoute {
 	r := &ir.StreamRoute{
 		Name: f.Name, Ref: f.Ref, Created: f.Created, ID: rule.ID, Rule: rule.Name, Backends: rule.Backends,
 		Idle: rule.Policy.Timeouts.Idle, MaxStream: rule.Policy.Timeouts.MaxStream, Policies: rule.Policies, Hash: f.Hash,
-		Shield: streamShield(rule.Policy.Shield), Authorization: rule.Policy.Authorization,
+		Shield: streamShield(rule.Policy.Shield), Authorization: rule.Policy.Authorization, Telemetry: rule.Policy.Telemetry,
 	}
 	if retry := rule.Policy.Retry; retry != nil && retry.ConnectFailure {
 		r.Attempts = retry.Attempts

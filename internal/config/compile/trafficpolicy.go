@@ -43,6 +43,7 @@ func (c *compiler) indexPolicies() {
 	c.authorization = indexPolicies(c, &authorizationKind)
 	c.rateLimit = indexPolicies(c, &rateLimitKind)
 	c.shield = indexPolicies(c, &shieldKind)
+	c.indexTelemetry()
 	c.indexMesh()
 	c.indexBackendTLS()
 }
@@ -66,6 +67,8 @@ type policyContext struct {
 	rateLimits []attached[v1alpha1.RateLimitPolicySpec]
 	// shields are the ShieldPolicies, of which each section may be another's.
 	shields []attached[v1alpha1.ShieldPolicySpec]
+	// telemetry are the TelemetryPolicies, of which each field may be another's.
+	telemetry []attachedTelemetry
 }
 
 // bindContexts gives each section the policies of its Gateway, ListenerSet and listener.
@@ -75,7 +78,7 @@ func (c *compiler) bindContexts() {
 		s.context = &policyContext{
 			chain: withoutClient(chain), full: chain, certificate: s.gateway.backend, passthrough: s.passesThrough(),
 			authentication: c.authentication.onSection(s), authorization: c.authorization.onSection(s), rateLimits: c.rateLimit.onSection(s),
-			shields: c.shield.onSection(s),
+			shields: c.shield.onSection(s), telemetry: c.telemetry.onSection(s),
 		}
 		s.context.key = chainKey(s.context.chain)
 		if len(s.context.authentication) > 0 {
@@ -89,6 +92,9 @@ func (c *compiler) bindContexts() {
 		}
 		if len(s.context.shields) > 0 {
 			s.context.key += "|shields " + chainKey(s.context.shields)
+		}
+		if len(s.context.telemetry) > 0 {
+			s.context.key += "|telemetry " + chainKey(s.context.telemetry)
 		}
 		if s.context.passthrough {
 			s.context.key += "|passthrough"

@@ -82,6 +82,10 @@ func goType(group, kind string) func() runtime.Object {
 		return func() runtime.Object { return &v1alpha1.Consumer{} }
 	case "gridway.dev/TokenIssuer":
 		return func() runtime.Object { return &v1alpha1.TokenIssuer{} }
+	case "gridway.dev/TelemetrySink":
+		return func() runtime.Object { return &v1alpha1.TelemetrySink{} }
+	case "gridway.dev/TelemetryPolicy":
+		return func() runtime.Object { return &v1alpha1.TelemetryPolicy{} }
 	case "/Service":
 		return func() runtime.Object { return &corev1.Service{} }
 	case "/Secret":

@@ -31,7 +31,7 @@ type counters struct {
 // kinds are those of resources that refusals are counted by; others are "unknown".
 var kinds = [...]string{
 	KindAddressList, KindAuthorization, KindCluster, KindConsumer, KindEndpoints, KindKeySet, KindListener, KindLogin, KindPolicies, KindRateLimit,
-	KindRateLimitStore, KindRevocationList, KindRoute, KindSchema, KindStream, KindTokenIssuer, KindUserAgentList,
+	KindRateLimitStore, KindRevocationList, KindRoute, KindSchema, KindStream, KindTelemetrySink, KindTokenIssuer, KindUserAgentList,
 }
 
 func (c *counters) message(what sent, bytes int) {

@@ -77,6 +77,7 @@ func (d *Decoder) Join(resources func(yield func(*Resource) bool)) (*ir.Config, 
 	c.Logins = take[ir.Login](j, KindLogin)
 	c.TokenIssuers = take[ir.TokenIssuer](j, KindTokenIssuer)
 	c.RateLimitStores = take[ir.RateLimitStore](j, KindRateLimitStore)
+	c.TelemetrySinks = take[ir.TelemetrySink](j, KindTelemetrySink)
 	c.AddressLists = take[ir.AddressList](j, KindAddressList)
 	c.UserAgentLists = take[ir.UserAgentList](j, KindUserAgentList)
 	c.RevocationLists = take[ir.RevocationLists](j, KindRevocationList)

@@ -23,6 +23,7 @@ func MadeOf(c *ir.Config) map[string]bool {
 	gather(out, c.RevocationLists, revocationListObjects)
 	gather(out, c.Routes, routeObjects)
 	gather(out, c.Streams, streamObjects)
+	gather(out, c.TelemetrySinks, telemetrySinkObjects)
 	gather(out, c.TokenIssuers, tokenIssuerObjects)
 	gather(out, c.UserAgentLists, userAgentListObjects)
 	return out
@@ -85,6 +86,8 @@ func rateLimitStoreObjects(x *ir.RateLimitStore) []string {
 func revocationListObjects(x *ir.RevocationLists) []string {
 	return []string{"AuthenticationPolicy/" + x.Policy}
 }
+
+func telemetrySinkObjects(x *ir.TelemetrySink) []string { return []string{x.Ref.String()} }
 
 func tokenIssuerObjects(x *ir.TokenIssuer) []string { return []string{"TokenIssuer/" + x.Name} }
 

@@ -26,6 +26,7 @@ func TestMadeOf(t *testing.T) {
 		Routes:          []*ir.Route{{Name: "k", Ref: ref("HTTPRoute", "k"), Rules: []*ir.Rule{{Policies: []ir.Ref{ref("TrafficPolicy", "l")}}}}},
 		Schemas:         []*ir.Schema{{Name: "m"}},
 		Streams:         []*ir.StreamRoute{{Name: "n", Ref: ref("TCPRoute", "n"), Policies: []ir.Ref{ref("TrafficPolicy", "o")}}},
+		TelemetrySinks:  []*ir.TelemetrySink{{Name: "shop/r", Ref: ref("TelemetrySink", "r")}},
 		TokenIssuers:    []*ir.TokenIssuer{{Name: "shop/p"}},
 		UserAgentLists:  []*ir.UserAgentList{{Name: "shop/q/0", Policy: "shop/q"}},
 	}
@@ -39,7 +40,7 @@ func TestMadeOf(t *testing.T) {
 			want[o] = true
 		}
 	}
-	if got := distrib.MadeOf(c); !maps.Equal(got, want) || len(want) != 16 {
+	if got := distrib.MadeOf(c); !maps.Equal(got, want) || len(want) != 17 {
 		t.Errorf("got %v\nwant %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 	}
 }

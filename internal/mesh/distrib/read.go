@@ -25,6 +25,7 @@ var readers = map[string]func(*Resource) (item any, shares []ruleShares, err err
 	KindPolicies:       plain(func(*[]string) string { return "" }),
 	KindRateLimit:      plain(rateLimitName),
 	KindRateLimitStore: plain(func(x *ir.RateLimitStore) string { return x.Name }),
+	KindTelemetrySink:  plain(func(x *ir.TelemetrySink) string { return x.Name }),
 	KindRevocationList: plain(func(x *ir.RevocationLists) string { return x.Name }),
 	KindRoute:          readRoute,
 	KindSchema:         plain(func(x *ir.Schema) string { return x.Name }),

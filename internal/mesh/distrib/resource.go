@@ -28,6 +28,7 @@ const (
 	KindRoute          = "route"
 	KindSchema         = "schema"
 	KindStream         = "stream"
+	KindTelemetrySink  = "telemetrySink"
 	KindTokenIssuer    = "tokenIssuer"
 	KindUserAgentList  = "userAgentList"
 )

@@ -73,6 +73,7 @@ func (e *Encoder) Split(c *ir.Config) ([]*Resource, error) {
 	each(s, KindRoute, c.Routes, func(r *ir.Route) string { return r.Name }, routeObjects, s.route)
 	each(s, KindSchema, c.Schemas, func(x *ir.Schema) string { return x.Name }, nil, nil)
 	each(s, KindStream, c.Streams, func(r *ir.StreamRoute) string { return r.Name }, streamObjects, s.stream)
+	each(s, KindTelemetrySink, c.TelemetrySinks, func(x *ir.TelemetrySink) string { return x.Name }, telemetrySinkObjects, nil)
 	each(s, KindTokenIssuer, c.TokenIssuers, func(x *ir.TokenIssuer) string { return x.Name }, tokenIssuerObjects, nil)
 	each(s, KindUserAgentList, c.UserAgentLists, func(x *ir.UserAgentList) string { return x.Name }, userAgentListObjects, nil)
 	if err := errors.Join(s.errs...); err != nil {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/mesh/supervise"
+	"github.com/gridway/gridway/internal/testport"
 )
 
 // The test program is the sidecar and the application, too: Run needs a process
@@ -216,12 +217,7 @@ func self(verb ...string) []string { return append([]string{os.Args[0]}, verb...
 // freePort is a port that nobody listens on now.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	return strconv.Itoa(testport.Free(t))
 }
 
 func TestExitCodes(t *testing.T) {

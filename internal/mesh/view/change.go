@@ -42,6 +42,9 @@ func (c *content) differs(now *content) delta {
 	if a, b := c.mesh, now.mesh; a.Egress != b.Egress || !slices.Equal(a.Egresses, b.Egresses) || a.ClusterDomain != b.ClusterDomain {
 		return delta{all: true}
 	}
+	if !slices.Equal(c.metricSinks(), now.metricSinks()) {
+		return delta{all: true}
+	}
 	if !slices.Equal(c.mesh.Passages, now.mesh.Passages) {
 		d.services = append(d.services, edgeService)
 	}
@@ -74,7 +77,10 @@ func (c *content) edgeItems() []*bag {
 }
 
 func (c *content) sectionBag(s *ir.Section) *bag {
-	return c.bagOf("section "+s.Name, s.Routes, s.Streams)
+	b := c.bagOf("section "+s.Name, s.Routes, s.Streams)
+	c.addTelemetry(b, s.Telemetry)
+	c.addMetricSinks(b, s.Ref.Namespace)
+	return b
 }
 
 // serviceItems are all items that a view may have because of a service.

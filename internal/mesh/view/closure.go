@@ -23,6 +23,7 @@ type content struct {
 	schemas         map[string]*ir.Schema
 	tokenIssuers    map[string]*ir.TokenIssuer
 	rateLimitStores map[string]*ir.RateLimitStore
+	telemetrySinks  map[string]*ir.TelemetrySink
 	addressLists    map[string]*ir.AddressList
 	userAgentLists  map[string]*ir.UserAgentList
 	revocations     map[string]*ir.RevocationLists
@@ -58,6 +59,7 @@ func newContent(cfg *ir.Config, mesh *ir.Mesh) *content {
 		schemas:         byName(cfg.Schemas)(func(s *ir.Schema) string { return s.Name }),
 		tokenIssuers:    byName(cfg.TokenIssuers)(func(t *ir.TokenIssuer) string { return t.Name }),
 		rateLimitStores: byName(cfg.RateLimitStores)(func(s *ir.RateLimitStore) string { return s.Name }),
+		telemetrySinks:  byName(cfg.TelemetrySinks)(func(s *ir.TelemetrySink) string { return s.Name }),
 		addressLists:    byName(cfg.AddressLists)(func(l *ir.AddressList) string { return l.Name }),
 		userAgentLists:  byName(cfg.UserAgentLists)(func(l *ir.UserAgentList) string { return l.Name }),
 		revocations:     byName(cfg.RevocationLists)(func(l *ir.RevocationLists) string { return l.Name }),
@@ -109,6 +111,7 @@ func (b *bag) add(o *bag) {
 	takeAll(b, &b.Authorizations, o.Authorizations)
 	takeAll(b, &b.RateLimits, o.RateLimits)
 	takeAll(b, &b.RateLimitStores, o.RateLimitStores)
+	takeAll(b, &b.TelemetrySinks, o.TelemetrySinks)
 	takeAll(b, &b.AddressLists, o.AddressLists)
 	takeAll(b, &b.UserAgentLists, o.UserAgentLists)
 	takeAll(b, &b.RevocationLists, o.RevocationLists)
@@ -153,6 +156,7 @@ func (b *bag) sort() *ir.Config {
 		return strings.Compare(x.Name, y.Name)
 	})
 	order(b.RateLimitStores, func(s *ir.RateLimitStore) string { return s.Name })
+	order(b.TelemetrySinks, func(s *ir.TelemetrySink) string { return s.Name })
 	order(b.AddressLists, func(l *ir.AddressList) string { return l.Name })
 	order(b.UserAgentLists, func(l *ir.UserAgentList) string { return l.Name })
 	order(b.RevocationLists, func(l *ir.RevocationLists) string { return l.Name })
@@ -203,6 +207,7 @@ func (c *content) addStream(b *bag, r *ir.StreamRoute) {
 	for i := range r.Backends {
 		c.addCluster(b, r.Backends[i].Cluster)
 	}
+	c.addTelemetry(b, r.Telemetry)
 	c.addShield(b, r.Shield)
 	for _, a := range r.Authorization {
 		take(b, &b.Authorizations, a)
@@ -243,6 +248,7 @@ func (c *content) addPolicy(b *bag, p *ir.RoutePolicy) {
 	if t := p.Transcoding; t != nil {
 		take(b, &b.Schemas, c.schemas[t.Schema])
 	}
+	c.addTelemetry(b, p.Telemetry)
 	c.addShield(b, p.Shield)
 	for _, a := range p.Authorization {
 		take(b, &b.Authorizations, a)

@@ -32,6 +32,7 @@ func (v *Views) View(p *distrib.Proxy) (distrib.View, error) {
 	collect(w, c.Authorizations, &w.own.Authorizations)
 	collect(w, c.RateLimits, &w.own.RateLimits)
 	collect(w, c.RateLimitStores, &w.own.RateLimitStores)
+	collect(w, c.TelemetrySinks, &w.own.TelemetrySinks)
 	collect(w, c.AddressLists, &w.own.AddressLists)
 	collect(w, c.UserAgentLists, &w.own.UserAgentLists)
 	collect(w, c.RevocationLists, &w.own.RevocationLists)

@@ -179,6 +179,7 @@ func (v *Views) config(p *distrib.Proxy) (*Config, error) {
 	if err := errors.Join(w.inbound(), w.outbound()); err != nil {
 		return nil, err
 	}
+	w.metricSinks()
 	for i, cl := range w.out.Clusters {
 		w.out.Clusters[i] = v.liveCluster(cl)
 	}

@@ -1,7 +1,6 @@
 package clientcert_test
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -191,7 +190,7 @@ func FuzzHeader(f *testing.F) {
 		said := c.Append(nil, nil, nil, &ir.ForwardedClientCert{Subject: c.SubjectText != "", URI: true, DNS: true})
 		again, err := clientcert.Parse(append([]byte(`Subject="CN=a\\",`), said...))
 		if err != nil {
-			if bytes.IndexFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0 || len(said) > 60<<10 || len(c.URIs)+len(c.DNS) > 100 {
+			if len(said) > 60<<10 || len(c.URIs)+len(c.DNS) > 100 {
 				return
 			}
 			t.Fatalf("%q was written as %q: %v", text, said, err)

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -21,6 +22,9 @@ func (c *Certificate) Append(dst []byte, by []string, chain []*x509.Certificate,
 		dst = append(append(dst, name...), '=')
 	}
 	for _, u := range by {
+		if unwritable(u) {
+			continue
+		}
 		pair("By")
 		dst = appendValue(dst, u)
 	}
@@ -43,16 +47,23 @@ func (c *Certificate) Append(dst []byte, by []string, chain []*x509.Certificate,
 		dst = append(append(append(dst, '"'), c.SubjectText...), '"')
 	}
 	if what.URI {
-		if len(c.URIs) == 0 {
+		uris := c.URIs
+		if slices.ContainsFunc(uris, unwritable) {
+			uris = nil // one of two would look like the identity of who has just that
+		}
+		if len(uris) == 0 {
 			pair("URI") // there, and empty, as Envoy writes it
 		}
-		for _, u := range c.URIs {
+		for _, u := range uris {
 			pair("URI")
 			dst = appendValue(dst, u)
 		}
 	}
 	if what.DNS {
 		for _, name := range c.DNS {
+			if unwritable(name) {
+				continue
+			}
 			pair("DNS")
 			dst = appendValue(dst, name)
 		}
@@ -60,8 +71,13 @@ func (c *Certificate) Append(dst []byte, by []string, chain []*x509.Certificate,
 	return dst
 }
 
-// appendValue appends a name, in quotes if it needs them. What no header can have
-// is left out: certificates hold what their makers please.
+// unwritable names have bytes that no header has: certificates hold what their makers
+// please. Without these bytes they would be other names, perhaps somebody's.
+func unwritable(name string) bool {
+	return strings.IndexFunc(name, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0
+}
+
+// appendValue appends a name, in quotes if it needs them.
 func appendValue(dst []byte, value string) []byte {
 	quote := strings.ContainsAny(value, `,;="\ `)
 	if quote {
@@ -72,9 +88,7 @@ func appendValue(dst []byte, value string) []byte {
 		if c == '"' || c == '\\' {
 			dst = append(dst, '\\')
 		}
-		if c >= ' ' && c < 0x7f {
-			dst = append(dst, c)
-		}
+		dst = append(dst, c)
 	}
 	if quote {
 		dst = append(dst, '"')
