@@ -635,6 +635,18 @@ export interface IrAPIKeyAuth {
   from: IrCredentialSource[] | null
 }
 
+export interface IrAccessLogPolicy {
+  fields?: IrLogField[]
+  hiddenHeaders?: string[]
+  hiddenParameters?: string[]
+  off?: boolean
+  ownSinks?: boolean
+  query?: string
+  sampling?: IrLogSampling[]
+  sinks?: string[]
+  template?: boolean
+}
+
 export interface IrAdmission {
   defaultPriority?: number
   initial: number
@@ -1028,6 +1040,19 @@ export interface IrLabelCondition {
   values?: string[]
 }
 
+export interface IrLogField {
+  name?: string
+  requestHeader?: string
+  responseHeader?: string
+  text?: string
+}
+
+export interface IrLogSampling {
+  least: number
+  most: number
+  rate: number
+}
+
 export interface IrMatch {
   grpc?: IrGRPCMatch
   headers?: IrValueMatch[]
@@ -1194,6 +1219,7 @@ export interface IrRoutePolicy {
   retry?: IrRetry
   session?: IrSessionPersistence
   shield?: IrShield
+  telemetry?: IrTelemetry
   timeouts?: IrTimeouts
   transcoding?: IrTranscoding
 }
@@ -1230,9 +1256,22 @@ export interface IrShield {
   noUserAgent?: string
 }
 
+export interface IrSpanTag {
+  expression?: string
+  name: string
+  requestHeader?: string
+  value?: string
+}
+
 export interface IrStructuredField {
   name: string
   type: string
+}
+
+export interface IrTelemetry {
+  accessLog?: IrAccessLogPolicy
+  key: number
+  tracing?: IrTracing
 }
 
 export interface IrTimeWindow {
@@ -1258,6 +1297,27 @@ export interface IrTimeouts {
 export interface IrTokenHeader {
   name: string
   prefix?: string
+}
+
+export interface IrTraceRule {
+  matches?: IrMatch[]
+  name: string
+  rate: number
+  when?: string
+}
+
+export interface IrTracing {
+  accept?: string[]
+  ignoreParent?: boolean
+  keepErrors?: boolean
+  /** nanoseconds */
+  keepSlowerThan?: number
+  maxPerSecond?: number
+  rate: number
+  rules?: IrTraceRule[]
+  send?: string[]
+  sinks?: string[]
+  tags?: IrSpanTag[]
 }
 
 export interface IrTranscoding {
