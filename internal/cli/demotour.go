@@ -97,11 +97,14 @@ func (u *tour) print(t *term.Terminal, g *app.Gateway, f *fleet) {
 	row("live", base+"/live", "for a browser: stock by WebSocket, orders by server-sent events")
 	if a := g.AdminAddr(); a != nil {
 		admin = adminArgument(a)
-		row("console", "http://"+a.String()+adminapi.ConsolePath+u.login(), "all of it in a browser")
 		row("admin API", "http://"+a.String(), "status, metrics, explain")
 	}
 	row("mesh", g.MeshAddr().String(), fmt.Sprintf("%d workloads, each with a sidecar: mutual TLS between all of them", len(demo.Instances())))
 	t.Printf("%s\n", table)
+	if a := g.AdminAddr(); a != nil {
+		// The link is too long for a column of the table.
+		t.Printf("  %s    http://%s%s%s\n\n", term.Paint("console", term.Good), a, adminapi.ConsolePath, u.login())
+	}
 	if len(u.ports.taken) > 0 {
 		t.Printf("%s\n\n", takenHint(u.ports.taken))
 	}

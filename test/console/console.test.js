@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { answer, mesh } from './made.js'
+import { answer, mesh, passing, trace, traces } from './made.js'
 import { axe, root, startBrowser, startDemo, until } from './gridway.js'
 
 let demo
@@ -215,6 +215,49 @@ for (const [services, seen] of [[12, 'service-5'], [500, 'team-19']]) {
     await judge(page, 'graph with something chosen')
   })
 }
+
+for (const width of [1280, 390]) {
+  test(`traces and a waterfall, ${width} pixels`, { timeout: 60_000 }, async (t) => {
+    const page = await visit(t, { width, colorScheme: width === 390 ? 'dark' : 'light' })
+    await answer(page, '/v1/traces?*', traces)
+    await answer(page, `/v1/traces/${trace.traceID}`, trace)
+    await answer(page, '/v1/requests/a-request', trace)
+    await go(page, '/traces')
+    await page.getByText('BreakerOpen').waitFor()
+    await judge(page, 'traces')
+    await page.getByRole('link', { name: 'POST /api/orders' }).click()
+    await page.getByRole('heading', { name: 'POST /api/orders', level: 1 }).waitFor()
+    await page.getByText('shop.yaml:199').waitFor()
+    await page.getByText('dealers').waitFor()
+    await page.getByText('it did not answer in time').waitFor()
+    await judge(page, 'a trace')
+    await page.getByRole('button', { name: /try 1/ }).click()
+    await page.getByText('UpstreamStatus').waitFor()
+    await go(page, '/traces')
+    await page.getByLabel('Trace or request ID').fill('a-request')
+    await page.keyboard.press('Enter')
+    await page.getByText('at the edge').waitFor()
+    assert.match(page.url(), /\/requests\/a-request$/)
+  })
+}
+
+test('a tap begins when it is asked to', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t)
+  let asked = ''
+  await page.route('**/v1/tap?*', (route) => {
+    asked = route.request().url()
+    return route.fulfill({ body: passing, contentType: 'application/x-ndjson' })
+  })
+  await go(page, pages.route.at)
+  await page.getByText('Nobody looks').waitFor()
+  assert.equal(asked, '')
+  await page.getByRole('button', { name: 'Tap' }).click()
+  await page.getByRole('link', { name: 'GET /products', exact: true }).waitFor()
+  await page.getByText('5 more were left out').waitFor()
+  assert.equal(new URL(asked).searchParams.get('route'), 'HTTPRoute/default/reviews')
+  await page.getByRole('button', { name: 'Tap' }).waitFor()
+  await judge(page, 'a tap')
+})
 
 test('search is in the address', { timeout: 40_000 }, async (t) => {
   const page = await visit(t, { at: '/routes' })

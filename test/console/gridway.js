@@ -9,11 +9,11 @@ import { chromium } from 'playwright-core'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** startDemo resolves as soon as the shop is open. */
+/** startDemo resolves as soon as the shop is open. GRIDWAY_BINARY saves building it. */
 export async function startDemo() {
   const dir = mkdtempSync(join(tmpdir(), 'gridway-console-'))
-  const binary = join(dir, 'gridway')
-  await promisify(execFile)('go', ['build', '-o', binary, './cmd/gridway'], { cwd: root })
+  const binary = process.env.GRIDWAY_BINARY || join(dir, 'gridway')
+  if (!process.env.GRIDWAY_BINARY) await promisify(execFile)('go', ['build', '-o', binary, './cmd/gridway'], { cwd: root })
   const shop = join(dir, 'shop')
   const demo = spawn(binary, ['demo', '--any-port', '--dir', shop], { stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = new Promise((resolve) => demo.on('exit', resolve))

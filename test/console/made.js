@@ -28,3 +28,37 @@ export function mesh(n) {
 
 /** answer has the page get a value in place of what the process says. */
 export const answer = (page, path, value) => page.route(`**${path}`, (route) => route.fulfill({ json: value }))
+
+const second = 1e9
+
+/** hop is the record of one proxy. */
+const hop = (depth, side, of, begin, duration, more = {}) => ({
+  depth, side, of, traceID: '0af7651916cd43dd8448eb211c80319c', spanID: `00f067aa0ba9${String(begin).padStart(4, '0')}`, start: `2026-11-22T18:00:00.${String(begin * 1e6).padStart(9, '0')}Z`, duration: duration * 1e6,
+  method: 'POST', host: 'shop.example', path: '/api/orders', protocol: 'HTTP/2', status: 201, requestBytes: 22, responseBytes: 188, ...more,
+})
+
+/** trace is one of an order whose payment was tried twice. */
+export const trace = {
+  traceID: '0af7651916cd43dd8448eb211c80319c',
+  hops: [
+    hop(0, 'edge', 'Gateway/default/edge', 0, 70, { requestID: 'a-request', route: 'HTTPRoute/default/checkout', rule: 'HTTPRoute/default/checkout/rules/1', place: { file: '/shop/shop.yaml', line: 199 }, cluster: 'Service/default/orders:80~12', endpoint: '10.0.0.2:15008', consumer: 'default/acme', authMethod: 'apiKey', decisions: [{ verdict: 'allowed', kind: 'AuthorizationPolicy', policy: 'default/partners', rule: 'dealers', place: { file: '/shop/shop.yaml', line: 105 } }] }),
+    hop(1, 'inbound', 'Service/default/orders', 2, 66),
+    hop(2, 'outbound', 'Service/default/payments', 20, 40, { tries: [{ number: 1, kind: 'first', endpoint: '10.0.0.3:15008', start: 0, connected: 1e6, end: 12e6, status: 503, reason: 'UpstreamStatus' }, { number: 2, kind: 'retry', endpoint: '10.0.0.4:15008', start: 20e6, head: 39e6, end: 40e6, status: 201 }] }),
+    hop(3, 'inbound', 'Service/default/payments', 21, 10, { status: 503, failed: true, reason: 'FaultAbort' }),
+  ],
+  unreached: [{ proxy: 'default/cart/10.0.0.9', why: 'it did not answer in time' }],
+}
+
+export const traces = {
+  traces: [
+    { traceID: trace.traceID, requestID: 'a-request', start: '2026-11-22T18:00:00Z', duration: 0.07 * second, method: 'POST', host: 'shop.example', path: '/api/orders', status: 201, route: 'HTTPRoute/default/checkout', services: ['Service/default/orders', 'Service/default/payments'], records: 4, tries: 3, sampled: true },
+    { traceID: '1af7651916cd43dd8448eb211c80319c', start: '2026-11-22T18:00:01Z', duration: 2 * second, method: 'GET', host: 'shop.example', path: '/api/cart', status: 503, reason: 'BreakerOpen', records: 1, tries: 0, failed: true, slow: true },
+  ],
+}
+
+/** passing is what a tap says, in lines. */
+export const passing = [
+  { type: 'exchange', time: '2026-11-22T18:00:00.1Z', method: 'GET', path: '/products', query: 'q=*', status: 200, durationMs: 12.5, source: { service: 'edge' }, destination: { service: 'catalog' }, traceId: trace.traceID },
+  { type: 'exchange', time: '2026-11-22T18:00:00.2Z', method: 'GET', path: '/products/x', status: 503, reason: 'BreakerOpen', failed: true, durationMs: 0.2, source: { service: 'edge' }, destination: {} },
+  { type: 'left-out', time: '2026-11-22T18:00:00.3Z', durationMs: 0, source: {}, destination: {}, limited: 4, lost: 1 },
+].map((e) => JSON.stringify(e) + '\n').join('')

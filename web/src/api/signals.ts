@@ -6,8 +6,10 @@ import { useMaybe } from './queries'
 export function useSeries(of: string, seen: string): Points {
   const local = useHistory(seen)
   const { data } = useMaybe<Series>('/v1/signals', { of, window: '15m' }, 10_000)
-  const points = data?.points
-  if (!points?.some((p) => p.count > 0)) return local
+  // Before the first request there is nothing to draw, and perhaps there was no process.
+  const first = data?.points?.findIndex((p) => p.count > 0) ?? -1
+  if (!data?.points || first < 0) return local
+  const points = data.points.slice(first)
   return {
     at: points.map((p) => Date.parse(p.at) / 1000),
     requests: points.map((p) => p.requests),

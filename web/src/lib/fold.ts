@@ -31,9 +31,9 @@ export function fold(g: Graph, open: (namespace: string) => boolean): Folded {
     const destination = idOf.get(e.destination) ?? e.destination
     if (source === destination) continue // what stays inside a folded namespace
     const id = `${source}>${destination}`
-    const key = `${id} ${e.protocol}`
-    const f = edges.get(key)
-    edges.set(key, f ? { ...f, ...sum(f, e), mutualTLS: share(f.requests, f.mutualTLS, e.requests, e.mutualTLS), open: f.open + e.open } : { ...e, id, source, destination })
+    // Protocols between the same two share a line.
+    const f = edges.get(id)
+    edges.set(id, f ? { ...f, ...sum(f, e), protocol: f.protocol.includes(e.protocol) ? f.protocol : `${f.protocol}, ${e.protocol}`, mutualTLS: share(f.requests, f.mutualTLS, e.requests, e.mutualTLS), open: f.open + e.open } : { ...e, id, source, destination })
   }
   return { nodes: [...nodes.values()], edges: [...edges.values()] }
 }

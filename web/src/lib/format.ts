@@ -24,7 +24,7 @@ export function latency(ns: number): string {
   if (ms < 1) return `${ms.toFixed(2)} ms`
   if (ms < 10) return `${ms.toFixed(1)} ms`
   if (ms < 1000) return `${Math.round(ms)} ms`
-  return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`
+  return `${+(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`
 }
 
 export function bytes(n: number): string {

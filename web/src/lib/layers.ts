@@ -29,7 +29,7 @@ export interface Layout {
   bands: Band[]
 }
 
-const cell = { width: 246, height: 84, gap: 40, head: 34, pad: 18 }
+const cell = { width: 290, height: 84, gap: 40, head: 34, pad: 18 }
 // A column with more nodes than these goes on beside itself.
 const tall = 10
 

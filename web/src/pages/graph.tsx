@@ -71,7 +71,8 @@ const CallEdge = memo(({ sourceX, sourceY, targetX, targetY, sourcePosition, tar
         <EdgeLabelRenderer>
           <span className={`calllabel ${tone}`} style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}>
             {e.mutualTLS > 0.999 && <Icon name="lock" size={10} />}
-            {rate(e.requests)}/s{e.errors >= 0.001 ? `, ${percent(e.errors)} errors` : ''}
+            {rate(e.requests)}/s
+            {e.errors >= 0.01 && <b className="tone-bad"> {percent(e.errors)}</b>}
           </span>
         </EdgeLabelRenderer>
       )}
@@ -213,8 +214,9 @@ function Canvas({ nodes, edges, view, lit, chosen, choose }: CanvasProps) {
   join(vertices, stands.spots)
   const beside = chosen !== ''
   useEffect(() => {
-    const frame = requestAnimationFrame(() => void flow.fitView(fit))
-    return () => cancelAnimationFrame(frame)
+    // The canvas has another width only after it was drawn.
+    const later = setTimeout(() => void flow.fitView(fit), 120)
+    return () => clearTimeout(later)
   }, [beside, view, flow])
   const drawn: (Service | Space)[] = [
     ...stands.bands.map((b): Space => ({ id: `space ${b.name}`, type: 'space', position: { x: b.x, y: b.y }, width: b.width, height: b.height, data: { name: b.name }, draggable: false, selectable: false, zIndex: -1 })),

@@ -24,12 +24,13 @@ export function Tap({ of }: { of: Record<string, string> }) {
     const stop = new AbortController()
     let waiting: (Passing & { n: number })[] = []
     // A busy service sends more than a page can draw at once.
-    const show = setInterval(() => {
+    const show = () => {
       if (!waiting.length) return
       const come = waiting.reverse()
       waiting = []
       setList((old) => [...come, ...old].slice(0, most))
-    }, 250)
+    }
+    const timer = setInterval(show, 250)
     stream('/v1/tap', JSON.parse(query) as Record<string, string>, stop.signal, (line) => {
       waiting.push({ ...(JSON.parse(line) as Passing), n: next.current++ })
       if (waiting.length > most) waiting = waiting.slice(-most)
@@ -38,11 +39,13 @@ export function Tap({ of }: { of: Record<string, string> }) {
         if (!stop.signal.aborted) setProblem(cause instanceof Problem ? cause : new Problem(0, 'The tap has ended', String(cause)))
       })
       .finally(() => {
-        if (!stop.signal.aborted) setRunning(false)
+        if (stop.signal.aborted) return
+        show()
+        setRunning(false)
       })
     return () => {
       stop.abort()
-      clearInterval(show)
+      clearInterval(timer)
     }
   }, [running, query])
   return (
@@ -87,7 +90,7 @@ function Line({ e }: { e: Passing }) {
     <li>
       <time dateTime={e.time}>{e.time.slice(11, 23)}</time>
       <Badge tone={tone}>{word}</Badge>
-      <span className="what" title={`${e.proxy ?? ''} ${e.reason ?? ''}`}>
+      <span className="what" title={e.proxy}>
         <span className="quiet">
           {e.source.service || e.source.address} → {e.destination.service || e.destination.address || '–'}{' '}
         </span>

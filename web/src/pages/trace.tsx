@@ -2,19 +2,20 @@ import { type ReactNode, useState } from 'react'
 import type { Hop, Trace, TraceTry, Unreached as Proxy } from '../api/later'
 import { useMaybe } from '../api/queries'
 import { bytes, latency, plural } from '../lib/format'
-import { clusterLabel, refOf, routeOf, serviceOf, short } from '../lib/names'
+import { clusterLabel, refOf, serviceOf, short } from '../lib/names'
 import { Link, to } from '../lib/router'
 import { Page } from '../shell'
 import { Badge } from '../ui/badge'
 import { Facts, Panel, Stat, Stats } from '../ui/panel'
-import { Ago, ObjectLink, Where } from '../ui/small'
+import { Ago, ObjectLink, RouteName, Where } from '../ui/small'
 import { Shown } from '../ui/state'
 import { outcome } from './traces'
 
 export function TracePage({ id, request }: { id: string; request?: boolean }) {
   const trace = useMaybe<Trace>(request ? `/v1/requests/${encodeURIComponent(id)}` : `/v1/traces/${encodeURIComponent(id)}`, {}, false)
+  const root = trace.data?.hops?.[0]
   return (
-    <Page title={request ? 'Request' : 'Trace'} crumbs={[['Traces', '/traces']]} about={<code>{id}</code>}>
+    <Page title={root ? `${root.method ?? root.protocol ?? ''} ${root.path ?? ''}`.trim() : request ? 'Request' : 'Trace'} crumbs={[['Traces', '/traces']]} about={<code>{id}</code>}>
       <Shown of={trace} what={request ? 'record of this request' : 'record of this trace'}>
         {(t) => <Waterfall t={t} />}
       </Shown>
@@ -102,6 +103,9 @@ function Waterfall({ t }: { t: Trace }) {
   )
 }
 
+// Rules without a name have one that repeats the route's.
+const ruleName = (rule?: string) => rule?.replace(/^.*\/rules\//, 'rule ') ?? ''
+
 const sides: Record<string, string> = { edge: 'at the edge', inbound: 'into', outbound: 'out to' }
 
 function HopName({ h }: { h: Hop }) {
@@ -130,7 +134,7 @@ function HopDetail({ h }: { h: Hop }) {
           ['Request', <code>{h.method} {h.host}{h.path}</code>],
           ['Outcome', <><Badge tone={tone}>{word}</Badge> {h.reason} {h.detail}</>],
           ['Proxy', h.proxy || 'this process'],
-          ['Route', h.route ? <><Link to={to('routes', routeOf(h.route))}>{routeOf(h.route)}</Link> {h.rule} <Where place={h.place} /></> : 'none matched'],
+          ['Route', h.route ? <><RouteName of={h.route} /> {ruleName(h.rule)} <Where place={h.place} /></> : 'none matched'],
           ['Sent to', h.cluster ? <><Link to={to('services', h.cluster)}>{clusterLabel(h.cluster)}</Link> {h.endpoint}{h.endpointIdentity && `, ${serviceOf(h.endpointIdentity)}`}</> : 'nobody'],
           ['From', [h.consumer && `consumer ${h.consumer}${h.authMethod ? ` by ${h.authMethod}` : ''}`, h.peerIdentity && serviceOf(h.peerIdentity), h.client].filter(Boolean).join(', ') || '–'],
           ['Bytes', `${bytes(h.requestBytes)} in, ${bytes(h.responseBytes)} out`],

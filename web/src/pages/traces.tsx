@@ -2,12 +2,12 @@ import type { ReactNode } from 'react'
 import type { TraceList, TraceSummary } from '../api/later'
 import { useMaybe } from '../api/queries'
 import { latency, plural } from '../lib/format'
-import { refOf, routeOf, short } from '../lib/names'
+import { refOf, short } from '../lib/names'
 import { Link, navigate, to, useParameter } from '../lib/router'
 import { Page } from '../shell'
 import { Badge, type Tone } from '../ui/badge'
 import { Panel } from '../ui/panel'
-import { Ago, Meter } from '../ui/small'
+import { Ago, Meter, RouteName } from '../ui/small'
 import { Empty, Shown } from '../ui/state'
 import { type Column, Table } from '../ui/table'
 import { Unreached } from './trace'
@@ -47,12 +47,12 @@ function columns(longest: number): Column<TraceSummary>[] {
         return (
           <>
             <Badge tone={tone}>{word}</Badge>
-            {t.reason && <span className="sub">{t.reason}</span>}
+            {t.reason && <span className="sub whole">{t.reason}</span>}
           </>
         )
       },
     },
-    { name: 'Route', minor: true, by: (t) => t.route ?? '', of: (t) => (t.route ? <Link to={to('routes', routeOf(t.route))}>{short(refOf(routeOf(t.route)))}</Link> : '–') },
+    { name: 'Route', minor: true, by: (t) => t.route ?? '', of: (t) => (t.route ? <RouteName of={t.route} /> : '–') },
     { name: 'Hops', number: true, minor: true, by: (t) => t.records, of: (t) => t.records },
     { name: 'Tries', number: true, minor: true, by: (t) => t.tries, of: (t) => t.tries },
     {

@@ -1,6 +1,6 @@
 import { useNow } from '../lib/clock'
 import { ago } from '../lib/format'
-import { fileName, refOf, short, wholePlace } from '../lib/names'
+import { fileName, refOf, routeOf, short, wholePlace } from '../lib/names'
 import { Link, to } from '../lib/router'
 import type { Place } from '../api/schema.gen'
 import { Kind } from './badge'
@@ -34,6 +34,13 @@ export function ObjectLink({ of, kind = true }: { of: string; kind?: boolean }) 
       <Link to={to('configuration', r.kind, r.namespace || '-', r.name)}>{short(r)}</Link>
     </span>
   )
+}
+
+/** RouteName leads to a route; a section of a sidecar, which is served like one, has no page. */
+export function RouteName({ of }: { of: string }) {
+  const name = routeOf(of)
+  const r = refOf(name)
+  return /Route$/.test(r.kind) ? <Link to={to('routes', name)}>{short(r)}</Link> : <span className="quiet">{short(r)}</span>
 }
 
 export function Search({ value, set, label }: { value: string; set: (v: string) => void; label: string }) {
