@@ -43,9 +43,11 @@ import (
 	"github.com/gridway/gridway/internal/proxy/schema"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/stream"
+	"github.com/gridway/gridway/internal/proxy/tracing"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/export"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/tap"
@@ -146,6 +148,7 @@ type Proxy struct {
 	stores         *stores
 	authorizations *authorizations
 	formulas       *formulas
+	exporter       *export.Exporter
 	lists          *accesslist.Directory
 	revoked        *clientcert.Revocations
 	deps           snapshot.Deps
@@ -210,7 +213,7 @@ func New(o Options) *Proxy {
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, guard: guard, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, revoked: revoked, authorizations: authorizations, formulas: formulas,
-		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Records: o.Records, Tracing: *o.Tracing, Log: o.Log, Upstreams: set, Certificates: certificates},
+		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Records: o.Records, Log: o.Log, Upstreams: set, Certificates: certificates},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Records: o.Records, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),
@@ -227,8 +230,11 @@ func New(o Options) *Proxy {
 			},
 		},
 		listeners: map[string]socket{}, leaving: map[socket]struct{}{},
-		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held,
+		sockets: &listen.Sockets{Shared: o.SharePorts}, held: o.Held, exporter: export.New(export.Options{Log: o.Log}),
 	}
+	o.Metrics.SetSinks(p.sinkStates)
+	p.deps.Tracing = tracing.NewSet(tracing.Options{Default: *o.Tracing, Sink: p.exporter.Sink, Log: o.Log})
+	p.pipeline.Tracing = p.deps.Tracing
 	p.pipeline.LeaveWithin, p.pipeline.Vouch = o.LeaveWithin, vouch.New(o.Identities)
 	if v := p.pipeline.Vouch; v != nil {
 		o.Metrics.SetCallerTokens(v.Counts)
@@ -286,6 +292,9 @@ func (p *Proxy) Apply(ctx context.Context, cfg *ir.Config, found ...ir.EndpointU
 	p.issuers.Begin(cfg)
 	p.consumers.Apply(cfg.Consumers)
 	if err := p.stores.Apply(cfg.RateLimitStores); err != nil {
+		errs = append(errs, err)
+	}
+	if err := p.exporter.Apply(cfg.TelemetrySinks); err != nil {
 		errs = append(errs, err)
 	}
 	p.lists.Apply(cfg.AddressLists, cfg.UserAgentLists)
@@ -498,6 +507,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.keys.Close()
 	p.logins.Close()
 	p.stores.Close()
+	p.closeExporter()
 	p.set.Close()
 	p.guard.Close()
 	p.pipeline.Vouch.Close()

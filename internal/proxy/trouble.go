@@ -15,13 +15,16 @@ const (
 	DependsOnKeys DependencyKind = "keys"
 	// DependsOnProvider: an OpenID provider.
 	DependsOnProvider DependencyKind = "provider"
+	// DependsOnSink: a TelemetrySink.
+	DependsOnSink DependencyKind = "sink"
 )
 
 // Dependency is something that the data plane needs of somebody else, and whether it
 // has that.
 type Dependency struct {
 	Kind DependencyKind
-	// Owner is the AuthenticationPolicy, "namespace/name"; Name the issuer.
+	// Owner is the AuthenticationPolicy, "namespace/name"; Name the issuer. Of a sink, Owner
+	// is "TelemetrySink/namespace/name", and Name its address.
 	Owner, Name string
 	// Place is where it is, without what may be secret; it may be empty.
 	Place string
@@ -63,6 +66,15 @@ func (p *Proxy) Dependencies(yield func(Dependency)) {
 		}
 		once(d)
 	})
+	for _, s := range p.exporter.States() {
+		if s.Asked {
+			d := Dependency{Kind: DependsOnSink, Owner: "TelemetrySink/" + s.Name, Name: s.Address, Place: s.Address, Up: s.Up, Err: s.Problem}
+			if !s.Up {
+				d.Since = s.Since
+			}
+			once(d)
+		}
+	}
 }
 
 // DependencyStates is Dependencies for metrics.

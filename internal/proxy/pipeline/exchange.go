@@ -94,7 +94,7 @@ type Exchange struct {
 	// tainted: a defect has left the exchange in an unknown state.
 	tainted bool
 
-	trace   tracing
+	trace   traced
 	entry   accesslog.Entry
 	scratch []byte
 	timer   *time.Timer

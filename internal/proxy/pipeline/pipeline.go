@@ -14,6 +14,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/egress"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/tracing"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
@@ -35,8 +36,8 @@ type Pipeline struct {
 	Taps *tap.Set
 	// Records remembers exchanges; nil remembers none.
 	Records *trace.Recorder
-	// Tracing is how exchanges are traced where no policy says otherwise.
-	Tracing trace.Policy
+	// Tracing says how exchanges are traced.
+	Tracing *tracing.Set
 	Log     *slog.Logger
 	// Upstreams has the clusters that filters ask; nil for none.
 	Upstreams *upstream.Set

@@ -15,6 +15,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/session"
 	"github.com/gridway/gridway/internal/proxy/route"
+	"github.com/gridway/gridway/internal/proxy/tracing"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
@@ -81,6 +82,7 @@ type Rule struct {
 	Limiter     *admission.Limiter
 	Session     *session.Session
 	Metrics     *metric.Route
+	Tracing     *tracing.Policy
 	// Outside: the backend is the authority that the request names.
 	Outside bool
 }
@@ -114,6 +116,7 @@ type Deps struct {
 	Metrics   *metric.Registry
 	Clock     *Clock
 	Filters   filters.Deps
+	Tracing   *tracing.Set
 }
 
 // Build makes the running form of cfg. The clusters were applied to
@@ -293,6 +296,9 @@ func buildRule(rule *ir.Rule, d Deps) *Rule {
 		Filters: filters.ForRule(rule, d.Filters),
 		Mirrors: buildMirrors(rule.Filters.Mirrors, d),
 		Metrics: d.Metrics.Route(rule.ID),
+	}
+	if d.Tracing != nil {
+		built.Tracing = d.Tracing.Get(rule.Policy.Telemetry)
 	}
 	if rule.Policy.Admission != nil {
 		built.Limiter = d.Admission.Get(rule.Policy.Admission)

@@ -61,6 +61,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		e.listener(h)
 	}
 	c.r.mu.RLock()
+	sinks := c.r.sinks
 	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers
 	callerTokens, dependencies, discovery, election, mesh := c.r.callerTokens, c.r.dependencies, c.r.discovery, c.r.election, c.r.mesh
 	c.r.mu.RUnlock()
@@ -103,6 +104,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	e.lines(&accessLogFamily, accessLog)
 	e.lines(&logFamily, log)
+	if sinks != nil {
+		sinks(e.sink)
+	}
 	e.process(&c.r.process)
 	b := c.r.opt.Build
 	e.gauge(&buildInfoFamily, 1, b.Version, b.Commit, b.GoVersion)

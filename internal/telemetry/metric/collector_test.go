@@ -177,6 +177,9 @@ func populated(c *clock) *metric.Registry {
 		yield("keys", "default/tokens", "https://idp.example", true)
 		yield("provider", "default/login", "https://idp.example", false)
 	})
+	r.SetSinks(func(yield func(metric.Sink)) {
+		yield(metric.Sink{Name: "default/collector", Signal: "logs", Sent: 7, Rejected: 1, Failed: 2, Dropped: 3, Retries: 4, Items: 5, Bytes: 600})
+	})
 	r.SetMesh(mesh)
 	r.SetAdmission(func(yield func(string, metric.Admission)) {
 		yield("HTTPRoute/default/app", metric.Admission{Limit: 12, InFlight: 3, Queued: 1, Baseline: 20 * time.Millisecond, Recent: 30 * time.Millisecond, Admitted: 5, Delayed: 4, Refused: 3, Displaced: 2, Expired: 1})

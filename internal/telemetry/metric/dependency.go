@@ -9,7 +9,7 @@ func (r *Registry) SetDependencies(read func(yield func(kind, owner, name string
 }
 
 var dependencyFamily = define("gridway_dependency_up", gauge,
-	"Whether what the gateway needs of others is there: 1, or 0 while it cannot be had. Of kind keys (an issuer's, by policy), provider (of OpenID, by policy, once somebody has tried to log in), dns and consul (where endpoints are found, by Backend), peer (the control plane of another mesh, by MeshPeer) and bundle (the trust bundle of another trust domain).",
+	"Whether what the gateway needs of others is there: 1, or 0 while it cannot be had. Of kind keys (an issuer's, by policy), provider (of OpenID, by policy, once somebody has tried to log in), dns and consul (where endpoints are found, by Backend), peer (the control plane of another mesh, by MeshPeer), bundle (the trust bundle of another trust domain) and sink (where telemetry goes, by TelemetrySink, once something was sent).",
 	"kind", "owner", "name")
 
 func (e *emitter) dependency(kind, owner, name string, up bool) {

@@ -135,7 +135,7 @@ var (
 		http3AcceptedFamily, http3Family, streams3Family, reset3Family, goAway3Family, retriedFamily, earlyFamily,
 		admissionLimitFamily, admissionActiveFamily, admissionQueuedFamily, admissionBaselineFamily, admissionLatencyFamily, admissionFamily,
 		revisionFamily, reloadsFamily, reloadTimeFamily, reloadTookFamily, reloadOKFamily, problemsFamily, objectsFamily,
-		accessLogFamily, logFamily, notBeforeFamily, notAfterFamily, nextTryFamily, inARowFamily, issuanceFamily, electedFamily, electionTermFamily, readyFamily, buildInfoFamily,
+		accessLogFamily, logFamily, sinkRecordsFamily, sinkRetriesFamily, sinkItemsFamily, sinkBytesFamily, notBeforeFamily, notAfterFamily, nextTryFamily, inARowFamily, issuanceFamily, electedFamily, electionTermFamily, readyFamily, buildInfoFamily,
 	}
 )
 

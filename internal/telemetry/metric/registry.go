@@ -72,6 +72,7 @@ type Registry struct {
 	calls        Calls
 	gauges       func(yield func(cluster string, g ClusterGauges))
 	accessLog    func() LogStats
+	sinks        func(yield func(Sink))
 	log          func() LogStats
 	admission    func(yield func(scope string, a Admission))
 	certs        func(yield func(Certificate))
