@@ -27,6 +27,7 @@ import (
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/otlp"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 )
@@ -218,7 +219,8 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	plane := proxy.Options{
 		Log: o.Log, Metrics: g.metrics, AccessLog: g.accessLog.Logger, Records: g.remembered, Zone: o.Zone, DrainTimeout: o.DrainTimeout, SharePorts: o.SharePorts,
 		Challenges: g.acme.Responder(),
-		Held:       true, Taps: g.openTaps(),
+		Held:       true, Taps: g.openTaps(), Resource: otlp.NewResource(o.Build.Version,
+			otlp.Attribute{Key: "service.name", Value: "gridway"}, otlp.Attribute{Key: "service.version", Value: o.Build.Version}, otlp.Attribute{Key: "service.instance.id", Value: processName()}),
 	}
 	if g.db != nil {
 		plane.Leases = &leasing.Authority{DB: g.db}

@@ -148,7 +148,7 @@ func (m *member) open(ctx context.Context) (err error) {
 	}
 	m.taps = tap.New(tap.Options{Self: m.keys.Own().String()})
 	m.plane = newPlane(m.log, m.keys, metrics, proxy.Options{
-		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Taps: m.taps, Records: m.records,
+		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Taps: m.taps, Records: m.records, Resource: m.resource(),
 	})
 	if o.Role == distrib.RoleNode {
 		if err := m.openNode(); err != nil {

@@ -2,14 +2,18 @@ package member
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"sync"
 
 	"google.golang.org/grpc"
 
+	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/question"
 	"github.com/gridway/gridway/internal/mesh/report"
 	"github.com/gridway/gridway/internal/observe"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/otlp"
 )
 
 // beside is what the member says and answers beside the stream of its configuration, on
@@ -26,6 +30,17 @@ func (m *member) beside(flows *flow.Recorder) func(context.Context, grpc.ClientC
 			wg.Go(func() { run(ctx, conn) })
 		}
 	}
+}
+
+// resource is who spans are of: the service that the member is a workload of.
+func (m *member) resource() *otlp.Resource {
+	o := &m.opt
+	name, namespace, instance := o.Service, o.Namespace, o.Service
+	if o.Role == distrib.RoleNode {
+		name, namespace, instance = "gridway-node", "", o.Node
+	}
+	return otlp.NewResource(o.Build.Version, otlp.Attribute{Key: "service.name", Value: name}, otlp.Attribute{Key: "service.namespace", Value: namespace},
+		otlp.Attribute{Key: "service.instance.id", Value: fmt.Sprintf("%s/%s/%d", namespace, instance, os.Getpid())}, otlp.Attribute{Key: "service.version", Value: o.Version})
 }
 
 // answerers are what the member can be asked about traffic.

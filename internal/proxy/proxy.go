@@ -50,6 +50,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/export"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/otlp"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/loop"
@@ -67,6 +68,8 @@ type Options struct {
 	Flows *flow.Recorder
 	// Taps look at what passes; nil has none.
 	Taps *tap.Set
+	// Resource is who spans are of; nil is a service called gridway.
+	Resource *otlp.Resource
 	// Records remembers exchanges and streams; nil remembers none.
 	Records *trace.Recorder
 	// Tracing is how exchanges are traced where no policy says otherwise; nil is
@@ -192,6 +195,9 @@ func New(o Options) *Proxy {
 			o.Tracing = &trace.DefaultMesh
 		}
 	}
+	if o.Resource == nil {
+		o.Resource = otlp.NewResource("", otlp.Attribute{Key: "service.name", Value: "gridway"})
+	}
 	loops, err := o.Loops, error(nil)
 	if loops == nil {
 		loops, err = loop.NewGroup(runtime.GOMAXPROCS(0))
@@ -213,7 +219,7 @@ func New(o Options) *Proxy {
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, guard: guard, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, revoked: revoked, authorizations: authorizations, formulas: formulas,
-		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Records: o.Records, Log: o.Log, Upstreams: set, Certificates: certificates},
+		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Records: o.Records, Resource: o.Resource, Log: o.Log, Upstreams: set, Certificates: certificates},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Records: o.Records, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now),

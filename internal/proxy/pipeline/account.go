@@ -33,11 +33,12 @@ func (x *Exchange) account() {
 		x.flow(d)
 	}
 	looked := x.p.Taps.On()
-	if x.p.AccessLog == nil && x.p.Records == nil && !looked {
+	traced := x.p.Records != nil || x.trace.span.Span != 0
+	if x.p.AccessLog == nil && !traced && !looked {
 		return
 	}
 	e := x.describe(d)
-	if x.p.Records != nil {
+	if traced {
 		x.record(d)
 	}
 	if x.p.AccessLog != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/otlp"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -36,6 +37,8 @@ type Pipeline struct {
 	Taps *tap.Set
 	// Records remembers exchanges; nil remembers none.
 	Records *trace.Recorder
+	// Resource is who spans are of.
+	Resource *otlp.Resource
 	// Tracing says how exchanges are traced.
 	Tracing *tracing.Set
 	Log     *slog.Logger

@@ -22,6 +22,8 @@ type traced struct {
 	first [2]trace.Try // memory of tries
 	// decided is memory of record.
 	decided []trace.Decided
+	// scratch is memory of export.
+	scratch []byte
 	// streamed: the response was to take as long as it takes.
 	streamed bool
 }
@@ -37,7 +39,7 @@ func (x *Exchange) beginTrace() {
 	t, p := &x.trace, x.tracingPolicy()
 	t.policy = p
 	t.parent = trace.Extract(&x.Req.Header, p.Accept, p.B3First)
-	if x.p.Records == nil && p.Send == 0 {
+	if x.p.Records == nil && p.Send == 0 && !p.Exports() {
 		return
 	}
 	x.identifySpan()
@@ -149,10 +151,15 @@ func (x *Exchange) lostTry(number int, kind trace.TryKind, began int64, e *upstr
 	t.tries = append(t.tries, n)
 }
 
-// record remembers the exchange, of which the entry for the access log is made.
+// record remembers the exchange, of which the entry for the access log is made, and has
+// its spans sent where they are wanted.
 func (x *Exchange) record(d time.Duration) {
 	t := &x.trace
 	p := t.policy
+	exported := p != nil && p.Exports()
+	if x.p.Records == nil && !exported {
+		return
+	}
 	if p == nil { // it came to an end before it was routed
 		p = x.tracingPolicy()
 		if t.span.Span == 0 {
@@ -184,7 +191,12 @@ func (x *Exchange) record(d time.Duration) {
 		t.decided = x.appendDecisions(t.decided[:0])
 		r.Decisions = t.decided
 	}
-	x.p.Records.Record(&r)
+	if x.p.Records != nil {
+		x.p.Records.Record(&r)
+	}
+	if exported && (r.Sampled || r.Slow || r.Failed) {
+		x.export(p, &r)
+	}
 }
 
 // failed tells whether the exchange has failed by the fault of this side.

@@ -26,6 +26,8 @@ type Snapshot struct {
 	Listeners map[string]*Listener // by ir.Listener.Name
 	routes    []*builtRoute        // parallel to Config.Routes
 	streams   map[string]*Stream   // by name
+	// tracing are the policies of sections, which live as long as this does.
+	tracing []*tracing.Policy
 	// clusters is the generation of the set that rules hold clusters of.
 	clusters uint64
 }
@@ -127,6 +129,11 @@ func Build(cfg *ir.Config, prev *Snapshot, d Deps) (*Snapshot, error) {
 	s.buildStreams(d)
 	var errs []error
 	for _, l := range cfg.Listeners {
+		for _, section := range l.Sections {
+			if section.Telemetry != nil && d.Tracing != nil {
+				s.tracing = append(s.tracing, d.Tracing.Get(section.Telemetry))
+			}
+		}
 		var before *Listener
 		if prev != nil {
 			before = prev.Listeners[l.Name]

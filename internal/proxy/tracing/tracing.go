@@ -6,6 +6,7 @@ package tracing
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"weak"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/route"
 	"github.com/gridway/gridway/internal/telemetry/export"
+	"github.com/gridway/gridway/internal/telemetry/otlp"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
@@ -198,6 +200,14 @@ func (p *Policy) Exports() bool {
 	return false
 }
 
+// Give gives an encoded span to all sinks of the policy. It never waits: a sink without
+// room counts what it could not take.
+func (p *Policy) Give(r *otlp.Resource, span []byte) {
+	for _, s := range p.sinks {
+		s.Send(export.Traces, r, span)
+	}
+}
+
 // maxTag bounds the value of a tag that is of the request, in bytes.
 const maxTag = 256
 
@@ -218,7 +228,7 @@ func (p *Policy) Tags(x *filter.Exchange, give func(name, value string)) {
 			value = string(x.Req.Header.GetName(t.header))
 		}
 		if value != "" {
-			give(t.name, value[:min(len(value), maxTag)])
+			give(t.name, strings.ToValidUTF8(value[:min(len(value), maxTag)], "\uFFFD"))
 		}
 	}
 }
