@@ -52,8 +52,11 @@ func TestRules(t *testing.T) {
 
 func TestTags(t *testing.T) {
 	p := tracing.NewSet(tracing.Options{}).Get(&ir.Telemetry{Key: 1, Tracing: &ir.Tracing{Tags: []ir.SpanTag{
-		{Name: "fixed", Value: "v"}, {Name: "tenant", RequestHeader: "x-tenant"}, {Name: "absent", RequestHeader: "x-absent"},
-		{Name: "path", Expression: "request.path"}, {Name: "none", Expression: "request.headers['x-absent']"},
+		{Name: "fixed", Value: "v"},
+		{Name: "tenant", RequestHeader: "x-tenant"},
+		{Name: "absent", RequestHeader: "x-absent"},
+		{Name: "path", Expression: "request.path"},
+		{Name: "none", Expression: "request.headers['x-absent']"},
 	}}})
 	got := ""
 	p.Tags(request("/a", "X-Tenant", "acme\xff"), func(name, value string) { got += name + "=" + value + " " })
