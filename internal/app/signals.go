@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 	"github.com/gridway/gridway/internal/mesh/report"
@@ -67,7 +68,7 @@ func (g *Gateway) takeSignals(may func(who identity.ID, namespace, service strin
 		}
 		if name := identity.NameOf(who); name.Role == identity.RoleWorkload {
 			kind := signal.Service
-			if IsEdge(name.Service) {
+			if distrib.IsEdge(name.Service) {
 				kind = signal.EdgeProxy
 			}
 			b.Who = signal.Of(signal.Party{Kind: kind, Namespace: name.Namespace, Name: name.Service})

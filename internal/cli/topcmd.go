@@ -81,7 +81,7 @@ proxies have seen it, and is what a control plane shows that serves no routes it
 			board.Services = w.mesh && len(first.Routes) == 0
 		}
 		if board.Services && first.Services == nil {
-			return hintError{err: errors.New("this process keeps no service graph"), hint: "ask a control plane, or one that runs gridway run"}
+			return hintError{Err: errors.New("this process keeps no service graph"), Hint: "ask a control plane, or one that runs gridway run"}
 		}
 		switch {
 		case *out != term.TableFormat:

@@ -10,6 +10,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/report"
 	"github.com/gridway/gridway/internal/observe"
 	"github.com/gridway/gridway/internal/telemetry/flow"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 )
 
 // beside is what the member says and answers beside the stream of its configuration, on

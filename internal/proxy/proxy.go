@@ -44,6 +44,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/schema"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/stream"
+	"github.com/gridway/gridway/internal/proxy/tracing"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
@@ -206,6 +207,9 @@ func New(o Options) *Proxy {
 			o.Tracing = &trace.DefaultMesh
 		}
 	}
+	if o.Resource == nil {
+		o.Resource = otlp.NewResource("", otlp.Attribute{Key: "service.name", Value: "gridway"})
+	}
 	loops, err := o.Loops, error(nil)
 	if loops == nil {
 		loops, err = loop.NewGroup(runtime.GOMAXPROCS(0))
@@ -227,7 +231,7 @@ func New(o Options) *Proxy {
 	p := &Proxy{
 		opts: o, loops: loops, loopsErr: err, set: set, guard: guard, stapler: ocspstaple.New(ocspstaple.Options{Log: o.Log}),
 		tickets: tlsx.NewTickets(nil), schemas: schemas, keys: keys, logins: logins, issuers: issuers, consumers: consumers, limits: limits, stores: stores, lists: lists, revoked: revoked, authorizations: authorizations, formulas: formulas,
-		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Signals: o.Signals, Records: o.Records, Tracing: *o.Tracing, Log: o.Log, Upstreams: set, Certificates: certificates},
+		pipeline: &pipeline.Pipeline{Metrics: o.Metrics, AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Signals: o.Signals, Records: o.Records, Resource: o.Resource, Log: o.Log, Upstreams: set, Certificates: certificates},
 		streams:  &stream.Server{AccessLog: o.AccessLog, Flows: o.Flows, Taps: o.Taps, Signals: o.Signals, Records: o.Records, Log: o.Log},
 		deps: snapshot.Deps{
 			Upstreams: set, Admission: &admission.Set{}, Metrics: o.Metrics, Clock: snapshot.NewClock(time.Now), Signals: o.Signals,
@@ -248,6 +252,8 @@ func New(o Options) *Proxy {
 	}
 	p.openOutlets()
 	p.pusher = newPusher(&p.opts, p.exporter)
+	p.deps.Tracing = tracing.NewSet(tracing.Options{Default: *o.Tracing, Sink: p.exporter.Sink, Log: o.Log})
+	p.pipeline.Tracing = p.deps.Tracing
 	p.pipeline.LeaveWithin, p.pipeline.Vouch = o.LeaveWithin, vouch.New(o.Identities)
 	if v := p.pipeline.Vouch; v != nil {
 		o.Metrics.SetCallerTokens(v.Counts)

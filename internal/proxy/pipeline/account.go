@@ -41,11 +41,12 @@ func (x *Exchange) account() {
 	policy := x.p.Outlets.Of(x.telemetry())
 	logs := policy == nil && x.p.AccessLog != nil || policy != nil && policy.Wants(x.status)
 	looked := x.p.Taps.On()
-	if !logs && x.p.Records == nil && !looked {
+	traced := x.p.Records != nil || x.trace.span.Span != 0
+	if !logs && !traced && !looked {
 		return
 	}
 	e := x.describe(d)
-	if x.p.Records != nil {
+	if traced {
 		x.record(d)
 	}
 	if looked { // before the log hides parts of the entry

@@ -102,7 +102,7 @@ type Exchange struct {
 
 	// came is the request as it came, where somebody records.
 	came    tap.Head
-	trace   tracing
+	trace   traced
 	entry   accesslog.Entry
 	logged  [][]byte // header fields of the response that the access log asks for, if kept
 	kept    bool

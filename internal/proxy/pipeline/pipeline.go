@@ -14,11 +14,13 @@ import (
 	"github.com/gridway/gridway/internal/proxy/egress"
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/snapshot"
+	"github.com/gridway/gridway/internal/proxy/tracing"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/vouch"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/otlp"
 	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
@@ -41,8 +43,10 @@ type Pipeline struct {
 	Signals *signal.Observer
 	// Records remembers exchanges; nil remembers none.
 	Records *trace.Recorder
-	// Tracing is how exchanges are traced where no policy says otherwise.
-	Tracing trace.Policy
+	// Resource is who spans are of.
+	Resource *otlp.Resource
+	// Tracing says how exchanges are traced.
+	Tracing *tracing.Set
 	Log     *slog.Logger
 	// Upstreams has the clusters that filters ask; nil for none.
 	Upstreams *upstream.Set

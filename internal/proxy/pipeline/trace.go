@@ -4,13 +4,14 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/tracing"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
-// tracing is what an exchange has of its trace.
-type tracing struct {
-	policy *trace.Policy
+// traced is what an exchange has of its trace.
+type traced struct {
+	policy *tracing.Policy
 	parent trace.Parent
 	span   trace.Span
 	out    trace.Outgoing
@@ -21,11 +22,13 @@ type tracing struct {
 	first [2]trace.Try // memory of tries
 	// decided is memory of record.
 	decided []trace.Decided
+	// scratch is memory of export.
+	scratch []byte
 	// streamed: the response was to take as long as it takes.
 	streamed bool
 }
 
-func (t *tracing) clear() {
+func (t *traced) clear() {
 	t.policy, t.parent, t.span, t.out, t.kind, t.streamed = nil, trace.Parent{}, trace.Span{}, trace.Outgoing{}, trace.First, false
 	t.tries = t.tries[:0]
 }
@@ -33,15 +36,26 @@ func (t *tracing) clear() {
 // beginTrace finds out to which trace the exchange belongs, decides whether that is
 // sampled, and tells endpoints of it.
 func (x *Exchange) beginTrace() {
-	t, p := &x.trace, &x.p.Tracing
+	t, p := &x.trace, x.tracingPolicy()
 	t.policy = p
 	t.parent = trace.Extract(&x.Req.Header, p.Accept, p.B3First)
-	if x.p.Records == nil && p.Send == 0 {
+	if x.p.Records == nil && p.Send == 0 && !p.Exports() {
 		return
 	}
 	x.identifySpan()
-	t.span.Sampled = p.Samples(&t.parent, t.span.ID, p.Rate, x.clock)
+	t.span.Sampled = p.Samples(&t.parent, t.span.ID, p.RateOf(&x.Exchange), x.clock)
 	t.out = trace.Inject(&x.Req.Header, &x.Req.Arena, p.Accept, p.Send, &t.parent, &t.span)
+}
+
+// tracingPolicy is that of the rule or, where there is none, of the section.
+func (x *Exchange) tracingPolicy() *tracing.Policy {
+	switch {
+	case x.rule != nil && x.rule.Tracing != nil:
+		return x.rule.Tracing
+	case x.Section != nil:
+		return x.p.Tracing.Get(x.Section.Telemetry)
+	}
+	return x.p.Tracing.Get(nil)
 }
 
 func (x *Exchange) identifySpan() {
@@ -107,13 +121,13 @@ func (x *Exchange) endTried(status int, reason filter.Reason) {
 }
 
 // follow makes y, a leg of x, a part of the same trace.
-func (t *tracing) follow(of *Exchange, y *Exchange, kind trace.TryKind) {
+func (t *traced) follow(of *Exchange, y *Exchange, kind trace.TryKind) {
 	t.policy, t.span, t.kind = of.trace.policy, of.trace.span, kind
 	t.out = of.trace.out.Copied(&of.Req.Header, &y.Req.Header)
 }
 
 // adoptTries takes over what a leg has noted.
-func (t *tracing) adoptTries(leg *tracing) {
+func (t *traced) adoptTries(leg *traced) {
 	for i := range leg.tries {
 		if len(t.tries) < maxTries {
 			t.tries = append(t.tries, leg.tries[i])
@@ -137,12 +151,17 @@ func (x *Exchange) lostTry(number int, kind trace.TryKind, began int64, e *upstr
 	t.tries = append(t.tries, n)
 }
 
-// record remembers the exchange, of which the entry for the access log is made.
+// record remembers the exchange, of which the entry for the access log is made, and has
+// its spans sent where they are wanted.
 func (x *Exchange) record(d time.Duration) {
 	t := &x.trace
 	p := t.policy
+	exported := p != nil && p.Exports()
+	if x.p.Records == nil && !exported {
+		return
+	}
 	if p == nil { // it came to an end before it was routed
-		p = &x.p.Tracing
+		p = x.tracingPolicy()
 		if t.span.Span == 0 {
 			x.identifySpan()
 		}
@@ -172,7 +191,12 @@ func (x *Exchange) record(d time.Duration) {
 		t.decided = x.appendDecisions(t.decided[:0])
 		r.Decisions = t.decided
 	}
-	x.p.Records.Record(&r)
+	if x.p.Records != nil {
+		x.p.Records.Record(&r)
+	}
+	if exported && (r.Sampled || r.Slow || r.Failed) {
+		x.export(p, &r)
+	}
 }
 
 // failed tells whether the exchange has failed by the fault of this side.

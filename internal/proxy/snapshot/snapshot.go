@@ -15,6 +15,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filters"
 	"github.com/gridway/gridway/internal/proxy/filters/session"
 	"github.com/gridway/gridway/internal/proxy/route"
+	"github.com/gridway/gridway/internal/proxy/tracing"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/signal"
@@ -26,6 +27,8 @@ type Snapshot struct {
 	Listeners map[string]*Listener // by ir.Listener.Name
 	routes    []*builtRoute        // parallel to Config.Routes
 	streams   map[string]*Stream   // by name
+	// tracing are the policies of sections, which live as long as this does.
+	tracing []*tracing.Policy
 	// clusters is the generation of the set that rules hold clusters of.
 	clusters uint64
 }
@@ -85,6 +88,7 @@ type Rule struct {
 	Metrics     *metric.Route
 	// SignalRoute is its route in the service graph.
 	SignalRoute signal.Route
+	Tracing     *tracing.Policy
 	// Outside: the backend is the authority that the request names.
 	Outside bool
 }
@@ -121,6 +125,7 @@ type Deps struct {
 	Clock     *Clock
 	// Signals may be nil: nothing is counted by edge.
 	Signals *signal.Observer
+	Tracing *tracing.Set
 	Filters filters.Deps
 }
 
@@ -132,6 +137,11 @@ func Build(cfg *ir.Config, prev *Snapshot, d Deps) (*Snapshot, error) {
 	s.buildStreams(d)
 	var errs []error
 	for _, l := range cfg.Listeners {
+		for _, section := range l.Sections {
+			if section.Telemetry != nil && d.Tracing != nil {
+				s.tracing = append(s.tracing, d.Tracing.Get(section.Telemetry))
+			}
+		}
 		var before *Listener
 		if prev != nil {
 			before = prev.Listeners[l.Name]
@@ -304,6 +314,9 @@ func buildRule(rule *ir.Rule, d Deps) *Rule {
 		Filters: filters.ForRule(rule, d.Filters),
 		Mirrors: buildMirrors(rule.Filters.Mirrors, d),
 		Metrics: d.Metrics.Route(rule.ID), SignalRoute: signal.RouteOf(rule.ID),
+	}
+	if d.Tracing != nil {
+		built.Tracing = d.Tracing.Get(rule.Policy.Telemetry)
 	}
 	if rule.Policy.Admission != nil {
 		built.Limiter = d.Admission.Get(rule.Policy.Admission)
