@@ -22,6 +22,7 @@ export interface Gets {
   '/v1/routes': RouteRow[]
   '/v1/signals': SignalsSeries
   '/v1/status': Status
+  '/v1/tap': undefined
   '/v1/tokens': AccessToken[]
   '/v1/top': MetricSnapshot
   '/v1/traces': Traces
@@ -1599,6 +1600,7 @@ export interface SignalsSeries {
 export interface SignalsState {
   edges: number
   folded: number
+  historySeconds: number
   memoryBytes: number
   memoryLimitBytes: number
   proxies: number
