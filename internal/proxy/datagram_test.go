@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/testport"
 )
 
 // datagrams is streams for UDP.
@@ -154,12 +155,7 @@ func TestDatagramSessionsAreBounded(t *testing.T) {
 // An endpoint at which nobody listens has the fewest sessions. It does not get every
 // new one for that.
 func TestDatagramsLeaveTheLeastLoadedAlone(t *testing.T) {
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead := pc.LocalAddr().String()
-	pc.Close()
+	dead := fmt.Sprintf("127.0.0.1:%d", testport.Free(t))
 	h := start(t, nil, datagrams([]string{dead, answers(t, "well")}), func(cfg *ir.Config) {
 		cfg.Clusters[0].Balance = ir.Balance{Algorithm: ir.LeastRequest, Choices: 2}
 	})

@@ -163,9 +163,10 @@ func (x *Exchange) tryContained(c *upstream.Cluster) (f failure) {
 func (x *Exchange) newLeg(others []*leg, body []byte) *leg {
 	l := &leg{x: Get(), down: &legDown{Downstream: x.Down}, number: x.attempts, began: now()}
 	y := l.x
+	y.p = x.p
 	y.begin()
 	y.attempts = x.attempts
-	y.p, y.Listener, y.rule, y.backend = x.p, x.Listener, x.rule, x.backend
+	y.Listener, y.rule, y.backend = x.Listener, x.rule, x.backend
 	y.Section, y.Route, y.Rule, y.Match = x.Section, x.Route, x.Rule, x.Match
 	y.PeerAddr, y.LocalAddr = x.PeerAddr, x.LocalAddr
 	y.Client, y.Start, y.started, y.deadline = x.Client, x.Start, x.started, x.deadline
