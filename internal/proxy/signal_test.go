@@ -101,6 +101,29 @@ func TestSignalsOfAMesh(t *testing.T) {
 	m.server.wantEdges(3, "server: default/shop > default/reviews HTTP HTTPRoute/default/app mTLS 2xx=3")
 }
 
+// What a breaker refuses has no connection, and is not plaintext for that.
+func TestSignalsOfRefusedRequests(t *testing.T) {
+	arrived, release := make(chan struct{}), make(chan struct{})
+	m := startMesh(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-release
+		io.WriteString(w, "late")
+	}), func(client, server *ir.Config) {
+		asSidecars(client, server)
+		client.Clusters[0].Breaker = &ir.Breaker{MaxRequests: 1}
+	})
+	first := make(chan struct{})
+	go func() {
+		defer close(first)
+		m.client.get("/")
+	}()
+	<-arrived
+	m.client.get("/")
+	close(release)
+	<-first
+	m.client.wantEdges(2, "client: default/shop > default/reviews HTTP HTTPRoute/default/app mTLS 0xx=1 2xx=1 errors=1")
+}
+
 // asSidecars makes one proxy a workload's and the other that of its client.
 func asSidecars(client, server *ir.Config) {
 	ref := ir.Ref{Kind: "Service", Namespace: "default", Name: "reviews"}

@@ -61,9 +61,18 @@ func (x *Exchange) edges() (in, out signal.Key) {
 		to = x.backend.Party
 	}
 	if to != (signal.Who{}) {
-		out = signal.Key{Source: ends.Client, Destination: to, Route: route, Side: signal.Client, Protocol: protocol, MutualTLS: x.endpoint != nil && x.endpoint.InMesh()}
+		out = signal.Key{Source: ends.Client, Destination: to, Route: route, Side: signal.Client, Protocol: protocol, MutualTLS: x.toMesh()}
 	}
 	return in, out
+}
+
+// toMesh tells whether the exchange went out with the mesh's TLS. One that a breaker or an
+// outage has kept from endpoints would have: it is not to look like plaintext.
+func (x *Exchange) toMesh() bool {
+	if x.endpoint != nil {
+		return x.endpoint.InMesh()
+	}
+	return x.backend != nil && x.backend.Cluster != nil && x.backend.Cluster.InMesh()
 }
 
 // signalOpened counts the exchange as a stream at its edges, until signalClosed.

@@ -29,6 +29,12 @@ func meshPeerOf(spec *ir.Endpoint) meshPeer {
 // mutual TLS and HTTP/2.
 func (e *Endpoint) InMesh() bool { return e.mesh.identity != "" }
 
+// InMesh tells whether the cluster's endpoints are of the mesh. They are alike: one is asked.
+func (c *Cluster) InMesh() bool {
+	all := c.view.Load().endpoints
+	return len(all) > 0 && all[0].InMesh()
+}
+
 // Identity is the SPIFFE ID that the endpoint must prove; empty for one that is not
 // in the mesh.
 func (e *Endpoint) Identity() string { return e.mesh.identity }
