@@ -303,7 +303,7 @@ test('the first paint takes less than a second', { timeout: 40_000 }, async (t) 
 test('screenshots', { timeout: 120_000, skip: process.env.SCREENSHOTS ? false : 'SCREENSHOTS=1 writes them' }, async (t) => {
   const page = await visit(t, { width: 1280, height: 800 })
   await until('charts have a past', async () => (await page.evaluate(() => performance.now())) > 45_000, 60_000)
-  const shots = { overview: '/', route: pages.route.at, explain: `/explain?url=${encodeURIComponent(`${demo.edge}/api/reviews/lamp-01`)}`, mesh: '/mesh' }
+  const shots = { overview: '/', route: pages.route.at, explain: `/explain?url=${encodeURIComponent(`${demo.edge}/api/reviews/lamp-01`)}`, mesh: '/mesh', graph: '/graph', traces: '/traces' }
   for (const [name, at] of Object.entries(shots)) {
     // Charts keep what they have seen as long as the page is not loaded anew.
     await page.evaluate((to) => {
