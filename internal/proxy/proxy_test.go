@@ -13,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/telemetry/signal"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 )
 
 // harness is a proxy with one listener on a free port and routes to real servers.
@@ -23,14 +24,15 @@ type harness struct {
 	addr  string
 	// signals are what it counts by edge of the service graph.
 	signals *signal.Observer
+	taps    *tap.Set
 }
 
 // start runs a proxy with a rule that sends everything to backend; change may
 // edit the configuration first.
 func start(t *testing.T, backends []string, change ...func(*ir.Config)) *harness {
 	t.Helper()
-	signals := &signal.Observer{Recorder: signal.New(nil)}
-	h := &harness{t: t, proxy: proxy.New(proxy.Options{IdleGrace: 20 * time.Millisecond, Signals: signals}), cfg: config(backends...), signals: signals}
+	signals, taps := &signal.Observer{Recorder: signal.New(nil)}, tap.New(tap.Options{})
+	h := &harness{t: t, proxy: proxy.New(proxy.Options{IdleGrace: 20 * time.Millisecond, Signals: signals, Taps: taps}), cfg: config(backends...), signals: signals, taps: taps}
 	for _, f := range change {
 		f(h.cfg)
 	}

@@ -22,9 +22,13 @@ func (x *Exchange) telemetry() *ir.Telemetry {
 	return nil
 }
 
-// keepLogged copies the header fields of the response that the access log asks for, while
-// they are there: they are in the upstream connection's buffer.
+// keepLogged copies the header fields of the response that the access log and taps ask for,
+// while they are there: they are in the upstream connection's buffer.
 func (x *Exchange) keepLogged() {
+	if x.p.Taps.On() {
+		x.Resp.Own(&x.Req.Arena)
+		x.owned = true
+	}
 	t := x.telemetry()
 	if t == nil {
 		return

@@ -106,6 +106,7 @@ type Exchange struct {
 	entry   accesslog.Entry
 	logged  [][]byte // header fields of the response that the access log asks for, if kept
 	kept    bool
+	owned   bool // the response's head was copied out of the upstream connection's buffer
 	scratch []byte
 	timer   *time.Timer
 }
@@ -186,7 +187,7 @@ func (x *Exchange) clear() {
 	x.picked.Store(nil)
 	x.continued, x.headSent, x.broken = false, false, false
 	x.trying, x.streaming, x.shown = false, false, false
-	x.ws, x.vouch, x.kept = webSocket{}, vouched{}, false
+	x.ws, x.vouch, x.kept, x.owned = webSocket{}, vouched{}, false, false
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
 	x.trace.clear()

@@ -10,7 +10,10 @@ import (
 
 // tap shows the exchange to those who look.
 func (x *Exchange) tap(e *accesslog.Entry, opened bool) {
-	s := tap.Seen{Entry: e, Opened: opened, RequestHeader: &x.Req.Header, ResponseHeader: &x.Resp.Header}
+	s := tap.Seen{Entry: e, Opened: opened, RequestHeader: &x.Req.Header}
+	if x.owned || x.headAt == 0 { // else its memory may be another response's by now
+		s.ResponseHeader = &x.Resp.Header
+	}
 	s.Place(x.Section, x.Listener.IR)
 	if x.backend != nil {
 		s.Backend(x.backend.IR.Ref)
