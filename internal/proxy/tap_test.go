@@ -13,14 +13,14 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/tap"
 )
 
-// A tap looks when the exchange is over and its connection to the endpoint has the response
-// of another one in its buffer: what is shown was copied before.
+// What a tap shows of a response is of the exchange that it shows, though many share
+// connections to the endpoint.
 func TestTapsShowTheirOwnResponse(t *testing.T) {
 	h := start(t, []string{serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Answer-To", r.URL.Path)
 		io.WriteString(w, "hello")
 	})}, func(cfg *ir.Config) { cfg.Routes[0].Rules[0].Matches[0].Path.Value = "/" })
-	q, err := tap.Parse("show=x-answer-to&rate=1000")
+	q, err := tap.Parse("show=x-answer-to&rate=5000")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestTapsShowTheirOwnResponse(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range 8 {
 		wg.Go(func() {
-			for i := range 25 {
+			for i := range 50 {
 				h.get(fmt.Sprintf("/client-%d/request-%d", n, i))
 			}
 		})
