@@ -194,8 +194,16 @@ func TestAQuestionEndsAtTheProxy(t *testing.T) {
 
 func TestASlowAskerLosesItemsAndHoldsUpNobody(t *testing.T) {
 	m := newMesh(t)
-	stopped := make(chan error, 1)
-	m.proxy("a", question.Answerers{"k": endless(stopped), "other": three})
+	stopped, full := make(chan error, 1), make(chan struct{})
+	m.proxy("a", question.Answerers{"other": three, "k": answer(func(ctx context.Context, q string, give func(...[]byte) error) error {
+		given := 0
+		return endless(stopped)(ctx, q, func(items ...[]byte) error {
+			if given++; given == 2000 { // 20 MB, of which 4 MiB can wait
+				close(full)
+			}
+			return give(items...)
+		})
+	})})
 	ctx, cancel := context.WithCancel(t.Context())
 	hold, lost, done := make(chan bool), uint64(0), make(chan error)
 	go func() {
@@ -209,6 +217,7 @@ func TestASlowAskerLosesItemsAndHoldsUpNobody(t *testing.T) {
 		}})
 		done <- err
 	}()
+	<-full
 	for range 20 { // while nothing is taken
 		if items, _ := m.gather(question.Ask{Kind: "other"}); len(items) != 3 {
 			t.Fatal("others wait")
