@@ -295,7 +295,7 @@ func TestUpgradeToAnotherBinary(t *testing.T) {
 		t.Fatal("no session")
 	}
 	newer := filepath.Join(t.TempDir(), "gridway")
-	if out, err := exec.Command("go", "build", "-o", newer, "-ldflags", "-X github.com/gridway/gridway/internal/cli.version=v77", "../../cmd/gridway").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", newer, "-ldflags", "-X github.com/gridway/gridway/internal/cli/command.version=v77", "../../cmd/gridway").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	copyFile(t, newer, g.bin)
