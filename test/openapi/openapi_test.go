@@ -60,6 +60,7 @@ spec: {groups: [partners], plan: gold}
 type api struct {
 	t        *testing.T
 	base     string
+	gateway  string // where requests come in
 	token    string
 	validate validator.Validator
 	// asked are the operations that were answered well, "METHOD /path".
@@ -86,12 +87,30 @@ func TestAdminAPI(t *testing.T) {
 	operations := operationsOf(t, text)
 	for _, op := range operations {
 		method, path, _ := strings.Cut(op, " ")
-		if method == "GET" && !strings.Contains(path, "{") && path != "/debug/pprof/profile" && path != "/debug/pprof/trace" {
+		if method == "GET" && !strings.Contains(path, "{") && path != "/debug/pprof/profile" && path != "/debug/pprof/trace" && path != "/v1/tap" {
 			a.ask(op, path, "", "", 200)
 		}
 	}
+	a.ask("GET /v1/tap", "/v1/tap?for=10ms", "", "", 200)
 	a.ask("GET /debug/pprof/profile", "/debug/pprof/profile?seconds=1", "", "", 200)
 	a.ask("GET /debug/pprof/trace", "/debug/pprof/trace?seconds=1", "", "", 200)
+
+	id := a.refused()
+	a.ask("GET /v1/requests/{id}", "/v1/requests/"+id, "", "", 200)
+	a.ask("GET /v1/requests/{id}", "/v1/requests/none", "", "", 404)
+	var list struct {
+		Traces []struct {
+			TraceID string `json:"traceID"`
+		} `json:"traces"`
+	}
+	a.into(&list, a.ask("GET /v1/traces", "/v1/traces?errors=true", "", "", 200))
+	if len(list.Traces) == 0 {
+		t.Fatal("a refused request left no trace")
+	}
+	a.ask("GET /v1/traces/{id}", "/v1/traces/"+list.Traces[0].TraceID, "", "", 200)
+	a.ask("POST /v1/session", "/v1/session", "application/json", `{"token":"`+a.token+`"}`, 201)
+	a.ask("POST /v1/session", "/v1/session", "application/json", `{"token":"gridway_wrong"}`, 401)
+	a.ask("DELETE /v1/session", "/v1/session", "", "", 204)
 
 	const yaml = "application/yaml"
 	named := func(name string) string { return strings.Replace(consumer, "NAME", name, 1) }
@@ -141,6 +160,26 @@ func TestAdminAPI(t *testing.T) {
 	}
 }
 
+// refused is the ID of a request that the gateway has refused.
+func (a *api) refused() string {
+	a.t.Helper()
+	req, err := http.NewRequest("GET", a.gateway+"/orders", nil)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	req.Header.Set("X-Version", "2")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	resp.Body.Close()
+	id := resp.Header.Get("X-Request-Id")
+	if resp.StatusCode != 401 || id == "" {
+		a.t.Fatalf("%d, request ID %q", resp.StatusCode, id)
+	}
+	return id
+}
+
 // start runs a gateway with a state store, and takes the administrator's token.
 func start(t *testing.T) *api {
 	t.Helper()
@@ -150,7 +189,7 @@ func start(t *testing.T) *api {
 	}
 	// Not a socket, which needs no token.
 	ports, dir := harness.FreePorts(t, 2), t.TempDir()
-	a := &api{t: t, base: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), asked: map[string]bool{}}
+	a := &api{t: t, base: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), gateway: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), asked: map[string]bool{}}
 	file := filepath.Join(dir, "gateway.yaml")
 	if err := os.WriteFile(file, []byte(strings.Replace(config, "PORT", strconv.Itoa(ports[0]), 1)), 0o600); err != nil {
 		t.Fatal(err)
