@@ -15,12 +15,13 @@ const maxDepth = 32
 var (
 	errJSON  = errors.New("it is not an object of JSON")
 	errTwice = errors.New("it names a member twice")
+	errRange = errors.New("it has a number that is too large")
 	errDeep  = fmt.Errorf("it is more than %d deep", maxDepth)
 )
 
 // object reads an object of JSON of which nobody else can read another meaning: in
 // valid UTF-8, with each member named once (RFC 7515 §4, RFC 7519 §4), and nothing
-// behind it. Numbers are json.Number.
+// behind it. Numbers are json.Number, in the range of a float64 (RFC 8259 §6).
 func object(text []byte) (map[string]any, error) {
 	if !utf8.Valid(text) || !json.Valid(text) {
 		return nil, errJSON
@@ -42,7 +43,7 @@ func object(text []byte) (map[string]any, error) {
 
 // ParseObject reads an object of JSON as strictly as those of tokens are read: in
 // valid UTF-8, with each member named once, at most 32 deep, and nothing behind it.
-// Numbers are json.Number.
+// Numbers are json.Number, in the range of a float64.
 func ParseObject(text []byte) (map[string]any, error) { return object(text) }
 
 func members(d *json.Decoder, depth int) (map[string]any, error) {
@@ -69,6 +70,12 @@ func value(d *json.Decoder, depth int) (any, error) {
 	t, err := d.Token()
 	if err != nil {
 		return nil, errJSON
+	}
+	if number, ok := t.(json.Number); ok {
+		// Some readers take it for infinity, others for an error.
+		if _, err := number.Float64(); err != nil {
+			return nil, errRange
+		}
 	}
 	delimiter, ok := t.(json.Delim)
 	if !ok {

@@ -162,6 +162,7 @@ func TestClaims(t *testing.T) {
 	for _, payload := range []string{
 		`{"sub":"ada","sub":"root"}`, `{"a":{"b":1,"b":2}}`, `{"sub":"ada"}{}`, `[]`, `"ada"`, `null`, ``, `{`, `{"a":01}`, `{"a":NaN}`, "{\"a\":\"\xff\"}", "\ufeff{}",
 		`{"a":` + strings.Repeat(`{"a":`, 40) + `1` + strings.Repeat(`}`, 41), `{"\ud800":1,"\ud801":2}`, "{\"a\":\"\n\"}", `{'a':1}`, `{"a":1,}`,
+		`{"a":64304e0480}`, `{"a":[-1e309]}`,
 	} {
 		if claims, err := verify(keys, sign(t, "EdDSA", "", payload, nil), jwt.All); err == nil {
 			t.Errorf("%s: %v", payload, claims)
@@ -191,6 +192,7 @@ func FuzzToken(f *testing.F) {
 	f.Add([]byte(ed))
 	f.Add([]byte(b64([]byte(`{"alg":"ES256","typ":"at+jwt","kid":"a","crit":["b64"],"b64":false}`)) + "." + joe + ".AA"))
 	f.Add([]byte(b64([]byte(`{"alg":"none"}`)) + "." + joe + "."))
+	f.Add([]byte(b64([]byte(`{"alg":"ES256"}`)) + "." + b64([]byte(`{"a":64304e0480}`)) + ".AA"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		token, err := jwt.Parse(text)
 		if err != nil {
