@@ -13,6 +13,7 @@ export interface Gets {
   '/v1/mesh/authority': IdentityAuthorityState
   '/v1/mesh/denials': MembershipDenial[]
   '/v1/mesh/identities': MembershipCertificate[]
+  '/v1/mesh/routes': DryrunRow[]
   '/v1/mesh/tokens': MembershipToken[]
   '/v1/mesh/traffic': EvidenceFlow[]
   '/v1/objects': ConfigObject[]
@@ -605,6 +606,15 @@ export interface DryrunLocal {
   status?: number
 }
 
+export interface DryrunMeshParent {
+  clients?: string
+  namespace: string
+  origin: string
+  port: number
+  portName?: string
+  service: string
+}
+
 export interface DryrunMirror {
   cluster: string
   name: string
@@ -636,6 +646,18 @@ export interface DryrunRequest {
   listener?: string
   method?: string
   url: string
+}
+
+export interface DryrunRow {
+  hostname?: string
+  listener?: string
+  match: string
+  mesh?: DryrunMeshParent
+  ref?: IrRef
+  route: string
+  rule: string
+  section?: string
+  to: string[] | null
 }
 
 export interface DryrunStream {
