@@ -169,7 +169,7 @@ func TestSignalsOfProtocols(t *testing.T) {
 		fmt.Sprintf("{name: https, port: %d, protocol: HTTPS, hostname: a.example, tls: {certificateRefs: [{name: a}]}}", secure)),
 		secretDoc("a", cert, key), http3Policy("http3: {}"), backendDoc("app", app.addr), backendDoc("sockets", sockets.addr),
 		strings.NewReplacer("CALLS", app.addr, "SINK", receiver.Address).Replace(protocolSignals)))
-	events := p.tapped()
+	events := p.tapped("")
 
 	clients := map[string]sentWith{
 		"HTTP/1.1": over(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 6 * patience}, fmt.Sprintf("http://127.0.0.1:%d", plain)),
@@ -369,10 +369,10 @@ type tapEvents struct {
 	list []tap.Event // guarded by mu
 }
 
-// tapped begins to look at everything.
-func (p *process) tapped() *tapEvents {
+// tapped begins to look, with parameters of the tap.
+func (p *process) tapped(query string) *tapEvents {
 	p.t.Helper()
-	req, err := http.NewRequestWithContext(p.t.Context(), "GET", "http://localhost/v1/tap?for=10m", nil)
+	req, err := http.NewRequestWithContext(p.t.Context(), "GET", "http://localhost/v1/tap?for=10m&"+query, nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
