@@ -29,7 +29,7 @@ SUITES := acme connect conformance extauthz grpc hbone oidc openapi ratelimit
 lint: setup ## Vet, format and lint.
 	golangci-lint run ./...
 	$(GO) mod tidy -diff
-	for suite in harness $(SUITES); do (cd test/$$suite && golangci-lint run -c $(CURDIR)/.golangci.yml ./... && $(GO) mod tidy -diff) || exit 1; done
+	for suite in harness jaeger $(SUITES); do (cd test/$$suite && golangci-lint run -c $(CURDIR)/.golangci.yml ./... && $(GO) mod tidy -diff) || exit 1; done
 
 .PHONY: generate
 generate: ## Write generated files anew: CRDs, schema, reference pages.
@@ -103,6 +103,12 @@ hbone: ## Istio's HBONE, as client and as server of ours.
 .PHONY: openapi
 openapi: ## The admin API against its OpenAPI document, judged by libopenapi-validator.
 	cd test/openapi && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
+
+# Not among the suites of "test": Jaeger takes minutes to build.
+.PHONY: jaeger
+jaeger: setup ## Traces of a mesh, by both protocols of OTLP, as Jaeger v2 understands them; builds Jaeger once.
+	./scripts/jaeger
+	cd test/jaeger && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
 
 # A module of its own, for the service.
 .PHONY: ratelimit
