@@ -1,5 +1,5 @@
 import { type Points, useHistory } from '../lib/history'
-import type { Graph, Series } from './later'
+import type { SignalsGraph as Graph, SignalsSeries as Series } from './schema.gen'
 import { useMaybe } from './queries'
 
 /** useSeries is how something went in the last 15 minutes, as the process remembers it, or since the console was opened. */

@@ -1,4 +1,4 @@
-import type { Graph, GraphEdge, GraphNode, Traffic } from '../api/later'
+import type { SignalsEdge as GraphEdge, SignalsGraph as Graph, SignalsNode as GraphNode, SignalsTraffic as Traffic } from '../api/schema.gen'
 
 /** Folded is a graph in which whole namespaces may be one node each. */
 export interface Folded {
@@ -38,7 +38,7 @@ export function fold(g: Graph, open: (namespace: string) => boolean): Folded {
   return { nodes: [...nodes.values()], edges: [...edges.values()] }
 }
 
-const nothing: Traffic = { count: 0, requests: 0, errors: 0, p50: 0, p95: 0, p99: 0, requestBytes: 0, responseBytes: 0 }
+const nothing: Traffic = { count: 0, requests: 0, errors: 0, p50: 0, p95: 0, p99: 0, requestBytes: 0, responseBytes: 0, classes: [] }
 
 const share = (n: number, a: number, m: number, b: number) => (n + m ? (n * a + m * b) / (n + m) : 0)
 
@@ -53,5 +53,6 @@ function sum(a: Traffic, b: Traffic): Traffic {
     p99: Math.max(a.p99, b.p99),
     requestBytes: a.requestBytes + b.requestBytes,
     responseBytes: a.responseBytes + b.responseBytes,
+    classes: Array.from({ length: 6 }, (_, i) => (a.classes?.[i] ?? 0) + (b.classes?.[i] ?? 0)),
   }
 }

@@ -1,7 +1,7 @@
 import { Background, Controls, type Edge, type EdgeProps, EdgeLabelRenderer, BaseEdge, getBezierPath, Handle, MarkerType, type Node, type NodeProps, Position, ReactFlow, ReactFlowProvider, useReactFlow } from '@xyflow/react'
 import '@xyflow/react/dist/style.css'
 import { memo, useEffect, useMemo, useState } from 'react'
-import type { Graph as Answer, GraphEdge, GraphNode, Traffic } from '../api/later'
+import type { SignalsEdge as GraphEdge, SignalsGraph as Answer, SignalsNode as GraphNode, SignalsTraffic as Traffic } from '../api/schema.gen'
 import { useGraph } from '../api/signals'
 import { bytes, latency, percent, plural, rate } from '../lib/format'
 import { fold, type Folded, namespaceOf } from '../lib/fold'

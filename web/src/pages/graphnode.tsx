@@ -1,4 +1,4 @@
-import type { GraphEdge, GraphNode } from '../api/later'
+import type { SignalsEdge as GraphEdge, SignalsNode as GraphNode } from '../api/schema.gen'
 import { useSeries } from '../api/signals'
 import { latency, percent, rate } from '../lib/format'
 import { Link } from '../lib/router'
