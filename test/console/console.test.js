@@ -55,7 +55,7 @@ async function judge(page, what) {
 }
 
 const pages = {
-  overview: { at: '/', see: ['Needs attention', 'Busiest rules', 'What changed lately'] },
+  overview: { at: '/', see: ['Needs attention', 'inside', 'inventory', 'Busiest rules', 'What changed lately'] },
   routes: { at: '/routes', see: ['catalog', '/api/reviews'] },
   route: { at: '/routes/HTTPRoute%2Fdefault%2Freviews', see: ['canary', '90 %', 'ShieldPolicy', 'shop.yaml:'] },
   services: { at: '/services', see: ['catalog:80', '2 endpoints', 'PeakEWMA'] },
@@ -259,6 +259,30 @@ test('a tap begins when it is asked to', { timeout: 60_000 }, async (t) => {
   await judge(page, 'a tap')
 })
 
+test('what fails inside the mesh is on the first page', { timeout: 90_000 }, async (t) => {
+  const page = await visit(t)
+  // Payments of the demo fail for 8 s of each half minute.
+  const matter = page.getByRole('link', { name: /^payments fails/ })
+  await matter.waitFor({ timeout: 60_000 })
+  await page.getByText(/Asked by orders/).first().waitFor()
+  await page.getByText(/^Serving, with \d+ serious matter/).waitFor()
+
+  // What it is compared with: a long time that was well, as the process would tell it.
+  const graph = mesh(12)
+  const sick = graph.nodes.find((n) => n.name === 'service-5').in
+  const past = structuredClone(graph)
+  past.from = new Date(Date.parse(graph.from) - 58 * 60_000).toISOString()
+  const [x, slow] = [past, graph].map((g) => g.nodes.find((n) => n.name === 'service-7').in)
+  Object.assign(past.nodes.find((n) => n.name === 'service-5').in, { count: sick.count * 30, errors: (sick.errors * sick.count) / (sick.count * 30) })
+  Object.assign(x, { count: slow.count * 30, p99: slow.p99 })
+  slow.p99 *= 4
+  await page.route('**/v1/graph?*', (route) => route.fulfill({ json: route.request().url().includes('window=1h') ? past : graph }))
+  await page.reload()
+  await page.getByText(/against 0 % in the 58 min before/).waitFor()
+  await page.getByRole('link', { name: 'service-7 has become slow' }).waitFor()
+  await judge(page, 'overview with failures')
+})
+
 test('search is in the address', { timeout: 40_000 }, async (t) => {
   const page = await visit(t, { at: '/routes' })
   await settled(page)
@@ -277,7 +301,8 @@ test('a broken object is what needs attention', { timeout: 90_000 }, async (t) =
   const good = readFileSync(demo.shop, 'utf8')
   t.after(() => writeFileSync(demo.shop, good))
   const page = await visit(t)
-  await page.getByText('Nothing. Refused objects').waitFor()
+  await page.getByRole('heading', { name: 'Needs attention' }).waitFor()
+  assert.equal(await page.getByRole('link', { name: 'HTTPRoute/default/reviews is refused' }).count(), 0)
   writeFileSync(demo.shop, good.replace(/(kind: HTTPRoute\nmetadata: \{name: reviews\}\nspec:\n)/, '$1  hostnamez: [shop.example]\n'))
   const matter = page.getByRole('link', { name: /HTTPRoute\/default\/reviews/ }).first()
   await matter.waitFor({ timeout: 20_000 })

@@ -1,15 +1,16 @@
 import { Background, Controls, type Edge, type EdgeProps, EdgeLabelRenderer, BaseEdge, getBezierPath, Handle, MarkerType, type Node, type NodeProps, Position, ReactFlow, ReactFlowProvider, useReactFlow } from '@xyflow/react'
 import '@xyflow/react/dist/style.css'
 import { memo, useEffect, useMemo, useState } from 'react'
-import type { SignalsEdge as GraphEdge, SignalsGraph as Answer, SignalsNode as GraphNode, SignalsTraffic as Traffic } from '../api/schema.gen'
+import type { SignalsEdge as GraphEdge, SignalsGraph as Answer, SignalsNode as GraphNode } from '../api/schema.gen'
 import { useGraph } from '../api/signals'
 import { bytes, latency, percent, plural, rate } from '../lib/format'
 import { fold, type Folded, namespaceOf } from '../lib/fold'
 import { join, type Layout, layout } from '../lib/layers'
-import { to, Link, useParameter } from '../lib/router'
+import { labelOf, nodeLink, toneOf } from '../lib/nodes'
+import { Link, useParameter } from '../lib/router'
 import { useDark } from '../lib/theme'
 import { Page } from '../shell'
-import { Badge, type Tone } from '../ui/badge'
+import { Badge } from '../ui/badge'
 import { Panel } from '../ui/panel'
 import { Icon } from '../ui/icon'
 import { Search } from '../ui/small'
@@ -22,22 +23,6 @@ const kept = new Map<string, Layout>()
 
 // A graph with more services than these begins with one node for each namespace.
 const many = 80
-
-export const labelOf = (n: Pick<GraphNode, 'id' | 'kind' | 'name'>): string => {
-  switch (n.kind) {
-    case 'internet':
-      return 'Clients'
-    case 'unknown':
-      return 'Without identity'
-    case 'other':
-      return 'All others'
-  }
-  return n.name || n.id.replace(/^\w+:/, '')
-}
-
-export const toneOf = (t: Traffic): Tone => (t.count === 0 ? 'muted' : t.errors >= 0.05 ? 'bad' : t.errors >= 0.01 ? 'warn' : 'good')
-
-export const serviceLink = (n: GraphNode): string | undefined => (n.kind === 'service' && !n.trustDomain ? to('services', `Service/${n.namespace}/${n.name}`) : n.kind === 'backend' ? to('services', `Backend/${n.namespace}/${n.name}`) : undefined)
 
 type Service = Node<{ n: Folded['nodes'][number]; dim: boolean; chosen: boolean; choose: (id: string) => void }, 'service'>
 type Space = Node<{ name: string }, 'space'>
@@ -272,7 +257,7 @@ function Canvas({ nodes, edges, view, lit, chosen, choose }: CanvasProps) {
 function listColumns(byID: Map<string, GraphNode>): Column<GraphEdge>[] {
   const name = (id: string) => (byID.has(id) ? labelOf(byID.get(id)!) : id)
   const linked = (id: string) => {
-    const path = byID.has(id) ? serviceLink(byID.get(id)!) : undefined
+    const path = byID.has(id) ? nodeLink(byID.get(id)!) : undefined
     return path ? <Link to={path}>{name(id)}</Link> : name(id)
   }
   return [
