@@ -149,7 +149,17 @@ var rules = []rule{
 	},
 	{
 		name: "the admin API carries what others keep", of: "internal/surface/adminapi",
-		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/manage/access", "internal/manage/membership", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals"},
+		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/effect/delta", "internal/effect/replay", "internal/manage/access", "internal/manage/membership", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals"},
+		never: controlPlane,
+	},
+	{
+		name: "how configurations differ is told of what was compiled", of: "internal/effect/delta",
+		allow: []string{"internal/ir", "internal/proxy/dryrun"}, external: []string{},
+		never: controlPlane,
+	},
+	{
+		name: "what has passed is decided again without a proxy", of: "internal/effect/replay",
+		allow: []string{"internal/effect/delta", "internal/ir", "internal/proxy/dryrun", "internal/proxy/filter", "internal/telemetry"}, external: []string{},
 		never: controlPlane,
 	},
 	{

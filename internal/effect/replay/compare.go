@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gridway/gridway/internal/cli/delta"
+	"github.com/gridway/gridway/internal/effect/delta"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 )
