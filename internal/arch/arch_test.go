@@ -153,6 +153,11 @@ var rules = []rule{
 		never: controlPlane,
 	},
 	{
+		name: "effects are reckoned beside what serves", of: "internal/effect", except: []string{"internal/effect/delta", "internal/effect/replay"},
+		allow: []string{"internal/config", "internal/effect", "internal/ir", "internal/proxy/dryrun", "internal/surface/adminapi", "internal/telemetry/trace"},
+		never: []string{"internal/cli", "internal/app", "internal/statedb"},
+	},
+	{
 		name: "how configurations differ is told of what was compiled", of: "internal/effect/delta",
 		allow: []string{"internal/ir", "internal/proxy/dryrun"}, external: []string{},
 		never: controlPlane,
