@@ -40,7 +40,7 @@ type rule struct {
 // store, the mesh's authority, issuers of certificates, and what these are made of.
 var controlPlane = []string{
 	"api", "internal/config/compile", "internal/config/decode", "internal/config/schema", "internal/config/store", "internal/config/source/file",
-	"internal/config/source/acme", "internal/statedb", "internal/manage/access/accessdb", "internal/manage/membership/membershipdb", "internal/manage/leasing",
+	"internal/config/source/acme", "internal/statedb", "internal/manage/access/accessdb", "internal/manage/membership/membershipdb", "internal/manage/objects/objectsdb", "internal/manage/leasing",
 	"internal/manage/election", "internal/mesh/admit", "internal/mesh/ca", "internal/mesh/registry", "internal/mesh/evidence/collect",
 	"k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc", "github.com/pressly",
 }
@@ -149,7 +149,7 @@ var rules = []rule{
 	},
 	{
 		name: "the admin API carries what others keep", of: "internal/surface/adminapi",
-		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/effect/delta", "internal/effect/replay", "internal/manage/access", "internal/manage/membership", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals"},
+		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/effect/delta", "internal/effect/replay", "internal/manage/access", "internal/manage/membership", "internal/manage/objects", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals"},
 		never: controlPlane,
 	},
 	{
@@ -169,7 +169,7 @@ var rules = []rule{
 	},
 	{
 		name: "what is managed reaches proxies as objects", of: "internal/manage",
-		allow: []string{"api", "internal/ir", "internal/config", "internal/statedb", "internal/budget", "internal/mesh/ca", "internal/mesh/identity", "internal/mesh/jointoken"},
+		allow: []string{"api", "internal/ir", "internal/config", "internal/statedb", "internal/seal", "internal/budget", "internal/mesh/ca", "internal/mesh/identity", "internal/mesh/jointoken"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app"},
 	},
 	{

@@ -28,6 +28,7 @@ func (s *Server) endpoints() []*endpoint {
 		})
 	if s.opt.Configuration != nil {
 		list = append(list, s.configuration()...)
+		list = append(list, s.revisions()...)
 	}
 	if s.opt.Explainer != nil {
 		list = append(list, &endpoint{
