@@ -25,6 +25,7 @@ type load struct {
 	stop  context.CancelFunc
 	done  chan struct{}
 	kick  chan struct{} // it is declared otherwise
+	renew chan struct{} // its identity is to be asked for now
 
 	// What follows is guarded by n.mu.
 	declared *declared.Workload
@@ -33,6 +34,9 @@ type load struct {
 	healthy bool
 	leaving bool
 	who     processes
+	// withheld is why the control plane does not let the node have it, and refused why the
+	// last try to renew its identity was refused; empty is neither.
+	withheld, refused string
 }
 
 // processes is by what those of a workload are told from others, as it is now.
@@ -60,7 +64,7 @@ func (l *load) now() *declared.Workload {
 func (l *load) well(is bool) {
 	l.n.mu.Lock()
 	defer l.n.mu.Unlock()
-	if l.healthy == is || is && l.leaving {
+	if l.healthy == is || is && (l.leaving || !l.in) {
 		return
 	}
 	l.healthy = is
@@ -76,17 +80,12 @@ func (l *load) run(ctx context.Context) {
 	defer work.Wait()
 	work.Go(func() {
 		renew := func(ctx context.Context) (*identity.SVID, error) { return m.stay.Client.Delegate(ctx, l.id) }
-		(&identity.Renewer{Keyring: m.keys, ID: l.id, Renew: renew, Log: m.log}).Run(ctx)
+		(&identity.Renewer{Keyring: m.keys, ID: l.id, Renew: renew, Log: m.log, Report: l.renewed, Kick: l.renew}).Run(ctx)
 	})
 	if !l.identified(ctx) {
 		return
 	}
-	l.n.mu.Lock()
-	if !l.in {
-		l.in = true
-		l.n.tell()
-	}
-	l.n.mu.Unlock()
+	l.enter()
 	f := &follower{l: l}
 	defer f.close()
 	p := &probe{}
@@ -95,8 +94,10 @@ func (l *load) run(ctx context.Context) {
 	for {
 		d := l.now()
 		f.look(d)
-		if is, known := p.look(ctx, d); known && ctx.Err() == nil {
-			l.well(is)
+		if l.enter() {
+			if is, known := p.look(ctx, d); known && ctx.Err() == nil {
+				l.well(is)
+			}
 		}
 		select {
 		case <-ctx.Done():
