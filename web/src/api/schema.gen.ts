@@ -222,6 +222,7 @@ export interface MemberStatus {
   services: string[]
   svids: SVID[]
   trustDomains: TrustDomain[]
+  withheld?: WithheldWorkload[]
   zone?: string
 }
 
@@ -258,6 +259,7 @@ export interface MeshProxy {
   version?: string
   wanted: number
   why?: string
+  withheld?: WithheldWorkload[]
   workloads?: MeshWorkload[]
   zone?: string
 }
@@ -268,6 +270,13 @@ export interface MeshRefusal {
   reason: string
 }
 
+export interface MeshSVIDJoins {
+  error?: string
+  file: string
+  grants: number
+  read: string
+}
+
 export interface MeshStatus {
   address: string
   control: string
@@ -276,6 +285,7 @@ export interface MeshStatus {
   proxies: MeshProxy[]
   revision: number
   serving: number
+  svidJoins?: MeshSVIDJoins
   trustDomain: string
 }
 
@@ -430,6 +440,11 @@ export interface TrustDomain {
   name: string
   notAfter?: string
   roots: number
+}
+
+export interface WithheldWorkload {
+  reason: string
+  workload: string
 }
 
 export interface AccessActor {
