@@ -43,7 +43,8 @@ func TestGrantsTakenAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		west := identitytest.New(t, "west.example")
-		p.ca.Keyring().Apply(identity.Change{Bundles: []*identity.Bundle{p.ca.Bundle(), west.Bundle()}})
+		trust := func() { p.ca.Keyring().Apply(identity.Change{Bundles: []*identity.Bundle{p.ca.Bundle(), west.Bundle()}}) }
+		trust()
 		nodes := admit.NewNodes(p.db, grants, nil)
 		told := 0
 		nodes.OnChange(func() { told++ })
@@ -90,6 +91,7 @@ func TestGrantsTakenAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.ca.Look(t.Context()) // what was issued is in the store
+			trust()
 			if err := renew(there, k); err != nil {
 				t.Fatal(err)
 			}
