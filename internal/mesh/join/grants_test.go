@@ -43,7 +43,9 @@ func TestGrantsTakenAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		west := identitytest.New(t, "west.example")
-		trust := func() { p.ca.Keyring().Apply(identity.Change{Bundles: []*identity.Bundle{p.ca.Bundle(), west.Bundle()}}) }
+		trust := func() {
+			p.ca.Keyring().Apply(identity.Change{Bundles: []*identity.Bundle{p.ca.Bundle(), west.Bundle()}})
+		}
 		trust()
 		nodes := admit.NewNodes(p.db, grants, nil)
 		told := 0
