@@ -44,7 +44,7 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short alloc unit integration $(SUITES) console-test ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: setup lint generate-check fuzz-short alloc unit integration suites console-test ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
 
 # A test that fails is run once more, and reported: tests of time on a machine
 # that is short of it must not stop a change. One that fails twice fails.
@@ -60,8 +60,13 @@ alloc: ## The ceilings of allocations and of memory for idle connections.
 	$(GO) test -count=1 -p 1 -run 'Alloc|Idle' ./internal/proxy ./internal/httpsig ./internal/proxy/websocket ./internal/wire/bufpool ./internal/wire/h2 ./internal/wire/h3 ./internal/wire/netx
 
 .PHONY: integration
-integration: setup ## End-to-end tests with real clients and servers, one package at a time, with -race.
-	$(GOTESTSUM) --packages="./test/..." -- -race -p 1 -timeout 30m
+integration: setup ## End-to-end tests with real clients and servers, two packages at a time, with -race.
+	$(GOTESTSUM) --packages="./test/..." -- -race -p 2 -timeout 30m
+
+# They wait more than they compute.
+.PHONY: suites
+suites: ## The suites that others wrote, two at a time.
+	$(MAKE) --no-print-directory -j 2 -O $(SUITES)
 
 # A module of its own, as pebble is not among what Gridway needs. Its tests mostly
 # wait, for each other too if they are not many at once.

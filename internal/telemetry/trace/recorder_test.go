@@ -87,6 +87,7 @@ func TestFind(t *testing.T) {
 		x.Entry.RequestID, x.Entry.Start = fmt.Appendf(nil, "r-%d", i), start.Add(time.Duration(i)*time.Second)
 		x.Trace.Low, x.Span = uint64(i+1), uint64(i+1)
 		x.Sampled, x.Slow, x.Failed, x.Denied = i == 1, false, i == 2, i == 3
+		x.Side = Side(i % 2) // an edge, or outbound
 		x.Entry.Duration = time.Duration(i) * time.Second
 		if i == 3 {
 			x.Entry.Route, x.OfName, x.Entry.Cluster, x.Entry.PeerIdentity = "HTTPRoute/shop/pay", "pay", "Service/shop/pay/80", "spiffe://t/ns/shop/sa/edge"
@@ -101,6 +102,7 @@ func TestFind(t *testing.T) {
 		{"all, the newest first", Query{}, "3 2 1 0"},
 		{"limited", Query{Limit: 2}, "3 2"},
 		{"notable", Query{Notable: true}, "3 2 1"},
+		{"of edges", Query{Edge: true}, "2 0"},
 		{"by request", Query{RequestID: "r-2"}, "2"},
 		{"by request, a part", Query{RequestID: "r-"}, ""},
 		{"by trace", Query{TraceID: "00000000000000010000000000000001"}, "0"},
