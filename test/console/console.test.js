@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { answer, mesh, passing, trace, traces } from './made.js'
+import { answer, mesh, passing, trace } from './made.js'
 import { axe, root, startBrowser, startDemo, until } from './gridway.js'
 
 let demo
@@ -294,47 +294,124 @@ test('a graph of 500 services', { timeout: 180_000 }, async (t) => {
   await judge(page, 'a search in the graph')
 })
 
+/** tell asks the admin API of the demo. */
+async function tell(path) {
+  const reply = await fetch(demo.base + path, { headers: { Authorization: `Bearer ${demo.token}` } })
+  return reply.ok ? reply.json() : undefined
+}
+
+/** anOrder waits until an order is remembered with those who have worked on it, and another one to compare it with. */
+async function anOrder() {
+  let found
+  await until('orders are remembered', async () => {
+    const orders = ((await tell('/v1/traces?limit=500&route=checkout'))?.traces ?? []).filter((t) => t.path === '/api/orders')
+    if (orders.length < 2) return false
+    for (const o of orders.slice(0, 10)) {
+      const hops = (await tell(`/v1/traces/${o.traceID}`))?.hops ?? []
+      if (['edge', 'Service/default/orders', 'Service/default/cart'].every((of) => hops.some((h) => h.side === of || h.of === of))) found = o
+      if (found) return true
+    }
+    return false
+  }, 120_000)
+  return found
+}
+
 for (const width of [1280, 390]) {
-  test(`traces and a waterfall, ${width} pixels`, { timeout: 60_000 }, async (t) => {
+  test(`traces of the demo, ${width} pixels`, { timeout: 240_000 }, async (t) => {
     const page = await visit(t, { width, colorScheme: width === 390 ? 'dark' : 'light' })
-    await answer(page, '/v1/traces?*', traces)
-    await answer(page, `/v1/traces/${trace.traceID}`, trace)
-    await answer(page, '/v1/requests/a-request', trace)
-    await go(page, '/traces')
-    await page.getByText('BreakerOpen').waitFor()
+    const order = await anOrder()
+    await go(page, '/traces?route=checkout&q=%2Fapi%2Forders')
+    await page.getByRole('link', { name: 'POST /api/orders' }).first().waitFor()
     await judge(page, 'traces')
-    await page.getByRole('link', { name: 'POST /api/orders' }).click()
+
+    // One, hop by hop.
+    await go(page, `/traces/${order.traceID}`)
     await page.getByRole('heading', { name: 'POST /api/orders', level: 1 }).waitFor()
-    await page.getByText('shop.yaml:199').waitFor()
-    await page.getByText('dealers').waitFor()
-    await page.getByText('it did not answer in time').waitFor()
+    for (const what of [/at the edge/, /into orders/, /out to cart/, /into cart/]) await page.getByRole('button', { name: what }).first().waitFor()
+    await page.getByText('checkout').first().waitFor()
+    await page.getByText(/shop\.yaml:\d+/).first().waitFor()
     await judge(page, 'a trace')
-    await page.getByRole('button', { name: /try 1/ }).click()
-    await page.getByText('UpstreamStatus').waitFor()
-    await go(page, '/traces')
-    await page.getByLabel('Trace or request ID').fill('a-request')
-    await page.keyboard.press('Enter')
-    await page.getByText('at the edge').waitFor()
-    assert.match(page.url(), /\/requests\/a-request$/)
+
+    // Two, beside each other.
+    await page.getByRole('link', { name: 'Compare with another' }).click()
+    await page.getByRole('searchbox').fill('/api/orders')
+    const others = page.getByRole('checkbox', { name: /POST \/api\/orders/, checked: false })
+    await others.first().check()
+    await page.getByRole('link', { name: 'Compare these two' }).click()
+    await page.getByRole('heading', { name: 'Hop by hop' }).waitFor()
+    await page.locator('.pairs').getByText('into orders').first().waitFor()
+    assert.ok((await page.locator('.bar2 .span').count()) >= 5)
+    await judge(page, 'two traces')
+    await page.getByRole('button', { name: 'only what differs' }).click()
+    await judge(page, 'what differs')
   })
 }
 
-test('a tap begins when it is asked to', { timeout: 60_000 }, async (t) => {
+test('a request is found by its ID, with who has refused it', { timeout: 90_000 }, async (t) => {
   const page = await visit(t)
-  let asked = ''
-  await page.route('**/v1/tap?*', (route) => {
-    asked = route.request().url()
-    return route.fulfill({ body: passing, contentType: 'application/x-ndjson' })
-  })
+  const reply = await fetch(`${demo.edge}/api/partner/products/lamp-01`)
+  assert.equal(reply.status, 401)
+  const id = reply.headers.get('x-request-id')
+  await go(page, '/traces')
+  await page.getByLabel('Trace or request ID').fill(id)
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'GET /api/partner/products/lamp-01', level: 1 }).waitFor()
+  assert.ok(page.url().endsWith(`/requests/${id}`))
+  await page.getByText('at the edge').waitFor()
+  await page.getByText('Unauthenticated').first().waitFor()
+  await judge(page, 'a request')
+})
+
+test('two traces: what is only in one, and what is other', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t)
+  const other = structuredClone(trace)
+  other.traceID = trace.traceID.replace('0af', '1af')
+  other.hops.splice(3, 1)
+  Object.assign(other.hops[2], { duration: 90e6, status: 503, endpoint: '10.0.0.9:15008', tries: other.hops[2].tries.slice(0, 1) })
+  await answer(page, `/v1/traces/${trace.traceID}`, trace)
+  await answer(page, `/v1/traces/${other.traceID}`, other)
+  await go(page, `/traces/compare?a=${trace.traceID}&b=${other.traceID}`)
+  const lines = page.locator('.pairs > li')
+  await until('four hops stand there', async () => (await lines.count()) === 4)
+  assert.match(await lines.nth(2).innerText(), /\+50 ms[\s\S]*Status[\s\S]*201 →[\s\S]*503[\s\S]*Tries[\s\S]*2 \(UpstreamStatus, 201\) →[\s\S]*1 \(UpstreamStatus\)/)
+  assert.match(await lines.nth(3).innerText(), /only in A/)
+  await page.getByRole('button', { name: 'only what differs' }).click()
+  await until('two of them differ', async () => (await lines.count()) === 2)
+  await judge(page, 'two traces')
+})
+
+test('a proxy that cannot be asked is named', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t)
+  await answer(page, '/v1/requests/a-request', trace)
+  await go(page, '/requests/a-request')
+  await page.getByText('it did not answer in time').waitFor()
+  await page.getByText('dealers').waitFor()
+  await page.getByRole('button', { name: /try 1/ }).click()
+  await page.getByText('UpstreamStatus').waitFor()
+})
+
+test('a tap of the demo begins when it is asked to', { timeout: 90_000 }, async (t) => {
+  const page = await visit(t)
+  const asked = []
+  page.on('request', (r) => r.url().includes('/v1/tap?') && asked.push(r.url()))
   await go(page, pages.route.at)
   await page.getByText('Nobody looks').waitFor()
-  assert.equal(asked, '')
+  assert.deepEqual(asked, [])
   await page.getByRole('button', { name: 'Tap' }).click()
-  await page.getByRole('link', { name: 'GET /products', exact: true }).waitFor()
-  await page.getByText('5 more were left out').waitFor()
-  assert.equal(new URL(asked).searchParams.get('route'), 'HTTPRoute/default/reviews')
+  await page.locator('.tap').getByText(/GET \/api\/reviews\//).first().waitFor({ timeout: 60_000 })
+  assert.equal(new URL(asked[0]).searchParams.get('route'), 'HTTPRoute/default/reviews')
+  await page.getByRole('button', { name: 'Stop' }).click()
   await page.getByRole('button', { name: 'Tap' }).waitFor()
   await judge(page, 'a tap')
+})
+
+test('what a tap has left out is said', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t)
+  await page.route('**/v1/tap?*', (route) => route.fulfill({ body: passing, contentType: 'application/x-ndjson' }))
+  await go(page, pages.route.at)
+  await page.getByRole('button', { name: 'Tap' }).click()
+  await page.getByText('5 more were left out').waitFor()
+  await page.getByRole('button', { name: 'Tap' }).waitFor()
 })
 
 test('what fails inside the mesh is on the first page', { timeout: 90_000 }, async (t) => {
