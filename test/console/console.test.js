@@ -1,9 +1,10 @@
 // The console in Chromium, against a running demo: each page, wide and narrow, light and
 // dark, by keyboard, and judged by axe. Screenshots of the guides come from here.
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { answer, mesh, passing, trace } from './made.js'
 import { axe, root, startBrowser, startDemo, until } from './gridway.js'
 
@@ -59,7 +60,8 @@ const pages = {
   routes: { at: '/routes', see: ['catalog', '/api/reviews'] },
   route: { at: '/routes/HTTPRoute%2Fdefault%2Freviews', see: ['canary', '90 %', 'ShieldPolicy', 'shop.yaml:'] },
   services: { at: '/services', see: ['catalog:80', '2 endpoints', 'PeakEWMA'] },
-  service: { at: '/services/Service%2Fdefault%2Fcatalog', see: ['healthy', 'closed', 'Endpoints'] },
+  service: { at: '/services/Service%2Fdefault%2Fcatalog', see: ['healthy', 'closed', 'Endpoints', 'Called by', 'default/catalog/'] },
+  inside: { at: '/services/Service%2Fdefault%2Fpayments', see: ['1 workload', 'Called by', 'orders', 'default/payments/'] },
   configuration: { at: '/configuration', see: ['In service', 'HTTPRoute', 'shop.yaml:'] },
   object: { at: '/configuration/HTTPRoute/default/reviews', see: ['Conditions', 'apiVersion', 'proxies serve revision', 'ResolvedRefs'] },
   effective: { at: '/configuration/effective', see: ['listeners', 'clusters'] },
@@ -436,6 +438,60 @@ test('what fails inside the mesh is on the first page', { timeout: 90_000 }, asy
   await page.getByText(/against 0 % in the 58 min before/).waitFor()
   await page.getByRole('link', { name: 'service-7 has become slow' }).waitFor()
   await judge(page, 'overview with failures')
+})
+
+test('a split shows what each version has got', { timeout: 90_000 }, async (t) => {
+  const page = await visit(t, { at: pages.route.at })
+  await page.getByText(/\d %\s*actual/).first().waitFor({ timeout: 60_000 })
+  await page.getByText('of Gateway edge').first().waitFor()
+  await page.getByLabel('Time of charts').selectOption('1h')
+  assert.match(page.url(), /window=1h/)
+  await judge(page, 'a route with its shares')
+})
+
+/** asks counts requests to the API while a minute of the page's own clock goes by. */
+async function asks(page, act = async () => {}) {
+  const list = []
+  let open = 0
+  page.on('request', (r) => r.url().includes('/v1/') && (open++, list.push(new URL(r.url()).pathname)))
+  for (const event of ['requestfinished', 'requestfailed']) page.on(event, (r) => r.url().includes('/v1/') && open--)
+  await act()
+  for (let second = 0; second < 60; second++) {
+    await page.clock.runFor(1000)
+    await until('all is answered', async () => open <= 0)
+  }
+  return list
+}
+
+test('a page asks seldom, and not at all while it is hidden', { timeout: 240_000 }, async (t) => {
+  for (const [name, most] of [['/', 2], ['/graph', 1.5], [pages.service.at, 2.5]]) {
+    const page = await visit(t)
+    await page.clock.install()
+    await go(page, name)
+    await settled(page)
+    const list = await asks(page)
+    t.diagnostic(`${decodeURIComponent(name)}: ${(list.length / 60).toFixed(2)} requests per second`)
+    assert.ok(list.length > 10 && list.length <= most * 60, `${name}: ${list.length} in a minute: ${list.join(' ')}`)
+    const hidden = await asks(page, () =>
+      page.evaluate(() => {
+        Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true })
+        document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))
+      }),
+    )
+    assert.deepEqual(hidden, [], `${name}, hidden`)
+  }
+})
+
+test('the pages are small', async (t) => {
+  const dist = join(root, 'internal/surface/console/dist')
+  const packed = (file) => gzipSync(readFileSync(join(dist, file))).length
+  const assets = readdirSync(join(dist, 'assets')).map((name) => `assets/${name}`)
+  const index = readFileSync(join(dist, 'index.html'), 'utf8')
+  const first = ['index.html', ...assets.filter((name) => index.includes(name))].reduce((n, name) => n + packed(name), 0)
+  const all = assets.reduce((n, name) => n + packed(name), packed('index.html'))
+  const size = readdirSync(dist, { recursive: true, withFileTypes: true }).filter((f) => f.isFile()).reduce((n, f) => n + statSync(join(f.parentPath ?? f.path, f.name)).size, 0)
+  t.diagnostic(`${Math.round(first / 1024)} KiB packed for the first page, ${Math.round(all / 1024)} KiB for all, ${Math.round(size / 1024)} KiB in the binary`)
+  assert.ok(first < 140 * 1024 && all < 260 * 1024, `${first} and ${all} bytes`)
 })
 
 test('search is in the address', { timeout: 40_000 }, async (t) => {
