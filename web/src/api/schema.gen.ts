@@ -222,6 +222,7 @@ export interface MemberStatus {
   services: string[]
   svids: SVID[]
   trustDomains: TrustDomain[]
+  withheld?: WithheldWorkload[]
   zone?: string
 }
 
@@ -258,6 +259,7 @@ export interface MeshProxy {
   version?: string
   wanted: number
   why?: string
+  withheld?: WithheldWorkload[]
   workloads?: MeshWorkload[]
   zone?: string
 }
@@ -430,6 +432,11 @@ export interface TrustDomain {
   name: string
   notAfter?: string
   roots: number
+}
+
+export interface WithheldWorkload {
+  reason: string
+  workload: string
 }
 
 export interface AccessActor {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gridway/gridway/internal/cli/delta"
+	"github.com/gridway/gridway/internal/effect/delta"
 	"github.com/gridway/gridway/internal/ir"
 )
 
@@ -132,7 +132,7 @@ func TestNoSettingIsMissed(t *testing.T) {
 					}
 				})
 			})
-			changes, _ := delta.Behaviour(old, changed)
+			changes, _ := delta.Behaviour(t.Context(), old, changed)
 			if len(changes)+len(delta.Listeners(old.Config(), changed.Config())) == 0 {
 				t.Errorf("a change of %s does not show", path)
 			}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gridway/gridway/internal/cli/delta"
+	"github.com/gridway/gridway/internal/effect/delta"
 )
 
 func TestObjects(t *testing.T) {

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,11 +30,13 @@ type Tried struct {
 	Requests int
 	// Bounded is true if there were more pairs of matches than are looked at.
 	Bounded bool
+	// Stopped is true if the context ended before all were compared.
+	Stopped bool
 }
 
 // Behaviour compares what both configurations do with requests that stand for
-// the rules of either.
-func Behaviour(before, after *dryrun.Table) (changes []RequestChange, tried Tried) {
+// the rules of either, until ctx ends.
+func Behaviour(ctx context.Context, before, after *dryrun.Table) (changes []RequestChange, tried Tried) {
 	changes = []RequestChange{}
 	old, now := newSide(before), newSide(after)
 	seen := map[string]bool{}
@@ -46,6 +49,10 @@ func Behaviour(before, after *dryrun.Table) (changes []RequestChange, tried Trie
 				continue
 			}
 			seen[key] = true
+			if tried.Requests%samplesBetweenLooks == 0 && ctx.Err() != nil {
+				tried.Stopped = true
+				return changes, tried
+			}
 			tried.Requests++
 			if a := difference(old.aspects(r), now.aspects(r)); len(a) > 0 {
 				changes = append(changes, RequestChange{Method: r.Method, URL: r.URL, Headers: r.Headers, Aspects: a})
@@ -54,6 +61,9 @@ func Behaviour(before, after *dryrun.Table) (changes []RequestChange, tried Trie
 	}
 	return changes, tried
 }
+
+// samplesBetweenLooks is how many requests are decided between looks at the context.
+const samplesBetweenLooks = 64
 
 // side is one configuration, with the settings in words that many requests share.
 type side struct {

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gridway/gridway/internal/cli/replay"
+	"github.com/gridway/gridway/internal/effect/replay"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 )

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gridway/gridway/internal/cli/delta"
+	"github.com/gridway/gridway/internal/effect/delta"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 )
@@ -145,6 +145,8 @@ func differences(was, now *outcome, both bool) []delta.Aspect {
 	return out
 }
 
+const policiesAspect = "policies"
+
 // behaviour is what differs but for the rule.
 func behaviour(was, now *outcome, both bool) (out []delta.Aspect) {
 	add := func(name, a, b string) {
@@ -154,7 +156,7 @@ func behaviour(was, now *outcome, both bool) (out []delta.Aspect) {
 	}
 	add("route", was.route, now.route)
 	if both {
-		add("policies", was.policies, now.policies)
+		add(policiesAspect, was.policies, now.policies)
 	}
 	if was.result == "" {
 		return out

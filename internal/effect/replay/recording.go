@@ -1,5 +1,5 @@
 // Package replay decides recorded requests anew, without sockets, and says what differs.
-// It starts no goroutines; package cli imports it.
+// It starts no goroutines. The CLI, the admin API and internal/effect import it.
 package replay
 
 import (

@@ -1,6 +1,6 @@
 // Package delta says how two configurations differ: which objects were added,
 // removed or changed, field by field, and which requests would be served
-// differently. It owns no goroutines; only the CLI imports it.
+// differently. It owns no goroutines. The CLI, the admin API and internal/effect import it.
 package delta
 
 import (

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gridway/gridway/internal/cli/delta"
+	"github.com/gridway/gridway/internal/effect/delta"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 )
@@ -67,7 +67,7 @@ func TestBehaviour(t *testing.T) {
 		{"another method", func(cfg *ir.Config) { first(cfg).Matches[0].Method = "POST" }, []string{"GET /a result: a → reply 404 RouteNotFound"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			changes, tried := delta.Behaviour(side(t, nil), side(t, tt.change))
+			changes, tried := delta.Behaviour(t.Context(), side(t, nil), side(t, tt.change))
 			var got []string
 			for _, c := range changes {
 				for _, a := range c.Aspects {
@@ -110,7 +110,7 @@ func TestBehaviourBehindAuthentication(t *testing.T) {
 		}},
 		"none before": {side(t, nil), guarded("a", same), []string{"/a result: a → reply 401 Unauthenticated", "/b result: b → reply 401 Unauthenticated"}},
 	} {
-		changes, _ := delta.Behaviour(c.before, c.after)
+		changes, _ := delta.Behaviour(t.Context(), c.before, c.after)
 		var got []string
 		for _, change := range changes {
 			for _, a := range change.Aspects {
@@ -132,7 +132,7 @@ func TestBehaviourSeesPrecedence(t *testing.T) {
 			cfg.Routes[0].Rules = []*ir.Rule{list[order[0]], list[order[1]]}
 		}
 	}
-	changes, _ := delta.Behaviour(side(t, rules(0, 1)), side(t, rules(1, 0)))
+	changes, _ := delta.Behaviour(t.Context(), side(t, rules(0, 1)), side(t, rules(1, 0)))
 	if len(changes) == 0 || len(changes[0].Headers) != 2 {
 		t.Errorf("changes %+v", changes)
 	}
@@ -145,7 +145,7 @@ func TestBehaviourSeesANarrowerExpression(t *testing.T) {
 		}
 	}
 	for _, tt := range [][2]string{{"/v[0-9]+", "/v[0-4]+"}, {"/(en|de|fr)", "/(en|de)"}, {"/a.*", "/a.?"}, {"/x{1,3}", "/x{1,2}"}, {"/[a-z]+", "/[a-y]+"}} {
-		changes, tried := delta.Behaviour(side(t, with(tt[0])), side(t, with(tt[1])))
+		changes, tried := delta.Behaviour(t.Context(), side(t, with(tt[0])), side(t, with(tt[1])))
 		if len(changes) == 0 {
 			t.Errorf("%q: no difference among %d requests", tt, tried.Requests)
 		}
@@ -163,7 +163,7 @@ func TestPairsAreBounded(t *testing.T) {
 		}
 	}
 	for n, want := range map[int]bool{10: false, 120: true} {
-		if _, tried := delta.Behaviour(side(t, crowd(n)), side(t, crowd(n))); tried.Bounded != want {
+		if _, tried := delta.Behaviour(t.Context(), side(t, crowd(n)), side(t, crowd(n))); tried.Bounded != want {
 			t.Errorf("%d matches that overlap: bounded %v, want %v", n, tried.Bounded, want)
 		}
 	}
