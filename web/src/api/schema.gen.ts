@@ -19,7 +19,10 @@ export interface Gets {
   '/v1/objects/{kind}': ConfigObject[]
   '/v1/objects/{kind}/{namespace}/{name}': ConfigObject
   '/v1/requests/{id}': Request
+  '/v1/revisions': ObjectsRevision[]
+  '/v1/revisions/{number}': ObjectsRevision
   '/v1/routes': RouteRow[]
+  '/v1/schema': undefined
   '/v1/signals': SignalsSeries
   '/v1/status': Status
   '/v1/tap': undefined
@@ -32,11 +35,20 @@ export interface Gets {
 
 /** What POST of each path takes and answers. */
 export interface Posts {
+  '/v1/apply': { takes: undefined; gives: ObjectsApplied }
+  '/v1/effect': { takes: undefined; gives: Effect }
   '/v1/explain': { takes: DryrunRequest; gives: DryrunDecision }
   '/v1/mesh/denials': { takes: MembershipDenial; gives: MembershipDenial }
   '/v1/mesh/tokens': { takes: MembershipNewToken; gives: MembershipCreatedToken }
+  '/v1/revisions/{number}/rollback': { takes: undefined; gives: ObjectsApplied }
   '/v1/session': { takes: Login; gives: Session }
   '/v1/tokens': { takes: AccessNewToken; gives: AccessCreatedToken }
+}
+
+export interface BehaviourChange {
+  aspects: DeltaAspect[]
+  count: number
+  examples: RequestExample[]
 }
 
 export interface Certificate {
@@ -87,6 +99,22 @@ export interface Dependency {
   place?: string
   since?: string
   up: boolean
+}
+
+export interface Effect {
+  behaviour: BehaviourChange[]
+  behaviourOmitted?: number
+  inFiles: PlacedObject[]
+  listeners: DeltaSettingChange[]
+  notCompared?: string[]
+  objects: DeltaObjectChange[]
+  pairsBounded?: boolean
+  problems: Problem[]
+  replay?: ReplayPassed
+  requestsTried: number
+  revision: number
+  unfinished?: string
+  valid: boolean
 }
 
 export interface ElectionStatus {
@@ -293,8 +321,10 @@ export interface ConfigObject {
   name: string
   namespace?: string
   place?: Place
+  revision?: number
   source?: string
   status?: Record<string, unknown>
+  text?: string
   value?: Record<string, unknown>
 }
 
@@ -311,6 +341,11 @@ export interface Place {
   column?: number
   file?: string
   line?: number
+}
+
+export interface PlacedObject {
+  object: string
+  place: Place
 }
 
 export interface Predecessor {
@@ -349,6 +384,12 @@ export interface Request {
   hops: Hop[]
   requestID: string
   unreached?: TraceUnreached[]
+}
+
+export interface RequestExample {
+  headers?: IrHeader[]
+  method: string
+  url: string
 }
 
 export interface Revision {
@@ -499,6 +540,31 @@ export interface AuthorizationFinding {
   ref?: IrRef
   rule?: string
   ruleRef?: IrRef
+}
+
+export interface DeltaAspect {
+  name: string
+  new: string
+  old: string
+}
+
+export interface DeltaField {
+  new?: unknown
+  old?: unknown
+  op: string
+  path: string
+}
+
+export interface DeltaObjectChange {
+  fields?: DeltaField[]
+  object: string
+  op: string
+  place?: string
+}
+
+export interface DeltaSettingChange {
+  aspects: DeltaAspect[] | null
+  of: string
 }
 
 export interface DryrunBackend {
@@ -1519,6 +1585,78 @@ export interface MetricSnapshot {
   at: string
   clusters: MetricClusterStats[] | null
   routes: MetricRouteStats[] | null
+}
+
+export interface ObjectsApplied {
+  changes: ObjectsChange[] | null
+  dryRun?: boolean
+  revision: number
+  warnings: ObjectsDiagnostic[] | null
+}
+
+export interface ObjectsChange {
+  kind: string
+  name: string
+  namespace?: string
+  op: string
+}
+
+export interface ObjectsDiagnostic {
+  code: string
+  column?: number
+  field?: string
+  file?: string
+  hint?: string
+  line?: number
+  message: string
+  object?: string
+}
+
+export interface ObjectsObjectChange {
+  after?: string
+  before?: string
+  kind: string
+  name: string
+  namespace?: string
+  op: string
+  place?: string
+}
+
+export interface ObjectsRevision {
+  at: string
+  by: string
+  changes: ObjectsObjectChange[] | null
+  message?: string
+  number: number
+  omitted?: number
+  source: string
+}
+
+export interface ReplayExample {
+  host: string
+  method: string
+  path: string
+  requestId?: string
+  status?: number
+}
+
+export interface ReplayGroup {
+  aspects: DeltaAspect[] | null
+  count: number
+  examples: ReplayExample[] | null
+}
+
+export interface ReplayPassed {
+  assumed?: Record<string, number>
+  differences: ReplayGroup[] | null
+  different: number
+  from?: string
+  notDecided?: Record<string, number>
+  requests: number
+  same: number
+  to?: string
+  undecided: number
+  unreached?: TraceUnreached[]
 }
 
 export interface SignalsEdge {
