@@ -220,6 +220,10 @@ var rules = []rule{
 		allow: []string{"internal/telemetry/latency", "internal/telemetry/signal", "internal/telemetry/stripe"},
 	},
 	{
+		name: "control planes reach each other without knowing what they are made of", of: "internal/mesh/replica",
+		allow: []string{"internal/mesh/identity", "internal/mesh/meshpb", "internal/mesh/question", "internal/mesh/report", "internal/mesh/signals", "internal/telemetry/signal"},
+	},
+	{
 		name: "questions are carried, not understood", of: "internal/mesh/question",
 		allow: []string{"internal/mesh/meshpb"},
 	},

@@ -168,12 +168,15 @@ spec:
   await page.getByText(/\d+ decided otherwise/).waitFor()
   const apply = page.getByRole('button', { name: 'Apply', exact: true })
   await until('it can be applied', () => apply.isEnabled(), 30_000)
+  if (process.env.SCREENSHOTS) {
+    await page.evaluate(() => scrollTo(0, 0))
+    await page.screenshot({ path: join(root, 'docs/images/console-editor.png') })
+  }
   await apply.click()
   await page.getByText('Have a look at them before').waitFor()
   await page.getByRole('button', { name: 'Apply all the same' }).waitFor()
   await judge(page, 'a change that refuses requests')
   assert.equal(await page.getByText(/created\./).count(), 0, 'nothing was applied')
-  if (process.env.SCREENSHOTS) await page.screenshot({ path: join(root, 'docs/images/console-editor.png') })
 })
 
 test('the editor completes, and is left by keyboard', { timeout: 120_000 }, async (t) => {

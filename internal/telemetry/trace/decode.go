@@ -142,7 +142,7 @@ func (r *reader) tries(span uint64) []Try {
 		number := int(r.number())
 		list[i] = Try{
 			Number: number, SpanID: spanText(TrySpan(span, number)), Kind: TryKind(r.octet()), Endpoint: r.text(),
-			Start: r.since(), Connected: r.since(), Head: r.since(), End: r.since(), Status: int(r.number()), Reason: r.text(),
+			Start: r.since(), Connected: r.since(), Head: r.since(), End: r.since(), Status: int(r.number()), Reason: r.text(), GRPCStatus: r.text(),
 		}
 	}
 	return list
