@@ -52,7 +52,8 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 	seen := g.observer()
 	g.admin, err = adminapi.New(ctx, adminapi.Options{
 		TLS: secure, ClientCertificates: secure != nil && g.opt.AdminTLS.ClientCA != "", AllowPlain: g.opt.AdminPlain,
-		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.accounts(), Managed: g.applier(), Revisions: g.revisions(), Mesh: g.Members(), Traffic: g.traffic(), Signals: g.table, Process: api, Configuration: api, Explainer: api,
+		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.accounts(), Managed: g.applier(), Revisions: g.revisions(),
+		Mesh: g.Members(), Services: api, Traffic: g.traffic(), Signals: g.table, Process: api, Configuration: api, Explainer: api,
 		Sampler: g.metrics, Metrics: g.metrics.Handler(), Observer: seen, Records: seen, Effects: &effects{g, seen}, Console: console.Handler(), Level: g.opt.Level, Log: g.log,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -199,6 +200,13 @@ func (r *runtime) Config() *ir.Config {
 	r.g.mu.Lock()
 	defer r.g.mu.Unlock()
 	return r.g.state.config
+}
+
+// Mesh is what is compiled of Services.
+func (r *runtime) Mesh() *ir.Mesh {
+	r.g.mu.Lock()
+	defer r.g.mu.Unlock()
+	return r.g.state.mesh
 }
 
 // Objects lists what the user wrote.

@@ -20,6 +20,7 @@ type state struct {
 	// files has what is in files alone.
 	files  *store.Set
 	config *ir.Config
+	mesh   *ir.Mesh
 	// statuses are as compile gave them; progress is what they do not know.
 	statuses func() []status.Object
 	progress status.Progress
@@ -148,7 +149,7 @@ func (g *Gateway) record(snap file.Snapshot, problems []store.Problem, began tim
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := &g.state
-	s.set, s.config, s.problems = snap.Set, cfg, problems
+	s.set, s.config, s.mesh, s.problems = snap.Set, cfg, g.out.Mesh, problems
 	if changed {
 		s.at, s.took = began.Add(took), took
 		s.failure = nil

@@ -31,7 +31,8 @@ request. A mistake made then keeps the last good version of the object that it i
 in; the log and "gridway status" say so.
 
 SIGTERM and SIGINT stop accepting, let requests finish for --drain-timeout and
-end; a second one ends at once. SIGHUP opens the access log's file anew. SIGUSR2
+end; a second one ends at once. SIGHUP opens the access log's file anew, and reads that of
+--svid-joins. SIGUSR2
 replaces the process by a new one, as "gridway upgrade" does.`,
 		Example: lines("gridway run gateway.yaml", "gridway run /etc/gridway --access-log /var/log/gridway/access.json", "gridway run config/ --admin 127.0.0.1:9902 --log-level debug", "gridway run config/ --mesh :15010 --state sqlite"),
 	}

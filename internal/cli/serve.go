@@ -207,6 +207,7 @@ func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
 			// signal waiting.
 			case syscall.SIGHUP:
 				asides.Go(func() { reopen(running, g, o.Log) })
+				asides.Go(g.ReloadGrants)
 			case syscall.SIGUSR2:
 				asides.Go(func() { _, _ = g.Upgrade(running) }) // it is logged
 			default:

@@ -3,6 +3,7 @@ import { onUnauthorized } from './api/client'
 import { queries } from './api/queries'
 import { login, tokenOfLink } from './api/session'
 import { segments, usePath } from './lib/router'
+import { Compare } from './pages/compare'
 import { Checks } from './pages/checks'
 import { Configuration } from './pages/configuration'
 import { Effective } from './pages/effective'
@@ -70,6 +71,7 @@ function Where() {
     case 'services':
       return rest.length ? <ServicePage key={rest.join('/')} name={rest.join('/')} /> : <Services />
     case 'traces':
+      if (rest[0] === 'compare') return <Compare />
       return rest[0] ? <TracePage key={rest[0]} id={rest[0]} /> : <Traces />
     case 'requests':
       return <TracePage key={rest[0]} id={rest.join('/')} request />
