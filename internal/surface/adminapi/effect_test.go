@@ -65,6 +65,15 @@ func TestEffect(t *testing.T) {
 			t.Errorf("%s: %d %.200s", name, status, body)
 		}
 	}
+	for number, want := range map[string]struct {
+		status int
+		says   string
+	}{"3": {200, "# was"}, "404": {410, "404"}, "12": {422, "no managed object"}, "x": {400, "number of a revision"}, "3&delete=A/b": {400, "by itself"}} {
+		status, _, body := request{method: "POST", path: "/v1/effect?rollback=" + number, header: yaml}.do(t, base)
+		if status != want.status || !strings.Contains(body, want.says) {
+			t.Errorf("back to %s: %d %.200s", number, status, body)
+		}
+	}
 	for _, encoding := range []string{"identity", "gzip"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/v1/schema", nil)
 		if err != nil {

@@ -123,6 +123,8 @@ export function Edit({ kind, namespace, name }: { kind: string; namespace: strin
   )
 }
 
+const firstSentence = (text = '') => /^.*?[.](?=\s|$)/.exec(text.replaceAll('\n', ' '))?.[0] ?? text
+
 /** New is the page of an object that there is not yet. */
 export function New() {
   const schemas = useSchemas()
@@ -143,7 +145,7 @@ export function New() {
                     ))}
                   </select>
                 </label>
-                <span className="quiet">{chosen?.schema.description?.split('\n\n')[0]?.replaceAll('\n', ' ').slice(0, 200)}</span>
+                <span className="quiet">{firstSentence(chosen?.schema.description)}</span>
               </div>
               {chosen && <Write key={chosen.kind} begin={templateOf(s, chosen)} label={`New ${chosen.kind}`} />}
             </>

@@ -88,7 +88,7 @@ export default function Editor({ text, label, changed, marks, schemas, names }: 
           autocompletion({ override: [(c) => complete(c, known.current.schemas, known.current.names)], icons: false }),
           hoverTooltip((v, at) => describe(v, at, known.current.schemas)),
           keymap.of([...closeBracketsKeymap, ...completionKeymap, ...lintKeymap, ...historyKeymap, ...foldKeymap, indentWithTab, ...defaultKeymap]),
-          EditorView.contentAttributes.of({ 'aria-label': `${label}. ${help}`, spellcheck: 'false', autocapitalize: 'off' }),
+          EditorView.contentAttributes.of({ 'aria-label': `${label}. ${help}`, tabindex: '0', spellcheck: 'false', autocapitalize: 'off' }),
           EditorView.updateListener.of((u) => {
             if (u.docChanged) say.current(u.state.doc.toString())
           }),
