@@ -13,6 +13,7 @@ export interface Gets {
   '/v1/mesh/authority': IdentityAuthorityState
   '/v1/mesh/denials': MembershipDenial[]
   '/v1/mesh/identities': MembershipCertificate[]
+  '/v1/mesh/routes': DryrunRow[]
   '/v1/mesh/tokens': MembershipToken[]
   '/v1/mesh/traffic': EvidenceFlow[]
   '/v1/objects': ConfigObject[]
@@ -183,6 +184,7 @@ export interface Hop {
   place?: TracePlace
   protocol?: string
   proxy?: string
+  questions?: TraceQuestion[]
   reason?: string
   requestBytes: number
   requestID?: string
@@ -298,6 +300,13 @@ export interface MeshRefusal {
   reason: string
 }
 
+export interface MeshSVIDJoins {
+  error?: string
+  file: string
+  grants: number
+  read: string
+}
+
 export interface MeshStatus {
   address: string
   control: string
@@ -306,6 +315,7 @@ export interface MeshStatus {
   proxies: MeshProxy[]
   revision: number
   serving: number
+  svidJoins?: MeshSVIDJoins
   trustDomain: string
 }
 
@@ -678,6 +688,15 @@ export interface DryrunLocal {
   status?: number
 }
 
+export interface DryrunMeshParent {
+  clients?: string
+  namespace: string
+  origin: string
+  port: number
+  portName?: string
+  service: string
+}
+
 export interface DryrunMirror {
   cluster: string
   name: string
@@ -709,6 +728,18 @@ export interface DryrunRequest {
   listener?: string
   method?: string
   url: string
+}
+
+export interface DryrunRow {
+  hostname?: string
+  listener?: string
+  match: string
+  mesh?: DryrunMeshParent
+  ref?: IrRef
+  route: string
+  rule: string
+  section?: string
+  to: string[] | null
 }
 
 export interface DryrunStream {
@@ -1858,6 +1889,21 @@ export interface TracePlace {
   column?: number
   file: string
   line?: number
+}
+
+export interface TraceQuestion {
+  cluster?: string
+  /** nanoseconds */
+  end: number
+  endpoint?: string
+  grpcStatus?: string
+  number: number
+  problem?: string
+  purpose: string
+  spanID?: string
+  /** nanoseconds */
+  start: number
+  status?: number
 }
 
 export interface TraceSummary {
