@@ -420,6 +420,7 @@ test('what fails inside the mesh is on the first page', { timeout: 90_000 }, asy
   const page = await visit(t)
   // Payments of the demo fail for 8 s of each half minute.
   const matter = page.getByRole('link', { name: /^payments fails/ })
+  await page.getByRole('heading', { name: 'Needs attention' }).waitFor()
   await matter.waitFor({ timeout: 60_000 })
   await page.getByText(/Asked by orders/).first().waitFor()
   await page.getByText(/^Serving, with \d+ serious matter/).waitFor()
@@ -548,6 +549,7 @@ test('screenshots', { timeout: 120_000, skip: process.env.SCREENSHOTS ? false : 
     }, at)
     await settled(page)
     await until('charts are drawn', async () => page.evaluate(() => document.querySelectorAll('.chart').length === document.querySelectorAll('.chart canvas').length))
+    await page.setViewportSize({ width: 1280, height: name === 'overview' ? 1180 : 800 })
     await page.screenshot({ path: join(root, `docs/images/console-${name}.png`) })
   }
 })

@@ -1,5 +1,5 @@
 import { every, useAudit, useMaybe, useStatus, useWhoami } from '../api/queries'
-import type { ObjectsRevision as Kept } from '../api/schema.gen'
+import type { AccessChange, ObjectsRevision as Kept } from '../api/schema.gen'
 import { latency, plural } from '../lib/format'
 import { serviceOf } from '../lib/names'
 import { Icon } from '../ui/icon'
@@ -65,18 +65,35 @@ function Audit({ most }: { most: number }) {
         <span className="why">{audit.error.status === 403 ? `It is for admins, and you are ${me.data?.role ?? 'none'}.` : audit.error.detail}</span>
       </li>
     )
-  return audit.data?.slice(0, most).map((c) => (
-    <li key={c.id}>
+  return runsOf(audit.data ?? []).slice(0, most).map((run) => (
+    <li key={run[0]!.id}>
       <Icon name="right" />
       <span className="what">
-        <ObjectOrName of={c.object} />
+        {run.slice(0, 6).map((c, i) => (
+          <span key={c.id}>
+            {i > 0 && ', '}
+            <ObjectOrName of={c.object} />
+          </span>
+        ))}
+        {run.length > 6 && ` and ${run.length - 6} more`}
       </span>
-      <Ago at={c.at} />
+      <Ago at={run[0]!.at} />
       <span className="why">
-        {c.action}, by {c.actor}
+        {run[0]!.action}, by {run[0]!.actor}
       </span>
     </li>
   ))
+}
+
+/** runsOf puts together what somebody has done several times in a row: a mesh that starts joins by the dozen. */
+function runsOf(list: AccessChange[]): AccessChange[][] {
+  const runs: AccessChange[][] = []
+  for (const c of list) {
+    const last = runs.at(-1)
+    if (last && last[0]!.action === c.action && last[0]!.actor === c.actor) last.push(c)
+    else runs.push([c])
+  }
+  return runs
 }
 
 const ObjectOrName = ({ of }: { of: string }) => (/^[A-Z]\w+\/[^/]+\/[^/:]+$/.test(of) ? <ObjectLink of={of} /> : <>{serviceOf(of.replace(/^Identity\//, ''))}</>)

@@ -1,3 +1,4 @@
+import { useState } from 'react'
 import { type Answer, useClusters, useMaybe, useStatus, useTop } from '../api/queries'
 import type { MetricRouteStats, SignalsEdge as GraphEdge, SignalsGraph as Graph, SignalsNode as GraphNode, Traces } from '../api/schema.gen'
 import { useLately, useSeries } from '../api/signals'
@@ -115,7 +116,12 @@ const sum = (list: GraphEdge[], of: (e: GraphEdge) => number): number => list.re
 
 const Share = ({ of }: { of: number }) => <span className={of >= 0.05 ? 'tone-bad' : of >= 0.01 ? 'tone-warn' : of ? '' : 'quiet'}>{percent(of)}</span>
 
+// More than these push what else there is out of sight, until somebody asks for them.
+const few = 6
+const most = 100
+
 function Matters({ list }: { list: Matter[] }) {
+  const [whole, setWhole] = useState(false)
   if (!list.length)
     return (
       <p className="well">
@@ -123,23 +129,30 @@ function Matters({ list }: { list: Matter[] }) {
       </p>
     )
   return (
-    <ul className="matters">
-      {list.slice(0, 30).map((m) => (
-        <li key={m.key}>
-          <span className={`tone-${m.tone}`}>
-            <Icon name={m.tone} />
-            <span className="hidden">{m.tone === 'bad' ? 'Serious:' : m.tone === 'warn' ? 'Warning:' : 'Note:'}</span>
-          </span>
-          <span className="what">{m.link ? <Link to={m.link}>{m.what}</Link> : m.what}</span>
-          <span className="quiet">
-            <Where place={m.place} /> {m.since && <Ago at={m.since} />}
-          </span>
-          <span className="why">
-            {m.why} {m.remedy}
-          </span>
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul className="matters">
+        {list.slice(0, whole ? most : few).map((m) => (
+          <li key={m.key}>
+            <span className={`tone-${m.tone}`}>
+              <Icon name={m.tone} />
+              <span className="hidden">{m.tone === 'bad' ? 'Serious:' : m.tone === 'warn' ? 'Warning:' : 'Note:'}</span>
+            </span>
+            <span className="what">{m.link ? <Link to={m.link}>{m.what}</Link> : m.what}</span>
+            <span className="quiet">
+              <Where place={m.place} /> {m.since && <Ago at={m.since} />}
+            </span>
+            <span className="why">
+              {m.why} {m.remedy}
+            </span>
+          </li>
+        ))}
+      </ul>
+      {list.length > few && (
+        <button type="button" className="more" aria-expanded={whole} onClick={() => setWhole(!whole)}>
+          {whole ? 'Only the first' : `${list.length - few} more`}
+        </button>
+      )}
+    </>
   )
 }
 

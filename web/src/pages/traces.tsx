@@ -72,7 +72,7 @@ function columns(longest: number, picked?: Picked, parts?: boolean): Column<Trac
         </>
       ),
     },
-    { name: 'When', number: true, by: (t) => Date.parse(t.start), of: (t) => <Ago at={t.start} /> },
+    { name: 'When', number: true, minor: true, by: (t) => Date.parse(t.start), of: (t) => <Ago at={t.start} /> },
   ]
 }
 
@@ -83,6 +83,7 @@ const hops: Column<TraceSummary>[] = [
 
 const picker = ({ list, turn }: Picked): Column<TraceSummary> => ({
   name: 'Compare',
+  quiet: true,
   of: (t) => <input type="checkbox" checked={list.includes(t.traceID)} disabled={list.length >= 2 && !list.includes(t.traceID)} onChange={() => turn(t.traceID)} aria-label={`Compare ${t.method ?? t.protocol ?? ''} ${t.path ?? ''} of ${new Date(t.start).toLocaleTimeString('en-GB')}`} />,
 })
 

@@ -10,6 +10,8 @@ export interface Column<T> {
   /** minor columns are left out where there is no room. */
   minor?: boolean
   grow?: boolean
+  /** quiet columns have a head for screen readers alone. */
+  quiet?: boolean
 }
 
 interface TableProps<T> {
@@ -50,6 +52,8 @@ export function Table<T>({ label, columns, rows, rowKey, first, empty, most = 20
                       {c.name === name ? (down ? '↓' : '↑') : ''}
                     </span>
                   </button>
+                ) : c.quiet ? (
+                  <span className="hidden">{c.name}</span>
                 ) : (
                   c.name
                 )}
