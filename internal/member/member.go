@@ -96,6 +96,7 @@ func Run(ctx context.Context, o Options) (code int, err error) {
 	part(m.client.Run)
 	part(m.touch)
 	part(m.settle)
+	part(m.reopen)
 	if m.admin != nil {
 		part(m.admin)
 	}

@@ -68,13 +68,23 @@ func (p *Proxy) Dependencies(yield func(Dependency)) {
 	})
 	for _, s := range p.exporter.States() {
 		if s.Asked {
-			d := Dependency{Kind: DependsOnSink, Owner: "TelemetrySink/" + s.Name, Name: s.Address, Place: s.Address, Up: s.Up, Err: s.Problem}
-			if !s.Up {
-				d.Since = s.Since
-			}
-			once(d)
+			once(sinkDependency(s.Name, s.Address, s.Up, s.Since, s.Problem))
 		}
 	}
+	for _, s := range p.pusher.States() {
+		if s.Asked {
+			once(sinkDependency(s.Name, s.Address, s.Up, s.Since, s.Problem))
+		}
+	}
+}
+
+// sinkDependency is how a sink of telemetry is.
+func sinkDependency(name, address string, up bool, since time.Time, problem string) Dependency {
+	d := Dependency{Kind: DependsOnSink, Owner: "TelemetrySink/" + name, Name: address, Place: address, Up: up, Err: problem}
+	if !up {
+		d.Since = since
+	}
+	return d
 }
 
 // DependencyStates is Dependencies for metrics.

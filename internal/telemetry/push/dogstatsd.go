@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -37,6 +38,10 @@ type statsd struct {
 	packet []byte
 	lines  uint64 // in packet
 	until  time.Time
+	err    error // the first of a push
+
+	mu   sync.Mutex // guards last
+	last State
 }
 
 func newStatsd(cfg *ir.DogStatsDSink) *statsd {
@@ -56,7 +61,11 @@ func newStatsd(cfg *ir.DogStatsDSink) *statsd {
 func (s *statsd) every() time.Duration { return s.cfg.Interval }
 
 func (s *statsd) state() State {
-	return State{Sent: s.sent.Load(), Dropped: s.dropped.Load(), Failed: s.failed.Load()}
+	s.mu.Lock()
+	last := s.last
+	s.mu.Unlock()
+	last.Sent, last.Dropped, last.Failed = s.sent.Load(), s.dropped.Load(), s.failed.Load()
+	return last
 }
 
 func (s *statsd) close() {
@@ -72,10 +81,33 @@ func (s *statsd) prime(families []*dto.MetricFamily, _ time.Time) {
 }
 
 func (s *statsd) send(families []*dto.MetricFamily, now time.Time) {
+	s.err = nil
 	s.dial()
 	s.until = now.Add(sendWithin)
 	s.each(families, s.line)
 	s.flush()
+	s.note(now)
+}
+
+// note remembers how a push has gone.
+func (s *statsd) note(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	up := s.err == nil
+	if !s.last.Asked || s.last.Up != up {
+		s.last.Since = now
+	}
+	s.last.Asked, s.last.Up, s.last.Problem = true, up, ""
+	if !up {
+		s.last.Problem = s.err.Error()
+	}
+}
+
+// fails keeps the first error of a push.
+func (s *statsd) fails(err error) {
+	if s.err == nil {
+		s.err = err
+	}
 }
 
 func (s *statsd) dial() {
@@ -90,9 +122,12 @@ func (s *statsd) dial() {
 	defer cancel()
 	// A name that cannot be resolved, or a socket that is not there, is tried again at
 	// the next push.
-	if c, err := new(net.Dialer).DialContext(ctx, network, address); err == nil {
-		s.conn = c
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		s.fails(err)
+		return
 	}
+	s.conn = c
 }
 
 // each calls f with what is to be sent: the name, the value, its kind, the sample rate
@@ -250,6 +285,7 @@ func (s *statsd) flush() {
 		s.sent.Add(lines)
 		return
 	}
+	s.fails(err)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.dropped.Add(lines)
 		return

@@ -72,9 +72,16 @@ type running struct {
 // State is what became of what a sink of DogStatsD was to be sent: lines, of which one
 // is a number of one series.
 type State struct {
-	Name          string
+	// Name is "namespace/name", Address where it is.
+	Name, Address string
 	Sent, Dropped uint64
 	Failed        uint64
+	// Asked says that something was sent, or tried to be; Up that nothing of the last push
+	// has failed, and Since when that is so. Problem is why something has. Datagrams of UDP
+	// that nobody takes are known to be lost only if the host says so.
+	Asked, Up bool
+	Since     time.Time
+	Problem   string
 }
 
 // New makes a Pusher without sinks.
@@ -218,7 +225,7 @@ func (p *Pusher) States() (out []State) {
 	for name, r := range p.sinks {
 		if r.cfg.DogStatsD != nil {
 			s := r.sink.state()
-			s.Name = name
+			s.Name, s.Address = name, r.cfg.DogStatsD.Address
 			out = append(out, s)
 		}
 	}

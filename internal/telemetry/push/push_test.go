@@ -201,9 +201,13 @@ func TestDogStatsDWithoutReceiver(t *testing.T) {
 		b.ticks <- time.Now()
 	}
 	push()
-	failed := b.States()[0].Failed
+	s := b.States()[0]
+	failed := s.Failed
 	if failed == 0 {
 		t.Error("nothing failed")
+	}
+	if !s.Asked || s.Up || s.Since.IsZero() || s.Address != "unix:"+at || !strings.Contains(s.Problem, "dsd.socket") {
+		t.Errorf("the sink that is not there is %+v", s)
 	}
 	// One that listens and does not read.
 	deaf := agent(t, "unixgram", at)
