@@ -149,7 +149,22 @@ var rules = []rule{
 	},
 	{
 		name: "the admin API carries what others keep", of: "internal/surface/adminapi",
-		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/manage/access", "internal/manage/membership", "internal/manage/objects", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals"},
+		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/effect/delta", "internal/effect/replay", "internal/manage/access", "internal/manage/membership", "internal/manage/objects", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals"},
+		never: controlPlane,
+	},
+	{
+		name: "effects are reckoned beside what serves", of: "internal/effect", except: []string{"internal/effect/delta", "internal/effect/replay"},
+		allow: []string{"internal/config", "internal/effect", "internal/ir", "internal/proxy/dryrun", "internal/surface/adminapi", "internal/telemetry/trace"},
+		never: []string{"internal/cli", "internal/app", "internal/statedb"},
+	},
+	{
+		name: "how configurations differ is told of what was compiled", of: "internal/effect/delta",
+		allow: []string{"internal/ir", "internal/proxy/dryrun"}, external: []string{},
+		never: controlPlane,
+	},
+	{
+		name: "what has passed is decided again without a proxy", of: "internal/effect/replay",
+		allow: []string{"internal/effect/delta", "internal/ir", "internal/proxy/dryrun", "internal/proxy/filter", "internal/telemetry"}, external: []string{},
 		never: controlPlane,
 	},
 	{
@@ -203,6 +218,10 @@ var rules = []rule{
 	{
 		name: "the table of the service graph knows neither proxies nor the state store", of: "internal/mesh/signals",
 		allow: []string{"internal/telemetry/latency", "internal/telemetry/signal", "internal/telemetry/stripe"},
+	},
+	{
+		name: "control planes reach each other without knowing what they are made of", of: "internal/mesh/replica",
+		allow: []string{"internal/mesh/identity", "internal/mesh/meshpb", "internal/mesh/question", "internal/mesh/report", "internal/mesh/signals", "internal/telemetry/signal"},
 	},
 	{
 		name: "questions are carried, not understood", of: "internal/mesh/question",

@@ -107,6 +107,8 @@ type Options struct {
 	Observer Observer
 	// Records knows what has passed.
 	Records Records
+	// Effects knows what changes would do.
+	Effects Effects
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Console serves the pages below ConsolePath, without that in their paths; nil is no

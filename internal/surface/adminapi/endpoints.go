@@ -48,6 +48,9 @@ func (s *Server) endpoints() []*endpoint {
 	if s.opt.Records != nil {
 		list = append(list, s.traces()...)
 	}
+	if s.opt.Effects != nil {
+		list = append(list, s.effects()...)
+	}
 	if s.opt.Level != nil {
 		list = append(list,
 			&endpoint{method: "GET", path: "/v1/log/level", role: access.Viewer, gives: LogLevel{}, serve: s.level, summary: "The level of the log."},

@@ -138,6 +138,15 @@ type MeshProxy struct {
 	Services []string `json:"services"`
 	// Workloads are those that a node proxy stands before.
 	Workloads []MeshWorkload `json:"workloads,omitempty"`
+	// Withheld are those that a node proxy wants and that are not granted to it.
+	Withheld []WithheldWorkload `json:"withheld,omitempty"`
+}
+
+// WithheldWorkload is one that a node proxy wants and may not have.
+type WithheldWorkload struct {
+	// Workload is "namespace/service", of a node proxy itself the workload's key.
+	Workload string `json:"workload"`
+	Reason   string `json:"reason"`
 }
 
 // MeshWorkload is a workload of a proxy.
@@ -163,6 +172,8 @@ type MemberStatus struct {
 	Services     []string      `json:"services"`
 	SVIDs        []SVID        `json:"svids"`
 	TrustDomains []TrustDomain `json:"trustDomains"`
+	// Withheld are workloads of a node proxy that are not granted to it.
+	Withheld []WithheldWorkload `json:"withheld,omitempty"`
 	// Denied counts entries of the deny list.
 	Denied int `json:"denied,omitempty"`
 }

@@ -22,7 +22,7 @@ export interface Gets {
   '/v1/routes': RouteRow[]
   '/v1/signals': SignalsSeries
   '/v1/status': Status
-  '/v1/tap': undefined
+  '/v1/tap': TapEvent
   '/v1/tokens': AccessToken[]
   '/v1/top': MetricSnapshot
   '/v1/traces': Traces
@@ -222,6 +222,7 @@ export interface MemberStatus {
   services: string[]
   svids: SVID[]
   trustDomains: TrustDomain[]
+  withheld?: WithheldWorkload[]
   zone?: string
 }
 
@@ -258,6 +259,7 @@ export interface MeshProxy {
   version?: string
   wanted: number
   why?: string
+  withheld?: WithheldWorkload[]
   workloads?: MeshWorkload[]
   zone?: string
 }
@@ -430,6 +432,11 @@ export interface TrustDomain {
   name: string
   notAfter?: string
   roots: number
+}
+
+export interface WithheldWorkload {
+  reason: string
+  workload: string
 }
 
 export interface AccessActor {
@@ -1620,6 +1627,85 @@ export interface SignalsTraffic {
   requestBytes: number
   requests: number
   responseBytes: number
+}
+
+export interface TapEvent {
+  attempts?: number
+  audited?: string
+  authMethod?: string
+  consumer?: string
+  destination: TapPeer
+  direction?: string
+  durationMs: number
+  failed?: boolean
+  flags?: string[]
+  grpc?: TapGRPC
+  host?: string
+  limited?: number
+  listener?: string
+  lost?: number
+  method?: string
+  path?: string
+  policy?: string
+  policyRule?: string
+  protocol?: string
+  proxy?: string
+  query?: string
+  reason?: string
+  record?: TapRecord
+  requestBytes: number
+  requestHeaders?: IrHeader[]
+  requestId?: string
+  responseBytes: number
+  responseHeaders?: IrHeader[]
+  revision?: number
+  route?: string
+  rule?: string
+  scheme?: string
+  source: TapPeer
+  status?: number
+  subject?: string
+  time: string
+  tls?: string
+  traceId?: string
+  type: string
+  upstreamMs?: number
+  webSocket?: boolean
+  why?: string
+  wouldDeny?: string
+}
+
+export interface TapGRPC {
+  method?: string
+  service?: string
+  status?: string
+}
+
+export interface TapPeer {
+  address?: string
+  identity?: string
+  mtls?: boolean
+  namespace?: string
+  port?: number
+  service?: string
+}
+
+export interface TapRecord {
+  claims?: Record<string, unknown>
+  cluster?: string
+  headers?: IrHeader[]
+  hidden?: string[]
+  host: string
+  partial?: boolean
+  path: string
+  query?: string
+  sent?: TapSentRequest
+}
+
+export interface TapSentRequest {
+  host: string
+  path: string
+  query?: string
 }
 
 export interface TraceDecision {
