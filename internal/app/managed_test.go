@@ -369,3 +369,37 @@ func TestAGatewayOfManagedObjectsAlone(t *testing.T) {
 		t.Errorf("%d %s", code, body)
 	}
 }
+
+// While the store is gone what serves goes on, and a change is refused and not half made;
+// afterwards it is made.
+func TestTheStoreIsGone(t *testing.T) {
+	up, port := named(t, "up"), testport.Free(t)
+	server := statetest.OwnPostgres(t)
+	s := storeAt(t, server.Place)
+	r := s.begin(config(up.URL, port), access.Operator)
+	ctx := t.Context()
+	first, err := r.api.Apply(ctx, extra("/a"), objects.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Stop()
+	var fault *adminapi.Fault
+	if _, err := r.api.Apply(ctx, extra("/b"), objects.Options{}); !errors.As(err, &fault) || fault.Status < 500 {
+		t.Errorf("applied without a store: %v", err)
+	}
+	if got := leads(t, port); got != "/a" {
+		t.Errorf("without a store: %q", got)
+	}
+	server.Start()
+	eventually(t, "it is applied", func() bool {
+		_, err := r.api.Apply(ctx, extra("/b"), objects.Options{})
+		return err == nil
+	})
+	if got := leads(t, port); got != "/b" {
+		t.Errorf("afterwards: %q", got)
+	}
+	x, err := r.api.Revisions(ctx, objects.Query{Object: &objects.Name{Kind: "HTTPRoute", Namespace: "default", Name: "extra"}})
+	if err != nil || len(x) != 2 || x[1].Number != first.Revision {
+		t.Errorf("%+v, %v", x, err)
+	}
+}

@@ -153,6 +153,7 @@ func TestAdminAPI(t *testing.T) {
 	a.ask("PUT /v1/log/level", "/v1/log/level", "application/json", `{"level":"debug"}`, 200)
 	a.ask("GET /v1/objects/{kind}", "/v1/objects/HTTPRoute?values=true", "", "", 200)
 	a.ask("GET /v1/objects/{kind}/{namespace}/{name}", "/v1/objects/HTTPRoute/default/app", "", "", 200)
+	a.revisions()
 
 	a.token = ""
 	a.ask("GET /v1/status", "/v1/status", "", "", 401)
@@ -161,6 +162,32 @@ func TestAdminAPI(t *testing.T) {
 			t.Errorf("%s was never asked", op)
 		}
 	}
+}
+
+const route = `{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "extra"},
+ "spec": {"parentRefs": [{"name": "edge"}], "rules": [{"backendRefs": [{"group": "gridway.dev", "kind": "Backend", "name": "app"}]}]}}`
+
+// revisions applies, looks, rolls back and deletes.
+func (a *api) revisions() {
+	const yaml, text = "application/yaml", "application/json"
+	var first, second struct {
+		Revision int64 `json:"revision"`
+	}
+	a.ask("POST /v1/apply", "/v1/apply?dryRun=true", text, route, 200)
+	a.into(&first, a.ask("POST /v1/apply", "/v1/apply?message=first", text, route, 200))
+	a.into(&second, a.ask("POST /v1/apply", "/v1/apply", yaml, strings.Replace(route, `"edge"`, `"edge", "sectionName": "http"`, 1), 200))
+	a.ask("POST /v1/apply", fmt.Sprintf("/v1/apply?expect=%d", first.Revision), text, route, 409)
+	a.ask("POST /v1/apply", "/v1/apply", yaml, strings.Replace(route, "parentRefs", "parentRef", 1), 422)
+	a.ask("POST /v1/apply", "/v1/apply", yaml, strings.Replace(route, "extra", "app", 1), 409)
+	a.ask("POST /v1/apply", "/v1/apply?dryRun=perhaps", text, route, 400)
+	a.ask("GET /v1/revisions", "/v1/revisions?object=HTTPRoute/default/extra&limit=1", "", "", 200)
+	a.ask("GET /v1/revisions/{number}", fmt.Sprintf("/v1/revisions/%d", second.Revision), "", "", 200)
+	a.ask("GET /v1/revisions/{number}", "/v1/revisions/1000000", "", "", 404)
+	a.ask("POST /v1/revisions/{number}/rollback", fmt.Sprintf("/v1/revisions/%d/rollback", first.Revision), "", "", 200)
+	a.ask("GET /v1/objects/{kind}/{namespace}/{name}", "/v1/objects/HTTPRoute/default/extra", "", "", 200)
+	a.ask("DELETE /v1/objects/{kind}/{namespace}/{name}", "/v1/objects/HTTPRoute/default/extra?message=over", "", "", 200)
+	a.ask("DELETE /v1/objects/{kind}/{namespace}/{name}", "/v1/objects/HTTPRoute/default/extra", "", "", 404)
+	a.ask("DELETE /v1/objects/{kind}/{namespace}/{name}", "/v1/objects/HTTPRoute/default/app", "", "", 409)
 }
 
 // refused is the ID of a request that the gateway has refused.
