@@ -20,7 +20,7 @@ func (g *Gateway) ownFleet() *fleet.Report {
 	set := g.state.set
 	g.mu.Unlock()
 	c := g.control
-	return fleet.NewReport(processName(), c.distrib.Proxies(), c.distrib.Objects(), c.versions.of(set))
+	return g.ownReport(fleet.NewReport(processName(), c.distrib.Proxies(), c.distrib.Objects(), c.versions.of(set)))
 }
 
 // versions are the digests of objects, as all control planes that read the same files have
