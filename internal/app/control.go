@@ -81,6 +81,7 @@ type control struct {
 	asked    *question.Hub
 	grpc     *grpc.Server
 	listener net.Listener
+	door     *door // of listener
 	shared   *fleet.Shared
 	// address is where other control planes reach this one, by dialer.
 	address  string
@@ -105,7 +106,9 @@ const (
 	// leaveWithin is how long proxies have to go to another control plane.
 	leaveWithin = 5 * time.Second
 	// lastJoins is how long joins that are under way may take at the end.
-	lastJoins = 2 * time.Second
+	lastJoins = 5 * time.Second
+	// lastIn is how long who has just connected may take until it is looked after.
+	lastIn = time.Second
 	// authorityKey is the file of the sealing secret, in the state folder.
 	authorityKey = "mesh-authority.key"
 )
@@ -175,6 +178,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	if err := c.openBundles(g); err != nil {
 		return errors.Join(err, c.listener.Close())
 	}
+	c.door = newDoor(c.listener)
 	c.serve(g)
 	g.control = c
 	return nil
@@ -311,7 +315,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	part(c.evidence.Run)
 	part(func(ctx context.Context) error { g.keepTrust(ctx); return nil })
 	part(func(ctx context.Context) error { g.followRegistry(ctx); return nil })
-	part(func(context.Context) error { return c.grpc.Serve(c.listener) })
+	part(func(context.Context) error { return c.grpc.Serve(c.door) })
 	part(func(ctx context.Context) error { c.federation.Run(ctx); return nil })
 	part(c.bundles.run)
 	<-ctx.Done()
@@ -388,6 +392,7 @@ func (c *control) leave() {
 	c.distrib.Drain(leaveWithin, "the control plane ends")
 	go func() {
 		defer close(c.left)
+		c.door.leave(lastIn)
 		c.grpc.GracefulStop()
 	}()
 }

@@ -114,6 +114,9 @@ type Listener struct {
 	// Egress makes the listener an outbound one, and says what becomes of what no
 	// section takes.
 	Egress Egress `json:"egress,omitempty"`
+	// ClusterDomain ends the full names of services as programs ask for them at an
+	// outbound listener; empty is "cluster.local".
+	ClusterDomain string `json:"clusterDomain,omitempty"`
 	// Local: applications beside the proxy come here, which pass on what they were told
 	// of callers.
 	Local bool `json:"local,omitempty"`

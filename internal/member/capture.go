@@ -137,7 +137,7 @@ type names struct {
 // learned is asked of the host's resolvers: names outside of the mesh go on working
 // without a control plane.
 func (n names) Lookup(_ context.Context, name string) (nameserver.Service, bool, error) {
-	namespace, service, ok := hostname.Service(name, n.namespace, clusterDomain)
+	namespace, service, ok := hostname.Service(name, n.namespace, n.m.plane.clusterDomain())
 	if !ok {
 		return nameserver.Service{}, false, nil
 	}

@@ -15,16 +15,32 @@ const (
 	learnTimeout = 2 * time.Second
 	// touchEvery is how often it is looked at which services are used.
 	touchEvery = time.Minute
-	// clusterDomain is that of names such as ratings.shop.svc.cluster.local.
-	clusterDomain = "cluster.local"
+	// defaultClusterDomain is that of names such as ratings.shop.svc.cluster.local, until
+	// the control plane has said another.
+	defaultClusterDomain = "cluster.local"
 )
 
 // learn gets the service that a program asks for by a name, which the configuration
 // does not have. Names that mean no service, or one that does not exist, are what
 // they are outside of the mesh.
 func (m *member) learn(authority string) bool {
-	namespace, name, ok := hostname.Service(authority, m.opt.Namespace, clusterDomain)
+	namespace, name, ok := hostname.Service(authority, m.opt.Namespace, m.plane.clusterDomain())
 	return ok && m.learnService(namespace, name)
+}
+
+// clusterDomain is what full names of services end with, as the mesh is configured.
+func (p *plane) clusterDomain() string {
+	p.mu.Lock()
+	cfg := p.config
+	p.mu.Unlock()
+	if cfg != nil {
+		for _, l := range cfg.Listeners {
+			if l.ClusterDomain != "" {
+				return l.ClusterDomain
+			}
+		}
+	}
+	return defaultClusterDomain
 }
 
 // learnService gets a service; without a control plane it is not there.

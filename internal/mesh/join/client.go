@@ -58,6 +58,11 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.Now == nil {
 		c.opt.Now = time.Now
 	}
+	if o.Dial == nil {
+		c.opt.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		}
+	}
 	if len(o.Addresses) == 0 {
 		return nil, errors.New("to join a mesh, give the address of a control plane: --control HOST:PORT")
 	}

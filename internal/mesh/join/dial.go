@@ -6,6 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -82,7 +87,7 @@ func (c *Client) each(ctx context.Context, config *tls.Config, f func(context.Co
 	for i, address := range c.opt.Addresses {
 		// One that does not answer leaves time for the others.
 		try, cancel := share(ctx, len(c.opt.Addresses)-i)
-		err := c.at(try, address, config, f)
+		err := c.patiently(try, address, config, f)
 		cancel()
 		if err == nil {
 			return nil
@@ -95,6 +100,44 @@ func (c *Client) each(ctx context.Context, config *tls.Config, f func(context.Co
 	return errors.Join(failed...)
 }
 
+// A control plane that takes a connection and breaks it off is asked again, so often and
+// with waits from the first on that double: one that is being replaced does so for a moment.
+const (
+	brokenTries = 5
+	firstBroken = 50 * time.Millisecond
+)
+
+// patiently asks a control plane, and again where the connection was broken off.
+func (c *Client) patiently(ctx context.Context, address string, config *tls.Config, f func(context.Context, meshpb.JoinClient) error) error {
+	wait := firstBroken
+	for try := 1; ; try++ {
+		var reached atomic.Bool
+		err := c.at(ctx, address, config, &reached, f)
+		if err == nil || try == brokenTries || !reached.Load() || !broken(err) {
+			return err
+		}
+		timer := time.NewTimer(time.Duration(float64(wait) * (0.9 + 0.2*rand.Float64())))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		case <-timer.C:
+		}
+		wait *= 2
+	}
+}
+
+// brokenOff is how errors of gRPC read when a connection was broken off, rather than that
+// somebody has said something: of those it keeps the text alone.
+var brokenOff = []string{"EOF", "connection reset", "broken pipe", "transport is closing", "closing transport", "connection closed"}
+
+// broken tells whether a connection was broken off.
+func broken(err error) bool {
+	var r *refusedError
+	return errors.As(plain(err), &r) && r.code == codes.Unavailable &&
+		slices.ContainsFunc(brokenOff, func(text string) bool { return strings.Contains(r.text, text) })
+}
+
 // share is one of so many equal parts of the time that there is.
 func share(ctx context.Context, parts int) (context.Context, context.CancelFunc) {
 	end, bounded := ctx.Deadline()
@@ -104,14 +147,18 @@ func share(ctx context.Context, parts int) (context.Context, context.CancelFunc)
 	return context.WithTimeout(ctx, time.Until(end)/time.Duration(parts))
 }
 
-func (c *Client) at(ctx context.Context, address string, config *tls.Config, f func(context.Context, meshpb.JoinClient) error) error {
+func (c *Client) at(ctx context.Context, address string, config *tls.Config, reached *atomic.Bool, f func(context.Context, meshpb.JoinClient) error) error {
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(config)), grpc.WithDisableServiceConfig(), grpc.WithNoProxy(), grpc.WithDisableRetry(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 	}
-	if c.opt.Dial != nil {
-		options = append(options, grpc.WithContextDialer(c.opt.Dial))
-	}
+	options = append(options, grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+		conn, err := c.opt.Dial(ctx, address)
+		if err == nil {
+			reached.Store(true)
+		}
+		return conn, err
+	}))
 	conn, err := grpc.NewClient("passthrough:///"+address, options...)
 	if err != nil {
 		return err

@@ -183,6 +183,7 @@ func (w *proxyScope) nodeOutbound() error {
 		for _, a := range at {
 			l := w.listener(a, w.content.mesh.Outbound)
 			l.Captured, l.CapturedOnly, l.Egress, l.Sections = true, true, w.content.mesh.EgressFor(c.namespace), sections
+			l.ClusterDomain = w.content.mesh.ClusterDomain
 			l.Workload = load.Namespace + "/" + load.Service
 			w.out.Listeners = append(w.out.Listeners, l)
 		}

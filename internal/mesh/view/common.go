@@ -79,7 +79,7 @@ func (w *proxyScope) sharedListener(l *ir.Listener) *ir.Listener {
 
 // alike compares listeners of outbound traffic, whose sections are those of content.
 func alike(a, b *ir.Listener) bool {
-	return a.Name == b.Name && a.Captured == b.Captured && a.Egress == b.Egress && slices.Equal(a.Sections, b.Sections)
+	return a.Name == b.Name && a.Captured == b.Captured && a.Egress == b.Egress && a.ClusterDomain == b.ClusterDomain && slices.Equal(a.Sections, b.Sections)
 }
 
 // encodeShared encodes a listener that proxies share once for all of them; nil is that

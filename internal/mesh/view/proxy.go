@@ -116,11 +116,13 @@ func (w *proxyScope) outbound() error {
 	for _, at := range captured {
 		l := w.listener(at, w.content.mesh.Outbound)
 		l.Captured, l.Egress, l.Sections = true, w.content.mesh.EgressFor(w.namespace), sections
+		l.ClusterDomain = w.content.mesh.ClusterDomain
 		w.out.Listeners = append(w.out.Listeners, w.sharedListener(l))
 	}
 	for _, at := range asProxy {
 		l := w.listener(at, w.content.mesh.Outbound)
 		l.Egress, l.Sections = w.content.mesh.EgressFor(w.namespace), sections
+		l.ClusterDomain = w.content.mesh.ClusterDomain
 		w.out.Listeners = append(w.out.Listeners, w.sharedListener(l))
 	}
 	return w.upstreams(c)
