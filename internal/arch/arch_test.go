@@ -149,7 +149,12 @@ var rules = []rule{
 	},
 	{
 		name: "the admin API carries what others keep", of: "internal/surface/adminapi",
-		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/manage/access", "internal/manage/membership", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals"},
+		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/manage/access", "internal/manage/membership", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals", "internal/surface/signin"},
+		never: controlPlane,
+	},
+	{
+		name: "people log in by what the data plane knows of OpenID", of: "internal/surface/signin",
+		allow: []string{"internal/ir", "internal/jwt", "internal/manage/access", "internal/proxy/filter", "internal/proxy/keyset", "internal/proxy/login"}, external: []string{"go.yaml.in/yaml/v3"},
 		never: controlPlane,
 	},
 	{

@@ -1,7 +1,7 @@
 import { lazy, Suspense, useEffect, useState } from 'react'
-import { onUnauthorized } from './api/client'
+import { onUnauthorized, Problem } from './api/client'
 import { queries } from './api/queries'
-import { login, tokenOfLink } from './api/session'
+import { comeBack, login, tokenOfLink } from './api/session'
 import { segments, usePath } from './lib/router'
 import { Configuration } from './pages/configuration'
 import { Effective } from './pages/effective'
@@ -24,10 +24,19 @@ const Graph = lazy(() => import('./pages/graph').then((m) => ({ default: m.Graph
 
 export function App() {
   const [state, setState] = useState<'starting' | 'in' | 'out'>('starting')
+  const [wrong, setWrong] = useState('')
   useEffect(() => onUnauthorized(() => setState('out')), [])
   useEffect(() => {
-    const token = tokenOfLink()
     const enter = () => setState('in')
+    const back = comeBack()
+    if (back) {
+      back.then(enter, (cause: unknown) => {
+        setWrong(cause instanceof Problem ? cause.detail || cause.title : String(cause))
+        setState('out')
+      })
+      return
+    }
+    const token = tokenOfLink()
     // A token that does not work here is asked for again by the first page.
     if (token) login(token).then(enter, enter)
     else enter()
@@ -36,7 +45,9 @@ export function App() {
   if (state === 'out')
     return (
       <Login
+        problem={wrong}
         done={() => {
+          setWrong('')
           queries.clear()
           setState('in')
         }}

@@ -89,6 +89,11 @@ export async function post<P extends keyof Posts & string>(path: P, body: Posts[
   return (await ask('POST', path, body, signal)).json() as Promise<Posts[P]['gives']>
 }
 
-export async function remove(path: string): Promise<void> {
-  await ask('DELETE', path)
+export async function remove(path: string, query?: Question): Promise<void> {
+  await ask('DELETE', withQuery(path, query))
+}
+
+/** removeAs is for what has an answer. */
+export async function removeAs<T>(path: string): Promise<T> {
+  return (await ask('DELETE', path)).json() as Promise<T>
 }

@@ -10,6 +10,7 @@ export interface Gets {
   '/v1/config': unknown
   '/v1/graph': SignalsGraph
   '/v1/log/level': LogLevel
+  '/v1/login': Ways
   '/v1/mesh/authority': IdentityAuthorityState
   '/v1/mesh/denials': MembershipDenial[]
   '/v1/mesh/identities': MembershipCertificate[]
@@ -33,10 +34,19 @@ export interface Gets {
 /** What POST of each path takes and answers. */
 export interface Posts {
   '/v1/explain': { takes: DryrunRequest; gives: DryrunDecision }
+  '/v1/login/oidc': { takes: BeginLogin; gives: Begun }
   '/v1/mesh/denials': { takes: MembershipDenial; gives: MembershipDenial }
   '/v1/mesh/tokens': { takes: MembershipNewToken; gives: MembershipCreatedToken }
   '/v1/session': { takes: Login; gives: Session }
+  '/v1/session/oidc': { takes: SigninAnswer; gives: Session }
   '/v1/tokens': { takes: AccessNewToken; gives: AccessCreatedToken }
+}
+
+export interface BeginLogin {
+}
+
+export interface Begun {
+  next: string
 }
 
 export interface Certificate {
@@ -94,6 +104,10 @@ export interface ElectionStatus {
   read?: string
   self: boolean
   term: number
+}
+
+export interface Ended {
+  next?: string
 }
 
 export interface Endpoint {
@@ -329,6 +343,12 @@ export interface Problem {
   severity: string
 }
 
+export interface Provider {
+  away?: boolean
+  console: string
+  name: string
+}
+
 export interface RateLimitStoreStatus {
   error?: string
   kind: string
@@ -430,6 +450,11 @@ export interface TrustDomain {
   name: string
   notAfter?: string
   roots: number
+}
+
+export interface Ways {
+  oidc?: Provider
+  token: boolean
 }
 
 export interface AccessActor {
@@ -1620,6 +1645,13 @@ export interface SignalsTraffic {
   requestBytes: number
   requests: number
   responseBytes: number
+}
+
+export interface SigninAnswer {
+  code?: string
+  error?: string
+  iss?: string
+  state: string
 }
 
 export interface TraceDecision {
