@@ -3,6 +3,7 @@ import { onUnauthorized, Problem } from './api/client'
 import { queries } from './api/queries'
 import { comeBack, login, tokenOfLink } from './api/session'
 import { segments, usePath } from './lib/router'
+import { Access } from './pages/access'
 import { Configuration } from './pages/configuration'
 import { Effective } from './pages/effective'
 import { Explain } from './pages/explain'
@@ -82,6 +83,8 @@ function Where() {
       return rest.length >= 3 ? <ObjectPage key={rest.join('/')} kind={rest[0]!} namespace={rest[1] === '-' ? '' : rest[1]!} name={rest.slice(2).join('/')} /> : <Configuration />
     case 'mesh':
       return <Mesh />
+    case 'access':
+      return <Access />
     case 'explain':
       return <Explain />
   }

@@ -18,6 +18,7 @@ const pages: [string, string, IconName][] = [
   ['configuration', 'Configuration', 'configuration'],
   ['mesh', 'Mesh', 'mesh'],
   ['explain', 'Explain', 'explain'],
+  ['access', 'Access', 'lock'],
 ]
 
 export function Mark() {

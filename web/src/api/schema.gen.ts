@@ -8,6 +8,7 @@ export interface Gets {
   '/v1/audit': AccessChange[]
   '/v1/clusters': Cluster[]
   '/v1/config': unknown
+  '/v1/consumers': Consumer[]
   '/v1/graph': SignalsGraph
   '/v1/log/level': LogLevel
   '/v1/login': Ways
@@ -33,6 +34,7 @@ export interface Gets {
 
 /** What POST of each path takes and answers. */
 export interface Posts {
+  '/v1/consumers': { takes: undefined; gives: Record<string, unknown> }
   '/v1/explain': { takes: DryrunRequest; gives: DryrunDecision }
   '/v1/login/oidc': { takes: BeginLogin; gives: Begun }
   '/v1/mesh/denials': { takes: MembershipDenial; gives: MembershipDenial }
@@ -86,6 +88,23 @@ export interface Condition {
   reason: string
   status: string
   type: string
+}
+
+export interface Consumer {
+  credentials: ConsumerCredential[]
+  groups?: string[]
+  labels?: Record<string, string>
+  name: string
+  namespace: string
+  plan?: string
+}
+
+export interface ConsumerCredential {
+  kind: string
+  lastUsed?: string
+  name: string
+  notAfter?: string
+  notBefore?: string
 }
 
 export interface Dependency {
