@@ -29,13 +29,17 @@ import (
 	"github.com/gridway/gridway/internal/mesh/peering"
 	"github.com/gridway/gridway/internal/mesh/question"
 	"github.com/gridway/gridway/internal/mesh/registry"
+	"github.com/gridway/gridway/internal/mesh/replica"
 	"github.com/gridway/gridway/internal/mesh/view"
 )
 
 // Mesh makes a gateway the control plane of a mesh. It needs a state store.
 type Mesh struct {
 	// Listen is where proxies join and get their configuration, HOST:PORT.
-	Listen      string
+	Listen string
+	// Address is where other control planes of the state store reach this one, HOST or
+	// HOST:PORT; empty is found out.
+	Address     string
 	TrustDomain identity.TrustDomain
 	// KeyFile has the secrets that seal the authority's keys in the state store. Empty
 	// is a file in the state folder, which is made: where no other process has the store.
@@ -78,6 +82,9 @@ type control struct {
 	grpc     *grpc.Server
 	listener net.Listener
 	shared   *fleet.Shared
+	// address is where other control planes reach this one, by dialer.
+	address  string
+	dialer   *replica.Dialer
 	versions versions
 	board    trustBoard
 	streams  *streams
@@ -154,15 +161,17 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.nodes.OnChange(c.distrib.Regrant)
 	may := c.speaksFor(m.TrustDomain)
 	c.evidence = collect.New(collect.Options{DB: g.db, May: may, Signals: g.takeSignals(may), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
-	c.asked = c.hub(m.TrustDomain, g.log)
 	c.shared = fleet.Share(fleet.SharedOptions{
 		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,
 	})
+	c.asked = c.hub(g, m.TrustDomain, g.log)
 	if c.listener, err = g.listenMesh(m.Listen); err != nil {
 		return err
 	}
+	c.openReplicas(ctx, g)
 	if err := c.openBundles(g); err != nil {
 		return errors.Join(err, c.listener.Close())
 	}
@@ -201,13 +210,19 @@ func (c *control) trust(a *ca.Authority) error {
 }
 
 // granted tells whether a node proxy may have a workload.
-func (c *control) granted(p *distrib.Proxy, workload string) bool {
+func (c *control) granted(p *distrib.Proxy, workload string) (bool, error) {
+	if p.Role != distrib.RoleNode {
+		return false, nil
+	}
 	node, err := identity.Parse(p.Identity)
-	if err != nil || p.Role != distrib.RoleNode {
-		return false
+	if err != nil {
+		return false, err
 	}
 	id, err := identity.Parse(workload)
-	return err == nil && c.nodes.Allow(node, id)
+	if err != nil {
+		return false, err
+	}
+	return c.nodes.May(node, id)
 }
 
 // listenMesh opens a port of the control plane, or has it of the process before.
@@ -299,6 +314,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	part(func(ctx context.Context) error { c.federation.Run(ctx); return nil })
 	part(c.bundles.run)
 	<-ctx.Done()
+	c.dialer.Close()
 	select {
 	case <-c.left:
 	case <-time.After(lastJoins):

@@ -20,7 +20,7 @@ func (g *Gateway) ownFleet() *fleet.Report {
 	set := g.state.set
 	g.mu.Unlock()
 	c := g.control
-	return fleet.NewReport(processName(), c.distrib.Proxies(), c.distrib.Objects(), c.versions.of(set))
+	return g.ownReport(fleet.NewReport(processName(), c.distrib.Proxies(), c.distrib.Objects(), c.versions.of(set)))
 }
 
 // versions are the digests of objects, as all control planes that read the same files have
@@ -119,6 +119,9 @@ func (c *control) meshStatus(m *Mesh, f *fleet.Fleet) *adminapi.MeshStatus {
 		for i := range p.Workloads {
 			w := &p.Workloads[i]
 			x.Workloads = append(x.Workloads, adminapi.MeshWorkload{Namespace: w.Namespace, Service: w.Service, Name: w.Name, Healthy: w.Healthy})
+		}
+		for _, w := range p.Withheld {
+			x.Withheld = append(x.Withheld, adminapi.WithheldWorkload{Workload: w.String(), Reason: w.Reason})
 		}
 		for _, r := range p.Refusals {
 			x.Refusals = append(x.Refusals, adminapi.MeshRefusal{Kind: r.Kind, Name: r.Name, Reason: r.Reason})

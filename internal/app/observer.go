@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/gridway/gridway/internal/mesh/distrib"
@@ -20,12 +21,14 @@ func (g *Gateway) openTaps() *tap.Set {
 	return g.taps
 }
 
-// hub asks the proxies that have their configuration from here.
-func (c *control) hub(td identity.TrustDomain, log *slog.Logger) *question.Hub {
+// hub asks the proxies that have their configuration from here. For other control planes it
+// asks the process's own, too.
+func (c *control) hub(g *Gateway, td identity.TrustDomain, log *slog.Logger) *question.Hub {
 	own := identity.Control(td).String()
 	return question.NewHub(question.HubOptions{
 		Identity: distrib.PeerIdentity, Known: func(p question.Proxy) bool { return c.distrib.Has(p.Name, p.Identity) },
-		Control: func(id string) bool { return id == own }, Log: log,
+		Control: func(id string) bool { return id == own }, Replica: c.shared.Replica(), Log: log,
+		Local: func(ctx context.Context, q question.Ask) error { return g.observer().Local(ctx, q) },
 	})
 }
 
@@ -39,21 +42,7 @@ func (g *Gateway) observer() *observe.Observer {
 		}
 	}
 	if c := g.control; c != nil {
-		o.OwnProxy.Identity, o.Hub, o.Others = c.edge.String(), c.asked, g.replicas
+		o.OwnProxy.Identity, o.Hub, o.Others = c.edge.String(), c.asked, c.replicas
 	}
 	return o
-}
-
-// replicas are the other control planes, by what they tell of their proxies.
-func (g *Gateway) replicas() (out []observe.Replica) {
-	for _, r := range g.control.shared.Others() {
-		one := observe.Replica{Control: r.Control, Problem: "control planes do not ask each other yet"}
-		for _, p := range r.Proxies {
-			if p.State != distrib.StateGone {
-				one.Proxies = append(one.Proxies, question.Proxy{Name: p.Name, Identity: p.Identity})
-			}
-		}
-		out = append(out, one)
-	}
-	return out
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"net"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/federation"
 	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/mesh/replica"
 	"github.com/gridway/gridway/internal/systemd"
 )
 
@@ -26,6 +28,7 @@ const (
 // meshing are the flags of a control plane.
 type meshing struct {
 	listen, trustDomain string
+	address             string
 	keyFile             string
 	lifetime, rotation  time.Duration
 	external            ca.External
@@ -39,6 +42,7 @@ type meshing struct {
 func (m *meshing) flags(cmd *cobra.Command, listen, about string) {
 	f := cmd.Flags()
 	f.StringVar(&m.listen, "mesh", listen, about)
+	f.StringVar(&m.address, "mesh-address", "", "where other control planes of the same state store reach this one, HOST or HOST:PORT (default: the host of --mesh or, if that is all addresses, the own one on the way to the state store)")
 	f.StringVar(&m.trustDomain, "trust-domain", defaultTrustDomain, "trust domain of the mesh: the first part of all its identities, which cannot change later")
 	f.StringVar(&m.keyFile, "ca-key-file", "", "file with the secrets that seal the authority's keys in the state store, one to a line, the first seals (default: a file that is made in --state-dir; needed with PostgreSQL, the same for all)")
 	f.DurationVar(&m.lifetime, "svid-lifetime", ca.DefaultLifetime, "how long an identity of a workload lasts, 5m to 24h; it is renewed at half of that")
@@ -58,7 +62,7 @@ func (m *meshing) flags(cmd *cobra.Command, listen, about string) {
 // options checks the flags; nil is that there is no mesh.
 func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 	if m.listen == "" {
-		for _, name := range []string{"trust-domain", "ca-key-file", "svid-lifetime", "ca-rotation", "ca-cert", "ca-key", "ca-root", "ca-leave", "ca-anew", "federate", "federation-file", "bundle-endpoint", "service-accounts", "svid-joins"} {
+		for _, name := range []string{"mesh-address", "trust-domain", "ca-key-file", "svid-lifetime", "ca-rotation", "ca-cert", "ca-key", "ca-root", "ca-leave", "ca-anew", "federate", "federation-file", "bundle-endpoint", "service-accounts", "svid-joins"} {
 			if cmd.Flags().Changed(name) {
 				return nil, usagef("", "--%s has no meaning without --mesh", name)
 			}
@@ -67,6 +71,9 @@ func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 	}
 	if _, port, err := net.SplitHostPort(m.listen); err != nil || port != "0" && !command.IsPort(port) {
 		return nil, usagef("", "--mesh %s is not an address: write HOST:PORT or :PORT", m.listen)
+	}
+	if err := m.checkAddress(); err != nil {
+		return nil, err
 	}
 	td, err := identity.ParseTrustDomain(m.trustDomain)
 	if err != nil {
@@ -78,7 +85,7 @@ func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 	if least := ca.MinRotations * m.lifetime; m.rotation < least || m.rotation > ca.MaxRotation {
 		return nil, usagef("", "--ca-rotation must be between %s, which is %d times --svid-lifetime, and five years", least, ca.MinRotations)
 	}
-	out := &app.Mesh{Listen: m.listen, TrustDomain: td, KeyFile: m.keyFile, Lifetime: m.lifetime, Rotation: m.rotation, Anew: m.anew}
+	out := &app.Mesh{Listen: m.listen, Address: m.address, TrustDomain: td, KeyFile: m.keyFile, Lifetime: m.lifetime, Rotation: m.rotation, Anew: m.anew}
 	if out.Federation, err = m.federation(td); err != nil {
 		return nil, err
 	}
@@ -106,6 +113,20 @@ func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 		out.External = &e
 	}
 	return out, nil
+}
+
+func (m *meshing) checkAddress() error {
+	if m.address == "" {
+		return nil
+	}
+	at := m.address
+	if _, _, err := net.SplitHostPort(at); err != nil {
+		at = net.JoinHostPort(strings.Trim(at, "[]"), "1")
+	}
+	if replica.CheckAddress(at) != nil {
+		return usagef("", "--mesh-address %s is not an address that others could reach: write HOST or HOST:PORT", m.address)
+	}
+	return nil
 }
 
 // federation is what --federate and --federation-file say.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/gridway/gridway/internal/mesh/question"
 )
@@ -24,22 +25,19 @@ type Observer struct {
 	Others func() []Replica
 }
 
-// Replica is another control plane, whose proxies are asked through it.
-type Replica struct {
-	// Control is how it calls itself.
-	Control string
-	// Proxies are those that it has said to be connected to it.
-	Proxies []question.Proxy
-	// Ask asks them. Nil is that it cannot be reached.
-	Ask func(context.Context, question.Ask) error
-	// Problem is why it cannot.
-	Problem string
-}
-
 // Ask asks all proxies that the question wants. Take is called for one part after the
 // other, also with the names of proxies that are not reached. The error is that of Take,
-// of ctx, or a *question.Refusal.
-func (o *Observer) Ask(ctx context.Context, q question.Ask) error {
+// of ctx, or a *question.Refusal. What comes before ctx's deadline is not waited for longer
+// than nine tenths of the time that is left: who has not answered by then is named.
+func (o *Observer) Ask(ctx context.Context, q question.Ask) error { return o.ask(ctx, q, true) }
+
+// Local is Ask without the proxies of other control planes: it answers these.
+func (o *Observer) Local(ctx context.Context, q question.Ask) error { return o.ask(ctx, q, false) }
+
+func (o *Observer) ask(ctx context.Context, q question.Ask, others bool) error {
+	if at, ok := ctx.Deadline(); ok && !q.Follow {
+		q.Within = max(time.Until(at)*9/10, time.Millisecond)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var taking sync.Mutex
@@ -60,16 +58,14 @@ func (o *Observer) Ask(ctx context.Context, q question.Ask) error {
 			}
 		})
 	}
-	if a := o.Own[q.Kind]; a != nil && (q.Wanted == nil || q.Wanted(o.OwnProxy)) {
+	if a := o.Own[q.Kind]; a != nil && q.Only.Wants(o.OwnProxy) {
 		ask(func() error { return o.own(ctx, a, &q) })
 	}
 	if o.Hub != nil {
 		ask(func() error { _, err := o.Hub.Ask(ctx, q); return err })
 	}
-	if o.Others != nil {
-		for _, r := range o.Others() {
-			ask(func() error { return r.ask(ctx, &q) })
-		}
+	if o.Others != nil && others {
+		ask(func() error { return o.others(ctx, &q) })
 	}
 	wg.Wait()
 	return context.Cause(ctx)
@@ -85,38 +81,4 @@ func (o *Observer) own(ctx context.Context, a question.Answerer, q *question.Ask
 		return q.Take(&question.Part{Proxy: o.OwnProxy, Problem: refused.Why})
 	}
 	return err
-}
-
-// ask asks the proxies of another control plane. What keeps it from that is no error: the
-// proxies are named as not reached.
-func (r *Replica) ask(ctx context.Context, q *question.Ask) error {
-	var wanted []question.Proxy
-	for _, p := range r.Proxies {
-		if q.Wanted == nil || q.Wanted(p) {
-			wanted = append(wanted, p)
-		}
-	}
-	why := r.Problem
-	if r.Ask != nil {
-		var taken error
-		one := *q
-		one.Take = func(p *question.Part) error {
-			taken = q.Take(p)
-			return taken
-		}
-		err := r.Ask(ctx, one)
-		switch {
-		case err == nil:
-			return nil
-		case taken != nil || ctx.Err() != nil:
-			return errors.Join(taken, ctx.Err())
-		}
-		why = err.Error()
-	}
-	for _, p := range wanted {
-		if err := q.Take(&question.Part{Proxy: p, Problem: "it is connected to the control plane " + r.Control + ", which cannot be asked: " + why}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -47,12 +47,12 @@ const (
 // Tap asks all proxies that are wanted what passes from now on, and gives events, each as
 // one JSON object, with the name of the proxy, until ctx ends or take fails. What cannot be
 // seen comes as events, too: tap.LeftOut and tap.Unreached. Take is called with none first.
-func (o *Observer) Tap(ctx context.Context, query url.Values, wanted func(question.Proxy) bool, take func(events [][]byte) error) error {
+func (o *Observer) Tap(ctx context.Context, query url.Values, only question.Only, take func(events [][]byte) error) error {
 	q, err := tap.FromValues(query)
 	if err != nil {
 		return question.Refuse("%v", err)
 	}
-	if share := max(fewest, maxTold/max(1, o.count(wanted))); share < q.Rate {
+	if share := max(fewest, maxTold/max(1, o.count(only))); share < q.Rate {
 		query = maps.Clone(query)
 		query.Set("rate", strconv.Itoa(share))
 	}
@@ -60,7 +60,7 @@ func (o *Observer) Tap(ctx context.Context, query url.Values, wanted func(questi
 		return err
 	}
 	var events [][]byte
-	return o.Ask(ctx, question.Ask{Kind: question.KindTap, Query: query.Encode(), Wanted: wanted, Follow: true, Take: func(p *question.Part) error {
+	return o.Ask(ctx, question.Ask{Kind: question.KindTap, Query: query.Encode(), Only: only, Follow: true, Take: func(p *question.Part) error {
 		events = events[:0]
 		for _, item := range p.Items {
 			if event := signed(item, p.Name); event != nil {
@@ -81,17 +81,17 @@ func (o *Observer) Tap(ctx context.Context, query url.Values, wanted func(questi
 }
 
 // count is how many proxies are there that are wanted.
-func (o *Observer) count(wanted func(question.Proxy) bool) (n int) {
-	if o.Own != nil && (wanted == nil || wanted(o.OwnProxy)) {
+func (o *Observer) count(only question.Only) (n int) {
+	if o.Own != nil && only.Wants(o.OwnProxy) {
 		n++
 	}
 	if o.Hub != nil {
-		n += o.Hub.Count(wanted)
+		n += o.Hub.Count(only)
 	}
 	if o.Others != nil {
 		for _, r := range o.Others() {
 			for _, p := range r.Proxies {
-				if wanted == nil || wanted(p) {
+				if only.Wants(p) {
 					n++
 				}
 			}

@@ -3,8 +3,10 @@ package statedb
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -81,6 +83,15 @@ func withoutURL(err error) string {
 
 // Path of the SQLite file; empty for PostgreSQL.
 func (l Location) Path() string { return l.path }
+
+// Host is the HOST:PORT of PostgreSQL, the first if there are several; empty is that the
+// store is reached through the file system.
+func (l Location) Host() string {
+	if l.config == nil || strings.HasPrefix(l.config.Host, "/") || l.config.Host == "" {
+		return ""
+	}
+	return net.JoinHostPort(l.config.Host, strconv.Itoa(int(l.config.Port)))
+}
 
 // String names the store without the user's secrets.
 func (l Location) String() string {

@@ -12,7 +12,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gridway/gridway/test/netns"
 )
@@ -35,7 +37,10 @@ type mesh struct {
 	// flags are those of each control plane.
 	flags    []string
 	replicas []*replica
-	token    string
+	first    string // the folder of the first replica
+	// traces numbers those of a test.
+	traces atomic.Uint64
+	token  string
 }
 
 // replica is a control plane on a host of its own.
@@ -81,6 +86,9 @@ func (m *mesh) control(env ...string) *replica {
 	name := fmt.Sprintf("control%d", len(m.replicas)+1)
 	r := &replica{m: m, host: m.net.Host(name), dir: filepath.Join(m.dir, name), env: env, upgrades: "off"}
 	m.replicas = append(m.replicas, r)
+	if m.first == "" {
+		m.first = r.dir
+	}
 	r.start()
 	if m.token == "" {
 		m.token = r.joinToken(`{"services":["*"],"namespaces":["*"],"reusable":true}`)
@@ -101,14 +109,32 @@ func (r *replica) socket() string { return r.dir + ".admin" }
 
 // api asks the admin API as an administrator.
 func (r *replica) api(method, path, body string) (status int, reply []byte, err error) {
-	// Only the first to use a store was shown the tokens.
-	first, err := os.ReadFile(filepath.Join(r.m.replicas[0].dir, "first-tokens"))
+	req, err := r.request(method, path, body)
 	if err != nil {
 		return 0, nil, err
 	}
-	req, err := http.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
+	resp, err := r.client(patience).Do(req)
 	if err != nil {
 		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	reply, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, reply, err
+}
+
+func (r *replica) request(method, path, body string) (*http.Request, error) {
+	folder := r.m.first
+	if folder == "" {
+		folder = r.m.replicas[0].dir
+	}
+	// Only the first to use a store was shown the tokens.
+	first, err := os.ReadFile(filepath.Join(folder, "first-tokens"))
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	for line := range strings.Lines(string(first)) {
 		if role, token, _ := strings.Cut(strings.TrimSpace(line), " "); role == "admin" {
@@ -116,16 +142,14 @@ func (r *replica) api(method, path, body string) (status int, reply []byte, err 
 		}
 	}
 	req.Header.Set("Content-Type", "application/json")
-	c := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	return req, nil
+}
+
+// client is of the admin API; 0 waits for ever.
+func (r *replica) client(timeout time.Duration) *http.Client {
+	return &http.Client{Timeout: timeout, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", r.socket())
 	}}}
-	resp, err := c.Do(req)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer resp.Body.Close()
-	reply, err = io.ReadAll(resp.Body)
-	return resp.StatusCode, reply, err
 }
 
 // read reads JSON of the admin API.

@@ -190,7 +190,7 @@ func TestNetworkCut(t *testing.T) {
 	w, l := newWriter(m), client.load()
 	l.goesOn(100)
 
-	// Replicas do not speak to each other, so nothing happens.
+	// What replicas ask each other is about traffic alone: no client and no proxy notices.
 	one.host.Part(two.host)
 	m.ratings("two")
 	l.answeredBy("two")

@@ -19,11 +19,23 @@ const maxOthers = 16
 
 // Report is what one control plane knows of its proxies.
 type Report struct {
+	// Replica is how it calls itself before others in the state store; Shared says it.
+	Replica string `json:"-"`
 	// Control names its process.
-	Control string                 `json:"control"`
+	Control string `json:"control"`
+	// Address is where other control planes reach it, HOST:PORT.
+	Address string `json:"address,omitempty"`
+	// Own is the process's own proxy, which is not among Proxies; nil is none.
+	Own     *Own                   `json:"own,omitempty"`
 	Proxies []*distrib.ProxyStatus `json:"proxies,omitempty"`
 	// Objects are those that its proxies need, "Kind/namespace/name".
 	Objects map[string]*Reach `json:"objects,omitempty"`
+}
+
+// Own names a control plane's own proxy.
+type Own struct {
+	Name     string `json:"name"`
+	Identity string `json:"identity"`
 }
 
 // Reach says how far an object has got.

@@ -80,6 +80,9 @@ func (s *Shared) Others() []*Report {
 	return out
 }
 
+// Replica is how this control plane calls itself before others.
+func (s *Shared) Replica() string { return s.replica }
+
 // Run writes and reads until ctx ends.
 func (s *Shared) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.opt.Every)
@@ -205,12 +208,13 @@ func (s *Shared) read(ctx context.Context) error {
 				return err
 			}
 		}
+		report.Replica = replica
 		read[replica] = report
 	}
 	s.mu.Lock()
 	for replica := range there {
 		if s.others[replica] == nil && read[replica] == nil {
-			read[replica] = &Report{} // it has said nothing yet
+			read[replica] = &Report{Replica: replica} // it has said nothing yet
 		}
 	}
 	maps.Copy(s.others, read)

@@ -83,7 +83,7 @@ func (FinishedReason) EnumDescriptor() ([]byte, []int) {
 // Question asks something of a proxy.
 type Question struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// id tells the questions of a stream apart; a Relay has 0.
+	// id tells the questions of a stream apart.
 	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// kind is what is asked for: "tap" for what passes, "records" for what has passed. A
 	// proxy answers a kind that it does not know with UNKNOWN_KIND.
@@ -406,6 +406,81 @@ func (x *Finished) GetWhy() string {
 	return ""
 }
 
+// Relaying is a question that a control plane asks another one.
+type Relaying struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// kind and query are a Question's. "signals" is a kind that control planes answer
+	// themselves: with what their proxies report of the service graph, as SharedSignals.
+	Kind  string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Query string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	// replica is who is asked: the name that it has given itself in the state store. Another
+	// one that has got its address refuses with FAILED_PRECONDITION.
+	Replica string `protobuf:"bytes,5,opt,name=replica,proto3" json:"replica,omitempty"`
+	// proxies are asked alone, by their names, parts of these between slashes, or SPIFFE
+	// IDs; none is all.
+	Proxies       []string `protobuf:"bytes,6,rep,name=proxies,proto3" json:"proxies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Relaying) Reset() {
+	*x = Relaying{}
+	mi := &file_internal_mesh_meshpb_observe_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Relaying) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Relaying) ProtoMessage() {}
+
+func (x *Relaying) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_mesh_meshpb_observe_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Relaying.ProtoReflect.Descriptor instead.
+func (*Relaying) Descriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_observe_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Relaying) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Relaying) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *Relaying) GetReplica() string {
+	if x != nil {
+		return x.Replica
+	}
+	return ""
+}
+
+func (x *Relaying) GetProxies() []string {
+	if x != nil {
+		return x.Proxies
+	}
+	return nil
+}
+
 // Relayed is a part of the answer of one proxy.
 type Relayed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -423,7 +498,7 @@ type Relayed struct {
 
 func (x *Relayed) Reset() {
 	*x = Relayed{}
-	mi := &file_internal_mesh_meshpb_observe_proto_msgTypes[5]
+	mi := &file_internal_mesh_meshpb_observe_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +510,7 @@ func (x *Relayed) String() string {
 func (*Relayed) ProtoMessage() {}
 
 func (x *Relayed) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_observe_proto_msgTypes[5]
+	mi := &file_internal_mesh_meshpb_observe_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +523,7 @@ func (x *Relayed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Relayed.ProtoReflect.Descriptor instead.
 func (*Relayed) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_observe_proto_rawDescGZIP(), []int{5}
+	return file_internal_mesh_meshpb_observe_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Relayed) GetProxy() string {
@@ -508,7 +583,12 @@ const file_internal_mesh_meshpb_observe_proto_rawDesc = "" +
 	"\bfinished\x18\x03 \x01(\v2\x19.gridway.mesh.v1.FinishedR\bfinished\"U\n" +
 	"\bFinished\x127\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1f.gridway.mesh.v1.FinishedReasonR\x06reason\x12\x10\n" +
-	"\x03why\x18\x02 \x01(\tR\x03why\"\x9c\x01\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"t\n" +
+	"\bRelaying\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05query\x18\x03 \x01(\tR\x05query\x12\x18\n" +
+	"\areplica\x18\x05 \x01(\tR\areplica\x12\x18\n" +
+	"\aproxies\x18\x06 \x03(\tR\aproxiesJ\x04\b\x01\x10\x02J\x04\b\x04\x10\x05\"\x9c\x01\n" +
 	"\aRelayed\x12\x14\n" +
 	"\x05proxy\x18\x01 \x01(\tR\x05proxy\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\tR\bidentity\x12\x14\n" +
@@ -523,7 +603,7 @@ const file_internal_mesh_meshpb_observe_proto_rawDesc = "" +
 	"\x16FINISHED_REASON_FAILED\x10\x042\x92\x01\n" +
 	"\vObservation\x12C\n" +
 	"\aObserve\x12\x19.gridway.mesh.v1.Observed\x1a\x19.gridway.mesh.v1.Question(\x010\x01\x12>\n" +
-	"\x05Relay\x12\x19.gridway.mesh.v1.Question\x1a\x18.gridway.mesh.v1.Relayed0\x01B1Z/github.com/gridway/gridway/internal/mesh/meshpbb\x06proto3"
+	"\x05Relay\x12\x19.gridway.mesh.v1.Relaying\x1a\x18.gridway.mesh.v1.Relayed0\x01B1Z/github.com/gridway/gridway/internal/mesh/meshpbb\x06proto3"
 
 var (
 	file_internal_mesh_meshpb_observe_proto_rawDescOnce sync.Once
@@ -538,7 +618,7 @@ func file_internal_mesh_meshpb_observe_proto_rawDescGZIP() []byte {
 }
 
 var file_internal_mesh_meshpb_observe_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_internal_mesh_meshpb_observe_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_internal_mesh_meshpb_observe_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_internal_mesh_meshpb_observe_proto_goTypes = []any{
 	(FinishedReason)(0),   // 0: gridway.mesh.v1.FinishedReason
 	(*Question)(nil),      // 1: gridway.mesh.v1.Question
@@ -546,7 +626,8 @@ var file_internal_mesh_meshpb_observe_proto_goTypes = []any{
 	(*ObservedProxy)(nil), // 3: gridway.mesh.v1.ObservedProxy
 	(*Answer)(nil),        // 4: gridway.mesh.v1.Answer
 	(*Finished)(nil),      // 5: gridway.mesh.v1.Finished
-	(*Relayed)(nil),       // 6: gridway.mesh.v1.Relayed
+	(*Relaying)(nil),      // 6: gridway.mesh.v1.Relaying
+	(*Relayed)(nil),       // 7: gridway.mesh.v1.Relayed
 }
 var file_internal_mesh_meshpb_observe_proto_depIdxs = []int32{
 	3, // 0: gridway.mesh.v1.Observed.hello:type_name -> gridway.mesh.v1.ObservedProxy
@@ -555,9 +636,9 @@ var file_internal_mesh_meshpb_observe_proto_depIdxs = []int32{
 	0, // 3: gridway.mesh.v1.Finished.reason:type_name -> gridway.mesh.v1.FinishedReason
 	5, // 4: gridway.mesh.v1.Relayed.finished:type_name -> gridway.mesh.v1.Finished
 	2, // 5: gridway.mesh.v1.Observation.Observe:input_type -> gridway.mesh.v1.Observed
-	1, // 6: gridway.mesh.v1.Observation.Relay:input_type -> gridway.mesh.v1.Question
+	6, // 6: gridway.mesh.v1.Observation.Relay:input_type -> gridway.mesh.v1.Relaying
 	1, // 7: gridway.mesh.v1.Observation.Observe:output_type -> gridway.mesh.v1.Question
-	6, // 8: gridway.mesh.v1.Observation.Relay:output_type -> gridway.mesh.v1.Relayed
+	7, // 8: gridway.mesh.v1.Observation.Relay:output_type -> gridway.mesh.v1.Relayed
 	7, // [7:9] is the sub-list for method output_type
 	5, // [5:7] is the sub-list for method input_type
 	5, // [5:5] is the sub-list for extension type_name
@@ -580,7 +661,7 @@ func file_internal_mesh_meshpb_observe_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_mesh_meshpb_observe_proto_rawDesc), len(file_internal_mesh_meshpb_observe_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

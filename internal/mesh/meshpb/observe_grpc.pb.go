@@ -34,9 +34,10 @@ type ObservationClient interface {
 	// proxy says Observed.hello first; then it is asked, and answers until a question has its
 	// Finished, or was stopped.
 	Observe(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Observed, Question], error)
-	// Relay asks the proxies that are connected to this control plane, for another one of
-	// the same mesh. Nobody else may call it. The question ends with the call.
-	Relay(ctx context.Context, in *Question, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Relayed], error)
+	// Relay asks the proxies that are connected to this control plane, and its own, for
+	// another one of the same mesh. Nobody else may call it. It is never passed on to a third
+	// one. The question ends with the call.
+	Relay(ctx context.Context, in *Relaying, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Relayed], error)
 }
 
 type observationClient struct {
@@ -60,13 +61,13 @@ func (c *observationClient) Observe(ctx context.Context, opts ...grpc.CallOption
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Observation_ObserveClient = grpc.BidiStreamingClient[Observed, Question]
 
-func (c *observationClient) Relay(ctx context.Context, in *Question, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Relayed], error) {
+func (c *observationClient) Relay(ctx context.Context, in *Relaying, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Relayed], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Observation_ServiceDesc.Streams[1], Observation_Relay_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	x := &grpc.GenericClientStream[Question, Relayed]{ClientStream: stream}
+	x := &grpc.GenericClientStream[Relaying, Relayed]{ClientStream: stream}
 	if err := x.ClientStream.SendMsg(in); err != nil {
 		return nil, err
 	}
@@ -90,9 +91,10 @@ type ObservationServer interface {
 	// proxy says Observed.hello first; then it is asked, and answers until a question has its
 	// Finished, or was stopped.
 	Observe(grpc.BidiStreamingServer[Observed, Question]) error
-	// Relay asks the proxies that are connected to this control plane, for another one of
-	// the same mesh. Nobody else may call it. The question ends with the call.
-	Relay(*Question, grpc.ServerStreamingServer[Relayed]) error
+	// Relay asks the proxies that are connected to this control plane, and its own, for
+	// another one of the same mesh. Nobody else may call it. It is never passed on to a third
+	// one. The question ends with the call.
+	Relay(*Relaying, grpc.ServerStreamingServer[Relayed]) error
 	mustEmbedUnimplementedObservationServer()
 }
 
@@ -106,7 +108,7 @@ type UnimplementedObservationServer struct{}
 func (UnimplementedObservationServer) Observe(grpc.BidiStreamingServer[Observed, Question]) error {
 	return status.Error(codes.Unimplemented, "method Observe not implemented")
 }
-func (UnimplementedObservationServer) Relay(*Question, grpc.ServerStreamingServer[Relayed]) error {
+func (UnimplementedObservationServer) Relay(*Relaying, grpc.ServerStreamingServer[Relayed]) error {
 	return status.Error(codes.Unimplemented, "method Relay not implemented")
 }
 func (UnimplementedObservationServer) mustEmbedUnimplementedObservationServer() {}
@@ -138,11 +140,11 @@ func _Observation_Observe_Handler(srv interface{}, stream grpc.ServerStream) err
 type Observation_ObserveServer = grpc.BidiStreamingServer[Observed, Question]
 
 func _Observation_Relay_Handler(srv interface{}, stream grpc.ServerStream) error {
-	m := new(Question)
+	m := new(Relaying)
 	if err := stream.RecvMsg(m); err != nil {
 		return err
 	}
-	return srv.(ObservationServer).Relay(m, &grpc.GenericServerStream[Question, Relayed]{ServerStream: stream})
+	return srv.(ObservationServer).Relay(m, &grpc.GenericServerStream[Relaying, Relayed]{ServerStream: stream})
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.

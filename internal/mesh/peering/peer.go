@@ -2,7 +2,6 @@ package peering
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -175,7 +174,7 @@ func (p *peer) up(address string) {
 
 // watch has what a control plane offers, until it ends.
 func (p *peer) watch(ctx context.Context, address string) error {
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(p.tls())), grpc.WithDisableServiceConfig(),
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(p.importer.opt.Keyring.ControlTLS(p.td))), grpc.WithDisableServiceConfig(),
 		grpc.WithNoProxy(), grpc.WithDisableRetry(), grpc.WithKeepaliveParams(alive), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxOffer)))
 	if err != nil {
 		return err
@@ -239,20 +238,4 @@ func keep(path string, o *meshpb.Offer) error {
 		return errors.Join(err, os.Remove(t.Name()))
 	}
 	return nil
-}
-
-// tls is with who proves to be the control plane of the peer's trust domain.
-func (p *peer) tls() *tls.Config {
-	k := p.importer.opt.Keyring
-	return &tls.Config{
-		MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, NextProtos: []string{"h2"},
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return k.Certificate("") },
-		VerifyConnection: func(s tls.ConnectionState) error {
-			id, err := k.VerifyPeer(s.PeerCertificates)
-			if err == nil && id != identity.Control(p.td).String() {
-				err = fmt.Errorf("who answers is %s, and not %s", id, identity.Control(p.td))
-			}
-			return err
-		},
-	}
 }

@@ -3,6 +3,7 @@ package question
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 )
@@ -16,11 +17,14 @@ const (
 // Ask is a question to proxies.
 type Ask struct {
 	Kind, Query string
-	// Wanted says which proxies are asked; nil is all.
-	Wanted func(Proxy) bool
+	// Only says which proxies are asked.
+	Only Only
 	// Follow asks proxies that come later, too, and ends with its context. Without it the
 	// question ends when all that are there have answered.
 	Follow bool
+	// Within, if it is not 0, is how long proxies have to answer. Those that have not are
+	// named then; a question that follows has no such bound.
+	Within time.Duration
 	// Take gets the parts of answers, one after the other; its error ends the question.
 	Take func(*Part) error
 }
@@ -48,6 +52,8 @@ type asking struct {
 	lost    uint64
 	// pending are those that have not answered to the end.
 	pending map[*observed]bool
+	// late are those that were given up.
+	late  map[*observed]bool
 	asked   int
 }
 
@@ -104,6 +110,21 @@ func problemOf(f *meshpb.Finished) string {
 	return why
 }
 
+// giveUp names those that have not answered in time. They are still told to stop.
+func (a *asking) giveUp() {
+	a.mu.Lock()
+	for o := range a.pending {
+		if a.late == nil {
+			a.late = map[*observed]bool{}
+		}
+		a.late[o] = true
+		a.waiting = append(a.waiting, &Part{Proxy: o.proxy, Problem: "it has not answered in time"})
+	}
+	clear(a.pending)
+	a.mu.Unlock()
+	a.wakeUp()
+}
+
 // end notes that nothing more comes of a proxy.
 func (a *asking) end(o *observed) {
 	a.mu.Lock()
@@ -114,6 +135,12 @@ func (a *asking) end(o *observed) {
 
 // take hands over what waits until ctx ends or, unless it follows, all have answered.
 func (a *asking) take(ctx context.Context) error {
+	var late <-chan time.Time
+	if a.Within > 0 && !a.Follow {
+		timer := time.NewTimer(a.Within)
+		defer timer.Stop()
+		late = timer.C
+	}
 	for {
 		a.mu.Lock()
 		parts, lost, done := a.waiting, a.lost, len(a.pending) == 0 && !a.Follow
@@ -137,6 +164,8 @@ func (a *asking) take(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-late:
+			a.giveUp()
 		case <-a.wake:
 		}
 	}

@@ -2,9 +2,9 @@ package question
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -25,7 +25,15 @@ type HubOptions struct {
 	Known func(Proxy) bool
 	// Control tells whether a peer is a control plane of the same mesh.
 	Control func(identity string) bool
-	Log     *slog.Logger
+	// Replica is how this control plane calls itself before others that share its state
+	// store.
+	Replica string
+	// Local asks for another control plane, and no third one; nil is Hub.Ask. It calls Take
+	// for one part after the other.
+	Local func(context.Context, Ask) error
+	// Own are the kinds of questions that the control plane answers to others by itself.
+	Own Answerers
+	Log *slog.Logger
 }
 
 // Hub asks the proxies that are connected to a control plane. It implements the gRPC
@@ -120,7 +128,7 @@ func (h *Hub) add(o *observed) {
 
 // ask asks one proxy, if it is wanted. h.mu is held.
 func (h *Hub) ask(a *asking, o *observed) {
-	if a.Wanted != nil && !a.Wanted(o.proxy) {
+	if !a.Only.Wants(o.proxy) {
 		return
 	}
 	a.mu.Lock()
@@ -201,6 +209,7 @@ func (h *Hub) Ask(ctx context.Context, q Ask) (asked int, err error) {
 	h.mu.Lock()
 	delete(h.asks, a.id)
 	a.mu.Lock()
+	maps.Copy(a.pending, a.late)
 	for o := range a.pending {
 		o.tell(&meshpb.Question{Id: a.id, Stop: true})
 	}
@@ -210,43 +219,16 @@ func (h *Hub) Ask(ctx context.Context, q Ask) (asked int, err error) {
 	return asked, err
 }
 
-// Count is how many proxies are connected that are wanted; nil wants all.
-func (h *Hub) Count(wanted func(Proxy) bool) (n int) {
+// Count is how many proxies are connected that are wanted.
+func (h *Hub) Count(only Only) (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for o := range h.proxies {
-		if wanted == nil || wanted(o.proxy) {
+		if only.Wants(o.proxy) {
 			n++
 		}
 	}
 	return n
-}
-
-// Relay implements meshpb.ObservationServer.
-func (h *Hub) Relay(q *meshpb.Question, stream grpc.ServerStreamingServer[meshpb.Relayed]) error {
-	ctx := stream.Context()
-	identity, err := h.opt.Identity(ctx)
-	if err != nil {
-		return status.Error(codes.Unauthenticated, err.Error())
-	}
-	if !h.opt.Control(identity) {
-		return status.Error(codes.PermissionDenied, "only control planes ask others to ask")
-	}
-	_, err = h.Ask(ctx, Ask{Kind: q.GetKind(), Query: q.GetQuery(), Follow: q.GetKind() == KindTap, Take: func(p *Part) error {
-		m := &meshpb.Relayed{Proxy: p.Name, Identity: p.Identity, Items: p.Items, Lost: p.Lost}
-		if p.Problem != "" {
-			m.Finished = &meshpb.Finished{Reason: meshpb.FinishedReason_FINISHED_REASON_FAILED, Why: p.Problem}
-		}
-		return stream.Send(m)
-	}})
-	var refused *Refusal
-	switch {
-	case errors.As(err, &refused):
-		return status.Error(codes.InvalidArgument, refused.Why)
-	case errors.Is(err, ErrTooMany):
-		return status.Error(codes.ResourceExhausted, err.Error())
-	}
-	return err
 }
 
 // Kinds of questions.
@@ -255,4 +237,7 @@ const (
 	KindTap = "tap"
 	// KindRecords is what has passed; see package trace.
 	KindRecords = "records"
+	// KindSignals is what the proxies of a control plane report of the service graph; it is
+	// asked of control planes. See package replica.
+	KindSignals = "signals"
 )

@@ -15,6 +15,7 @@ package question
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 const (
@@ -28,6 +29,8 @@ const (
 	maxKind    = 32
 	maxName    = 512
 	maxWhy     = 512
+	// maxOnly bounds how many proxies are named.
+	maxOnly = 256
 	// maxPart bounds the bytes of items that travel together.
 	maxPart = 256 << 10
 )
@@ -54,6 +57,20 @@ func Refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(form
 // Proxy is one that answers. Name is how it calls itself, Identity the SPIFFE ID that it
 // has proved.
 type Proxy struct{ Name, Identity string }
+
+// Only are the proxies that are wanted: by name, by whole parts of it between slashes, or
+// by identity. None is all.
+type Only []string
+
+// Wants tells whether a proxy is one of them.
+func (o Only) Wants(p Proxy) bool {
+	for _, v := range o {
+		if strings.Contains("/"+p.Name+"/", "/"+strings.Trim(v, "/")+"/") || p.Identity == v {
+			return true
+		}
+	}
+	return len(o) == 0
+}
 
 // Problem is why a proxy has not answered, or not to the end.
 type Problem struct {

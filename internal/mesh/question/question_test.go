@@ -46,7 +46,8 @@ func newMesh(t *testing.T) *mesh {
 			return "", errors.New("nobody")
 		},
 		Known:   func(p question.Proxy) bool { return p.Identity == "id-of-"+p.Name },
-		Control: func(id string) bool { return id == "control" },
+		Control: func(id string) bool { return id == "control" }, Replica: "this",
+		Own: question.Answerers{"own": three},
 	})
 	s := grpc.NewServer()
 	m.hub.Register(s)
@@ -80,7 +81,7 @@ func (m *mesh) proxy(name string, with question.Answerers) (end func()) {
 	end = sync.OnceFunc(func() { cancel(); wg.Wait() })
 	m.t.Cleanup(end)
 	m.wait(func() bool {
-		return m.hub.Count(func(p question.Proxy) bool { return p.Name == name }) == 1
+		return m.hub.Count(question.Only{name}) == 1
 	})
 	return end
 }
@@ -130,7 +131,7 @@ func TestAllAnswer(t *testing.T) {
 	if len(items) != 6 || len(problems) != 0 {
 		t.Errorf("%v, %v", items, problems)
 	}
-	items, _ = m.gather(question.Ask{Kind: "k", Query: "x", Wanted: func(p question.Proxy) bool { return p.Name == "b" && p.Identity == "id-of-b" }})
+	items, _ = m.gather(question.Ask{Kind: "k", Query: "x", Only: question.Only{"b"}})
 	if fmt.Sprint(items) != "[b:x1 b:x2 b:x3]" {
 		t.Error(items)
 	}
@@ -333,13 +334,46 @@ func TestRelay(t *testing.T) {
 		}
 		return nil
 	}}
-	if err := question.Relay(t.Context(), m.dial("control"), ask); err != nil {
+	if err := question.Relay(t.Context(), m.dial("control"), "this", ask); err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(items) != "[a id-of-a x1 a id-of-a x2 a id-of-a x3]" || fmt.Sprint(problems) != "[old]" {
 		t.Errorf("%v, %v", items, problems)
 	}
-	if err := question.Relay(t.Context(), m.dial("id-of-a"), ask); status.Code(err) != codes.PermissionDenied {
+	if err := question.Relay(t.Context(), m.dial("id-of-a"), "this", ask); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("a proxy may ask: %v", err)
 	}
+	if err := question.Relay(t.Context(), m.dial("control"), "that", ask); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("who is not meant answers: %v", err)
+	}
+	items, problems = nil, nil
+	ask.Only = question.Only{"old"}
+	if err := question.Relay(t.Context(), m.dial("control"), "this", ask); err != nil || len(items) != 0 || len(problems) != 1 {
+		t.Errorf("%v, %v, %v", items, problems, err)
+	}
+	ask.Kind, ask.Only = "own", nil
+	if err := question.Relay(t.Context(), m.dial("control"), "this", ask); err != nil || fmt.Sprint(items) != "[  x1   x2   x3]" {
+		t.Errorf("the control plane's own answer: %q, %v", items, err)
+	}
+	ask.Only = make(question.Only, 1000)
+	if err := question.Relay(t.Context(), m.dial("control"), "this", ask); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("too many names: %v", err)
+	}
+}
+
+// Who does not answer in time is named, and what others have said is there.
+func TestWhoIsLateIsNamed(t *testing.T) {
+	m := newMesh(t)
+	stopped := make(chan struct{})
+	m.proxy("late", question.Answerers{"k": answer(func(ctx context.Context, _ string, _ func(...[]byte) error) error {
+		<-ctx.Done()
+		close(stopped)
+		return ctx.Err()
+	})})
+	m.proxy("quick", question.Answerers{"k": three})
+	items, problems := m.gather(question.Ask{Kind: "k", Within: 500 * time.Millisecond})
+	if len(problems) != 1 || problems[0] != "late: it has not answered in time" || len(items) > 3 {
+		t.Errorf("%v, %v", items, problems)
+	}
+	<-stopped
 }

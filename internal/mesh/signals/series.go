@@ -22,7 +22,7 @@ func (t *Table) Series(q Query) (*Series, error) {
 	points := max(int64((q.Window+step-1)/step), 1)
 	end := r.slot(now.Add(-2 * lag)) // the first that is not whole
 	first := end - points*each
-	w := walk{resolution: i, first: first, each: each, sums: make([]signal.Counts, points)}
+	w := walk{resolution: i, first: first, each: each, ofRoute: q.Of.Route != "", sums: make([]signal.Counts, points)}
 	if !t.walk(&q, &w) && q.Of != (Subject{}) {
 		return nil, ErrUnknown
 	}
@@ -41,12 +41,17 @@ type walk struct {
 	resolution  int
 	first, each int64
 	sums        []signal.Counts
+	// ofRoute says that lines are nodes that took a route: what came in knows all of its time.
+	ofRoute bool
 	// sides are of one edge, first what clients and then what servers have told.
 	sides [2][]signal.Counts
 }
 
 // walk adds up the edges that were asked for, of each the side that counts in that
 // moment. It tells whether anything was seen of them at any time.
+//
+// A request takes a route at one node, which tells of it twice if it is an edge: as what
+// has come in and as what it has sent on. So a route is counted by the node that took it.
 func (t *Table) walk(q *Query, w *walk) (known bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -67,6 +72,12 @@ func (t *Table) walk(q *Query, w *walk) (known bool) {
 		known = true
 		if r := &e.rings[w.resolution]; !r.empty() && r.last >= w.first {
 			l := line{name(e.key.Source), name(e.key.Destination), e.key.Protocol.String()}
+			if q.Of.Route != "" {
+				l = line{source: l.destination}
+				if e.key.Side == signal.Client {
+					l.source = name(e.key.Source)
+				}
+			}
 			lines[l] = append(lines[l], e)
 		}
 	}
@@ -94,7 +105,7 @@ func (w *walk) line(edges []*edge) {
 	}
 	for p := range w.sums {
 		client, server := &w.sides[0][p], &w.sides[1][p]
-		if client.Count() >= server.Count() {
+		if client.Count() > server.Count() || client.Count() == server.Count() && !w.ofRoute {
 			w.sums[p].Add(client)
 		} else {
 			w.sums[p].Add(server)

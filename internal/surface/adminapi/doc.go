@@ -78,6 +78,10 @@ type Options struct {
 	Access Access
 	// SignIn is where people may log in to the console besides; nil is with tokens alone.
 	SignIn *signin.Provider
+	// Revisions knows what has changed in the configuration.
+	Revisions Revisions
+	// Managed keeps objects of the configuration in a state store; nil is no store.
+	Managed Managed
 	// Mesh has who may be in the mesh; nil is no control plane of one.
 	Mesh Membership
 	// Traffic is what proxies of the mesh have seen; nil is no control plane.
@@ -106,6 +110,8 @@ type Options struct {
 	Observer Observer
 	// Records knows what has passed.
 	Records Records
+	// Effects knows what changes would do.
+	Effects Effects
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Console serves the pages below ConsolePath, without that in their paths; nil is no

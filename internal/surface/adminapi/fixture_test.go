@@ -172,12 +172,12 @@ func (p *process) Explain(_ context.Context, r dryrun.Request) (*dryrun.Decision
 }
 
 // Tap gives an event of each of two proxies, and then waits for a host of that name.
-func (p *process) Tap(ctx context.Context, query url.Values, wanted func(question.Proxy) bool, take func([][]byte) error) error {
+func (p *process) Tap(ctx context.Context, query url.Values, only question.Only, take func([][]byte) error) error {
 	if err := take(nil); err != nil {
 		return err
 	}
 	for _, name := range []string{"shop/cart/10.0.0.1:15008", "shop/orders/10.0.0.2:15008"} {
-		if wanted != nil && !wanted(question.Proxy{Name: name}) {
+		if !only.Wants(question.Proxy{Name: name}) {
 			continue
 		}
 		e := tap.Event{Type: tap.Exchange, Proxy: name, Time: at, Method: "GET", Path: query.Get("path"), Status: 200}
@@ -199,7 +199,7 @@ func (p *process) Snapshot() metric.Snapshot {
 // options has everything on.
 func (p *process) options() adminapi.Options {
 	return adminapi.Options{
-		Address: "127.0.0.1:0", Process: p, Configuration: p, Explainer: p, Sampler: p, Observer: p, Records: &remembered{}, Level: new(slog.LevelVar),
+		Address: "127.0.0.1:0", Process: p, Configuration: p, Explainer: p, Sampler: p, Observer: p, Records: &remembered{}, Effects: reckoner{}, Revisions: &kept{}, Level: new(slog.LevelVar),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "gridway_ready 1\n") }),
 	}
 }

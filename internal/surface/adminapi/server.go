@@ -27,6 +27,8 @@ type Server struct {
 	l     *limited
 	http  *http.Server
 	guard *guard
+	// reckoning has room for one effect of a change at a time.
+	reckoning chan struct{}
 	// ending ends what goes on until somebody ends it.
 	ending context.Context
 }
@@ -51,7 +53,7 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opt: opt, l: limit(l), guard: newGuard(&opt)}
+	s := &Server{opt: opt, l: limit(l), guard: newGuard(&opt), reckoning: make(chan struct{}, 1)}
 	var console *url.URL
 	if opt.SignIn != nil {
 		console = opt.SignIn.Console()

@@ -18,7 +18,7 @@ import (
 // Observer knows what passes; observe.Observer is one.
 type Observer interface {
 	// Tap gives events, each one JSON object, until ctx ends or take fails.
-	Tap(ctx context.Context, query url.Values, wanted func(question.Proxy) bool, take func(events [][]byte) error) error
+	Tap(ctx context.Context, query url.Values, only question.Only, take func(events [][]byte) error) error
 }
 
 const (
@@ -77,7 +77,7 @@ func (s *Server) tap(w http.ResponseWriter, r *http.Request) (any, *Fault) {
 	defer cancel()
 	defer context.AfterFunc(s.ending, cancel)()
 	out := newEventWriter(w, r, most)
-	err = s.opt.Observer.Tap(ctx, values, wantedProxies(proxies), out.write)
+	err = s.opt.Observer.Tap(ctx, values, proxies, out.write)
 	if err != nil && !out.begun {
 		return nil, s.faultOf(r, err)
 	}
@@ -111,21 +111,6 @@ func (s *Server) auditTap(r *http.Request) *Fault {
 		return s.faultOf(r, err)
 	}
 	return nil
-}
-
-// wantedProxies chooses proxies by their names; nil is all.
-func wantedProxies(list []string) func(question.Proxy) bool {
-	if len(list) == 0 {
-		return nil
-	}
-	return func(p question.Proxy) bool {
-		for _, v := range list {
-			if strings.Contains("/"+p.Name+"/", "/"+strings.Trim(v, "/")+"/") || p.Identity == v {
-				return true
-			}
-		}
-		return false
-	}
 }
 
 // eventWriter sends events as lines, or as server-sent events.
