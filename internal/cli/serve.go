@@ -20,6 +20,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/manage/objects"
 	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/signin"
@@ -36,7 +37,8 @@ type serving struct {
 	adminPlain            bool
 	consoleOIDC           string
 	sessionKeyFile        string
-	state                 string
+	state, stateKeyFile   string
+	revisions             int
 	// signalsMemory is in MiB.
 	signalsMemory int
 	// stateDefault is the state store if nobody names one; empty is none.
@@ -55,7 +57,9 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.BoolVar(&s.adminPlain, "admin-allow-plain", false, "let the admin API speak plain HTTP beyond loopback, for something in front of it that has TLS: tokens are sent in the clear")
 	f.StringVar(&s.consoleOIDC, "console-oidc", "", "file with the OpenID provider at which people log in to the console, and the roles that they get")
 	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
-	f.StringVar(&s.state, "state", "", "state store, for consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
+	f.StringVar(&s.state, "state", "", "state store, for objects, consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
+	f.StringVar(&s.stateKeyFile, "state-key-file", "", "file with the secrets that seal Secrets in the state store, one to a line, the first seals (default: that of --ca-key-file, or with SQLite a file that is made in --state-dir when it is needed)")
+	f.IntVar(&s.revisions, "revisions", objects.DefaultRevisions, "changes of the configuration that the state store keeps, 1 to 100000; older than 400 days none is kept but the latest")
 	f.IntVar(&s.signalsMemory, "signals-memory", signals.DefaultMemory>>20, "memory for the service graph and its last 24 hours, in MiB, 1 to 65536; when it is full, edges that were silent for longest are folded into one")
 	s.Proxy.Flags(t, cmd, accessLog, logLevel)
 }
@@ -65,9 +69,12 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	if s.signalsMemory < 1 || s.signalsMemory > 65536 {
 		return app.Options{}, usagef("for example --signals-memory 256", "--signals-memory must be 1 to 65536 MiB, not %d", s.signalsMemory)
 	}
+	if s.revisions < 1 || s.revisions > 100000 {
+		return app.Options{}, usagef("for example --revisions 1000", "--revisions must be 1 to 100000, not %d", s.revisions)
+	}
 	o := app.Options{
 		Admin: s.admin, AccessLog: s.AccessLog, Stdout: t.RawOut, Stderr: t.RawErr, DrainTimeout: s.Drain, Zone: s.Zone, StateDir: s.StateFolder(t), Level: &slog.LevelVar{},
-		SignalsMemory: int64(s.signalsMemory) << 20,
+		SignalsMemory: int64(s.signalsMemory) << 20, Revisions: s.revisions, StateKeyFile: s.stateKeyFile,
 	}
 	var err error
 	if o.AccessLogOmit, err = accesslog.ParseOmitted(s.AccessLogOmit); err != nil {
@@ -221,6 +228,7 @@ func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
 			// signal waiting.
 			case syscall.SIGHUP:
 				asides.Go(func() { reopen(running, g, o.Log) })
+				asides.Go(g.ReloadGrants)
 			case syscall.SIGUSR2:
 				asides.Go(func() { _, _ = g.Upgrade(running) }) // it is logged
 			default:
