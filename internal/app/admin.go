@@ -26,6 +26,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/console"
+	"github.com/gridway/gridway/internal/surface/signin"
 )
 
 // ErrAdminTaken: another program has the admin address.
@@ -49,10 +50,13 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 			return err
 		}
 	}
+	if g.opt.ConsoleLogin != nil {
+		g.signIn = signin.New(signin.Options{Settings: g.opt.ConsoleLogin, Log: g.log})
+	}
 	seen := g.observer()
 	g.admin, err = adminapi.New(ctx, adminapi.Options{
 		TLS: secure, ClientCertificates: secure != nil && g.opt.AdminTLS.ClientCA != "", AllowPlain: g.opt.AdminPlain,
-		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.accounts(), Managed: g.applier(), Revisions: g.revisions(),
+		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.accounts(), SignIn: g.signIn, Managed: g.applier(), Revisions: g.revisions(),
 		Mesh: g.Members(), Services: api, Traffic: g.traffic(), Signals: g.table, Process: api, Configuration: api, Explainer: api,
 		Sampler: g.metrics, Metrics: g.metrics.Handler(), Observer: seen, Records: seen, Effects: &effects{g, seen}, Console: console.Handler(), Level: g.opt.Level, Log: g.log,
 	})
@@ -60,6 +64,24 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrAdminTaken, err)
 	}
 	return err
+}
+
+func (g *Gateway) closeLogin() {
+	if g.signIn != nil {
+		g.signIn.Close()
+	}
+}
+
+// loginNeeds is the provider of logins to the console.
+func (g *Gateway) loginNeeds() []adminapi.Dependency {
+	if g.signIn == nil {
+		return nil
+	}
+	d := adminapi.Dependency{Kind: "login", Owner: "console", Name: g.signIn.Issuer(), Place: g.signIn.Issuer(), Up: true}
+	if s := g.signIn.State(); s.Err != "" {
+		d.Up, d.Since, d.Error, d.Kept = false, s.Since, s.Err, s.Kept
+	}
+	return []adminapi.Dependency{d}
 }
 
 // runtime is the gateway as the admin API sees it.
@@ -107,7 +129,7 @@ func (r *runtime) Status() adminapi.Status {
 	}
 	out.Listeners = r.listeners(&s)
 	out.RateLimitStores = live.RateLimitStores(g.plane.RateLimitStores())
-	out.Dependencies, out.Election = g.live().Needs(), g.electionStatus()
+	out.Dependencies, out.Election = append(g.live().Needs(), g.loginNeeds()...), g.electionStatus()
 	if g.control != nil {
 		f := g.fleet()
 		out.Mesh = g.control.meshStatus(g.opt.Mesh, f)

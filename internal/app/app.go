@@ -29,6 +29,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/surface/adminapi"
+	"github.com/gridway/gridway/internal/surface/signin"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/otlp"
@@ -49,6 +50,9 @@ type Options struct {
 	// loopback only if AdminPlain says so.
 	AdminTLS   *adminapi.TLSFiles
 	AdminPlain bool
+	// ConsoleLogin is where people may log in to the console besides; nil is with tokens
+	// alone.
+	ConsoleLogin *signin.Settings
 	// AccessLog is "stdout", "stderr", "off" or the path of a file.
 	AccessLog string
 	// AccessLogOmit are fields that it leaves out.
@@ -114,9 +118,11 @@ type Gateway struct {
 	// remembered has records of exchanges; nil is that there are none.
 	remembered *trace.Recorder
 	admin      *adminapi.Server
-	plane      *proxy.Proxy
-	metrics    *metric.Registry
-	discovery  *discovery.Hub
+	// signIn is where people log in to the console; nil is with tokens alone.
+	signIn    *signin.Provider
+	plane     *proxy.Proxy
+	metrics   *metric.Registry
+	discovery *discovery.Hub
 	// stopDiscovery ends discovery and waits for that; nil before it was begun.
 	stopDiscovery func()
 	acme          *acme.Source
@@ -333,6 +339,7 @@ func (g *Gateway) abandon(why error) {
 		}
 		_ = g.admin.Close()
 	}
+	g.closeLogin()
 	if t := g.predecessor(); t != nil {
 		t.Fail(why)
 	}

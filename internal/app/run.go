@@ -74,6 +74,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 	stop()
 	wg.Wait()
 	g.stopDiscovery()
+	g.closeLogin()
 	g.giver.Release()
 	return errors.Join(err, g.accessLog.Close(), g.closeState())
 }

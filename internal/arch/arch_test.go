@@ -149,7 +149,7 @@ var rules = []rule{
 	},
 	{
 		name: "the admin API carries what others keep", of: "internal/surface/adminapi",
-		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/effect/delta", "internal/effect/replay", "internal/manage/access", "internal/manage/membership", "internal/manage/objects", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals"},
+		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/effect/delta", "internal/effect/replay", "internal/manage/access", "internal/manage/membership", "internal/manage/objects", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals", "internal/surface/signin"},
 		never: controlPlane,
 	},
 	{
@@ -165,6 +165,11 @@ var rules = []rule{
 	{
 		name: "what has passed is decided again without a proxy", of: "internal/effect/replay",
 		allow: []string{"internal/effect/delta", "internal/ir", "internal/proxy/dryrun", "internal/proxy/filter", "internal/telemetry"}, external: []string{},
+		never: controlPlane,
+	},
+	{
+		name: "people log in by what the data plane knows of OpenID", of: "internal/surface/signin",
+		allow: []string{"internal/ir", "internal/jwt", "internal/manage/access", "internal/proxy/filter", "internal/proxy/keyset", "internal/proxy/login"}, external: []string{"go.yaml.in/yaml/v3"},
 		never: controlPlane,
 	},
 	{

@@ -23,6 +23,7 @@ import (
 	"github.com/gridway/gridway/internal/manage/objects"
 	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/surface/adminapi"
+	"github.com/gridway/gridway/internal/surface/signin"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/trace"
@@ -34,6 +35,7 @@ type serving struct {
 	admin, adminTokenFile string
 	adminTLS              adminapi.TLSFiles
 	adminPlain            bool
+	consoleOIDC           string
 	sessionKeyFile        string
 	state, stateKeyFile   string
 	revisions             int
@@ -53,6 +55,7 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.StringVar(&s.adminTLS.Key, "admin-tls-key", "", "file with the private key of --admin-tls-cert")
 	f.StringVar(&s.adminTLS.ClientCA, "admin-tls-client-ca", "", "file with authorities of which clients of the admin API must have a certificate")
 	f.BoolVar(&s.adminPlain, "admin-allow-plain", false, "let the admin API speak plain HTTP beyond loopback, for something in front of it that has TLS: tokens are sent in the clear")
+	f.StringVar(&s.consoleOIDC, "console-oidc", "", "file with the OpenID provider at which people log in to the console, and the roles that they get")
 	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
 	f.StringVar(&s.state, "state", "", "state store, for objects, consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
 	f.StringVar(&s.stateKeyFile, "state-key-file", "", "file with the secrets that seal Secrets in the state store, one to a line, the first seals (default: that of --ca-key-file, or with SQLite a file that is made in --state-dir when it is needed)")
@@ -102,6 +105,9 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	if err := s.adminTLSOptions(&o); err != nil {
 		return o, err
 	}
+	if err := s.consoleOptions(&o); err != nil {
+		return o, err
+	}
 	if s.sessionKeyFile != "" {
 		key, err := os.ReadFile(s.sessionKeyFile)
 		if err != nil {
@@ -135,6 +141,21 @@ func (s *serving) adminTLSOptions(o *app.Options) error {
 	}
 	o.AdminTLS = &f
 	return nil
+}
+
+// consoleOptions reads where people log in to the console.
+func (s *serving) consoleOptions(o *app.Options) (err error) {
+	switch {
+	case s.consoleOIDC == "":
+		return nil
+	case s.admin == "off":
+		return usagef("", "--console-oidc has no meaning with --admin off: there is no console")
+	case strings.HasPrefix(s.admin, "unix:"):
+		// Its owner is an admin without a login, and so would be whatever a proxy passes on.
+		return usagef("for example --admin 127.0.0.1:9901 --console-oidc FILE", "--console-oidc needs an address that browsers reach, and --admin is a Unix socket")
+	}
+	o.ConsoleLogin, err = signin.Read(s.consoleOIDC)
+	return err
 }
 
 // hooks are called around the life of a gateway; each may be nil.

@@ -236,6 +236,11 @@ func printMissing(t *term.Terminal, list []adminapi.Dependency, now time.Time) {
 			if d.Kept {
 				meanwhile = "the endpoints from before"
 			}
+		case d.Kind == "login":
+			what, owner, meanwhile = "provider "+d.Name, "logins to the console", "with tokens alone"
+			if d.Kept {
+				meanwhile = "what it has said before"
+			}
 		case d.Kind == "provider" && d.Kept:
 			what, meanwhile = "provider "+d.Name, "the endpoints from before"
 		case d.Kind == "provider":

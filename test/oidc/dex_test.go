@@ -19,8 +19,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// dex is a provider with one client, "shop", and one user, who is asked for a
-// password at its own page.
+// dex is a provider with the client "shop", maybe others, and one user, who is asked for
+// a password at its own page.
 type dex struct {
 	issuer string
 	// gone: connections break.
@@ -32,7 +32,7 @@ const (
 	password = "secret"
 )
 
-func newDex(t *testing.T, gateway string, lifetime time.Duration) *dex {
+func newDex(t *testing.T, gateway string, lifetime time.Duration, more ...storage.Client) *dex {
 	t.Helper()
 	d := &dex{}
 	var handler atomic.Pointer[server.Server]
@@ -55,9 +55,9 @@ func newDex(t *testing.T, gateway string, lifetime time.Duration) *dex {
 	t.Cleanup(cancel)
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 	must(err)
-	store := storage.WithStaticClients(memory.New(log), []storage.Client{{
+	store := storage.WithStaticClients(memory.New(log), append(more, storage.Client{
 		ID: "shop", Name: "Shop", Secret: "the-secret", RedirectURIs: []string{gateway + "/oauth2/callback"}, PostLogoutRedirectURIs: []string{gateway + "/bye"},
-	}})
+	}))
 	store = storage.WithStaticPasswords(store, []storage.Password{{Email: email, Username: "ada", UserID: "1815", Hash: hash}}, log)
 	store = storage.WithStaticConnectors(store, []storage.Connector{{ID: "local", Name: "Email", Type: "local"}})
 	keys := signer.LocalConfig{KeysRotationPeriod: "6h"}

@@ -8,7 +8,7 @@ const schemas = document.components.schemas
 // What the console shows as it comes, without knowing its fields.
 const opaque = new Set(['/v1/config'])
 // What no page of it asks for.
-const foreign = (path) => path.startsWith('/debug/') || path === '/openapi.json' || path.startsWith('/v1/consumers')
+const foreign = (path) => path.startsWith('/debug/') || path === '/openapi.json' || path.startsWith('/v1/consumers/')
 
 // Names that TypeScript has given away.
 const renamed = { Object: 'ConfigObject' }

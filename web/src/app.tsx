@@ -1,8 +1,9 @@
 import { lazy, Suspense, useEffect, useState } from 'react'
-import { onUnauthorized } from './api/client'
+import { onUnauthorized, Problem } from './api/client'
 import { queries } from './api/queries'
-import { login, tokenOfLink } from './api/session'
+import { comeBack, login, tokenOfLink } from './api/session'
 import { segments, usePath } from './lib/router'
+import { Access } from './pages/access'
 import { Compare } from './pages/compare'
 import { Checks } from './pages/checks'
 import { Configuration } from './pages/configuration'
@@ -32,10 +33,19 @@ const RevisionPage = lazy(() => import('./pages/revisions').then((m) => ({ defau
 
 export function App() {
   const [state, setState] = useState<'starting' | 'in' | 'out'>('starting')
+  const [wrong, setWrong] = useState('')
   useEffect(() => onUnauthorized(() => setState('out')), [])
   useEffect(() => {
-    const token = tokenOfLink()
     const enter = () => setState('in')
+    const back = comeBack()
+    if (back) {
+      back.then(enter, (cause: unknown) => {
+        setWrong(cause instanceof Problem ? cause.detail || cause.title : String(cause))
+        setState('out')
+      })
+      return
+    }
+    const token = tokenOfLink()
     // A token that does not work here is asked for again by the first page.
     if (token) login(token).then(enter, enter)
     else enter()
@@ -44,7 +54,9 @@ export function App() {
   if (state === 'out')
     return (
       <Login
+        problem={wrong}
         done={() => {
+          setWrong('')
           queries.clear()
           setState('in')
         }}
@@ -79,6 +91,8 @@ function Where() {
       return <WhereInConfiguration rest={rest} />
     case 'mesh':
       return <Mesh />
+    case 'access':
+      return <Access />
     case 'explain':
       return <Explain />
   }

@@ -20,6 +20,7 @@ const pages: [string, string, IconName][] = [
   ['configuration', 'Configuration', 'configuration'],
   ['mesh', 'Mesh', 'mesh'],
   ['explain', 'Explain', 'explain'],
+  ['access', 'Access', 'lock'],
 ]
 
 export function Mark() {
@@ -141,7 +142,7 @@ function Foot() {
             {me.name.replace(/ \(.*\)$/, '')} <span className="quiet">({me.role})</span>
           </span>
           {pageKey() && (
-            <button type="button" className="button bare" title="Log out" onClick={() => void logout().finally(() => location.reload())}>
+            <button type="button" className="button bare" title="Log out" onClick={() => void logout()}>
               <Icon name="out" />
               <span className="hidden">Log out</span>
             </button>

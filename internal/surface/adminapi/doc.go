@@ -19,6 +19,7 @@ import (
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
+	"github.com/gridway/gridway/internal/surface/signin"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
@@ -75,12 +76,14 @@ type Options struct {
 	// Listener is a socket for Address that a predecessor had open; nil opens one.
 	Listener net.Listener
 	// Token that requests may present in the role of an admin. If it is empty and
-	// there is no Access either, whoever reaches the address may use the API;
+	// there is neither Access nor SignIn, whoever reaches the address may use the API;
 	// otherwise all but /healthz and /readyz needs a token.
 	Token Token
 	// Access has consumers, tokens with roles and the audit log in a state store;
 	// nil is no store.
 	Access Access
+	// SignIn is where people may log in to the console besides; nil is with tokens alone.
+	SignIn *signin.Provider
 	// Revisions knows what has changed in the configuration.
 	Revisions Revisions
 	// Managed keeps objects of the configuration in a state store; nil is no store.

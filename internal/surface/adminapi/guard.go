@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/surface/signin"
 )
 
 // guard decides who may use the API, before any handler runs.
@@ -21,13 +22,17 @@ type guard struct {
 	// named: TLS proves the name by which the API is reached, so that any may be used.
 	named bool
 	cross *http.CrossOriginProtection
-	// sessions are logins of the console.
+	// sessions are logins of the console, signIn where people may log in besides.
 	sessions *sessions
+	signIn   *signin.Provider
 }
 
 func newGuard(o *Options) *guard {
 	// Probes and scrapers use whatever name the host has; what they get is no secret.
-	g := &guard{token: o.Token, named: o.TLS != nil || o.ProbesOnly, access: o.Access, owned: strings.HasPrefix(o.Address, "unix:"), hosts: map[string]bool{"localhost": true}, cross: http.NewCrossOriginProtection()}
+	g := &guard{token: o.Token, named: o.TLS != nil || o.ProbesOnly, access: o.Access, signIn: o.SignIn, owned: strings.HasPrefix(o.Address, "unix:"), hosts: map[string]bool{"localhost": true}, cross: http.NewCrossOriginProtection()}
+	if o.SignIn != nil {
+		g.hosts[strings.ToLower(o.SignIn.Console().Hostname())] = true
+	}
 	for _, h := range o.Hosts {
 		g.hosts[strings.ToLower(h)] = true
 	}
@@ -57,7 +62,7 @@ func (g *guard) check(r *http.Request, e *endpoint) (access.Actor, *Fault) {
 	}
 	who.Peer = r.RemoteAddr
 	if e != nil && !who.Role.Includes(e.role) {
-		return who, fault(http.StatusForbidden, "this needs the role %s, and the token %q has the role %s", e.role, who.Name, who.Role)
+		return who, fault(http.StatusForbidden, "this needs the role %s, and %q has the role %s", e.role, who.Name, who.Role)
 	}
 	return who, nil
 }
@@ -74,7 +79,7 @@ func (g *guard) identify(r *http.Request) (access.Actor, *Fault) {
 		return access.Actor{Name: "owner of the socket", Role: access.Admin}, nil
 	}
 	if header == "" && r.Header.Get(pageKeyHeader) != "" {
-		return g.authenticate(r.Context(), g.sessions.token(r))
+		return g.loggedIn(r)
 	}
 	scheme, presented, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
@@ -84,7 +89,21 @@ func (g *guard) identify(r *http.Request) (access.Actor, *Fault) {
 }
 
 // trusting: who reaches the address is trusted.
-func (g *guard) trusting() bool { return g.token.empty() && g.access == nil }
+func (g *guard) trusting() bool { return g.token.empty() && g.access == nil && g.signIn == nil }
+
+// loggedIn finds out whose session it is.
+func (g *guard) loggedIn(r *http.Request) (access.Actor, *Fault) {
+	c := g.sessions.credential(r)
+	switch {
+	case c == nil:
+		return access.Actor{}, fault(http.StatusUnauthorized, "the session is over; log in again")
+	case c.Person == nil:
+		return g.authenticate(r.Context(), c.Token)
+	case g.signIn == nil || g.signIn.Issuer() != c.Issuer:
+		return access.Actor{}, fault(http.StatusUnauthorized, "where you have logged in is not asked any more; log in again")
+	}
+	return access.Actor{Name: c.Person.Name, Role: c.Person.Role}, nil
+}
 
 // authenticate finds out whose token this is.
 func (g *guard) authenticate(ctx context.Context, presented string) (access.Actor, *Fault) {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"syscall"
 	"time"
 )
@@ -41,19 +42,23 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 		opt.Address = DefaultAddress
 	}
 	if opt.ProbesOnly {
-		opt.Token, opt.Access = Token{}, nil
+		opt.Token, opt.Access, opt.SignIn = Token{}, nil, nil
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	guarded := opt.ProbesOnly || !opt.Token.empty() || opt.Access != nil || opt.TLS != nil && opt.ClientCertificates
+	guarded := opt.ProbesOnly || !opt.Token.empty() || opt.Access != nil || opt.SignIn != nil || opt.TLS != nil && opt.ClientCertificates
 	private := opt.ProbesOnly || opt.TLS != nil || opt.AllowPlain
 	l, err := bind(ctx, opt.Address, guarded, private, opt.Listener)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{opt: opt, l: limit(l), guard: newGuard(&opt), reckoning: make(chan struct{}, 1)}
-	s.guard.sessions = newSessions(l.Addr(), opt.TLS != nil)
+	var console *url.URL
+	if opt.SignIn != nil {
+		console = opt.SignIn.Console()
+	}
+	s.guard.sessions = newSessions(l.Addr(), opt.TLS != nil, console)
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: readTimeout,

@@ -231,11 +231,13 @@ type MeshRefusal struct {
 // Dependency is something that the gateway needs of somebody else.
 type Dependency struct {
 	// Kind is "keys" of an issuer, "provider" of OpenID, or where endpoints are
-	// found: "dns" or "consul"; "sink" is where telemetry goes.
+	// found: "dns" or "consul"; "sink" is where telemetry goes, and "login" where people
+	// log in to the console.
 	Kind string `json:"kind"`
 	// Owner is the AuthenticationPolicy, "namespace/name", and Name the issuer; of
 	// endpoints, the object "Backend/namespace/name", and the name or service; of a
-	// sink, "TelemetrySink/namespace/name", and its address.
+	// sink, "TelemetrySink/namespace/name", and its address; of a login "console", and
+	// the issuer.
 	Owner string `json:"owner"`
 	Name  string `json:"name"`
 	// Place is where it is fetched; empty is the system's resolver.

@@ -100,6 +100,16 @@ export async function change<T>(method: 'POST' | 'DELETE', path: string): Promis
   return (await ask(method, path)).json() as Promise<T>
 }
 
-export async function remove(path: string): Promise<void> {
-  await ask('DELETE', path)
+export async function remove(path: string, query?: Question): Promise<void> {
+  await ask('DELETE', withQuery(path, query))
+}
+
+/** postAs posts to a path with names in it. */
+export async function postAs<T>(path: string, body: unknown): Promise<T> {
+  return (await ask('POST', path, body)).json() as Promise<T>
+}
+
+/** removeAs is for what has an answer. */
+export async function removeAs<T>(path: string): Promise<T> {
+  return (await ask('DELETE', path)).json() as Promise<T>
 }

@@ -20,8 +20,8 @@ export type Answer<T> = UseQueryResult<T, Problem>
 /** How often pages ask, in milliseconds. */
 export const every = { live: 2000, calm: 5000, rare: 30_000 } as const
 
-function useOne<P extends keyof Gets & string>(path: P, refetchInterval: number, query?: Record<string, string>): Answer<Gets[P]> {
-  return useQuery<Gets[P], Problem>({ queryKey: [path, query], queryFn: ({ signal }) => get(path, path, query, signal), refetchInterval })
+function useOne<P extends keyof Gets & string>(path: P, refetchInterval: number, query?: Record<string, string>, enabled = true): Answer<Gets[P]> {
+  return useQuery<Gets[P], Problem>({ queryKey: [path, query], queryFn: ({ signal }) => get(path, path, query, signal), refetchInterval, enabled })
 }
 
 export const useStatus = () => useOne('/v1/status', every.calm)
@@ -33,6 +33,10 @@ export const useAudit = () => useOne('/v1/audit', every.rare, { limit: '12' })
 export const useAuthority = () => useOne('/v1/mesh/authority', every.rare)
 export const useIdentities = () => useOne('/v1/mesh/identities', every.rare)
 export const useDenials = () => useOne('/v1/mesh/denials', every.rare)
+export const useJoinTokens = (enabled: boolean) => useOne('/v1/mesh/tokens', every.rare, undefined, enabled)
+export const useTokens = (enabled: boolean) => useOne('/v1/tokens', every.rare, undefined, enabled)
+export const useChanges = (query: Record<string, string>, enabled: boolean) => useOne('/v1/audit', every.rare, query, enabled)
+export const useConsumers = () => useOne('/v1/consumers', every.rare, { limit: '1000' })
 export const useConfig = () => useOne('/v1/config', every.rare)
 
 /** useTop also keeps what it has seen, for charts of the last minutes. */

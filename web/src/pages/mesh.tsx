@@ -1,16 +1,18 @@
 import type { ReactNode } from 'react'
-import { useAuthority, useDenials, useIdentities, useStatus } from '../api/queries'
+import { useAuthority, useDenials, useIdentities, useStatus, useWhoami } from '../api/queries'
 import type { IdentityAuthorityKey, MembershipCertificate, MembershipDenial, MemberStatus, MeshProxy, MeshStatus } from '../api/schema.gen'
 import { useNow } from '../lib/clock'
 import { count, plural } from '../lib/format'
 import { serviceOf } from '../lib/names'
 import { useParameter } from '../lib/router'
 import { Page } from '../shell'
+import { may } from '../ui/action'
 import { Badge, type Tone } from '../ui/badge'
 import { Facts, Panel, Stat, Stats } from '../ui/panel'
 import { Ago, Meter, Search } from '../ui/small'
 import { Empty, Shown } from '../ui/state'
 import { type Column, Table } from '../ui/table'
+import { Allow, Deny, JoinTokens } from './membership'
 
 const tones: Record<string, Tone> = { Serving: 'good', Newer: 'good', Pending: 'info', Refused: 'bad', Gone: 'muted' }
 
@@ -50,7 +52,8 @@ const proxies: Column<MeshProxy>[] = [
 /** left is how much of a certificate's life is still to come, from 0 to 1. */
 const left = (c: MembershipCertificate, now: number) => (Date.parse(c.ends) - now) / (Date.parse(c.ends) - Date.parse(c.issued))
 
-function identityColumns(now: number): Column<MembershipCertificate>[] {
+function identityColumns(now: number, change: boolean): Column<MembershipCertificate>[] {
+  const actions: Column<MembershipCertificate>[] = [{ name: 'Actions', of: (c) => !c.id.endsWith('/gridway/control') && <Deny certificate={c} /> }] // without control planes there is no mesh
   return [
     {
       name: 'Identity',
@@ -73,7 +76,8 @@ function identityColumns(now: number): Column<MembershipCertificate>[] {
     },
     { name: 'Issued', minor: true, by: (c) => Date.parse(c.issued), of: (c) => <Ago at={c.issued} /> },
     { name: 'Proved by', minor: true, by: (c) => c.via, of: (c) => <span className="quiet">{c.via}{c.peer ? ` from ${c.peer}` : ''}</span> },
-    { name: 'Serial', minor: true, of: (c) => <code className="where">{c.serial.slice(0, 16)}…</code> },
+    { name: 'Serial', minor: true, of: (c) => <code className="where">{c.serial.slice(0, 12)}…</code> },
+    ...(change ? actions : []),
   ]
 }
 
@@ -91,6 +95,7 @@ const denials: Column<MembershipDenial>[] = [
   { name: 'Since', minor: true, by: (d) => d.created ?? '', of: (d) => <Ago at={d.created} /> },
   { name: 'Ends', by: (d) => d.expires ?? '', of: (d) => (d.expires ? <Ago at={d.expires} /> : 'never') },
 ]
+const denialsToChange: Column<MembershipDenial>[] = [...denials, { name: 'Actions', of: (d) => <Allow denial={d} /> }]
 
 export function Mesh() {
   const status = useStatus()
@@ -115,6 +120,8 @@ function Control({ m }: { m: MeshStatus }) {
   const authority = useAuthority()
   const identities = useIdentities()
   const denied = useDenials()
+  const { data: me } = useWhoami()
+  const change = may(me, 'operator')
   const now = useNow()
   const [text, setText] = useParameter('q')
   const needle = text.toLowerCase()
@@ -135,7 +142,7 @@ function Control({ m }: { m: MeshStatus }) {
       <div className="columns">
         <Panel title="Certificates" note="the newest of each identity first" flush className="span-12">
           <Shown of={identities} what="certificates">
-            {(list) => <Table label="Certificates" columns={identityColumns(now)} rows={list} rowKey={(c) => c.serial} most={50} empty={<Empty title="None is alive">They are issued as proxies join.</Empty>} />}
+            {(list) => <Table label="Certificates" columns={identityColumns(now, change)} rows={list} rowKey={(c) => c.serial} most={50} empty={<Empty title="None is alive">They are issued as proxies join.</Empty>} />}
           </Shown>
         </Panel>
         <Panel title="Trust roots" flush className="span-7">
@@ -143,11 +150,12 @@ function Control({ m }: { m: MeshStatus }) {
             {(a) => <Table label="Trust roots" columns={roots} rows={a.authorities ?? []} rowKey={(x) => `${x.purpose} ${x.serial}`} />}
           </Shown>
         </Panel>
-        <Panel title="Denials" flush className="span-5">
+        <Panel title="Denials" flush className="span-5" actions={change && <Deny />}>
           <Shown of={denied} what="denials">
-            {(list) => <Table label="Denials" columns={denials} rows={list} rowKey={(d) => `${d.id} ${d.serial}`} empty={<Empty title="Nobody is denied">gridway identity deny refuses an identity or a certificate at once, everywhere.</Empty>} />}
+            {(list) => <Table label="Denials" columns={change ? denialsToChange : denials} rows={list} rowKey={(d) => `${d.id} ${d.serial}`} empty={<Empty title="Nobody is denied">gridway identity deny refuses an identity or a certificate at once, everywhere.</Empty>} />}
           </Shown>
         </Panel>
+        {may(me, 'admin') && <JoinTokens />}
         {(m.federation?.length || m.peers?.length) && <Others m={m} />}
       </div>
     </div>
