@@ -8,8 +8,10 @@ import (
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
+	"github.com/gridway/gridway/internal/mesh/replica"
 	"github.com/gridway/gridway/internal/mesh/report"
 	"github.com/gridway/gridway/internal/mesh/signals"
+	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/signal"
 )
 
@@ -45,7 +47,7 @@ func (g *Gateway) feedSignals(ctx context.Context) {
 		}
 		last = now
 		if !g.opt.ControlOnly || len(b.Edges) > 0 {
-			g.table.Add(b)
+			g.takeReport(b)
 		}
 	}
 }
@@ -64,7 +66,7 @@ func (g *Gateway) takeSignals(may func(who identity.ID, namespace, service strin
 			return 0, "", err
 		}
 		b := &signals.Batch{
-			Proxy: who.String(), Incarnation: r.GetIncarnation(), Sequence: r.GetSequence(), Age: milliseconds(r.GetAge()), Length: milliseconds(r.GetLength()), Edges: edges,
+			Proxy: who.String(), Incarnation: r.GetIncarnation(), Sequence: r.GetSequence(), Age: report.Milliseconds(r.GetAge()), Length: report.Milliseconds(r.GetLength()), Edges: edges,
 		}
 		if name := identity.NameOf(who); name.Role == identity.RoleWorkload {
 			kind := signal.Service
@@ -73,12 +75,47 @@ func (g *Gateway) takeSignals(may func(who identity.ID, namespace, service strin
 			}
 			b.Who = signal.Of(signal.Party{Kind: kind, Namespace: name.Namespace, Name: name.Service})
 		}
-		g.table.Add(b)
+		g.takeReport(b)
 		return refused, why, nil
 	}
 }
 
-// milliseconds is a time of a report, of a day at most.
-func milliseconds(n uint64) time.Duration {
-	return time.Duration(min(n, uint64(signals.Most/time.Millisecond))) * time.Millisecond
+// takeReport takes in what a proxy of this process has counted, and tells other control
+// planes.
+func (g *Gateway) takeReport(b *signals.Batch) {
+	if g.table.Add(b) && g.control != nil {
+		g.control.feed.Put(b)
+	}
+}
+
+// wholeMesh is the service graph of all control planes, as far as they are reached.
+type wholeMesh struct {
+	*signals.Table
+	follower *replica.Follower
+}
+
+// graphOfAll is what the admin API asks.
+func (g *Gateway) graphOfAll() adminapi.Signals {
+	if g.control == nil {
+		return g.table
+	}
+	return wholeMesh{g.table, g.control.follower}
+}
+
+// Graph implements adminapi.Signals.
+func (w wholeMesh) Graph(q signals.Query) (*signals.Graph, error) {
+	out, err := w.Table.Graph(q)
+	if err == nil {
+		out.Unreached = w.follower.Unreached()
+	}
+	return out, err
+}
+
+// Series implements adminapi.Signals.
+func (w wholeMesh) Series(q signals.Query) (*signals.Series, error) {
+	out, err := w.Table.Series(q)
+	if err == nil {
+		out.Unreached = w.follower.Unreached()
+	}
+	return out, err
 }

@@ -95,6 +95,9 @@ func printGraph(t *term.Terminal, g *signals.Graph, window time.Duration) {
 	if n := g.State.Folded; n > 0 {
 		t.Printf("\n%s\n", term.Paint(fmt.Sprintf("%d edges were folded into \"other\": the memory for them (%d MiB) is full; see --signals-memory.", n, g.State.Limit>>20), term.Warn))
 	}
+	for _, u := range g.Unreached {
+		t.Printf("\n%s\n", term.Paint(fmt.Sprintf("What the proxies of the control plane %s report is missing since %s: %s", u.Control, u.Since.Local().Format(time.TimeOnly), u.Why), term.Warn))
+	}
 }
 
 // mutual is how much of an edge is over mutual TLS of the mesh.

@@ -41,6 +41,7 @@ export interface Graph {
   nodes: GraphNode[] | null
   edges: GraphEdge[] | null
   state: { proxies: number; edges: number; memoryBytes: number; memoryLimitBytes: number; folded: number; since: string }
+  unreached?: { control: string; why: string; since: string }[] | null
 }
 
 export interface Series {

@@ -1552,6 +1552,7 @@ export interface SignalsGraph {
   resolutionSeconds: number
   state: SignalsState
   to: string
+  unreached?: SignalsUnreached[]
 }
 
 export interface SignalsNode {
@@ -1595,6 +1596,7 @@ export interface SignalsSeries {
   stepSeconds: number
   to: string
   total: SignalsTraffic
+  unreached?: SignalsUnreached[]
 }
 
 export interface SignalsState {
@@ -1620,6 +1622,12 @@ export interface SignalsTraffic {
   requestBytes: number
   requests: number
   responseBytes: number
+}
+
+export interface SignalsUnreached {
+  control: string
+  since: string
+  why: string
 }
 
 export interface TraceDecision {
