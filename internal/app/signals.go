@@ -2,16 +2,17 @@ package app
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/history"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 	"github.com/gridway/gridway/internal/mesh/replica"
 	"github.com/gridway/gridway/internal/mesh/report"
 	"github.com/gridway/gridway/internal/mesh/signals"
-	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/signal"
 )
 
@@ -88,34 +89,80 @@ func (g *Gateway) takeReport(b *signals.Batch) {
 	}
 }
 
-// wholeMesh is the service graph of all control planes, as far as they are reached.
-type wholeMesh struct {
-	*signals.Table
+// graph is what the admin API asks of the service graph.
+type graph struct {
+	table *signals.Table
+	// history has what was before; nil is that nothing is kept.
+	history *history.History
+	// follower knows which other control planes are not heard; nil is that there are none.
 	follower *replica.Follower
 }
 
-// graphOfAll is what the admin API asks.
-func (g *Gateway) graphOfAll() adminapi.Signals {
-	if g.control == nil {
-		return g.table
+func (g *Gateway) graph() graph {
+	out := graph{table: g.table, history: g.history}
+	if g.control != nil {
+		out.follower = g.control.follower
 	}
-	return wholeMesh{g.table, g.control.follower}
+	return out
 }
 
 // Graph implements adminapi.Signals.
-func (w wholeMesh) Graph(q signals.Query) (*signals.Graph, error) {
-	out, err := w.Table.Graph(q)
+func (g graph) Graph(ctx context.Context, q signals.Query) (out *signals.Graph, err error) {
+	if g.history != nil {
+		out, err = g.history.Graph(ctx, q)
+	} else {
+		out, err = g.table.Graph(q)
+	}
 	if err == nil {
-		out.Unreached = w.follower.Unreached()
+		out.Unreached = g.unreached()
 	}
 	return out, err
 }
 
 // Series implements adminapi.Signals.
-func (w wholeMesh) Series(q signals.Query) (*signals.Series, error) {
-	out, err := w.Table.Series(q)
+func (g graph) Series(ctx context.Context, q signals.Query) (out *signals.Series, err error) {
+	if g.history != nil {
+		out, err = g.history.Series(ctx, q)
+	} else {
+		out, err = g.table.Series(q)
+	}
 	if err == nil {
-		out.Unreached = w.follower.Unreached()
+		out.Unreached = g.unreached()
 	}
 	return out, err
+}
+
+// Longest implements adminapi.Signals.
+func (g graph) Longest() time.Duration {
+	if g.history != nil {
+		return g.history.Longest()
+	}
+	return signals.Most
+}
+
+func (g graph) unreached() []signals.Unreached {
+	if g.follower == nil {
+		return nil
+	}
+	return g.follower.Unreached()
+}
+
+// openHistory has the service graph kept in the state store, if that is wanted, and reads
+// what there is of it.
+func (g *Gateway) openHistory(ctx context.Context) error {
+	if g.opt.SignalsHistory == 0 {
+		return nil
+	}
+	switch {
+	case g.db == nil:
+		return errors.New("a history of the service graph needs a state store")
+	case g.opt.Mesh == nil && !g.opt.State.Embedded():
+		return errors.New("gateways that share a state store without a mesh have a service graph each, of which no history is kept together: leave --signals-history out, or give each a state store of its own")
+	}
+	g.history = history.New(history.Options{DB: g.db, Table: g.table, Keep: g.opt.SignalsHistory, Elected: g.election.Mandate, Log: g.log})
+	if err := g.history.Load(ctx); err != nil {
+		g.history = nil
+		return err
+	}
+	return nil
 }

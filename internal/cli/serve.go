@@ -20,6 +20,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/mesh/history"
 	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
@@ -37,6 +38,8 @@ type serving struct {
 	state                 string
 	// signalsMemory is in MiB.
 	signalsMemory int
+	// signalsHistory is how long the service graph is kept in the state store.
+	signalsHistory time.Duration
 	// stateDefault is the state store if nobody names one; empty is none.
 	stateDefault string
 	// named: the environment may name the state store, as it does not for a demo.
@@ -54,6 +57,7 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
 	f.StringVar(&s.state, "state", "", "state store, for consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
 	f.IntVar(&s.signalsMemory, "signals-memory", signals.DefaultMemory>>20, "memory for the service graph and its last 24 hours, in MiB, 1 to 65536; when it is full, edges that were silent for longest are folded into one")
+	f.DurationVar(&s.signalsHistory, "signals-history", 0, "how long the service graph is kept in the state store, ten minutes to a row, 1h to 2160h: it is there after a restart then, and for longer windows (default 0: not at all)")
 	s.Proxy.Flags(t, cmd, accessLog, logLevel)
 }
 
@@ -61,6 +65,9 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	if s.signalsMemory < 1 || s.signalsMemory > 65536 {
 		return app.Options{}, usagef("for example --signals-memory 256", "--signals-memory must be 1 to 65536 MiB, not %d", s.signalsMemory)
+	}
+	if d := s.signalsHistory; d != 0 && (d < history.Least || d > history.Most) {
+		return app.Options{}, usagef("for example --signals-history 168h, which is a week", "--signals-history must be 1h to 2160h, or 0, not %s", d)
 	}
 	o := app.Options{
 		Admin: s.admin, AccessLog: s.AccessLog, Stdout: t.RawOut, Stderr: t.RawErr, DrainTimeout: s.Drain, Zone: s.Zone, StateDir: s.StateFolder(t), Level: &slog.LevelVar{},
@@ -84,6 +91,9 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	}
 	if err := s.stateOptions(t, &o); err != nil {
 		return o, err
+	}
+	if o.SignalsHistory = s.signalsHistory; o.SignalsHistory != 0 && o.State == nil {
+		return o, usagef("", "--signals-history needs a state store: give one with --state")
 	}
 	if s.adminTokenFile != "" {
 		token, err := adminapi.ReadToken(s.adminTokenFile)

@@ -18,6 +18,8 @@ const (
 	// connection is lost for a shorter time misses nothing.
 	maxKept = 16 << 20
 	keepFor = 5 * time.Minute
+	// onlyNew is the query that leaves away what is kept.
+	onlyNew = "new"
 	// atOnce is how many travel together.
 	atOnce = 64
 )
@@ -125,10 +127,15 @@ func (f *Feed) next(from uint64) (list []*kept, lost uint64, more <-chan struct{
 
 // Answer implements question.Answerer: it gives what is kept, then what comes, until ctx
 // ends.
-func (f *Feed) Answer(ctx context.Context, _ string, give func(items ...[]byte) error) error {
+//
+// The query "new" leaves away what is kept.
+func (f *Feed) Answer(ctx context.Context, query string, give func(items ...[]byte) error) error {
 	f.mu.Lock()
 	f.followers++
 	from := f.first
+	if query == onlyNew {
+		from += uint64(len(f.kept))
+	}
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()

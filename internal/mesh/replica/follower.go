@@ -26,6 +26,8 @@ const (
 	againAfter = 2 * time.Second
 	// maxProxyName bounds the name of who has reported, in bytes.
 	maxProxyName = 2048
+	// settled is after what time one that is found was not there at the start.
+	settled = 10 * time.Second
 )
 
 // FollowerOptions are for NewFollower.
@@ -34,6 +36,8 @@ type FollowerOptions struct {
 	// Take gets what proxies of others have reported.
 	Take func(*signals.Batch)
 	Log  *slog.Logger
+	// Restored: what was reported before the start is known already, by the state store.
+	Restored bool
 	// Every is how often it is looked for others; 0 is two seconds.
 	Every time.Duration
 }
@@ -41,6 +45,8 @@ type FollowerOptions struct {
 // Follower takes in what the proxies of other control planes report.
 type Follower struct {
 	opt FollowerOptions
+
+	began time.Time // set by Run
 
 	mu    sync.Mutex
 	peers map[string]*followed // guarded by mu, by ID
@@ -54,6 +60,8 @@ type followed struct {
 	// by the Follower's mu.
 	why   string
 	since time.Time
+	// query is empty if what the peer keeps is to be told, too. It is follow's.
+	query string
 }
 
 // NewFollower makes a Follower. Nothing happens before Run.
@@ -67,6 +75,7 @@ func NewFollower(o FollowerOptions) *Follower {
 
 // Run follows all that are there until ctx ends.
 func (f *Follower) Run(ctx context.Context) {
+	f.began = time.Now()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	tick := time.NewTicker(f.opt.Every)
@@ -94,6 +103,9 @@ func (f *Follower) look(ctx context.Context, wg *sync.WaitGroup) {
 		}
 		one, stop := context.WithCancel(ctx)
 		x := &followed{stop: stop, control: p.Control, why: "it was not asked yet", since: time.Now().UTC()}
+		if f.opt.Restored && time.Since(f.began) < settled {
+			x.query = onlyNew // a part of it is in what was restored
+		}
 		f.peers[p.ID] = x
 		wg.Go(func() { f.follow(one, p.ID, x) })
 	}
@@ -136,10 +148,11 @@ func (f *Follower) hear(ctx context.Context, id string, x *followed) error {
 	if at < 0 {
 		return errGone
 	}
-	err := f.opt.Dialer.Ask(ctx, peers[at], question.Ask{Kind: question.KindSignals, Take: func(p *question.Part) error {
+	err := f.opt.Dialer.Ask(ctx, peers[at], question.Ask{Kind: question.KindSignals, Query: x.query, Take: func(p *question.Part) error {
 		f.mu.Lock()
 		x.why = ""
 		f.mu.Unlock()
+		x.query = "" // what comes while it is not heard is wanted
 		for _, item := range p.Items {
 			b, lost, err := readShared(item)
 			if err != nil {

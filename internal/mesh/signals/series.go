@@ -26,14 +26,21 @@ func (t *Table) Series(q Query) (*Series, error) {
 	if !t.walk(&q, &w) && q.Of != (Subject{}) {
 		return nil, ErrUnknown
 	}
-	out := &Series{Of: q.Of.String(), From: r.time(first), To: r.time(end), Step: step.Seconds(), Points: make([]Point, points)}
+	return w.series(&q), nil
+}
+
+// series is what was added up.
+func (w *walk) series(q *Query) *Series {
+	r := resolutions[w.resolution]
+	step, points := r.step*time.Duration(w.each), int64(len(w.sums))
+	out := &Series{Of: q.Of.String(), From: r.time(w.first), To: r.time(w.first + points*w.each), Step: step.Seconds(), Points: make([]Point, points)}
 	var total signal.Counts
 	for p := range out.Points {
 		out.Points[p] = Point{At: out.From.Add(time.Duration(p) * step), Traffic: traffic(&w.sums[p], step.Seconds())}
 		total.Add(&w.sums[p])
 	}
 	out.Total = traffic(&total, out.To.Sub(out.From).Seconds())
-	return out, nil
+	return out
 }
 
 // walk adds up points.
@@ -41,6 +48,8 @@ type walk struct {
 	resolution  int
 	first, each int64
 	sums        []signal.Counts
+	// least is the first slot that counts.
+	least int64
 	// sides are of one edge, first what clients and then what servers have told.
 	sides [2][]signal.Counts
 }
@@ -86,18 +95,21 @@ func (w *walk) line(edges []*edge) {
 	for _, e := range edges {
 		side := w.sides[e.key.Side-signal.Client]
 		e.rings[w.resolution].each(func(slot int64, body []byte) bool {
-			if p := (slot - w.first) / w.each; slot >= w.first && p < int64(len(side)) {
+			if p := (slot - w.first) / w.each; slot >= max(w.first, w.least) && p < int64(len(side)) {
 				addCounts(&side[p], body)
 			}
 			return true
 		})
 	}
 	for p := range w.sums {
-		client, server := &w.sides[0][p], &w.sides[1][p]
-		if client.Count() >= server.Count() {
-			w.sums[p].Add(client)
-		} else {
-			w.sums[p].Add(server)
-		}
+		w.sums[p].Add(counting(&w.sides[0][p], &w.sides[1][p]))
 	}
+}
+
+// counting is the side of an edge that counts; see Edge.ReportedBy.
+func counting(client, server *signal.Counts) *signal.Counts {
+	if client.Count() >= server.Count() {
+		return client
+	}
+	return server
 }

@@ -66,6 +66,8 @@ type Table struct {
 	reporters map[reporterKey]*reporter
 	memory    int64
 	folded    uint64
+	// restored is when the first row began that was restored; zero is none.
+	restored time.Time
 	// short halves how far back is kept, that many times, where memory is scarce.
 	short   int
 	tidied  time.Time
