@@ -29,7 +29,7 @@ SUITES := acme connect conformance extauthz grpc hbone oidc openapi ratelimit
 lint: setup ## Vet, format and lint.
 	golangci-lint run ./...
 	$(GO) mod tidy -diff
-	for suite in harness $(SUITES); do (cd test/$$suite && golangci-lint run -c $(CURDIR)/.golangci.yml ./... && $(GO) mod tidy -diff) || exit 1; done
+	for suite in harness jaeger $(SUITES); do (cd test/$$suite && golangci-lint run -c $(CURDIR)/.golangci.yml ./... && $(GO) mod tidy -diff) || exit 1; done
 
 .PHONY: generate
 generate: ## Write generated files anew: CRDs, schema, reference pages.
@@ -44,7 +44,7 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short alloc unit integration $(SUITES) console-test ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: setup lint generate-check fuzz-short alloc unit integration suites console-test ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
 
 # A test that fails is run once more, and reported: tests of time on a machine
 # that is short of it must not stop a change. One that fails twice fails.
@@ -60,8 +60,13 @@ alloc: ## The ceilings of allocations and of memory for idle connections.
 	$(GO) test -count=1 -p 1 -run 'Alloc|Idle' ./internal/proxy ./internal/httpsig ./internal/proxy/websocket ./internal/wire/bufpool ./internal/wire/h2 ./internal/wire/h3 ./internal/wire/netx
 
 .PHONY: integration
-integration: setup ## End-to-end tests with real clients and servers, one package at a time, with -race.
-	$(GOTESTSUM) --packages="./test/..." -- -race -p 1 -timeout 30m
+integration: setup ## End-to-end tests with real clients and servers, two packages at a time, with -race.
+	$(GOTESTSUM) --packages="./test/..." -- -race -p 2 -timeout 30m
+
+# They wait more than they compute.
+.PHONY: suites
+suites: ## The suites that others wrote, two at a time.
+	$(MAKE) --no-print-directory -j 2 -O $(SUITES)
 
 # A module of its own, as pebble is not among what Gridway needs. Its tests mostly
 # wait, for each other too if they are not many at once.
@@ -98,6 +103,12 @@ hbone: ## Istio's HBONE, as client and as server of ours.
 .PHONY: openapi
 openapi: ## The admin API against its OpenAPI document, judged by libopenapi-validator.
 	cd test/openapi && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
+
+# Not among the suites of "test": Jaeger takes minutes to build.
+.PHONY: jaeger
+jaeger: setup ## Traces of a mesh, by both protocols of OTLP, as Jaeger v2 understands them; builds Jaeger once.
+	./scripts/jaeger
+	cd test/jaeger && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
 
 # A module of its own, for the service.
 .PHONY: ratelimit

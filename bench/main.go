@@ -233,6 +233,10 @@ func measureAll(o options) (*report.Results, error) {
 		return nil, err
 	}
 	defer echo.Stop()
+	if b.collector, err = peers.StartCollector(ctx); err != nil {
+		return nil, err
+	}
+	defer b.collector.Stop()
 	b.backend, b.sink, b.echo = backend, sink.Addr, echo.Addr
 
 	r := &report.Results{Date: time.Now().UTC(), Quick: o.quick, Filter: o.only, Machine: proc.Describe(), Versions: versions(ctx)}
@@ -253,11 +257,14 @@ func measureAll(o options) (*report.Results, error) {
 // build compiles the programs that are ours.
 func build(ctx context.Context, dir string) (map[peers.Kind]string, error) {
 	tools := map[peers.Kind]string{}
-	for kind, pkg := range map[peers.Kind]string{peers.Gridway: "./cmd/gridway", peers.ReverseProxy: "./bench/reverseproxy", peers.Sidecar: "./bench/meshproxy"} {
+	for kind, args := range map[peers.Kind][]string{
+		peers.Gridway: {"./cmd/gridway"}, peers.Uncounted: {"-tags", "uncounted", "./cmd/gridway"},
+		peers.ReverseProxy: {"./bench/reverseproxy"}, peers.Sidecar: {"./bench/meshproxy"},
+	} {
 		tools[kind] = filepath.Join(dir, "bin-"+string(kind))
-		out, err := exec.CommandContext(ctx, "go", "build", "-o", tools[kind], pkg).CombinedOutput()
+		out, err := exec.CommandContext(ctx, "go", append([]string{"build", "-o", tools[kind]}, args...)...).CombinedOutput()
 		if err != nil {
-			return nil, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+			return nil, fmt.Errorf("build %s: %w\n%s", args[len(args)-1], err, out)
 		}
 	}
 	return tools, nil

@@ -21,12 +21,14 @@ type bench struct {
 	backend *peers.Backend // for downloads
 	sink    string         // address of the server for uploads
 	echo    string         // address of the server for gRPC and WebSocket
-	cert    *peers.Certificate
-	rounds  int
-	round   time.Duration
-	latency time.Duration // of load at a fixed rate
-	warm    time.Duration
-	quick   bool
+	// collector takes what Exported sends.
+	collector *peers.Collector
+	cert      *peers.Certificate
+	rounds    int
+	round     time.Duration
+	latency   time.Duration // of load at a fixed rate
+	warm      time.Duration
+	quick     bool
 	// profiles is a folder for CPU profiles of Gridway; "" is none.
 	profiles string
 	say      *progress
@@ -103,6 +105,9 @@ func (b *bench) measure(ctx context.Context, w workload) (report.Case, error) {
 			}
 			p.result.Logged = float64(lines) / float64(p.result.Requests)
 		}
+		if p.spec.Telemetry == peers.Exported && b.collector.Spans() == 0 {
+			return c, fmt.Errorf("%s has sent no traces", p.spec.Label)
+		}
 		rss, err := proc.RSS(p.proc.PID())
 		if err != nil {
 			return c, err
@@ -123,6 +128,9 @@ func (b *bench) enter(ctx context.Context, w workload, spec peers.Spec) (*conten
 		spec.Backend = b.sink
 	}
 	spec.Judge = b.backend.Addr
+	if spec.Telemetry == peers.Exported {
+		spec.Collector = b.collector.Addr
+	}
 	if spec.AskGRPC {
 		spec.Judge = b.backend.HTTP2
 	}

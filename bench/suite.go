@@ -137,6 +137,14 @@ func suite(quick bool) []workload {
 				{Kind: peers.NGINX, Label: "nginx-bare"},
 			},
 		},
+		{
+			name: "telemetry", title: "Metrics, access log and 1 % of traces, against a build that counts nothing", conns: 64, target: get("/1k"), rate: 2000, rateConns: 64,
+			proxies: []peers.Spec{
+				{Kind: peers.Gridway, Label: "gridway", Telemetry: peers.Exported},
+				{Kind: peers.Gridway, Label: "gridway-usual"},
+				{Kind: peers.Uncounted, Label: "gridway-uncounted", Telemetry: peers.None},
+			},
+		},
 		{name: "api-key", title: "API keys of 1,000 callers", conns: 64, target: get("/1k"), callers: callers, rate: 2000, rateConns: 64, proxies: door(peers.Door{Keys: callers})},
 		{name: "rate-limit", title: "Rate limits of 1,000 callers", conns: 64, target: get("/1k"), callers: callers, rate: 2000, rateConns: 64, proxies: door(peers.Door{Limit: true})},
 		{

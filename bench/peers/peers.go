@@ -41,6 +41,8 @@ const (
 	ReverseProxy Kind = "reverseproxy"
 	// Before is another build of Gridway, which this one is compared with.
 	Before Kind = "before"
+	// Uncounted is a build of this Gridway that counts nothing.
+	Uncounted Kind = "uncounted"
 )
 
 // Spec says what a proxy is to do.
@@ -52,6 +54,10 @@ type Spec struct {
 	TLS     *Certificate
 	Routes  int  // 0 is one route for everything, else /r0/ to /r(Routes-1)/
 	Full    bool // access log, forwarding headers, request ID, timeouts, retries
+	// Telemetry is what Gridway sees of the traffic and hands on.
+	Telemetry Telemetry
+	// Collector is the address of a receiver of OTLP.
+	Collector string
 	Door
 	// Traffic is what clients speak; gRPC is spoken to the backend, too.
 	Traffic load.Traffic
@@ -66,6 +72,22 @@ type Spec struct {
 	// Raw passes bytes on without a look at them: TCP to TCP.
 	Raw bool
 }
+
+// Telemetry is how much a Gridway sees of its traffic.
+type Telemetry string
+
+// What Gridway sees, from what it does by itself to nothing.
+const (
+	// Usual is metrics, the service graph, and a record of each exchange.
+	Usual Telemetry = ""
+	// Exported is Usual, an access log, and metrics and 1 % of traces to the collector.
+	Exported Telemetry = "exported"
+	// None, in the build that counts nothing, is not a look at anything.
+	None Telemetry = "none"
+)
+
+// logs tells whether there is an access log.
+func (s Spec) logs() bool { return s.Full || s.Telemetry == Exported }
 
 // Client is the setting of TLS of clients.
 func (s Spec) Client() *tls.Config {
@@ -182,7 +204,7 @@ func (l *Lab) Start(ctx context.Context, s Spec) (*Process, error) {
 	if err := l.door(s); err != nil {
 		return nil, err
 	}
-	if s.Full { // the log of a case before must not count
+	if s.logs() { // the log of a case before must not count
 		if err := os.Remove(l.accessLog(s)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -206,7 +228,7 @@ func (l *Lab) startBeside(ctx context.Context, s Spec, p params, redis *Process)
 	addr := p.Addr
 	var argv []string
 	switch s.Kind {
-	case Gridway, Before:
+	case Gridway, Before, Uncounted:
 		file, err := l.render("gridway.yaml.tmpl", s.Label+".yaml", p)
 		if err != nil {
 			return nil, err
@@ -248,7 +270,7 @@ func (l *Lab) startBeside(ctx context.Context, s Spec, p params, redis *Process)
 		target.TLS = s.Client()
 	}
 	process, err := l.Launch(ctx, s.Label, argv, target, l.Core)
-	if err == nil && s.Full {
+	if err == nil && s.logs() {
 		process.AccessLog = l.accessLog(s)
 	}
 	if err == nil {
@@ -298,10 +320,13 @@ func (l *Lab) accessLog(s Spec) string {
 // gridway is the command line that every case uses.
 func (l *Lab) gridway(s Spec, path string) []string {
 	log := "off"
-	if s.Full {
+	if s.logs() {
 		log = l.accessLog(s)
 	}
 	argv := []string{l.Tools[s.Kind], "run", path, "--admin", "unix:" + l.Admin(s.Label), "--access-log", log, "--log-level", "warn", "--drain-timeout", "1s"}
+	if s.Telemetry == None {
+		argv = append(argv, "--telemetry-memory", "off")
+	}
 	if s.Store == Leases {
 		argv = append(argv, "--state", "sqlite", "--state-dir", filepath.Join(l.Dir, s.Label+"-state"))
 	}

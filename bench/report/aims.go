@@ -72,6 +72,7 @@ func Aims(r *Results) []Aim {
 	}
 	atMost("everything on, against bare NGINX", 1, "×", of("everything", "gridway", "nginx-bare"))
 	atMost("API keys, rate limits and everything on, against bare NGINX", 1, "×", of("front-door", "gridway", "nginx-bare"))
+	atMost("metrics, access log and 1 % of traces, against a build that counts nothing", 1.08, "×", of("telemetry", "gridway", "gridway-uncounted"))
 	atMost("against net/http's ReverseProxy", 0.25, "×", of("plain-64", "gridway", "reverseproxy"))
 	many := "100,000 routes"
 	if c := r.Case("routes"); c != nil {

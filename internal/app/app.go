@@ -252,7 +252,9 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	}
 	g.edges = g.observeSignals()
 	g.metrics.SetEdges(g.edges.Totals)
-	plane.Signals = g.edges
+	if metric.Counting {
+		plane.Signals = g.edges
+	}
 	g.inheritTo(&plane)
 	g.plane = proxy.New(plane)
 	g.discover()

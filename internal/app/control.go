@@ -164,6 +164,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.nodes.OnChange(c.distrib.Regrant)
 	may := c.speaksFor(m.TrustDomain)
 	c.evidence = collect.New(collect.Options{DB: g.db, May: may, Signals: g.takeSignals(may), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
 	c.shared = fleet.Share(fleet.SharedOptions{
@@ -213,13 +214,19 @@ func (c *control) trust(a *ca.Authority) error {
 }
 
 // granted tells whether a node proxy may have a workload.
-func (c *control) granted(p *distrib.Proxy, workload string) bool {
+func (c *control) granted(p *distrib.Proxy, workload string) (bool, error) {
+	if p.Role != distrib.RoleNode {
+		return false, nil
+	}
 	node, err := identity.Parse(p.Identity)
-	if err != nil || p.Role != distrib.RoleNode {
-		return false
+	if err != nil {
+		return false, err
 	}
 	id, err := identity.Parse(workload)
-	return err == nil && c.nodes.Allow(node, id)
+	if err != nil {
+		return false, err
+	}
+	return c.nodes.May(node, id)
 }
 
 // listenMesh opens a port of the control plane, or has it of the process before.

@@ -120,6 +120,9 @@ func (c *control) meshStatus(m *Mesh, f *fleet.Fleet) *adminapi.MeshStatus {
 			w := &p.Workloads[i]
 			x.Workloads = append(x.Workloads, adminapi.MeshWorkload{Namespace: w.Namespace, Service: w.Service, Name: w.Name, Healthy: w.Healthy})
 		}
+		for _, w := range p.Withheld {
+			x.Withheld = append(x.Withheld, adminapi.WithheldWorkload{Workload: w.String(), Reason: w.Reason})
+		}
 		for _, r := range p.Refusals {
 			x.Refusals = append(x.Refusals, adminapi.MeshRefusal{Kind: r.Kind, Name: r.Name, Reason: r.Reason})
 		}

@@ -15,6 +15,11 @@ func (g *Gateway) observeMesh() {
 	g.metrics.SetMesh(func() metric.Mesh {
 		c := g.control
 		out := metric.Mesh{Control: c.metrics(), Denied: len(c.authority.Denials())}
+		for _, p := range c.distrib.Proxies() {
+			if p.State != distrib.StateGone {
+				out.Withheld += len(p.Withheld)
+			}
+		}
 		for _, s := range c.own.SVIDs() {
 			out.SVIDs = append(out.SVIDs, metric.MeshSVID{ID: s.ID().String(), Ends: s.NotAfter()})
 		}

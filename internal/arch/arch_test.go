@@ -40,7 +40,7 @@ type rule struct {
 // store, the mesh's authority, issuers of certificates, and what these are made of.
 var controlPlane = []string{
 	"api", "internal/config/compile", "internal/config/decode", "internal/config/schema", "internal/config/store", "internal/config/source/file",
-	"internal/config/source/acme", "internal/statedb", "internal/manage/access/accessdb", "internal/manage/membership/membershipdb", "internal/manage/leasing",
+	"internal/config/source/acme", "internal/statedb", "internal/manage/access/accessdb", "internal/manage/membership/membershipdb", "internal/manage/objects/objectsdb", "internal/manage/leasing",
 	"internal/manage/election", "internal/mesh/admit", "internal/mesh/ca", "internal/mesh/registry", "internal/mesh/evidence/collect",
 	"k8s.io", "sigs.k8s.io", "modernc.org", "github.com/jackc", "github.com/pressly",
 }
@@ -149,12 +149,27 @@ var rules = []rule{
 	},
 	{
 		name: "the admin API carries what others keep", of: "internal/surface/adminapi",
-		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/manage/access", "internal/manage/membership", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals"},
+		allow: []string{"internal/ir", "internal/proxy/dryrun", "internal/telemetry", "internal/effect/delta", "internal/effect/replay", "internal/manage/access", "internal/manage/membership", "internal/manage/objects", "internal/mesh/evidence", "internal/mesh/identity", "internal/mesh/question", "internal/mesh/meshpb", "internal/mesh/signals"},
+		never: controlPlane,
+	},
+	{
+		name: "effects are reckoned beside what serves", of: "internal/effect", except: []string{"internal/effect/delta", "internal/effect/replay"},
+		allow: []string{"internal/config", "internal/effect", "internal/ir", "internal/proxy/dryrun", "internal/surface/adminapi", "internal/telemetry/trace"},
+		never: []string{"internal/cli", "internal/app", "internal/statedb"},
+	},
+	{
+		name: "how configurations differ is told of what was compiled", of: "internal/effect/delta",
+		allow: []string{"internal/ir", "internal/proxy/dryrun"}, external: []string{},
+		never: controlPlane,
+	},
+	{
+		name: "what has passed is decided again without a proxy", of: "internal/effect/replay",
+		allow: []string{"internal/effect/delta", "internal/ir", "internal/proxy/dryrun", "internal/proxy/filter", "internal/telemetry"}, external: []string{},
 		never: controlPlane,
 	},
 	{
 		name: "what is managed reaches proxies as objects", of: "internal/manage",
-		allow: []string{"api", "internal/ir", "internal/config", "internal/statedb", "internal/budget", "internal/mesh/ca", "internal/mesh/identity", "internal/mesh/jointoken"},
+		allow: []string{"api", "internal/ir", "internal/config", "internal/statedb", "internal/seal", "internal/budget", "internal/mesh/ca", "internal/mesh/identity", "internal/mesh/jointoken"},
 		never: []string{"internal/proxy", "internal/surface", "internal/cli", "internal/app"},
 	},
 	{

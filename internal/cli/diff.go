@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gridway/gridway/internal/cli/delta"
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/config/store"
+	"github.com/gridway/gridway/internal/effect/delta"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/surface/adminapi"
@@ -50,7 +50,7 @@ Exits with 0 if nothing differs and 1 if something does.
 		if err != nil {
 			return err
 		}
-		d, err := compareSides(before, after)
+		d, err := delta.Compare(cmd.Context(), before, after)
 		if err != nil {
 			return err
 		}
@@ -67,37 +67,8 @@ Exits with 0 if nothing differs and 1 if something does.
 	return cmd
 }
 
-// numbers hides values and still tells them apart.
-func numbers() ir.Veil {
-	seen := map[string]int{}
-	return func(value string) string {
-		if seen[value] == 0 {
-			seen[value] = len(seen) + 1
-		}
-		return fmt.Sprintf("(hidden, value %d)", seen[value])
-	}
-}
-
-type difference struct {
-	Objects   []delta.ObjectChange  `json:"objects"`
-	Listeners []delta.SettingChange `json:"listeners"`
-	Behaviour []delta.RequestChange `json:"behaviour"`
-	// Unseen are fields that a gateway hides, so that they cannot be compared.
-	Unseen []string `json:"notCompared,omitempty"`
-	// Tried is how many requests were compared. Bounded is true if not all pairs
-	// of matches that overlap have one among them.
-	Tried   int  `json:"requestsTried"`
-	Bounded bool `json:"pairsBounded,omitempty"`
-}
-
-// side is one of the two configurations, with its secrets hidden.
-type side struct {
-	objects []delta.Object
-	config  *ir.Config
-}
-
 // readSides reads the new files, and what they are compared with.
-func readSides(ctx context.Context, t *term.Terminal, a *admin, from, files []string) (before, after *side, err error) {
+func readSides(ctx context.Context, t *term.Terminal, a *admin, from, files []string) (before, after *delta.Side, err error) {
 	now, err := readSide(t, files)
 	if err != nil {
 		return nil, nil, err
@@ -113,7 +84,7 @@ func readSides(ctx context.Context, t *term.Terminal, a *admin, from, files []st
 	if err != nil {
 		return nil, nil, err
 	}
-	veil := numbers()
+	veil := delta.Numbers()
 	if after, err = sideOfFiles(now, was.set, veil); err == nil {
 		before, err = sideOfFiles(was, now.set, veil)
 	}
@@ -134,8 +105,8 @@ func readSide(t *term.Terminal, paths []string) (*offline, error) {
 
 // sideOfFiles leaves out the objects that the other side, if it is given, has
 // exactly so: most are, and comparing them takes time.
-func sideOfFiles(cfg *offline, other *store.Set, veil ir.Veil) (*side, error) {
-	s := &side{config: cfg.out.Config.Veiled(veil)}
+func sideOfFiles(cfg *offline, other *store.Set, veil ir.Veil) (*delta.Side, error) {
+	s := &delta.Side{Config: cfg.out.Config.Veiled(veil)}
 	for _, gk := range cfg.set.Kinds() {
 		for _, o := range cfg.set.Kind(gk.Group, gk.Kind) {
 			if other != nil {
@@ -148,23 +119,23 @@ func sideOfFiles(cfg *offline, other *store.Set, veil ir.Veil) (*side, error) {
 				return nil, fmt.Errorf("%s: %w", o.Key, err)
 			}
 			shown := adminapi.Object{Kind: o.Key.Kind, Value: v}.Veiled(veil)
-			s.objects = append(s.objects, delta.Object{Name: o.Key.String(), Place: o.Locate("").String(), Value: shown.Value})
+			s.Objects = append(s.Objects, delta.Object{Name: o.Key.String(), Place: o.Locate("").String(), Value: shown.Value})
 		}
 	}
 	return s, nil
 }
 
-func sideOfGateway(ctx context.Context, a *admin) (*side, error) {
-	return ask(ctx, a, func(ctx context.Context, c *client.Client) (*side, error) {
+func sideOfGateway(ctx context.Context, a *admin) (*delta.Side, error) {
+	return ask(ctx, a, func(ctx context.Context, c *client.Client) (*delta.Side, error) {
 		list, err := c.Objects(ctx, "", true)
 		if err != nil {
 			return nil, err
 		}
-		s := &side{}
+		s := &delta.Side{}
 		for _, o := range list {
-			s.objects = append(s.objects, delta.Object{Name: objectName(o), Place: placeText(o.Place), Value: o.Value})
+			s.Objects = append(s.Objects, delta.Object{Name: objectName(o), Place: placeText(o.Place), Value: o.Value})
 		}
-		s.config, err = c.Config(ctx)
+		s.Config, err = c.Config(ctx)
 		return s, err
 	})
 }
@@ -176,27 +147,7 @@ func objectName(o adminapi.Object) string {
 	return o.Kind + "/" + o.Namespace + "/" + o.Name
 }
 
-func compareSides(before, after *side) (d *difference, err error) {
-	d = &difference{}
-	if d.Objects, d.Unseen, err = delta.Objects(before.objects, after.objects); err != nil {
-		return nil, err
-	}
-	a, err := dryrun.New(before.config)
-	if err != nil {
-		return nil, err
-	}
-	b, err := dryrun.New(after.config)
-	if err != nil {
-		return nil, err
-	}
-	d.Listeners = delta.Listeners(before.config, after.config)
-	var tried delta.Tried
-	d.Behaviour, tried = delta.Behaviour(a, b)
-	d.Tried, d.Bounded = tried.Requests, tried.Bounded
-	return d, nil
-}
-
-func printDifference(t *term.Terminal, d *difference) {
+func printDifference(t *term.Terminal, d *delta.Difference) {
 	t.Printf("%s\n", term.Paint("Objects", term.Title))
 	for _, c := range d.Objects {
 		t.Printf("%s %s  %s\n", sign(c.Op), c.Object, term.Paint(c.Place, term.Place))
@@ -222,7 +173,7 @@ func printDifference(t *term.Terminal, d *difference) {
 		}
 	}
 	t.Printf("\n%s %s\n", term.Paint("Behaviour", term.Title), term.Paint(fmt.Sprintf("(%s compared)", excerpt.Count(d.Tried, "request")), term.Faint))
-	for _, group := range alike(d.Behaviour) {
+	for _, group := range delta.Alike(d.Behaviour) {
 		for i, c := range group {
 			if i == maxAlike {
 				t.Printf("  %s\n", term.Paint(fmt.Sprintf("and %d more alike", len(group)-i), term.Faint))
@@ -245,23 +196,6 @@ func printDifference(t *term.Terminal, d *difference) {
 
 // maxAlike bounds how many requests are listed that differ in the same way.
 const maxAlike = 4
-
-// alike groups requests that differ in the same way, in the order of the first.
-func alike(list []delta.RequestChange) [][]delta.RequestChange {
-	var groups [][]delta.RequestChange
-	index := map[string]int{}
-	for _, c := range list {
-		key := fmt.Sprint(c.Aspects)
-		i, ok := index[key]
-		if !ok {
-			i = len(groups)
-			index[key] = i
-			groups = append(groups, nil)
-		}
-		groups[i] = append(groups[i], c)
-	}
-	return groups
-}
 
 func printAspects(t *term.Terminal, list []delta.Aspect) {
 	for _, a := range list {

@@ -154,10 +154,10 @@ func tryText(n *trace.Try) string {
 	case n.Reason != "":
 		text += ": " + term.Paint(printable(n.Reason), term.Warn)
 		if n.Status > 0 {
-			text += " after a status of " + statusText(n.Status, "", "")
+			text += " after a status of " + statusText(n.Status, n.GRPCStatus, "")
 		}
 	case n.Status > 0:
-		text += ": " + statusText(n.Status, "", "")
+		text += ": " + statusText(n.Status, n.GRPCStatus, "")
 	}
 	if n.Head > 0 {
 		text += ", head within " + took(n.Head-n.Start)

@@ -17,8 +17,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridway/gridway/internal/cli/excerpt"
-	"github.com/gridway/gridway/internal/cli/replay"
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/effect/replay"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 )
 

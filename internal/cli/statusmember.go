@@ -32,6 +32,9 @@ func printMemberStatus(t *term.Terminal, m *adminapi.MemberStatus, now time.Time
 	for _, r := range c.Refused {
 		t.Printf("%s %s\n", term.Paint("not in service:", term.Bad), r)
 	}
+	for _, w := range m.Withheld {
+		t.Printf("%s %s\n", term.Paint("withheld: "+w.Workload+":", term.Bad), w.Reason)
+	}
 	if len(m.Services) > 0 {
 		t.Printf("uses %s\n", strings.Join(m.Services, ", "))
 	}

@@ -80,6 +80,13 @@ func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, all bool, now tim
 			}
 			table.Row(row...)
 		}
+		for _, w := range p.Withheld {
+			row = []string{"  " + w.Workload, "workload", "", term.Paint("withheld: "+w.Reason, term.Bad), ""}
+			if several {
+				row = append(row, "")
+			}
+			table.Row(row...)
+		}
 	}
 	if table.Len() > 0 {
 		t.Printf("%s", table)

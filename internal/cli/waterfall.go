@@ -150,11 +150,11 @@ func tryBar(h *adminapi.Hop, n *trace.Try, indent int) bar {
 	switch {
 	case n.Reason != "":
 		label, style = label+"  "+term.Paint(printable(n.Reason), term.Warn), term.Warn
-	case n.Status >= 500:
+	case n.Status >= 500, n.GRPCStatus != "" && n.GRPCStatus != "OK":
 		style = term.Warn
 		fallthrough
 	case n.Status > 0:
-		label += "  " + statusText(n.Status, "", "")
+		label += "  " + statusText(n.Status, n.GRPCStatus, "")
 	}
 	return bar{label: label, from: h.Start.Add(n.Start), to: h.Start.Add(max(n.End, n.Start)), style: style}
 }

@@ -28,6 +28,19 @@ func bundle(kinds []*kind) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return compressed(data)
+}
+
+// packed is a text of JSON without white space, compressed.
+func packed(text []byte) ([]byte, error) {
+	var out bytes.Buffer
+	if err := json.Compact(&out, text); err != nil {
+		return nil, err
+	}
+	return compressed(out.Bytes())
+}
+
+func compressed(data []byte) ([]byte, error) {
 	var out bytes.Buffer
 	zw, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
 	if err != nil {

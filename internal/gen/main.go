@@ -1,6 +1,6 @@
 // Command gen makes what follows from the kinds that Gridway takes: the schema
 // bundle that internal/config/schema embeds, the JSON Schema for editors under
-// docs/schema, and the reference pages of Gridway's own kinds under
+// docs/schema (which is embedded too, for the console's), and the reference pages of Gridway's own kinds under
 // docs/reference. Its inputs are the CRD manifests of the Gateway API module,
 // those under deploy/crds (which controller-gen makes from api/v1alpha1), and
 // the Go types of the core kinds.
@@ -53,6 +53,9 @@ func outputs(ctx context.Context, root string) (map[string][]byte, error) {
 		return nil, err
 	}
 	if files["docs/schema/gridway.json"], err = jsonSchema(kinds); err != nil {
+		return nil, err
+	}
+	if files["internal/config/schema/jsonschema.json.gz"], err = packed(files["docs/schema/gridway.json"]); err != nil {
 		return nil, err
 	}
 	for _, k := range kinds {

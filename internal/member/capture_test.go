@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gridway/gridway/internal/mesh/declared"
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/intercept"
 )
@@ -21,6 +22,25 @@ func TestRules(t *testing.T) {
 	}
 	if r.ID != "p15008" || r.Outbound != 15001 || r.DNS != 15053 || !slices.Equal(r.Except.Networks, []netip.Prefix{network}) || !slices.Equal(r.Except.Ports, []uint16{5432}) {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Rules of a node's workload are its own: a table, ports, and what it excepts.
+func TestRulesOfWorkloads(t *testing.T) {
+	network := netip.MustParsePrefix("10.9.0.0/16")
+	m := member{ports: ports{Mesh: 15008, Inbound: 15006}}
+	cart, mail := &load{key: "shop/cart", ports: workloadPorts{Outbound: 20001, DNS: 20002}}, &load{key: "shop/mail", ports: workloadPorts{Outbound: 20003, DNS: 20004}}
+	d := &declared.Workload{
+		Ports:  []declared.Port{{Number: 8080}, {Number: 9090}},
+		Except: declared.Except{Ports: []uint16{9090}, Networks: []netip.Prefix{network}, OutboundPorts: []uint16{5432}},
+	}
+	c := m.rulesOf(cart, d, intercept.FromUser(7))
+	if c.Outbound != 20001 || c.DNS != 20002 || !slices.Equal(c.Inbound, []intercept.Redirect{{From: 8080, To: 15006}}) ||
+		!slices.Equal(c.Except.Networks, []netip.Prefix{network}) || !slices.Equal(c.Except.Ports, []uint16{5432}) {
+		t.Errorf("%+v", c)
+	}
+	if other := m.rulesOf(mail, &declared.Workload{}, intercept.FromUser(8)); other.ID == c.ID || other.Outbound != 20003 || len(other.Inbound)+len(other.Except.Ports)+len(other.Except.Networks) > 0 {
+		t.Errorf("%+v", other)
 	}
 }
 

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"math"
-	"net/netip"
 	"os/user"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -16,12 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/declared"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/intercept"
-	"github.com/gridway/gridway/internal/mesh/nameserver"
 )
-
-// followEvery is how often it is looked at whether a workload's processes have another
-// cgroup, as those of a unit have that was started anew.
-const followEvery = 250 * time.Millisecond
 
 // load is a workload of a node proxy.
 type load struct {
@@ -33,6 +25,7 @@ type load struct {
 	stop  context.CancelFunc
 	done  chan struct{}
 	kick  chan struct{} // it is declared otherwise
+	renew chan struct{} // its identity is to be asked for now
 
 	// What follows is guarded by n.mu.
 	declared *declared.Workload
@@ -41,6 +34,9 @@ type load struct {
 	healthy bool
 	leaving bool
 	who     processes
+	// withheld is why the control plane does not let the node have it, and refused why the
+	// last try to renew its identity was refused; empty is neither.
+	withheld, refused string
 }
 
 // processes is by what those of a workload are told from others, as it is now.
@@ -68,7 +64,7 @@ func (l *load) now() *declared.Workload {
 func (l *load) well(is bool) {
 	l.n.mu.Lock()
 	defer l.n.mu.Unlock()
-	if l.healthy == is || is && l.leaving {
+	if l.healthy == is || is && (l.leaving || !l.in) {
 		return
 	}
 	l.healthy = is
@@ -84,17 +80,12 @@ func (l *load) run(ctx context.Context) {
 	defer work.Wait()
 	work.Go(func() {
 		renew := func(ctx context.Context) (*identity.SVID, error) { return m.stay.Client.Delegate(ctx, l.id) }
-		(&identity.Renewer{Keyring: m.keys, ID: l.id, Renew: renew, Log: m.log}).Run(ctx)
+		(&identity.Renewer{Keyring: m.keys, ID: l.id, Renew: renew, Log: m.log, Report: l.renewed, Kick: l.renew}).Run(ctx)
 	})
 	if !l.identified(ctx) {
 		return
 	}
-	l.n.mu.Lock()
-	if !l.in {
-		l.in = true
-		l.n.tell()
-	}
-	l.n.mu.Unlock()
+	l.enter()
 	f := &follower{l: l}
 	defer f.close()
 	p := &probe{}
@@ -103,8 +94,10 @@ func (l *load) run(ctx context.Context) {
 	for {
 		d := l.now()
 		f.look(d)
-		if is, known := p.look(ctx, d); known && ctx.Err() == nil {
-			l.well(is)
+		if l.enter() {
+			if is, known := p.look(ctx, d); known && ctx.Err() == nil {
+				l.well(is)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -128,98 +121,6 @@ func (l *load) identified(ctx context.Context) bool {
 		}
 	}
 	return true
-}
-
-// follower keeps the rules by which a workload's connections are taken.
-type follower struct {
-	l     *load
-	rules *intercept.Rules
-	// guarded are the ports that the rules keep others off.
-	guarded []uint16
-	names   *nameserver.Server
-	said    string
-}
-
-// look has the rules be those of the processes that there are now.
-func (f *follower) look(d *declared.Workload) {
-	l := f.l
-	who, err := find(d.Processes)
-	l.n.mu.Lock()
-	before := l.who
-	l.who = who
-	l.n.mu.Unlock()
-	var guarded []uint16
-	for _, p := range d.Ports {
-		guarded = append(guarded, p.Number)
-	}
-	if f.rules != nil && (err != nil || who.source != before.source || !slices.Equal(f.guarded, guarded)) {
-		_ = f.rules.Close() // the kernel removes them with this process anyway
-		f.rules = nil
-	}
-	if err == nil && f.rules == nil && l.n.m.opt.Intercept {
-		err = f.install(&who, guarded)
-	}
-	f.say(d, err)
-}
-
-func (f *follower) say(d *declared.Workload, err error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if text == f.said {
-		return
-	}
-	log := f.l.n.m.log
-	switch f.said = text; {
-	case err == nil && f.rules != nil:
-		log.Info("what the workload sends goes through the mesh", "workload", f.l.key, "processes", d.Processes.String())
-	case errors.Is(err, intercept.ErrNoCgroup), errors.Is(err, errNotYet):
-		log.Info("the workload's processes are waited for", "workload", f.l.key, "processes", d.Processes.String(), "why", text)
-	case err != nil:
-		log.Error("what the workload sends does not go through the mesh", "workload", f.l.key, "processes", d.Processes.String(), "error", err)
-	}
-}
-
-// errNotYet: connections would be sent to where nobody takes them.
-var errNotYet = errors.New("its configuration has not come yet")
-
-func (f *follower) install(who *processes, guarded []uint16) (err error) {
-	l := f.l
-	if !l.n.m.plane.captures(l.ports.Outbound) {
-		return errNotYet
-	}
-	if f.names == nil {
-		var at []netip.AddrPort
-		for _, a := range locals() {
-			at = append(at, netip.AddrPortFrom(a, l.ports.DNS))
-		}
-		services := names{m: l.n.m, namespace: l.now().Namespace, port: l.ports.Outbound}
-		if f.names, err = nameserver.Start(nameserver.Options{Addresses: at, Services: services, Log: l.n.m.log}); err != nil {
-			return err
-		}
-	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(l.key))
-	c := intercept.Config{ID: fmt.Sprintf("n%d_%08x", l.n.m.ports.Mesh, h.Sum32()), From: who.source, Outbound: l.ports.Outbound, DNS: l.ports.DNS}
-	for _, port := range guarded {
-		c.Inbound = append(c.Inbound, intercept.Redirect{From: port, To: l.n.m.ports.Inbound})
-	}
-	if f.rules, err = intercept.Install(c); err != nil {
-		f.rules = nil
-		return err
-	}
-	f.guarded = guarded
-	return nil
-}
-
-func (f *follower) close() {
-	if f.rules != nil {
-		_ = f.rules.Close() // the kernel removes them with this process anyway
-	}
-	if f.names != nil {
-		f.names.Close()
-	}
 }
 
 // find finds the processes of a workload as they are now.

@@ -159,8 +159,12 @@ func (m *member) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	var withheld func([]distrib.Withheld)
+	if m.node != nil {
+		withheld = m.node.withhold
+	}
 	m.client, err = distrib.NewClient(distrib.ClientConfig{
-		Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane, Beside: m.beside(flows, signals.Recorder),
+		Withheld: withheld, Proxy: m.proxy(), Targets: o.Control, Credentials: credentials.NewTLS(join.ClientTLS(m.keys)), Applier: m.plane, Beside: m.beside(flows, signals.Recorder),
 		CacheFile: filepath.Join(o.StateDir, cacheFile), Log: m.log,
 	})
 	if err == nil {

@@ -24,6 +24,13 @@ func (r *renewals) note(s identity.RenewerState) {
 	r.failures[s.ID.String()] = s.Failures
 }
 
+// forget is for an identity that the member has no more.
+func (r *renewals) forget(id identity.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.failures, id.String())
+}
+
 // all are the failures since the last renewal that went well.
 func (r *renewals) all() map[string]int {
 	r.mu.Lock()
@@ -36,7 +43,7 @@ func (m *member) observe() {
 	m.plane.metrics.SetMesh(func() metric.Mesh {
 		st := m.client.Status()
 		out := metric.Mesh{
-			Denied: len(m.keys.Denials()),
+			Denied: len(m.keys.Denials()), Withheld: len(Running{m}.Withheld()),
 			Member: &metric.MeshMember{
 				Connected: st.Target != "", Contact: st.Heard, Revision: st.Serving.Number, FromDisk: st.FromDisk, Refused: len(st.Refusals),
 				Services: len(st.Services), RenewalFailures: m.renewals.all(),

@@ -73,7 +73,7 @@ func (m *member) openNode() error {
 
 // add makes a load, which does nothing yet. n.mu is held, or nobody else has n.
 func (n *node) add(w *declared.Workload) (*load, error) {
-	l := &load{n: n, key: w.Key(), declared: w, kick: make(chan struct{}, 1), done: make(chan struct{})}
+	l := &load{n: n, key: w.Key(), declared: w, kick: make(chan struct{}, 1), renew: make(chan struct{}, 1), done: make(chan struct{})}
 	l.id = identity.Workload(n.m.keys.Own().TrustDomain(), w.Namespace, w.Service)
 	if l.id.IsZero() {
 		return nil, fmt.Errorf("%s: %s cannot be an identity", w.Where, w.Key())
@@ -130,6 +130,9 @@ func (n *node) proxy() distrib.Proxy {
 	for _, key := range slices.Sorted(maps.Keys(n.loads)) {
 		l := n.loads[key]
 		if !l.in {
+			if !l.leaving {
+				p.Waiting = append(p.Waiting, serviceOf(l))
+			}
 			continue
 		}
 		d := l.declared
@@ -198,6 +201,7 @@ func (n *node) set(list []*declared.Workload) {
 				continue
 			}
 			n.start(l)
+			changed = true
 		case !l.leaving && !same(l.declared, w):
 			n.m.log.Info("a workload is declared otherwise", "workload", l.key, "where", w.Where)
 			l.declared = w
@@ -244,6 +248,7 @@ func (n *node) remove(l *load) {
 			return
 		}
 	}
+	n.m.renewals.forget(l.id)
 	n.m.keys.Apply(identity.Change{Drop: []identity.ID{l.id}})
 }
 

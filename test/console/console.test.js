@@ -55,7 +55,7 @@ async function judge(page, what) {
 }
 
 const pages = {
-  overview: { at: '/', see: ['Needs attention', 'Busiest rules', 'What changed lately'] },
+  overview: { at: '/', see: ['Needs attention', 'inside', 'inventory', 'Busiest rules', 'What changed lately'] },
   routes: { at: '/routes', see: ['catalog', '/api/reviews'] },
   route: { at: '/routes/HTTPRoute%2Fdefault%2Freviews', see: ['canary', '90 %', 'ShieldPolicy', 'shop.yaml:'] },
   services: { at: '/services', see: ['catalog:80', '2 endpoints', 'PeakEWMA'] },
@@ -184,37 +184,115 @@ test('explain draws the path, and a link has the question', { timeout: 60_000 },
   assert.deepEqual(page.problems.filter((p) => !p.includes('422')), [])
 })
 
-for (const [services, seen] of [[12, 'service-5'], [500, 'team-19']]) {
-  test(`a graph of ${services} services`, { timeout: 60_000 }, async (t) => {
-    const page = await visit(t)
-    const graph = mesh(services)
-    await answer(page, '/v1/graph?*', graph)
-    await go(page, '/graph')
-    const node = page.locator('.node').filter({ hasText: seen })
-    await node.waitFor()
-    await judge(page, 'graph')
-    const where = async () => JSON.stringify(await page.locator('.react-flow__node').evaluateAll((list) => list.map((n) => [n.dataset.id, n.style.transform])))
-
-    // What stands, stays, also while rates change and somebody new calls.
-    const before = JSON.parse(await where())
-    const first = graph.nodes[2]
-    graph.nodes.push({ ...first, id: 'new/caller', namespace: 'new', name: 'caller' })
-    graph.edges.push({ ...graph.edges[0], id: `new/caller>${first.id}`, source: 'new/caller', destination: first.id, requests: 7.7 })
-    await page.locator('.node').filter({ hasText: services > 80 ? 'new' : 'caller' }).waitFor({ timeout: 15_000 })
-    const after = new Map(JSON.parse(await where()))
-    assert.deepEqual(before.filter(([id, at]) => after.get(id) !== at), [])
-
-    // By search, and by name in the list.
-    await page.getByRole('searchbox').fill('service-5')
-    await page.locator('.node:not(.dim)').filter({ hasText: 'service-5' }).first().waitFor()
-    await page.getByRole('region', { name: 'Edges' }).getByRole('link', { name: 'service-5', exact: true }).first().waitFor()
-    await page.getByRole('searchbox').fill('')
-    await node.click()
-    if (services > 80) await page.locator('.node').filter({ hasText: 'service-475' }).waitFor()
-    else await page.getByRole('heading', { name: 'service-5' }).waitFor()
-    await judge(page, 'graph with something chosen')
+/** drawn is what stands where in the graph, and what lies over what it must not. */
+const drawn = (page) =>
+  page.evaluate(() => {
+    const boxes = (selector) => [...document.querySelectorAll(selector)].map((e) => ({ name: e.dataset.id ?? e.textContent, ...e.getBoundingClientRect().toJSON() }))
+    const meet = (a, b, by = 0.5) => a.left + by < b.right && b.left + by < a.right && a.top + by < b.bottom && b.top + by < a.bottom
+    const pairs = (list) => list.flatMap((a, i) => list.slice(i + 1).filter((b) => meet(a, b)).map((b) => `${a.name} and ${b.name}`))
+    const nodes = boxes('.node')
+    const labels = boxes('.calllabel')
+    const crossed = []
+    for (const path of document.querySelectorAll('.react-flow__edge-path')) {
+      const matrix = path.getScreenCTM()
+      const points = Math.min(60, Math.ceil(path.getTotalLength() / 8))
+      for (let i = 0; i <= points; i++) {
+        const p = path.getPointAtLength((path.getTotalLength() * i) / points).matrixTransform(matrix)
+        const over = nodes.find((n) => meet({ left: p.x, right: p.x, top: p.y, bottom: p.y }, n, 1.5 * matrix.a))
+        if (over) crossed.push(`${path.closest('.react-flow__edge').dataset.id} over ${over.name}`)
+      }
+    }
+    return {
+      nodes: nodes.length, labels: labels.length, edges: document.querySelectorAll('.react-flow__edge-path').length,
+      over: [...pairs(nodes), ...pairs(labels), ...pairs(boxes('.space')), ...labels.flatMap((l) => nodes.filter((n) => meet(l, n)).map((n) => `${l.name} on ${n.name}`)), ...new Set(crossed)],
+      places: [...document.querySelectorAll('.react-flow__node-service')].map((n) => [n.dataset.id, n.style.transform]).sort(),
+    }
   })
-}
+
+test('the graph of the demo', { timeout: 120_000 }, async (t) => {
+  const page = await visit(t)
+  await go(page, '/graph')
+  const node = (name) => page.locator('.node').filter({ has: page.locator('b', { hasText: new RegExp(`^${name}$`) }) })
+  for (const name of ['Clients', 'edge', 'catalog', 'orders', 'payments']) await node(name).waitFor({ timeout: 60_000 })
+  await until('lines have their labels', async () => (await page.locator('.calllabel').count()) >= 8, 60_000)
+  const first = await drawn(page)
+  assert.deepEqual(first.over, [], 'nothing lies over anything')
+  await page.locator('.calllabel', { hasText: /\d+\/s.* ms/ }).first().waitFor()
+  await page.getByRole('region', { name: 'Edges' }).getByRole('cell', { name: 'yes' }).first().waitFor()
+  await judge(page, 'graph')
+
+  // The same places at the next visit.
+  await page.reload()
+  await node('payments').waitFor()
+  const stands = new Map((await drawn(page)).places)
+  assert.deepEqual(first.places.filter(([id, at]) => stands.get(id) !== at), [])
+
+  // By keyboard: along the calls, and by search.
+  const focused = () => page.evaluate(() => document.activeElement?.querySelector('b')?.textContent ?? '')
+  await node('edge').focus()
+  await page.keyboard.press('ArrowRight')
+  await until('the focus is on somebody whom the edge calls', async () => ['catalog', 'orders', 'stock', 'live'].includes(await focused()))
+  await page.keyboard.press('ArrowLeft')
+  await until('the focus is on the edge again', async () => (await focused()) === 'edge')
+  await page.keyboard.press('/')
+  await page.keyboard.type('payments')
+  await page.locator('.node:not(.dim)').filter({ hasText: 'payments' }).waitFor()
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'payments', level: 2 }).waitFor()
+  await page.getByRole('heading', { name: 'Called by' }).waitFor()
+  await judge(page, 'graph with something chosen')
+  await page.getByRole('link', { name: 'Open', exact: true }).click()
+  await page.getByRole('heading', { name: /^payments/, level: 1 }).waitFor()
+})
+
+test('what is known of a line is told where one points', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t)
+  await answer(page, '/v1/graph?*', mesh(12))
+  await go(page, '/graph')
+  const path = page.locator('.react-flow__edge[data-id="internet>default/edge"] .react-flow__edge-interaction')
+  await path.waitFor({ state: 'attached' })
+  await path.dispatchEvent('mouseover')
+  await page.locator('.tip', { hasText: 'no mutual TLS' }).waitFor()
+})
+
+test('a graph of 500 services', { timeout: 180_000 }, async (t) => {
+  const page = await visit(t)
+  const graph = mesh(500)
+  await answer(page, '/v1/graph?*', graph)
+  await go(page, '/graph')
+  await page.locator('.node').filter({ hasText: 'team-19' }).waitFor()
+  assert.deepEqual((await drawn(page)).over, [], 'namespaces')
+  await judge(page, 'graph of namespaces')
+
+  const began = Date.now()
+  await page.getByRole('button', { name: 'every service' }).click()
+  await page.locator('.node').filter({ hasText: 'service-475' }).waitFor({ timeout: 60_000 })
+  await until('all stand', async () => (await page.locator('.node').count()) === 502, 60_000)
+  t.diagnostic(`502 nodes and ${graph.edges.length} edges were drawn within ${Date.now() - began} ms`)
+  const before = await drawn(page)
+  assert.deepEqual(before.over, [], 'every service')
+
+  // What stands, stays, while rates change, somebody is gone and somebody new comes.
+  const one = graph.nodes.find((n) => n.name === 'service-30')
+  const gone = graph.nodes.findIndex((n) => n.name === 'service-49')
+  const [left] = graph.nodes.splice(gone, 1)
+  graph.edges = graph.edges.filter((e) => e.source !== left.id && e.destination !== left.id)
+  graph.nodes.push({ ...one, id: 'team-01/newcomer', name: 'newcomer' }, { ...one, id: 'new/caller', namespace: 'new', name: 'caller' })
+  graph.edges.push({ ...graph.edges[5], id: `team-01/newcomer>${one.id}`, source: 'team-01/newcomer', destination: one.id }, { ...graph.edges[5], id: `new/caller>${one.id}`, source: 'new/caller', destination: one.id })
+  await page.locator('.node').filter({ hasText: 'newcomer' }).waitFor({ timeout: 60_000, state: 'attached' })
+  await page.getByRole('button', { name: /fit view/i }).click()
+  await page.locator('.node').filter({ hasText: 'caller' }).waitFor({ timeout: 30_000 })
+  const after = await drawn(page)
+  assert.deepEqual(after.over, [], 'with newcomers')
+  const stands = new Map(after.places)
+  assert.deepEqual(before.places.filter(([id, at]) => id !== left.id && stands.get(id) !== at), [])
+
+  await page.getByRole('button', { name: 'namespaces' }).click()
+  await page.getByRole('searchbox').fill('service-7')
+  await page.locator('.node:not(.dim)').filter({ hasText: 'service-7' }).first().waitFor()
+  await page.getByRole('region', { name: 'Edges' }).getByRole('link', { name: 'service-7', exact: true }).first().waitFor()
+  await judge(page, 'a search in the graph')
+})
 
 for (const width of [1280, 390]) {
   test(`traces and a waterfall, ${width} pixels`, { timeout: 60_000 }, async (t) => {
@@ -259,6 +337,30 @@ test('a tap begins when it is asked to', { timeout: 60_000 }, async (t) => {
   await judge(page, 'a tap')
 })
 
+test('what fails inside the mesh is on the first page', { timeout: 90_000 }, async (t) => {
+  const page = await visit(t)
+  // Payments of the demo fail for 8 s of each half minute.
+  const matter = page.getByRole('link', { name: /^payments fails/ })
+  await matter.waitFor({ timeout: 60_000 })
+  await page.getByText(/Asked by orders/).first().waitFor()
+  await page.getByText(/^Serving, with \d+ serious matter/).waitFor()
+
+  // What it is compared with: a long time that was well, as the process would tell it.
+  const graph = mesh(12)
+  const sick = graph.nodes.find((n) => n.name === 'service-5').in
+  const past = structuredClone(graph)
+  past.from = new Date(Date.parse(graph.from) - 58 * 60_000).toISOString()
+  const [x, slow] = [past, graph].map((g) => g.nodes.find((n) => n.name === 'service-7').in)
+  Object.assign(past.nodes.find((n) => n.name === 'service-5').in, { count: sick.count * 30, errors: (sick.errors * sick.count) / (sick.count * 30) })
+  Object.assign(x, { count: slow.count * 30, p99: slow.p99 })
+  slow.p99 *= 4
+  await page.route('**/v1/graph?*', (route) => route.fulfill({ json: route.request().url().includes('window=1h') ? past : graph }))
+  await page.reload()
+  await page.getByText(/against 0 % in the 58 min before/).waitFor()
+  await page.getByRole('link', { name: 'service-7 has become slow' }).waitFor()
+  await judge(page, 'overview with failures')
+})
+
 test('search is in the address', { timeout: 40_000 }, async (t) => {
   const page = await visit(t, { at: '/routes' })
   await settled(page)
@@ -277,7 +379,8 @@ test('a broken object is what needs attention', { timeout: 90_000 }, async (t) =
   const good = readFileSync(demo.shop, 'utf8')
   t.after(() => writeFileSync(demo.shop, good))
   const page = await visit(t)
-  await page.getByText('Nothing. Refused objects').waitFor()
+  await page.getByRole('heading', { name: 'Needs attention' }).waitFor()
+  assert.equal(await page.getByRole('link', { name: 'HTTPRoute/default/reviews is refused' }).count(), 0)
   writeFileSync(demo.shop, good.replace(/(kind: HTTPRoute\nmetadata: \{name: reviews\}\nspec:\n)/, '$1  hostnamez: [shop.example]\n'))
   const matter = page.getByRole('link', { name: /HTTPRoute\/default\/reviews/ }).first()
   await matter.waitFor({ timeout: 20_000 })

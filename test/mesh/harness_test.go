@@ -48,6 +48,13 @@ func program(text string) {
 	if name == healthProgram {
 		serveHealth(at)
 	}
+	if name == connectProgram {
+		if err := connectTo(at); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(3)
+		}
+		os.Exit(0)
+	}
 	if name == "load" {
 		loadProgram(at)
 	}

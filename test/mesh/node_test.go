@@ -213,7 +213,7 @@ func TestNode(t *testing.T) {
 
 	// A file that is broken changes nothing, and one that goes takes its workload along.
 	r.declare("front.yaml", strings.Replace(front, "processes", "procs", 1))
-	r.node.said("front.yaml:2: a workload has no field")
+	r.node.said("front.yaml:2:1: a workload has no field")
 	r.becomes("front", `"name":"ratings"`, "http://ratings:"+ratings+"/")
 	r.declare("front.yaml", front)
 	r.declare("thief.yaml", "service: ratings\nprocesses: {unit: no-such.service}\n")

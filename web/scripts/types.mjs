@@ -58,7 +58,8 @@ function interfaceOf(key) {
   return `export interface ${nameOf(key)} {\n${fields.join('')}}\n`
 }
 
-const bodyOf = (part) => part?.content?.['application/json']?.schema
+// A stream is told by one of its lines.
+const bodyOf = (part) => (part?.content?.['application/json'] ?? part?.content?.['application/x-ndjson'])?.schema
 const tables = { get: [], post: [], delete: [], put: [], patch: [] }
 for (const path of Object.keys(document.paths).sort()) {
   if (foreign(path)) continue

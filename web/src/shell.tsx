@@ -1,7 +1,9 @@
 import { type ReactNode, useEffect, useRef, useState } from 'react'
 import { useAuthority, useClusters, useStatus, useTop, useWhoami } from './api/queries'
 import { logout, pageKey } from './api/session'
+import { useLately } from './api/signals'
 import { mattersOf } from './lib/attention'
+import { troublesOf } from './lib/trouble'
 import { useNow } from './lib/clock'
 import { Link, segments, usePath } from './lib/router'
 import { setTheme, type Theme, useTheme } from './lib/theme'
@@ -29,13 +31,14 @@ export function Mark() {
   )
 }
 
-/** useMatters is what needs attention, on every page. */
+/** useMatters is what needs attention, on every page: of the process, of its configuration, and of all traffic. */
 export function useMatters() {
   const now = useNow()
   const status = useStatus()
   const clusters = useClusters()
   const authority = useAuthority()
-  return mattersOf(status.data, clusters.data, authority.data, now)
+  const lately = useLately()
+  return mattersOf(status.data, clusters.data, authority.data, now, troublesOf(lately.now.data, lately.hour.data))
 }
 
 export function Shell({ children }: { children: ReactNode }) {
@@ -208,7 +211,7 @@ export function Page({ title, label, about, crumbs, actions, children }: PagePro
           {label ?? title}
         </h1>
         {actions && <div className="actions">{actions}</div>}
-        {about && <p className="about">{about}</p>}
+        {about && <div className="about">{about}</div>}
       </div>
       {children}
     </>

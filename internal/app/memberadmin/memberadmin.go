@@ -9,7 +9,9 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -170,6 +172,10 @@ func (r *runtime) status() *adminapi.MemberStatus {
 	}
 	for _, refusal := range d.Refusals {
 		out.Control.Refused = append(out.Control.Refused, refusal.String())
+	}
+	withheld := r.member.Withheld()
+	for _, key := range slices.Sorted(maps.Keys(withheld)) {
+		out.Withheld = append(out.Withheld, adminapi.WithheldWorkload{Workload: key, Reason: withheld[key]})
 	}
 	for _, s := range keys.SVIDs() {
 		leaf := s.Leaf()

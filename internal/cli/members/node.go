@@ -87,7 +87,7 @@ func checkWorkloads(t *term.Terminal, folder string) error {
 	if err != nil {
 		return err
 	}
-	table := term.NewTable("workload", "processes", "ports", "health")
+	table := term.NewTable("workload", "processes", "ports", "health", "past the node")
 	for _, w := range list {
 		var ports []string
 		for _, p := range w.Ports {
@@ -100,7 +100,7 @@ func checkWorkloads(t *term.Terminal, folder string) error {
 		case h.Port != 0:
 			health = fmt.Sprintf("tcp %d every %s", h.Port, h.Interval)
 		}
-		table.Row(w.Key(), w.Processes.String(), cmp.Or(strings.Join(ports, ", "), "–"), health)
+		table.Row(w.Key(), w.Processes.String(), cmp.Or(strings.Join(ports, ", "), "–"), health, excepted(&w.Except))
 	}
 	if table.Len() == 0 {
 		t.Printf("no file of %s declares a workload\n", folder)
@@ -108,4 +108,25 @@ func checkWorkloads(t *term.Terminal, folder string) error {
 	}
 	t.Printf("%s", table)
 	return nil
+}
+
+// maxExcepted bounds what of the exceptions of a workload is shown.
+const maxExcepted = 6
+
+// excepted says what goes past the node: in is opened by other hosts, out by the workload.
+func excepted(e *declared.Except) string {
+	var out []string
+	for _, p := range e.Ports {
+		out = append(out, fmt.Sprintf("in :%d", p))
+	}
+	for _, n := range e.Networks {
+		out = append(out, "out "+n.String())
+	}
+	for _, p := range e.OutboundPorts {
+		out = append(out, fmt.Sprintf("out :%d", p))
+	}
+	if more := len(out) - maxExcepted; more > 0 {
+		out = append(out[:maxExcepted], fmt.Sprintf("%d more", more))
+	}
+	return cmp.Or(strings.Join(out, ", "), "–")
 }

@@ -92,6 +92,28 @@ func distinct(list []string) []string {
 	return slices.Compact(list)
 }
 
+// warnOfHidden tells of what is asked for and not shown, as it is a credential.
+func (c *compiler) warnOfHidden(p *telemetryPolicy) {
+	look := func(field string, name *gwv1.HTTPHeaderName) {
+		if name == nil || !slices.Contains(c.telemetry.hidden, strings.ToLower(string(*name))) {
+			return
+		}
+		c.report(problemAt(p.used, field+".requestHeader", store.Warning, "CredentialHidden",
+			fmt.Sprintf("an AuthenticationPolicy takes header %s for a credential: its value is not recorded", *name),
+			"record who calls instead: the fields consumer and credential of the access log, caller. in expressions"))
+	}
+	if t := p.spec.Tracing; t != nil {
+		for i := range t.Tags {
+			look(fmt.Sprintf("spec.tracing.tags[%d]", i), t.Tags[i].RequestHeader)
+		}
+	}
+	if a := p.spec.AccessLog; a != nil {
+		for i := range a.Fields {
+			look(fmt.Sprintf("spec.accessLog.fields[%d]", i), a.Fields[i].RequestHeader)
+		}
+	}
+}
+
 // onNamespace lists the policies without targets for what is in a namespace.
 func (x *telemetryIndex) onNamespace(namespace string) []attachedTelemetry {
 	out := x.at(ofNamespace(namespace))
@@ -152,6 +174,7 @@ func (c *compiler) finishTelemetry() {
 		if a := p.spec.AccessLog; a != nil && a.Redact != nil {
 			p.matters = append(p.matters, p.targets...) // what is hidden adds up
 		}
+		c.warnOfHidden(p)
 		c.resolveSinks(p)
 	}
 	finishKind(c, &c.telemetry.policyIndex)

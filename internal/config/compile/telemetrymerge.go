@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -191,9 +192,13 @@ func (m *telemetryMerge) finish() *ir.Telemetry {
 		t.KeepSlowerThan = deref(m.slower, 0)
 		t.Accept, t.Send = formats(m.accept), formats(m.send)
 		for _, g := range m.tags {
-			t.Tags = append(t.Tags, ir.SpanTag{
+			tag := ir.SpanTag{
 				Name: g.Name, Value: deref(g.Value, ""), RequestHeader: strings.ToLower(string(deref(g.RequestHeader, ""))), Expression: deref(g.Expression, ""),
-			})
+			}
+			if tag.RequestHeader != "" && slices.Contains(m.telemetry.hidden, tag.RequestHeader) {
+				tag.RequestHeader, tag.Value = "", ir.Hidden
+			}
+			t.Tags = append(t.Tags, tag)
 		}
 	}
 	if a := m.log; a != nil {

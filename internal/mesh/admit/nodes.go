@@ -3,6 +3,7 @@ package admit
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -31,10 +32,14 @@ type Nodes struct {
 	db  *statedb.DB
 	log *slog.Logger
 
-	mu     sync.Mutex
-	grants map[string]*jointoken.Grants // guarded by mu; by SPIFFE ID
-	looked time.Time                    // guarded by mu: when one was missed
+	mu      sync.Mutex
+	grants  map[string]*jointoken.Grants // guarded by mu; by SPIFFE ID
+	looked  time.Time                    // guarded by mu: when one was missed
+	changed func()                       // guarded by mu
 }
+
+// ErrUnknownNode: the state store, as far as it could be looked at, has no such node.
+var ErrUnknownNode = errors.New("no node proxy has joined by that name, as far as this control plane knows; it has to join anew")
 
 // NewNodes makes them of a store. log may be nil.
 func NewNodes(db *statedb.DB, log *slog.Logger) *Nodes {
@@ -44,12 +49,31 @@ func NewNodes(db *statedb.DB, log *slog.Logger) *Nodes {
 	return &Nodes{db: db, log: log, grants: map[string]*jointoken.Grants{}}
 }
 
+// OnChange has f called whenever what nodes may have may have changed.
+func (n *Nodes) OnChange(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.changed = f
+}
+
+// tell calls what OnChange was given.
+func (n *Nodes) tell() {
+	n.mu.Lock()
+	f := n.changed
+	n.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
 // Run takes in the nodes that join at other control planes, until ctx ends.
 func (n *Nodes) Run(ctx context.Context) error {
 	w := n.db.Watch(statedb.MeshNodes)
 	defer w.Stop()
 	for {
-		n.load(ctx)
+		if n.load(ctx) {
+			n.tell()
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -59,7 +83,7 @@ func (n *Nodes) Run(ctx context.Context) error {
 }
 
 // load reads the store; what is known holds while it cannot be read.
-func (n *Nodes) load(ctx context.Context) {
+func (n *Nodes) load(ctx context.Context) bool {
 	var list []statedb.MeshNode
 	err := n.db.Read(ctx, func(tx *statedb.Tx) (err error) {
 		list, err = tx.MeshNodes(ctx)
@@ -69,7 +93,7 @@ func (n *Nodes) load(ctx context.Context) {
 		if ctx.Err() == nil {
 			n.log.Warn("what node proxies may have cannot be read; what is known of them holds", "error", err)
 		}
-		return
+		return false
 	}
 	grants := make(map[string]*jointoken.Grants, len(list))
 	for i := range list {
@@ -83,15 +107,25 @@ func (n *Nodes) load(ctx context.Context) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.grants = grants
+	return true
 }
 
 // Allow tells whether a node proxy may have a workload.
 func (n *Nodes) Allow(node, workload identity.ID) bool {
-	if identity.NameOf(node).Role != identity.RoleNode || node.TrustDomain() != workload.TrustDomain() {
-		return false
+	is, err := n.May(node, workload)
+	return is && err == nil
+}
+
+// May tells it, too, apart from that nothing is known of the node.
+func (n *Nodes) May(node, workload identity.ID) (bool, error) {
+	if identity.NameOf(node).Role != identity.RoleNode {
+		return false, errors.New("only a node proxy may have workloads")
 	}
 	g := n.of(node.String())
-	return g != nil && g.AllowWorkload(identity.NameOf(workload))
+	if g == nil {
+		return false, ErrUnknownNode
+	}
+	return node.TrustDomain() == workload.TrustDomain() && g.AllowWorkload(identity.NameOf(workload)), nil
 }
 
 // of looks at the store for a node that is not known: it may have joined at another control
@@ -117,8 +151,9 @@ func (n *Nodes) of(node string) *jointoken.Grants {
 // joined notes what a node that has joined may have; the store knows it.
 func (n *Nodes) joined(node identity.ID, g jointoken.Grants) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.grants[node.String()] = &g
+	n.mu.Unlock()
+	n.tell()
 }
 
 // Delegate gives a node proxy the SVID of one of its workloads.

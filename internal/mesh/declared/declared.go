@@ -24,12 +24,13 @@ type Workload struct {
 	// Processes are those that it is.
 	Processes Processes
 	Health    Health
+	Except    Except
 	Labels    map[string]string
 	Version   string
 	// Weight is its share of the service's traffic, 1 to 65535.
 	Weight uint32
 	Zone   string
-	// Where is the file and line of the declaration.
+	// Where is the file, line and column of the declaration.
 	Where string
 }
 

@@ -2,9 +2,11 @@ package declared_test
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +44,7 @@ func TestRead(t *testing.T) {
 	w := list[0]
 	if w.Key() != "shop/cart/blue" || w.Processes.String() != "unit cart.service" || w.Address.String() != "10.0.0.7" || len(w.Ports) != 2 ||
 		w.Health != (declared.Health{Port: 9090, Path: "/healthz", Interval: 5 * time.Second, Timeout: 500 * time.Millisecond}) ||
-		!reflect.DeepEqual(w.Labels, map[string]string{"tier": "front"}) || w.Version != "1.2" || w.Weight != 3 || w.Zone != "a" || w.Where != "cart.yaml:2" {
+		!reflect.DeepEqual(w.Labels, map[string]string{"tier": "front"}) || w.Version != "1.2" || w.Weight != 3 || w.Zone != "a" || w.Where != "cart.yaml:2:1" {
 		t.Errorf("%+v", w)
 	}
 	if b := list[1]; b.Key() != "default/batch" || b.Health != (declared.Health{}) || b.Weight != 1 || b.Address.String() != "127.0.0.1" {
@@ -54,16 +56,16 @@ func TestRead(t *testing.T) {
 func TestBad(t *testing.T) {
 	const good = "service: cart\nprocesses: {user: cart}\n"
 	for text, want := range map[string]string{
-		"processes: {user: cart}":                                  "f.yaml:1: service is missing",
-		"service: cart":                                            "f.yaml:1: processes is missing",
+		"processes: {user: cart}":                                  "f.yaml:1:1: service is missing",
+		"service: cart":                                            "f.yaml:1:1: processes is missing",
 		"service: Cart\nprocesses: {user: cart}":                   "lower-case letters",
 		good + "namespace: a.b":                                    "namespace",
 		good + "name: A":                                           "name",
-		good + "prots: []":                                         `f.yaml:3: a workload has no field "prots"; it may have address, health`,
-		good + "service: again":                                    "f.yaml:3: service is there twice",
-		good + "ports: 80":                                         "f.yaml:3: ports must be a list",
-		good + "ports:\n- {number: 0}":                             "f.yaml:4: number \"0\": must be a number from 1 to 65535",
-		good + "ports:\n- {name: web}":                             "f.yaml:4: a port needs its number",
+		good + "prots: []":                                         `f.yaml:3:1: a workload has no field "prots"; it may have address, except, health`,
+		good + "service: again":                                    "f.yaml:3:1: service is there twice",
+		good + "ports: 80":                                         "f.yaml:3:8: ports must be a list",
+		good + "ports:\n- {number: 0}":                             "f.yaml:4:12: number \"0\": must be a number from 1 to 65535",
+		good + "ports:\n- {name: web}":                             "f.yaml:4:3: a port needs its number",
 		good + "ports: [{number: 1}, {number: 1}]":                 "the same number or name",
 		good + "address: localhost":                                "must be the IP address",
 		good + "address: 0.0.0.0":                                  "must be the IP address",
@@ -80,8 +82,8 @@ func TestBad(t *testing.T) {
 		"service: cart\nprocesses: {cgroup: /}":                    "below the root",
 		"service: cart\nprocesses: {cgroup: /a/../b}":              "below the root",
 		"service: cart\nprocesses: {user: root}":                   "user root",
-		"- service: cart":                                          "f.yaml:1: a workload must have fields",
-		"service: [":                                               "f.yaml: ",
+		"- service: cart":                                          "f.yaml:1:1: a workload must have fields",
+		"service: [":                                               "f.yaml:1: did not find",
 		"service: \"a\\u0000b\"\nprocesses: {user: a}":             "without control characters",
 	} {
 		if list, err := declared.Read("f.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) || list != nil {
@@ -140,8 +142,8 @@ func TestFolder(t *testing.T) {
 	write(".hidden.yaml", "service: c\n")
 	see("default/a=1 default/b=", "")
 	write("a.yaml", "service: a\nversion: '2'\nprocess: {user: a}\n")
-	see("default/a=1 default/b=", "a.yaml:3: a workload has no field")
-	see("default/a=1 default/b=", "a.yaml:3") // as long as it is so
+	see("default/a=1 default/b=", "a.yaml:3:1: a workload has no field")
+	see("default/a=1 default/b=", "a.yaml:3:1") // as long as it is so
 	write("c.yaml", "service: a\nprocesses: {user: c}\n---\nservice: d\nprocesses: {user: b}\n")
 	see("default/a=1 default/b=", "is declared already")
 	write("c.yaml", "")
@@ -177,6 +179,7 @@ func TestRun(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(cart))
 	f.Add([]byte("service: a\nprocesses: {cgroup: /a}\nhealth: {tcp: {port: 1}}\n"))
+	f.Add([]byte("service: a\nprocesses: {user: a}\nports: [{number: 1}]\nexcept: {ports: [1], networks: [10.0.0.0/8, '::1'], outboundPorts: [2]}\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		list, err := declared.Read("f.yaml", text)
 		if err != nil && list != nil {
@@ -185,6 +188,13 @@ func FuzzRead(f *testing.F) {
 		for _, w := range list {
 			if w.Service == "" || w.Processes == (declared.Processes{}) || w.Weight == 0 || !w.Address.IsValid() {
 				t.Errorf("%+v", w)
+			}
+			if e := w.Except; len(e.Networks)+len(e.OutboundPorts) > declared.MaxExceptions || slices.Contains(e.OutboundPorts, 0) ||
+				slices.ContainsFunc(e.Networks, func(p netip.Prefix) bool { return p != p.Masked() || p.Addr().Is4In6() }) ||
+				slices.ContainsFunc(e.Ports, func(n uint16) bool {
+					return !slices.ContainsFunc(w.Ports, func(p declared.Port) bool { return p.Number == n })
+				}) {
+				t.Errorf("%+v", e)
 			}
 		}
 	})

@@ -30,7 +30,7 @@ const (
 )
 
 // Read reads the declarations of a file, a YAML document each. All that is wrong is in the
-// error, with lines.
+// error, with lines and columns.
 func Read(name string, text []byte) ([]*Workload, error) {
 	if len(text) > MaxFile {
 		return nil, fmt.Errorf("%s: has %d bytes, and %d are the most", name, len(text), MaxFile)
@@ -44,7 +44,7 @@ func Read(name string, text []byte) ([]*Workload, error) {
 			break
 		}
 		if err != nil {
-			r.errs = append(r.errs, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: ")))
+			r.errs = append(r.errs, fmt.Errorf("%s:%s", name, strings.TrimPrefix(strings.Replace(err.Error(), "yaml: line ", "", 1), "yaml:")))
 			break
 		}
 		if len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
@@ -73,7 +73,7 @@ const maxErrors = 20
 
 func (r *reader) fail(n *yaml.Node, format string, args ...any) {
 	if len(r.errs) < maxErrors {
-		r.errs = append(r.errs, fmt.Errorf("%s:%d: %s", r.file, n.Line, fmt.Sprintf(format, args...)))
+		r.errs = append(r.errs, fmt.Errorf("%s:%d:%d: %s", r.file, n.Line, n.Column, fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -137,8 +137,8 @@ func (r *reader) duration(what string, to *time.Duration) func(*yaml.Node) {
 }
 
 func (r *reader) workload(n *yaml.Node) *Workload {
-	w := &Workload{Namespace: "default", Weight: 1, Address: netip.MustParseAddr("127.0.0.1"), Where: fmt.Sprintf("%s:%d", r.file, n.Line)}
-	var health *yaml.Node
+	w := &Workload{Namespace: "default", Weight: 1, Address: netip.MustParseAddr("127.0.0.1"), Where: fmt.Sprintf("%s:%d:%d", r.file, n.Line, n.Column)}
+	var health, except *yaml.Node
 	before := len(r.errs)
 	r.fields("a workload", n, map[string]func(*yaml.Node){
 		"namespace": r.text("namespace", &w.Namespace),
@@ -150,6 +150,7 @@ func (r *reader) workload(n *yaml.Node) *Workload {
 		"ports":     func(n *yaml.Node) { w.Ports = r.ports(n) },
 		"processes": func(n *yaml.Node) { w.Processes = r.processes(n) },
 		"health":    func(n *yaml.Node) { health = n },
+		"except":    func(n *yaml.Node) { except = n },
 		"labels":    func(n *yaml.Node) { w.Labels = r.labels(n) },
 		"weight":    r.number("weight", 65535, func(x uint64) { w.Weight = uint32(x) }),
 	})
@@ -175,6 +176,9 @@ func (r *reader) workload(n *yaml.Node) *Workload {
 	}
 	if health != nil {
 		r.health(w, health)
+	}
+	if except != nil {
+		r.except(w, except)
 	}
 	return w
 }

@@ -56,6 +56,9 @@ type ClientConfig struct {
 	// Beside is called with each connection to a control plane, beside the stream and on a
 	// goroutine of its own, and is to return soon after its context ends: nil is nothing.
 	Beside func(ctx context.Context, conn grpc.ClientConnInterface)
+	// Withheld is called with the services of which the proxy wants workloads and may have
+	// none, whenever the control plane says so; it is to return soon. Nil is nobody.
+	Withheld func([]Withheld)
 	// Dial is another way to a target than TCP with Credentials, with ClientOptions.
 	Dial func(target string) (*grpc.ClientConn, error)
 }
@@ -140,6 +143,8 @@ type ClientStatus struct {
 	Problem string `json:"problem,omitempty"`
 	// Services are those that the proxy uses.
 	Services []string `json:"services,omitempty"`
+	// Withheld is what the control plane said last that the proxy may not have.
+	Withheld []Withheld `json:"withheld,omitempty"`
 }
 
 // NewClient makes a Client, which does nothing before Run.

@@ -130,6 +130,8 @@ func (c *Client) connect(ctx context.Context, target string) (good bool, err err
 				err = x.endpoints(m.Endpoints)
 			case *meshpb.FromControl_Trust:
 				c.cfg.Applier.Trust(m.Trust.GetBundles(), m.Trust.GetDenied())
+			case *meshpb.FromControl_Withheld:
+				err = c.withhold(m.Withheld)
 			case *meshpb.FromControl_Reconnect:
 				reason = short(m.Reconnect.GetReason())
 				within := time.Duration(m.Reconnect.GetWithin()) * time.Millisecond

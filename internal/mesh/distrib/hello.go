@@ -48,19 +48,6 @@ func PeerIdentity(ctx context.Context) (string, error) {
 	return uris[0].String(), nil
 }
 
-// mayHave tells whether a proxy may speak for workloads: they are its own, or were
-// granted to it.
-func (s *Server) mayHave(p *Proxy, list []Workload) error {
-	domain, _, _ := strings.Cut(strings.TrimPrefix(p.Identity, "spiffe://"), "/")
-	for i := range list {
-		id := "spiffe://" + domain + "/ns/" + list[i].Namespace + "/sa/" + list[i].Service
-		if id != p.Identity && (s.cfg.Granted == nil || !s.cfg.Granted(p, id)) {
-			return fmt.Errorf("%s may not speak for %s", p.Identity, id)
-		}
-	}
-	return nil
-}
-
 // proxyOf reads a Hello.
 func proxyOf(h *meshpb.Hello) (*Proxy, error) {
 	p := &Proxy{
@@ -87,6 +74,10 @@ func proxyOf(h *meshpb.Hello) (*Proxy, error) {
 			len(p.Services), len(h.GetWorkloads()), len(h.GetListeners()), maxServices, maxWorkloads, maxListeners)
 	}
 	if err := errors.Join(validServices(p.Services), validTexts(p.Zone, p.Version), validLabels(p.Labels)); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.Waiting, err = waitingOf(h.GetWaiting()); err != nil {
 		return nil, err
 	}
 	for _, w := range h.GetWorkloads() {
@@ -216,6 +207,9 @@ func helloOf(p *Proxy, serving Revision) *meshpb.Hello {
 			m.Ports = append(m.Ports, &meshpb.WorkloadPort{Name: port.Name, Number: uint32(port.Number), Protocol: port.Protocol})
 		}
 		h.Workloads = append(h.Workloads, m)
+	}
+	for _, n := range p.Waiting {
+		h.Waiting = append(h.Waiting, &meshpb.ServiceName{Namespace: n.Namespace, Name: n.Name})
 	}
 	for _, l := range p.Listeners {
 		h.Listeners = append(h.Listeners, &meshpb.LocalListener{

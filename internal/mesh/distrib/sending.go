@@ -60,7 +60,7 @@ func (x *session) job() (job work, ok bool) {
 		job.endpoints = nil // the view has them
 		x.making = true
 	}
-	return job, job.view || job.trust || job.reconnect != nil || len(job.endpoints) > 0
+	return job, job.view || job.trust || job.withheld || job.reconnect != nil || len(job.endpoints) > 0
 }
 
 func (x *session) do(job *work) error {
@@ -68,6 +68,11 @@ func (x *session) do(job *work) error {
 		bundles, denied, _ := x.server.cfg.Trust.Trust()
 		x.server.counters.message(sentTrust, len(bundles)+len(denied))
 		if err := x.stream.Send(&meshpb.FromControl{Message: &meshpb.FromControl_Trust{Trust: &meshpb.Trust{Bundles: bundles, Denied: denied}}}); err != nil {
+			return err
+		}
+	}
+	if job.withheld {
+		if err := x.sendWithheld(); err != nil {
 			return err
 		}
 	}

@@ -41,8 +41,10 @@ type ServerConfig struct {
 	// certificate which TLS has verified.
 	Identify func(context.Context) (string, error)
 	// Granted tells whether a proxy may speak for workloads of another identity than
-	// its own. Nil is never; a node proxy needs it.
-	Granted func(p *Proxy, identity string) bool
+	// its own. Nil is never; a node proxy needs it. An error is that this cannot be told,
+	// and ends the stream; what is not granted is withheld, and the proxy goes on
+	// with the rest. When answers change, Regrant is to be called.
+	Granted func(p *Proxy, identity string) (bool, error)
 	// MaxStreams bounds the proxies at a time; 0 is 10,000.
 	MaxStreams int
 	// Gone is how long a proxy whose stream broke is counted as one that does not

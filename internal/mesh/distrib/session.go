@@ -28,8 +28,10 @@ type work struct {
 	view bool
 	// since is when the configuration changed that the view is for, zero for other
 	// reasons to look at it.
-	since     time.Time
-	trust     bool
+	since time.Time
+	trust bool
+	// withheld is to be told, whatever it is now.
+	withheld  bool
 	reconnect *meshpb.Reconnect
 	// endpoints are the newest of clusters that changed in nothing else.
 	endpoints map[string]*Resource
@@ -57,6 +59,9 @@ type session struct {
 	over     chan struct{} // closed when Stream returns
 	wake     chan struct{}
 	proxy    atomic.Pointer[Proxy] // replaced, never changed
+	// changing is held by who replaces it, over what follows of that. It is taken before
+	// all other locks.
+	changing sync.Mutex
 
 	mu   sync.Mutex // guards what follows
 	todo work
@@ -185,8 +190,8 @@ func (x *session) hello(identity string) error {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
 	p.Identity = identity
-	if err := x.server.mayHave(p, p.Workloads); err != nil {
-		return status.Error(codes.PermissionDenied, err.Error())
+	if err := x.server.claim(p); err != nil {
+		return err
 	}
 	var held []*Resource
 	for last := !h.GetHeld(); !last; {
@@ -211,12 +216,13 @@ func (x *session) hello(identity string) error {
 	x.proxy.Store(p)
 	x.mu.Lock()
 	x.ready, x.sent, x.served, x.patches = true, held, revisionOf(h.GetRevision()), h.GetPatches()
-	x.todo.view, x.todo.trust = true, x.server.cfg.Trust != nil
+	x.todo.view, x.todo.trust, x.todo.withheld = true, x.server.cfg.Trust != nil, p.Role == RoleNode
 	x.mu.Unlock()
 	if err := x.server.join(x); err != nil {
 		return err
 	}
 	x.server.activity.Add(1)
+	x.regrant() // what it may have may have changed before it was known to be there
 	x.kick()
 	return nil
 }
@@ -264,19 +270,23 @@ func (x *session) again(h *meshpb.Hello) error {
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
+	x.changing.Lock()
+	defer x.changing.Unlock()
 	before := x.proxy.Load()
 	p.Identity, p.Name, p.Role, p.Services = before.Identity, before.Name, before.Role, before.Services
-	if err := x.server.mayHave(p, p.Workloads); err != nil {
-		return status.Error(codes.PermissionDenied, err.Error())
+	if err := x.server.claim(p); err != nil {
+		return err
 	}
 	x.proxy.Store(p)
 	x.server.rejoin(x, p)
-	x.mark(func(w *work) { w.view = true })
+	x.mark(func(w *work) { w.view, w.withheld = true, p.Role == RoleNode })
 	return nil
 }
 
 // subscribe changes which services the proxy uses.
 func (x *session) subscribe(add, remove []string, sequence uint64) error {
+	x.changing.Lock()
+	defer x.changing.Unlock()
 	p := *x.proxy.Load()
 	if err := validServices(add); err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
@@ -303,18 +313,28 @@ func (x *session) subscribe(add, remove []string, sequence uint64) error {
 
 // health says of workloads how they are.
 func (x *session) health(h *meshpb.Health) {
+	x.changing.Lock()
+	defer x.changing.Unlock()
 	p := *x.proxy.Load()
-	p.Workloads = slices.Clone(p.Workloads)
+	p.claimed, p.Workloads = slices.Clone(p.claimed), slices.Clone(p.Workloads)
 	changed := false
 	for _, is := range h.GetWorkloads() {
+		of := func(w *Workload) bool {
+			return w.Namespace == is.GetNamespace() && w.Service == is.GetService() && w.Name == is.GetName() && w.Healthy != is.GetHealthy()
+		}
+		for i := range p.claimed {
+			if of(&p.claimed[i]) {
+				p.claimed[i].Healthy = is.GetHealthy()
+			}
+		}
 		for i := range p.Workloads {
-			w := &p.Workloads[i]
-			if w.Namespace == is.GetNamespace() && w.Service == is.GetService() && w.Name == is.GetName() && w.Healthy != is.GetHealthy() {
-				w.Healthy, changed = is.GetHealthy(), true
+			if of(&p.Workloads[i]) {
+				p.Workloads[i].Healthy, changed = is.GetHealthy(), true
 			}
 		}
 	}
 	if !changed {
+		x.proxy.Store(&p)
 		return
 	}
 	x.proxy.Store(&p)

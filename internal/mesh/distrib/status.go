@@ -80,6 +80,8 @@ type ProxyStatus struct {
 	Services []string `json:"services,omitempty"`
 	// Workloads are those that a node proxy says it stands before.
 	Workloads []Workload `json:"workloads,omitempty"`
+	// Withheld are services of which it wants workloads and may have none.
+	Withheld []Withheld `json:"withheld,omitempty"`
 }
 
 // Why says in a sentence why the proxy does not serve its newest view.
@@ -123,7 +125,7 @@ func (x *session) status() *ProxyStatus {
 	}
 	st.Partly = x.partial && x.refused != nil
 	if p.Role == RoleNode {
-		st.Workloads = p.Workloads
+		st.Workloads, st.Withheld = p.Workloads, p.withheld
 	}
 	switch {
 	case x.failed != nil:

@@ -83,10 +83,17 @@ type Proxy struct {
 	Version string
 	// Workloads are those that it stands before.
 	Workloads []Workload
+	// Waiting are services of which a node proxy has workloads without an identity yet.
+	Waiting []ServiceName
 	// Listeners are ports that it opens for one service each.
 	Listeners []LocalListener
 	// Services are those that it uses, "namespace/name", sorted.
 	Services []string
+
+	// claimed are all workloads that it says it has, of which Workloads are those that it
+	// may have, and withheld the others' services.
+	claimed  []Workload
+	withheld []Withheld
 }
 
 // Workload is a running instance of a service.

@@ -129,7 +129,7 @@ func TestServerRefuses(t *testing.T) {
 // The roster knows who is there, and who speaks for whom.
 func TestWorkloads(t *testing.T) {
 	r := &roster{events: make(chan string, 100)}
-	granted := func(p *distrib.Proxy, id string) bool { return id == "spiffe://test/ns/shop/sa/bank" }
+	granted := func(_ *distrib.Proxy, id string) (bool, error) { return id == "spiffe://test/ns/shop/sa/bank", nil }
 	c := newControl(t, newViews(), func(cfg *distrib.ServerConfig) { cfg.Workloads, cfg.Granted = r, granted })
 	workloads := []*meshpb.Workload{
 		{Namespace: "shop", Service: "cart", Address: "10.0.0.1", Ports: []*meshpb.WorkloadPort{{Number: 80}}},

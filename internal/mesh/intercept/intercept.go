@@ -88,13 +88,15 @@ type Rules struct {
 	owned, made bool
 }
 
+func tableName(id string) string { return "gridway_" + id }
+
 // Install puts the rules in force, all at once, in the network namespace of the
 // calling thread. Connections that are open already are not touched.
 func Install(c Config) (*Rules, error) {
 	if err := c.valid(); err != nil {
 		return nil, fmt.Errorf("capture connections: %w", err)
 	}
-	r := &Rules{table: &nftables.Table{Name: "gridway_" + c.ID, Family: nftables.TableFamilyINet}}
+	r := &Rules{table: &nftables.Table{Name: tableName(c.ID), Family: nftables.TableFamilyINet}}
 	if err := r.install(&c); err != nil {
 		_ = r.Close()
 		return nil, fmt.Errorf("capture connections: %w", explain(err))
@@ -121,9 +123,30 @@ func (r *Rules) install(c *Config) (err error) {
 	if !r.owned {
 		r.conn.AddTable(r.table)
 	}
+	return r.put(c)
+}
+
+func (r *Rules) put(c *Config) error {
 	c.outbound(r.conn, r.table)
 	c.inbound(r.conn, r.table)
 	return r.conn.Flush()
+}
+
+// Replace has other rules of the same ID in force, all at once: no connection meets
+// neither the old nor the new ones. After an error the old ones are in force.
+func (r *Rules) Replace(c Config) error {
+	err := c.valid()
+	if err == nil && tableName(c.ID) != r.table.Name {
+		err = fmt.Errorf("rules of %s cannot replace %s", c.ID, r.table.Name)
+	}
+	if err == nil {
+		r.conn.FlushTable(r.table)
+		err = r.put(&c)
+	}
+	if err != nil {
+		return fmt.Errorf("capture connections: %w", explain(err))
+	}
+	return nil
 }
 
 // alone refuses to take the rules of another process, and to capture a whole

@@ -260,6 +260,7 @@ type FromControl struct {
 	//	*FromControl_Endpoints
 	//	*FromControl_Trust
 	//	*FromControl_Reconnect
+	//	*FromControl_Withheld
 	Message       isFromControl_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -347,6 +348,15 @@ func (x *FromControl) GetReconnect() *Reconnect {
 	return nil
 }
 
+func (x *FromControl) GetWithheld() *Withheld {
+	if x != nil {
+		if x, ok := x.Message.(*FromControl_Withheld); ok {
+			return x.Withheld
+		}
+	}
+	return nil
+}
+
 type isFromControl_Message interface {
 	isFromControl_Message()
 }
@@ -371,6 +381,10 @@ type FromControl_Reconnect struct {
 	Reconnect *Reconnect `protobuf:"bytes,5,opt,name=reconnect,proto3,oneof"`
 }
 
+type FromControl_Withheld struct {
+	Withheld *Withheld `protobuf:"bytes,6,opt,name=withheld,proto3,oneof"`
+}
+
 func (*FromControl_Welcome) isFromControl_Message() {}
 
 func (*FromControl_Update) isFromControl_Message() {}
@@ -380,6 +394,8 @@ func (*FromControl_Endpoints) isFromControl_Message() {}
 func (*FromControl_Trust) isFromControl_Message() {}
 
 func (*FromControl_Reconnect) isFromControl_Message() {}
+
+func (*FromControl_Withheld) isFromControl_Message() {}
 
 // Hello says who the proxy is. Its SPIFFE ID is that of its certificate.
 type Hello struct {
@@ -400,7 +416,9 @@ type Hello struct {
 	// control plane sends nothing.
 	Held bool `protobuf:"varint,10,opt,name=held,proto3" json:"held,omitempty"`
 	// patches: the proxy takes resources as changes of those that it has.
-	Patches       bool `protobuf:"varint,11,opt,name=patches,proto3" json:"patches,omitempty"`
+	Patches bool `protobuf:"varint,11,opt,name=patches,proto3" json:"patches,omitempty"`
+	// waiting are services of which a node proxy has workloads without an identity yet.
+	Waiting       []*ServiceName `protobuf:"bytes,12,rep,name=waiting,proto3" json:"waiting,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -512,6 +530,65 @@ func (x *Hello) GetPatches() bool {
 	return false
 }
 
+func (x *Hello) GetWaiting() []*ServiceName {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+type ServiceName struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceName) Reset() {
+	*x = ServiceName{}
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceName) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceName) ProtoMessage() {}
+
+func (x *ServiceName) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceName.ProtoReflect.Descriptor instead.
+func (*ServiceName) Descriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ServiceName) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ServiceName) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // Workload is a running instance of a service that the proxy stands before.
 type Workload struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -541,7 +618,7 @@ type Workload struct {
 
 func (x *Workload) Reset() {
 	*x = Workload{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[3]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -553,7 +630,7 @@ func (x *Workload) String() string {
 func (*Workload) ProtoMessage() {}
 
 func (x *Workload) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[3]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -566,7 +643,7 @@ func (x *Workload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workload.ProtoReflect.Descriptor instead.
 func (*Workload) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{3}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Workload) GetName() string {
@@ -672,7 +749,7 @@ type WorkloadPort struct {
 
 func (x *WorkloadPort) Reset() {
 	*x = WorkloadPort{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[4]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -684,7 +761,7 @@ func (x *WorkloadPort) String() string {
 func (*WorkloadPort) ProtoMessage() {}
 
 func (x *WorkloadPort) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[4]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -697,7 +774,7 @@ func (x *WorkloadPort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkloadPort.ProtoReflect.Descriptor instead.
 func (*WorkloadPort) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{4}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *WorkloadPort) GetName() string {
@@ -735,7 +812,7 @@ type LocalListener struct {
 
 func (x *LocalListener) Reset() {
 	*x = LocalListener{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[5]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +824,7 @@ func (x *LocalListener) String() string {
 func (*LocalListener) ProtoMessage() {}
 
 func (x *LocalListener) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[5]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +837,7 @@ func (x *LocalListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalListener.ProtoReflect.Descriptor instead.
 func (*LocalListener) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{5}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LocalListener) GetAddress() string {
@@ -802,7 +879,7 @@ type Held struct {
 
 func (x *Held) Reset() {
 	*x = Held{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[6]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +891,7 @@ func (x *Held) String() string {
 func (*Held) ProtoMessage() {}
 
 func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[6]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +904,7 @@ func (x *Held) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Held.ProtoReflect.Descriptor instead.
 func (*Held) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{6}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Held) GetResources() []*HeldResource {
@@ -855,7 +932,7 @@ type HeldResource struct {
 
 func (x *HeldResource) Reset() {
 	*x = HeldResource{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[7]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +944,7 @@ func (x *HeldResource) String() string {
 func (*HeldResource) ProtoMessage() {}
 
 func (x *HeldResource) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[7]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +957,7 @@ func (x *HeldResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldResource.ProtoReflect.Descriptor instead.
 func (*HeldResource) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{7}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HeldResource) GetKind() string {
@@ -916,7 +993,7 @@ type Subscribe struct {
 
 func (x *Subscribe) Reset() {
 	*x = Subscribe{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[8]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +1005,7 @@ func (x *Subscribe) String() string {
 func (*Subscribe) ProtoMessage() {}
 
 func (x *Subscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[8]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -941,7 +1018,7 @@ func (x *Subscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribe.ProtoReflect.Descriptor instead.
 func (*Subscribe) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{8}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Subscribe) GetServices() []string {
@@ -967,7 +1044,7 @@ type Unsubscribe struct {
 
 func (x *Unsubscribe) Reset() {
 	*x = Unsubscribe{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[9]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1056,7 @@ func (x *Unsubscribe) String() string {
 func (*Unsubscribe) ProtoMessage() {}
 
 func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[9]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1069,7 @@ func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsubscribe.ProtoReflect.Descriptor instead.
 func (*Unsubscribe) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{9}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Unsubscribe) GetServices() []string {
@@ -1012,7 +1089,7 @@ type Health struct {
 
 func (x *Health) Reset() {
 	*x = Health{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[10]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1101,7 @@ func (x *Health) String() string {
 func (*Health) ProtoMessage() {}
 
 func (x *Health) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[10]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1114,7 @@ func (x *Health) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Health.ProtoReflect.Descriptor instead.
 func (*Health) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{10}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Health) GetWorkloads() []*WorkloadHealth {
@@ -1059,7 +1136,7 @@ type WorkloadHealth struct {
 
 func (x *WorkloadHealth) Reset() {
 	*x = WorkloadHealth{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[11]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1148,7 @@ func (x *WorkloadHealth) String() string {
 func (*WorkloadHealth) ProtoMessage() {}
 
 func (x *WorkloadHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[11]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1161,7 @@ func (x *WorkloadHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkloadHealth.ProtoReflect.Descriptor instead.
 func (*WorkloadHealth) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{11}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WorkloadHealth) GetNamespace() string {
@@ -1129,7 +1206,7 @@ type Revision struct {
 
 func (x *Revision) Reset() {
 	*x = Revision{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[12]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1141,7 +1218,7 @@ func (x *Revision) String() string {
 func (*Revision) ProtoMessage() {}
 
 func (x *Revision) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[12]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1154,7 +1231,7 @@ func (x *Revision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revision.ProtoReflect.Descriptor instead.
 func (*Revision) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{12}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Revision) GetNumber() uint64 {
@@ -1188,7 +1265,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[13]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1200,7 +1277,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[13]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1213,7 +1290,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{13}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Ack) GetRevision() *Revision {
@@ -1239,7 +1316,7 @@ type Nack struct {
 
 func (x *Nack) Reset() {
 	*x = Nack{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[14]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1328,7 @@ func (x *Nack) String() string {
 func (*Nack) ProtoMessage() {}
 
 func (x *Nack) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[14]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1341,7 @@ func (x *Nack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nack.ProtoReflect.Descriptor instead.
 func (*Nack) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{14}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Nack) GetRevision() *Revision {
@@ -1307,7 +1384,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[15]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +1396,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[15]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,7 +1409,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{15}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Refusal) GetKind() string {
@@ -1368,7 +1445,7 @@ type Resend struct {
 
 func (x *Resend) Reset() {
 	*x = Resend{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[16]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1380,7 +1457,7 @@ func (x *Resend) String() string {
 func (*Resend) ProtoMessage() {}
 
 func (x *Resend) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[16]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1393,7 +1470,7 @@ func (x *Resend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resend.ProtoReflect.Descriptor instead.
 func (*Resend) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{16}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Resend) GetResources() []*HeldResource {
@@ -1422,7 +1499,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[17]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +1511,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[17]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +1524,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{17}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Welcome) GetControl() string {
@@ -1485,7 +1562,7 @@ type Update struct {
 
 func (x *Update) Reset() {
 	*x = Update{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[18]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1574,7 @@ func (x *Update) String() string {
 func (*Update) ProtoMessage() {}
 
 func (x *Update) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[18]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1587,7 @@ func (x *Update) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Update.ProtoReflect.Descriptor instead.
 func (*Update) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{18}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Update) GetRevision() *Revision {
@@ -1579,7 +1656,7 @@ type ResourceKey struct {
 
 func (x *ResourceKey) Reset() {
 	*x = ResourceKey{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[19]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +1668,7 @@ func (x *ResourceKey) String() string {
 func (*ResourceKey) ProtoMessage() {}
 
 func (x *ResourceKey) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[19]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +1681,7 @@ func (x *ResourceKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceKey.ProtoReflect.Descriptor instead.
 func (*ResourceKey) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{19}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResourceKey) GetKind() string {
@@ -1643,7 +1720,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[20]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1655,7 +1732,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[20]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1668,7 +1745,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{20}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Resource) GetKind() string {
@@ -1747,7 +1824,7 @@ type EndpointDelta struct {
 
 func (x *EndpointDelta) Reset() {
 	*x = EndpointDelta{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[21]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1759,7 +1836,7 @@ func (x *EndpointDelta) String() string {
 func (*EndpointDelta) ProtoMessage() {}
 
 func (x *EndpointDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[21]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1772,7 +1849,7 @@ func (x *EndpointDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndpointDelta.ProtoReflect.Descriptor instead.
 func (*EndpointDelta) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{21}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EndpointDelta) GetCluster() string {
@@ -1827,7 +1904,7 @@ type PlacedEndpoint struct {
 
 func (x *PlacedEndpoint) Reset() {
 	*x = PlacedEndpoint{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[22]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1916,7 @@ func (x *PlacedEndpoint) String() string {
 func (*PlacedEndpoint) ProtoMessage() {}
 
 func (x *PlacedEndpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[22]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1929,7 @@ func (x *PlacedEndpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedEndpoint.ProtoReflect.Descriptor instead.
 func (*PlacedEndpoint) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{22}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PlacedEndpoint) GetPlace() uint32 {
@@ -1881,7 +1958,7 @@ type Endpoints struct {
 
 func (x *Endpoints) Reset() {
 	*x = Endpoints{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[23]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +1970,7 @@ func (x *Endpoints) String() string {
 func (*Endpoints) ProtoMessage() {}
 
 func (x *Endpoints) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[23]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +1983,7 @@ func (x *Endpoints) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoints.ProtoReflect.Descriptor instead.
 func (*Endpoints) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{23}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Endpoints) GetNames() []string {
@@ -1942,7 +2019,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[24]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2031,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[24]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2044,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{24}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Endpoint) GetAddress() string {
@@ -2045,7 +2122,7 @@ type Trust struct {
 
 func (x *Trust) Reset() {
 	*x = Trust{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[25]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2057,7 +2134,7 @@ func (x *Trust) String() string {
 func (*Trust) ProtoMessage() {}
 
 func (x *Trust) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[25]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2070,7 +2147,7 @@ func (x *Trust) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trust.ProtoReflect.Descriptor instead.
 func (*Trust) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{25}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Trust) GetBundles() []byte {
@@ -2100,7 +2177,7 @@ type Reconnect struct {
 
 func (x *Reconnect) Reset() {
 	*x = Reconnect{}
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[26]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2112,7 +2189,7 @@ func (x *Reconnect) String() string {
 func (*Reconnect) ProtoMessage() {}
 
 func (x *Reconnect) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[26]
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2125,7 +2202,7 @@ func (x *Reconnect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reconnect.ProtoReflect.Descriptor instead.
 func (*Reconnect) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{26}
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Reconnect) GetWithin() uint32 {
@@ -2136,6 +2213,105 @@ func (x *Reconnect) GetWithin() uint32 {
 }
 
 func (x *Reconnect) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Withheld are all services whose identities a node proxy has asked for, or has, and may
+// not have any more. It is told of them after its Hello and with each change.
+type Withheld struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Services      []*WithheldService     `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Withheld) Reset() {
+	*x = Withheld{}
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Withheld) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Withheld) ProtoMessage() {}
+
+func (x *Withheld) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Withheld.ProtoReflect.Descriptor instead.
+func (*Withheld) Descriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Withheld) GetServices() []*WithheldService {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+type WithheldService struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Service *ServiceName           `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// reason is for people.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithheldService) Reset() {
+	*x = WithheldService{}
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithheldService) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithheldService) ProtoMessage() {}
+
+func (x *WithheldService) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_mesh_meshpb_distribution_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithheldService.ProtoReflect.Descriptor instead.
+func (*WithheldService) Descriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_distribution_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *WithheldService) GetService() *ServiceName {
+	if x != nil {
+		return x.Service
+	}
+	return nil
+}
+
+func (x *WithheldService) GetReason() string {
 	if x != nil {
 		return x.Reason
 	}
@@ -2156,14 +2332,15 @@ const file_internal_mesh_meshpb_distribution_proto_rawDesc = "" +
 	"\x03ack\x18\x06 \x01(\v2\x14.gridway.mesh.v1.AckH\x00R\x03ack\x12+\n" +
 	"\x04nack\x18\a \x01(\v2\x15.gridway.mesh.v1.NackH\x00R\x04nack\x121\n" +
 	"\x06resend\x18\b \x01(\v2\x17.gridway.mesh.v1.ResendH\x00R\x06resendB\t\n" +
-	"\amessage\"\xad\x02\n" +
+	"\amessage\"\xe6\x02\n" +
 	"\vFromControl\x124\n" +
 	"\awelcome\x18\x01 \x01(\v2\x18.gridway.mesh.v1.WelcomeH\x00R\awelcome\x121\n" +
 	"\x06update\x18\x02 \x01(\v2\x17.gridway.mesh.v1.UpdateH\x00R\x06update\x12>\n" +
 	"\tendpoints\x18\x03 \x01(\v2\x1e.gridway.mesh.v1.EndpointDeltaH\x00R\tendpoints\x12.\n" +
 	"\x05trust\x18\x04 \x01(\v2\x16.gridway.mesh.v1.TrustH\x00R\x05trust\x12:\n" +
-	"\treconnect\x18\x05 \x01(\v2\x1a.gridway.mesh.v1.ReconnectH\x00R\treconnectB\t\n" +
-	"\amessage\"\xe5\x03\n" +
+	"\treconnect\x18\x05 \x01(\v2\x1a.gridway.mesh.v1.ReconnectH\x00R\treconnect\x127\n" +
+	"\bwithheld\x18\x06 \x01(\v2\x19.gridway.mesh.v1.WithheldH\x00R\bwithheldB\t\n" +
+	"\amessage\"\x9d\x04\n" +
 	"\x05Hello\x12\x14\n" +
 	"\x05proxy\x18\x01 \x01(\tR\x05proxy\x12)\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x15.gridway.mesh.v1.RoleR\x04role\x12:\n" +
@@ -2176,10 +2353,14 @@ const file_internal_mesh_meshpb_distribution_proto_rawDesc = "" +
 	"\brevision\x18\t \x01(\v2\x19.gridway.mesh.v1.RevisionR\brevision\x12\x12\n" +
 	"\x04held\x18\n" +
 	" \x01(\bR\x04held\x12\x18\n" +
-	"\apatches\x18\v \x01(\bR\apatches\x1a9\n" +
+	"\apatches\x18\v \x01(\bR\apatches\x126\n" +
+	"\awaiting\x18\f \x03(\v2\x1c.gridway.mesh.v1.ServiceNameR\awaiting\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xce\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"?\n" +
+	"\vServiceName\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xce\x03\n" +
 	"\bWorkload\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x18\n" +
@@ -2299,6 +2480,11 @@ const file_internal_mesh_meshpb_distribution_proto_rawDesc = "" +
 	"\x06denied\x18\x02 \x01(\fR\x06denied\";\n" +
 	"\tReconnect\x12\x16\n" +
 	"\x06within\x18\x01 \x01(\rR\x06within\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"H\n" +
+	"\bWithheld\x12<\n" +
+	"\bservices\x18\x01 \x03(\v2 .gridway.mesh.v1.WithheldServiceR\bservices\"a\n" +
+	"\x0fWithheldService\x126\n" +
+	"\aservice\x18\x01 \x01(\v2\x1c.gridway.mesh.v1.ServiceNameR\aservice\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason*L\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n" +
@@ -2321,80 +2507,87 @@ func file_internal_mesh_meshpb_distribution_proto_rawDescGZIP() []byte {
 }
 
 var file_internal_mesh_meshpb_distribution_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_internal_mesh_meshpb_distribution_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_internal_mesh_meshpb_distribution_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_internal_mesh_meshpb_distribution_proto_goTypes = []any{
-	(Role)(0),              // 0: gridway.mesh.v1.Role
-	(*FromProxy)(nil),      // 1: gridway.mesh.v1.FromProxy
-	(*FromControl)(nil),    // 2: gridway.mesh.v1.FromControl
-	(*Hello)(nil),          // 3: gridway.mesh.v1.Hello
-	(*Workload)(nil),       // 4: gridway.mesh.v1.Workload
-	(*WorkloadPort)(nil),   // 5: gridway.mesh.v1.WorkloadPort
-	(*LocalListener)(nil),  // 6: gridway.mesh.v1.LocalListener
-	(*Held)(nil),           // 7: gridway.mesh.v1.Held
-	(*HeldResource)(nil),   // 8: gridway.mesh.v1.HeldResource
-	(*Subscribe)(nil),      // 9: gridway.mesh.v1.Subscribe
-	(*Unsubscribe)(nil),    // 10: gridway.mesh.v1.Unsubscribe
-	(*Health)(nil),         // 11: gridway.mesh.v1.Health
-	(*WorkloadHealth)(nil), // 12: gridway.mesh.v1.WorkloadHealth
-	(*Revision)(nil),       // 13: gridway.mesh.v1.Revision
-	(*Ack)(nil),            // 14: gridway.mesh.v1.Ack
-	(*Nack)(nil),           // 15: gridway.mesh.v1.Nack
-	(*Refusal)(nil),        // 16: gridway.mesh.v1.Refusal
-	(*Resend)(nil),         // 17: gridway.mesh.v1.Resend
-	(*Welcome)(nil),        // 18: gridway.mesh.v1.Welcome
-	(*Update)(nil),         // 19: gridway.mesh.v1.Update
-	(*ResourceKey)(nil),    // 20: gridway.mesh.v1.ResourceKey
-	(*Resource)(nil),       // 21: gridway.mesh.v1.Resource
-	(*EndpointDelta)(nil),  // 22: gridway.mesh.v1.EndpointDelta
-	(*PlacedEndpoint)(nil), // 23: gridway.mesh.v1.PlacedEndpoint
-	(*Endpoints)(nil),      // 24: gridway.mesh.v1.Endpoints
-	(*Endpoint)(nil),       // 25: gridway.mesh.v1.Endpoint
-	(*Trust)(nil),          // 26: gridway.mesh.v1.Trust
-	(*Reconnect)(nil),      // 27: gridway.mesh.v1.Reconnect
-	nil,                    // 28: gridway.mesh.v1.Hello.LabelsEntry
-	nil,                    // 29: gridway.mesh.v1.Workload.LabelsEntry
+	(Role)(0),               // 0: gridway.mesh.v1.Role
+	(*FromProxy)(nil),       // 1: gridway.mesh.v1.FromProxy
+	(*FromControl)(nil),     // 2: gridway.mesh.v1.FromControl
+	(*Hello)(nil),           // 3: gridway.mesh.v1.Hello
+	(*ServiceName)(nil),     // 4: gridway.mesh.v1.ServiceName
+	(*Workload)(nil),        // 5: gridway.mesh.v1.Workload
+	(*WorkloadPort)(nil),    // 6: gridway.mesh.v1.WorkloadPort
+	(*LocalListener)(nil),   // 7: gridway.mesh.v1.LocalListener
+	(*Held)(nil),            // 8: gridway.mesh.v1.Held
+	(*HeldResource)(nil),    // 9: gridway.mesh.v1.HeldResource
+	(*Subscribe)(nil),       // 10: gridway.mesh.v1.Subscribe
+	(*Unsubscribe)(nil),     // 11: gridway.mesh.v1.Unsubscribe
+	(*Health)(nil),          // 12: gridway.mesh.v1.Health
+	(*WorkloadHealth)(nil),  // 13: gridway.mesh.v1.WorkloadHealth
+	(*Revision)(nil),        // 14: gridway.mesh.v1.Revision
+	(*Ack)(nil),             // 15: gridway.mesh.v1.Ack
+	(*Nack)(nil),            // 16: gridway.mesh.v1.Nack
+	(*Refusal)(nil),         // 17: gridway.mesh.v1.Refusal
+	(*Resend)(nil),          // 18: gridway.mesh.v1.Resend
+	(*Welcome)(nil),         // 19: gridway.mesh.v1.Welcome
+	(*Update)(nil),          // 20: gridway.mesh.v1.Update
+	(*ResourceKey)(nil),     // 21: gridway.mesh.v1.ResourceKey
+	(*Resource)(nil),        // 22: gridway.mesh.v1.Resource
+	(*EndpointDelta)(nil),   // 23: gridway.mesh.v1.EndpointDelta
+	(*PlacedEndpoint)(nil),  // 24: gridway.mesh.v1.PlacedEndpoint
+	(*Endpoints)(nil),       // 25: gridway.mesh.v1.Endpoints
+	(*Endpoint)(nil),        // 26: gridway.mesh.v1.Endpoint
+	(*Trust)(nil),           // 27: gridway.mesh.v1.Trust
+	(*Reconnect)(nil),       // 28: gridway.mesh.v1.Reconnect
+	(*Withheld)(nil),        // 29: gridway.mesh.v1.Withheld
+	(*WithheldService)(nil), // 30: gridway.mesh.v1.WithheldService
+	nil,                     // 31: gridway.mesh.v1.Hello.LabelsEntry
+	nil,                     // 32: gridway.mesh.v1.Workload.LabelsEntry
 }
 var file_internal_mesh_meshpb_distribution_proto_depIdxs = []int32{
 	3,  // 0: gridway.mesh.v1.FromProxy.hello:type_name -> gridway.mesh.v1.Hello
-	7,  // 1: gridway.mesh.v1.FromProxy.held:type_name -> gridway.mesh.v1.Held
-	9,  // 2: gridway.mesh.v1.FromProxy.subscribe:type_name -> gridway.mesh.v1.Subscribe
-	10, // 3: gridway.mesh.v1.FromProxy.unsubscribe:type_name -> gridway.mesh.v1.Unsubscribe
-	11, // 4: gridway.mesh.v1.FromProxy.health:type_name -> gridway.mesh.v1.Health
-	14, // 5: gridway.mesh.v1.FromProxy.ack:type_name -> gridway.mesh.v1.Ack
-	15, // 6: gridway.mesh.v1.FromProxy.nack:type_name -> gridway.mesh.v1.Nack
-	17, // 7: gridway.mesh.v1.FromProxy.resend:type_name -> gridway.mesh.v1.Resend
-	18, // 8: gridway.mesh.v1.FromControl.welcome:type_name -> gridway.mesh.v1.Welcome
-	19, // 9: gridway.mesh.v1.FromControl.update:type_name -> gridway.mesh.v1.Update
-	22, // 10: gridway.mesh.v1.FromControl.endpoints:type_name -> gridway.mesh.v1.EndpointDelta
-	26, // 11: gridway.mesh.v1.FromControl.trust:type_name -> gridway.mesh.v1.Trust
-	27, // 12: gridway.mesh.v1.FromControl.reconnect:type_name -> gridway.mesh.v1.Reconnect
-	0,  // 13: gridway.mesh.v1.Hello.role:type_name -> gridway.mesh.v1.Role
-	28, // 14: gridway.mesh.v1.Hello.labels:type_name -> gridway.mesh.v1.Hello.LabelsEntry
-	4,  // 15: gridway.mesh.v1.Hello.workloads:type_name -> gridway.mesh.v1.Workload
-	6,  // 16: gridway.mesh.v1.Hello.listeners:type_name -> gridway.mesh.v1.LocalListener
-	13, // 17: gridway.mesh.v1.Hello.revision:type_name -> gridway.mesh.v1.Revision
-	5,  // 18: gridway.mesh.v1.Workload.ports:type_name -> gridway.mesh.v1.WorkloadPort
-	29, // 19: gridway.mesh.v1.Workload.labels:type_name -> gridway.mesh.v1.Workload.LabelsEntry
-	8,  // 20: gridway.mesh.v1.Held.resources:type_name -> gridway.mesh.v1.HeldResource
-	12, // 21: gridway.mesh.v1.Health.workloads:type_name -> gridway.mesh.v1.WorkloadHealth
-	13, // 22: gridway.mesh.v1.Ack.revision:type_name -> gridway.mesh.v1.Revision
-	13, // 23: gridway.mesh.v1.Nack.revision:type_name -> gridway.mesh.v1.Revision
-	16, // 24: gridway.mesh.v1.Nack.refusals:type_name -> gridway.mesh.v1.Refusal
-	13, // 25: gridway.mesh.v1.Nack.serving:type_name -> gridway.mesh.v1.Revision
-	8,  // 26: gridway.mesh.v1.Resend.resources:type_name -> gridway.mesh.v1.HeldResource
-	13, // 27: gridway.mesh.v1.Update.revision:type_name -> gridway.mesh.v1.Revision
-	21, // 28: gridway.mesh.v1.Update.upserts:type_name -> gridway.mesh.v1.Resource
-	20, // 29: gridway.mesh.v1.Update.removals:type_name -> gridway.mesh.v1.ResourceKey
-	23, // 30: gridway.mesh.v1.EndpointDelta.inserted:type_name -> gridway.mesh.v1.PlacedEndpoint
-	25, // 31: gridway.mesh.v1.PlacedEndpoint.endpoint:type_name -> gridway.mesh.v1.Endpoint
-	25, // 32: gridway.mesh.v1.Endpoints.endpoints:type_name -> gridway.mesh.v1.Endpoint
-	1,  // 33: gridway.mesh.v1.Distribution.Stream:input_type -> gridway.mesh.v1.FromProxy
-	2,  // 34: gridway.mesh.v1.Distribution.Stream:output_type -> gridway.mesh.v1.FromControl
-	34, // [34:35] is the sub-list for method output_type
-	33, // [33:34] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	8,  // 1: gridway.mesh.v1.FromProxy.held:type_name -> gridway.mesh.v1.Held
+	10, // 2: gridway.mesh.v1.FromProxy.subscribe:type_name -> gridway.mesh.v1.Subscribe
+	11, // 3: gridway.mesh.v1.FromProxy.unsubscribe:type_name -> gridway.mesh.v1.Unsubscribe
+	12, // 4: gridway.mesh.v1.FromProxy.health:type_name -> gridway.mesh.v1.Health
+	15, // 5: gridway.mesh.v1.FromProxy.ack:type_name -> gridway.mesh.v1.Ack
+	16, // 6: gridway.mesh.v1.FromProxy.nack:type_name -> gridway.mesh.v1.Nack
+	18, // 7: gridway.mesh.v1.FromProxy.resend:type_name -> gridway.mesh.v1.Resend
+	19, // 8: gridway.mesh.v1.FromControl.welcome:type_name -> gridway.mesh.v1.Welcome
+	20, // 9: gridway.mesh.v1.FromControl.update:type_name -> gridway.mesh.v1.Update
+	23, // 10: gridway.mesh.v1.FromControl.endpoints:type_name -> gridway.mesh.v1.EndpointDelta
+	27, // 11: gridway.mesh.v1.FromControl.trust:type_name -> gridway.mesh.v1.Trust
+	28, // 12: gridway.mesh.v1.FromControl.reconnect:type_name -> gridway.mesh.v1.Reconnect
+	29, // 13: gridway.mesh.v1.FromControl.withheld:type_name -> gridway.mesh.v1.Withheld
+	0,  // 14: gridway.mesh.v1.Hello.role:type_name -> gridway.mesh.v1.Role
+	31, // 15: gridway.mesh.v1.Hello.labels:type_name -> gridway.mesh.v1.Hello.LabelsEntry
+	5,  // 16: gridway.mesh.v1.Hello.workloads:type_name -> gridway.mesh.v1.Workload
+	7,  // 17: gridway.mesh.v1.Hello.listeners:type_name -> gridway.mesh.v1.LocalListener
+	14, // 18: gridway.mesh.v1.Hello.revision:type_name -> gridway.mesh.v1.Revision
+	4,  // 19: gridway.mesh.v1.Hello.waiting:type_name -> gridway.mesh.v1.ServiceName
+	6,  // 20: gridway.mesh.v1.Workload.ports:type_name -> gridway.mesh.v1.WorkloadPort
+	32, // 21: gridway.mesh.v1.Workload.labels:type_name -> gridway.mesh.v1.Workload.LabelsEntry
+	9,  // 22: gridway.mesh.v1.Held.resources:type_name -> gridway.mesh.v1.HeldResource
+	13, // 23: gridway.mesh.v1.Health.workloads:type_name -> gridway.mesh.v1.WorkloadHealth
+	14, // 24: gridway.mesh.v1.Ack.revision:type_name -> gridway.mesh.v1.Revision
+	14, // 25: gridway.mesh.v1.Nack.revision:type_name -> gridway.mesh.v1.Revision
+	17, // 26: gridway.mesh.v1.Nack.refusals:type_name -> gridway.mesh.v1.Refusal
+	14, // 27: gridway.mesh.v1.Nack.serving:type_name -> gridway.mesh.v1.Revision
+	9,  // 28: gridway.mesh.v1.Resend.resources:type_name -> gridway.mesh.v1.HeldResource
+	14, // 29: gridway.mesh.v1.Update.revision:type_name -> gridway.mesh.v1.Revision
+	22, // 30: gridway.mesh.v1.Update.upserts:type_name -> gridway.mesh.v1.Resource
+	21, // 31: gridway.mesh.v1.Update.removals:type_name -> gridway.mesh.v1.ResourceKey
+	24, // 32: gridway.mesh.v1.EndpointDelta.inserted:type_name -> gridway.mesh.v1.PlacedEndpoint
+	26, // 33: gridway.mesh.v1.PlacedEndpoint.endpoint:type_name -> gridway.mesh.v1.Endpoint
+	26, // 34: gridway.mesh.v1.Endpoints.endpoints:type_name -> gridway.mesh.v1.Endpoint
+	30, // 35: gridway.mesh.v1.Withheld.services:type_name -> gridway.mesh.v1.WithheldService
+	4,  // 36: gridway.mesh.v1.WithheldService.service:type_name -> gridway.mesh.v1.ServiceName
+	1,  // 37: gridway.mesh.v1.Distribution.Stream:input_type -> gridway.mesh.v1.FromProxy
+	2,  // 38: gridway.mesh.v1.Distribution.Stream:output_type -> gridway.mesh.v1.FromControl
+	38, // [38:39] is the sub-list for method output_type
+	37, // [37:38] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_internal_mesh_meshpb_distribution_proto_init() }
@@ -2418,6 +2611,7 @@ func file_internal_mesh_meshpb_distribution_proto_init() {
 		(*FromControl_Endpoints)(nil),
 		(*FromControl_Trust)(nil),
 		(*FromControl_Reconnect)(nil),
+		(*FromControl_Withheld)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2425,7 +2619,7 @@ func file_internal_mesh_meshpb_distribution_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_mesh_meshpb_distribution_proto_rawDesc), len(file_internal_mesh_meshpb_distribution_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -66,7 +66,7 @@ func (t *Table) LongSeries(q Query, rows Rows) (*Series, error) {
 	points := max((slots+each-1)/each, 1)
 	end := r.slot(now.Add(-2 * lag))
 	held := t.Held()
-	w := walk{resolution: coarsest, first: end - points*each, each: each, sums: make([]signal.Counts, points), least: r.slot(held)}
+	w := walk{resolution: coarsest, first: end - points*each, each: each, ofRoute: q.Of.Route != "", sums: make([]signal.Counts, points), least: r.slot(held)}
 	known := t.walk(&q, &w)
 	names := map[signal.Who]string{}
 	name := func(who signal.Who) string {
@@ -81,7 +81,7 @@ func (t *Table) LongSeries(q Query, rows Rows) (*Series, error) {
 	at, sides := int64(-1), map[line]*[2]signal.Counts{}
 	flush := func() {
 		for _, s := range sides {
-			w.sums[at].Add(counting(&s[0], &s[1]))
+			w.sums[at].Add(w.counting(&s[0], &s[1]))
 		}
 		clear(sides)
 	}
@@ -100,7 +100,7 @@ func (t *Table) LongSeries(q Query, rows Rows) (*Series, error) {
 				continue
 			}
 			known = true
-			l := line{name(e.Source), name(e.Destination), e.Protocol.String()}
+			l := w.lineOf(&e.Key, name)
 			s := sides[l]
 			if s == nil {
 				s = new([2]signal.Counts)

@@ -22,7 +22,7 @@ func (t *Table) Series(q Query) (*Series, error) {
 	points := max(int64((q.Window+step-1)/step), 1)
 	end := r.slot(now.Add(-2 * lag)) // the first that is not whole
 	first := end - points*each
-	w := walk{resolution: i, first: first, each: each, sums: make([]signal.Counts, points)}
+	w := walk{resolution: i, first: first, each: each, ofRoute: q.Of.Route != "", sums: make([]signal.Counts, points)}
 	if !t.walk(&q, &w) && q.Of != (Subject{}) {
 		return nil, ErrUnknown
 	}
@@ -50,8 +50,24 @@ type walk struct {
 	sums        []signal.Counts
 	// least is the first slot that counts.
 	least int64
+	// ofRoute says that lines are nodes that took a route: what came in knows all of its time.
+	ofRoute bool
 	// sides are of one edge, first what clients and then what servers have told.
 	sides [2][]signal.Counts
+}
+
+// lineOf is what an edge is added up with.
+//
+// A request takes a route at one node, which tells of it twice if it is an edge: as what
+// has come in and as what it has sent on. So a route is counted by the node that took it.
+func (w *walk) lineOf(k *signal.Key, name func(signal.Who) string) line {
+	switch {
+	case !w.ofRoute:
+		return line{name(k.Source), name(k.Destination), k.Protocol.String()}
+	case k.Side == signal.Client:
+		return line{source: name(k.Source)}
+	}
+	return line{source: name(k.Destination)}
 }
 
 // walk adds up the edges that were asked for, of each the side that counts in that
@@ -75,7 +91,7 @@ func (t *Table) walk(q *Query, w *walk) (known bool) {
 		}
 		known = true
 		if r := &e.rings[w.resolution]; !r.empty() && r.last >= w.first {
-			l := line{name(e.key.Source), name(e.key.Destination), e.key.Protocol.String()}
+			l := w.lineOf(&e.key, name)
 			lines[l] = append(lines[l], e)
 		}
 	}
@@ -102,13 +118,13 @@ func (w *walk) line(edges []*edge) {
 		})
 	}
 	for p := range w.sums {
-		w.sums[p].Add(counting(&w.sides[0][p], &w.sides[1][p]))
+		w.sums[p].Add(w.counting(&w.sides[0][p], &w.sides[1][p]))
 	}
 }
 
-// counting is the side of an edge that counts; see Edge.ReportedBy.
-func counting(client, server *signal.Counts) *signal.Counts {
-	if client.Count() >= server.Count() {
+// counting is the side of a line that counts; see Edge.ReportedBy.
+func (w *walk) counting(client, server *signal.Counts) *signal.Counts {
+	if client.Count() > server.Count() || client.Count() == server.Count() && !w.ofRoute {
 		return client
 	}
 	return server

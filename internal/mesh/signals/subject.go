@@ -7,8 +7,8 @@ import (
 
 // Subject is what Series are of. The zero value is all of the mesh.
 type Subject struct {
-	// Source and Destination are IDs of nodes, both for an edge. Of a node alone
-	// Destination is it: what it has received.
+	// Source and Destination are IDs of nodes, both for an edge. Destination alone is what
+	// a node has received, Source alone what it has sent.
 	Source, Destination string
 	// Route is "KIND/NAMESPACE/NAME".
 	Route string
@@ -18,7 +18,7 @@ type Subject struct {
 const maxSubject = 1024
 
 // ParseSubject reads "mesh", "edge:SOURCE>DESTINATION", "service:NAMESPACE/NAME",
-// "node:ID" or "route:KIND/NAMESPACE/NAME".
+// "node:ID", "from:ID" or "route:KIND/NAMESPACE/NAME".
 func ParseSubject(text string) (Subject, error) {
 	kind, rest, _ := strings.Cut(text, ":")
 	var s Subject
@@ -36,12 +36,15 @@ func ParseSubject(text string) (Subject, error) {
 	case "node":
 		s.Destination = rest
 		ok = rest != ""
+	case "from":
+		s.Source = rest
+		ok = rest != ""
 	case "route":
 		s.Route = rest
 		ok = strings.Count(rest, "/") >= 2 && filled(rest)
 	}
 	if !ok || len(text) > maxSubject {
-		return Subject{}, fmt.Errorf("%.80q is not mesh, edge:SOURCE>DESTINATION, service:NAMESPACE/NAME, node:ID or route:KIND/NAMESPACE/NAME", text)
+		return Subject{}, fmt.Errorf("%.80q is not mesh, edge:SOURCE>DESTINATION, service:NAMESPACE/NAME, node:ID, from:ID or route:KIND/NAMESPACE/NAME", text)
 	}
 	return s, nil
 }
@@ -61,6 +64,8 @@ func (s Subject) String() string {
 	switch {
 	case s.Route != "":
 		return "route:" + s.Route
+	case s.Source != "" && s.Destination == "":
+		return "from:" + s.Source
 	case s.Source != "":
 		return "edge:" + s.Source + ">" + s.Destination
 	case s.Destination != "":

@@ -15,6 +15,7 @@ func TestParseSubject(t *testing.T) {
 		"service:shop/cart":                 {Destination: "shop/cart"},
 		"service:prod.example/shop/cart":    {Destination: "prod.example/shop/cart"},
 		"node:external:api.example:443":     {Destination: "external:api.example:443"},
+		"from:internet":                     {Source: "internet"},
 		"route:HTTPRoute/shop/cart":         {Route: "HTTPRoute/shop/cart"},
 	} {
 		got, err := signals.ParseSubject(text)
@@ -25,7 +26,7 @@ func TestParseSubject(t *testing.T) {
 			t.Errorf("%s: %s is read as %+v, %v", text, got, again, err)
 		}
 	}
-	for _, text := range []string{"", "mesh:", "edge", "edge:", "edge:a>", "edge:>b", "edge:a", "service:shop", "service:/cart", "service:a/b/c/d", "route:HTTPRoute/cart", "node:", "all", "node:" + strings.Repeat("x", 2000)} {
+	for _, text := range []string{"", "mesh:", "edge", "edge:", "edge:a>", "edge:>b", "edge:a", "service:shop", "service:/cart", "service:a/b/c/d", "route:HTTPRoute/cart", "node:", "from:", "all", "node:" + strings.Repeat("x", 2000)} {
 		if got, err := signals.ParseSubject(text); err == nil {
 			t.Errorf("%q: %+v", text, got)
 		}

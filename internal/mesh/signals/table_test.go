@@ -233,6 +233,33 @@ func TestSeries(t *testing.T) {
 	}
 }
 
+// An edge tells of a request twice: as what came in, and as what it has sent on.
+func TestRouteCountsOnce(t *testing.T) {
+	c := table(t, 0)
+	edge := signal.Of(signal.Party{Kind: signal.EdgeProxy, Namespace: "shop", Name: "edge"})
+	in, out := key(signal.Server, "", "cart"), key(signal.Client, "", "cart")
+	in.Source, in.Destination, out.Source = signal.TheInternet, edge, edge
+	canary := out
+	canary.Destination = service("cart-v2")
+	for range 30 {
+		c.add("edge-1", seen(in, 50, 2), seen(out, 40, 0), seen(canary, 8, 0)) // two reached nobody
+		c.add("orders-1", seen(key(signal.Client, "orders", "cart"), 7, 0))
+		c.now = c.now.Add(5 * time.Second)
+	}
+	for of, want := range map[string]float64{"route:HTTPRoute/shop/cart": 30 * 57, "from:internet": 30 * 50, "from:shop/edge": 30 * 48} {
+		q := signals.Query{Window: 10 * time.Minute}
+		q.Of, _ = signals.ParseSubject(of)
+		s, err := c.Series(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The last step is not whole.
+		if got := float64(s.Total.Count); got > want || got < want*0.9 {
+			t.Errorf("%s: %g requests, not %g", of, got, want)
+		}
+	}
+}
+
 // Where memory is scarce the past is given up before edges are folded.
 func TestHistoryIsGivenUpFirst(t *testing.T) {
 	c := table(t, signals.MinMemory)

@@ -65,15 +65,30 @@ func New(o Options) *Gate {
 	return g
 }
 
+// Client is who wants to go out.
+type Client struct {
+	// From and At are the ends of its connection to this proxy.
+	From, At netip.AddrPort
+	// Gone tells whether it has gone meanwhile.
+	Gone func() bool
+}
+
+// Over is the client of a connection.
+func Over(c *netx.Conn) Client {
+	return Client{From: c.RemoteAddrPort(), At: c.LocalAddrPort(), Gone: c.Broken}
+}
+
 // Pass connects a captured connection on to where it was going. Leave is called
 // when both are closed. The task, which the connection belongs to, is set aside
 // meanwhile.
-func (g *Gate) Pass(t *loop.Task, down *netx.Conn, to netip.AddrPort) (up *netx.Conn, leave func(), err error) {
-	from := down.RemoteAddrPort()
+func (g *Gate) Pass(t *loop.Task, down Client, to netip.AddrPort) (up *netx.Conn, leave func(), err error) {
+	from := down.From
 	if !g.circuits.enter(from, accepted) {
 		return nil, nil, ErrLoop
 	}
-	up, err = g.dial(t, down, to)
+	up, err = netx.Dial(context.Background(), to.String(), netx.DialOptions{
+		By: netx.After(connectTimeout), Group: g.opts.Loops, Task: t, Gone: down.Gone, Mark: g.opts.Mark,
+	})
 	if err != nil {
 		g.circuits.leave(from, accepted)
 		return nil, nil, err
@@ -91,14 +106,14 @@ func (g *Gate) Pass(t *loop.Task, down *netx.Conn, to netip.AddrPort) (up *netx.
 }
 
 // Tunnel connects to "HOST:PORT", for a CONNECT.
-func (g *Gate) Tunnel(t *loop.Task, down *netx.Conn, authority string) (up *netx.Conn, leave func(), err error) {
+func (g *Gate) Tunnel(t *loop.Task, down Client, authority string) (up *netx.Conn, leave func(), err error) {
 	t.Detach() // looking up blocks
 	addresses, err := g.resolve(authority)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, to := range addresses[:min(len(addresses), maxTried)] {
-		if to == down.LocalAddrPort() {
+		if to == down.At {
 			return nil, nil, ErrLoop
 		}
 		if up, leave, err = g.Pass(t, down, to); err == nil {
@@ -106,12 +121,6 @@ func (g *Gate) Tunnel(t *loop.Task, down *netx.Conn, authority string) (up *netx
 		}
 	}
 	return nil, nil, err
-}
-
-func (g *Gate) dial(t *loop.Task, down *netx.Conn, to netip.AddrPort) (*netx.Conn, error) {
-	return netx.Dial(context.Background(), to.String(), netx.DialOptions{
-		By: netx.After(connectTimeout), Group: g.opts.Loops, Task: t, Gone: down.Broken, Mark: g.opts.Mark,
-	})
 }
 
 // resolve finds the addresses of "HOST:PORT", of which there is one at least.

@@ -89,7 +89,7 @@ func (ss *session) detect() opened {
 	if doors.Web {
 		served = append(served, opening.HTTP1)
 	}
-	kind, err := ss.sniff(by, served...)
+	kind, err := sniff(ss.peek, &ss.s.IR.Client, by, served...)
 	switch {
 	case isEnd(err) && doors.Plain != nil:
 		return ss.plain()
@@ -105,18 +105,22 @@ func (ss *session) detect() opened {
 	return opened{ok: true, start: stream.Start{Protocol: "TCP", Reason: filter.ProtocolNotServed}}
 }
 
-// sniff finds out what the client speaks, until by. Whoever has begun like one of
+// peeker reads until enough says so, most bytes were read, or it is by, and leaves what
+// it has read to be read again.
+type peeker func(most int, by int64, enough func([]byte) bool) error
+
+// sniff finds out what a client speaks, until by. Whoever has begun like one of
 // these protocols is slow, and does not wait for the server: it has the time of a
 // handshake.
-func (ss *session) sniff(by int64, served ...opening.Kind) (kind opening.Kind, err error) {
+func sniff(peek peeker, client *ir.ClientPolicy, by int64, served ...opening.Kind) (kind opening.Kind, err error) {
 	kind, leans := opening.More, opening.Other
 	look := func(b []byte) bool {
 		kind, leans = opening.Detect(b), opening.Leans(b)
 		return kind != opening.More
 	}
-	err = ss.peek(opening.MaxDetectBytes, by, look)
+	err = peek(opening.MaxDetectBytes, by, look)
 	if netx.IsTimeout(err) && slices.Contains(served, leans) {
-		err = ss.peek(opening.MaxDetectBytes, handshakeBy(&ss.s.IR.Client), look)
+		err = peek(opening.MaxDetectBytes, handshakeBy(client), look)
 	}
 	return kind, err
 }
@@ -200,8 +204,7 @@ func (ss *session) alert(code byte) {
 	_ = ss.nc.CloseWrite()
 }
 
-// peek reads until enough says so, or most bytes were read, and leaves them to
-// be read again.
+// peek is a peeker of the connection.
 func (ss *session) peek(most int, by int64, enough func([]byte) bool) error {
 	nc := ss.nc
 	nc.SetReadBy(by)

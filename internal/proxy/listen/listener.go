@@ -39,6 +39,7 @@ type Listener struct {
 	pipeline   *pipeline.Pipeline
 	streams    *stream.Server
 	egress     *egress.Gate
+	loops      *loop.Group
 	log        *slog.Logger
 	tlsOptions tlsx.Options // without what the configuration says
 	identities tlsx.Identities
@@ -109,7 +110,7 @@ func Open(ctx context.Context, l *ir.Listener, o Options) (*Listener, error) {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
 	opened := &Listener{
-		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, streams: o.Streams, egress: o.Egress, log: o.Log, tlsOptions: o.TLS, identities: o.Identities, guard: o.Guard,
+		name: l.Name, sockets: o.Sockets, pipeline: o.Pipeline, streams: o.Streams, egress: o.Egress, loops: o.Loops, log: o.Log, tlsOptions: o.TLS, identities: o.Identities, guard: o.Guard,
 		sessions: map[*session]struct{}{}, refusing: make(chan struct{}, maxRefusing), drainTimeout: o.DrainTimeout,
 	}
 	opened.ctx, opened.stop = context.WithCancel(context.Background())
@@ -282,6 +283,9 @@ func (l *Listener) remove(ss *session) {
 	ss.place.Leave()
 	ss.peer.Leave()
 	ss.s.Metrics.Closed()
+	if ss.over != nil {
+		ss.over()
+	}
 	l.active.Add(-1)
 	l.serving.Done()
 }

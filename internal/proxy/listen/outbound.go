@@ -61,7 +61,7 @@ func (ss *session) noOutlet(why filter.Reason) opened {
 
 // pass is for a captured connection to what no section takes.
 func (ss *session) pass(t *loop.Task, to netip.AddrPort) opened {
-	up, leave, err := ss.l.egress.Pass(t, ss.nc, to)
+	up, leave, err := ss.l.egress.Pass(t, egress.Over(ss.nc), to)
 	if err != nil {
 		ss.l.log.Debug("no way out", "listener", ss.l.name, "destination", to, "error", err)
 		return ss.noOutlet(wayOutReason(err))
@@ -81,29 +81,46 @@ func wayOutReason(err error) filter.Reason {
 
 // through is for a connection whose section is known.
 func (ss *session) through(side *outletSide, outlet *snapshot.Outlet) opened {
-	plain := opened{ok: true, start: stream.Start{Protocol: "TCP", Route: outlet.Stream, Section: outlet.Section, Reason: filter.RouteNotFound}}
-	if outlet.Listener.MeshOnly {
-		plain.start.Reason = filter.MeshTLSRequired
+	web, known := speaks(ss.peek, ss.s, outlet)
+	switch {
+	case !known:
+		return opened{}
+	case web:
+		return opened{http: true, ok: true, outlet: side}
 	}
-	web := opened{http: true, ok: true, outlet: side}
+	return opened{ok: true, start: plainStart(outlet)}
+}
+
+// plainStart is for what a section takes that is not HTTP.
+func plainStart(outlet *snapshot.Outlet) stream.Start {
+	start := stream.Start{Protocol: "TCP", Route: outlet.Stream, Section: outlet.Section, Reason: filter.RouteNotFound}
+	if outlet.Listener.MeshOnly {
+		start.Reason = filter.MeshTLSRequired
+	}
+	return start
+}
+
+// speaks finds out whether the client of a section speaks HTTP; known is false if it has
+// gone before that.
+func speaks(peek peeker, s *snapshot.Listener, outlet *snapshot.Outlet) (web, known bool) {
 	switch outlet.Protocol {
 	case ir.HTTP:
-		return web
+		return true, true
 	case ir.TCP:
-		return plain
+		return false, true
 	}
-	ask := netx.After(ss.s.IR.Client.DetectTimeout)
+	by := netx.After(s.IR.Client.DetectTimeout)
 	if outlet.Stream == nil && !outlet.Listener.MeshOnly { // nobody else could be waiting for the server
-		ask = handshakeBy(&ss.s.IR.Client)
+		by = handshakeBy(&s.IR.Client)
 	}
-	kind, err := ss.sniff(ask, opening.HTTP1)
+	kind, err := sniff(peek, &s.IR.Client, by, opening.HTTP1)
 	switch {
 	case kind == opening.HTTP1 || kind == opening.HTTP2:
-		return web
+		return true, true
 	case err != nil && !netx.IsTimeout(err) && !isEnd(err):
-		return opened{}
+		return false, false
 	}
-	return plain
+	return false, true
 }
 
 // outletSide is the listener as requests see it whose section is known.
@@ -155,7 +172,7 @@ func (ss *session) tunnel(t *loop.Task) bool {
 		first.RefuseTunnel(filter.EgressDenied, "no service of the mesh has this host and port, and nothing else is let out")
 		return false
 	case outlet == nil:
-		up, leave, err := ss.l.egress.Tunnel(t, ss.nc, authority)
+		up, leave, err := ss.l.egress.Tunnel(t, egress.Over(ss.nc), authority)
 		if err != nil {
 			ss.l.log.Debug("no way out", "listener", ss.l.name, "destination", authority, "error", err)
 			first.RefuseTunnel(wayOutReason(err), "the proxy could not connect to it")

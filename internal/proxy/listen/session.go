@@ -36,6 +36,8 @@ type session struct {
 	peer *tlsx.Guarded
 	// place is that of the connection among those of its client.
 	place peer.Place
+	// over, if not nil, is told when the connection is.
+	over func()
 }
 
 // driver serves a connection in its protocol.
@@ -83,7 +85,7 @@ func (ss *session) speaksHTTP2() bool {
 }
 
 func (ss *session) http2(early []byte) driver {
-	o := http2.Options{Host: ss.host, Pipeline: ss.l.pipeline, Early: early, Ended: func() { ss.l.remove(ss) }}
+	o := http2.Options{Host: ss.host, Pipeline: ss.l.pipeline, Proxy: ss.l.connect, Early: early, Ended: func() { ss.l.remove(ss) }}
 	if ss.peer != nil {
 		o.Streams, o.Peer = ss.l.streams, ss.peer.Peer().ID
 	}

@@ -273,6 +273,7 @@ func (x *Exchange) answerOf(trailer *httpmsg.Header) (grpc.Code, bool) {
 // rate makes a code that says that the endpoint failed count like the status of
 // HTTP that says the same, unless all the client's time was used.
 func (x *Exchange) rate(o *upstream.Outcome, code grpc.Code) {
+	x.trace.answeredTry(o.Status, code)
 	late := code == grpc.DeadlineExceeded && x.deadline > 0 && x.tick() >= x.deadline
 	if code.Fault() && o.Status == 200 && !late {
 		o.Status = code.HTTPStatus()

@@ -7,6 +7,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/tracing"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/trace"
+	"github.com/gridway/gridway/internal/wire/grpc"
 )
 
 // traced is what an exchange has of its trace.
@@ -114,9 +115,20 @@ func (x *Exchange) endTried(status int, reason filter.Reason) {
 	}
 	t := &x.trace.tries[n-1]
 	t.End = time.Duration(x.clock - x.started)
-	t.Status, t.Reason = status, reason.String()
+	t.Reason = reason.String()
+	if t.GRPCStatus == "" {
+		t.Status = status
+	}
 	if x.headAt >= x.upstreamAt && x.headAt != 0 {
 		t.Head = time.Duration(x.headAt - x.started)
+	}
+}
+
+// answeredTry notes what the endpoint has said of a call: the status of HTTP that came with
+// it, too, since from now on the try counts as what the code means.
+func (t *traced) answeredTry(status int, code grpc.Code) {
+	if n := len(t.tries); n > 0 && t.tries[n-1].GRPCStatus == "" {
+		t.tries[n-1].Status, t.tries[n-1].GRPCStatus = status, code.String()
 	}
 }
 
@@ -170,9 +182,10 @@ func (x *Exchange) record(d time.Duration) {
 	if t.streamed && x.headAt > 0 {
 		answered = time.Duration(x.headAt - x.started)
 	}
+	failed := x.failed()
 	r := trace.Exchange{
 		Entry: &x.entry, Trace: t.span.ID, Span: t.span.Span, Parent: t.span.Parent, Sampled: t.span.Sampled,
-		Slow: p.Slow > 0 && answered >= p.Slow, Failed: p.Errors && x.failed(), Denied: x.Policy != "" && x.Local.Reason != filter.ReasonNone,
+		Slow: p.Slow > 0 && answered >= p.Slow, Failed: p.Errors && failed, Faulty: failed, Denied: x.Policy != "" && x.Local.Reason != filter.ReasonNone,
 		Detail: x.Local.Detail, Tries: t.tries,
 	}
 	switch {

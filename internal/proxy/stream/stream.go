@@ -55,7 +55,7 @@ type Server struct {
 
 // Start is a connection that has come as far as a route.
 type Start struct {
-	// Conn is nil for one that came in a tunnel of the mesh.
+	// Conn is nil for one that came by CONNECT on a connection of HTTP/2.
 	Conn     *netx.Conn
 	Tunnel   Tunnel
 	Listener *snapshot.Listener
@@ -150,7 +150,11 @@ func (s *Stream) Kill(filter.Reason) {
 		relay.Cut(ErrDraining)
 		return
 	}
-	s.Conn.Kill()
+	if s.Conn != nil {
+		s.Conn.Kill()
+	} else {
+		s.Tunnel.Cut()
+	}
 }
 
 // EndIdle does nothing: what is idle in a stream is still in use.
@@ -165,7 +169,7 @@ func (s *Stream) Serve(t *loop.Task) (idle bool) {
 	}
 	s.Route.Metrics.Opened()
 	if s.up = s.Up; s.up != nil {
-		return s.relayConns(t)
+		return s.carry(t)
 	}
 	var why filter.Reason
 	if why, s.policy, s.part = s.Route.Shield.Refuse(s.peer().Addr()); why != filter.ReasonNone {
@@ -190,6 +194,10 @@ func (s *Stream) Serve(t *loop.Task) (idle bool) {
 	if s.server.Taps.On() {
 		s.tap(s.describe(time.Duration(netx.Monotonic()-s.began), 0, 0), true)
 	}
+	return s.carry(t)
+}
+
+func (s *Stream) carry(t *loop.Task) (idle bool) {
 	if s.Conn == nil || s.up == nil {
 		s.relayTunnel(t)
 		return false

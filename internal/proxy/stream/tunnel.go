@@ -44,7 +44,7 @@ func (s *Stream) gone() bool {
 	return s.Tunnel.Gone()
 }
 
-// relayTunnel relays where one side, or both, is a tunnel of the mesh.
+// relayTunnel relays where one side, or both, is a tunnel.
 func (s *Stream) relayTunnel(t *loop.Task) {
 	s.signalOpened()
 	var client, endpoint tunnel.Side

@@ -75,6 +75,10 @@ type Options struct {
 	// Access has consumers, tokens with roles and the audit log in a state store;
 	// nil is no store.
 	Access Access
+	// Revisions knows what has changed in the configuration.
+	Revisions Revisions
+	// Managed keeps objects of the configuration in a state store; nil is no store.
+	Managed Managed
 	// Mesh has who may be in the mesh; nil is no control plane of one.
 	Mesh Membership
 	// Traffic is what proxies of the mesh have seen; nil is no control plane.
@@ -103,6 +107,8 @@ type Options struct {
 	Observer Observer
 	// Records knows what has passed.
 	Records Records
+	// Effects knows what changes would do.
+	Effects Effects
 	// Metrics serves /metrics.
 	Metrics http.Handler
 	// Console serves the pages below ConsolePath, without that in their paths; nil is no

@@ -28,6 +28,7 @@ func (s *Server) endpoints() []*endpoint {
 		})
 	if s.opt.Configuration != nil {
 		list = append(list, s.configuration()...)
+		list = append(list, s.revisions()...)
 	}
 	if s.opt.Explainer != nil {
 		list = append(list, &endpoint{
@@ -46,6 +47,9 @@ func (s *Server) endpoints() []*endpoint {
 	}
 	if s.opt.Records != nil {
 		list = append(list, s.traces()...)
+	}
+	if s.opt.Effects != nil {
+		list = append(list, s.effects()...)
 	}
 	if s.opt.Level != nil {
 		list = append(list,

@@ -199,7 +199,7 @@ func (p *process) Snapshot() metric.Snapshot {
 // options has everything on.
 func (p *process) options() adminapi.Options {
 	return adminapi.Options{
-		Address: "127.0.0.1:0", Process: p, Configuration: p, Explainer: p, Sampler: p, Observer: p, Records: &remembered{}, Level: new(slog.LevelVar),
+		Address: "127.0.0.1:0", Process: p, Configuration: p, Explainer: p, Sampler: p, Observer: p, Records: &remembered{}, Effects: reckoner{}, Revisions: &kept{}, Level: new(slog.LevelVar),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "gridway_ready 1\n") }),
 	}
 }

@@ -61,7 +61,7 @@ func managed(t *testing.T) (base string, auth http.Header) {
 }
 
 func fill(path string) string {
-	return strings.NewReplacer("traces/{id}", "traces/"+someTrace, "requests/{id}", "requests/r-1", "{kind}", "HTTPRoute", "{namespace}", "default", "{name}", "cart", "{key}", "k", "{id}", "none").Replace(path)
+	return strings.NewReplacer("traces/{id}", "traces/"+someTrace, "requests/{id}", "requests/r-1", "{kind}", "HTTPRoute", "{namespace}", "default", "{name}", "cart", "{key}", "k", "{id}", "none", "{number}", "12").Replace(path)
 }
 
 // seen is traffic of a mesh.
@@ -77,13 +77,15 @@ var roles = map[string]access.Role{
 	"GET /healthz": "", "GET /readyz": "", "POST /v1/session": "", "DELETE /v1/session": "",
 	"GET /openapi.json": access.Viewer, "GET /metrics": access.Viewer, "GET /v1/status": access.Viewer, "GET /v1/config": access.Viewer,
 	"GET /v1/objects": access.Viewer, "GET /v1/objects/{kind}": access.Viewer, "GET /v1/objects/{kind}/{namespace}/{name}": access.Viewer,
-	"GET /v1/routes": access.Viewer, "GET /v1/clusters": access.Viewer, "GET /v1/top": access.Viewer, "GET /v1/traces": access.Viewer, "GET /v1/traces/{id}": access.Viewer, "GET /v1/requests/{id}": access.Viewer, "POST /v1/explain": access.Viewer,
+	"GET /v1/routes": access.Viewer, "GET /v1/clusters": access.Viewer, "GET /v1/top": access.Viewer, "GET /v1/traces": access.Viewer, "GET /v1/traces/{id}": access.Viewer, "GET /v1/requests/{id}": access.Viewer, "POST /v1/explain": access.Viewer, "POST /v1/effect": access.Viewer, "GET /v1/schema": access.Viewer,
 	"GET /v1/log/level": access.Viewer, "PUT /v1/log/level": access.Operator, "GET /v1/whoami": access.Viewer,
 	"GET /v1/consumers": access.Viewer, "GET /v1/consumers/{namespace}/{name}": access.Viewer,
 	"POST /v1/consumers": access.Operator, "PUT /v1/consumers/{namespace}/{name}": access.Operator, "PATCH /v1/consumers/{namespace}/{name}": access.Operator,
 	"DELETE /v1/consumers/{namespace}/{name}": access.Operator, "POST /v1/consumers/import": access.Operator, "GET /v1/consumers/export": access.Operator,
 	"POST /v1/consumers/{namespace}/{name}/keys": access.Operator, "POST /v1/consumers/{namespace}/{name}/keys/{key}/rotate": access.Operator,
 	"POST /v1/consumers/{namespace}/{name}/keys/rotate": access.Operator, "DELETE /v1/consumers/{namespace}/{name}/keys/{key}": access.Operator,
+	"POST /v1/apply": access.Operator, "DELETE /v1/objects/{kind}/{namespace}/{name}": access.Operator,
+	"GET /v1/revisions": access.Viewer, "GET /v1/revisions/{number}": access.Viewer, "POST /v1/revisions/{number}/rollback": access.Operator,
 	"GET /v1/tokens": access.Admin, "POST /v1/tokens": access.Admin, "DELETE /v1/tokens/{id}": access.Admin, "GET /v1/audit": access.Admin,
 	"GET /v1/mesh/tokens": access.Admin, "POST /v1/mesh/tokens": access.Admin, "DELETE /v1/mesh/tokens/{id}": access.Admin, "GET /v1/mesh/identities": access.Viewer,
 	"GET /v1/mesh/denials": access.Viewer, "POST /v1/mesh/denials": access.Operator, "DELETE /v1/mesh/denials": access.Operator, "GET /v1/mesh/authority": access.Viewer,

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"github.com/gridway/gridway/internal/manage/objects"
 )
 
 // Fault is an error reply: a problem document (RFC 9457) of type about:blank,
@@ -15,6 +17,8 @@ type Fault struct {
 	Detail string `json:"detail,omitempty"`
 	// Problems are what is wrong with each place of what was sent.
 	Problems []Problem `json:"problems,omitempty"`
+	// Errors are what a change of the configuration is refused for.
+	Errors []objects.Diagnostic `json:"errors,omitempty"`
 }
 
 // Error makes a Fault an error for callers of the client.
@@ -25,6 +29,9 @@ func (f *Fault) Error() string {
 	}
 	for i := range f.Problems {
 		text += "\n" + f.Problems[i].String()
+	}
+	for i := range f.Errors {
+		text += "\n" + f.Errors[i].String()
 	}
 	return text
 }

@@ -43,12 +43,12 @@ func (o Object) redacted(values bool, veil ir.Veil) Object {
 		o.Hash = "" // a digest of a short secret gives it away
 	}
 	if !values || o.Value == nil {
-		o.Value = nil
+		o.Value, o.Text = nil, ""
 		return o
 	}
 	var v map[string]any
 	if err := json.Unmarshal(o.Value, &v); err != nil {
-		o.Value = nil
+		o.Value, o.Text = nil, ""
 		return o
 	}
 	hideCredentials(v, veil)
@@ -76,6 +76,9 @@ func (o Object) redacted(values bool, veil ir.Veil) Object {
 	text, err := json.Marshal(v)
 	if err != nil {
 		text = nil
+	}
+	if o.Text != "" && !same(o.Value, text) {
+		o.Text = ""
 	}
 	o.Value = text
 	return o

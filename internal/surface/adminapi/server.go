@@ -26,6 +26,8 @@ type Server struct {
 	l     *limited
 	http  *http.Server
 	guard *guard
+	// reckoning has room for one effect of a change at a time.
+	reckoning chan struct{}
 	// ending ends what goes on until somebody ends it.
 	ending context.Context
 }
@@ -50,7 +52,7 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opt: opt, l: limit(l), guard: newGuard(&opt)}
+	s := &Server{opt: opt, l: limit(l), guard: newGuard(&opt), reckoning: make(chan struct{}, 1)}
 	s.guard.sessions = newSessions(l.Addr(), opt.TLS != nil)
 	s.http = &http.Server{
 		Handler:           s.handler(),

@@ -35,7 +35,7 @@ func (s *Server) signals() []*endpoint {
 		{
 			method: "GET", path: "/v1/signals", role: access.Viewer, gives: signals.Series{}, serve: s.series,
 			query: map[string]string{
-				"of":     "mesh, edge:SOURCE>DESTINATION, service:NAMESPACE/NAME, node:ID or route:KIND/NAMESPACE/NAME (mesh)",
+				"of":     "mesh, edge:SOURCE>DESTINATION, service:NAMESPACE/NAME, node:ID, from:ID (what a node has sent) or route:KIND/NAMESPACE/NAME (mesh)",
 				"window": window + " (1h)", "step": "how long a point is, at least; the finest that is kept of the window if it is not given",
 			},
 			summary: "Rate, errors and latencies over time: 10 seconds apart for 15 minutes, a minute for 3 hours, 10 minutes for 24 hours, an hour beyond.",

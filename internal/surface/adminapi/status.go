@@ -138,6 +138,15 @@ type MeshProxy struct {
 	Services []string `json:"services"`
 	// Workloads are those that a node proxy stands before.
 	Workloads []MeshWorkload `json:"workloads,omitempty"`
+	// Withheld are those that a node proxy wants and that are not granted to it.
+	Withheld []WithheldWorkload `json:"withheld,omitempty"`
+}
+
+// WithheldWorkload is one that a node proxy wants and may not have.
+type WithheldWorkload struct {
+	// Workload is "namespace/service", of a node proxy itself the workload's key.
+	Workload string `json:"workload"`
+	Reason   string `json:"reason"`
 }
 
 // MeshWorkload is a workload of a proxy.
@@ -163,6 +172,8 @@ type MemberStatus struct {
 	Services     []string      `json:"services"`
 	SVIDs        []SVID        `json:"svids"`
 	TrustDomains []TrustDomain `json:"trustDomains"`
+	// Withheld are workloads of a node proxy that are not granted to it.
+	Withheld []WithheldWorkload `json:"withheld,omitempty"`
 	// Denied counts entries of the deny list.
 	Denied int `json:"denied,omitempty"`
 }
@@ -387,14 +398,20 @@ type Object struct {
 	Kind       string `json:"kind"`
 	Namespace  string `json:"namespace,omitempty"`
 	Name       string `json:"name"`
-	// Source is where it came from: "file", "api", "kubernetes".
+	// Source is where it came from: "file", with Place; "managed", through this API,
+	// with Revision; "state", a consumer of the state store.
 	Source string `json:"source,omitempty"`
 	Place  Place  `json:"place,omitzero"`
+	// Revision is the one that made a managed object what it is.
+	Revision int64 `json:"revision,omitempty"`
 	// Hash is a digest of the content, in hexadecimal. Secrets have none.
 	Hash string `json:"hash,omitempty"`
 	// Value is the object itself with its secrets hidden. It is left out of
 	// lists unless they are asked for with values=true.
 	Value json.RawMessage `json:"value,omitempty"`
+	// Text is a managed object as it was applied, with its comments, beside Value; it is
+	// left out where something of it is hidden.
+	Text string `json:"text,omitempty"`
 	// Status is the object's status as the Gateway API has it, with Value.
 	Status json.RawMessage `json:"status,omitempty"`
 }

@@ -96,7 +96,7 @@ func (s *Server) listTraces(_ http.ResponseWriter, r *http.Request) (any, *Fault
 	}
 	v.Del("limit")
 	v.Del("format") // it is every endpoint's
-	for _, name := range [...]string{"trace", "request", "notable"} {
+	for _, name := range [...]string{"trace", "request", "notable", "edge"} {
 		if v.Has(name) {
 			return nil, fault(http.StatusBadRequest, "%s is no parameter of the list: ask for /v1/traces/{id} or /v1/requests/{id}", name)
 		}

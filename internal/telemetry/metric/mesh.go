@@ -16,6 +16,9 @@ type Mesh struct {
 	SVIDs []MeshSVID
 	// Bundles are those that it trusts.
 	Bundles []MeshBundle
+	// Withheld counts workloads that node proxies want and that are not granted to them:
+	// of the proxies connected to a control plane, or of a node proxy itself.
+	Withheld int
 	// Denied counts identities and certificates that are denied.
 	Denied int
 }
@@ -135,6 +138,8 @@ var (
 		"Services that the proxy has the configuration of because somebody behind it has asked for them, beside those that it was started for.")
 	meshRenewalFamily = define("gridway_mesh_svid_renewal_failures", gauge,
 		"Tries to renew an SVID that failed since the last that did not.", "identity")
+	meshWithheldFamily = define("gridway_mesh_withheld_workloads", gauge,
+		"Workloads that node proxies want and that are not granted to them: at a control plane by the proxies connected to it, at a node proxy its own.")
 	meshSVIDFamily = define("gridway_mesh_svid_not_after_timestamp_seconds", gauge,
 		"Unix time at which an SVID of the process ends.", "identity")
 	meshRootsFamily = define("gridway_mesh_bundle_roots", gauge,
@@ -148,7 +153,7 @@ var (
 	meshFamilies = []family{
 		meshProxiesFamily, meshBehindFamily, meshWaitingFamily, meshMessagesFamily, meshBytesFamily, meshAckFamily, meshRefusedFamily, meshServicesFamily,
 		meshWorkloadsFamily, meshJoinsFamily, meshIssuedFamily, meshAuthorityFamily, meshConnectedFamily, meshContactFamily, meshRevisionFamily, meshFromDiskFamily,
-		meshRefusesFamily, meshUsesFamily, meshRenewalFamily, meshSVIDFamily, meshRootsFamily, meshBundleEndFamily, meshBundleFamily, meshDeniedFamily,
+		meshRefusesFamily, meshUsesFamily, meshRenewalFamily, meshSVIDFamily, meshRootsFamily, meshBundleEndFamily, meshBundleFamily, meshWithheldFamily, meshDeniedFamily,
 	}
 )
 
@@ -167,6 +172,7 @@ func (e *emitter) mesh(m *Mesh) {
 		e.moment(&meshBundleEndFamily, b.Ends, b.TrustDomain)
 		e.moment(&meshBundleFamily, b.Fetched, b.TrustDomain)
 	}
+	e.gauge(&meshWithheldFamily, float64(m.Withheld))
 	e.gauge(&meshDeniedFamily, float64(m.Denied))
 }
 

@@ -31,6 +31,9 @@ type redCounts struct {
 }
 
 func (r *red) observe(status int, d time.Duration, in, out int64, flags uint64) {
+	if !Counting {
+		return
+	}
 	code, bucket := slot(status), latencyBucket(d)
 	c := r.cells.choose()
 	c.mu.Lock()
@@ -105,6 +108,9 @@ type histogramCounts struct {
 }
 
 func (h *histogram) observe(d time.Duration) {
+	if !Counting {
+		return
+	}
 	bucket := latencyBucket(d)
 	c := h.cells.choose()
 	c.mu.Lock()
@@ -148,6 +154,9 @@ type eventCell struct {
 }
 
 func (e *events) add(kind int) {
+	if !Counting {
+		return
+	}
 	c := e.cells.choose()
 	c.mu.Lock()
 	c.counts[kind]++

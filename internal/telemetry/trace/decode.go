@@ -68,6 +68,7 @@ func (r *reader) address() string {
 // head is what tells records apart without reading them.
 type head struct {
 	flags    byte
+	side     Side
 	start    int64
 	duration int64
 	trace    ID
@@ -81,7 +82,7 @@ func readHead(b []byte) (h head, ok bool) {
 	}
 	le := binary.LittleEndian
 	return head{
-		flags: b[atFlags], start: int64(le.Uint64(b[atStart:])), duration: int64(le.Uint64(b[atDuration:])),
+		flags: b[atFlags], side: Side(b[atSide]), start: int64(le.Uint64(b[atStart:])), duration: int64(le.Uint64(b[atDuration:])),
 		trace: ID{binary.BigEndian.Uint64(b[atTraceID:]), binary.BigEndian.Uint64(b[atTraceID+8:])},
 		span:  le.Uint64(b[atSpan:]), status: int(le.Uint16(b[atStatus:])),
 	}, true
@@ -141,7 +142,7 @@ func (r *reader) tries(span uint64) []Try {
 		number := int(r.number())
 		list[i] = Try{
 			Number: number, SpanID: spanText(TrySpan(span, number)), Kind: TryKind(r.octet()), Endpoint: r.text(),
-			Start: r.since(), Connected: r.since(), Head: r.since(), End: r.since(), Status: int(r.number()), Reason: r.text(),
+			Start: r.since(), Connected: r.since(), Head: r.since(), End: r.since(), Status: int(r.number()), Reason: r.text(), GRPCStatus: r.text(),
 		}
 	}
 	return list

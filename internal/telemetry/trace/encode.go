@@ -19,8 +19,10 @@ type Exchange struct {
 	Slow         bool
 	Failed       bool
 	Denied       bool
-	Side         Side
-	Detail       string
+	// Faulty says that it has failed, whether or not failures are kept for that.
+	Faulty bool
+	Side   Side
+	Detail string
 	// OfKind, OfNamespace and OfName are what the section stands for.
 	OfKind, OfNamespace, OfName string
 	Place                       Place
@@ -194,6 +196,7 @@ func (w *writer) tries(list []Try) {
 		w.since(t.End)
 		w.number(uint64(max(t.Status, 0)))
 		w.text(t.Reason)
+		w.text(t.GRPCStatus)
 	}
 }
 

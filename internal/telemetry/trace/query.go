@@ -22,6 +22,7 @@ const (
 	paramRoute   = "route"
 	paramSince   = "since"
 	paramNotable = "notable"
+	paramEdge    = "edge"
 	paramLimit   = "limit"
 )
 
@@ -44,12 +45,13 @@ func (q *Query) Values() url.Values {
 	set(paramRoute, q.Route, q.Route != "")
 	set(paramSince, q.Since.UTC().Format(time.RFC3339Nano), !q.Since.IsZero())
 	set(paramNotable, "true", q.Notable)
+	set(paramEdge, "true", q.Edge)
 	set(paramLimit, strconv.Itoa(q.Limit), q.Limit > 0)
 	return v
 }
 
 // ParseQuery reads a query: trace (32 hexadecimal digits), request, slow (a duration, or
-// true for DefaultSlow), errors and notable (true or false), service, route, since (a time
+// true for DefaultSlow), errors, notable and edge (true or false), service, route, since (a time
 // of RFC 3339, or a duration before now) and limit (1 to MaxFound). The error names the
 // parameter and what it may be.
 func ParseQuery(v url.Values, now time.Time) (*Query, error) {
@@ -91,6 +93,8 @@ func (q *Query) set(name, value string, now time.Time) (err error) {
 		q.Errors, err = yesNo(name, value)
 	case paramNotable:
 		q.Notable, err = yesNo(name, value)
+	case paramEdge:
+		q.Edge, err = yesNo(name, value)
 	case paramSlow:
 		q.Slow, err = slowness(value)
 	case paramSince:
@@ -101,7 +105,7 @@ func (q *Query) set(name, value string, now time.Time) (err error) {
 			return fmt.Errorf("%s must be a number from 1 to %d, and is %q", name, MaxFound, cut(value))
 		}
 	default:
-		return fmt.Errorf("there is no parameter %q; there are trace, request, slow, errors, notable, service, route, since and limit", cut(name))
+		return fmt.Errorf("there is no parameter %q; there are trace, request, slow, errors, notable, edge, service, route, since and limit", cut(name))
 	}
 	return err
 }

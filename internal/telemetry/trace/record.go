@@ -128,6 +128,8 @@ type Try struct {
 	// Status is the answer's, 0 if there was none; Reason is why there was none.
 	Status int    `json:"status,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// GRPCStatus is that of a call's answer ("UNAVAILABLE").
+	GRPCStatus string `json:"grpcStatus,omitempty"`
 }
 
 // TryKind says why a try was made.

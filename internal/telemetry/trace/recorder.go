@@ -215,6 +215,8 @@ type Query struct {
 	Since time.Time `json:"since,omitzero"`
 	// Notable leaves out what was neither sampled nor slow, failed or refused.
 	Notable bool `json:"notable,omitempty"`
+	// Edge leaves out what sidecars and node proxies have carried.
+	Edge bool `json:"edge,omitempty"`
 	// Limit is how many at most, 1 to MaxFound; zero is MaxFound.
 	Limit int `json:"limit,omitempty"`
 }
@@ -237,6 +239,9 @@ func (q *Query) wantsHead(h *head, b []byte) bool {
 		}
 	}
 	if q.RequestID != "" && string(requestID(b)) != q.RequestID {
+		return false
+	}
+	if q.Edge && h.side != Edge {
 		return false
 	}
 	if q.Errors && h.flags&(flagFailed|flagDenied) == 0 {

@@ -30,7 +30,7 @@ func full() *Exchange {
 		Trace: ID{1, 2}, Span: 3, Parent: 4, Sampled: true, Slow: true, Failed: true, Denied: true, Side: Inbound, Detail: "why",
 		OfKind: "Service", OfNamespace: "shop", OfName: "cart", Place: Place{"shop.yaml", 12, 3},
 		Tries: []Try{
-			{Number: 1, Endpoint: "10.0.0.1:80", Start: 1, Connected: 2, Head: 3, End: 4, Status: 503, Reason: "x"},
+			{Number: 1, Endpoint: "10.0.0.1:80", Start: 1, Connected: 2, Head: 3, End: 4, Status: 200, GRPCStatus: "UNAVAILABLE", Reason: "x"},
 			{Number: 2, Kind: Retry, Endpoint: "10.0.0.2:80", Start: 5, End: 6, Reason: "UpstreamTimeout"},
 		},
 		Decisions: []Decided{{Denied, "AuthorizationPolicy", "shop/guard", "no-deletes", Place{"shop.yaml", 40, 5}}, {Verdict: Audited, Policy: "shop/watch"}},
@@ -62,7 +62,7 @@ func TestARecordSaysEverything(t *testing.T) {
 		`"listener":"0.0.0.0:8443","of":"Service/shop/cart","rule":"HTTPRoute/shop/cart/rules/0","place":{"file":"shop.yaml","line":12,"column":3},"route":"HTTPRoute/shop/cart",` +
 		`"cluster":"Service/shop/cart/80","endpoint":"10.0.0.1:80","endpointIdentity":"spiffe://t/ns/shop/sa/cart","peerIdentity":"spiffe://t/ns/shop/sa/web","client":"192.0.2.1",` +
 		`"consumer":"shop/acme","authMethod":"jwt","subject":"ann","userAgent":"curl/8","serverName":"shop.example","destination":"cart:80","requestBytes":5,"responseBytes":1099511627776,"revision":7,` +
-		`"tries":[{"number":1,"spanID":"` + spanText(TrySpan(3, 1)) + `","kind":"first","endpoint":"10.0.0.1:80","start":1,"connected":2,"head":3,"end":4,"status":503,"reason":"x"},` +
+		`"tries":[{"number":1,"spanID":"` + spanText(TrySpan(3, 1)) + `","kind":"first","endpoint":"10.0.0.1:80","start":1,"connected":2,"head":3,"end":4,"status":200,"reason":"x","grpcStatus":"UNAVAILABLE"},` +
 		`{"number":2,"spanID":"` + spanText(TrySpan(3, 2)) + `","kind":"retry","endpoint":"10.0.0.2:80","start":5,"end":6,"reason":"UpstreamTimeout"}],` +
 		`"decisions":[{"verdict":"denied","kind":"AuthorizationPolicy","policy":"shop/guard","rule":"no-deletes","place":{"file":"shop.yaml","line":40,"column":5}},{"verdict":"audited","policy":"shop/watch"}]}`
 	if string(got) != want {
@@ -85,6 +85,7 @@ func TestFind(t *testing.T) {
 		x.Entry.RequestID, x.Entry.Start = fmt.Appendf(nil, "r-%d", i), start.Add(time.Duration(i)*time.Second)
 		x.Trace.Low, x.Span = uint64(i+1), uint64(i+1)
 		x.Sampled, x.Slow, x.Failed, x.Denied = i == 1, false, i == 2, i == 3
+		x.Side = Side(i % 2) // an edge, or outbound
 		x.Entry.Duration = time.Duration(i) * time.Second
 		if i == 3 {
 			x.Entry.Route, x.OfName, x.Entry.Cluster, x.Entry.PeerIdentity = "HTTPRoute/shop/pay", "pay", "Service/shop/pay/80", "spiffe://t/ns/shop/sa/edge"
@@ -99,6 +100,7 @@ func TestFind(t *testing.T) {
 		{"all, the newest first", Query{}, "3 2 1 0"},
 		{"limited", Query{Limit: 2}, "3 2"},
 		{"notable", Query{Notable: true}, "3 2 1"},
+		{"of edges", Query{Edge: true}, "2 0"},
 		{"by request", Query{RequestID: "r-2"}, "2"},
 		{"by request, a part", Query{RequestID: "r-"}, ""},
 		{"by trace", Query{TraceID: "00000000000000010000000000000001"}, "0"},

@@ -69,11 +69,11 @@ func AppendSpan(b []byte, x *Exchange, extra func(b []byte, field protowire.Numb
 	if extra != nil {
 		b = extra(b, spanAttributes)
 	}
-	b = x.answerAttributes(b, e.Status, x.errorType())
+	b = answerAttributes(b, e.Status, e.GRPCStatus, x.errorType())
 	for i := range x.Decisions {
 		b = x.appendDecision(b, &x.Decisions[i])
 	}
-	if x.Failed || e.Status >= 500 {
+	if x.Failed || x.Faulty || e.Status >= 500 {
 		b = appendStatus(b, x.Detail)
 	}
 	return b
@@ -102,11 +102,8 @@ func AppendTry(b []byte, x *Exchange, t *Try) []byte {
 	if t.Head > 0 {
 		b = x.appendEvent(b, t.Head, "response head")
 	}
-	kind := t.Reason
-	if kind == "" && t.Status >= 400 {
-		kind = strconv.Itoa(t.Status)
-	}
-	b = x.answerAttributes(b, t.Status, kind)
+	kind := t.errorType()
+	b = answerAttributes(b, t.Status, t.GRPCStatus, kind)
 	if kind != "" {
 		b = appendStatus(b, "")
 	}
@@ -204,21 +201,33 @@ func (x *Exchange) requestAttributes(b []byte) []byte {
 	return b
 }
 
-func (x *Exchange) answerAttributes(b []byte, status int, errorType string) []byte {
+func answerAttributes(b []byte, status int, grpcStatus, errorType string) []byte {
 	if status > 0 {
 		b = otlp.AppendInt(b, spanAttributes, "http.response.status_code", int64(status))
 	}
-	if x.Entry.GRPCStatus != "" {
-		b = otlp.AppendText(b, spanAttributes, "rpc.response.status_code", x.Entry.GRPCStatus)
-	}
+	b = otlp.AppendText(b, spanAttributes, "rpc.response.status_code", grpcStatus)
 	return otlp.AppendText(b, spanAttributes, "error.type", errorType)
+}
+
+// errorType is why there was no good answer. To who asks, other than to who answers, each
+// status that refuses is one of failure.
+func (t *Try) errorType() string {
+	switch {
+	case t.Reason != "":
+		return t.Reason
+	case t.GRPCStatus != "" && t.GRPCStatus != "OK":
+		return t.GRPCStatus
+	case t.Status >= 400:
+		return strconv.Itoa(t.Status)
+	}
+	return ""
 }
 
 // errorType is why the exchange has failed: the reason of the proxy's own answer, or the
 // status.
 func (x *Exchange) errorType() string {
 	switch e := x.Entry; {
-	case !x.Failed && e.Status < 500:
+	case !x.Failed && !x.Faulty && e.Status < 500:
 		return ""
 	case e.Reason != "":
 		return e.Reason

@@ -82,11 +82,13 @@ func TestQueriesAsText(t *testing.T) {
 		{"errors=x", "", `errors must be true or false, and is "x"`},
 		{"since=yesterday", "", `since must be a duration such as 15m or a time such as 2026-11-22T10:00:00Z, and is "yesterday"`},
 		{"since=9999-01-01T00:00:00Z", "", `since must be a duration such as 15m or a time such as 2026-11-22T10:00:00Z, and is "9999-01-01T00:00:00Z"`},
+		{"edge=true", "edge=true", ""},
+		{"edge=maybe", "", `edge must be true or false, and is "maybe"`},
 		{"limit=0", "", `limit must be a number from 1 to 1000, and is "0"`},
 		{"limit=1001", "", `limit must be a number from 1 to 1000, and is "1001"`},
 		{"limit=1&limit=2", "", "limit is given 2 times"},
 		{"route=", "", "route must have 1 to 256 bytes"},
-		{"colour=red", "", `there is no parameter "colour"; there are trace, request, slow, errors, notable, service, route, since and limit`},
+		{"colour=red", "", `there is no parameter "colour"; there are trace, request, slow, errors, notable, edge, service, route, since and limit`},
 	} {
 		t.Run(c.in, func(t *testing.T) {
 			v, err := url.ParseQuery(c.in)

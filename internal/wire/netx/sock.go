@@ -35,6 +35,12 @@ func (c *Conn) Handle(h loop.Handler) {
 	c.sock.Idle()
 }
 
+// Start gives a fresh connection to h at once, whether or not there is something to read.
+func (c *Conn) Start(h loop.Handler) {
+	c.sock.SetHandler(h)
+	c.sock.Start()
+}
+
 // Wake is BindRead for the handler of an idle socket that has been called: it
 // does not rely on what earlier reads have found.
 func (c *Conn) Wake(t *loop.Task) {

@@ -59,7 +59,10 @@ export function useManifest(kind: string, namespace: string, name: string): Answ
   })
 }
 
+// What a process does not have, it will hardly have soon.
+const missing = (p: Problem | null): boolean => p?.status === 404 || p?.status === 409
+
 /** useMaybe asks for a path that not every process has. */
 export function useMaybe<T>(path: string, query: Record<string, string | number | undefined>, refetchInterval: number | false, enabled = true): Answer<T> {
-  return useQuery<T, Problem>({ queryKey: [path, query], queryFn: ({ signal }) => getAs<T>(path, query, signal), refetchInterval, enabled })
+  return useQuery<T, Problem>({ queryKey: [path, query], queryFn: ({ signal }) => getAs<T>(path, query, signal), refetchInterval: (q) => (refetchInterval && missing(q.state.error) ? every.rare : refetchInterval), enabled })
 }

@@ -19,10 +19,13 @@ export interface Gets {
   '/v1/objects/{kind}': ConfigObject[]
   '/v1/objects/{kind}/{namespace}/{name}': ConfigObject
   '/v1/requests/{id}': Request
+  '/v1/revisions': ObjectsRevision[]
+  '/v1/revisions/{number}': ObjectsRevision
   '/v1/routes': RouteRow[]
+  '/v1/schema': undefined
   '/v1/signals': SignalsSeries
   '/v1/status': Status
-  '/v1/tap': undefined
+  '/v1/tap': TapEvent
   '/v1/tokens': AccessToken[]
   '/v1/top': MetricSnapshot
   '/v1/traces': Traces
@@ -32,11 +35,20 @@ export interface Gets {
 
 /** What POST of each path takes and answers. */
 export interface Posts {
+  '/v1/apply': { takes: undefined; gives: ObjectsApplied }
+  '/v1/effect': { takes: undefined; gives: Effect }
   '/v1/explain': { takes: DryrunRequest; gives: DryrunDecision }
   '/v1/mesh/denials': { takes: MembershipDenial; gives: MembershipDenial }
   '/v1/mesh/tokens': { takes: MembershipNewToken; gives: MembershipCreatedToken }
+  '/v1/revisions/{number}/rollback': { takes: undefined; gives: ObjectsApplied }
   '/v1/session': { takes: Login; gives: Session }
   '/v1/tokens': { takes: AccessNewToken; gives: AccessCreatedToken }
+}
+
+export interface BehaviourChange {
+  aspects: DeltaAspect[]
+  count: number
+  examples: RequestExample[]
 }
 
 export interface Certificate {
@@ -87,6 +99,22 @@ export interface Dependency {
   place?: string
   since?: string
   up: boolean
+}
+
+export interface Effect {
+  behaviour: BehaviourChange[]
+  behaviourOmitted?: number
+  inFiles: PlacedObject[]
+  listeners: DeltaSettingChange[]
+  notCompared?: string[]
+  objects: DeltaObjectChange[]
+  pairsBounded?: boolean
+  problems: Problem[]
+  replay?: ReplayPassed
+  requestsTried: number
+  revision: number
+  unfinished?: string
+  valid: boolean
 }
 
 export interface ElectionStatus {
@@ -222,6 +250,7 @@ export interface MemberStatus {
   services: string[]
   svids: SVID[]
   trustDomains: TrustDomain[]
+  withheld?: WithheldWorkload[]
   zone?: string
 }
 
@@ -258,6 +287,7 @@ export interface MeshProxy {
   version?: string
   wanted: number
   why?: string
+  withheld?: WithheldWorkload[]
   workloads?: MeshWorkload[]
   zone?: string
 }
@@ -293,8 +323,10 @@ export interface ConfigObject {
   name: string
   namespace?: string
   place?: Place
+  revision?: number
   source?: string
   status?: Record<string, unknown>
+  text?: string
   value?: Record<string, unknown>
 }
 
@@ -311,6 +343,11 @@ export interface Place {
   column?: number
   file?: string
   line?: number
+}
+
+export interface PlacedObject {
+  object: string
+  place: Place
 }
 
 export interface Predecessor {
@@ -349,6 +386,12 @@ export interface Request {
   hops: Hop[]
   requestID: string
   unreached?: TraceUnreached[]
+}
+
+export interface RequestExample {
+  headers?: IrHeader[]
+  method: string
+  url: string
 }
 
 export interface Revision {
@@ -432,6 +475,11 @@ export interface TrustDomain {
   roots: number
 }
 
+export interface WithheldWorkload {
+  reason: string
+  workload: string
+}
+
 export interface AccessActor {
   name: string
   peer?: string
@@ -499,6 +547,31 @@ export interface AuthorizationFinding {
   ref?: IrRef
   rule?: string
   ruleRef?: IrRef
+}
+
+export interface DeltaAspect {
+  name: string
+  new: string
+  old: string
+}
+
+export interface DeltaField {
+  new?: unknown
+  old?: unknown
+  op: string
+  path: string
+}
+
+export interface DeltaObjectChange {
+  fields?: DeltaField[]
+  object: string
+  op: string
+  place?: string
+}
+
+export interface DeltaSettingChange {
+  aspects: DeltaAspect[] | null
+  of: string
 }
 
 export interface DryrunBackend {
@@ -1521,6 +1594,78 @@ export interface MetricSnapshot {
   routes: MetricRouteStats[] | null
 }
 
+export interface ObjectsApplied {
+  changes: ObjectsChange[] | null
+  dryRun?: boolean
+  revision: number
+  warnings: ObjectsDiagnostic[] | null
+}
+
+export interface ObjectsChange {
+  kind: string
+  name: string
+  namespace?: string
+  op: string
+}
+
+export interface ObjectsDiagnostic {
+  code: string
+  column?: number
+  field?: string
+  file?: string
+  hint?: string
+  line?: number
+  message: string
+  object?: string
+}
+
+export interface ObjectsObjectChange {
+  after?: string
+  before?: string
+  kind: string
+  name: string
+  namespace?: string
+  op: string
+  place?: string
+}
+
+export interface ObjectsRevision {
+  at: string
+  by: string
+  changes: ObjectsObjectChange[] | null
+  message?: string
+  number: number
+  omitted?: number
+  source: string
+}
+
+export interface ReplayExample {
+  host: string
+  method: string
+  path: string
+  requestId?: string
+  status?: number
+}
+
+export interface ReplayGroup {
+  aspects: DeltaAspect[] | null
+  count: number
+  examples: ReplayExample[] | null
+}
+
+export interface ReplayPassed {
+  assumed?: Record<string, number>
+  differences: ReplayGroup[] | null
+  different: number
+  from?: string
+  notDecided?: Record<string, number>
+  requests: number
+  same: number
+  to?: string
+  undecided: number
+  unreached?: TraceUnreached[]
+}
+
 export interface SignalsEdge {
   classes: number[] | null
   count: number
@@ -1630,6 +1775,85 @@ export interface SignalsUnreached {
   why: string
 }
 
+export interface TapEvent {
+  attempts?: number
+  audited?: string
+  authMethod?: string
+  consumer?: string
+  destination: TapPeer
+  direction?: string
+  durationMs: number
+  failed?: boolean
+  flags?: string[]
+  grpc?: TapGRPC
+  host?: string
+  limited?: number
+  listener?: string
+  lost?: number
+  method?: string
+  path?: string
+  policy?: string
+  policyRule?: string
+  protocol?: string
+  proxy?: string
+  query?: string
+  reason?: string
+  record?: TapRecord
+  requestBytes: number
+  requestHeaders?: IrHeader[]
+  requestId?: string
+  responseBytes: number
+  responseHeaders?: IrHeader[]
+  revision?: number
+  route?: string
+  rule?: string
+  scheme?: string
+  source: TapPeer
+  status?: number
+  subject?: string
+  time: string
+  tls?: string
+  traceId?: string
+  type: string
+  upstreamMs?: number
+  webSocket?: boolean
+  why?: string
+  wouldDeny?: string
+}
+
+export interface TapGRPC {
+  method?: string
+  service?: string
+  status?: string
+}
+
+export interface TapPeer {
+  address?: string
+  identity?: string
+  mtls?: boolean
+  namespace?: string
+  port?: number
+  service?: string
+}
+
+export interface TapRecord {
+  claims?: Record<string, unknown>
+  cluster?: string
+  headers?: IrHeader[]
+  hidden?: string[]
+  host: string
+  partial?: boolean
+  path: string
+  query?: string
+  sent?: TapSentRequest
+}
+
+export interface TapSentRequest {
+  host: string
+  path: string
+  query?: string
+}
+
 export interface TraceDecision {
   kind?: string
   place?: TracePlace
@@ -1674,6 +1898,7 @@ export interface TraceTry {
   /** nanoseconds */
   end: number
   endpoint?: string
+  grpcStatus?: string
   /** nanoseconds */
   head?: number
   kind: string

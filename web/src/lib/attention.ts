@@ -23,9 +23,10 @@ const objectLink = (name: string) => {
 }
 
 /** mattersOf gathers what needs attention, the worst first. */
-export function mattersOf(s: Status | undefined, clusters: Cluster[] | undefined, authority: IdentityAuthorityState | undefined, now: number): Matter[] {
+export function mattersOf(s: Status | undefined, clusters: Cluster[] | undefined, authority: IdentityAuthorityState | undefined, now: number, troubles: Matter[] = []): Matter[] {
   const list: Matter[] = []
   if (s) list.push(...ofProcess(s), ...ofObjects(s), ...ofCertificates(s, now), ...ofMesh(s))
+  list.push(...troubles)
   for (const c of clusters ?? []) list.push(...ofCluster(c))
   if (authority) list.push(...ofAuthority(authority, now))
   const rank = { bad: 0, warn: 1, info: 2 }

@@ -7,6 +7,7 @@ export interface Points {
   requests: number[]
   errors: number[]
   p50: number[]
+  p95: number[]
   p99: number[]
 }
 
@@ -14,6 +15,7 @@ interface Sample {
   requests: number
   errors: number
   p50: number
+  p95: number
   p99: number
 }
 
@@ -37,12 +39,12 @@ export function record(s: MetricSnapshot): void {
   const now = new Map<string, Sample>()
   const most = busy(s.routes ?? [])
   for (const r of s.routes ?? []) {
-    add(now, all, most(r) ? r : { ...r, p50: 0, p99: 0 })
+    add(now, all, most(r) ? r : { ...r, p50: 0, p95: 0, p99: 0 })
     add(now, ofRoute(r.route), r)
     add(now, ofRule(r.route, r.rule), r)
   }
   for (const c of s.clusters ?? []) add(now, ofCluster(c.cluster), c)
-  if (!now.has(all)) now.set(all, { requests: 0, errors: 0, p50: 0, p99: 0 })
+  if (!now.has(all)) now.set(all, { requests: 0, errors: 0, p50: 0, p95: 0, p99: 0 })
   for (const [name, sample] of now) append(name, at, sample)
   version++
   for (const f of listeners) f()
@@ -55,11 +57,12 @@ export function busy(list: { requests: number }[]): (r: { requests: number }) =>
 }
 
 // Percentiles of several rules cannot be added; the worst is what is shown of them.
-function add(now: Map<string, Sample>, name: string, x: { requests: number; errors: number; p50: number; p99: number }): void {
-  const s = now.get(name) ?? { requests: 0, errors: 0, p50: 0, p99: 0 }
+function add(now: Map<string, Sample>, name: string, x: { requests: number; errors: number; p50: number; p95: number; p99: number }): void {
+  const s = now.get(name) ?? { requests: 0, errors: 0, p50: 0, p95: 0, p99: 0 }
   s.requests += x.requests
   s.errors += x.requests * x.errors
   s.p50 = Math.max(s.p50, x.p50 / 1e6)
+  s.p95 = Math.max(s.p95, x.p95 / 1e6)
   s.p99 = Math.max(s.p99, x.p99 / 1e6)
   now.set(name, s)
 }
@@ -68,12 +71,12 @@ function append(name: string, at: number, s: Sample): void {
   let p = series.get(name)
   if (!p) {
     if (series.size >= most) return
-    p = { at: [], requests: [], errors: [], p50: [], p99: [] }
+    p = { at: [], requests: [], errors: [], p50: [], p95: [], p99: [] }
     series.set(name, p)
   }
   p.at.push(at)
-  for (const k of ['requests', 'errors', 'p50', 'p99'] as const) p[k].push(s[k])
-  if (p.at.length > keep) for (const k of ['at', 'requests', 'errors', 'p50', 'p99'] as const) p[k].shift()
+  for (const k of ['requests', 'errors', 'p50', 'p95', 'p99'] as const) p[k].push(s[k])
+  if (p.at.length > keep) for (const k of ['at', 'requests', 'errors', 'p50', 'p95', 'p99'] as const) p[k].shift()
 }
 
 const subscribe = (f: () => void) => {
@@ -81,7 +84,7 @@ const subscribe = (f: () => void) => {
   return () => listeners.delete(f)
 }
 
-const nothing: Points = { at: [], requests: [], errors: [], p50: [], p99: [] }
+const nothing: Points = { at: [], requests: [], errors: [], p50: [], p95: [], p99: [] }
 
 /** useHistory is what has been seen of something since the console was opened. */
 export function useHistory(name: string): Points {

@@ -13,75 +13,131 @@ export interface Band extends Spot {
   height: number
 }
 
-interface Vertex {
+export interface Vertex {
   id: string
   /** band is a namespace. Names that begin with a space have no frame. */
   band: string
 }
 
-interface Arc {
+export interface Arc {
   source: string
   destination: string
 }
 
-export interface Layout {
-  spots: Map<string, Spot>
-  bands: Band[]
-}
+export type Spots = Map<string, Spot>
 
-const cell = { width: 290, height: 84, gap: 40, head: 34, pad: 18 }
+/** size is that of a node, which is drawn so. */
+export const size = { width: 168, height: 66 }
+
+// Nodes stand in columns that go through the whole picture: between two of them nothing
+// stands, so that lines can change their height there.
+const cell = { width: size.width + 156, height: size.height + 28, gap: 56, head: 30, pad: 18 }
 // A column with more nodes than these goes on beside itself.
 const tall = 10
 
 /** layout places all nodes anew. */
-export function layout(nodes: Vertex[], arcs: Arc[]): Layout {
+export function layout(nodes: Vertex[], arcs: Arc[]): Spots {
   const global = ranksOf(nodes, arcs)
-  const blocks = [...Map.groupBy(nodes, (n) => n.band)].map(([band, list]) => {
-    const ids = new Set(list.map((n) => n.id))
-    return { band, first: Math.min(...list.map((n) => global.get(n.id)!)), ...block(list, arcs.filter((a) => ids.has(a.source) && ids.has(a.destination))) }
-  })
+  const bandOf = new Map(nodes.map((n) => [n.id, n.band]))
+  const inside = Map.groupBy(arcs.filter((a) => bandOf.get(a.source) === bandOf.get(a.destination)), (a) => bandOf.get(a.source)!)
+  const blocks = [...Map.groupBy(nodes, (n) => n.band)].map(([band, list]) => ({ band, first: list.reduce((least, n) => Math.min(least, global.get(n.id)!), Infinity), ...block(list, inside.get(band) ?? []) }))
   blocks.sort((a, b) => a.first - b.first || a.band.localeCompare(b.band))
   const across = blocks.length <= 3 ? blocks.length : Math.ceil(Math.sqrt(blocks.length * 1.2))
-  const out: Layout = { spots: new Map(), bands: [] }
+  const out: Spots = new Map()
   let y = 0
   for (let i = 0; i < blocks.length; i += across) {
     const row = blocks.slice(i, i + across)
-    const height = Math.max(...row.map((b) => b.height))
-    let x = 0
+    const rows = Math.max(...row.map((b) => b.rows))
+    let column = 0
     for (const b of row) {
-      const top = y + (height - b.height) / 2
-      for (const [id, s] of b.spots) out.spots.set(id, { x: x + s.x, y: top + s.y })
-      if (!b.band.startsWith(' ')) out.bands.push({ name: b.band, x, y: top, width: b.width, height: b.height })
-      x += b.width + cell.gap * 1.6
+      const top = y + ((rows - b.rows) * cell.height) / 2
+      for (const [id, s] of b.spots) out.set(id, { x: column * cell.width + s.x, y: top + s.y })
+      column += b.columns
     }
-    y += height + cell.gap
+    y += rows * cell.height + cell.head + cell.gap
   }
   return out
 }
 
 /** block places the nodes of one namespace. */
-function block(nodes: Vertex[], arcs: Arc[]): { spots: Map<string, Spot>; width: number; height: number } {
+function block(nodes: Vertex[], arcs: Arc[]): { spots: Spots; columns: number; rows: number } {
   const ranks = ranksOf(nodes, arcs)
-  const columns: string[][] = []
-  for (const n of ordered(nodes, arcs, ranks)) (columns[ranks.get(n.id)!] ??= []).push(n.id)
-  const spots = new Map<string, Spot>()
-  const rows = Math.min(tall, Math.max(...columns.map((c) => c?.length ?? 0)))
-  let x = cell.pad
-  for (const list of columns) {
-    const high = Math.min(tall, list?.length ?? 0)
-    list?.forEach((id, i) => spots.set(id, { x: x + Math.floor(i / tall) * cell.width, y: cell.head + ((rows - high) * cell.height) / 2 + (i % tall) * cell.height }))
-    x += Math.max(1, Math.ceil((list?.length ?? 0) / tall)) * cell.width
+  const lists: string[][] = []
+  for (const n of ordered(nodes, arcs, ranks)) (lists[ranks.get(n.id)!] ??= []).push(n.id)
+  const spots: Spots = new Map()
+  const rows = Math.min(tall, lists.reduce((most, list) => Math.max(most, list?.length ?? 0), 0))
+  let column = 0
+  for (const list of lists) {
+    if (!list) continue
+    const high = Math.min(tall, list.length)
+    list.forEach((id, i) => spots.set(id, { x: (column + Math.floor(i / tall)) * cell.width, y: cell.head + ((rows - high) / 2 + (i % tall)) * cell.height }))
+    column += Math.ceil(list.length / tall)
   }
-  return { spots, width: x - cell.width + 168 + cell.pad, height: rows * cell.height + cell.head }
+  return { spots, columns: column, rows }
 }
 
-/** join puts nodes that have no spot yet below everything, so that nothing that stands moves. */
-export function join(nodes: Vertex[], spots: Map<string, Spot>): number {
-  const missing = nodes.filter((n) => !spots.has(n.id))
-  if (!missing.length) return 0
-  const bottom = Math.max(0, ...[...spots.values()].map((s) => s.y)) + cell.height + cell.gap * 2
-  missing.forEach((n, i) => spots.set(n.id, { x: (i % 6) * cell.width + cell.pad, y: bottom + Math.floor(i / 6) * cell.height }))
-  return missing.length
+/** join finds places for nodes that have none, so that nothing that stands moves: beside who calls them, in or under the frame of their namespace, or below everything. */
+export function join(nodes: Vertex[], arcs: Arc[], spots: Spots): boolean {
+  const missing = new Map(nodes.flatMap((n) => (spots.has(n.id) ? [] : [[n.id, n]])))
+  if (!missing.size) return false
+  const standing = nodes.filter((n) => spots.has(n.id))
+  // Callers first, so that who is called finds them.
+  const ranks = ranksOf(nodes, arcs)
+  for (const n of [...missing.values()].sort((a, b) => ranks.get(a.id)! - ranks.get(b.id)! || a.id.localeCompare(b.id))) {
+    spots.set(n.id, beside(n, standing, arcs, spots) ?? { x: 0, y: bottomOf(spots) + cell.gap + cell.head })
+    standing.push(n)
+  }
+  return true
+}
+
+/** beside is a free cell near those that a node speaks with. */
+function beside(n: Vertex, standing: Vertex[], arcs: Arc[], spots: Spots): Spot | undefined {
+  const frames = bands(standing, spots)
+  const own = frames.find((b) => b.name === n.band)
+  const near = new Set(standing.filter((x) => !own || x.band === n.band).map((x) => x.id))
+  const at = (ids: string[]) => ids.filter((id) => near.has(id)).map((id) => spots.get(id)!)
+  const callers = at(arcs.filter((a) => a.destination === n.id).map((a) => a.source))
+  const called = at(arcs.filter((a) => a.source === n.id).map((a) => a.destination))
+  const known = callers.length ? callers : called
+  if (!own && !known.length) return undefined
+  const column = callers.length ? Math.max(...callers.map((s) => s.x)) / cell.width + 1 : called.length ? Math.min(...called.map((s) => s.x)) / cell.width - 1 : (own!.x + cell.pad) / cell.width
+  const top = own ? own.y + cell.head : known[0]!.y
+  const wanted = known.length ? known.reduce((sum, s) => sum + s.y, 0) / known.length : top
+  const rows = own ? Math.round((own.height - cell.head - cell.pad - size.height) / cell.height) + 2 : 4
+  const cells: { at: Spot; cost: number }[] = []
+  for (const aside of [0, 1, 2, 3, -1, -2, -3])
+    for (let row = own ? 0 : -rows; row <= rows; row++) {
+      const y = top + row * cell.height
+      cells.push({ at: { x: Math.round(column + aside) * cell.width, y }, cost: (aside < 0 ? -6 * aside : 3 * aside) + Math.abs(y - wanted) / cell.height })
+    }
+  cells.sort((a, b) => a.cost - b.cost)
+  // Those that were seen before may come back to their places.
+  const taken = [...spots.values()]
+  const others = frames.filter((b) => b !== own)
+  return cells.find(({ at }) => !taken.some((s) => Math.abs(s.x - at.x) < size.width && Math.abs(s.y - at.y) < cell.height) && !others.some((b) => meet(b, grown(own, at))))?.at
+}
+
+/** grown is a frame with one more node in it. */
+function grown(frame: Band | undefined, at: Spot): Omit<Band, 'name'> {
+  const alone = { x: at.x - cell.pad, y: at.y - cell.head, width: size.width + 2 * cell.pad, height: size.height + cell.head + cell.pad }
+  if (!frame) return alone
+  const [x, y] = [Math.min(frame.x, alone.x), Math.min(frame.y, alone.y)]
+  return { x, y, width: Math.max(frame.x + frame.width, alone.x + alone.width) - x, height: Math.max(frame.y + frame.height, alone.y + alone.height) - y }
+}
+
+const meet = (a: Omit<Band, 'name'>, b: Omit<Band, 'name'>): boolean => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
+
+const bottomOf = (spots: Spots): number => [...spots.values()].reduce((most, s) => Math.max(most, s.y + size.height), 0)
+
+/** bands are the frames around the nodes of each namespace. */
+export function bands(nodes: Vertex[], spots: Spots): Band[] {
+  return [...Map.groupBy(nodes, (n) => n.band)].flatMap(([name, list]): Band[] => {
+    if (name.startsWith(' ')) return []
+    const at = list.flatMap((n) => spots.get(n.id) ?? [])
+    const [left, top] = [at.reduce((m, s) => Math.min(m, s.x), Infinity) - cell.pad, at.reduce((m, s) => Math.min(m, s.y), Infinity) - cell.head]
+    const [right, under] = [at.reduce((m, s) => Math.max(m, s.x), -Infinity) + size.width + cell.pad, at.reduce((m, s) => Math.max(m, s.y), -Infinity) + size.height + cell.pad]
+    return [{ name, x: left, y: top, width: right - left, height: under - top }]
+  })
 }
 
 /** ranksOf is the longest way to each node from one that nobody calls; calls back do not count. */

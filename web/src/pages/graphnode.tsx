@@ -1,11 +1,11 @@
-import type { GraphEdge, GraphNode } from '../api/later'
+import type { SignalsEdge as GraphEdge, SignalsNode as GraphNode } from '../api/schema.gen'
 import { useSeries } from '../api/signals'
 import { latency, percent, rate } from '../lib/format'
 import { Link } from '../lib/router'
 import { Latencies, Rates } from '../ui/chart'
 import { Icon } from '../ui/icon'
 import { Facts, Panel } from '../ui/panel'
-import { labelOf, serviceLink } from './graph'
+import { labelOf, nodeLink } from '../lib/nodes'
 
 interface BesideProps {
   n: GraphNode
@@ -19,7 +19,7 @@ export function Beside({ n, edges, byID, close }: BesideProps) {
   const past = useSeries(`node:${n.id}`, `node ${n.id}`)
   const callers = edges.filter((e) => e.destination === n.id)
   const called = edges.filter((e) => e.source === n.id)
-  const link = serviceLink(n)
+  const link = nodeLink(n)
   return (
     <Panel
       title={labelOf(n)}

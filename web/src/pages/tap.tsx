@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'react'
 import { Problem, stream } from '../api/client'
-import type { Passing } from '../api/later'
+import type { TapEvent as Passing } from '../api/schema.gen'
 import { latency } from '../lib/format'
 import { Link, to } from '../lib/router'
 import { Badge } from '../ui/badge'

@@ -1,5 +1,5 @@
 import { type ReactNode, useState } from 'react'
-import type { Hop, Trace, TraceTry, Unreached as Proxy } from '../api/later'
+import type { Hop, Trace, TraceTry, TraceUnreached as Proxy } from '../api/schema.gen'
 import { useMaybe } from '../api/queries'
 import { bytes, latency, plural } from '../lib/format'
 import { clusterLabel, refOf, serviceOf, short } from '../lib/names'

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react'
-import type { TraceList, TraceSummary } from '../api/later'
+import type { Traces as TraceList, TraceSummary } from '../api/schema.gen'
 import { useMaybe } from '../api/queries'
 import { latency, plural } from '../lib/format'
 import { refOf, short } from '../lib/names'

@@ -42,13 +42,13 @@ export function Rates({ of, label }: { of: Points; label: string }) {
   )
 }
 
-/** Latencies are p50 and p99 in milliseconds. */
+/** Latencies are p50, p95 and p99 in milliseconds. */
 export function Latencies({ of, label }: { of: Points; label: string }) {
   const ms = (v: number) => latency(v * 1e6)
   return (
     <>
-      <Legend items={[['p99', 'warn', ms(last(of.p99))], ['p50', '', ms(last(of.p50))]]} />
-      <Chart at={of.at} label={label} unit="ms" lines={[{ name: 'p99', values: of.p99, tone: 'warn' }, { name: 'p50', values: of.p50, tone: 'accent', fill: true }]} />
+      <Legend items={[['p99', 'warn', ms(last(of.p99))], ['p95', 'quiet', ms(last(of.p95))], ['p50', '', ms(last(of.p50))]]} />
+      <Chart at={of.at} label={label} unit="ms" lines={[{ name: 'p99', values: of.p99, tone: 'warn' }, { name: 'p95', values: of.p95, tone: 'quiet' }, { name: 'p50', values: of.p50, tone: 'accent', fill: true }]} />
     </>
   )
 }

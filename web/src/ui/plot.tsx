@@ -6,7 +6,7 @@ import { useDark } from '../lib/theme'
 export interface Line {
   name: string
   values: number[]
-  tone: 'accent' | 'bad' | 'warn' | 'good'
+  tone: 'accent' | 'bad' | 'warn' | 'good' | 'quiet'
   fill?: boolean
 }
 

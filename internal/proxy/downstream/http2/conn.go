@@ -41,6 +41,7 @@ type Conn struct {
 	p    *pipeline.Pipeline
 	// streams serve tunnels; nil for none.
 	streams *l4.Server
+	proxy   Proxy  // nil for none
 	peer    string // the SPIFFE ID of the client; empty outside the mesh
 	who     signal.Who
 	door    uint64 // snapshot.Listener.Door that the connection came through
@@ -65,6 +66,9 @@ type Options struct {
 	Pipeline *pipeline.Pipeline
 	// Streams serve what comes in tunnels of the mesh; nil lets none come.
 	Streams *l4.Server
+	// Proxy opens what clients ask for by CONNECT where the listener is an outbound one;
+	// nil opens nothing.
+	Proxy Proxy
 	// Early is what was read from the connection already.
 	Early []byte
 	// Peer is the SPIFFE ID of a client that is of the mesh.
@@ -76,7 +80,7 @@ type Options struct {
 // New makes the driver of a connection.
 func New(nc *netx.Conn, o Options) *Conn {
 	now, host := loop.Now(), o.Host
-	c := &Conn{nc: nc, host: host, p: o.Pipeline, streams: o.Streams, door: host.Current().Door, peer: o.Peer, ended: o.Ended, opened: now, last: now}
+	c := &Conn{nc: nc, host: host, p: o.Pipeline, streams: o.Streams, proxy: o.Proxy, door: host.Current().Door, peer: o.Peer, ended: o.Ended, opened: now, last: now}
 	if o.Pipeline.Signals != nil && o.Peer != "" {
 		c.who = o.Pipeline.Signals.Peer(o.Peer)
 	}

@@ -81,6 +81,8 @@ func (s *stream) Resume(t *loop.Task) (idle bool) {
 		s.c.p.Abandon(s.x)
 	case s.isTunnel():
 		s.connect()
+	case s.isProxied():
+		s.proxied()
 	case s.bad == nil:
 		s.c.p.Serve(s.x)
 	default:

@@ -76,10 +76,12 @@ func (t *tunnel) Interrupt() {
 }
 
 // Cut resets the stream, which is what a reset of a connection is (RFC 8441 §5).
-func (t *tunnel) Cut() {
+func (t *tunnel) Cut() { t.cut(h2.Cancel) }
+
+func (t *tunnel) cut(code h2.ErrCode) {
 	l := &t.c.link
 	l.Lock()
-	l.H2.Reset(t.s, h2.Cancel)
+	l.H2.Reset(t.s, code)
 	t.stream().fail(errReset)
 	l.Flush(nil) // the caller may be anybody
 	l.Unlock()

@@ -257,7 +257,7 @@ func (c *Client) send(ctx context.Context, method, path string, header http.Head
 // readFault makes an error of a reply that is not a success.
 func readFault(resp *http.Response) error {
 	f := &adminapi.Fault{}
-	err := json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(f)
+	err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(f)
 	if err != nil || f.Status == 0 {
 		return &adminapi.Fault{Title: http.StatusText(resp.StatusCode), Status: resp.StatusCode, Detail: "is this a Gridway admin API?"}
 	}

@@ -1,0 +1,6 @@
+//go:build uncounted
+
+package metric
+
+// Counting tells whether this build counts at all.
+const Counting = false
