@@ -123,7 +123,7 @@ conformance: ## The Gateway API's conformance suite, against the binary.
 # SCREENSHOTS=1 writes the pictures of docs/images anew.
 .PHONY: console-test
 console-test: setup ## The console in Chromium, against a running demo: each page, wide, narrow, light, dark.
-	cd test/console && { [ node_modules -nt package-lock.json ] || npm ci --no-audit --no-fund --loglevel=error; } && timeout 480 npm --silent test
+	cd test/console && { [ node_modules -nt package-lock.json ] || npm ci --no-audit --no-fund --loglevel=error; } && timeout 900 npm --silent test
 
 .PHONY: fuzz-short
 fuzz-short: ## Run each fuzz target for a few seconds.

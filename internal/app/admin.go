@@ -18,6 +18,7 @@ import (
 	"github.com/gridway/gridway/internal/app/live"
 	"github.com/gridway/gridway/internal/config/compile"
 	"github.com/gridway/gridway/internal/config/issuance"
+	"github.com/gridway/gridway/internal/config/source/managed"
 	"github.com/gridway/gridway/internal/config/status"
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/handover"
@@ -51,7 +52,8 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 	seen := g.observer()
 	g.admin, err = adminapi.New(ctx, adminapi.Options{
 		TLS: secure, ClientCertificates: secure != nil && g.opt.AdminTLS.ClientCA != "", AllowPlain: g.opt.AdminPlain,
-		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.accounts(), Mesh: g.Members(), Traffic: g.traffic(), Signals: g.graph(), Process: api, Configuration: api, Explainer: api,
+		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.accounts(), Managed: g.applier(), Revisions: g.revisions(),
+		Mesh: g.Members(), Services: api, Traffic: g.traffic(), Signals: g.graph(), Process: api, Configuration: api, Explainer: api,
 		Sampler: g.metrics, Metrics: g.metrics.Handler(), Observer: seen, Records: seen, Effects: &effects{g, seen}, Console: console.Handler(), Level: g.opt.Level, Log: g.log,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -200,6 +202,13 @@ func (r *runtime) Config() *ir.Config {
 	return r.g.state.config
 }
 
+// Mesh is what is compiled of Services.
+func (r *runtime) Mesh() *ir.Mesh {
+	r.g.mu.Lock()
+	defer r.g.mu.Unlock()
+	return r.g.state.mesh
+}
+
 // Objects lists what the user wrote.
 func (r *runtime) Objects(values bool) []adminapi.Object {
 	r.g.mu.Lock()
@@ -212,6 +221,10 @@ func (r *runtime) Objects(values bool) []adminapi.Object {
 	if values {
 		statuses = r.statusesByKey()
 	}
+	var kept managed.State
+	if r.g.managed != nil {
+		kept = r.g.managed.State()
+	}
 	var out []adminapi.Object
 	for _, gk := range set.Kinds() {
 		for _, o := range set.Kind(gk.Group, gk.Kind) {
@@ -221,6 +234,15 @@ func (r *runtime) Objects(values bool) []adminapi.Object {
 			}
 			if o.Key.Group != "" {
 				x.APIVersion = o.Key.Group + "/" + o.Version
+			}
+			if o.Source == managed.Name {
+				x.Place = adminapi.Place{}
+				if m := kept.Find(o.Key); m != nil {
+					x.Revision = m.Revision
+					if values {
+						x.Text = m.Text
+					}
+				}
 			}
 			if values {
 				if v, err := json.Marshal(o.Value); err == nil { // API types always marshal

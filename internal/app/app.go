@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,6 +78,12 @@ type Options struct {
 	StateDir string
 	// State is the state store; nil is none.
 	State *statedb.Location
+	// StateKeyFile has the secrets by which Secrets are sealed in it. Empty is the file of
+	// Mesh, or, with SQLite, one in the state folder, which is made when it is needed.
+	StateKeyFile string
+	// Revisions is how many changes of the configuration the state store keeps; 0 is
+	// objects.DefaultRevisions.
+	Revisions int
 	// Mesh makes it the control plane of a mesh; nil is that it is none.
 	Mesh *Mesh
 	// SignalsMemory bounds what is kept of the service graph, in bytes; 0 is
@@ -124,6 +131,7 @@ type Gateway struct {
 	serving chan struct{}
 	upgrades
 	stored
+	fileRevisions
 	control *control // nil without a mesh
 	taps    *tap.Set
 	// table is the service graph, and edges what the own proxy counts for it.
@@ -164,7 +172,8 @@ var ErrNoListener = errors.New("the configuration opens no listener")
 func Start(ctx context.Context, o Options) (*Gateway, error) {
 	g := &Gateway{
 		opt: o, log: o.Log, started: time.Now(),
-		failing: make(chan struct{}, 1), issued: make(chan struct{}, 1), serving: make(chan struct{}),
+		fileRevisions: fileRevisions{filesNews: make(chan struct{}, 1)},
+		failing:       make(chan struct{}, 1), issued: make(chan struct{}, 1), serving: make(chan struct{}),
 	}
 	g.state.phase = adminapi.Starting
 	err := g.start(ctx)
@@ -302,7 +311,7 @@ func (g *Gateway) judge(snap file.Snapshot) error {
 	switch {
 	case len(bad) > 0:
 		return &StartError{Problems: bad}
-	case len(out.Config.Listeners) == 0 && g.opt.Mesh == nil:
+	case len(out.Config.Listeners) == 0 && g.opt.Mesh == nil && g.opt.State == nil:
 		return ErrNoListener
 	}
 	g.out = out
@@ -310,7 +319,7 @@ func (g *Gateway) judge(snap file.Snapshot) error {
 }
 
 func (g *Gateway) input(snap file.Snapshot) compile.Input {
-	return compile.Input{Set: snap.Set, Refused: store.Refused(snap.Set, snap.Problems), Now: time.Now(), SessionKey: g.opt.SessionKey, Mesh: g.opt.Mesh != nil}
+	return compile.Input{Set: snap.Set, Refused: store.Refused(snap.Set, append(slices.Clone(snap.Problems), g.managedProblems()...)), Now: time.Now(), SessionKey: g.opt.SessionKey, Mesh: g.opt.Mesh != nil}
 }
 
 // abandon gives back what Start opened before it failed.

@@ -82,7 +82,7 @@ func start(t *testing.T, text string, change func(*app.Options)) *running {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "gateway.yaml")
 	write(t, path, text)
-	o := app.Options{Source: app.Files([]string{path}, file.Options{}), Admin: "127.0.0.1:0", DrainTimeout: 10 * time.Second}
+	o := app.Options{Source: app.Files([]string{path}, file.Options{}), Admin: "127.0.0.1:0", DrainTimeout: 10 * time.Second, StateDir: filepath.Dir(path)}
 	if change != nil {
 		change(&o)
 	}

@@ -61,6 +61,7 @@ func (g *Gateway) compile(ctx context.Context, snap file.Snapshot) file.Snapshot
 	snap.Changed = slices.Clone(snap.Changed)
 	if g.objects != nil {
 		snap.Changed = append(snap.Changed, g.objects.Changes()...)
+		snap.Changed = append(snap.Changed, g.managed.Changes()...)
 	}
 	var hidden []*store.Object
 	snap.Set, hidden = g.complete(base)
@@ -72,8 +73,8 @@ func (g *Gateway) compile(ctx context.Context, snap file.Snapshot) file.Snapshot
 		snap.Set, hidden = again, now
 		g.out = compile.Compile(g.input(snap), before)
 	}
-	snap.Problems = append(slices.Clone(snap.Problems), hiddenProblems(snap.Set, hidden)...)
-	for _, o := range g.secrets() {
+	snap.Problems = append(slices.Clone(snap.Problems), g.storeProblems(snap.Set, hidden)...)
+	for _, o := range g.made() {
 		snap.Changed = append(snap.Changed, o.Key)
 	}
 	return snap
@@ -98,11 +99,7 @@ func (g *Gateway) applyIssued(ctx context.Context) {
 			return
 		case <-g.issued:
 		}
-		g.applying.Lock()
-		snap := g.base
-		g.applying.Unlock()
-		snap.Changed = nil
-		_ = g.apply(ctx, snap, false) // it reports what fails
+		_ = g.applyAgain(ctx) // it reports what fails
 	}
 }
 

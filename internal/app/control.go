@@ -55,8 +55,8 @@ type Mesh struct {
 	Edge string
 	// Accounts, unless they are nil, let pods in by their service accounts.
 	Accounts *admit.ServiceAccounts
-	// SVIDs say as what machines may join by SVIDs that they have already.
-	SVIDs []admit.SVIDGrant
+	// SVIDs say as what machines may join by SVIDs that they have already; they may be nil.
+	SVIDs *admit.SVIDGrants
 	// Federation are the other trust domains whose identities are trusted.
 	Federation []federation.Relation
 	// BundleEndpoint is where the own trust bundle is served to them, HOST:PORT; empty
@@ -151,8 +151,8 @@ func (g *Gateway) openControl(ctx context.Context) error {
 		return err
 	}
 	c.tokens = admit.NewTokens(g.db, secrets, c.authority.Now)
-	c.nodes = admit.NewNodes(g.db, g.log)
-	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Nodes: c.nodes, Accounts: m.Accounts, SVIDs: m.SVIDs, Note: c.membership(g).Joined, Log: g.log})
+	c.nodes = admit.NewNodes(g.db, m.SVIDs, g.log)
+	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Nodes: c.nodes, Accounts: m.Accounts, SVIDs: m.SVIDs, Issued: c.authority.Via, Note: c.membership(g).Joined, Log: g.log})
 	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Grants: c.nodes.Allow, Log: g.log})
 	c.importer = peering.New(peering.Options{
 		Keyring: c.authority.Keyring(), Into: c.registry, Folder: filepath.Join(g.opt.StateDir, "peers"), Process: processName(), Log: g.log,
@@ -305,6 +305,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	}
 	part(func(ctx context.Context) error { c.authority.Run(ctx); return nil })
 	part(c.nodes.Run)
+	part(func(ctx context.Context) error { return g.opt.Mesh.SVIDs.Run(ctx, g.log, c.nodes.Changed) })
 	part(c.registry.Run)
 	part(registry.Share(c.registry, registry.SharedOptions{DB: g.db, Elected: g.election.Mandate, Log: g.log}).Run)
 	part(c.views.Run)
@@ -395,6 +396,13 @@ func (c *control) leave() {
 		defer close(c.left)
 		c.grpc.GracefulStop()
 	}()
+}
+
+// ReloadGrants reads the grants for joining by SVIDs anew.
+func (g *Gateway) ReloadGrants() {
+	if g.control != nil && g.opt.Mesh.SVIDs != nil {
+		g.opt.Mesh.SVIDs.Reload(g.log, g.control.nodes.Changed)
+	}
 }
 
 // MeshAddr is where proxies of the mesh come; nil if they do not.

@@ -137,6 +137,10 @@ func (c *control) meshStatus(m *Mesh, f *fleet.Fleet) *adminapi.MeshStatus {
 	for _, p := range c.importer.States() {
 		out.Peers = append(out.Peers, adminapi.MeshPeer(p))
 	}
+	if m.SVIDs != nil {
+		s := adminapi.MeshSVIDJoins(m.SVIDs.State())
+		out.SVIDJoins = &s
+	}
 	for _, f := range c.federation.States() {
 		out.Federation = append(out.Federation, adminapi.MeshFederation(f))
 	}

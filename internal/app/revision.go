@@ -15,9 +15,12 @@ import (
 
 // state is what the admin API tells.
 type state struct {
-	phase  adminapi.State
-	set    *store.Set
+	phase adminapi.State
+	set   *store.Set
+	// files has what is in files alone.
+	files  *store.Set
 	config *ir.Config
+	mesh   *ir.Mesh
 	// statuses are as compile gave them; progress is what they do not know.
 	statuses func() []status.Object
 	progress status.Progress
@@ -53,16 +56,31 @@ type refusal struct {
 func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) error {
 	g.applying.Lock()
 	defer g.applying.Unlock()
+	return g.applyLocked(ctx, snap, first)
+}
+
+// applyAgain puts in service what has changed elsewhere than in the source.
+func (g *Gateway) applyAgain(ctx context.Context) error {
+	g.applying.Lock()
+	defer g.applying.Unlock()
+	snap := g.base
+	snap.Changed = nil
+	return g.applyLocked(ctx, snap, false)
+}
+
+// applyLocked is apply for who holds g.applying.
+func (g *Gateway) applyLocked(ctx context.Context, snap file.Snapshot, first bool) error {
 	if err := ctx.Err(); err != nil {
 		return err // it is the successor's
 	}
 	began := time.Now()
 	before := g.out
 	g.base = snap
+	g.filesAre(snap.Set)
 	if first {
 		var hidden []*store.Object
 		snap.Set, hidden = g.complete(snap.Set)
-		snap.Problems = append(slices.Clone(snap.Problems), hiddenProblems(snap.Set, hidden)...)
+		snap.Problems = append(slices.Clone(snap.Problems), g.storeProblems(snap.Set, hidden)...)
 	} else {
 		snap = g.compile(ctx, snap)
 	}
@@ -85,7 +103,7 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 		err = g.plane.Apply(ctx, mine, found...)
 		g.discovery.Set(mine.Clusters)
 	}
-	if err != nil && first {
+	if err != nil && first && !g.managedAlone(cfg, snap.Set, err) {
 		return err
 	}
 	took := time.Since(began)
@@ -98,6 +116,9 @@ func (g *Gateway) apply(ctx context.Context, snap file.Snapshot, first bool) err
 	}
 	g.record(snap, problems, began, took, changed, err)
 	g.report(snap, problems, known, took, changed, err)
+	if first {
+		return nil // what is left of err is tried again
+	}
 	return err
 }
 
@@ -128,7 +149,7 @@ func (g *Gateway) record(snap file.Snapshot, problems []store.Problem, began tim
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := &g.state
-	s.set, s.config, s.problems = snap.Set, cfg, problems
+	s.set, s.config, s.mesh, s.problems = snap.Set, cfg, g.out.Mesh, problems
 	if changed {
 		s.at, s.took = began.Add(took), took
 		s.failure = nil

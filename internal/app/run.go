@@ -36,6 +36,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 		defer close(sourceEnded)
 		return g.opt.Source.Run(sourceCtx, func(s file.Snapshot) { _ = g.apply(sourceCtx, s, false) }) // it reports what fails
 	})
+	part("revisions of files", func(context.Context) error { g.recordFiles(sourceCtx); return nil })
 	part("memory", func(context.Context) error { trimMemory(); return nil })
 	part("metrics", func(ctx context.Context) error { g.metrics.Run(ctx); return nil })
 	part("service graph", func(ctx context.Context) error { g.feedSignals(ctx); return nil })
@@ -45,6 +46,8 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 		part("issued certificates", func(context.Context) error { g.applyIssued(sourceCtx); return nil })
 		if g.db != nil {
 			part("state store", func(context.Context) error { g.objects.Run(sourceCtx); return nil })
+			part("old revisions", func(ctx context.Context) error { g.forgetRevisions(ctx); return nil })
+			part("managed objects", func(context.Context) error { g.managed.Run(sourceCtx); return nil })
 			part("objects of the state store", func(context.Context) error { g.applyState(sourceCtx); return nil })
 			part("election", func(ctx context.Context) error { g.election.Run(ctx); return nil })
 			part("budgets of limits", func(ctx context.Context) error { g.forgetBudgets(ctx); return nil })

@@ -20,8 +20,9 @@ import (
 
 // stored is what a Gateway has with a state store; all of it is nil without one.
 type stored struct {
-	db       *statedb.DB
-	access   *accessdb.Service
+	db     *statedb.DB
+	access *accessdb.Service
+	keeping
 	objects  *statesource.Source
 	signing  *signingkeys.Source
 	election *election.Elector
@@ -63,12 +64,16 @@ func (g *Gateway) openState(ctx context.Context) (err error) {
 		default: // it will look anyway
 		}
 	}})
+	g.openManaged()
 	g.signing = signingkeys.New(signingkeys.Options{DB: g.db, Log: g.log, Changed: g.lookAgain})
 	began := time.Now()
 	if _, err := g.objects.Load(ctx); err != nil {
 		return fmt.Errorf("%s: %w", g.db.Location(), err)
 	}
-	g.log.Info("state store", "store", g.db.Location().String(), "consumers", len(g.objects.Objects()), "took", time.Since(began).Round(time.Millisecond))
+	if _, err := g.managed.Load(ctx); err != nil {
+		return fmt.Errorf("%s: %w", g.db.Location(), err)
+	}
+	g.log.Info("state store", "store", g.db.Location().String(), "consumers", len(g.objects.Objects()), "objects", len(g.managed.State().Objects), "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
@@ -91,17 +96,22 @@ func (g *Gateway) inFile(namespace, name string) (place string, found bool) {
 // where the source has none of their names, certificates that were issued, and keys
 // for tokens.
 func (g *Gateway) complete(set *store.Set) (full *store.Set, hidden []*store.Object) {
+	if g.managed != nil {
+		set, hidden = beneath(set, g.managed.State().Plain())
+	}
 	if g.objects != nil {
-		set, hidden = set.Beneath(statesource.Kind, g.objects.Objects())
+		var more []*store.Object
+		set, more = set.Beneath(statesource.Kind, g.objects.Objects())
+		hidden = append(hidden, more...)
 	}
 	if g.control != nil {
 		set = g.control.beneath(set)
 	}
-	return set.With(g.secrets(), nil), hidden
+	return set.With(g.made(), nil), hidden
 }
 
-// secrets are those that are made here.
-func (g *Gateway) secrets() []*store.Object {
+// made are the Secrets that are made here.
+func (g *Gateway) made() []*store.Object {
 	out := g.acme.Objects()
 	if g.signing != nil {
 		out = append(out, g.signing.Objects()...)
@@ -117,7 +127,7 @@ func hiddenProblems(set *store.Set, hidden []*store.Object) (out []store.Problem
 	for _, o := range hidden[:min(len(hidden), maxHidden)] {
 		out = append(out, store.Problem{
 			Severity: store.Warning, Code: "HiddenByFile", Object: o.Key, Position: set.Get(o.Key).Locate("metadata.name"),
-			Message: "the state store has a Consumer of this name too, which is not in service: the file's holds",
+			Message: fmt.Sprintf("the state store has a %s of this name too, which is not in service: the file's holds", o.Key.Kind),
 			Remedy:  "take it out of the file, or out of the state store while the file does not have it",
 		})
 	}
@@ -132,11 +142,7 @@ func (g *Gateway) applyState(ctx context.Context) {
 			return
 		case <-g.news:
 		}
-		g.applying.Lock()
-		snap := g.base
-		g.applying.Unlock()
-		snap.Changed = nil
-		_ = g.apply(ctx, snap, false) // it reports what fails
+		_ = g.applyAgain(ctx) // it reports what fails
 	}
 }
 

@@ -101,13 +101,22 @@ func readTable(t *term.Terminal, paths []string) (*dryrun.Table, *offline, error
 	if err != nil {
 		return nil, nil, err
 	}
+	table, err := tableOf(t, cfg)
+	return table, cfg, err
+}
+
+func tableOf(t *term.Terminal, cfg *offline) (*dryrun.Table, error) {
+	warnOfErrors(t, cfg)
+	if len(cfg.out.Config.Listeners) == 0 {
+		return nil, hintError{Err: fmt.Errorf("the configuration has no listener that could serve"), Hint: `a Gateway with gatewayClassName "gridway" opens listeners; "gridway check" says what is wrong`}
+	}
+	return dryrun.NewTranscoding(cfg.out.Config, nil, nil)
+}
+
+// warnOfErrors prints the errors of a configuration of which the rest is used.
+func warnOfErrors(t *term.Terminal, cfg *offline) {
 	if n := countErrors(cfg); n > 0 {
 		printProblems(t, cfg.problems, isError)
 		t.Errorf("%s %s in the configuration; what follows is about the rest\n\n", term.Paint("warning:", term.Warn), excerpt.Count(n, "error"))
 	}
-	if len(cfg.out.Config.Listeners) == 0 {
-		return nil, nil, hintError{Err: fmt.Errorf("the configuration has no listener that could serve"), Hint: `a Gateway with gatewayClassName "gridway" opens listeners; "gridway check" says what is wrong`}
-	}
-	table, err := dryrun.NewTranscoding(cfg.out.Config, nil, nil)
-	return table, cfg, err
 }

@@ -55,7 +55,7 @@ func (m *meshing) flags(cmd *cobra.Command, listen, about string) {
 	f.StringVar(&m.federationFile, "federation-file", "", "file with trust domains as of --federate, in YAML")
 	f.StringVar(&m.bundleEndpoint, "bundle-endpoint", "", "address on which the own trust bundle is served to other trust domains, over TLS with the control plane's identity (default: none)")
 	f.StringVar(&m.accounts, "service-accounts", "", "let pods of Kubernetes join as their service accounts, by issuer=ISSUER,audience=AUDIENCE,keys=FILE|URL[,ca=FILE]: whose tokens, for whom, and the JSON Web Key Set that verifies them")
-	f.StringVar(&m.svids, "svid-joins", "", "file with grants, in YAML, that say as what machines may join which have SVIDs already, of this trust domain or of one of --federate; without any they join as themselves")
+	f.StringVar(&m.svids, "svid-joins", "", "file with grants, in YAML, that say as what machines may join which have SVIDs already, of this trust domain or of one of --federate; without any they join as themselves (read anew as it changes, and at SIGHUP)")
 	f.BoolVar(&m.anew, "ca-anew", false, "give up the authority's keys if no secret opens them: all members have to join again")
 }
 
@@ -101,7 +101,7 @@ func (m *meshing) options(cmd *cobra.Command) (*app.Mesh, error) {
 		}
 	}
 	if m.svids != "" {
-		if out.SVIDs, err = admit.ReadSVIDGrants(m.svids); err != nil {
+		if out.SVIDs, err = admit.OpenGrants(m.svids); err != nil {
 			return nil, usagef("", "--svid-joins: %v", err)
 		}
 	}

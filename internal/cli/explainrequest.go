@@ -66,6 +66,10 @@ func printHop(t *term.Terminal, number int, h *adminapi.Hop) {
 		d := &h.Decisions[i]
 		p.line(once("policies", i), verdictText(d.Verdict)+" by "+printable(decider(d)), refOf(d.Place))
 	}
+	for i := range h.Questions {
+		q := &h.Questions[i]
+		p.line(once("asked", i), questionText(q)+", within "+took(q.End-q.Start), ir.Ref{})
+	}
 	line("to", destination(h))
 	for i := range h.Tries {
 		p.line(once("tries", i), tryText(&h.Tries[i]), ir.Ref{})

@@ -62,7 +62,11 @@ renewals.
 		}
 		table := term.NewTable("kind", "namespace", "name", "source", "written at")
 		for _, o := range found {
-			table.Row(o.Kind, o.Namespace, o.Name, o.Source, term.Paint(placeText(o.Place), term.Place))
+			at := placeText(o.Place)
+			if o.Revision > 0 {
+				at = fmt.Sprintf("revision %d", o.Revision)
+			}
+			table.Row(o.Kind, o.Namespace, o.Name, o.Source, term.Paint(at, term.Place))
 		}
 		t.Printf("%s", table)
 		return nil
@@ -165,7 +169,11 @@ func writeObjects(t *term.Terminal, f term.Format, list []adminapi.Object, singl
 		if i > 0 {
 			t.Printf("---\n")
 		}
-		t.Printf("# %s\n%s\n", placeText(o.Place), strings.TrimRight(string(text), "\n"))
+		at := placeText(o.Place)
+		if o.Revision > 0 {
+			at = fmt.Sprintf("managed, revision %d", o.Revision)
+		}
+		t.Printf("# %s\n%s\n", at, strings.TrimRight(string(text), "\n"))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -24,23 +25,40 @@ precedence of the Gateway API (exact paths, regular expressions, longer prefixes
 methods, more headers, more query parameters, older routes). The first that holds
 wins.
 
+Behind these are the routes of a mesh, by Service, port and clients: producers' routes
+are from the Service's own namespace and for clients of all, consumers' from another and
+for the clients there, in place of the producer's; where there is none, clients reach
+the Service itself. gridway explain --from says what becomes of a request of one client.
+
 ` + adminHelp + ` With --file the list comes from files.`,
-		Example:           lines("gridway routes", "gridway routes --file shop.yaml", "gridway routes --host shop.example -o json"),
+		Example:           lines("gridway routes", "gridway routes --file shop.yaml", "gridway routes --host shop.example -o json", "gridway routes --service reviews.shop"),
 		Args:              noArgs,
 		ValidArgsFunction: offer(),
 	}
 	out := outputFlag(cmd)
 	a := adminFlag(t, cmd)
 	var files []string
-	var host string
+	var host, service string
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "file or folder with configuration, instead of a running gateway (repeatable)")
 	cmd.Flags().StringVar(&host, "host", "", "only routes that serve this host name")
+	cmd.Flags().StringVar(&service, "service", "", "only routes of this Service of the mesh: NAME or NAME.NAMESPACE, or .NAMESPACE for all of a namespace")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		table, err := tableOf(cmd.Context(), t, files, a)
+		if host != "" && service != "" {
+			return usagef("leave one of them out", "--host is for routes of listeners, and --service for those of a mesh")
+		}
+		of, err := parseRoutesOf(service)
 		if err != nil {
 			return err
 		}
-		rows := table.Rows(host)
+		var rows []dryrun.Row
+		if len(files) > 0 {
+			rows, err = routesOfFiles(t, files, host, of)
+		} else {
+			rows, err = ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) ([]dryrun.Row, error) { return routesOf(ctx, c, host, of) })
+		}
+		if err != nil {
+			return err
+		}
 		if *out != term.TableFormat {
 			return out.Write(t.Out, rows)
 		}
@@ -48,19 +66,6 @@ wins.
 		return nil
 	}
 	return cmd
-}
-
-// tableOf decides requests for files or for the configuration of a running gateway.
-func tableOf(ctx context.Context, t *term.Terminal, files []string, a *admin) (*dryrun.Table, error) {
-	if len(files) > 0 {
-		table, _, err := readTable(t, files)
-		return table, err
-	}
-	cfg, err := ask(ctx, a, func(ctx context.Context, c *client.Client) (*ir.Config, error) { return c.Config(ctx) })
-	if err != nil {
-		return nil, err
-	}
-	return dryrun.New(cfg)
 }
 
 func printRows(t *term.Terminal, rows []dryrun.Row) {
@@ -75,21 +80,29 @@ func printRows(t *term.Terminal, rows []dryrun.Row) {
 			t.Printf("%s", table)
 		}
 	}
-	for _, r := range rows {
-		if r.Listener != last {
+	for i := range rows {
+		r := &rows[i]
+		group, first := r.Listener, "host"
+		if r.Mesh != nil {
+			group, first = portText(r.Mesh), "clients"
+		}
+		if group != last {
 			flush()
 			if last != "" {
 				t.Printf("\n")
 			}
-			t.Printf("%s\n", term.Paint(r.Listener, term.Bold))
-			table = term.NewTable("host", "match", "route", "to", "written at").Indent("  ")
-			last = r.Listener
+			t.Printf("%s\n", term.Paint(group, term.Bold))
+			table = term.NewTable(first, "match", "route", "to", "written at").Indent("  ")
+			last = group
 		}
-		host := r.Hostname
-		if host == "" {
-			host = "*"
+		who, route := cmp.Or(r.Hostname, "*"), ruleName(r.Route, r.Rule)
+		if r.Mesh != nil {
+			who = clientsText(r.Mesh)
+			if r.Mesh.Origin == dryrun.Service {
+				route = "–"
+			}
 		}
-		table.Row(host, r.Match, ruleName(r.Route, r.Rule), strings.Join(r.To, ", "), term.Paint(place(r.Ref), term.Place))
+		table.Row(who, r.Match, route, strings.Join(r.To, ", "), term.Paint(place(r.Ref), term.Place))
 	}
 	flush()
 }

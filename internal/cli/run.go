@@ -17,12 +17,13 @@ func newRun(t *term.Terminal) *cobra.Command {
 		share bool
 	)
 	cmd := &cobra.Command{
-		Use:     "run FILE|DIR...",
+		Use:     "run [FILE|DIR...]",
 		GroupID: groupRun,
 		Short:   "Run a gateway from configuration files",
 		Long: `Runs a gateway that is configured by Kubernetes Gateway API objects and Gridway's
 own kinds (Backend, TrafficPolicy, CertificateIssuer) in YAML or JSON files; folders are read with
-everything in them, "-" is standard input.
+everything in them, "-" is standard input. With --state objects may also be applied while it runs ("gridway
+apply"), and it needs no files.
 
 A mistake in the files stops the start, with its file and line. Once the gateway
 runs, files are watched: what changed is live within milliseconds and drops no
@@ -30,10 +31,10 @@ request. A mistake made then keeps the last good version of the object that it i
 in; the log and "gridway status" say so.
 
 SIGTERM and SIGINT stop accepting, let requests finish for --drain-timeout and
-end; a second one ends at once. SIGHUP opens the access log's file anew. SIGUSR2
+end; a second one ends at once. SIGHUP opens the access log's file anew, and reads that of
+--svid-joins. SIGUSR2
 replaces the process by a new one, as "gridway upgrade" does.`,
 		Example: lines("gridway run gateway.yaml", "gridway run /etc/gridway --access-log /var/log/gridway/access.json", "gridway run config/ --admin 127.0.0.1:9902 --log-level debug", "gridway run config/ --mesh :15010 --state sqlite"),
-		Args:    minArgs(1, "at least one file or folder"),
 	}
 	s.flags(t, cmd, "stdout", "info")
 	s.named = true
@@ -52,7 +53,12 @@ replaces the process by a new one, as "gridway upgrade" does.`,
 			return usagef("add --state sqlite, which is a file in --state-dir", "--mesh needs a state store, for the keys of its authority")
 		}
 		o.SharePorts = share
-		o.Source = app.Files(args, file.Options{Stdin: t.In})
+		o.Source = app.Nothing()
+		if len(args) > 0 {
+			o.Source = app.Files(args, file.Options{Stdin: t.In})
+		} else if o.State == nil {
+			return usagef("usage: "+cmd.UseLine(), "%s needs at least one file or folder, or --state for objects that are applied", cmd.CommandPath())
+		}
 		if err := r.options(cmd.Context(), t, &o, args); err != nil {
 			return err
 		}

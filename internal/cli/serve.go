@@ -20,6 +20,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/manage/objects"
 	"github.com/gridway/gridway/internal/mesh/history"
 	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/surface/adminapi"
@@ -35,7 +36,8 @@ type serving struct {
 	adminTLS              adminapi.TLSFiles
 	adminPlain            bool
 	sessionKeyFile        string
-	state                 string
+	state, stateKeyFile   string
+	revisions             int
 	// signalsMemory is in MiB.
 	signalsMemory int
 	// signalsHistory is how long the service graph is kept in the state store.
@@ -55,7 +57,9 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.StringVar(&s.adminTLS.ClientCA, "admin-tls-client-ca", "", "file with authorities of which clients of the admin API must have a certificate")
 	f.BoolVar(&s.adminPlain, "admin-allow-plain", false, "let the admin API speak plain HTTP beyond loopback, for something in front of it that has TLS: tokens are sent in the clear")
 	f.StringVar(&s.sessionKeyFile, "session-key-file", "", "file with the secret of session persistence, to share sessions between proxies and restarts")
-	f.StringVar(&s.state, "state", "", "state store, for consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
+	f.StringVar(&s.state, "state", "", "state store, for objects, consumers and tokens made through the admin API: sqlite (a file in --state-dir), sqlite:PATH, postgres://USER@HOST/DATABASE or off (default $GRIDWAY_STATE or off)")
+	f.StringVar(&s.stateKeyFile, "state-key-file", "", "file with the secrets that seal Secrets in the state store, one to a line, the first seals (default: that of --ca-key-file, or with SQLite a file that is made in --state-dir when it is needed)")
+	f.IntVar(&s.revisions, "revisions", objects.DefaultRevisions, "changes of the configuration that the state store keeps, 1 to 100000; older than 400 days none is kept but the latest")
 	f.IntVar(&s.signalsMemory, "signals-memory", signals.DefaultMemory>>20, "memory for the service graph and its last 24 hours, in MiB, 1 to 65536; when it is full, edges that were silent for longest are folded into one")
 	f.DurationVar(&s.signalsHistory, "signals-history", 0, "how long the service graph is kept in the state store, ten minutes to a row, 1h to 2160h: it is there after a restart then, and for longer windows (default 0: not at all)")
 	s.Proxy.Flags(t, cmd, accessLog, logLevel)
@@ -69,9 +73,12 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	if d := s.signalsHistory; d != 0 && (d < history.Least || d > history.Most) {
 		return app.Options{}, usagef("for example --signals-history 168h, which is a week", "--signals-history must be 1h to 2160h, or 0, not %s", d)
 	}
+	if s.revisions < 1 || s.revisions > 100000 {
+		return app.Options{}, usagef("for example --revisions 1000", "--revisions must be 1 to 100000, not %d", s.revisions)
+	}
 	o := app.Options{
 		Admin: s.admin, AccessLog: s.AccessLog, Stdout: t.RawOut, Stderr: t.RawErr, DrainTimeout: s.Drain, Zone: s.Zone, StateDir: s.StateFolder(t), Level: &slog.LevelVar{},
-		SignalsMemory: int64(s.signalsMemory) << 20,
+		SignalsMemory: int64(s.signalsMemory) << 20, Revisions: s.revisions, StateKeyFile: s.stateKeyFile,
 	}
 	var err error
 	if o.AccessLogOmit, err = accesslog.ParseOmitted(s.AccessLogOmit); err != nil {
@@ -210,6 +217,7 @@ func run(ctx context.Context, t *term.Terminal, o app.Options, h hooks) error {
 			// signal waiting.
 			case syscall.SIGHUP:
 				asides.Go(func() { reopen(running, g, o.Log) })
+				asides.Go(g.ReloadGrants)
 			case syscall.SIGUSR2:
 				asides.Go(func() { _, _ = g.Upgrade(running) }) // it is logged
 			default:

@@ -9,6 +9,7 @@ import (
 	"github.com/gridway/gridway/internal/app"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/seal"
 	"github.com/gridway/gridway/internal/statedb"
 )
 
@@ -25,11 +26,19 @@ func (s *serving) stateOptions(t *term.Terminal, o *app.Options) error {
 	}
 	text = cmp.Or(text, s.stateDefault, "off")
 	if text == "off" {
+		if s.stateKeyFile != "" {
+			return usagef("add --state sqlite", "--state-key-file has no meaning without --state")
+		}
 		return nil
 	}
 	at, err := statedb.ParseLocation(text, o.StateDir)
 	if err != nil {
 		return usageError{Err: fmt.Errorf("--state: %w", err), Hint: "for example --state sqlite, or GRIDWAY_STATE=postgres://gridway@db.internal/gridway"}
+	}
+	if s.stateKeyFile != "" {
+		if _, err := seal.ReadSecrets("--state-key-file", s.stateKeyFile); err != nil {
+			return err
+		}
 	}
 	o.State = &at
 	o.ShowTokens = func(list []access.CreatedToken) error { return showTokens(t, o.StateDir, list) }

@@ -94,6 +94,11 @@ func printMeshStatus(t *term.Terminal, m *adminapi.MeshStatus, all bool, now tim
 	if more := len(list) - shown; more > 0 {
 		t.Printf("and %d more that serve; --all shows every one\n", more)
 	}
+	if g := m.SVIDJoins; g != nil && g.Error != "" {
+		t.Printf("grants for joining by SVIDs: %s; the %d that were read %s ago hold\n", term.Paint(g.Error, term.Bad), g.Grants, age(now.Sub(g.Read)))
+	} else if g != nil {
+		t.Printf("grants for joining by SVIDs: %d of %s, read %s ago\n", g.Grants, g.File, age(now.Sub(g.Read)))
+	}
 	printPeers(t, m.Peers, now)
 	printFederation(t, m.Federation, now)
 }

@@ -81,6 +81,9 @@ func barsOf(hops []adminapi.Hop) []bar {
 			}
 			next++
 		}
+		for j := range h.Questions {
+			out = append(out, questionBar(h, &h.Questions[j], indent+1))
+		}
 		for j := range h.Tries {
 			n := &h.Tries[j]
 			out = append(out, tryBar(h, n, indent+1))
@@ -157,6 +160,23 @@ func tryBar(h *adminapi.Hop, n *trace.Try, indent int) bar {
 		label += "  " + statusText(n.Status, n.GRPCStatus, "")
 	}
 	return bar{label: label, from: h.Start.Add(n.Start), to: h.Start.Add(max(n.End, n.Start)), style: style}
+}
+
+// questionBar is of a server that was asked before the request went on.
+func questionBar(h *adminapi.Hop, q *trace.Question, indent int) bar {
+	return bar{label: strings.Repeat("  ", indent) + questionText(q), from: h.Start.Add(q.Start), to: h.Start.Add(max(q.End, q.Start)), style: term.Faint}
+}
+
+// questionText says what for and whom a proxy has asked, and what came of it.
+func questionText(q *trace.Question) string {
+	text := "asked " + printable(q.Purpose)
+	if q.Endpoint != "" {
+		text += " → " + printable(q.Endpoint)
+	}
+	if q.Problem != "" {
+		return text + "  " + term.Paint(printable(q.Problem), term.Warn)
+	}
+	return text + "  " + statusText(q.Status, q.GRPCStatus, "")
 }
 
 // tryName is "try 1", "retry 2", "hedge 3".

@@ -29,6 +29,9 @@ func (p *Proxy) openOutlets() {
 	})
 	p.pipeline.Outlets, p.streams.Outlets = p.outlets, p.outlets
 	p.opts.Metrics.SetSinks(p.sinkStates)
+	if r := p.opts.Records; r != nil {
+		p.opts.Metrics.SetRecords(func() metric.Records { return metric.Records(r.Stats()) })
+	}
 }
 
 // ReopenLogs opens the files of TelemetrySinks anew, after they were renamed.

@@ -106,6 +106,20 @@ func (tx *Tx) AddMeshSVIDs(ctx context.Context, list []MeshSVID, now time.Time) 
 	return nil
 }
 
+// MeshSVIDVia returns how the owner of a certificate proved who it is; ErrNotFound is that
+// the certificate was not noted.
+func (tx *Tx) MeshSVIDVia(ctx context.Context, serial string) (via string, err error) {
+	found := false
+	err = tx.Each(ctx, "SELECT via FROM mesh_svids WHERE serial = ?", []any{serial}, func(scan func(...any) error) error {
+		found = true
+		return scan(&via)
+	})
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	return via, err
+}
+
 // MeshSVIDs lists certificates that end after a time, of all identities or of one, in the
 // order of identities, the newest of each first.
 func (tx *Tx) MeshSVIDs(ctx context.Context, id string, after time.Time, limit int) (out []MeshSVID, err error) {

@@ -1,10 +1,11 @@
 // The console in Chromium, against a running demo: each page, wide and narrow, light and
 // dark, by keyboard, and judged by axe. Screenshots of the guides come from here.
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { answer, mesh, passing, trace, traces } from './made.js'
+import { gzipSync } from 'node:zlib'
+import { answer, mesh, passing, trace } from './made.js'
 import { axe, root, startBrowser, startDemo, until } from './gridway.js'
 
 let demo
@@ -59,7 +60,8 @@ const pages = {
   routes: { at: '/routes', see: ['catalog', '/api/reviews'] },
   route: { at: '/routes/HTTPRoute%2Fdefault%2Freviews', see: ['canary', '90 %', 'ShieldPolicy', 'shop.yaml:'] },
   services: { at: '/services', see: ['catalog:80', '2 endpoints', 'PeakEWMA'] },
-  service: { at: '/services/Service%2Fdefault%2Fcatalog', see: ['healthy', 'closed', 'Endpoints'] },
+  service: { at: '/services/Service%2Fdefault%2Fcatalog', see: ['healthy', 'closed', 'Endpoints', 'Called by', 'default/catalog/'] },
+  inside: { at: '/services/Service%2Fdefault%2Fpayments', see: ['1 workload', 'Called by', 'orders', 'default/payments/'] },
   configuration: { at: '/configuration', see: ['In service', 'HTTPRoute', 'shop.yaml:'] },
   object: { at: '/configuration/HTTPRoute/default/reviews', see: ['Conditions', 'apiVersion', 'proxies serve revision', 'ResolvedRefs'] },
   effective: { at: '/configuration/effective', see: ['listeners', 'clusters'] },
@@ -294,47 +296,124 @@ test('a graph of 500 services', { timeout: 180_000 }, async (t) => {
   await judge(page, 'a search in the graph')
 })
 
+/** tell asks the admin API of the demo. */
+async function tell(path) {
+  const reply = await fetch(demo.base + path, { headers: { Authorization: `Bearer ${demo.token}` } })
+  return reply.ok ? reply.json() : undefined
+}
+
+/** anOrder waits until an order is remembered with those who have worked on it, and another one to compare it with. */
+async function anOrder() {
+  let found
+  await until('orders are remembered', async () => {
+    const orders = ((await tell('/v1/traces?limit=500&route=checkout'))?.traces ?? []).filter((t) => t.path === '/api/orders')
+    if (orders.length < 2) return false
+    for (const o of orders.slice(0, 10)) {
+      const hops = (await tell(`/v1/traces/${o.traceID}`))?.hops ?? []
+      if (['edge', 'Service/default/orders', 'Service/default/cart'].every((of) => hops.some((h) => h.side === of || h.of === of))) found = o
+      if (found) return true
+    }
+    return false
+  }, 120_000)
+  return found
+}
+
 for (const width of [1280, 390]) {
-  test(`traces and a waterfall, ${width} pixels`, { timeout: 60_000 }, async (t) => {
+  test(`traces of the demo, ${width} pixels`, { timeout: 240_000 }, async (t) => {
     const page = await visit(t, { width, colorScheme: width === 390 ? 'dark' : 'light' })
-    await answer(page, '/v1/traces?*', traces)
-    await answer(page, `/v1/traces/${trace.traceID}`, trace)
-    await answer(page, '/v1/requests/a-request', trace)
-    await go(page, '/traces')
-    await page.getByText('BreakerOpen').waitFor()
+    const order = await anOrder()
+    await go(page, '/traces?route=checkout&q=%2Fapi%2Forders')
+    await page.getByRole('link', { name: 'POST /api/orders' }).first().waitFor()
     await judge(page, 'traces')
-    await page.getByRole('link', { name: 'POST /api/orders' }).click()
+
+    // One, hop by hop.
+    await go(page, `/traces/${order.traceID}`)
     await page.getByRole('heading', { name: 'POST /api/orders', level: 1 }).waitFor()
-    await page.getByText('shop.yaml:199').waitFor()
-    await page.getByText('dealers').waitFor()
-    await page.getByText('it did not answer in time').waitFor()
+    for (const what of [/at the edge/, /into orders/, /out to cart/, /into cart/]) await page.getByRole('button', { name: what }).first().waitFor()
+    await page.getByText('checkout').first().waitFor()
+    await page.getByText(/shop\.yaml:\d+/).first().waitFor()
     await judge(page, 'a trace')
-    await page.getByRole('button', { name: /try 1/ }).click()
-    await page.getByText('UpstreamStatus').waitFor()
-    await go(page, '/traces')
-    await page.getByLabel('Trace or request ID').fill('a-request')
-    await page.keyboard.press('Enter')
-    await page.getByText('at the edge').waitFor()
-    assert.match(page.url(), /\/requests\/a-request$/)
+
+    // Two, beside each other.
+    await page.getByRole('link', { name: 'Compare with another' }).click()
+    await page.getByRole('searchbox').fill('/api/orders')
+    const others = page.getByRole('checkbox', { name: /POST \/api\/orders/, checked: false })
+    await others.first().check()
+    await page.getByRole('link', { name: 'Compare these two' }).click()
+    await page.getByRole('heading', { name: 'Hop by hop' }).waitFor()
+    await page.locator('.pairs').getByText('into orders').first().waitFor()
+    assert.ok((await page.locator('.bar2 .span').count()) >= 5)
+    await judge(page, 'two traces')
+    await page.getByRole('button', { name: 'only what differs' }).click()
+    await judge(page, 'what differs')
   })
 }
 
-test('a tap begins when it is asked to', { timeout: 60_000 }, async (t) => {
+test('a request is found by its ID, with who has refused it', { timeout: 90_000 }, async (t) => {
   const page = await visit(t)
-  let asked = ''
-  await page.route('**/v1/tap?*', (route) => {
-    asked = route.request().url()
-    return route.fulfill({ body: passing, contentType: 'application/x-ndjson' })
-  })
+  const reply = await fetch(`${demo.edge}/api/partner/products/lamp-01`)
+  assert.equal(reply.status, 401)
+  const id = reply.headers.get('x-request-id')
+  await go(page, '/traces')
+  await page.getByLabel('Trace or request ID').fill(id)
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'GET /api/partner/products/lamp-01', level: 1 }).waitFor()
+  assert.ok(page.url().endsWith(`/requests/${id}`))
+  await page.getByText('at the edge').waitFor()
+  await page.getByText('Unauthenticated').first().waitFor()
+  await judge(page, 'a request')
+})
+
+test('two traces: what is only in one, and what is other', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t)
+  const other = structuredClone(trace)
+  other.traceID = trace.traceID.replace('0af', '1af')
+  other.hops.splice(3, 1)
+  Object.assign(other.hops[2], { duration: 90e6, status: 503, endpoint: '10.0.0.9:15008', tries: other.hops[2].tries.slice(0, 1) })
+  await answer(page, `/v1/traces/${trace.traceID}`, trace)
+  await answer(page, `/v1/traces/${other.traceID}`, other)
+  await go(page, `/traces/compare?a=${trace.traceID}&b=${other.traceID}`)
+  const lines = page.locator('.pairs > li')
+  await until('four hops stand there', async () => (await lines.count()) === 4)
+  assert.match(await lines.nth(2).innerText(), /\+50 ms[\s\S]*Status[\s\S]*201 →[\s\S]*503[\s\S]*Tries[\s\S]*2 \(UpstreamStatus, 201\) →[\s\S]*1 \(UpstreamStatus\)/)
+  assert.match(await lines.nth(3).innerText(), /only in A/)
+  await page.getByRole('button', { name: 'only what differs' }).click()
+  await until('two of them differ', async () => (await lines.count()) === 2)
+  await judge(page, 'two traces')
+})
+
+test('a proxy that cannot be asked is named', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t)
+  await answer(page, '/v1/requests/a-request', trace)
+  await go(page, '/requests/a-request')
+  await page.getByText('it did not answer in time').waitFor()
+  await page.getByText('dealers').waitFor()
+  await page.getByRole('button', { name: /try 1/ }).click()
+  await page.getByText('UpstreamStatus').waitFor()
+})
+
+test('a tap of the demo begins when it is asked to', { timeout: 90_000 }, async (t) => {
+  const page = await visit(t)
+  const asked = []
+  page.on('request', (r) => r.url().includes('/v1/tap?') && asked.push(r.url()))
   await go(page, pages.route.at)
   await page.getByText('Nobody looks').waitFor()
-  assert.equal(asked, '')
+  assert.deepEqual(asked, [])
   await page.getByRole('button', { name: 'Tap' }).click()
-  await page.getByRole('link', { name: 'GET /products', exact: true }).waitFor()
-  await page.getByText('5 more were left out').waitFor()
-  assert.equal(new URL(asked).searchParams.get('route'), 'HTTPRoute/default/reviews')
+  await page.locator('.tap').getByText(/GET \/api\/reviews\//).first().waitFor({ timeout: 60_000 })
+  assert.equal(new URL(asked[0]).searchParams.get('route'), 'HTTPRoute/default/reviews')
+  await page.getByRole('button', { name: 'Stop' }).click()
   await page.getByRole('button', { name: 'Tap' }).waitFor()
   await judge(page, 'a tap')
+})
+
+test('what a tap has left out is said', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t)
+  await page.route('**/v1/tap?*', (route) => route.fulfill({ body: passing, contentType: 'application/x-ndjson' }))
+  await go(page, pages.route.at)
+  await page.getByRole('button', { name: 'Tap' }).click()
+  await page.getByText('5 more were left out').waitFor()
+  await page.getByRole('button', { name: 'Tap' }).waitFor()
 })
 
 test('what fails inside the mesh is on the first page', { timeout: 90_000 }, async (t) => {
@@ -359,6 +438,60 @@ test('what fails inside the mesh is on the first page', { timeout: 90_000 }, asy
   await page.getByText(/against 0 % in the 58 min before/).waitFor()
   await page.getByRole('link', { name: 'service-7 has become slow' }).waitFor()
   await judge(page, 'overview with failures')
+})
+
+test('a split shows what each version has got', { timeout: 90_000 }, async (t) => {
+  const page = await visit(t, { at: pages.route.at })
+  await page.getByText(/\d %\s*actual/).first().waitFor({ timeout: 60_000 })
+  await page.getByText('of Gateway edge').first().waitFor()
+  await page.getByLabel('Time of charts').selectOption('1h')
+  assert.match(page.url(), /window=1h/)
+  await judge(page, 'a route with its shares')
+})
+
+/** asks counts requests to the API while a minute of the page's own clock goes by. */
+async function asks(page, act = async () => {}) {
+  const list = []
+  let open = 0
+  page.on('request', (r) => r.url().includes('/v1/') && (open++, list.push(new URL(r.url()).pathname)))
+  for (const event of ['requestfinished', 'requestfailed']) page.on(event, (r) => r.url().includes('/v1/') && open--)
+  await act()
+  for (let second = 0; second < 60; second++) {
+    await page.clock.runFor(1000)
+    await until('all is answered', async () => open <= 0)
+  }
+  return list
+}
+
+test('a page asks seldom, and not at all while it is hidden', { timeout: 240_000 }, async (t) => {
+  for (const [name, most] of [['/', 2], ['/graph', 1.5], [pages.service.at, 2.5]]) {
+    const page = await visit(t)
+    await page.clock.install()
+    await go(page, name)
+    await settled(page)
+    const list = await asks(page)
+    t.diagnostic(`${decodeURIComponent(name)}: ${(list.length / 60).toFixed(2)} requests per second`)
+    assert.ok(list.length > 10 && list.length <= most * 60, `${name}: ${list.length} in a minute: ${list.join(' ')}`)
+    const hidden = await asks(page, () =>
+      page.evaluate(() => {
+        Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true })
+        document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))
+      }),
+    )
+    assert.deepEqual(hidden, [], `${name}, hidden`)
+  }
+})
+
+test('the pages are small', async (t) => {
+  const dist = join(root, 'internal/surface/console/dist')
+  const packed = (file) => gzipSync(readFileSync(join(dist, file))).length
+  const assets = readdirSync(join(dist, 'assets')).map((name) => `assets/${name}`)
+  const index = readFileSync(join(dist, 'index.html'), 'utf8')
+  const first = ['index.html', ...assets.filter((name) => index.includes(name))].reduce((n, name) => n + packed(name), 0)
+  const all = assets.reduce((n, name) => n + packed(name), packed('index.html'))
+  const size = readdirSync(dist, { recursive: true, withFileTypes: true }).filter((f) => f.isFile()).reduce((n, f) => n + statSync(join(f.parentPath ?? f.path, f.name)).size, 0)
+  t.diagnostic(`${Math.round(first / 1024)} KiB packed for the first page, ${Math.round(all / 1024)} KiB for all, ${Math.round(size / 1024)} KiB in the binary`)
+  assert.ok(first < 140 * 1024 && all < 260 * 1024, `${first} and ${all} bytes`)
 })
 
 test('search is in the address', { timeout: 40_000 }, async (t) => {

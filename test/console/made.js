@@ -29,8 +29,6 @@ export function mesh(n) {
 /** answer has the page get a value in place of what the process says. */
 export const answer = (page, path, value) => page.route(`**${path}`, (route) => route.fulfill({ json: value }))
 
-const second = 1e9
-
 /** hop is the record of one proxy. */
 const hop = (depth, side, of, begin, duration, more = {}) => ({
   depth, side, of, traceID: '0af7651916cd43dd8448eb211c80319c', spanID: `00f067aa0ba9${String(begin).padStart(4, '0')}`, start: `2026-11-22T18:00:00.${String(begin * 1e6).padStart(9, '0')}Z`, duration: duration * 1e6,
@@ -47,13 +45,6 @@ export const trace = {
     hop(3, 'inbound', 'Service/default/payments', 21, 10, { status: 503, failed: true, reason: 'FaultAbort' }),
   ],
   unreached: [{ proxy: 'default/cart/10.0.0.9', why: 'it did not answer in time' }],
-}
-
-export const traces = {
-  traces: [
-    { traceID: trace.traceID, requestID: 'a-request', start: '2026-11-22T18:00:00Z', duration: 0.07 * second, method: 'POST', host: 'shop.example', path: '/api/orders', status: 201, route: 'HTTPRoute/default/checkout', services: ['Service/default/orders', 'Service/default/payments'], records: 4, tries: 3, sampled: true },
-    { traceID: '1af7651916cd43dd8448eb211c80319c', start: '2026-11-22T18:00:01Z', duration: 2 * second, method: 'GET', host: 'shop.example', path: '/api/cart', status: 503, reason: 'BreakerOpen', records: 1, tries: 0, failed: true, slow: true },
-  ],
 }
 
 /** passing is what a tap says, in lines. */

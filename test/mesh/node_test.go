@@ -42,7 +42,7 @@ type rack struct {
 	folder      string
 }
 
-func newRack(t *testing.T, yaml string) *rack {
+func newRack(t *testing.T, yaml string, flags ...string) *rack {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not here: scripts/setup installs it")
@@ -58,7 +58,7 @@ func newRack(t *testing.T, yaml string) *rack {
 	})
 	r.cgroup = cgroup
 	control := n.Host("control")
-	r.mesh = newMeshOn(t, control, control.IP4.String()+":15010", yaml)
+	r.mesh = newMeshOn(t, control, control.IP4.String()+":15010", yaml, flags...)
 	r.folder = filepath.Join(r.dir, "workloads")
 	if err := os.Mkdir(r.folder, 0o755); err != nil {
 		t.Fatal(err)
@@ -217,7 +217,7 @@ func TestNode(t *testing.T) {
 	r.becomes("front", `"name":"ratings"`, "http://ratings:"+ratings+"/")
 	r.declare("front.yaml", front)
 	r.declare("thief.yaml", "service: ratings\nprocesses: {unit: no-such.service}\n")
-	r.node.said("the join token by which it joined last does not grant it")
+	r.node.said("what it joined by last does not grant it")
 	if err := os.Remove(filepath.Join(r.folder, "batch.yaml")); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 // twoOnARack starts a node proxy before front, which is told by its cgroup, and batch,
 // which is told by its user, and ratings behind a sidecar of another host. Both get answers:
 // batch that it may not ask.
-func twoOnARack(t *testing.T, r *rack, token string) (url string) {
+func twoOnARack(t *testing.T, r *rack, token string, flags ...string) (url string) {
 	t.Helper()
 	const at, ratings = "8080", "9080"
 	program := r.front(at)
@@ -33,7 +34,7 @@ func twoOnARack(t *testing.T, r *rack, token string) (url string) {
 		"--control", r.address, "--state-dir", filepath.Join(r.dir, "ratings"), "--log-level", "info", "--", os.Args[0])
 	server.said("application listens")
 	r.token = token
-	r.start()
+	r.start(flags...)
 	url = "http://ratings:" + ratings + "/"
 	r.becomes("front", `"name":"ratings"`, url)
 	r.becomes("batch", " 403", url)
@@ -95,4 +96,33 @@ func TestNodeWithLess(t *testing.T) {
 	if code := r.node.end(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// What a node may have that joined by an SVID is what the file of grants says now.
+func TestNodeBySVIDWithLess(t *testing.T) {
+	grants := filepath.Join(t.TempDir(), "grants.yaml")
+	write := func(services string) {
+		t.Helper()
+		if err := os.WriteFile(grants, []byte("- {id: spiffe://cluster.local/ns/default/sa/agent, role: node, nodes: [rack1], services: "+services+"}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("[front, batch]")
+	r := newRack(t, onlyFront, "--svid-joins", grants)
+	agent := runOn(t, r.host, []string{"GRIDWAY_JOIN_TOKEN=" + r.token}, "sidecar", "--service", "agent", "--control", r.address, "--state-dir", filepath.Join(r.dir, "agent"), "--log-level", "info", "--", "sleep", "3600")
+	agent.said("in the mesh")
+	url := twoOnARack(t, r, "", "--join-svid", "unix:"+filepath.Join(r.dir, "agent", "workload.sock"))
+	r.status("grants for joining by SVIDs: 1 of " + grants)
+	write("[front]")
+	r.withheld(url)
+	write("[front") // what was good last holds
+	r.status("grants.yaml:1:1: is no YAML")
+	r.control.said("those that were good last hold")
+	r.becomes("front", `"name":"ratings"`, url)
+	write("[front, batch]")
+	if err := r.control.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	r.node.said("a workload is granted again")
+	r.becomes("batch", " 403", url)
 }

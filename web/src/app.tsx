@@ -3,6 +3,8 @@ import { onUnauthorized } from './api/client'
 import { queries } from './api/queries'
 import { login, tokenOfLink } from './api/session'
 import { segments, usePath } from './lib/router'
+import { Compare } from './pages/compare'
+import { Checks } from './pages/checks'
 import { Configuration } from './pages/configuration'
 import { Effective } from './pages/effective'
 import { Explain } from './pages/explain'
@@ -21,6 +23,12 @@ import { Empty, Loading } from './ui/state'
 
 // Drawing graphs takes more code than the first page.
 const Graph = lazy(() => import('./pages/graph').then((m) => ({ default: m.Graph })))
+// So does an editor.
+const Edit = lazy(() => import('./pages/edit').then((m) => ({ default: m.Edit })))
+const New = lazy(() => import('./pages/edit').then((m) => ({ default: m.New })))
+const Remove = lazy(() => import('./pages/edit').then((m) => ({ default: m.Remove })))
+const Revisions = lazy(() => import('./pages/revisions').then((m) => ({ default: m.Revisions })))
+const RevisionPage = lazy(() => import('./pages/revisions').then((m) => ({ default: m.RevisionPage })))
 
 export function App() {
   const [state, setState] = useState<'starting' | 'in' | 'out'>('starting')
@@ -63,12 +71,12 @@ function Where() {
     case 'services':
       return rest.length ? <ServicePage key={rest.join('/')} name={rest.join('/')} /> : <Services />
     case 'traces':
+      if (rest[0] === 'compare') return <Compare />
       return rest[0] ? <TracePage key={rest[0]} id={rest[0]} /> : <Traces />
     case 'requests':
       return <TracePage key={rest[0]} id={rest.join('/')} request />
     case 'configuration':
-      if (rest[0] === 'effective') return <Effective />
-      return rest.length >= 3 ? <ObjectPage key={rest.join('/')} kind={rest[0]!} namespace={rest[1] === '-' ? '' : rest[1]!} name={rest.slice(2).join('/')} /> : <Configuration />
+      return <WhereInConfiguration rest={rest} />
     case 'mesh':
       return <Mesh />
     case 'explain':
@@ -79,4 +87,25 @@ function Where() {
       <Empty title="There is no page at this address">Choose one on the left.</Empty>
     </Page>
   )
+}
+
+const objectOf = ([kind = '', namespace = '', ...name]: string[]) => ({ kind, namespace: namespace === '-' ? '' : namespace, name: name.join('/') })
+
+function WhereInConfiguration({ rest }: { rest: string[] }) {
+  const [first, ...more] = rest
+  switch (first) {
+    case 'effective':
+      return <Effective />
+    case 'checks':
+      return <Checks />
+    case 'new':
+      return <New />
+    case 'edit':
+      return <Edit key={more.join('/')} {...objectOf(more)} />
+    case 'delete':
+      return <Remove key={more.join('/')} {...objectOf(more)} />
+    case 'revisions':
+      return more[0] ? <RevisionPage key={more[0]} number={Number(more[0])} /> : <Revisions />
+  }
+  return rest.length >= 3 ? <ObjectPage key={rest.join('/')} {...objectOf(rest)} /> : <Configuration />
 }

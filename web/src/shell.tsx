@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useRef, useState } from 'react'
-import { useAuthority, useClusters, useStatus, useTop, useWhoami } from './api/queries'
+import { every, useAuthority, useClusters, useStatus, useTop, useWhoami } from './api/queries'
 import { logout, pageKey } from './api/session'
 import { useLately } from './api/signals'
 import { mattersOf } from './lib/attention'
@@ -45,7 +45,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const [open, setOpen] = useState(false)
   const at = usePath()
   const first = (segments(at)[0] ?? 'overview').replace('requests', 'traces')
-  useTop() // so that charts have a past on whichever page they are
+  useTop(every.calm) // so that charts have a past on whichever page they are
   useEffect(() => setOpen(false), [at])
   useEffect(() => {
     const close = (e: KeyboardEvent) => e.key === 'Escape' && setOpen(false)

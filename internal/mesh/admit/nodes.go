@@ -29,24 +29,34 @@ const (
 // Nodes are the node proxies of the state store, with the workloads that each may have, as
 // the token granted by which it joined last. Methods may be called at the same time.
 type Nodes struct {
-	db  *statedb.DB
-	log *slog.Logger
+	db    *statedb.DB
+	log   *slog.Logger
+	svids *SVIDGrants
 
 	mu      sync.Mutex
-	grants  map[string]*jointoken.Grants // guarded by mu; by SPIFFE ID
-	looked  time.Time                    // guarded by mu: when one was missed
-	changed func()                       // guarded by mu
+	grants  map[string]*nodeGrants // guarded by mu; by SPIFFE ID
+	looked  time.Time              // guarded by mu: when one was missed
+	changed func()                 // guarded by mu
+}
+
+// nodeGrants is what a node may have.
+type nodeGrants struct {
+	jointoken.Grants
+	// SVID is the SPIFFE ID of the SVID by which it joined. Then what the grants of that
+	// say now holds, and not what they said then.
+	SVID string `json:"svid,omitempty"`
 }
 
 // ErrUnknownNode: the state store, as far as it could be looked at, has no such node.
 var ErrUnknownNode = errors.New("no node proxy has joined by that name, as far as this control plane knows; it has to join anew")
 
-// NewNodes makes them of a store. log may be nil.
-func NewNodes(db *statedb.DB, log *slog.Logger) *Nodes {
+// NewNodes makes them of a store. svids are what nodes may have that joined by SVIDs; they
+// and log may be nil.
+func NewNodes(db *statedb.DB, svids *SVIDGrants, log *slog.Logger) *Nodes {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Nodes{db: db, log: log, grants: map[string]*jointoken.Grants{}}
+	return &Nodes{db: db, log: log, svids: svids, grants: map[string]*nodeGrants{}}
 }
 
 // OnChange has f called whenever what nodes may have may have changed.
@@ -55,6 +65,9 @@ func (n *Nodes) OnChange(f func()) {
 	defer n.mu.Unlock()
 	n.changed = f
 }
+
+// Changed is to be called when the grants for joining by SVIDs have.
+func (n *Nodes) Changed() { n.tell() }
 
 // tell calls what OnChange was given.
 func (n *Nodes) tell() {
@@ -95,9 +108,9 @@ func (n *Nodes) load(ctx context.Context) bool {
 		}
 		return false
 	}
-	grants := make(map[string]*jointoken.Grants, len(list))
+	grants := make(map[string]*nodeGrants, len(list))
 	for i := range list {
-		g := &jointoken.Grants{}
+		g := &nodeGrants{}
 		if err := json.Unmarshal([]byte(list[i].Grants), g); err != nil {
 			n.log.Error("what a node proxy may have cannot be read", "node", list[i].Node, "error", err)
 			continue
@@ -125,12 +138,16 @@ func (n *Nodes) May(node, workload identity.ID) (bool, error) {
 	if g == nil {
 		return false, ErrUnknownNode
 	}
-	return node.TrustDomain() == workload.TrustDomain() && g.AllowWorkload(identity.NameOf(workload)), nil
+	now := g.Grants
+	if g.SVID != "" {
+		now, _ = n.svids.find(g.SVID, identity.NameOf(node)) // none grants nothing
+	}
+	return node.TrustDomain() == workload.TrustDomain() && now.AllowWorkload(identity.NameOf(workload)), nil
 }
 
 // of looks at the store for a node that is not known: it may have joined at another control
 // plane a moment ago.
-func (n *Nodes) of(node string) *jointoken.Grants {
+func (n *Nodes) of(node string) *nodeGrants {
 	n.mu.Lock()
 	g, again := n.grants[node], time.Since(n.looked) > lookAgain
 	if g == nil && again {
@@ -149,7 +166,7 @@ func (n *Nodes) of(node string) *jointoken.Grants {
 }
 
 // joined notes what a node that has joined may have; the store knows it.
-func (n *Nodes) joined(node identity.ID, g jointoken.Grants) {
+func (n *Nodes) joined(node identity.ID, g nodeGrants) {
 	n.mu.Lock()
 	n.grants[node.String()] = &g
 	n.mu.Unlock()
@@ -176,7 +193,7 @@ func (s *Server) delegated(ctx context.Context, want *meshpb.Identity) (id, node
 	}
 	if s.opt.Nodes == nil || identity.NameOf(id).Role != identity.RoleWorkload || !s.opt.Nodes.Allow(node, id) {
 		return id, node, status.Errorf(codes.PermissionDenied,
-			"%s may not have %s: the join token by which it joined last does not grant it (gridway identity token create --node NAME --namespace NAMESPACE --service NAME)", node, id)
+			"%s may not have %s: what it joined by last does not grant it: a join token (gridway identity token create --node NAME --namespace NAMESPACE --service NAME), or a grant in the file of --svid-joins", node, id)
 	}
 	return id, node, nil
 }

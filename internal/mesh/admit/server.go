@@ -43,9 +43,12 @@ type Options struct {
 	Nodes *Nodes
 	// Accounts, unless they are nil, let pods in by their service accounts.
 	Accounts *ServiceAccounts
-	// SVIDs say as what machines may join by SVIDs that they have already. As itself anybody
-	// may who has one of this trust domain.
-	SVIDs []SVIDGrant
+	// SVIDs say as what machines may join by SVIDs that they have already, and may go on to
+	// be. As itself anybody may who has one of this trust domain. They may be nil.
+	SVIDs *SVIDGrants
+	// Issued returns what an SVID was issued for, by its serial number, and
+	// statedb.ErrNotFound if nobody knows; nil is nobody.
+	Issued func(ctx context.Context, serial string) (via string, err error)
 	// Note, unless it is nil, is told of each identity that joined and by what, for the
 	// audit log. An error refuses the join.
 	Note func(ctx context.Context, id identity.ID, via, peer string) error
@@ -61,6 +64,7 @@ type Server struct {
 	// process is known to this process alone: nonces come from it, and proofs of tokens
 	// that nobody has.
 	process [32]byte
+	origins origins
 
 	noteMu sync.Mutex
 	// noted are nodes with workloads that were in the audit log.
@@ -199,7 +203,7 @@ func (s *Server) byToken(ctx context.Context, r *meshpb.EnrollRequest, e *meshpb
 		return nil, errRefused
 	}
 	if t.grants.Role == identity.RoleNode && s.opt.Nodes != nil {
-		s.opt.Nodes.joined(id, t.grants)
+		s.opt.Nodes.joined(id, nodeGrants{Grants: t.grants})
 	}
 	return s.issue(ctx, id, r.GetCsr(), "token "+t.ID(), true)
 }
@@ -242,7 +246,11 @@ func (s *Server) Renew(ctx context.Context, r *meshpb.RenewRequest) (_ *meshpb.S
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(ctx, id, r.GetCsr(), "renewal", false)
+	via, err := s.stillGranted(ctx, id, "renewal")
+	if err != nil {
+		return nil, err
+	}
+	return s.issue(ctx, id, r.GetCsr(), via, false)
 }
 
 // SignJWT gives a JWT-SVID to who shows an SVID.
@@ -288,6 +296,7 @@ func (s *Server) issue(ctx context.Context, id identity.ID, csr []byte, via stri
 			}
 		}
 	}
+	s.origins.put(identity.Serial(chain[0].SerialNumber), via)
 	out := &meshpb.SVIDResponse{}
 	for _, c := range chain {
 		out.Chain = append(out.Chain, c.Raw)

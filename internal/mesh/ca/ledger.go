@@ -25,6 +25,30 @@ func (l *ledger) add(s *statedb.MeshSVID) {
 	}
 }
 
+// Via returns what a certificate that has not ended was issued for, by its serial number;
+// statedb.ErrNotFound is that nobody has noted it.
+func (a *Authority) Via(ctx context.Context, serial string) (via string, err error) {
+	if via, found := a.seen.find(serial); found {
+		return via, nil
+	}
+	err = a.opt.DB.Read(ctx, func(tx *statedb.Tx) error {
+		via, err = tx.MeshSVIDVia(ctx, serial)
+		return err
+	})
+	return via, err
+}
+
+func (l *ledger) find(serial string) (via string, found bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.list {
+		if l.list[i].Serial == serial {
+			return l.list[i].Via, true
+		}
+	}
+	return "", false
+}
+
 // flush notes in the store what has been issued.
 func (a *Authority) flush(ctx context.Context) error {
 	a.seen.mu.Lock()

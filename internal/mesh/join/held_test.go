@@ -20,10 +20,10 @@ import (
 // Machines join by SVIDs that they have: as themselves, and as what grants say.
 func TestJoinBySVID(t *testing.T) {
 	p := begin(t, statetest.SQLite(t), func(o *admit.Options) {
-		o.SVIDs = []admit.SVIDGrant{
-			{ID: "spiffe://west.example/host/*", Role: identity.RoleWorkload, Namespaces: []string{"shop"}, Services: []string{"cart*"}},
-			{ID: "spiffe://prod.example.com/ns/shop/sa/reviews", Role: identity.RoleNode, Nodes: []string{"rack1-*"}, Namespaces: []string{"shop"}, Services: []string{"*"}},
-		}
+		o.SVIDs = admit.FixedGrants(
+			admit.SVIDGrant{ID: "spiffe://west.example/host/*", Role: identity.RoleWorkload, Namespaces: []string{"shop"}, Services: []string{"cart*"}},
+			admit.SVIDGrant{ID: "spiffe://prod.example.com/ns/shop/sa/reviews", Role: identity.RoleNode, Nodes: []string{"rack1-*"}, Namespaces: []string{"shop"}, Services: []string{"*"}},
+		)
 	})
 	west, stranger := identitytest.New(t, "west.example"), identitytest.New(t, "stranger.example")
 	p.ca.Keyring().Apply(identity.Change{Bundles: []*identity.Bundle{p.ca.Bundle(), west.Bundle()}})

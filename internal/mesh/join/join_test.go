@@ -360,7 +360,7 @@ func TestDelegate(t *testing.T) {
 		if _, err := w.Delegate(t.Context(), cart); !join.Refused(err) || wk.SVID(cart) != nil {
 			t.Errorf("a workload delegates: %v", err)
 		}
-		other := admit.NewNodes(p.db, nil) // another control plane
+		other := admit.NewNodes(p.db, nil, nil) // another control plane
 		if !other.Allow(k.Own(), cart) || other.Allow(k.Own(), reviews) || other.Allow(cart, cart) {
 			t.Error("another control plane sees it otherwise")
 		}

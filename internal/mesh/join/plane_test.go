@@ -72,8 +72,7 @@ func begin(t testing.TB, place string, change ...func(*admit.Options)) *plane {
 		t.Fatal(err)
 	}
 	p.tokens = admit.NewTokens(db, secrets, func() time.Time { return time.Now().Add(time.Duration(p.later.Load())) })
-	p.nodes = admit.NewNodes(db, nil)
-	o := admit.Options{Authority: p.ca, Tokens: p.tokens, Nodes: p.nodes, Note: func(_ context.Context, _ identity.ID, via, _ string) error {
+	o := admit.Options{Authority: p.ca, Tokens: p.tokens, Issued: p.ca.Via, Note: func(_ context.Context, _ identity.ID, via, _ string) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.noted = append(p.noted, via)
@@ -82,6 +81,8 @@ func begin(t testing.TB, place string, change ...func(*admit.Options)) *plane {
 	for _, f := range change {
 		f(&o)
 	}
+	p.nodes = admit.NewNodes(db, o.SVIDs, nil)
+	o.Nodes = p.nodes
 	p.address = serve(t, admit.ServerTLS(p.ca.Keyring()), admit.NewServer(o), grpc.UnaryInterceptor(
 		func(ctx context.Context, r any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
 			out, err := h(ctx, r)

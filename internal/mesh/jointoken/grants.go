@@ -8,8 +8,8 @@ import (
 	"github.com/gridway/gridway/internal/mesh/identity"
 )
 
-// maxPatterns bounds the names of a grant.
-const maxPatterns = 64
+// MaxPatterns bounds the names of a grant.
+const MaxPatterns = 64
 
 // Grants is what may be asked for with a token.
 type Grants struct {
@@ -51,8 +51,8 @@ func (g *Grants) checkWorkloads() error {
 }
 
 func check(what string, patterns []string, name func(string) error) error {
-	if len(patterns) == 0 || len(patterns) > maxPatterns {
-		return fmt.Errorf("a token needs 1 to %d %s names; * is any", maxPatterns, what)
+	if len(patterns) == 0 || len(patterns) > MaxPatterns {
+		return fmt.Errorf("a token needs 1 to %d %s names; * is any", MaxPatterns, what)
 	}
 	for _, p := range patterns {
 		text, any := strings.CutSuffix(p, "*")

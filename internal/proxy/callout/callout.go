@@ -20,6 +20,8 @@ import (
 
 // Call is one question with its answer. One that New has made is given back by Release.
 type Call struct {
+	// Purpose says what for, in metrics and spans.
+	Purpose Purpose
 	// Cluster is the name of the cluster whose endpoints are asked.
 	Cluster string
 	// Request is the head of the question: Method, Path, Query and Header, and Host
@@ -40,7 +42,29 @@ type Call struct {
 	// are the Call's own.
 	Response httpmsg.Response
 	Answer   []byte
+	// Endpoint is the address of the one that was asked last, empty for none.
+	Endpoint string
 }
+
+// Purpose is what a server is asked for.
+type Purpose uint8
+
+const (
+	// ExternalAuthorization is Envoy's ext_authz, by gRPC or HTTP.
+	ExternalAuthorization Purpose = iota
+	// Introspection is of tokens (RFC 7662).
+	Introspection
+	// RateLimit is Envoy's rate limit service.
+	RateLimit
+	purposes
+)
+
+var purposeNames = [purposes]string{"external-authorization", "introspection", "rate-limit"}
+
+func (p Purpose) String() string { return purposeNames[p] }
+
+// PurposeNames lists the names of purposes by number, for metrics.
+func PurposeNames() []string { return purposeNames[:] }
 
 var calls = sync.Pool{New: func() any { return new(Call) }}
 
@@ -90,6 +114,25 @@ const (
 
 var kindNames = [kinds]string{
 	"no-server", "overload", "breaker-open", "connect-failure", "timeout", "reset", "protocol", "too-large", "gone",
+}
+
+// ResultNames lists what may become of a call, for metrics: by Result.
+func ResultNames() []string { return append([]string{"ok"}, kindNames[:]...) }
+
+// KindOf is why there is no answer, by an error of a call.
+func KindOf(err error) Kind {
+	if failed, is := errors.AsType[*Error](err); is {
+		return failed.Kind
+	}
+	return Protocol
+}
+
+// Result is the number of what became of a call: 0 where there was an answer.
+func Result(err error) int {
+	if err == nil {
+		return 0
+	}
+	return 1 + int(KindOf(err))
 }
 
 // String is a label of metrics and logs.

@@ -12,8 +12,11 @@ import (
 
 // Row is one match in the order in which requests try them.
 type Row struct {
-	Listener string `json:"listener"`
-	Section  string `json:"section"`
+	// Listener and Section are where requests come in; Mesh instead, where they are sent
+	// by workloads of a mesh.
+	Listener string      `json:"listener,omitempty"`
+	Section  string      `json:"section,omitempty"`
+	Mesh     *MeshParent `json:"mesh,omitempty"`
 	// Hostname is empty for any.
 	Hostname string `json:"hostname,omitempty"`
 	Route    string `json:"route"`

@@ -40,7 +40,9 @@ type Chain struct {
 	// Recognize comes before all others; it is nil where nothing is to be recognized.
 	Recognize filter.Recognizer
 	// Guard says whether the request may go on. It comes before admission.
-	Guard    []filter.RequestFilter
+	Guard []filter.RequestFilter
+	// Kinds are what those of Guard stand for.
+	Kinds    []filter.PolicyKind
 	Request  []filter.RequestFilter
 	Response []filter.ResponseFilter
 }
@@ -129,6 +131,10 @@ func (d *Deps) AuthorizationOf(list []*ir.Authorization) *authorization.Authoriz
 	return authorization.New(compiled, authorization.Deps{})
 }
 
+func (c *Chain) guard(k filter.PolicyKind, f filter.RequestFilter) {
+	c.Guard, c.Kinds = append(c.Guard, f), append(c.Kinds, k)
+}
+
 // ForRule returns the filters of a rule.
 func ForRule(r *ir.Rule, d Deps) Chain {
 	f, p := &r.Filters, &r.Policy
@@ -139,14 +145,14 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	// A preflight carries no credentials and meets no fault: CORS is first.
 	if f.CORS != nil {
 		crossOrigin = cors.New(f.CORS)
-		c.Guard = append(c.Guard, crossOrigin)
+		c.guard(filter.NoPolicy, crossOrigin)
 	}
 	var body *shield.Body
 	if p.Shield != nil && d.Lists != nil {
 		deps := d.shields()
 		deps.CORS = f.CORS
 		if s := shield.New(p.Shield, deps); s != nil {
-			c.Guard = append(c.Guard, s)
+			c.guard(filter.ShieldPolicy, s)
 		}
 		if b := p.Shield.Body; b != nil && b.JSON != nil {
 			body = shield.NewBody(b, deps)
@@ -166,7 +172,7 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 	}
 	// What needs not to know who calls bounds those who try to find out, too.
 	if limits != nil && limits.Before != nil {
-		c.Guard = append(c.Guard, limits.Before)
+		c.guard(filter.RateLimitPolicy, limits.Before)
 	}
 	var documents *transcode.Transcode
 	if p.Transcoding != nil {
@@ -181,7 +187,7 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 			deps.Counts = func(method string) authentication.Counts { return d.Method(p.Authentication.Policy, method) }
 		}
 		a := authentication.New(p.Authentication, deps)
-		c.Guard = append(c.Guard, a)
+		c.guard(filter.AuthenticationPolicy, a)
 		if a.Responds() {
 			c.Response = append(c.Response, a)
 		}
@@ -190,7 +196,7 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 		}
 	}
 	for _, e := range f.ExternalAuth {
-		c.Guard = append(c.Guard, externalauth.New(e))
+		c.guard(filter.ExternalAuth, externalauth.New(e))
 	}
 	if len(p.Authorization) > 0 {
 		if documents != nil {
@@ -200,10 +206,10 @@ func ForRule(r *ir.Rule, d Deps) Chain {
 		for i, one := range p.Authorization {
 			list[i] = d.authorization(one)
 		}
-		c.Guard = append(c.Guard, authorization.New(list, who))
+		c.guard(filter.AuthorizationPolicy, authorization.New(list, who))
 	}
 	if limits != nil && limits.After != nil {
-		c.Guard = append(c.Guard, limits.After)
+		c.guard(filter.RateLimitPolicy, limits.After)
 	}
 	// Bodies are looked at as clients send them, before they become messages.
 	translated := documents != nil || p.Bridge != nil

@@ -18,12 +18,15 @@ func (x *Exchange) asks(q *callout.Call) error {
 	if c == nil {
 		return &callout.Error{Kind: callout.NoServer, Err: errNoCluster}
 	}
+	began := now()
+	x.beginQuestion(q)
 	on := upstream.CallOn{By: x.deadline, Task: x.Down.Task(), Watch: x.Down, Gone: x.gone}
 	if q.Shared {
 		on.Watch, on.Gone, on.By = nil, nil, 0
 	}
 	err := c.Call(q, on)
 	x.tick()
+	x.endQuestion(q, began, err)
 	if err != nil {
 		var failed *callout.Error
 		if errors.As(err, &failed) && failed.Kind == callout.Gone {

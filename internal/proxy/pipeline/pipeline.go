@@ -153,8 +153,19 @@ func (x *Exchange) maxBody() int64 {
 // guard asks whether the request may go on at all: who calls, and what they may.
 // It comes before anything that takes a place from others.
 func (x *Exchange) guard() bool {
-	for _, f := range x.rule.Filters.Guard {
-		if f.OnRequest(&x.Exchange) == filter.Reply {
+	guards := x.rule.Filters.Guard
+	if len(guards) == 0 {
+		return true
+	}
+	at := now()
+	for i, f := range guards {
+		verdict := f.OnRequest(&x.Exchange)
+		if kind := x.rule.Filters.Kinds[i]; kind != filter.NoPolicy {
+			after := now()
+			x.p.Metrics.Decided(int(kind), time.Duration(after-at))
+			at = after
+		}
+		if verdict == filter.Reply {
 			return false
 		}
 	}

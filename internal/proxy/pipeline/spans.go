@@ -16,6 +16,10 @@ func (x *Exchange) export(p *tracing.Policy, r *trace.Exchange) {
 	}
 	x.trace.scratch = trace.AppendSpan(x.trace.scratch[:0], r, tags)
 	p.Give(x.p.Resource, x.trace.scratch)
+	for i := range r.Questions {
+		x.trace.scratch = trace.AppendQuestion(x.trace.scratch[:0], r, &r.Questions[i])
+		p.Give(x.p.Resource, x.trace.scratch)
+	}
 	for i := range r.Tries {
 		x.trace.scratch = trace.AppendTry(x.trace.scratch[:0], r, &r.Tries[i])
 		p.Give(x.p.Resource, x.trace.scratch)

@@ -21,6 +21,8 @@ type traced struct {
 	// tries are those that have begun; the last is under way while Exchange.trying says so.
 	tries []trace.Try
 	first [2]trace.Try // memory of tries
+	// questions are those that servers were asked about the exchange.
+	questions []trace.Question
 	// decided is memory of record.
 	decided []trace.Decided
 	// scratch is memory of export.
@@ -31,7 +33,7 @@ type traced struct {
 
 func (t *traced) clear() {
 	t.policy, t.parent, t.span, t.out, t.kind, t.streamed = nil, trace.Parent{}, trace.Span{}, trace.Outgoing{}, trace.First, false
-	t.tries = t.tries[:0]
+	t.tries, t.questions = t.tries[:0], t.questions[:0]
 }
 
 // beginTrace finds out to which trace the exchange belongs, decides whether that is
@@ -186,7 +188,7 @@ func (x *Exchange) record(d time.Duration) {
 	r := trace.Exchange{
 		Entry: &x.entry, Trace: t.span.ID, Span: t.span.Span, Parent: t.span.Parent, Sampled: t.span.Sampled,
 		Slow: p.Slow > 0 && answered >= p.Slow, Failed: p.Errors && failed, Faulty: failed, Denied: x.Policy != "" && x.Local.Reason != filter.ReasonNone,
-		Detail: x.Local.Detail, Tries: t.tries,
+		Detail: x.Local.Detail, Tries: t.tries, Questions: t.questions,
 	}
 	switch {
 	case x.Section.Inbound():

@@ -101,6 +101,7 @@ func (c *Cluster) callOne(e *Endpoint, q *callout.Call, on CallOn, by int64) *ca
 	if len(q.Request.Host) == 0 {
 		q.Request.SetHost(q.Request.Arena.CopyString((*checkTarget)(e).Host()))
 	}
+	q.Endpoint = e.Address()
 	l := lents.Get().(*lent) // one that panics keeps it
 	failed := c.askOne(e, q, on, by, l)
 	l.ask = Ask{}

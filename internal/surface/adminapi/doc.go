@@ -50,6 +50,12 @@ type Configuration interface {
 	Consumers(namespace, name string) iter.Seq[Consumer]
 }
 
+// Services is what the process has compiled of Services.
+type Services interface {
+	// Mesh is nil before the first revision, and where there is no mesh.
+	Mesh() *ir.Mesh
+}
+
 // Explainer answers what would become of a request.
 type Explainer interface {
 	Explain(ctx context.Context, r dryrun.Request) (*dryrun.Decision, error)
@@ -81,6 +87,8 @@ type Options struct {
 	Managed Managed
 	// Mesh has who may be in the mesh; nil is no control plane of one.
 	Mesh Membership
+	// Services is what is compiled of Services; nil is no control plane.
+	Services Services
 	// Traffic is what proxies of the mesh have seen; nil is no control plane.
 	Traffic Traffic
 	// Signals is the service graph; nil is that the process keeps none.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/gridway/gridway/internal/effect/replay"
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/manage/access"
+	"github.com/gridway/gridway/internal/manage/objects"
 )
 
 // Effects says what a change of the configuration would do, without making it.
@@ -110,7 +112,10 @@ func (s *Server) effects() []*endpoint {
 	return []*endpoint{
 		{
 			method: "POST", path: "/v1/effect", role: access.Viewer, takesText: manifestTypes, most: maxCandidate, gives: Effect{}, serve: s.effect,
-			query: map[string]string{"delete": "an object that the change takes away, KIND/NAMESPACE/NAME or KIND/NAME; may be given up to 1000 times"},
+			query: map[string]string{
+				"delete":   "an object that the change takes away, KIND/NAMESPACE/NAME or KIND/NAME; may be given up to 1000 times",
+				"rollback": "the number of a revision: the change makes the managed objects what they were after it; without a body and delete",
+			},
 			summary: "What a change of the configuration would do, without making it: problems, objects, listeners and requests that differ, and " +
 				"what would become of requests that have passed lately. One is reckoned at a time, for 10 s at most.",
 		},
@@ -129,6 +134,14 @@ func (s *Server) effect(w http.ResponseWriter, r *http.Request) (any, *Fault) {
 	c := Candidate{Text: text, Delete: r.URL.Query()["delete"]}
 	if len(c.Delete) > maxDeletes {
 		return nil, fault(http.StatusBadRequest, "delete is given %d times; %d objects at most may be taken away at once", len(c.Delete), maxDeletes)
+	}
+	if number := r.URL.Query().Get("rollback"); number != "" {
+		if len(text)+len(c.Delete) > 0 {
+			return nil, fault(http.StatusBadRequest, "rollback is a change by itself: send no body and no delete with it")
+		}
+		if c, f = s.rollbackCandidate(r, number); f != nil {
+			return nil, f
+		}
 	}
 	turn := time.NewTimer(effectWithin)
 	defer turn.Stop()
@@ -152,6 +165,67 @@ func (s *Server) effect(w http.ResponseWriter, r *http.Request) (any, *Fault) {
 		return nil, fault(http.StatusServiceUnavailable, "the effect could not be reckoned: %v", err)
 	}
 	return e.complete(), nil
+}
+
+// maxRollback is over how many revisions a rollback is reckoned.
+const maxRollback = 1000
+
+// rollbackCandidate is the change that makes managed objects what they were after a
+// revision: of each that was changed since, the text before its first change.
+func (s *Server) rollbackCandidate(r *http.Request, text string) (c Candidate, f *Fault) {
+	number, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || number < 1 {
+		return c, fault(http.StatusBadRequest, "rollback must be the number of a revision, not %q", text)
+	}
+	if s.opt.Revisions == nil {
+		return c, fault(http.StatusConflict, "the gateway knows no revisions")
+	}
+	if _, err := s.opt.Revisions.Revision(r.Context(), number); err != nil {
+		return c, s.changeFault(r, err)
+	}
+	later, err := s.opt.Revisions.Revisions(r.Context(), objects.Query{Limit: maxRollback})
+	if err != nil {
+		return c, s.changeFault(r, err)
+	}
+	type state struct {
+		then string
+		now  bool // whether it is there
+	}
+	states := map[objects.Name]*state{}
+	var order []objects.Name
+	for _, x := range later { // the latest first
+		if x.Number <= number || x.Source != objects.API {
+			continue
+		}
+		whole, err := s.opt.Revisions.Revision(r.Context(), x.Number)
+		if err != nil {
+			return c, s.changeFault(r, err)
+		}
+		for _, change := range whole.Changes {
+			st := states[change.Name]
+			if st == nil {
+				st = &state{now: change.Op != objects.Deleted}
+				states[change.Name] = st
+				order = append(order, change.Name)
+			}
+			st.then = change.Before
+		}
+	}
+	if n := len(later); n == maxRollback && later[n-1].Number > number+1 {
+		return c, fault(http.StatusUnprocessableEntity, "there are more than %d revisions since %d", maxRollback, number)
+	}
+	for _, name := range order {
+		switch st := states[name]; {
+		case st.then != "":
+			c.Text = append(append(c.Text, "---\n"...), strings.TrimRight(st.then, "\n")+"\n"...)
+		case st.now:
+			c.Delete = append(c.Delete, name.String())
+		}
+	}
+	if len(c.Text)+len(c.Delete) == 0 {
+		return c, fault(http.StatusUnprocessableEntity, "no managed object has changed since revision %d", number)
+	}
+	return c, nil
 }
 
 // complete gives lists that are empty the form of lists.

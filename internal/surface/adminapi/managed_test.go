@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/access/accessdb"
 	"github.com/gridway/gridway/internal/mesh/evidence"
@@ -29,7 +30,7 @@ func withStore(t *testing.T, opt *adminapi.Options) map[access.Role]string {
 	t.Helper()
 	db := statetest.Open(t, statetest.SQLite(t))
 	s := accessdb.New(accessdb.Options{DB: db})
-	opt.Mesh, opt.Traffic, opt.Signals = withMesh(t, db, s), seen{}, graphed{}
+	opt.Mesh, opt.Services, opt.Traffic, opt.Signals = withMesh(t, db, s), &services{mesh: &ir.Mesh{}}, seen{}, graphed{}
 	tokens := map[access.Role]string{}
 	err := s.Bootstrap(t.Context(), func(list []access.CreatedToken) error {
 		for _, c := range list {
@@ -89,7 +90,7 @@ var roles = map[string]access.Role{
 	"GET /v1/tokens": access.Admin, "POST /v1/tokens": access.Admin, "DELETE /v1/tokens/{id}": access.Admin, "GET /v1/audit": access.Admin,
 	"GET /v1/mesh/tokens": access.Admin, "POST /v1/mesh/tokens": access.Admin, "DELETE /v1/mesh/tokens/{id}": access.Admin, "GET /v1/mesh/identities": access.Viewer,
 	"GET /v1/mesh/denials": access.Viewer, "POST /v1/mesh/denials": access.Operator, "DELETE /v1/mesh/denials": access.Operator, "GET /v1/mesh/authority": access.Viewer,
-	"GET /v1/tap": access.Operator, "GET /v1/mesh/traffic": access.Viewer, "GET /v1/graph": access.Viewer, "GET /v1/signals": access.Viewer,
+	"GET /v1/tap": access.Operator, "GET /v1/mesh/traffic": access.Viewer, "GET /v1/mesh/routes": access.Viewer, "GET /v1/graph": access.Viewer, "GET /v1/signals": access.Viewer,
 	"GET /debug/pprof/": access.Admin, "GET /debug/pprof/cmdline": access.Admin, "GET /debug/pprof/profile": access.Admin, "GET /debug/pprof/symbol": access.Admin,
 	"GET /debug/pprof/trace": access.Admin, "GET /debug/pprof/allocs": access.Admin, "GET /debug/pprof/block": access.Admin, "GET /debug/pprof/goroutine": access.Admin,
 	"GET /debug/pprof/heap": access.Admin, "GET /debug/pprof/mutex": access.Admin, "GET /debug/pprof/threadcreate": access.Admin,

@@ -6,10 +6,12 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/membership"
 	"github.com/gridway/gridway/internal/mesh/evidence"
 	"github.com/gridway/gridway/internal/mesh/identity"
+	"github.com/gridway/gridway/internal/proxy/dryrun"
 )
 
 // mesh are the endpoints of who may be in the mesh.
@@ -48,6 +50,11 @@ func (s *Server) mesh() []*endpoint {
 		{
 			method: "GET", path: "/v1/mesh/authority", role: access.Viewer, gives: identity.AuthorityState{}, serve: s.authority,
 			summary: "The roots and keys of the mesh's authority, and which of them sign.",
+		},
+		{
+			method: "GET", path: "/v1/mesh/routes", role: access.Viewer, gives: []dryrun.Row{}, serve: s.meshRoutes,
+			query:   map[string]string{"namespace": "only Services of it", "service": "only Services of this name"},
+			summary: "Every match of every route on Services, by Service, port and the clients for whom it is, in the order in which requests try them.",
 		},
 		{
 			method: "GET", path: "/v1/mesh/traffic", role: access.Viewer, gives: []evidence.Flow{}, serve: s.traffic,
@@ -153,4 +160,16 @@ func (s *Server) traffic(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
 
 func (s *Server) authority(http.ResponseWriter, *http.Request) (any, *Fault) {
 	return s.opt.Mesh.Authority(), nil
+}
+
+func (s *Server) meshRoutes(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
+	var m *ir.Mesh
+	if s.opt.Services != nil {
+		m = s.opt.Services.Mesh()
+	}
+	if m == nil {
+		return nil, errNoRevision
+	}
+	q := r.URL.Query()
+	return dryrun.MeshRows(m, q.Get("namespace"), q.Get("service")), nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/access/accessdb"
 	"github.com/gridway/gridway/internal/manage/membership"
@@ -14,6 +15,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/ca"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/jointoken"
+	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/statedb"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
 )
@@ -93,5 +95,48 @@ func TestMesh(t *testing.T) {
 	text, _ := json.Marshal(audit)
 	if err != nil || !strings.Contains(string(text), "JoinToken/"+made.ID) || !strings.Contains(string(text), "Identity/"+id) || strings.Contains(string(text), token.Secret()) {
 		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// services is what a control plane has compiled.
+type services struct{ mesh *ir.Mesh }
+
+func (s *services) Mesh() *ir.Mesh { return s.mesh }
+
+func TestMeshRoutes(t *testing.T) {
+	opt := newProcess().options()
+	tokens := withStore(t, &opt)
+	of := &services{}
+	opt.Services = of
+	c, err := client.New(client.Options{Address: start(t, opt), Token: tokens[access.Viewer]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.MeshRoutes(t.Context(), "", ""); err == nil || !strings.Contains(err.Error(), "no revision") {
+		t.Errorf("before the first revision: %v", err)
+	}
+	rule := &ir.Rule{ID: "Service/shop/reviews:80", Matches: []ir.Match{{Path: ir.PathMatch{Type: ir.Prefix, Value: "/"}}}}
+	port := &ir.MeshPort{Port: 80, Protocol: ir.HTTP, Outbound: []ir.MeshOutbound{{Protocol: ir.HTTP, Routes: []ir.Attachment{{Route: rule.ID}}}}}
+	of.mesh = &ir.Mesh{
+		Routes: []*ir.Route{{Name: rule.ID, Rules: []*ir.Rule{rule}}},
+		Services: []*ir.MeshService{
+			{Namespace: "lab", Name: "reviews", Ports: []*ir.MeshPort{port}},
+			{Namespace: "shop", Name: "ratings", Ports: []*ir.MeshPort{port}},
+			{Namespace: "shop", Name: "reviews", Ports: []*ir.MeshPort{port}},
+		},
+	}
+	for _, want := range []struct {
+		namespace, service string
+		rows               int
+	}{{"", "", 3}, {"shop", "", 2}, {"", "reviews", 2}, {"shop", "reviews", 1}, {"other", "", 0}} {
+		rows, err := c.MeshRoutes(t.Context(), want.namespace, want.service)
+		if err != nil || len(rows) != want.rows {
+			t.Errorf("%+v: %+v, %v", want, rows, err)
+		}
+		for _, r := range rows {
+			if r.Mesh == nil || r.Mesh.Port != 80 || r.Mesh.Origin != dryrun.Service || r.Match == "" {
+				t.Errorf("%+v", r)
+			}
+		}
 	}
 }

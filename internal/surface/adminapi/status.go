@@ -79,6 +79,18 @@ type MeshStatus struct {
 	Federation []MeshFederation `json:"federation,omitempty"`
 	// Peers are other meshes whose Services are used here.
 	Peers []MeshPeer `json:"peers,omitempty"`
+	// SVIDJoins is the file of grants for joining by SVIDs, if there is one.
+	SVIDJoins *MeshSVIDJoins `json:"svidJoins,omitempty"`
+}
+
+// MeshSVIDJoins is the file with the grants that say as what machines may join by SVIDs.
+type MeshSVIDJoins struct {
+	File string `json:"file"`
+	// Grants hold, as they were read at Read.
+	Grants int       `json:"grants"`
+	Read   time.Time `json:"read"`
+	// Error is why the file as it is now is not what holds.
+	Error string `json:"error,omitempty"`
 }
 
 // MeshPeer is another mesh whose Services are used here.

@@ -62,6 +62,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, h := range sorted(c.r, c.r.policies, c.r.beyond.policy) {
 		e.policy(h, c.r.opt.Decisions, c.r.opt.Faults)
 	}
+	e.decided(c.r)
 	for _, h := range sorted(c.r, c.r.rateLimits, c.r.beyond.rateLimit) {
 		e.rateLimit(h)
 	}
@@ -77,7 +78,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	e.born = c.r.born
 	c.r.mu.RLock()
 	kept := c.r.kept
-	sinks := c.r.sinks
+	sinks, records := c.r.sinks, c.r.records
 	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers
 	callerTokens, dependencies, discovery, election, mesh, edges := c.r.callerTokens, c.r.dependencies, c.r.discovery, c.r.election, c.r.mesh, c.r.edges
 	c.r.mu.RUnlock()
@@ -128,6 +129,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	e.lines(&logFamily, log)
 	if sinks != nil {
 		sinks(e.sink)
+	}
+	if records != nil {
+		e.remembered(records())
 	}
 	e.process(&c.r.process)
 	for _, p := range c.r.places() {

@@ -34,9 +34,10 @@ func newClock() *clock                   { return &clock{time.Unix(1_700_000_000
 // populated has had every kind of event once.
 func populated(c *clock) *metric.Registry {
 	r := metric.New(metric.Options{
-		Decisions: []string{"allowed"},
-		Faults:    []string{"", "expired", "unknown"},
-		Reasons:   []string{"", "BadRequest", "UpstreamReset"}, Now: c.Now,
+		Decisions:   []string{"allowed"},
+		Faults:      []string{"", "expired", "unknown"},
+		PolicyKinds: []string{"", "RateLimitPolicy"}, Questions: []string{"introspection"}, Answers: []string{"ok", "timeout"},
+		Reasons: []string{"", "BadRequest", "UpstreamReset"}, Now: c.Now,
 		Build: metric.Build{Version: "v1.2.3", Commit: "abc", GoVersion: "go1.26"},
 	})
 	route := r.Route("HTTPRoute/default/shop/rules/2")
@@ -196,6 +197,14 @@ func populated(c *clock) *metric.Registry {
 	r.SetSinks(func(yield func(metric.Sink)) {
 		yield(metric.Sink{Name: "default/collector", Signal: "logs", Sent: 7, Rejected: 1, Failed: 2, Dropped: 3, Retries: 4, Items: 5, Bytes: 600})
 	})
+	r.SetRecords(func() metric.Records {
+		return metric.Records{Recorded: 9, Notable: 2, Lost: 1, Bytes: 4096, Limit: 8192}
+	})
+	r.Decided(0, time.Millisecond) // of filters that decide nothing
+	r.Decided(1, time.Millisecond)
+	r.Asked(0, 0, 2*time.Millisecond)
+	r.Asked(0, 1, time.Second)
+	r.Asked(1, 0, time.Second) // what nobody knows is not counted
 	r.SetMesh(mesh)
 	r.SetEdges(edges)
 	r.SetAdmission(func(yield func(string, metric.Admission)) {

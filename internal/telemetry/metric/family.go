@@ -137,7 +137,7 @@ var (
 		http3AcceptedFamily, http3Family, streams3Family, reset3Family, goAway3Family, retriedFamily, earlyFamily,
 		admissionLimitFamily, admissionActiveFamily, admissionQueuedFamily, admissionBaselineFamily, admissionLatencyFamily, admissionFamily,
 		revisionFamily, reloadsFamily, reloadTimeFamily, reloadTookFamily, reloadOKFamily, problemsFamily, objectsFamily,
-		accessLogFamily, logFamily, sinkRecordsFamily, sinkRetriesFamily, sinkItemsFamily, sinkBytesFamily, notBeforeFamily, notAfterFamily, nextTryFamily, inARowFamily, issuanceFamily, electedFamily, electionTermFamily, readyFamily, buildInfoFamily,
+		accessLogFamily, logFamily, recordsFamily, recordsLostFamily, recordsBytesFamily, recordsLimitFamily, sinkRecordsFamily, sinkRetriesFamily, sinkItemsFamily, sinkBytesFamily, notBeforeFamily, notAfterFamily, nextTryFamily, inARowFamily, issuanceFamily, electedFamily, electionTermFamily, readyFamily, buildInfoFamily,
 	}
 )
 
@@ -148,7 +148,7 @@ func families() (all []family) {
 	}
 	all = append(all, streamFamilies.all()...)
 	all = append(all, callFamily, policyFamily, dependencyFamily, discoveryEndpointsFamily, discoveryFailuresFamily, discoveryAnsweredFamily, methodFaultsFamily, methodMemoryFamily, rateLimitFamily, rateLimitKeysFamily, rateLimitSharedFamily, keySetKeysFamily, keySetFetchesFamily, keySetFetchedFamily)
-	all = append(all, rateLimitFallbacksFamily, storeCallsFamily, storeUpFamily, storeTimeFamily, storeLostFamily, loginsFamily, loginRefreshesFamily, tokenRequestsFamily, tokenKeysFamily, callerTokensFamily)
+	all = append(all, rateLimitFallbacksFamily, storeCallsFamily, storeUpFamily, storeTimeFamily, storeLostFamily, decidingFamily, askingFamily, answersFamily, loginsFamily, loginRefreshesFamily, tokenRequestsFamily, tokenKeysFamily, callerTokensFamily)
 	all = append(all, meshFamilies...)
 	all = append(all, edgeFamilies...)
 	all = append(all, allOtherFamilies...)

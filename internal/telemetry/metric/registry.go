@@ -39,6 +39,9 @@ type Options struct {
 	Decisions []string
 	// Faults names what is wrong with credentials: number i is counted under Faults[i].
 	Faults []string
+	// PolicyKinds, Questions and Answers name kinds of policies, what servers are asked
+	// for, and what becomes of that, by the numbers that Decided and Asked are given.
+	PolicyKinds, Questions, Answers []string
 	// Build is shown by gridway_build_info.
 	Build Build
 	// Settings are the operator's.
@@ -104,6 +107,8 @@ type Registry struct {
 	// dependencies tells what is needed of others.
 	dependencies func(yield func(kind, owner, name string, up bool))
 	calls        Calls
+	deciding     deciding
+	records      func() Records
 	gauges       func(yield func(cluster string, g ClusterGauges))
 	accessLog    func() LogStats
 	sinks        func(yield func(Sink))
@@ -138,6 +143,7 @@ func New(opt Options) *Registry {
 	}
 	r.gatherer = sync.OnceValue(r.newGatherer)
 	r.calls.begin(r)
+	r.deciding.begin(r)
 	r.limit()
 	return r
 }

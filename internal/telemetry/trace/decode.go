@@ -128,6 +128,7 @@ func decode(b []byte) (*Record, bool) {
 	x.RequestBytes, x.ResponseBytes, x.Revision = int64(r.number()), int64(r.number()), r.number()
 	x.Tries = r.tries(h.span)
 	x.Decisions = r.decisions()
+	x.Questions = r.questions(b)
 	return x, !r.bad
 }
 

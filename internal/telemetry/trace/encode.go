@@ -27,6 +27,7 @@ type Exchange struct {
 	OfKind, OfNamespace, OfName string
 	Place                       Place
 	Tries                       []Try
+	Questions                   []Question
 	Decisions                   []Decided
 }
 
@@ -163,6 +164,7 @@ func encode(b []byte, x *Exchange) []byte {
 	w.number(e.Revision)
 	w.tries(x.Tries)
 	w.decisions(x.Decisions)
+	w.questions(x.Questions)
 	return w.b
 }
 

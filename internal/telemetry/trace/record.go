@@ -69,6 +69,8 @@ type Record struct {
 
 	Tries     []Try      `json:"tries,omitempty"`
 	Decisions []Decision `json:"decisions,omitempty"`
+	// Questions are those that servers were asked about it.
+	Questions []Question `json:"questions,omitempty"`
 }
 
 // Notable tells whether somebody may want to see the record later on.

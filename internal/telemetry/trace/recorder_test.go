@@ -33,6 +33,7 @@ func full() *Exchange {
 			{Number: 1, Endpoint: "10.0.0.1:80", Start: 1, Connected: 2, Head: 3, End: 4, Status: 200, GRPCStatus: "UNAVAILABLE", Reason: "x"},
 			{Number: 2, Kind: Retry, Endpoint: "10.0.0.2:80", Start: 5, End: 6, Reason: "UpstreamTimeout"},
 		},
+		Questions: []Question{{Number: 1, Purpose: "rate-limit", Cluster: "Backend/shop/limits", Endpoint: "10.0.0.3:80", Start: 1, End: 2, Status: 200, GRPCStatus: "OK"}},
 		Decisions: []Decided{{Denied, "AuthorizationPolicy", "shop/guard", "no-deletes", Place{"shop.yaml", 40, 5}}, {Verdict: Audited, Policy: "shop/watch"}},
 	}
 }
@@ -64,7 +65,8 @@ func TestARecordSaysEverything(t *testing.T) {
 		`"consumer":"shop/acme","authMethod":"jwt","subject":"ann","userAgent":"curl/8","serverName":"shop.example","destination":"cart:80","requestBytes":5,"responseBytes":1099511627776,"revision":7,` +
 		`"tries":[{"number":1,"spanID":"` + spanText(TrySpan(3, 1)) + `","kind":"first","endpoint":"10.0.0.1:80","start":1,"connected":2,"head":3,"end":4,"status":200,"reason":"x","grpcStatus":"UNAVAILABLE"},` +
 		`{"number":2,"spanID":"` + spanText(TrySpan(3, 2)) + `","kind":"retry","endpoint":"10.0.0.2:80","start":5,"end":6,"reason":"UpstreamTimeout"}],` +
-		`"decisions":[{"verdict":"denied","kind":"AuthorizationPolicy","policy":"shop/guard","rule":"no-deletes","place":{"file":"shop.yaml","line":40,"column":5}},{"verdict":"audited","policy":"shop/watch"}]}`
+		`"decisions":[{"verdict":"denied","kind":"AuthorizationPolicy","policy":"shop/guard","rule":"no-deletes","place":{"file":"shop.yaml","line":40,"column":5}},{"verdict":"audited","policy":"shop/watch"}],` +
+		`"questions":[{"number":1,"spanID":"` + spanText(QuestionSpan(3, 1)) + `","purpose":"rate-limit","cluster":"Backend/shop/limits","endpoint":"10.0.0.3:80","start":1,"end":2,"status":200,"grpcStatus":"OK"}]}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

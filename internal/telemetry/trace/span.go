@@ -85,12 +85,7 @@ func AppendTry(b []byte, x *Exchange, t *Try) []byte {
 	b = protowire.AppendTag(b, spanName, protowire.BytesType)
 	b = protowire.AppendString(b, x.tryName())
 	b = x.requestAttributes(b)
-	if at, err := netip.ParseAddrPort(t.Endpoint); err == nil {
-		b = otlp.AppendText(b, spanAttributes, "network.peer.address", at.Addr().String())
-		b = otlp.AppendInt(b, spanAttributes, "network.peer.port", int64(at.Port()))
-	} else {
-		b = otlp.AppendText(b, spanAttributes, "network.peer.address", t.Endpoint)
-	}
+	b = appendEndpoint(b, t.Endpoint)
 	if t.Number > 1 && t.Kind == Retry {
 		b = otlp.AppendInt(b, spanAttributes, "http.request.resend_count", int64(t.Number-1))
 	}
@@ -108,6 +103,41 @@ func AppendTry(b []byte, x *Exchange, t *Try) []byte {
 		b = appendStatus(b, "")
 	}
 	return b
+}
+
+// AppendQuestion appends the span of a question that a server was asked about it.
+func AppendQuestion(b []byte, x *Exchange, q *Question) []byte {
+	b = x.begin(b, QuestionSpan(x.Span, q.Number), x.Span, kindClient, q.Start, max(q.End, q.Start))
+	b = protowire.AppendTag(b, spanName, protowire.BytesType)
+	b = protowire.AppendString(b, q.Purpose)
+	b = appendEndpoint(b, q.Endpoint)
+	b = otlp.AppendText(b, spanAttributes, "gridway.question", q.Purpose)
+	b = otlp.AppendText(b, spanAttributes, "gridway.cluster", q.Cluster)
+	if q.GRPCStatus != "" {
+		b = otlp.AppendText(b, spanAttributes, "rpc.system", "grpc")
+	}
+	kind := q.Problem
+	switch {
+	case kind != "":
+	case q.GRPCStatus != "" && q.GRPCStatus != "OK":
+		kind = q.GRPCStatus
+	case q.Status >= 500: // other statuses are what such servers refuse with
+		kind = strconv.Itoa(q.Status)
+	}
+	b = answerAttributes(b, q.Status, q.GRPCStatus, kind)
+	if kind != "" {
+		b = appendStatus(b, "")
+	}
+	return b
+}
+
+func appendEndpoint(b []byte, endpoint string) []byte {
+	at, err := netip.ParseAddrPort(endpoint)
+	if err != nil {
+		return otlp.AppendText(b, spanAttributes, "network.peer.address", endpoint)
+	}
+	b = otlp.AppendText(b, spanAttributes, "network.peer.address", at.Addr().String())
+	return otlp.AppendInt(b, spanAttributes, "network.peer.port", int64(at.Port()))
 }
 
 // begin appends the fields that all spans have, but for the name. From and to are since

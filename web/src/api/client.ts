@@ -1,4 +1,4 @@
-import type { Gets, Posts, Problem as PlaceProblem } from './schema.gen'
+import type { Gets, ObjectsDiagnostic, Posts, Problem as PlaceProblem } from './schema.gen'
 import { pageKey } from './session'
 
 /** Problem is an error reply of the API (RFC 9457), or the lack of one: status 0. */
@@ -8,6 +8,7 @@ export class Problem extends Error {
     readonly title: string,
     readonly detail: string,
     readonly problems: PlaceProblem[] = [],
+    readonly errors: ObjectsDiagnostic[] = [],
   ) {
     super(detail || title)
   }
@@ -24,14 +25,14 @@ export function onUnauthorized(f: () => void): () => void {
   return () => expired.delete(f)
 }
 
-async function ask(method: string, path: string, body?: unknown, signal?: AbortSignal, accept = 'application/json'): Promise<Response> {
+async function ask(method: string, path: string, body?: unknown, signal?: AbortSignal, accept = 'application/json', media = 'application/json'): Promise<Response> {
   const headers: Record<string, string> = { Accept: accept }
   const key = pageKey()
   if (key) headers['X-Gridway-Page-Key'] = key
-  if (body !== undefined) headers['Content-Type'] = 'application/json'
+  if (body !== undefined) headers['Content-Type'] = media
   let reply: Response
   try {
-    reply = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal, credentials: 'same-origin' })
+    reply = await fetch(path, { method, headers, body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body), signal, credentials: 'same-origin' })
   } catch (cause) {
     if (signal?.aborted) throw cause
     throw new Problem(0, 'No answer', 'The process does not answer. It may have been stopped, or the way to it is cut.')
@@ -43,8 +44,8 @@ async function ask(method: string, path: string, body?: unknown, signal?: AbortS
 
 async function problemOf(reply: Response): Promise<Problem> {
   try {
-    const p = (await reply.json()) as { title?: string; detail?: string; problems?: PlaceProblem[] }
-    return new Problem(reply.status, p.title ?? reply.statusText, p.detail ?? '', p.problems)
+    const p = (await reply.json()) as { title?: string; detail?: string; problems?: PlaceProblem[]; errors?: ObjectsDiagnostic[] }
+    return new Problem(reply.status, p.title ?? reply.statusText, p.detail ?? '', p.problems, p.errors)
   } catch {
     return new Problem(reply.status, reply.statusText || 'Error', `The API answered with status ${reply.status}.`)
   }
@@ -87,6 +88,16 @@ export async function stream(path: string, query: Question, signal: AbortSignal,
 
 export async function post<P extends keyof Posts & string>(path: P, body: Posts[P]['takes'], signal?: AbortSignal): Promise<Posts[P]['gives']> {
   return (await ask('POST', path, body, signal)).json() as Promise<Posts[P]['gives']>
+}
+
+/** postYAML sends a text of objects. */
+export async function postYAML<T>(path: string, text: string, signal?: AbortSignal): Promise<T> {
+  return (await ask('POST', path, text, signal, 'application/json', 'application/yaml')).json() as Promise<T>
+}
+
+/** change asks for a change that needs no body. */
+export async function change<T>(method: 'POST' | 'DELETE', path: string): Promise<T> {
+  return (await ask(method, path)).json() as Promise<T>
 }
 
 export async function remove(path: string): Promise<void> {

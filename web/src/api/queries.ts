@@ -26,7 +26,7 @@ function useOne<P extends keyof Gets & string>(path: P, refetchInterval: number,
 
 export const useStatus = () => useOne('/v1/status', every.calm)
 export const useRoutes = () => useOne('/v1/routes', every.rare)
-export const useClusters = () => useOne('/v1/clusters', every.live)
+export const useClusters = (interval: number = every.calm) => useOne('/v1/clusters', interval)
 export const useObjects = () => useOne('/v1/objects', every.rare)
 export const useWhoami = () => useOne('/v1/whoami', every.rare)
 export const useAudit = () => useOne('/v1/audit', every.rare, { limit: '12' })
@@ -36,7 +36,7 @@ export const useDenials = () => useOne('/v1/mesh/denials', every.rare)
 export const useConfig = () => useOne('/v1/config', every.rare)
 
 /** useTop also keeps what it has seen, for charts of the last minutes. */
-export function useTop(): Answer<Gets['/v1/top']> {
+export function useTop(interval: number = every.live): Answer<Gets['/v1/top']> {
   return useQuery<Gets['/v1/top'], Problem>({
     queryKey: ['/v1/top'],
     queryFn: async ({ signal }) => {
@@ -44,7 +44,7 @@ export function useTop(): Answer<Gets['/v1/top']> {
       record(s)
       return s
     },
-    refetchInterval: every.live,
+    refetchInterval: interval,
   })
 }
 

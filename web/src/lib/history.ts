@@ -86,8 +86,11 @@ const subscribe = (f: () => void) => {
 
 const nothing: Points = { at: [], requests: [], errors: [], p50: [], p95: [], p99: [] }
 
+/** seen is what has been seen of something since the console was opened. */
+export const seen = (name: string): Points => series.get(name) ?? nothing
+
 /** useHistory is what has been seen of something since the console was opened. */
 export function useHistory(name: string): Points {
   useSyncExternalStore(subscribe, () => version)
-  return series.get(name) ?? nothing
+  return seen(name)
 }

@@ -1,22 +1,13 @@
-import { useAudit, useMaybe, useStatus, useWhoami } from '../api/queries'
+import { every, useAudit, useMaybe, useStatus, useWhoami } from '../api/queries'
+import type { ObjectsRevision as Kept } from '../api/schema.gen'
 import { latency, plural } from '../lib/format'
 import { serviceOf } from '../lib/names'
 import { Icon } from '../ui/icon'
 import { Ago, ObjectLink } from '../ui/small'
 
-// What a process with a state store remembers of its revisions.
-interface Kept {
-  number: number
-  at: string
-  by?: string
-  message?: string
-  source?: string
-  changes?: { op: string; kind: string; namespace?: string; name: string }[] | null
-}
-
 /** Changes are what was done to the configuration lately, and to the mesh. */
 export function Changes() {
-  const kept = useMaybe<Kept[]>('/v1/revisions', { limit: 6 }, 30_000)
+  const kept = useMaybe<Kept[]>('/v1/revisions', { limit: 6 }, every.rare)
   return (
     <ul className="matters">
       {kept.data?.length ? kept.data.map((r) => <Revision key={r.number} of={r} />) : <Served />}

@@ -49,15 +49,21 @@ const columns: Column<Row>[] = [
   { name: 'Source', minor: true, by: (r) => `${r.o.place?.file} ${String(r.o.place?.line ?? 0).padStart(7, '0')}`, of: (r) => <Where place={r.o.place} /> },
 ]
 
+const tabs = [
+  ['', 'Objects'],
+  ['/effective', 'Effective configuration'],
+  ['/checks', 'Check results'],
+  ['/revisions', 'Revisions'],
+] as const
+
 export function Tabs() {
   return (
     <nav className="tabs" aria-label="Parts of the configuration">
-      <Link to="/configuration" aria-current={location.pathname.endsWith('/effective') ? undefined : 'page'}>
-        Objects
-      </Link>
-      <Link to="/configuration/effective" aria-current={location.pathname.endsWith('/effective') ? 'page' : undefined}>
-        Effective configuration
-      </Link>
+      {tabs.map(([path, name]) => (
+        <Link key={path} to={`/configuration${path}`} aria-current={location.pathname.endsWith(`/configuration${path}`) ? 'page' : undefined}>
+          {name}
+        </Link>
+      ))}
     </nav>
   )
 }
@@ -84,7 +90,7 @@ export function Configuration() {
   const needle = text.toLowerCase()
   const found = rows.filter((r) => (!kind || r.o.kind === kind) && `${keyOf(r.o)} ${r.o.place?.file ?? ''}`.toLowerCase().includes(needle))
   return (
-    <Page title="Configuration" about={status && `Revision ${status.revision.number}, ${plural(rows.length, 'object')} from ${status.revision.sources?.length ? plural(status.revision.sources.length, 'source') : 'nowhere'}.`}>
+    <Page title="Configuration" actions={status && !status.member && <Link className="button" to="/configuration/new">New object</Link>} about={status && `Revision ${status.revision.number}, ${plural(rows.length, 'object')} from ${status.revision.sources?.length ? plural(status.revision.sources.length, 'source') : 'nowhere'}.`}>
       <Tabs />
       <div className="filters">
         <Search value={text} set={setText} label="Name, namespace or file" />

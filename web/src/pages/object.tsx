@@ -57,7 +57,13 @@ export function ObjectPage({ kind, namespace, name }: { kind: string; namespace:
         </>
       }
       about={refused ? <Badge tone="bad">Refused</Badge> : <Badge tone={verdict.tone}>{verdict.word}</Badge>}
-      actions={route && <Link className="button" to={to('routes', key)}>Its traffic</Link>}
+      actions={
+        <>
+          {route && <Link className="button" to={to('routes', key)}>Its traffic</Link>}
+          <Link className="button" to={to('configuration', 'edit', kind, namespace || '-', name)}>Edit</Link>
+          {object?.source === 'managed' && <Link className="button" to={to('configuration', 'delete', kind, namespace || '-', name)}>Delete</Link>}
+        </>
+      }
     >
       <div className="columns">
         <div className="stack span-7">
@@ -103,6 +109,7 @@ export function ObjectPage({ kind, namespace, name }: { kind: string; namespace:
                 ['Namespace', namespace || 'none: it is of the whole cluster'],
                 ['API version', object?.apiVersion ?? '–'],
                 ['From', object?.source ?? '–'],
+                ['Revisions', <Link key="r" to={`/configuration/revisions?object=${encodeURIComponent(key)}`}>of this object</Link>],
                 ['Written at', object?.place?.file ? <code>{wholePlace(object.place)}</code> : '–'],
                 ['Proxies', verdict.served ?? '–'],
                 ['Content', object?.hash ? <code>{object.hash}</code> : '–'],

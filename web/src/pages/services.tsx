@@ -1,5 +1,5 @@
 import { useMemo } from 'react'
-import { useClusters, useTop } from '../api/queries'
+import { every, useClusters, useTop } from '../api/queries'
 import type { Cluster, MetricClusterStats } from '../api/schema.gen'
 import { latency, percent, plural, rate } from '../lib/format'
 import { ofCluster, useHistory } from '../lib/history'
@@ -60,7 +60,7 @@ const columns: Column<Row>[] = [
 ]
 
 export function Services() {
-  const clusters = useClusters()
+  const clusters = useClusters(every.live)
   const { data: top } = useTop()
   const [text, setText] = useParameter('q')
   const rows = useMemo<Row[]>(() => {

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'react'
 import { Problem, stream } from '../api/client'
 import type { TapEvent as Passing } from '../api/schema.gen'
 import { latency } from '../lib/format'
+import { useHidden } from '../lib/hidden'
 import { Link, to } from '../lib/router'
 import { Badge } from '../ui/badge'
 import { Icon } from '../ui/icon'
@@ -17,10 +18,12 @@ export function Tap({ of }: { of: Record<string, string> }) {
   const [running, setRunning] = useState(false)
   const [list, setList] = useState<(Passing & { n: number })[]>([])
   const [problem, setProblem] = useState<Problem>()
+  // Nobody looks at a tab that is hidden: the proxies need not send.
+  const hidden = useHidden()
   const query = JSON.stringify(of)
   const next = useRef(0)
   useEffect(() => {
-    if (!running) return
+    if (!running || hidden) return
     const stop = new AbortController()
     let waiting: (Passing & { n: number })[] = []
     // A busy service sends more than a page can draw at once.
@@ -47,7 +50,7 @@ export function Tap({ of }: { of: Record<string, string> }) {
       stop.abort()
       clearInterval(timer)
     }
-  }, [running, query])
+  }, [running, hidden, query])
   return (
     <Panel
       title="Live"

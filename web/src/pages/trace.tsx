@@ -4,6 +4,7 @@ import { useMaybe } from '../api/queries'
 import { bytes, latency, plural } from '../lib/format'
 import { clusterLabel, refOf, serviceOf, short } from '../lib/names'
 import { Link, to } from '../lib/router'
+import { beginsOf } from '../lib/timeline'
 import { Page } from '../shell'
 import { Badge } from '../ui/badge'
 import { Facts, Panel, Stat, Stats } from '../ui/panel'
@@ -15,7 +16,7 @@ export function TracePage({ id, request }: { id: string; request?: boolean }) {
   const trace = useMaybe<Trace>(request ? `/v1/requests/${encodeURIComponent(id)}` : `/v1/traces/${encodeURIComponent(id)}`, {}, false)
   const root = trace.data?.hops?.[0]
   return (
-    <Page title={root ? `${root.method ?? root.protocol ?? ''} ${root.path ?? ''}`.trim() : request ? 'Request' : 'Trace'} crumbs={[['Traces', '/traces']]} about={<code>{id}</code>}>
+    <Page title={root ? `${root.method ?? root.protocol ?? ''} ${root.path ?? ''}`.trim() : request ? 'Request' : 'Trace'} crumbs={[['Traces', '/traces']]} about={<code>{id}</code>} actions={trace.data && <Link className="button" to={`/traces?a=${trace.data.hops[0]?.traceID ?? ''}`}>Compare with another</Link>}>
       <Shown of={trace} what={request ? 'record of this request' : 'record of this trace'}>
         {(t) => <Waterfall t={t} />}
       </Shown>
@@ -43,18 +44,10 @@ interface Bar {
   detail: ReactNode
 }
 
-/** nanos has the fraction of a time that Date cuts off. */
-function nanos(at: string, epoch: number): number {
-  const fraction = /\.(\d+)/.exec(at)?.[1] ?? ''
-  const whole = Math.floor(Date.parse(at) / 1000) * 1000 - epoch
-  return whole * 1e6 + Number(fraction.padEnd(9, '0').slice(0, 9))
-}
-
 function barsOf(hops: Hop[]): { bars: Bar[]; total: number } {
-  const epoch = Math.floor(Math.min(...hops.map((h) => Date.parse(h.start))) / 1000) * 1000
-  const first = Math.min(...hops.map((h) => nanos(h.start, epoch)))
-  const bars = hops.flatMap((h): Bar[] => {
-    const from = nanos(h.start, epoch) - first
+  const begins = beginsOf(hops)
+  const bars = hops.flatMap((h, i): Bar[] => {
+    const from = begins[i]!
     const tries = h.tries ?? []
     const own: Bar = { key: h.spanID, depth: h.depth * 2, label: <HopName h={h} />, from, to: from + h.duration, tone: h.failed ? 'bad' : '', detail: <HopDetail h={h} /> }
     // One try that went well adds nothing to the hop's own bar.
@@ -108,7 +101,7 @@ const ruleName = (rule?: string) => rule?.replace(/^.*\/rules\//, 'rule ') ?? ''
 
 const sides: Record<string, string> = { edge: 'at the edge', inbound: 'into', outbound: 'out to' }
 
-function HopName({ h }: { h: Hop }) {
+export function HopName({ h }: { h: Hop }) {
   return (
     <>
       {h.failed && <span className="tone-bad">✕ </span>}

@@ -7,7 +7,7 @@ import { Link, navigate, to, useParameter } from '../lib/router'
 import { Page } from '../shell'
 import { Badge, type Tone } from '../ui/badge'
 import { Panel } from '../ui/panel'
-import { Ago, Meter, RouteName } from '../ui/small'
+import { Ago, Meter, RouteName, Search } from '../ui/small'
 import { Empty, Shown } from '../ui/state'
 import { type Column, Table } from '../ui/table'
 import { Unreached } from './trace'
@@ -20,8 +20,16 @@ export function outcome(r: { status?: number; grpcStatus?: string; reason?: stri
   return r.status || r.grpcStatus ? ['good', word] : ['muted', word]
 }
 
-function columns(longest: number): Column<TraceSummary>[] {
+/** Picked are traces that were chosen to be compared. */
+interface Picked {
+  list: string[]
+  turn: (id: string) => void
+}
+
+// By service or route, proxies tell of their own part alone: how many hops there were is not known then.
+function columns(longest: number, picked?: Picked, parts?: boolean): Column<TraceSummary>[] {
   return [
+    ...(picked ? [picker(picked)] : []),
     {
       name: 'Request',
       grow: true,
@@ -53,8 +61,7 @@ function columns(longest: number): Column<TraceSummary>[] {
       },
     },
     { name: 'Route', minor: true, by: (t) => t.route ?? '', of: (t) => (t.route ? <RouteName of={t.route} /> : '–') },
-    { name: 'Hops', number: true, minor: true, by: (t) => t.records, of: (t) => t.records },
-    { name: 'Tries', number: true, minor: true, by: (t) => t.tries, of: (t) => t.tries },
+    ...(parts ? [] : hops),
     {
       name: 'Took',
       number: true,
@@ -69,9 +76,20 @@ function columns(longest: number): Column<TraceSummary>[] {
   ]
 }
 
-function List({ list, empty }: { list: TraceSummary[]; empty: ReactNode }) {
-  const longest = Math.max(1, ...list.map((t) => t.duration))
-  return <Table label="Traces" columns={columns(longest)} rows={list} rowKey={(t) => t.traceID} first="-When" most={50} empty={empty} />
+const hops: Column<TraceSummary>[] = [
+  { name: 'Hops', number: true, minor: true, by: (t) => t.records, of: (t) => t.records },
+  { name: 'Tries', number: true, minor: true, by: (t) => t.tries, of: (t) => t.tries },
+]
+
+const picker = ({ list, turn }: Picked): Column<TraceSummary> => ({
+  name: 'Compare',
+  of: (t) => <input type="checkbox" checked={list.includes(t.traceID)} disabled={list.length >= 2 && !list.includes(t.traceID)} onChange={() => turn(t.traceID)} aria-label={`Compare ${t.method ?? t.protocol ?? ''} ${t.path ?? ''} of ${new Date(t.start).toLocaleTimeString('en-GB')}`} />,
+})
+
+function List({ list, empty, picked, parts }: { list: TraceSummary[]; empty: ReactNode; picked?: Picked; parts?: boolean }) {
+  // A stream of minutes must not make all others a dot.
+  const longest = [...list.map((t) => t.duration)].sort((x, y) => x - y)[Math.floor((list.length - 1) * 0.95)] || 1
+  return <Table label="Traces" columns={columns(longest, picked, parts)} rows={list} rowKey={(t) => t.traceID} first="-When" most={50} empty={empty} />
 }
 
 export function Traces() {
@@ -79,10 +97,20 @@ export function Traces() {
   const [route, setRoute] = useParameter('route')
   const [slow, setSlow] = useParameter('slow')
   const [errors, setErrors] = useParameter('errors')
-  const traces = useMaybe<TraceList>('/v1/traces', { service, route, slow, errors, limit: 200 }, 5000)
+  const [text, setText] = useParameter('q')
+  const [a, setA] = useParameter('a')
+  const [b, setB] = useParameter('b')
+  const traces = useMaybe<TraceList>('/v1/traces', { service, route, slow, errors, limit: 500 }, 15_000)
+  const needle = text.toLowerCase()
+  const list = (traces.data?.traces ?? []).filter((t) => !needle || `${t.method} ${t.host}${t.path} ${t.reason ?? ''} ${t.status ?? ''} ${t.requestID} ${t.traceID}`.toLowerCase().includes(needle))
+  const picked: Picked = {
+    list: [a, b].filter(Boolean),
+    turn: (id) => (id === a ? setA('') : id === b ? setB('') : a ? setB(id) : setA(id)),
+  }
   return (
     <Page title="Traces" about="What proxies remember: requests that were sampled, were slow, have failed or were refused. What is not notable is gone after a while.">
       <div className="filters">
+        <Search value={text} set={setText} label="Path, host, reason or ID" />
         <input type="text" className="search" value={service} placeholder="Service" aria-label="Service" onChange={(e) => setService(e.target.value)} spellCheck={false} />
         <input type="text" className="search" value={route} placeholder="Route" aria-label="Route" onChange={(e) => setRoute(e.target.value)} spellCheck={false} />
         <select value={slow} onChange={(e) => setSlow(e.target.value)} aria-label="Took at least">
@@ -100,17 +128,27 @@ export function Traces() {
         </div>
         <Lookup />
       </div>
-      <Panel title="Notable traces" flush note={traces.data && plural(traces.data.traces?.length ?? 0, 'trace')}>
+      <Panel title="Notable traces" flush note={traces.data && plural(list.length, 'trace')} actions={picked.list.length > 0 && <Chosen picked={picked} />}>
         <Shown of={traces} what="traces">
           {(t) => (
             <>
               <Unreached list={t.unreached} />
-              <List list={t.traces ?? []} empty={<Empty title="Nothing notable is remembered">{service || route || slow || errors ? 'Ask for less.' : 'Requests that fail, are refused or take more than a second appear here by themselves.'}</Empty>} />
+              <List list={list} picked={picked} parts={service !== '' || route !== ''} empty={<Empty title="Nothing notable is remembered">{service || route || slow || errors || text ? 'Ask for less.' : 'Requests that fail, are refused or take more than a second appear here by themselves.'}</Empty>} />
             </>
           )}
         </Shown>
       </Panel>
     </Page>
+  )
+}
+
+/** Chosen leads to the comparison as soon as there are two. */
+function Chosen({ picked: { list } }: { picked: Picked }) {
+  if (list.length < 2) return <span className="quiet">choose another to compare with</span>
+  return (
+    <Link className="button" to={`/traces/compare?${new URLSearchParams({ a: list[0]!, b: list[1]! })}`}>
+      Compare these two
+    </Link>
   )
 }
 
@@ -140,7 +178,7 @@ export function RecentTraces({ of }: { of: Record<string, string> }) {
   return (
     <Panel title="Recent traces" note="notable ones" flush className="span-12" actions={<Link to={`/traces?${new URLSearchParams(of)}`}>All of them</Link>}>
       <Shown of={traces} what="traces">
-        {(t) => <List list={t.traces ?? []} empty={<Empty title="Nothing notable is remembered">Requests that fail, are refused or take long appear here.</Empty>} />}
+        {(t) => <List parts list={t.traces ?? []} empty={<Empty title="Nothing notable is remembered">Requests that fail, are refused or take long appear here.</Empty>} />}
       </Shown>
     </Panel>
   )

@@ -64,7 +64,7 @@ func annotation(o *store.Object) string {
 }
 
 func namesFiles(r *decode.Result) bool {
-	return slices.ContainsFunc(r.Objects, func(o *store.Object) bool { return annotation(o) != "" })
+	return slices.ContainsFunc(r.Objects, NamesFiles)
 }
 
 // fillNamed gives objects the data of the files that they name, and notes those
@@ -324,3 +324,6 @@ func hashNamed(hash uint64, data map[string][]byte) uint64 {
 	}
 	return digest.Sum64()
 }
+
+// NamesFiles tells whether an object takes data from files.
+func NamesFiles(o *store.Object) bool { return annotation(o) != "" }

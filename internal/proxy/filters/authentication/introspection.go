@@ -132,7 +132,7 @@ var (
 func (in *introspection) introspect(x *filter.Exchange, text []byte, digest token.Digest) token.Answer {
 	body := append([]byte("token="), url.QueryEscape(string(text))...)
 	body = append(append(body, "&token_type_hint="...), url.QueryEscape(in.Hint)...)
-	q := callout.Call{Cluster: in.Cluster, Timeout: in.Timeout, MaxAnswer: maxAnswer, Shared: true, Body: append(body, in.credentials...)}
+	q := callout.Call{Purpose: callout.Introspection, Cluster: in.Cluster, Timeout: in.Timeout, MaxAnswer: maxAnswer, Shared: true, Body: append(body, in.credentials...)}
 	r := &q.Request
 	r.Method, r.MethodID, r.Path = post, httpmsg.MethodPost, []byte(in.Path)
 	r.Header.AddID(httpmsg.NameContentType, form)

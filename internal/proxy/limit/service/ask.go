@@ -36,7 +36,7 @@ func Take(x *filter.Exchange, domain string, charges []limit.Charge, timeout tim
 	}
 	q := callout.New()
 	defer q.Release()
-	q.Cluster, q.Timeout, q.MaxAnswer = cluster, timeout, maxAnswer
+	q.Purpose, q.Cluster, q.Timeout, q.MaxAnswer = callout.RateLimit, cluster, timeout, maxAnswer
 	q.Unary(method, question(domain, charges))
 	if err := x.Call(q); err != nil {
 		return err

@@ -136,6 +136,12 @@ func (c *Client) Routes(ctx context.Context) ([]adminapi.RouteRow, error) {
 	return list[adminapi.RouteRow](ctx, c, "/v1/routes")
 }
 
+// MeshRoutes lists every match of every route on Services; empty names are for all of
+// them.
+func (c *Client) MeshRoutes(ctx context.Context, namespace, service string) ([]dryrun.Row, error) {
+	return list[dryrun.Row](ctx, c, "/v1/mesh/routes?"+url.Values{"namespace": {namespace}, "service": {service}}.Encode())
+}
+
 // Consumers lists those who may call; empty names are for all of them.
 func (c *Client) Consumers(ctx context.Context, namespace, name string) ([]adminapi.Consumer, error) {
 	return list[adminapi.Consumer](ctx, c, "/v1/consumers?"+url.Values{"namespace": {namespace}, "name": {name}}.Encode())
