@@ -57,7 +57,7 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 	g.admin, err = adminapi.New(ctx, adminapi.Options{
 		TLS: secure, ClientCertificates: secure != nil && g.opt.AdminTLS.ClientCA != "", AllowPlain: g.opt.AdminPlain,
 		Address: g.opt.Admin, Listener: open, Token: g.opt.AdminToken, Access: g.accounts(), SignIn: g.signIn, Managed: g.applier(), Revisions: g.revisions(),
-		Mesh: g.Members(), Services: api, Traffic: g.traffic(), Signals: g.table, Process: api, Configuration: api, Explainer: api,
+		Mesh: g.Members(), Services: api, Traffic: g.traffic(), Signals: g.graph(), Process: api, Configuration: api, Explainer: api,
 		Sampler: g.metrics, Metrics: g.metrics.Handler(), Observer: seen, Records: seen, Effects: &effects{g, seen}, Console: console.Handler(), Level: g.opt.Level, Log: g.log,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {

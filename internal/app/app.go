@@ -25,6 +25,7 @@ import (
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/manage/leasing"
+	"github.com/gridway/gridway/internal/mesh/history"
 	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/statedb"
@@ -92,6 +93,9 @@ type Options struct {
 	// SignalsMemory bounds what is kept of the service graph, in bytes; 0 is
 	// signals.DefaultMemory.
 	SignalsMemory int64
+	// SignalsHistory is how long the service graph is kept in the state store; 0 is not
+	// at all.
+	SignalsHistory time.Duration
 	// ControlOnly leaves the Gateways of the configuration to the edges of the mesh.
 	ControlOnly bool
 	// ShowTokens is given the tokens of the admin API that are made when a state
@@ -137,8 +141,9 @@ type Gateway struct {
 	control *control // nil without a mesh
 	taps    *tap.Set
 	// table is the service graph, and edges what the own proxy counts for it.
-	table *signals.Table
-	edges *signal.Observer
+	table   *signals.Table
+	edges   *signal.Observer
+	history *history.History // nil is that none is kept
 
 	applying sync.Mutex      // held while a configuration is put in service
 	out      *compile.Output // guarded by applying
@@ -237,6 +242,9 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	g.table = signals.New(signals.Options{Memory: o.SignalsMemory})
 	g.openIssuing()
 	if err := g.openState(ctx); err != nil {
+		return err
+	}
+	if err := g.openHistory(ctx); err != nil {
 		return err
 	}
 	if err := g.openControl(ctx); err != nil {

@@ -84,8 +84,11 @@ type control struct {
 	door     *door // of listener
 	shared   *fleet.Shared
 	// address is where other control planes reach this one, by dialer.
-	address  string
-	dialer   *replica.Dialer
+	address string
+	dialer  *replica.Dialer
+	// feed has reports of the own proxies for them, and follower takes in theirs.
+	feed     *replica.Feed
+	follower *replica.Follower
 	versions versions
 	board    trustBoard
 	streams  *streams
@@ -170,6 +173,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	c.shared = fleet.Share(fleet.SharedOptions{
 		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,
 	})
+	c.feed = replica.NewFeed(nil)
 	c.asked = c.hub(g, m.TrustDomain, g.log)
 	if c.listener, err = g.listenMesh(m.Listen); err != nil {
 		return err
@@ -311,6 +315,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	part(c.views.Run)
 	part(c.shared.Run)
 	part(c.importer.Run)
+	part(func(ctx context.Context) error { c.follower.Run(ctx); return nil })
 	part(c.distrib.Run)
 	part(c.evidence.Run)
 	part(func(ctx context.Context) error { g.keepTrust(ctx); return nil })
@@ -390,6 +395,7 @@ func (g *Gateway) followRegistry(ctx context.Context) {
 // come to their end.
 func (c *control) leave() {
 	c.distrib.Drain(leaveWithin, "the control plane ends")
+	c.feed.End()
 	go func() {
 		defer close(c.left)
 		c.door.leave(lastIn)

@@ -28,6 +28,7 @@ func (c *control) hub(g *Gateway, td identity.TrustDomain, log *slog.Logger) *qu
 	return question.NewHub(question.HubOptions{
 		Identity: distrib.PeerIdentity, Known: func(p question.Proxy) bool { return c.distrib.Has(p.Name, p.Identity) },
 		Control: func(id string) bool { return id == own }, Replica: c.shared.Replica(), Log: log,
+		Own:   question.Answerers{question.KindSignals: c.feed},
 		Local: func(ctx context.Context, q question.Ask) error { return g.observer().Local(ctx, q) },
 	})
 }

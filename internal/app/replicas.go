@@ -12,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/fleet"
 	"github.com/gridway/gridway/internal/mesh/question"
 	"github.com/gridway/gridway/internal/mesh/replica"
+	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/observe"
 )
 
@@ -61,6 +62,7 @@ func (c *control) openReplicas(ctx context.Context, g *Gateway) {
 		c.address = ""
 	}
 	c.dialer = replica.NewDialer(replica.DialerOptions{TLS: c.authority.Keyring().ControlTLS(g.opt.Mesh.TrustDomain), Peers: c.peers})
+	c.follower = replica.NewFollower(replica.FollowerOptions{Dialer: c.dialer, Take: func(b *signals.Batch) { g.table.Add(b) }, Restored: g.history != nil, Log: g.log})
 }
 
 // peers are the other control planes of the state store, with what they have told of

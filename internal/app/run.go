@@ -54,6 +54,9 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 			part("uses of credentials", func(ctx context.Context) error { g.keepUses(ctx); return nil })
 			part("signing keys", func(ctx context.Context) error { g.signing.Run(ctx); return nil })
 		}
+		if g.history != nil {
+			part("history of the service graph", func(ctx context.Context) error { g.history.Run(ctx); return nil })
+		}
 		if g.control != nil {
 			part("mesh", g.runControl)
 		}

@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/history"
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/meshpb"
+	"github.com/gridway/gridway/internal/mesh/replica"
 	"github.com/gridway/gridway/internal/mesh/report"
 	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/telemetry/signal"
@@ -45,7 +48,7 @@ func (g *Gateway) feedSignals(ctx context.Context) {
 		}
 		last = now
 		if !g.opt.ControlOnly || len(b.Edges) > 0 {
-			g.table.Add(b)
+			g.takeReport(b)
 		}
 	}
 }
@@ -64,7 +67,7 @@ func (g *Gateway) takeSignals(may func(who identity.ID, namespace, service strin
 			return 0, "", err
 		}
 		b := &signals.Batch{
-			Proxy: who.String(), Incarnation: r.GetIncarnation(), Sequence: r.GetSequence(), Age: milliseconds(r.GetAge()), Length: milliseconds(r.GetLength()), Edges: edges,
+			Proxy: who.String(), Incarnation: r.GetIncarnation(), Sequence: r.GetSequence(), Age: report.Milliseconds(r.GetAge()), Length: report.Milliseconds(r.GetLength()), Edges: edges,
 		}
 		if name := identity.NameOf(who); name.Role == identity.RoleWorkload {
 			kind := signal.Service
@@ -73,12 +76,93 @@ func (g *Gateway) takeSignals(may func(who identity.ID, namespace, service strin
 			}
 			b.Who = signal.Of(signal.Party{Kind: kind, Namespace: name.Namespace, Name: name.Service})
 		}
-		g.table.Add(b)
+		g.takeReport(b)
 		return refused, why, nil
 	}
 }
 
-// milliseconds is a time of a report, of a day at most.
-func milliseconds(n uint64) time.Duration {
-	return time.Duration(min(n, uint64(signals.Most/time.Millisecond))) * time.Millisecond
+// takeReport takes in what a proxy of this process has counted, and tells other control
+// planes.
+func (g *Gateway) takeReport(b *signals.Batch) {
+	if g.table.Add(b) && g.control != nil {
+		g.control.feed.Put(b)
+	}
+}
+
+// graph is what the admin API asks of the service graph.
+type graph struct {
+	table *signals.Table
+	// history has what was before; nil is that nothing is kept.
+	history *history.History
+	// follower knows which other control planes are not heard; nil is that there are none.
+	follower *replica.Follower
+}
+
+func (g *Gateway) graph() graph {
+	out := graph{table: g.table, history: g.history}
+	if g.control != nil {
+		out.follower = g.control.follower
+	}
+	return out
+}
+
+// Graph implements adminapi.Signals.
+func (g graph) Graph(ctx context.Context, q signals.Query) (out *signals.Graph, err error) {
+	if g.history != nil {
+		out, err = g.history.Graph(ctx, q)
+	} else {
+		out, err = g.table.Graph(q)
+	}
+	if err == nil {
+		out.Unreached = g.unreached()
+	}
+	return out, err
+}
+
+// Series implements adminapi.Signals.
+func (g graph) Series(ctx context.Context, q signals.Query) (out *signals.Series, err error) {
+	if g.history != nil {
+		out, err = g.history.Series(ctx, q)
+	} else {
+		out, err = g.table.Series(q)
+	}
+	if err == nil {
+		out.Unreached = g.unreached()
+	}
+	return out, err
+}
+
+// Longest implements adminapi.Signals.
+func (g graph) Longest() time.Duration {
+	if g.history != nil {
+		return g.history.Longest()
+	}
+	return signals.Most
+}
+
+func (g graph) unreached() []signals.Unreached {
+	if g.follower == nil {
+		return nil
+	}
+	return g.follower.Unreached()
+}
+
+// openHistory has the service graph kept in the state store, if that is wanted, and reads
+// what there is of it.
+func (g *Gateway) openHistory(ctx context.Context) error {
+	if g.opt.SignalsHistory == 0 {
+		return nil
+	}
+	switch {
+	case g.db == nil:
+		return errors.New("a history of the service graph needs a state store")
+	case g.opt.Mesh == nil && !g.opt.State.Embedded():
+		return errors.New("gateways that share a state store without a mesh have a service graph each, of which no history is kept together: leave --signals-history out, or give each a state store of its own")
+	}
+	g.history = history.New(history.Options{DB: g.db, Table: g.table, Keep: g.opt.SignalsHistory, Elected: g.election.Mandate, Log: g.log})
+	if err := g.history.Load(ctx); err != nil {
+		g.history = nil
+		return err
+	}
+	return nil
 }

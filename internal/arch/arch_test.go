@@ -225,6 +225,10 @@ var rules = []rule{
 		allow: []string{"internal/telemetry/latency", "internal/telemetry/signal", "internal/telemetry/stripe"},
 	},
 	{
+		name: "the history of the service graph is rows of a table and of the state store", of: "internal/mesh/history",
+		allow: []string{"internal/mesh/meshpb", "internal/mesh/report", "internal/mesh/signals", "internal/statedb", "internal/telemetry/signal"},
+	},
+	{
 		name: "control planes reach each other without knowing what they are made of", of: "internal/mesh/replica",
 		allow: []string{"internal/mesh/identity", "internal/mesh/meshpb", "internal/mesh/question", "internal/mesh/report", "internal/mesh/signals", "internal/telemetry/signal"},
 	},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/cli/top"
+	"github.com/gridway/gridway/internal/mesh/history"
 	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
 )
@@ -57,11 +58,11 @@ control plane tells of all of it; "gridway run" without one tells of its Gateway
 	cmd.Flags().VarP(out, "output", "o", "output format")
 	complete(cmd, "output", "table", "json", "yaml", "dot")
 	a := adminFlag(t, cmd)
-	window := cmd.Flags().Duration("window", 5*time.Minute, "how far back, 10s to 24h")
+	window := cmd.Flags().Duration("window", 5*time.Minute, "how far back, 10s to 24h, or to --signals-history of the process")
 	namespace := cmd.Flags().StringP("namespace", "n", "", "only edges of which an end is in this namespace (default: all)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *window < signals.Least || *window > signals.Most {
-			return usagef("for example --window 1h", "--window must be between %s and %s", signals.Least, signals.Most)
+		if *window < signals.Least || *window > history.Most {
+			return usagef("for example --window 1h", "--window must be between %s and %s", signals.Least, history.Most)
 		}
 		g, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*signals.Graph, error) {
 			return c.Graph(ctx, *window, *namespace)
@@ -94,6 +95,9 @@ func printGraph(t *term.Terminal, g *signals.Graph, window time.Duration) {
 	}
 	if n := g.State.Folded; n > 0 {
 		t.Printf("\n%s\n", term.Paint(fmt.Sprintf("%d edges were folded into \"other\": the memory for them (%d MiB) is full; see --signals-memory.", n, g.State.Limit>>20), term.Warn))
+	}
+	for _, u := range g.Unreached {
+		t.Printf("\n%s\n", term.Paint(fmt.Sprintf("What the proxies of the control plane %s report is missing since %s: %s", u.Control, u.Since.Local().Format(time.TimeOnly), u.Why), term.Warn))
 	}
 }
 

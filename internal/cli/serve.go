@@ -21,6 +21,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/manage/objects"
+	"github.com/gridway/gridway/internal/mesh/history"
 	"github.com/gridway/gridway/internal/mesh/signals"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/signin"
@@ -41,6 +42,8 @@ type serving struct {
 	revisions             int
 	// signalsMemory is in MiB.
 	signalsMemory int
+	// signalsHistory is how long the service graph is kept in the state store.
+	signalsHistory time.Duration
 	// stateDefault is the state store if nobody names one; empty is none.
 	stateDefault string
 	// named: the environment may name the state store, as it does not for a demo.
@@ -61,6 +64,7 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 	f.StringVar(&s.stateKeyFile, "state-key-file", "", "file with the secrets that seal Secrets in the state store, one to a line, the first seals (default: that of --ca-key-file, or with SQLite a file that is made in --state-dir when it is needed)")
 	f.IntVar(&s.revisions, "revisions", objects.DefaultRevisions, "changes of the configuration that the state store keeps, 1 to 100000; older than 400 days none is kept but the latest")
 	f.IntVar(&s.signalsMemory, "signals-memory", signals.DefaultMemory>>20, "memory for the service graph and its last 24 hours, in MiB, 1 to 65536; when it is full, edges that were silent for longest are folded into one")
+	f.DurationVar(&s.signalsHistory, "signals-history", 0, "how long the service graph is kept in the state store, ten minutes to a row, 1h to 2160h: it is there after a restart then, and for longer windows (default 0: not at all)")
 	s.Proxy.Flags(t, cmd, accessLog, logLevel)
 }
 
@@ -68,6 +72,9 @@ func (s *serving) flags(t *term.Terminal, cmd *cobra.Command, accessLog, logLeve
 func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	if s.signalsMemory < 1 || s.signalsMemory > 65536 {
 		return app.Options{}, usagef("for example --signals-memory 256", "--signals-memory must be 1 to 65536 MiB, not %d", s.signalsMemory)
+	}
+	if d := s.signalsHistory; d != 0 && (d < history.Least || d > history.Most) {
+		return app.Options{}, usagef("for example --signals-history 168h, which is a week", "--signals-history must be 1h to 2160h, or 0, not %s", d)
 	}
 	if s.revisions < 1 || s.revisions > 100000 {
 		return app.Options{}, usagef("for example --revisions 1000", "--revisions must be 1 to 100000, not %d", s.revisions)
@@ -94,6 +101,9 @@ func (s *serving) options(t *term.Terminal) (app.Options, error) {
 	}
 	if err := s.stateOptions(t, &o); err != nil {
 		return o, err
+	}
+	if o.SignalsHistory = s.signalsHistory; o.SignalsHistory != 0 && o.State == nil {
+		return o, usagef("", "--signals-history needs a state store: give one with --state")
 	}
 	if s.adminTokenFile != "" {
 		token, err := adminapi.ReadToken(s.adminTokenFile)

@@ -157,6 +157,52 @@ func TestSignalsOfConnections(t *testing.T) {
 	m.server.wantEdges(1, "server:"+closed)
 }
 
+// How long a stream lasts is no latency: what counts is when its answer began.
+func TestSignalsOfLongStreams(t *testing.T) {
+	for _, media := range []string{"text/event-stream", "application/grpc"} {
+		over := make(chan struct{})
+		h := start(t, []string{serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Content-Type") == "application/grpc" {
+				w.Header().Set("Trailer", "Grpc-Status")
+			}
+			w.Header().Set("Content-Type", media)
+			io.WriteString(w, "data: 1\n\n")
+			http.NewResponseController(w).Flush()
+			<-over
+			io.WriteString(w, "data: 2\n\n")
+			w.Header().Set("Grpc-Status", "0")
+		})}, func(*ir.Config) {})
+		req, err := http.NewRequest("POST", "http://"+h.addr+"/app", strings.NewReader(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if media == "application/grpc" {
+			req.Header.Set("Content-Type", media)
+			req.Header.Set("Te", "trailers")
+		}
+		began := time.Now()
+		resp, err := h.multiplexed().Do(req) // gRPC needs HTTP/2
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.ReadFull(resp.Body, make([]byte, 1))
+		first := time.Since(began)
+		for time.Since(began) < 3*first+20*time.Millisecond { // it lasts for longer than the answer took
+			h.edges(0)
+		}
+		close(over)
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		h.edges(2)
+		list, _ := h.signals.Totals()
+		for i := range list {
+			if e := &list[i]; e.Count() != 1 || time.Duration(e.Nanos) > first {
+				t.Errorf("%s: %d requests from %s took %s, and the answer began within %s", media, e.Count(), e.Source.Party().ID(), time.Duration(e.Nanos), first)
+			}
+		}
+	}
+}
+
 // Hosts that nobody has configured are told apart; what is denied was never called.
 func TestSignalsOfWhatIsOutside(t *testing.T) {
 	outside := serve(t, says("outside"))

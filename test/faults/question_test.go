@@ -132,6 +132,9 @@ func TestQuestionsReachAllReplicas(t *testing.T) {
 	tap.shows("what the proxy of ratings sees", 0, of("ratings"))
 	tap.shows("what the proxy of reviews sees", 0, of("reviews"))
 	eventually(t, "both proxies tell of a trace", func() error { return traced(client, asked) })
+	for _, r := range all {
+		eventually(t, "the service graph of "+r.host.Name+" has what all proxies report", r.graphed)
+	}
 
 	before := tap.count()
 	holder.kill()
@@ -141,9 +144,36 @@ func TestQuestionsReachAllReplicas(t *testing.T) {
 	before = tap.count()
 	tap.shows("what the proxy of ratings sees, from the other replica", before, of("ratings"))
 	eventually(t, "both proxies tell of a trace again", func() error { return traced(client, asked) })
+	for _, r := range all {
+		if r != holder {
+			eventually(t, "the service graph of "+r.host.Name+" goes on", r.graphed)
+		}
+	}
 	holder.start()
+	eventually(t, "the service graph of the one that is back has what all proxies report", holder.graphed)
 	tap.shows("what the proxy of reviews sees, when all are there", tap.count(), of("reviews"))
 	l.clean()
+}
+
+// graphed tells whether both proxies' reports of the last seconds are known at a replica.
+func (r *replica) graphed() error {
+	var g struct {
+		Edges []struct {
+			ID         string
+			Count      int
+			ReportedBy []string
+		}
+		Unreached []struct{ Control, Why string }
+	}
+	if err := r.read("/v1/graph?window=20s", &g); err != nil {
+		return err
+	}
+	for _, e := range g.Edges {
+		if e.ID == "default/reviews>default/ratings" && e.Count > 0 && strings.Join(e.ReportedBy, ",") == "client,server" {
+			return nil
+		}
+	}
+	return fmt.Errorf("%+v", g)
 }
 
 // traced sends a request of a trace of its own, and has the replica tell of both hops.

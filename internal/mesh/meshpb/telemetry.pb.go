@@ -362,6 +362,90 @@ func (x *SignalReport) GetEdges() []*SignalEdge {
 	return nil
 }
 
+// SharedSignals is what a proxy has reported, as its control plane gives it to others of the
+// mesh: the items of a Relay of the kind "signals". None without a report is the first one,
+// which says that it has begun.
+type SharedSignals struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// proxy is its SPIFFE ID, or the name of a control plane's own one.
+	Proxy string `protobuf:"bytes,1,opt,name=proxy,proto3" json:"proxy,omitempty"`
+	// who is the workload whose proxy it is, if it is that of one.
+	Who *SignalParty `protobuf:"bytes,2,opt,name=who,proto3" json:"who,omitempty"`
+	// age is how long ago the time ended that the report is about, in milliseconds, in place
+	// of the report's.
+	Age    uint64        `protobuf:"varint,3,opt,name=age,proto3" json:"age,omitempty"`
+	Report *SignalReport `protobuf:"bytes,4,opt,name=report,proto3" json:"report,omitempty"`
+	// lost counts reports before this one that are not given any more.
+	Lost          uint64 `protobuf:"varint,5,opt,name=lost,proto3" json:"lost,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SharedSignals) Reset() {
+	*x = SharedSignals{}
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SharedSignals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SharedSignals) ProtoMessage() {}
+
+func (x *SharedSignals) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SharedSignals.ProtoReflect.Descriptor instead.
+func (*SharedSignals) Descriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SharedSignals) GetProxy() string {
+	if x != nil {
+		return x.Proxy
+	}
+	return ""
+}
+
+func (x *SharedSignals) GetWho() *SignalParty {
+	if x != nil {
+		return x.Who
+	}
+	return nil
+}
+
+func (x *SharedSignals) GetAge() uint64 {
+	if x != nil {
+		return x.Age
+	}
+	return 0
+}
+
+func (x *SharedSignals) GetReport() *SignalReport {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+func (x *SharedSignals) GetLost() uint64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
 // SignalParty is an end of an edge.
 type SignalParty struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -377,7 +461,7 @@ type SignalParty struct {
 
 func (x *SignalParty) Reset() {
 	*x = SignalParty{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -389,7 +473,7 @@ func (x *SignalParty) String() string {
 func (*SignalParty) ProtoMessage() {}
 
 func (x *SignalParty) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -402,7 +486,7 @@ func (x *SignalParty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalParty.ProtoReflect.Descriptor instead.
 func (*SignalParty) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{2}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SignalParty) GetKind() SignalPartyKind {
@@ -465,7 +549,7 @@ type SignalEdge struct {
 
 func (x *SignalEdge) Reset() {
 	*x = SignalEdge{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[3]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -477,7 +561,7 @@ func (x *SignalEdge) String() string {
 func (*SignalEdge) ProtoMessage() {}
 
 func (x *SignalEdge) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[3]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -490,7 +574,7 @@ func (x *SignalEdge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalEdge.ProtoReflect.Descriptor instead.
 func (*SignalEdge) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{3}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SignalEdge) GetSource() uint32 {
@@ -603,7 +687,7 @@ type TrafficReceived struct {
 
 func (x *TrafficReceived) Reset() {
 	*x = TrafficReceived{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[4]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -615,7 +699,7 @@ func (x *TrafficReceived) String() string {
 func (*TrafficReceived) ProtoMessage() {}
 
 func (x *TrafficReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[4]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -628,7 +712,7 @@ func (x *TrafficReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficReceived.ProtoReflect.Descriptor instead.
 func (*TrafficReceived) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{4}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TrafficReceived) GetSequence() uint64 {
@@ -686,7 +770,7 @@ type TrafficFlow struct {
 
 func (x *TrafficFlow) Reset() {
 	*x = TrafficFlow{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[5]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +782,7 @@ func (x *TrafficFlow) String() string {
 func (*TrafficFlow) ProtoMessage() {}
 
 func (x *TrafficFlow) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[5]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +795,7 @@ func (x *TrafficFlow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficFlow.ProtoReflect.Descriptor instead.
 func (*TrafficFlow) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{5}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TrafficFlow) GetSource() string {
@@ -843,7 +927,13 @@ const file_internal_mesh_meshpb_telemetry_proto_rawDesc = "" +
 	"\x06resent\x18\x05 \x01(\bR\x06resent\x126\n" +
 	"\aparties\x18\x06 \x03(\v2\x1c.gridway.mesh.v1.SignalPartyR\aparties\x12\x16\n" +
 	"\x06routes\x18\a \x03(\tR\x06routes\x121\n" +
-	"\x05edges\x18\b \x03(\v2\x1b.gridway.mesh.v1.SignalEdgeR\x05edges\"\x8d\x01\n" +
+	"\x05edges\x18\b \x03(\v2\x1b.gridway.mesh.v1.SignalEdgeR\x05edges\"\xb2\x01\n" +
+	"\rSharedSignals\x12\x14\n" +
+	"\x05proxy\x18\x01 \x01(\tR\x05proxy\x12.\n" +
+	"\x03who\x18\x02 \x01(\v2\x1c.gridway.mesh.v1.SignalPartyR\x03who\x12\x10\n" +
+	"\x03age\x18\x03 \x01(\x04R\x03age\x125\n" +
+	"\x06report\x18\x04 \x01(\v2\x1d.gridway.mesh.v1.SignalReportR\x06report\x12\x12\n" +
+	"\x04lost\x18\x05 \x01(\x04R\x04lost\"\x8d\x01\n" +
 	"\vSignalParty\x124\n" +
 	"\x04kind\x18\x01 \x01(\x0e2 .gridway.mesh.v1.SignalPartyKindR\x04kind\x12\x16\n" +
 	"\x06domain\x18\x02 \x01(\tR\x06domain\x12\x1c\n" +
@@ -924,34 +1014,37 @@ func file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP() []byte {
 }
 
 var file_internal_mesh_meshpb_telemetry_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_internal_mesh_meshpb_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_internal_mesh_meshpb_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_internal_mesh_meshpb_telemetry_proto_goTypes = []any{
 	(SignalPartyKind)(0),    // 0: gridway.mesh.v1.SignalPartyKind
 	(TrafficProtocol)(0),    // 1: gridway.mesh.v1.TrafficProtocol
 	(TrafficVerdict)(0),     // 2: gridway.mesh.v1.TrafficVerdict
 	(*TrafficReport)(nil),   // 3: gridway.mesh.v1.TrafficReport
 	(*SignalReport)(nil),    // 4: gridway.mesh.v1.SignalReport
-	(*SignalParty)(nil),     // 5: gridway.mesh.v1.SignalParty
-	(*SignalEdge)(nil),      // 6: gridway.mesh.v1.SignalEdge
-	(*TrafficReceived)(nil), // 7: gridway.mesh.v1.TrafficReceived
-	(*TrafficFlow)(nil),     // 8: gridway.mesh.v1.TrafficFlow
+	(*SharedSignals)(nil),   // 5: gridway.mesh.v1.SharedSignals
+	(*SignalParty)(nil),     // 6: gridway.mesh.v1.SignalParty
+	(*SignalEdge)(nil),      // 7: gridway.mesh.v1.SignalEdge
+	(*TrafficReceived)(nil), // 8: gridway.mesh.v1.TrafficReceived
+	(*TrafficFlow)(nil),     // 9: gridway.mesh.v1.TrafficFlow
 }
 var file_internal_mesh_meshpb_telemetry_proto_depIdxs = []int32{
-	8, // 0: gridway.mesh.v1.TrafficReport.flows:type_name -> gridway.mesh.v1.TrafficFlow
-	4, // 1: gridway.mesh.v1.TrafficReport.signals:type_name -> gridway.mesh.v1.SignalReport
-	5, // 2: gridway.mesh.v1.SignalReport.parties:type_name -> gridway.mesh.v1.SignalParty
-	6, // 3: gridway.mesh.v1.SignalReport.edges:type_name -> gridway.mesh.v1.SignalEdge
-	0, // 4: gridway.mesh.v1.SignalParty.kind:type_name -> gridway.mesh.v1.SignalPartyKind
-	1, // 5: gridway.mesh.v1.SignalEdge.protocol:type_name -> gridway.mesh.v1.TrafficProtocol
-	1, // 6: gridway.mesh.v1.TrafficFlow.protocol:type_name -> gridway.mesh.v1.TrafficProtocol
-	2, // 7: gridway.mesh.v1.TrafficFlow.verdict:type_name -> gridway.mesh.v1.TrafficVerdict
-	3, // 8: gridway.mesh.v1.Telemetry.Report:input_type -> gridway.mesh.v1.TrafficReport
-	7, // 9: gridway.mesh.v1.Telemetry.Report:output_type -> gridway.mesh.v1.TrafficReceived
-	9, // [9:10] is the sub-list for method output_type
-	8, // [8:9] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	9,  // 0: gridway.mesh.v1.TrafficReport.flows:type_name -> gridway.mesh.v1.TrafficFlow
+	4,  // 1: gridway.mesh.v1.TrafficReport.signals:type_name -> gridway.mesh.v1.SignalReport
+	6,  // 2: gridway.mesh.v1.SignalReport.parties:type_name -> gridway.mesh.v1.SignalParty
+	7,  // 3: gridway.mesh.v1.SignalReport.edges:type_name -> gridway.mesh.v1.SignalEdge
+	6,  // 4: gridway.mesh.v1.SharedSignals.who:type_name -> gridway.mesh.v1.SignalParty
+	4,  // 5: gridway.mesh.v1.SharedSignals.report:type_name -> gridway.mesh.v1.SignalReport
+	0,  // 6: gridway.mesh.v1.SignalParty.kind:type_name -> gridway.mesh.v1.SignalPartyKind
+	1,  // 7: gridway.mesh.v1.SignalEdge.protocol:type_name -> gridway.mesh.v1.TrafficProtocol
+	1,  // 8: gridway.mesh.v1.TrafficFlow.protocol:type_name -> gridway.mesh.v1.TrafficProtocol
+	2,  // 9: gridway.mesh.v1.TrafficFlow.verdict:type_name -> gridway.mesh.v1.TrafficVerdict
+	3,  // 10: gridway.mesh.v1.Telemetry.Report:input_type -> gridway.mesh.v1.TrafficReport
+	8,  // 11: gridway.mesh.v1.Telemetry.Report:output_type -> gridway.mesh.v1.TrafficReceived
+	11, // [11:12] is the sub-list for method output_type
+	10, // [10:11] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_internal_mesh_meshpb_telemetry_proto_init() }
@@ -965,7 +1058,7 @@ func file_internal_mesh_meshpb_telemetry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_mesh_meshpb_telemetry_proto_rawDesc), len(file_internal_mesh_meshpb_telemetry_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -54,7 +54,7 @@ type asking struct {
 	pending map[*observed]bool
 	// late are those that were given up.
 	late  map[*observed]bool
-	asked   int
+	asked int
 }
 
 func (a *asking) wakeUp() {

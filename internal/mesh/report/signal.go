@@ -29,8 +29,7 @@ func Signals(edges []signal.Edge) *meshpb.SignalReport {
 	party := func(w signal.Who) uint32 {
 		at, ok := parties[w]
 		if !ok {
-			p := w.Party()
-			r.Parties = append(r.Parties, &meshpb.SignalParty{Kind: meshpb.SignalPartyKind(p.Kind), Domain: p.Domain, Namespace: p.Namespace, Name: p.Name})
+			r.Parties = append(r.Parties, Party(w))
 			at = uint32(len(r.Parties))
 			parties[w] = at
 		}
@@ -73,7 +72,7 @@ func ReadSignals(r *meshpb.SignalReport, may func(own signal.Party) bool) (edges
 	}
 	parties := make([]signal.Who, 0, len(r.GetParties()))
 	for _, p := range r.GetParties() {
-		x, err := readParty(p)
+		x, err := ReadParty(p)
 		if err != nil {
 			return nil, 0, "", err
 		}
@@ -106,7 +105,14 @@ func ReadSignals(r *meshpb.SignalReport, may func(own signal.Party) bool) (edges
 	return edges, refused, why, nil
 }
 
-func readParty(p *meshpb.SignalParty) (signal.Party, error) {
+// Party says who an end of an edge is.
+func Party(w signal.Who) *meshpb.SignalParty {
+	p := w.Party()
+	return &meshpb.SignalParty{Kind: meshpb.SignalPartyKind(p.Kind), Domain: p.Domain, Namespace: p.Namespace, Name: p.Name}
+}
+
+// ReadParty reads what Party says.
+func ReadParty(p *meshpb.SignalParty) (signal.Party, error) {
 	if p.GetKind() < 0 || int(p.GetKind()) >= signal.Kinds {
 		return signal.Party{}, errors.New("a party's kind is not known")
 	}
@@ -174,4 +180,9 @@ func readEdge(x *meshpb.SignalEdge, parties []signal.Who, routes []signal.Route)
 	}
 	e.Errors, e.Nanos, e.In, e.Out, e.Open = x.GetErrors(), x.GetMicroseconds()*uint64(time.Microsecond), x.GetInBytes(), x.GetOutBytes(), int64(x.GetOpen())
 	return e, nil
+}
+
+// Milliseconds is a time of a report, of a day at most.
+func Milliseconds(n uint64) time.Duration {
+	return time.Duration(min(n, uint64(24*time.Hour/time.Millisecond))) * time.Millisecond
 }

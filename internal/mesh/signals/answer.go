@@ -120,6 +120,17 @@ type Graph struct {
 	Nodes []Node `json:"nodes"`
 	Edges []Edge `json:"edges"`
 	State State  `json:"state"`
+	// Unreached are other control planes whose proxies' reports do not come here now.
+	Unreached []Unreached `json:"unreached,omitempty"`
+}
+
+// Unreached is a control plane that what proxies have told is not known of.
+type Unreached struct {
+	Control string `json:"control"`
+	// Why is for people.
+	Why string `json:"why"`
+	// Since is when that began: what its proxies reported before is known.
+	Since time.Time `json:"since"`
 }
 
 // State is how a Table stands.
@@ -151,6 +162,8 @@ type Series struct {
 	Points []Point `json:"points"`
 	// Total is of all points together.
 	Total Traffic `json:"total"`
+	// Unreached are as in a Graph.
+	Unreached []Unreached `json:"unreached,omitempty"`
 }
 
 // Point is one step of a Series.

@@ -65,8 +65,9 @@ type side struct {
 
 type routeCount struct{ count, errors uint64 }
 
-func (s *side) add(key *signal.Key, c *signal.Counts) {
+func (s *side) add(key *signal.Key, c *signal.Counts, seen time.Time) {
 	s.told = true
+	s.seen = latest(s.seen, seen)
 	n := c.Count()
 	s.Counts.Add(c)
 	if key.MutualTLS {
@@ -97,6 +98,13 @@ type both struct {
 	open, openMutual [2]int64
 }
 
+func (b *both) side(s signal.Side) *side {
+	if s == signal.Client {
+		return &b.client
+	}
+	return &b.server
+}
+
 // counts is the side that counts, see Edge.ReportedBy.
 func (b *both) counts() *side {
 	if b.client.told && b.client.Count() >= b.server.Count() {
@@ -111,10 +119,15 @@ func (b *both) opened() int64 { return max(b.open[0], b.open[1]) }
 func (t *Table) Graph(q Query) (*Graph, error) {
 	now := t.opt.Now()
 	in := spanOf(q.Window, now)
-	if t.since.After(in.from) { // what was before is not known
-		in.from = t.since.UTC()
+	if known := t.known(in.resolution); known.After(in.from) { // what was before is not known
+		in.from = known.UTC()
 	}
-	lines, nodes, state := t.gather(&q, in, now)
+	return t.graph(&q, in, now, nil), nil
+}
+
+// graph is what memory has of a time, and what is older.
+func (t *Table) graph(q *Query, in span, now time.Time, older map[signal.Key]*aged) *Graph {
+	lines, nodes, state := t.gather(q, in, now, older)
 	g := &Graph{From: in.from, To: in.to, Resolution: resolutions[in.resolution].step.Seconds(), Nodes: []Node{}, Edges: []Edge{}, State: state}
 	type flows struct{ in, out signal.Counts }
 	of := map[string]*flows{}
@@ -143,11 +156,11 @@ func (t *Table) Graph(q Query) (*Graph, error) {
 		n.In, n.Out = traffic(&of[id].in, seconds), traffic(&of[id].out, seconds)
 		g.Nodes = append(g.Nodes, *n)
 	}
-	return g, nil
+	return g
 }
 
 // gather adds up what there is of each edge in a time.
-func (t *Table) gather(q *Query, in span, now time.Time) (lines map[line]*both, nodes map[string]*Node, state State) {
+func (t *Table) gather(q *Query, in span, now time.Time, older map[signal.Key]*aged) (lines map[line]*both, nodes map[string]*Node, state State) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	lines, nodes = map[line]*both{}, map[string]*Node{}
@@ -182,14 +195,11 @@ func (t *Table) gather(q *Query, in span, now time.Time) (lines map[line]*both, 
 		if c.Count() == 0 {
 			continue
 		}
-		b := find(&e.key)
-		s := &b.server
-		if e.key.Side == signal.Client {
-			s = &b.client
-		}
-		s.add(&e.key, &c)
-		if e.seen.After(s.seen) {
-			s.seen = e.seen
+		find(&e.key).side(e.key.Side).add(&e.key, &c, e.seen)
+	}
+	for k, a := range older {
+		if q.wants(&k, name) {
+			find(&k).side(k.Side).add(&k, &a.Counts, a.seen)
 		}
 	}
 	for _, r := range t.reporters {
@@ -203,10 +213,7 @@ func (t *Table) gather(q *Query, in span, now time.Time) (lines map[line]*both, 
 				if k.MutualTLS {
 					b.openMutual[k.Side-signal.Client] += n
 				}
-				s := &b.server
-				if k.Side == signal.Client {
-					s = &b.client
-				}
+				s := b.side(k.Side)
 				s.told = true
 				if r.seen.After(s.seen) {
 					s.seen = r.seen

@@ -66,6 +66,8 @@ type Table struct {
 	reporters map[reporterKey]*reporter
 	memory    int64
 	folded    uint64
+	// restored is when the first row began that was restored; zero is none.
+	restored time.Time
 	// short halves how far back is kept, that many times, where memory is scarce.
 	short   int
 	tidied  time.Time
@@ -94,7 +96,10 @@ type reporterKey struct {
 // reporter is a proxy that reports.
 type reporter struct {
 	sequence uint64
-	seen     time.Time
+	// before has a bit for each of the 64 sequences before, from the one just before on, that
+	// was heard: other control planes may tell of reports in another order.
+	before uint64
+	seen   time.Time
 	// who are the nodes whose proxy it is.
 	who []signal.Who
 	// open is what it has open.
@@ -115,8 +120,8 @@ func New(o Options) *Table {
 
 // Batch is what one proxy has seen in some time.
 type Batch struct {
-	// Proxy names it, and Incarnation its process. A batch whose Sequence is not above
-	// the one before was heard already.
+	// Proxy names it, and Incarnation its process. Each Sequence counts once; one that is 64
+	// or more behind the highest counts as heard.
 	Proxy                 string
 	Incarnation, Sequence uint64
 	// Who is the workload whose proxy it is; zero is that the edges tell.
@@ -167,12 +172,15 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 		r = &reporter{}
 		t.reporters[k] = r
 		t.memory += r.size()
-	} else if b.Sequence <= r.sequence {
-		r.seen = now
+	} else if !r.fresh(b.Sequence) {
 		return false
+	} else if b.Sequence < r.sequence { // what is open now was told later
+		r.hear(b.Sequence)
+		return true
 	}
 	t.memory -= r.size()
-	r.sequence, r.seen, r.open = b.Sequence, now, nil
+	r.hear(b.Sequence)
+	r.seen, r.open = now, nil
 	if b.Who != (signal.Who{}) {
 		r.who = append(r.who[:0], b.Who)
 	}
@@ -196,6 +204,29 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 	}
 	t.memory += r.size()
 	return true
+}
+
+// fresh tells whether a sequence was not heard yet.
+func (r *reporter) fresh(sequence uint64) bool {
+	if sequence > r.sequence {
+		return true
+	}
+	behind := r.sequence - sequence
+	return behind > 0 && behind <= 64 && r.before&(1<<(behind-1)) == 0
+}
+
+// hear notes one.
+func (r *reporter) hear(sequence uint64) {
+	if sequence < r.sequence {
+		r.before |= 1 << (r.sequence - sequence - 1)
+		return
+	}
+	if ahead := sequence - r.sequence; ahead <= 64 {
+		r.before = r.before<<ahead | 1<<(ahead-1)
+	} else {
+		r.before = 0
+	}
+	r.sequence = sequence
 }
 
 // parts are the slots that counts are spread over, of the finest resolution that reaches

@@ -313,3 +313,24 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("after a day: %+v", s)
 	}
 }
+
+// Reports that come in another order, as other control planes may tell of them, count once
+// each.
+func TestReportsOutOfOrder(t *testing.T) {
+	c := table(t, 0)
+	add := func(sequence uint64) bool {
+		return c.Add(&signals.Batch{Proxy: "p", Incarnation: 1, Sequence: sequence, Length: 5 * time.Second, Edges: []signal.Edge{seen(key(signal.Client, "cart", "orders"), 1, 0)}})
+	}
+	for _, x := range []struct {
+		sequence uint64
+		fresh    bool
+	}{{3, true}, {1, true}, {3, false}, {1, false}, {2, true}, {2, false}, {70, true}, {5, false}, {6, true}, {6, false}, {69, true}, {200, true}, {70, false}, {199, true}, {200, false}} {
+		if got := add(x.sequence); got != x.fresh {
+			t.Errorf("report %d: counted is %v", x.sequence, got)
+		}
+	}
+	g, err := c.Graph(signals.Query{Window: time.Minute})
+	if err != nil || len(g.Edges) != 1 || g.Edges[0].Count != 8 {
+		t.Errorf("%+v, %v", g, err)
+	}
+}

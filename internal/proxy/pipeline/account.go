@@ -62,13 +62,19 @@ func (x *Exchange) account() {
 	}
 }
 
-// answered is the time d of the exchange without that of the other protocol that
-// it has switched to: who looks for slow answers is not to find long tunnels.
+// answered is the time d of the exchange or, of one that lasts, that until its answer began:
+// who looks for slow answers is not to find long streams.
 func (x *Exchange) answered(d time.Duration) time.Duration {
-	if x.status == 101 || x.ws.opened {
+	if x.lasts() {
 		return time.Duration(x.headAt - x.started)
 	}
 	return d
+}
+
+// lasts tells whether how long the exchange took is up to what is said in it, and not to how
+// fast it was answered: another protocol, server-sent events, a call of gRPC that streams.
+func (x *Exchange) lasts() bool {
+	return x.status == 101 || x.ws.opened || x.lasting && x.headAt >= x.upstreamAt
 }
 
 // describe is all that is known of the exchange after d. It is overwritten by the next
@@ -144,7 +150,7 @@ func (x *Exchange) done(c *upstream.Cluster, o upstream.Outcome, reason filter.R
 	x.endTried(o.Status, reason)
 	if m := x.backend.Metrics; m != nil {
 		took := time.Duration(x.clock - x.upstreamAt)
-		if x.status == 101 || x.ws.opened {
+		if x.lasts() {
 			took = time.Duration(x.headAt - x.upstreamAt)
 		}
 		m.Observe(o.Status, took, x.bodyRead.Load(), x.sent, uint64(reason.Flag()))

@@ -89,6 +89,8 @@ type Exchange struct {
 	answering atomic.Bool
 	// streaming: the exchange counts as a stream of its rule.
 	streaming bool
+	// lasting: its response is a stream that may go on for long; see lasts.
+	lasting bool
 	// shown: taps were told that it goes on.
 	shown bool
 	// opened are the edges that it is counted at as a stream.
@@ -186,7 +188,7 @@ func (x *Exchange) clear() {
 	x.endpoint = nil
 	x.picked.Store(nil)
 	x.continued, x.headSent, x.broken = false, false, false
-	x.trying, x.streaming, x.shown = false, false, false
+	x.trying, x.streaming, x.lasting, x.shown = false, false, false, false
 	x.ws, x.vouch, x.kept, x.owned = webSocket{}, vouched{}, false, false
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)
@@ -207,6 +209,8 @@ func (x *Exchange) Broken() bool { return x.broken }
 // stream counts the exchange as a stream of its rule until it ends.
 func (x *Exchange) stream() {
 	x.trace.streamed = true
+	// A call is known for a stream when its response goes on behind the head.
+	x.lasting = x.lasting || x.headAt != 0 && (x.call.on || x.isEventStream())
 	if !x.streaming {
 		x.streaming = true
 		x.rule.Metrics.StreamOpened()

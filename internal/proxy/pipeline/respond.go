@@ -186,6 +186,7 @@ func (x *Exchange) relay() error {
 			return err
 		}
 	}
+	events := x.Resp.Body != httpmsg.BodyLength && x.isEventStream()
 	if !x.up.Buffered() { // the body may be long in coming
 		if x.Resp.Body != httpmsg.BodyLength {
 			x.stream()
@@ -211,6 +212,10 @@ func (x *Exchange) relay() error {
 			return err
 		}
 		if !x.up.Buffered() {
+			if events && !x.streaming { // its first event came with the head
+				x.stream()
+			}
+			x.lasting = x.lasting || events || x.call.on
 			if err := x.flush(); err != nil {
 				return err
 			}

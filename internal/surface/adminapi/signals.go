@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -9,10 +10,12 @@ import (
 	"github.com/gridway/gridway/internal/mesh/signals"
 )
 
-// Signals is what is known of traffic, by edge of the service graph; signals.Table is one.
+// Signals is what is known of traffic, by edge of the service graph.
 type Signals interface {
-	Graph(q signals.Query) (*signals.Graph, error)
-	Series(q signals.Query) (*signals.Series, error)
+	Graph(ctx context.Context, q signals.Query) (*signals.Graph, error)
+	Series(ctx context.Context, q signals.Query) (*signals.Series, error)
+	// Longest is the longest window, signals.Most at least.
+	Longest() time.Duration
 }
 
 const (
@@ -22,7 +25,7 @@ const (
 
 // signals are the endpoints of the service graph.
 func (s *Server) signals() []*endpoint {
-	const window = "how far back, a duration of 10s to 24h"
+	const window = "how far back, a duration of 10s to 24h, or to --signals-history"
 	list := []*endpoint{
 		{
 			method: "GET", path: "/v1/graph", role: access.Viewer, gives: signals.Graph{}, serve: s.graph,
@@ -35,7 +38,7 @@ func (s *Server) signals() []*endpoint {
 				"of":     "mesh, edge:SOURCE>DESTINATION, service:NAMESPACE/NAME, node:ID, from:ID (what a node has sent) or route:KIND/NAMESPACE/NAME (mesh)",
 				"window": window + " (1h)", "step": "how long a point is, at least; the finest that is kept of the window if it is not given",
 			},
-			summary: "Rate, errors and latencies over time: 10 seconds apart for 15 minutes, a minute for 3 hours, 10 minutes for 24 hours.",
+			summary: "Rate, errors and latencies over time: 10 seconds apart for 15 minutes, a minute for 3 hours, 10 minutes for 24 hours, an hour beyond.",
 		},
 	}
 	if s.opt.Signals == nil {
@@ -51,10 +54,10 @@ func (s *Server) signals() []*endpoint {
 func (s *Server) graph(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
 	q := signals.Query{Namespace: r.URL.Query().Get("namespace")}
 	var f *Fault
-	if q.Window, f = duration(r, "window", defaultGraph, signals.Least, signals.Most); f != nil {
+	if q.Window, f = duration(r, "window", defaultGraph, signals.Least, s.opt.Signals.Longest()); f != nil {
 		return nil, f
 	}
-	return given(s, r)(s.opt.Signals.Graph(q))
+	return given(s, r)(s.opt.Signals.Graph(r.Context(), q))
 }
 
 func (s *Server) series(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
@@ -68,15 +71,15 @@ func (s *Server) series(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
 			return nil, fault(http.StatusBadRequest, "of: %v", err)
 		}
 	}
-	if q.Window, f = duration(r, "window", defaultSeries, signals.Least, signals.Most); f != nil {
+	if q.Window, f = duration(r, "window", defaultSeries, signals.Least, s.opt.Signals.Longest()); f != nil {
 		return nil, f
 	}
 	if q.Step, f = duration(r, "step", 0, time.Second, signals.Most); f != nil {
 		return nil, f
 	}
-	out, err := s.opt.Signals.Series(q)
+	out, err := s.opt.Signals.Series(r.Context(), q)
 	if errors.Is(err, signals.ErrUnknown) {
-		return nil, fault(http.StatusNotFound, "nothing was seen of %s in the last 24 hours", q.Of)
+		return nil, fault(http.StatusNotFound, "nothing was seen of %s in the last %s", q.Of, max(q.Window, signals.Most))
 	}
 	return given(s, r)(out, err)
 }

@@ -1,6 +1,7 @@
 package adminapi_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,9 @@ import (
 // graphed is a service graph of one edge.
 type graphed struct{ asked *signals.Query }
 
-func (g graphed) Graph(q signals.Query) (*signals.Graph, error) {
+func (g graphed) Longest() time.Duration { return signals.Most }
+
+func (g graphed) Graph(_ context.Context, q signals.Query) (*signals.Graph, error) {
 	if g.asked != nil {
 		*g.asked = q
 	}
@@ -27,7 +30,7 @@ func (g graphed) Graph(q signals.Query) (*signals.Graph, error) {
 	}, nil
 }
 
-func (g graphed) Series(q signals.Query) (*signals.Series, error) {
+func (g graphed) Series(_ context.Context, q signals.Query) (*signals.Series, error) {
 	if g.asked != nil {
 		*g.asked = q
 	}

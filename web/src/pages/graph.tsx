@@ -78,6 +78,7 @@ function Drawn({ g }: { g: Answer }) {
         <span className="quiet" role="status">
           {plural(g.nodes?.length ?? 0, 'node')}, {plural(g.edges?.length ?? 0, 'edge')}
           {g.state.folded > 0 && `, ${plural(g.state.folded, 'edge')} folded into one as memory was full`}
+          {(g.unreached ?? []).map((u) => `, without what the proxies of ${u.control} report: ${u.why}`)}
         </span>
         {large && (
           <div className="chips" role="group" aria-label="Namespaces">
