@@ -8,21 +8,27 @@ export interface Gets {
   '/v1/audit': AccessChange[]
   '/v1/clusters': Cluster[]
   '/v1/config': unknown
+  '/v1/consumers': Consumer[]
   '/v1/graph': SignalsGraph
   '/v1/log/level': LogLevel
+  '/v1/login': Ways
   '/v1/mesh/authority': IdentityAuthorityState
   '/v1/mesh/denials': MembershipDenial[]
   '/v1/mesh/identities': MembershipCertificate[]
+  '/v1/mesh/routes': DryrunRow[]
   '/v1/mesh/tokens': MembershipToken[]
   '/v1/mesh/traffic': EvidenceFlow[]
   '/v1/objects': ConfigObject[]
   '/v1/objects/{kind}': ConfigObject[]
   '/v1/objects/{kind}/{namespace}/{name}': ConfigObject
   '/v1/requests/{id}': Request
+  '/v1/revisions': ObjectsRevision[]
+  '/v1/revisions/{number}': ObjectsRevision
   '/v1/routes': RouteRow[]
+  '/v1/schema': undefined
   '/v1/signals': SignalsSeries
   '/v1/status': Status
-  '/v1/tap': undefined
+  '/v1/tap': TapEvent
   '/v1/tokens': AccessToken[]
   '/v1/top': MetricSnapshot
   '/v1/traces': Traces
@@ -32,11 +38,30 @@ export interface Gets {
 
 /** What POST of each path takes and answers. */
 export interface Posts {
+  '/v1/apply': { takes: undefined; gives: ObjectsApplied }
+  '/v1/consumers': { takes: undefined; gives: Record<string, unknown> }
+  '/v1/effect': { takes: undefined; gives: Effect }
   '/v1/explain': { takes: DryrunRequest; gives: DryrunDecision }
+  '/v1/login/oidc': { takes: BeginLogin; gives: Begun }
   '/v1/mesh/denials': { takes: MembershipDenial; gives: MembershipDenial }
   '/v1/mesh/tokens': { takes: MembershipNewToken; gives: MembershipCreatedToken }
+  '/v1/revisions/{number}/rollback': { takes: undefined; gives: ObjectsApplied }
   '/v1/session': { takes: Login; gives: Session }
+  '/v1/session/oidc': { takes: SigninAnswer; gives: Session }
   '/v1/tokens': { takes: AccessNewToken; gives: AccessCreatedToken }
+}
+
+export interface BeginLogin {
+}
+
+export interface Begun {
+  next: string
+}
+
+export interface BehaviourChange {
+  aspects: DeltaAspect[]
+  count: number
+  examples: RequestExample[]
 }
 
 export interface Certificate {
@@ -78,6 +103,23 @@ export interface Condition {
   type: string
 }
 
+export interface Consumer {
+  credentials: ConsumerCredential[]
+  groups?: string[]
+  labels?: Record<string, string>
+  name: string
+  namespace: string
+  plan?: string
+}
+
+export interface ConsumerCredential {
+  kind: string
+  lastUsed?: string
+  name: string
+  notAfter?: string
+  notBefore?: string
+}
+
 export interface Dependency {
   error?: string
   kept?: boolean
@@ -89,11 +131,31 @@ export interface Dependency {
   up: boolean
 }
 
+export interface Effect {
+  behaviour: BehaviourChange[]
+  behaviourOmitted?: number
+  inFiles: PlacedObject[]
+  listeners: DeltaSettingChange[]
+  notCompared?: string[]
+  objects: DeltaObjectChange[]
+  pairsBounded?: boolean
+  problems: Problem[]
+  replay?: ReplayPassed
+  requestsTried: number
+  revision: number
+  unfinished?: string
+  valid: boolean
+}
+
 export interface ElectionStatus {
   process: string
   read?: string
   self: boolean
   term: number
+}
+
+export interface Ended {
+  next?: string
 }
 
 export interface Endpoint {
@@ -155,6 +217,7 @@ export interface Hop {
   place?: TracePlace
   protocol?: string
   proxy?: string
+  questions?: TraceQuestion[]
   reason?: string
   requestBytes: number
   requestID?: string
@@ -303,8 +366,10 @@ export interface ConfigObject {
   name: string
   namespace?: string
   place?: Place
+  revision?: number
   source?: string
   status?: Record<string, unknown>
+  text?: string
   value?: Record<string, unknown>
 }
 
@@ -323,6 +388,11 @@ export interface Place {
   line?: number
 }
 
+export interface PlacedObject {
+  object: string
+  place: Place
+}
+
 export interface Predecessor {
   connections: number
   pid: number
@@ -337,6 +407,12 @@ export interface Problem {
   place?: Place
   remedy?: string
   severity: string
+}
+
+export interface Provider {
+  away?: boolean
+  console: string
+  name: string
 }
 
 export interface RateLimitStoreStatus {
@@ -359,6 +435,12 @@ export interface Request {
   hops: Hop[]
   requestID: string
   unreached?: TraceUnreached[]
+}
+
+export interface RequestExample {
+  headers?: IrHeader[]
+  method: string
+  url: string
 }
 
 export interface Revision {
@@ -442,6 +524,11 @@ export interface TrustDomain {
   roots: number
 }
 
+export interface Ways {
+  oidc?: Provider
+  token: boolean
+}
+
 export interface WithheldWorkload {
   reason: string
   workload: string
@@ -514,6 +601,31 @@ export interface AuthorizationFinding {
   ref?: IrRef
   rule?: string
   ruleRef?: IrRef
+}
+
+export interface DeltaAspect {
+  name: string
+  new: string
+  old: string
+}
+
+export interface DeltaField {
+  new?: unknown
+  old?: unknown
+  op: string
+  path: string
+}
+
+export interface DeltaObjectChange {
+  fields?: DeltaField[]
+  object: string
+  op: string
+  place?: string
+}
+
+export interface DeltaSettingChange {
+  aspects: DeltaAspect[] | null
+  of: string
 }
 
 export interface DryrunBackend {
@@ -620,6 +732,15 @@ export interface DryrunLocal {
   status?: number
 }
 
+export interface DryrunMeshParent {
+  clients?: string
+  namespace: string
+  origin: string
+  port: number
+  portName?: string
+  service: string
+}
+
 export interface DryrunMirror {
   cluster: string
   name: string
@@ -651,6 +772,18 @@ export interface DryrunRequest {
   listener?: string
   method?: string
   url: string
+}
+
+export interface DryrunRow {
+  hostname?: string
+  listener?: string
+  match: string
+  mesh?: DryrunMeshParent
+  ref?: IrRef
+  route: string
+  rule: string
+  section?: string
+  to: string[] | null
 }
 
 export interface DryrunStream {
@@ -1536,6 +1669,78 @@ export interface MetricSnapshot {
   routes: MetricRouteStats[] | null
 }
 
+export interface ObjectsApplied {
+  changes: ObjectsChange[] | null
+  dryRun?: boolean
+  revision: number
+  warnings: ObjectsDiagnostic[] | null
+}
+
+export interface ObjectsChange {
+  kind: string
+  name: string
+  namespace?: string
+  op: string
+}
+
+export interface ObjectsDiagnostic {
+  code: string
+  column?: number
+  field?: string
+  file?: string
+  hint?: string
+  line?: number
+  message: string
+  object?: string
+}
+
+export interface ObjectsObjectChange {
+  after?: string
+  before?: string
+  kind: string
+  name: string
+  namespace?: string
+  op: string
+  place?: string
+}
+
+export interface ObjectsRevision {
+  at: string
+  by: string
+  changes: ObjectsObjectChange[] | null
+  message?: string
+  number: number
+  omitted?: number
+  source: string
+}
+
+export interface ReplayExample {
+  host: string
+  method: string
+  path: string
+  requestId?: string
+  status?: number
+}
+
+export interface ReplayGroup {
+  aspects: DeltaAspect[] | null
+  count: number
+  examples: ReplayExample[] | null
+}
+
+export interface ReplayPassed {
+  assumed?: Record<string, number>
+  differences: ReplayGroup[] | null
+  different: number
+  from?: string
+  notDecided?: Record<string, number>
+  requests: number
+  same: number
+  to?: string
+  undecided: number
+  unreached?: TraceUnreached[]
+}
+
 export interface SignalsEdge {
   classes: number[] | null
   count: number
@@ -1567,6 +1772,7 @@ export interface SignalsGraph {
   resolutionSeconds: number
   state: SignalsState
   to: string
+  unreached?: SignalsUnreached[]
 }
 
 export interface SignalsNode {
@@ -1610,6 +1816,7 @@ export interface SignalsSeries {
   stepSeconds: number
   to: string
   total: SignalsTraffic
+  unreached?: SignalsUnreached[]
 }
 
 export interface SignalsState {
@@ -1637,6 +1844,98 @@ export interface SignalsTraffic {
   responseBytes: number
 }
 
+export interface SignalsUnreached {
+  control: string
+  since: string
+  why: string
+}
+
+export interface SigninAnswer {
+  code?: string
+  error?: string
+  iss?: string
+  state: string
+}
+
+export interface TapEvent {
+  attempts?: number
+  audited?: string
+  authMethod?: string
+  consumer?: string
+  destination: TapPeer
+  direction?: string
+  durationMs: number
+  failed?: boolean
+  flags?: string[]
+  grpc?: TapGRPC
+  host?: string
+  limited?: number
+  listener?: string
+  lost?: number
+  method?: string
+  path?: string
+  policy?: string
+  policyRule?: string
+  protocol?: string
+  proxy?: string
+  query?: string
+  reason?: string
+  record?: TapRecord
+  requestBytes: number
+  requestHeaders?: IrHeader[]
+  requestId?: string
+  responseBytes: number
+  responseHeaders?: IrHeader[]
+  revision?: number
+  route?: string
+  rule?: string
+  scheme?: string
+  source: TapPeer
+  status?: number
+  subject?: string
+  time: string
+  tls?: string
+  traceId?: string
+  type: string
+  upstreamMs?: number
+  webSocket?: boolean
+  why?: string
+  wouldDeny?: string
+}
+
+export interface TapGRPC {
+  method?: string
+  service?: string
+  status?: string
+}
+
+export interface TapPeer {
+  address?: string
+  identity?: string
+  mtls?: boolean
+  namespace?: string
+  port?: number
+  service?: string
+}
+
+export interface TapRecord {
+  claims?: Record<string, unknown>
+  cluster?: string
+  headers?: IrHeader[]
+  hidden?: string[]
+  host: string
+  partial?: boolean
+  path: string
+  query?: string
+  sent?: TapSentRequest
+}
+
+export interface TapSentRequest {
+  host: string
+  path: string
+  query?: string
+}
+
 export interface TraceDecision {
   kind?: string
   place?: TracePlace
@@ -1649,6 +1948,21 @@ export interface TracePlace {
   column?: number
   file: string
   line?: number
+}
+
+export interface TraceQuestion {
+  cluster?: string
+  /** nanoseconds */
+  end: number
+  endpoint?: string
+  grpcStatus?: string
+  number: number
+  problem?: string
+  purpose: string
+  spanID?: string
+  /** nanoseconds */
+  start: number
+  status?: number
 }
 
 export interface TraceSummary {
@@ -1681,6 +1995,7 @@ export interface TraceTry {
   /** nanoseconds */
   end: number
   endpoint?: string
+  grpcStatus?: string
   /** nanoseconds */
   head?: number
   kind: string
