@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -282,10 +283,12 @@ func TestSetFollowsConfiguration(t *testing.T) {
 		s.Set([]*ir.Cluster{clusterOf("c", a)})
 		synctest.Wait()
 		r.expect(t)
-		// A second cluster with a known name is told at once; equal addresses merge.
+		// A second cluster with a known name is told at once, or with what was asked for it
+		// if that is as fast; equal addresses merge.
 		s.Set([]*ir.Cluster{clusterOf("c", a), clusterOf("d", a, b)})
 		synctest.Wait()
-		if got := r.take(); len(got) != 2 || got[0] != "d: 10.0.0.1:80" || got[1] != "d: 10.0.0.1:80 10.0.0.2:80" {
+		got := r.take()
+		if whole := "d: 10.0.0.1:80 10.0.0.2:80"; !slices.Equal(got, []string{"d: 10.0.0.1:80", whole}) && !slices.Equal(got, []string{whole}) {
 			t.Errorf("updates: %q", got)
 		}
 		if n := srv.count("a.test. A"); n != 1 {
