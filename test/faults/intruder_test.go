@@ -168,9 +168,8 @@ func TestSVIDsThatAreNone(t *testing.T) {
 func dialer(h *netns.Host, address string, c credentials.TransportCredentials) func(string) (*grpc.ClientConn, error) {
 	return func(string) (*grpc.ClientConn, error) {
 		return grpc.NewClient("passthrough:///"+address, append(distrib.ClientOptions(), grpc.WithTransportCredentials(c),
-			grpc.WithContextDialer(func(ctx context.Context, address string) (c net.Conn, err error) {
-				h.Do(func() { c, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", address) })
-				return c, err
+			grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+				return h.Dial(ctx, "tcp", address)
 			}))...)
 	}
 }

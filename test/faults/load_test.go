@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -21,10 +20,7 @@ const pace = 5 * time.Millisecond
 func client(h *netns.Host, fresh bool) *http.Client {
 	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: fresh,
-		DialContext: func(ctx context.Context, network, address string) (c net.Conn, err error) {
-			h.Do(func() { c, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, address) })
-			return c, err
-		},
+		DialContext:       h.Dial,
 	}}
 }
 

@@ -25,9 +25,8 @@ func joiner(t *testing.T, m *mesh, h *netns.Host, service, token string) (*join.
 	k := identity.NewKeyring(identity.Options{})
 	c, err := join.NewClient(join.ClientOptions{
 		Addresses: strings.Split(m.at(), ","), Keyring: k, Token: token, As: identity.Name{Role: identity.RoleWorkload, Namespace: "default", Service: service},
-		Dial: func(ctx context.Context, address string) (c net.Conn, err error) {
-			h.Do(func() { c, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", address) })
-			return c, err
+		Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			return h.Dial(ctx, "tcp", address)
 		},
 	})
 	if err != nil {

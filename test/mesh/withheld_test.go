@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/mesh/intercept"
@@ -69,9 +68,8 @@ func TestNodeWithLess(t *testing.T) {
 		t.Helper()
 		c, err := join.NewClient(join.ClientOptions{
 			Addresses: []string{r.address}, Keyring: identity.NewKeyring(identity.Options{}), Token: token, As: identity.Name{Role: identity.RoleNode, Node: "rack1"},
-			Dial: func(ctx context.Context, address string) (c net.Conn, err error) {
-				r.host.Do(func() { c, err = (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", address) })
-				return c, err
+			Dial: func(ctx context.Context, address string) (net.Conn, error) {
+				return r.host.Dial(ctx, "tcp", address)
 			},
 		})
 		if err == nil {

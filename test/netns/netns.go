@@ -22,6 +22,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -109,6 +110,16 @@ func (n *Network) Host(name string) *Host {
 // the host has one such thread.
 func (h *Host) Do(f func()) { h.ns.do(f) }
 
+// Dial connects from the host. Clients that dial once more when the test has ended get
+// net.ErrClosed.
+func (h *Host) Dial(ctx context.Context, network, address string) (c net.Conn, err error) {
+	d := net.Dialer{Timeout: 10 * time.Second}
+	if !h.ns.do(func() { c, err = d.DialContext(ctx, network, address) }) {
+		return nil, net.ErrClosed
+	}
+	return c, err
+}
+
 // Listen listens on the host.
 func (h *Host) Listen(network, address string) net.Listener {
 	h.t.Helper()
@@ -182,11 +193,12 @@ func (h *Host) Join() {
 type namespace struct {
 	path string // by which other processes reach it
 	work chan func()
+	over chan struct{} // closed when the test has ended
 }
 
 func newNamespace(t testing.TB) *namespace {
 	t.Helper()
-	ns := &namespace{work: make(chan func())}
+	ns := &namespace{work: make(chan func()), over: make(chan struct{})}
 	made := make(chan error)
 	ended := make(chan struct{})
 	go func() {
@@ -206,8 +218,13 @@ func newNamespace(t testing.TB) *namespace {
 		defer f.Close()
 		ns.path = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())
 		made <- nil
-		for f := range ns.work {
-			f()
+		for {
+			select {
+			case f := <-ns.work:
+				f()
+			case <-ns.over:
+				return
+			}
 		}
 	}()
 	switch err := <-made; {
@@ -217,19 +234,25 @@ func newNamespace(t testing.TB) *namespace {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		close(ns.work)
+		close(ns.over)
 		<-ended
 	})
 	return ns
 }
 
-func (ns *namespace) do(f func()) {
+// do runs f inside, and tells whether it has: what comes after the test is not run.
+func (ns *namespace) do(f func()) bool {
 	done := make(chan struct{})
-	ns.work <- func() {
+	select {
+	case ns.work <- func() {
 		defer close(done)
 		f()
+	}:
+		<-done
+		return true
+	case <-ns.over:
+		return false
 	}
-	<-done
 }
 
 // try runs a command inside.
