@@ -259,17 +259,34 @@ func TestHTTP2SmallReads(t *testing.T) {
 	}
 }
 
-// What is urgent overtakes what is not (RFC 9218), by header and by frame.
+// What is urgent overtakes what is not (RFC 9218), by header and by frame. What has not come
+// from the endpoint yet cannot, so that on a busy machine it takes more than one go.
 func TestHTTP2Priorities(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("x", 200_000)
 	app := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, big) })
 	g := serveYAML(t, documents(plainOn(80), routeDoc("app", ""), backendDoc("app", app.addr)))
+	var order []string
+	for range 5 {
+		order = endsByPriority(t, g, len(big))
+		if slices.Equal(order, []string{"urgent", "late", "normal", "slow"}) {
+			return
+		}
+	}
+	t.Errorf("the responses end in the order %v", order)
+}
+
+// endsByPriority asks for four responses of size bytes on a connection of its own, and says
+// in which order they have ended.
+func endsByPriority(t *testing.T, g *gateway, size int) (order []string) {
+	t.Helper()
 	c := dialH2(t, g.addr, h2.Setting{ID: h2.SettingInitialWindowSize, Value: 1 << 20})
+	defer c.Close()
 	slow := c.ask("/", "priority", "u=6")
 	normal := c.ask("/")
 	urgent := c.ask("/", "priority", "u=0")
 	late := c.ask("/", "priority", "u=7")
+	names := map[uint32]string{slow: "slow", normal: "normal", urgent: "urgent", late: "late"}
 	heads := 0
 	got := map[uint32]int{}
 	count := func(f frame) {
@@ -288,22 +305,19 @@ func TestHTTP2Priorities(t *testing.T) {
 	eventually(t, "the responses wait", func() bool { return g.metric("gridway_listener_http2_streams") == 4 })
 	c.write(h2.AppendPriorityUpdate(nil, late, "u=1"))
 	c.write(h2.AppendWindowUpdate(nil, 0, 1<<20))
-	var ends []uint32
 	c.until("the end of all", func(f frame) bool {
 		count(f)
 		if f.Flags.Has(h2.FlagEndStream) && f.Type == h2.FrameData {
-			ends = append(ends, f.StreamID)
+			order = append(order, names[f.StreamID])
 		}
-		return len(ends) == 4
+		return len(order) == 4
 	})
-	if !slices.Equal(ends, []uint32{urgent, late, normal, slow}) {
-		t.Errorf("the responses ended in the order %v; urgent is %d, late %d, normal %d, slow %d", ends, urgent, late, normal, slow)
-	}
 	for id, n := range got {
-		if n != len(big) {
-			t.Errorf("stream %d: %d bytes", id, n)
+		if n != size {
+			t.Errorf("%s: %d bytes", names[id], n)
 		}
 	}
+	return order
 }
 
 // What is urgent does not wait behind what the kernel has been given for a client
