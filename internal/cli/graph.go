@@ -62,7 +62,7 @@ control plane tells of all of it; "gridway run" without one tells of its Gateway
 	namespace := cmd.Flags().StringP("namespace", "n", "", "only edges of which an end is in this namespace (default: all)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *window < signals.Least || *window > history.Most {
-			return usagef("for example --window 1h", "--window must be between %s and %s", signals.Least, history.Most)
+			return usagef("for example --window 1h", "--window must be between %s and %dh, which is %d days", signals.Least, int(history.Most.Hours()), int(history.Most.Hours()/24))
 		}
 		g, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*signals.Graph, error) {
 			return c.Graph(ctx, *window, *namespace)

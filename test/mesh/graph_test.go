@@ -112,7 +112,7 @@ func TestServiceGraph(t *testing.T) {
 	if err != nil || !strings.Contains(dot, `"default/orders" -> "default/db" [label="TCP`) {
 		t.Errorf("%v\n%s", err, dot)
 	}
-	if out, err := m.command("graph", "--window", "1s"); err == nil || !strings.Contains(out, "--window must be between 10s and 24h") {
+	if out, err := m.command("graph", "--window", "1s"); err == nil || !strings.Contains(out, "--window must be between 10s and 2160h, which is 90 days") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
