@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -154,6 +155,7 @@ type postgres struct {
 	dir       string
 	as        *syscall.SysProcAttr
 	process   *exec.Cmd
+	ended     <-chan struct{} // closed when process has
 	log       log
 	databases atomic.Int64
 }
@@ -183,7 +185,10 @@ func (p *postgres) start() error {
 	defer cancel()
 	init := exec.CommandContext(ctx, initdb, "-D", p.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
 	init.Dir, init.SysProcAttr = dir, p.as
-	if out, err := init.CombinedOutput(); err != nil {
+	runtime.LockOSThread() // as in run
+	out, err := init.CombinedOutput()
+	runtime.UnlockOSThread()
+	if err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	return p.run()
@@ -201,10 +206,24 @@ func (p *postgres) run() error {
 	defer cancel()
 	p.process = exec.CommandContext(context.Background(), binary, "-D", p.data(), "-h", "", "-k", p.dir, "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=300")
 	p.process.Dir, p.process.SysProcAttr, p.process.Stderr = p.dir, p.as, &p.log
-	if err := p.process.Start(); err != nil {
+	started, ended := make(chan error), make(chan struct{})
+	go func(process *exec.Cmd) {
+		// PR_SET_PDEATHSIG is about the thread that forked (prctl(2)): it is this
+		// goroutine's until the server is over. Threads of network namespaces end with a test.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(ended)
+		err := process.Start()
+		started <- err
+		if err == nil {
+			_ = process.Wait() // it says what it was told to do
+		}
+	}(p.process)
+	if err := <-started; err != nil {
 		p.process = nil
 		return err
 	}
+	p.ended = ended
 	for tick := time.NewTicker(20 * time.Millisecond); ; {
 		err := p.admin("SELECT 1")
 		if err == nil {
@@ -239,7 +258,7 @@ func (p *postgres) admin(statement string) error {
 func (p *postgres) halt() {
 	if p.process != nil {
 		_ = p.process.Process.Signal(syscall.SIGQUIT)
-		_ = p.process.Wait() // it says that it was told to
+		<-p.ended
 		p.process = nil
 	}
 }
