@@ -58,8 +58,8 @@ func TestSlowEndpoint(t *testing.T) {
 	for algorithm, bound := range map[string]struct{ least, most float64 }{
 		"RoundRobin":   {.30, .37},
 		"Random":       {.20, .45},
-		"LeastRequest": {0, .20},
-		"PeakEWMA":     {0, .20},
+		"LeastRequest": {0, .25},
+		"PeakEWMA":     {0, .25},
 	} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
