@@ -65,12 +65,16 @@ func TestProxyBinary(t *testing.T) {
 	if _, err := get(up, "/x"); err != nil {
 		t.Error(err)
 	}
-	// By now what the start has given back and is needed is there again.
-	n, err := resident(ratings.cmd.Process.Pid)
-	if err != nil || n > idleMemory {
-		t.Errorf("%d KiB are resident, %v", n>>10, err)
-	}
-	t.Logf("%d KiB are resident", n>>10)
+	// By now what the start has given back and is needed is there again; what these requests
+	// took goes with the next collection of garbage.
+	eventually(t, "no more memory than that", func() error {
+		n, err := resident(ratings.cmd.Process.Pid)
+		if err == nil && n > idleMemory {
+			return fmt.Errorf("%d KiB are resident", n>>10)
+		}
+		t.Logf("%d KiB are resident", n>>10)
+		return err
+	})
 	if code := ratings.end(); code != 0 && code != 143 {
 		t.Errorf("it ended with %d", code)
 	}
