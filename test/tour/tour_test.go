@@ -73,7 +73,7 @@ func (st *step) take(s *shell, dir string, ports *strings.Replacer) error {
 		case differs:
 			wrong = fmt.Errorf("%s: no line %q where it should be in\n%s", st.command, lacks, out)
 		default:
-			return nil
+			return listening(st.command, ports, deadline)
 		}
 		select {
 		case <-tick.C:
@@ -81,6 +81,35 @@ func (st *step) take(s *shell, dir string, ports *strings.Replacer) error {
 			return wrong
 		}
 	}
+}
+
+// listening waits for a program that was started in the background: what it is asked through
+// a gateway before it serves may have been counted.
+func listening(command string, ports *strings.Replacer, deadline <-chan time.Time) error {
+	if !strings.HasPrefix(command, "go run ./examples/") || !strings.HasSuffix(command, "&") {
+		return nil
+	}
+	tick := time.NewTicker(again)
+	defer tick.Stop()
+	for _, word := range strings.Fields(command) {
+		port := ports.Replace(word)
+		if _, err := strconv.ParseUint(word, 10, 16); err != nil || port == word {
+			continue
+		}
+		for {
+			c, err := net.Dial("tcp", net.JoinHostPort("localhost", port))
+			if err == nil {
+				_ = c.Close()
+				break
+			}
+			select {
+			case <-tick.C:
+			case <-deadline:
+				return fmt.Errorf("%s: %w", command, err)
+			}
+		}
+	}
+	return nil
 }
 
 // programs is a PATH with gridway as it is now, and the go command working in
