@@ -13,8 +13,10 @@ import (
 
 // NewMetrics makes a registry that knows the data plane's reasons.
 func NewMetrics(build metric.Build, settings metric.Settings) *metric.Registry {
-	return metric.New(metric.Options{Reasons: filter.ReasonNames(), Decisions: filter.DecisionNames(), Faults: filter.FaultNames(),
-		PolicyKinds: filter.PolicyKindNames(), Questions: callout.PurposeNames(), Answers: callout.ResultNames(), Build: build, Settings: settings})
+	return metric.New(metric.Options{
+		Reasons: filter.ReasonNames(), Decisions: filter.DecisionNames(), Faults: filter.FaultNames(),
+		PolicyKinds: filter.PolicyKindNames(), Questions: callout.PurposeNames(), Answers: callout.ResultNames(), Build: build, Settings: settings,
+	})
 }
 
 // clusterMetrics gives clusters their counters in the registry.
