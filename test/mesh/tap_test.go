@@ -151,6 +151,9 @@ func TestTap(t *testing.T) {
 	}
 	own := m.tap("--admin", "unix:"+filepath.Join(m.dir, "orders-orders", "admin.sock"), "--max", "2")
 	own.shows("what one sidecar sees", traffic, func(e tapped) bool { return e.Direction == "inbound" })
+	if err := traffic(); err != nil { // the second that it waits for
+		t.Error(err)
+	}
 	if code := own.ended(); code != 0 || len(own.events()) != 2 {
 		t.Errorf("exit code %d, %s", code, own.log)
 	}
