@@ -2,7 +2,9 @@ package statedb
 
 import (
 	"context"
+	"log/slog"
 	"slices"
+	"time"
 )
 
 // Area is a part of the store whose changes are told together.
@@ -42,6 +44,40 @@ func (db *DB) Watch(areas ...Area) *Watcher {
 		}()
 	}
 	return w
+}
+
+// retry is the wait after a store could not be read.
+const retry = time.Second
+
+// Follow calls load, and again whenever there may be news of an area, until ctx ends. While
+// it fails it is tried every second, and what names in the log the thing that cannot be read.
+func (db *DB) Follow(ctx context.Context, log *slog.Logger, what string, area Area, load func(context.Context) error) {
+	w := db.Watch(area)
+	defer w.Stop()
+	failing := false
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.C():
+		case <-timer.C:
+		}
+		err := load(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			if !failing {
+				log.Warn(what+" cannot be read; what is known goes on", "store", db.Location().String(), "error", err)
+			}
+			timer.Reset(retry)
+		case failing:
+			log.Info(what + " can be read again")
+		}
+		failing = err != nil
+	}
 }
 
 func (w *watch) init(db *DB) {

@@ -81,32 +81,25 @@ func (n *Nodes) tell() {
 
 // Run takes in the nodes that join at other control planes, until ctx ends.
 func (n *Nodes) Run(ctx context.Context) error {
-	w := n.db.Watch(statedb.MeshNodes)
-	defer w.Stop()
-	for {
-		if n.load(ctx) {
+	n.db.Follow(ctx, n.log, "what node proxies may have", statedb.MeshNodes, func(ctx context.Context) error {
+		err := n.load(ctx)
+		if err == nil {
 			n.tell()
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-w.C():
-		}
-	}
+		return err
+	})
+	return nil
 }
 
 // load reads the store; what is known holds while it cannot be read.
-func (n *Nodes) load(ctx context.Context) bool {
+func (n *Nodes) load(ctx context.Context) error {
 	var list []statedb.MeshNode
 	err := n.db.Read(ctx, func(tx *statedb.Tx) (err error) {
 		list, err = tx.MeshNodes(ctx)
 		return err
 	})
 	if err != nil {
-		if ctx.Err() == nil {
-			n.log.Warn("what node proxies may have cannot be read; what is known of them holds", "error", err)
-		}
-		return false
+		return err
 	}
 	grants := make(map[string]*nodeGrants, len(list))
 	for i := range list {
@@ -120,7 +113,7 @@ func (n *Nodes) load(ctx context.Context) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.grants = grants
-	return true
+	return nil
 }
 
 // Allow tells whether a node proxy may have a workload.
@@ -159,7 +152,9 @@ func (n *Nodes) of(node string) *nodeGrants {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()
-	n.load(ctx)
+	if err := n.load(ctx); err != nil {
+		n.log.Warn("what a node proxy may have cannot be read", "node", node, "error", err)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.grants[node]

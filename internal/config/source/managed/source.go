@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/seal"
@@ -22,9 +21,6 @@ import (
 
 // Name is what objects of this source say where they came from.
 const Name = "managed"
-
-// retry is the wait after a store could not be read.
-const retry = time.Second
 
 // Options of a Source.
 type Options struct {
@@ -199,33 +195,8 @@ func (s *Source) Changes() (changed []store.Key) {
 // Run reads what changes until ctx ends. A store that cannot be read is tried again;
 // until then what was read goes on.
 func (s *Source) Run(ctx context.Context) {
-	w := s.opt.DB.Watch(statedb.Objects)
-	defer w.Stop()
-	failing := false
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-w.C():
-		case <-timer.C:
-		}
-		_, err := s.Load(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			if !failing {
-				s.opt.Log.Warn("managed objects cannot be read from the state store; what is known goes on", "store", s.opt.DB.Location().String(), "error", err)
-			}
-			failing = true
-			timer.Reset(retry)
-		default:
-			if failing {
-				s.opt.Log.Info("managed objects can be read again")
-			}
-			failing = false
-		}
-	}
+	s.opt.DB.Follow(ctx, s.opt.Log, "managed objects", statedb.Objects, func(ctx context.Context) error {
+		_, err := s.Load(ctx) // which tells of what has changed
+		return err
+	})
 }

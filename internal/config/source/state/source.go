@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/cespare/xxhash/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,9 +28,6 @@ const Name = "state"
 
 // Kind is the kind of objects that are kept in the state store.
 var Kind = store.GroupKind{Group: v1alpha1.GroupName, Kind: v1alpha1.KindConsumer}
-
-// retry is the wait after a store could not be read.
-const retry = time.Second
 
 // Options of a Source.
 type Options struct {
@@ -170,36 +166,11 @@ func (s *Source) Changes() (changed []store.Key) {
 // Run reads what changes until ctx ends. A store that cannot be read is tried
 // again; until then what was read goes on.
 func (s *Source) Run(ctx context.Context) {
-	w := s.opt.DB.Watch(statedb.Consumers)
-	defer w.Stop()
-	failing := false
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-w.C():
-		case <-timer.C:
-		}
+	s.opt.DB.Follow(ctx, s.opt.Log, "the state store", statedb.Consumers, func(ctx context.Context) error {
 		changed, err := s.Load(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			if !failing {
-				s.opt.Log.Warn("the state store cannot be read; what is known goes on", "store", s.opt.DB.Location().String(), "error", err)
-			}
-			failing = true
-			timer.Reset(retry)
-		default:
-			if failing {
-				s.opt.Log.Info("the state store can be read again")
-			}
-			failing = false
-			if changed {
-				s.opt.Changed()
-			}
+		if err == nil && changed {
+			s.opt.Changed()
 		}
-	}
+		return err
+	})
 }
