@@ -82,16 +82,17 @@ func (x *Exchange) lasts() bool {
 func (x *Exchange) describe(d time.Duration) *accesslog.Entry {
 	e := &x.entry
 	h := &x.Req.Header
-	*e = accesslog.Entry{
-		Start: x.Start, Duration: d,
-		RequestID: x.RequestID, Method: x.Req.Method, Scheme: x.Req.Scheme, Host: x.host,
-		Path: x.path, Query: x.Req.Query, Protocol: protocolName(x.Req.Version),
-		Status: x.status, Reason: x.Local.Reason.String(),
-		Listener: x.Listener.IR.Name, Attempts: x.attempts,
-		RequestBytes: x.bodyRead.Load(), ResponseBytes: x.sent,
-		Client: x.Client, Peer: x.PeerAddr, PeerIdentity: x.PeerIdentity,
-		UserAgent: h.Get(httpmsg.NameUserAgent), Referer: h.Get(httpmsg.NameReferer),
-		TraceID: x.traceID(), Revision: x.Listener.Revision,
+	*e = accesslog.Entry{} // in place: a literal is made elsewhere first, and it is large
+	e.Start, e.Duration, e.RequestID = x.Start, d, x.RequestID
+	e.Method, e.Scheme, e.Host, e.Path, e.Query = x.Req.Method, x.Req.Scheme, x.host, x.path, x.Req.Query
+	e.Protocol, e.Status, e.Attempts = protocolName(x.Req.Version), x.status, x.attempts
+	e.Listener, e.Revision = x.Listener.IR.Name, x.Listener.Revision
+	e.RequestBytes, e.ResponseBytes = x.bodyRead.Load(), x.sent
+	e.Client, e.Peer, e.PeerIdentity = x.Client, x.PeerAddr, x.PeerIdentity
+	e.UserAgent, e.Referer = h.Get(httpmsg.NameUserAgent), h.Get(httpmsg.NameReferer)
+	e.TraceID = x.traceID()
+	if x.Local.Reason != filter.ReasonNone {
+		e.Reason = x.Local.Reason.String()
 	}
 	if x.Flags != 0 {
 		x.scratch = x.Flags.AppendTo(x.scratch[:0])

@@ -14,23 +14,18 @@ func (x *Exchange) signal(status int, d time.Duration) {
 	if in.Source == (signal.Who{}) && out.Source == (signal.Who{}) {
 		return
 	}
-	seen := signal.Seen{Status: status, Cancelled: x.Flags.Has(filter.ClientGone), Duration: x.answered(d), In: x.bodyRead.Load(), Out: x.sent}
-	if in.Source != (signal.Who{}) {
-		x.p.Signals.Record(in, &seen)
-	}
-	if out.Source == (signal.Who{}) {
-		return
-	}
+	came := signal.Seen{Status: status, Cancelled: x.Flags.Has(filter.ClientGone), Duration: x.answered(d), In: x.bodyRead.Load(), Out: x.sent}
+	went := came
 	if x.upstreamAt != 0 && !x.retried && x.attempts <= 1 {
-		seen.Duration = time.Duration(x.ended() - x.upstreamAt)
+		went.Duration = time.Duration(x.ended() - x.upstreamAt)
 		if x.headAt != 0 {
-			seen.Duration = min(seen.Duration, x.answered(seen.Duration))
+			went.Duration = min(went.Duration, x.answered(went.Duration))
 		}
 	}
 	if x.backend != nil && x.headAt == 0 && status >= 500 && x.Local.Status >= 500 {
-		seen.Status = 0 // the answer is ours, since there was none
+		went.Status = 0 // the answer is ours, since there was none
 	}
-	x.p.Signals.Record(out, &seen)
+	x.p.Signals.RecordBoth(&in, &out, &came, &went)
 }
 
 // edges are the two edges. One without a source is none.

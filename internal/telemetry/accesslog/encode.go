@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// encoder appends entries. It remembers the second and the places it wrote last.
+// encoder appends entries. It remembers the second, the places and the client it wrote
+// last.
 type encoder struct {
 	query    QueryMode
 	referer  RefererMode
@@ -19,6 +20,9 @@ type encoder struct {
 	line    []byte // what a line of a Format is made in
 	second  int64
 	stamp   [20]byte // "2006-01-02T15:04:05."
+
+	client     netip.Addr
+	clientText []byte
 }
 
 const (
@@ -27,6 +31,17 @@ const (
 	// fieldExtra is what a text adds beyond its bound: the mark and one escape.
 	fieldExtra = 16
 )
+
+// fits tells quickly that the line of e has room; a wrong no is for bound to correct.
+func (c *encoder) fits(e *Entry, room int) bool {
+	n := len(e.RequestID) + len(e.Method) + len(e.Scheme) + len(e.Host) + len(e.Path) + len(e.Query) + len(e.Protocol) +
+		len(e.Flags) + len(e.Reason) + len(e.Listener) + len(e.Route) + len(e.Rule) + len(e.Cluster) + len(e.Endpoint) +
+		len(e.UserAgent) + len(e.Referer) + len(e.TraceID) + len(e.TLSServerName) + len(e.TLSALPN) + len(e.PeerIdentity) + len(e.EndpointIdentity) + len(e.Destination) +
+		len(e.GRPCService) + len(e.GRPCMethod) + len(e.GRPCStatus) +
+		len(e.ConsumerNamespace) + 1 + len(e.Consumer) + len(e.Credential) + len(e.AuthMethod) + len(e.Subject) + len(e.Issuer) + len(e.ClientID) + len(e.Policy) + len(e.PolicyRule) +
+		len(e.AuthFaults) + len(e.Audited) + len(e.WouldDeny) + len(e.FailOpen)
+	return fixedBytes+texts*fieldExtra+6*n <= room
+}
 
 // bound returns how many bytes the line of e can take at most.
 func (c *encoder) bound(e *Entry) int {
@@ -106,7 +121,7 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	b = text(b, `,"audited":"`, e.Audited, c.maxField)
 	b = text(b, `,"would_deny":"`, e.WouldDeny, c.maxField)
 	b = text(b, `,"fail_open":"`, e.FailOpen, c.maxField)
-	b = caller(b, e.Client, e.Peer)
+	b = c.caller(b, e.Client, e.Peer)
 	b = text(b, `,"peer_identity":"`, raw(e.PeerIdentity), c.maxField)
 	b = text(b, `,"endpoint_identity":"`, raw(e.EndpointIdentity), c.maxField)
 	b = text(b, `,"user_agent":"`, e.UserAgent, c.maxField)
@@ -119,7 +134,11 @@ func (c *encoder) append(b []byte, e *Entry) []byte {
 	b = text(b, `,"destination":"`, raw(e.Destination), c.maxField)
 	if e.Revision != 0 {
 		b = append(b, `,"revision":`...)
-		b = strconv.AppendUint(b, e.Revision, 10)
+		if e.Revision < 1000 {
+			b = digits(b, int64(e.Revision))
+		} else {
+			b = strconv.AppendUint(b, e.Revision, 10)
+		}
 	}
 	return append(b, '}', '\n')
 }
@@ -183,11 +202,13 @@ func cipherName(id uint16) string {
 
 var cipherSuites = append(tls.CipherSuites(), tls.InsecureCipherSuites()...)
 
-func caller(b []byte, client netip.Addr, peer netip.AddrPort) []byte {
+func (c *encoder) caller(b []byte, client netip.Addr, peer netip.AddrPort) []byte {
 	if client.IsValid() {
-		b = append(b, `,"client":"`...)
-		b = plainAddr(client).AppendTo(b)
-		b = append(b, '"')
+		if client != c.client {
+			c.client = client
+			c.clientText = append(plainAddr(client).AppendTo(append(c.clientText[:0], `,"client":"`...)), '"')
+		}
+		b = append(b, c.clientText...)
 	}
 	if p := peer.Addr(); p != client && peer.IsValid() && plainAddr(p) != plainAddr(client) {
 		b = append(b, `,"peer":"`...)
@@ -213,14 +234,9 @@ func (c *encoder) time(b []byte, t time.Time) []byte {
 		t.UTC().AppendFormat(c.stamp[:0], "2006-01-02T15:04:05.")
 	}
 	b = append(b, c.stamp[:]...)
-	ns := t.Nanosecond()
-	var digits [9]byte
-	for i := len(digits) - 1; i >= 0; i-- {
-		digits[i] = byte('0' + ns%10)
-		ns /= 10
-	}
-	b = append(b, digits[:]...)
-	return append(b, 'Z')
+	ns := uint32(t.Nanosecond())
+	us := ns / 1000
+	return append(threeDigits(threeDigits(threeDigits(b, us/1000), us%1000), ns%1000), 'Z')
 }
 
 // queryString appends the query as far as the mode allows.

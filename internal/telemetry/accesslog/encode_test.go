@@ -204,6 +204,9 @@ func FuzzEncode(f *testing.F) {
 		if len(out) > bound {
 			t.Fatalf("%d bytes, the bound is %d", len(out), bound)
 		}
+		if c.fits(e, bound-1) {
+			t.Fatalf("fits into less than the bound, %d bytes", bound)
+		}
 		if bytes.IndexByte(out, '\n') != len(out)-1 || !utf8.Valid(out) {
 			t.Fatalf("not one line of UTF-8: %q", out)
 		}

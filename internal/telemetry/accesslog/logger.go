@@ -215,12 +215,17 @@ func (n *lane) put(e *Entry, f *Format) (ok, crowded bool) {
 		}
 	}
 	var size int
-	if f == nil {
+	room := cap(n.active.b) - len(n.active.b)
+	switch {
+	case f != nil:
+		if size = n.enc.make(e, f, n.size); size == 0 {
+			return false, false
+		}
+	case n.enc.fits(e, room):
+	default:
 		size = n.enc.bound(e)
-	} else if size = n.enc.make(e, f, n.size); size == 0 {
-		return false, false
 	}
-	if cap(n.active.b)-len(n.active.b) < size {
+	if room < size {
 		n.full = append(n.full, n.active)
 		n.active = n.take()
 		crowded = true

@@ -11,9 +11,16 @@ func digits(b []byte, n int64) []byte {
 	case 0 <= n && n < 10:
 		return append(b, byte('0'+n))
 	case 100 <= n && n < 1000:
-		return append(b, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
+		return threeDigits(b, uint32(n))
+	case 1000 <= n && n < 10000:
+		return threeDigits(append(b, byte('0'+n/1000)), uint32(n%1000))
 	}
 	return strconv.AppendInt(b, n, 10)
+}
+
+// threeDigits appends n, which is less than 1000, with the zeros before it.
+func threeDigits(b []byte, n uint32) []byte {
+	return append(b, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
 }
 
 // millis appends milliseconds with three decimals: microseconds.
@@ -26,5 +33,5 @@ func millis(b []byte, d time.Duration) []byte {
 		b = digits(b, int64(us/1000))
 		us %= 1000
 	}
-	return append(b, '.', byte('0'+us/100), byte('0'+us/10%10), byte('0'+us%10))
+	return threeDigits(append(b, '.'), us)
 }

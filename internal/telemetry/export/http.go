@@ -2,13 +2,15 @@ package export
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/telemetry/otlp"
@@ -58,11 +60,7 @@ func (t *overHTTP) close() { t.transport.CloseIdleConnections() }
 func (t *overHTTP) send(ctx context.Context, signal Signal, request []byte) outcome {
 	body := request
 	if t.cfg.Gzip {
-		var packed bytes.Buffer
-		w := gzip.NewWriter(&packed)
-		_, _ = w.Write(request) // memory takes everything
-		_ = w.Close()
-		body = packed.Bytes()
+		body = pack(request)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url+signal.path(), bytes.NewReader(body))
 	if err != nil {
@@ -101,6 +99,24 @@ func (t *overHTTP) send(ctx context.Context, signal Signal, request []byte) outc
 		o.retry, o.after = true, retryAfter(answer.Header.Get("Retry-After"), time.Now())
 	}
 	return o
+}
+
+// packers keep what gzip needs to work: much, beside what a batch takes.
+var packers = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // which is a level that there is
+	return w
+}}
+
+// pack compresses a request, and takes little time over it: spans are much alike, so that
+// all levels make little of them.
+func pack(request []byte) []byte {
+	packed := bytes.NewBuffer(make([]byte, 0, len(request)/8+512))
+	w, _ := packers.Get().(*gzip.Writer)
+	w.Reset(packed)
+	_, _ = w.Write(request) // memory takes everything
+	_ = w.Close()
+	packers.Put(w)
+	return packed.Bytes()
 }
 
 // retryAfter reads seconds or a date (RFC 9110 §10.2.3); what is neither is zero.

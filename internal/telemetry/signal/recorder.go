@@ -42,6 +42,7 @@ type Recorder struct {
 type lane struct {
 	mu    sync.Mutex // guards what follows
 	cells map[Key]*cell
+	near  near
 	_     [64]byte // of its own cache line
 }
 
@@ -84,13 +85,28 @@ func New(now func() time.Time) *Recorder {
 
 // Record counts what was seen. It allocates nothing for an edge that the processor knows.
 func (r *Recorder) Record(k Key, s *Seen) {
-	class, bucket := s.class(), latency.Bucket(s.Duration)
 	l := &r.lanes[r.stripes.Choose()]
 	l.mu.Lock()
-	c := l.cells[k]
-	if c == nil {
-		c = r.add(l, k)
+	r.cell(l, &k).count(s)
+	l.mu.Unlock()
+}
+
+// RecordBoth is Record for the two edges of an exchange that came and went on, of which
+// one without a Source is none.
+func (r *Recorder) RecordBoth(in, out *Key, came, went *Seen) {
+	l := &r.lanes[r.stripes.Choose()]
+	l.mu.Lock()
+	if in.Source != (Who{}) {
+		r.cell(l, in).count(came)
 	}
+	if out.Source != (Who{}) {
+		r.cell(l, out).count(went)
+	}
+	l.mu.Unlock()
+}
+
+func (c *cell) count(s *Seen) {
+	class := s.class()
 	c.classes[class]++
 	if class == 5 || class == 0 && !s.Cancelled {
 		c.errors++
@@ -98,8 +114,7 @@ func (r *Recorder) Record(k Key, s *Seen) {
 	c.nanos += uint64(max(s.Duration, 0))
 	c.in += uint64(max(s.In, 0))
 	c.out += uint64(max(s.Out, 0))
-	c.latency[bucket]++
-	l.mu.Unlock()
+	c.latency[latency.Bucket(s.Duration)]++
 }
 
 // Open counts a connection or a stream that lasts: n is 1 when it begins and -1 when it
@@ -107,12 +122,22 @@ func (r *Recorder) Record(k Key, s *Seen) {
 func (r *Recorder) Open(k Key, n int64) {
 	l := &r.lanes[r.stripes.Choose()]
 	l.mu.Lock()
-	c := l.cells[k]
-	if c == nil {
-		c = r.add(l, k)
-	}
-	c.open += n
+	r.cell(l, &k).open += n
 	l.mu.Unlock()
+}
+
+// cell is that of an edge. l.mu is held.
+func (r *Recorder) cell(l *lane, k *Key) *cell {
+	known := l.near.of(k)
+	if known.cell != nil && known.key == *k {
+		return known.cell
+	}
+	c := l.cells[*k]
+	if c == nil {
+		return r.add(l, *k)
+	}
+	known.key, known.cell = *k, c
+	return c
 }
 
 // add makes the cell of an edge, or finds the one for all that are too many. l.mu is held.
@@ -182,6 +207,7 @@ func (r *Recorder) drain(l *lane, now time.Time) {
 		if !c.used() {
 			if c.idle++; c.idle > idleRounds {
 				delete(l.cells, k)
+				l.near = near{}
 				r.cells.Add(-1)
 			}
 			continue

@@ -109,6 +109,38 @@ func TestRecorderIsBounded(t *testing.T) {
 	}
 }
 
+// What a processor has forgotten, because nothing passed over it, counts again.
+func TestAnEdgeComesBack(t *testing.T) {
+	r, k := signal.New(nil), edge("cart", "orders")
+	for i := range 3 {
+		r.Record(k, &signal.Seen{Status: 200})
+		r.Record(k, &signal.Seen{Status: 200})
+		if list := r.Take(); len(list) != 1 || list[0].Count() != 2 {
+			t.Fatalf("round %d: %+v", i, list)
+		}
+		for range 20 {
+			r.Take()
+		}
+	}
+}
+
+func TestBothEdgesOfAnExchange(t *testing.T) {
+	r, in, out := signal.New(nil), edge("web", "cart"), edge("cart", "orders")
+	none := signal.Key{Destination: service("cart")}
+	r.RecordBoth(&in, &out, &signal.Seen{Status: 200, In: 1}, &signal.Seen{Status: 503, In: 2})
+	r.RecordBoth(&none, &out, &signal.Seen{Status: 200}, &signal.Seen{Status: 503, In: 2})
+	r.RecordBoth(&in, &none, &signal.Seen{Status: 200, In: 1}, &signal.Seen{})
+	list := r.Take()
+	if len(list) != 2 {
+		t.Fatalf("%+v", list)
+	}
+	for _, e := range list {
+		if e.Key == in && (e.Classes[2] != 2 || e.In != 2) || e.Key == out && (e.Classes[5] != 2 || e.In != 4) {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 func TestHostsAreBounded(t *testing.T) {
 	now := time.Now()
 	r := signal.New(func() time.Time { return now })

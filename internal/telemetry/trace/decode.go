@@ -56,13 +56,11 @@ func (r *reader) place() *Place {
 	return p
 }
 
-func (r *reader) address() string {
-	switch a, ok := netip.AddrFromSlice(r.take(uint64(r.octet()))); {
-	case !ok:
-		return ""
-	default:
+func (r *reader) address(size uint64) string {
+	if a, ok := netip.AddrFromSlice(r.take(size)); ok {
 		return a.String()
 	}
+	return ""
 }
 
 // head is what tells records apart without reading them.
@@ -97,8 +95,9 @@ func requestID(b []byte) []byte {
 	return r.bytes()
 }
 
-// decode reads what encode has written.
-func decode(b []byte) (*Record, bool) {
+// decode reads what encode has written, and the record's site, if it has one, out of its
+// chunk.
+func decode(chunk, b []byte) (*Record, bool) {
 	h, ok := readHead(b)
 	if !ok {
 		return nil, false
@@ -109,27 +108,78 @@ func decode(b []byte) (*Record, bool) {
 		Denied: h.flags&flagDenied != 0, Stream: h.flags&flagStream != 0, Side: Side(b[atSide]),
 		Start: time.Unix(0, h.start).UTC(), Duration: time.Duration(h.duration), Status: h.status,
 	}
+	if ref := binary.LittleEndian.Uint32(b[atSite:]); ref != 0 {
+		common, ok := siteAt(chunk, ref)
+		if !ok {
+			return nil, false
+		}
+		s := &reader{b: common}
+		if s.site(x); s.bad {
+			return nil, false
+		}
+	}
 	r := &reader{b: b[headLen:]}
-	x.RequestID, x.Method, x.Scheme, x.Host, x.Path, x.Protocol = r.text(), r.text(), r.text(), r.text(), r.text(), r.text()
-	x.GRPCService, x.GRPCMethod, x.GRPCStatus = r.text(), r.text(), r.text()
-	x.Flags, x.Reason, x.Detail, x.Listener = r.text(), r.text(), r.text(), r.text()
-	kind, namespace, name := r.text(), r.text(), r.text()
-	if name != "" {
-		x.Of = kind + "/" + namespace + "/" + name
-	}
-	x.Route, x.Rule, x.Place = r.text(), r.text(), r.place()
-	x.Cluster, x.Endpoint, x.EndpointIdentity, x.PeerIdentity = r.text(), r.text(), r.text(), r.text()
-	x.Client = r.address()
-	namespace, name = r.text(), r.text()
-	if name != "" {
-		x.Consumer = namespace + "/" + name
-	}
-	x.AuthMethod, x.Subject, x.UserAgent, x.ServerName, x.Destination = r.text(), r.text(), r.text(), r.text(), r.text()
-	x.RequestBytes, x.ResponseBytes, x.Revision = int64(r.number()), int64(r.number()), r.number()
-	x.Tries = r.tries(h.span)
-	x.Decisions = r.decisions()
-	x.Questions = r.questions(b)
+	x.RequestID, x.Method, x.Host, x.Path = r.text(), r.text(), r.text(), r.text()
+	x.RequestBytes, x.ResponseBytes = int64(r.number()), int64(r.number())
+	x.Scheme, x.Protocol = r.word(b[atScheme], schemes), r.word(b[atProtocol], protocols)
+	r.optional(x, binary.LittleEndian.Uint16(b[atHas:]), b)
 	return x, !r.bad
+}
+
+// word is a text that may have a number.
+func (r *reader) word(code byte, l words) string {
+	switch {
+	case int(code) < len(l):
+		return l[code]
+	case code != spelled:
+		r.bad = true
+		return ""
+	}
+	return r.text()
+}
+
+// optional reads what has says that there is.
+func (r *reader) optional(x *Record, has uint16, b []byte) {
+	if has&hasAgent != 0 {
+		x.UserAgent = r.text()
+	}
+	if has&hasIPv4 != 0 {
+		x.Client = r.address(4)
+	}
+	if has&hasTries != 0 {
+		x.Tries = r.tries(binary.LittleEndian.Uint64(b[atSpan:]))
+		if n := len(x.Tries); n > 0 {
+			x.Endpoint = x.Tries[n-1].Endpoint
+		}
+	}
+	if has&hasIPv6 != 0 {
+		x.Client = r.address(16)
+	}
+	if has&hasEndpoint != 0 {
+		x.Endpoint = r.text()
+	}
+	if has&hasCall != 0 {
+		x.GRPCService, x.GRPCMethod, x.GRPCStatus = r.text(), r.text(), r.text()
+	}
+	if has&hasFailure != 0 {
+		x.Flags, x.Reason, x.Detail = r.text(), r.text(), r.text()
+	}
+	if has&hasCaller != 0 {
+		namespace, name := r.text(), r.text()
+		if name != "" {
+			x.Consumer = namespace + "/" + name
+		}
+		x.AuthMethod, x.Subject = r.text(), r.text()
+	}
+	if has&hasStream != 0 {
+		x.ServerName, x.Destination = r.text(), r.text()
+	}
+	if has&hasDecisions != 0 {
+		x.Decisions = r.decisions()
+	}
+	if has&hasQuestions != 0 {
+		x.Questions = r.questions(b)
+	}
 }
 
 func (r *reader) tries(span uint64) []Try {

@@ -2,7 +2,6 @@ package trace
 
 import (
 	"encoding/binary"
-	"net/netip"
 	"time"
 
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
@@ -38,19 +37,39 @@ type Decided struct {
 	Place              Place
 }
 
-// The form of a record: a head of fixed size, in little endian, then texts and numbers in
-// an order that encode and decode share. A reader can tell from the head, and the request
-// ID behind it, whether it is looking for this one.
+// The form of a record: a head of fixed size, in little endian, then the request ID and
+// what else the head says that there is, in an order that encode and decode share. A
+// reader can tell from the head, and the request ID behind it, whether it is looking for
+// this one. The ring fills in where the record's site is.
 const (
 	atFlags    = 0
 	atSide     = 1
 	atStatus   = 2
-	atStart    = 4
-	atDuration = 12
-	atTraceID  = 20
-	atSpan     = 36
-	atParent   = 44
-	headLen    = 52
+	atSite     = 4
+	atHas      = 8
+	atScheme   = 10
+	atProtocol = 11
+	atStart    = 12
+	atDuration = 20
+	atTraceID  = 28
+	atSpan     = 44
+	atParent   = 52
+	headLen    = 60
+)
+
+// What a record has beyond what all have.
+const (
+	hasCall     = 1 << iota // service, method and status of gRPC
+	hasFailure              // flags, reason and detail
+	hasCaller               // consumer, method of authentication, subject
+	hasAgent                // a User-Agent
+	hasStream               // the server name of TLS, and where an outbound stream was going
+	hasEndpoint             // an endpoint that is not that of the last try
+	hasIPv4                 // a client of 4 bytes
+	hasIPv6                 // one of 16
+	hasTries                // and so on
+	hasDecisions
+	hasQuestions
 )
 
 const (
@@ -68,7 +87,7 @@ const (
 	maxTries     = 16
 	maxDecisions = 24
 	// maxRecord is more than all of that can take.
-	maxRecord = 48 << 10
+	maxRecord = 56 << 10
 )
 
 // writer appends to a record.
@@ -114,72 +133,154 @@ func (x *Exchange) flags() (f byte) {
 	return f
 }
 
-// encode appends the record of x.
+// encode makes the record of x in b, which it may grow. Its site is left to who keeps it.
 func encode(b []byte, x *Exchange) []byte {
 	e := x.Entry
-	var head [headLen]byte
+	if cap(b) < headLen {
+		b = make([]byte, 0, 512)
+	}
+	b = b[:headLen]
+	has := x.has()
 	le := binary.LittleEndian
-	head[atFlags], head[atSide] = x.flags(), byte(x.Side)
-	le.PutUint16(head[atStatus:], uint16(e.Status))
-	le.PutUint64(head[atStart:], uint64(e.Start.UnixNano()))
-	le.PutUint64(head[atDuration:], uint64(max(e.Duration, 0)))
-	binary.BigEndian.PutUint64(head[atTraceID:], x.Trace.High)
-	binary.BigEndian.PutUint64(head[atTraceID+8:], x.Trace.Low)
-	le.PutUint64(head[atSpan:], x.Span)
-	le.PutUint64(head[atParent:], x.Parent)
-	w := writer{append(b, head[:]...)}
+	b[atFlags], b[atSide] = x.flags(), byte(x.Side)
+	b[atScheme], b[atProtocol] = schemes.code(e.Scheme), protocols.code(e.Protocol)
+	le.PutUint16(b[atStatus:], uint16(e.Status))
+	le.PutUint32(b[atSite:], 0)
+	le.PutUint16(b[atHas:], has)
+	le.PutUint64(b[atStart:], uint64(e.Start.UnixNano()))
+	le.PutUint64(b[atDuration:], uint64(max(e.Duration, 0)))
+	binary.BigEndian.PutUint64(b[atTraceID:], x.Trace.High)
+	binary.BigEndian.PutUint64(b[atTraceID+8:], x.Trace.Low)
+	le.PutUint64(b[atSpan:], x.Span)
+	le.PutUint64(b[atParent:], x.Parent)
+	w := writer{b}
 	w.bytes(e.RequestID)
 	w.bytes(e.Method)
-	w.text(e.Scheme)
 	w.bytes(e.Host)
 	put(&w, e.Path, maxPath)
-	w.text(e.Protocol)
-	w.bytes(e.GRPCService)
-	w.bytes(e.GRPCMethod)
-	w.text(e.GRPCStatus)
-	w.bytes(e.Flags)
-	w.text(e.Reason)
-	w.text(x.Detail)
-	w.text(e.Listener)
-	w.text(x.OfKind)
-	w.text(x.OfNamespace)
-	w.text(x.OfName)
-	w.text(e.Route)
-	w.text(e.Rule)
-	w.place(&x.Place)
-	w.text(e.Cluster)
-	w.text(e.Endpoint)
-	w.text(e.EndpointIdentity)
-	w.text(e.PeerIdentity)
-	w.address(e.Client)
-	w.text(e.ConsumerNamespace)
-	w.text(e.Consumer)
-	w.text(e.AuthMethod)
-	w.text(e.Subject)
-	w.bytes(e.UserAgent)
-	w.text(e.TLSServerName)
-	w.text(e.Destination)
 	w.number(uint64(max(e.RequestBytes, 0)))
 	w.number(uint64(max(e.ResponseBytes, 0)))
-	w.number(e.Revision)
-	w.tries(x.Tries)
-	w.decisions(x.Decisions)
-	w.questions(x.Questions)
+	if b[atScheme] == spelled {
+		w.text(e.Scheme)
+	}
+	if b[atProtocol] == spelled {
+		w.text(e.Protocol)
+	}
+	w.optional(x, has)
 	return w.b
 }
 
-// address is 0, 4 or 16 bytes with their number before them.
-func (w *writer) address(a netip.Addr) {
-	switch a = a.Unmap(); {
-	case a.Is4():
-		b := a.As4()
-		w.b = append(append(w.b, 4), b[:]...)
-	case a.Is6():
-		b := a.As16()
-		w.b = append(append(w.b, 16), b[:]...)
-	default:
-		w.b = append(w.b, 0)
+// has says what there is of x that not all have.
+func (x *Exchange) has() (has uint16) {
+	e := x.Entry
+	if len(e.UserAgent) > 0 {
+		has |= hasAgent
 	}
+	if len(x.Tries) > 0 {
+		has |= hasTries
+		if e.Endpoint != x.Tries[len(x.Tries)-1].Endpoint {
+			has |= hasEndpoint
+		}
+	} else if e.Endpoint != "" {
+		has |= hasEndpoint
+	}
+	switch c := e.Client; {
+	case c.Is4(), c.Is4In6():
+		has |= hasIPv4
+	case c.Is6():
+		has |= hasIPv6
+	}
+	if len(e.GRPCService)|len(e.GRPCMethod)|len(e.GRPCStatus) != 0 {
+		has |= hasCall
+	}
+	if len(e.Flags)|len(e.Reason)|len(x.Detail) != 0 {
+		has |= hasFailure
+	}
+	if len(e.Consumer)|len(e.AuthMethod)|len(e.Subject) != 0 {
+		has |= hasCaller
+	}
+	if len(e.TLSServerName)|len(e.Destination) != 0 {
+		has |= hasStream
+	}
+	if len(x.Decisions) > 0 {
+		has |= hasDecisions
+	}
+	if len(x.Questions) > 0 {
+		has |= hasQuestions
+	}
+	return has
+}
+
+// optional appends what has says that there is.
+func (w *writer) optional(x *Exchange, has uint16) {
+	e := x.Entry
+	if has&hasAgent != 0 {
+		w.bytes(e.UserAgent)
+	}
+	if has&hasIPv4 != 0 {
+		b := e.Client.Unmap().As4()
+		w.b = append(w.b, b[:]...)
+	}
+	if has&hasTries != 0 {
+		w.tries(x.Tries)
+	}
+	if has&^(hasAgent|hasIPv4|hasTries) == 0 {
+		return // as with most
+	}
+	if has&hasIPv6 != 0 {
+		b := e.Client.As16()
+		w.b = append(w.b, b[:]...)
+	}
+	if has&hasEndpoint != 0 {
+		w.text(e.Endpoint)
+	}
+	if has&hasCall != 0 {
+		w.bytes(e.GRPCService)
+		w.bytes(e.GRPCMethod)
+		w.text(e.GRPCStatus)
+	}
+	if has&hasFailure != 0 {
+		w.bytes(e.Flags)
+		w.text(e.Reason)
+		w.text(x.Detail)
+	}
+	if has&hasCaller != 0 {
+		w.text(e.ConsumerNamespace)
+		w.text(e.Consumer)
+		w.text(e.AuthMethod)
+		w.text(e.Subject)
+	}
+	if has&hasStream != 0 {
+		w.text(e.TLSServerName)
+		w.text(e.Destination)
+	}
+	if has&hasDecisions != 0 {
+		w.decisions(x.Decisions)
+	}
+	if has&hasQuestions != 0 {
+		w.questions(x.Questions)
+	}
+}
+
+// words are texts that have a number: most requests have one of few schemes and
+// protocols.
+type words []string
+
+var (
+	schemes   = words{"http", "https", ""}
+	protocols = words{"HTTP/1.1", "HTTP/2", "HTTP/3", "HTTP/1.0", ""}
+)
+
+// spelled stands for what has no number.
+const spelled = 0xff
+
+func (l words) code(s string) byte {
+	for i, word := range l {
+		if s == word {
+			return byte(i)
+		}
+	}
+	return spelled
 }
 
 func (w *writer) tries(list []Try) {

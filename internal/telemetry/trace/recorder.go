@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/gridway/gridway/internal/telemetry/stripe"
 )
@@ -22,7 +22,7 @@ const (
 	minLane = 256 << 10
 	// Chunks of a ring, so that what is given up at once is little.
 	chunksOfRing = 16
-	minChunk     = maxRecord + recordHeader
+	minChunk     = maxRecord + maxSite + 2*recordHeader
 )
 
 // deniedPerSecond bounds how many refusals of policies are kept in a second, by lane:
@@ -36,8 +36,6 @@ const deniedPerSecond = 16
 type Recorder struct {
 	lanes   []lane
 	stripes *stripe.Chooser
-
-	recorded, notable, lost atomic.Uint64
 }
 
 // lane is one processor's rings.
@@ -49,7 +47,9 @@ type lane struct {
 	// denied counts refusals that were kept in the second.
 	second int64
 	denied int
-	_      [64]byte
+	// of Stats
+	recorded, kept, lost uint64
+	_                    [64]byte
 }
 
 // New makes a Recorder that takes so many bytes of memory, within MinMemory and MaxMemory.
@@ -60,7 +60,7 @@ func New(memory int) *Recorder {
 		stripes = stripe.NewN(stripes.Len() / 2)
 	}
 	r := &Recorder{stripes: stripes, lanes: make([]lane, stripes.Len())}
-	ofRing := memory / len(r.lanes) / 2
+	ofRing := memory/len(r.lanes)/2 - int(unsafe.Sizeof(sites{}))
 	size := max(ofRing/chunksOfRing, minChunk)
 	for i := range r.lanes {
 		n := ring{size: size, most: max(2, ofRing/size)}
@@ -71,22 +71,16 @@ func New(memory int) *Recorder {
 
 // Record remembers x.
 func (r *Recorder) Record(x *Exchange) {
+	s := x.site()
 	n := r.lane()
-	b := encode(n.scratch[:0], x)
-	n.scratch = b
-	lost := n.recent.put(b)
-	notable := x.Sampled || x.Slow || x.Failed || x.Denied && n.keepDenied(x.Entry.Start.Unix())
-	if notable {
-		n.notable.put(b)
+	n.scratch = encode(n.scratch, x)
+	n.recorded++
+	n.lost += uint64(n.recent.put(n.scratch, &s))
+	if x.Sampled || x.Slow || x.Failed || x.Denied && n.keepDenied(x.Entry.Start.Unix()) {
+		n.kept++
+		n.notable.put(n.scratch, &s)
 	}
 	n.mu.Unlock()
-	r.recorded.Add(1)
-	if lost > 0 {
-		r.lost.Add(uint64(lost))
-	}
-	if notable {
-		r.notable.Add(1)
-	}
 }
 
 // lane returns a locked lane: the processor's own, or the next that nobody uses.
@@ -121,10 +115,11 @@ type Stats struct {
 
 // Stats returns the counts so far.
 func (r *Recorder) Stats() Stats {
-	s := Stats{Recorded: r.recorded.Load(), Notable: r.notable.Load(), Lost: r.lost.Load()}
+	var s Stats
 	for i := range r.lanes {
 		n := &r.lanes[i]
 		n.mu.Lock()
+		s.Recorded, s.Notable, s.Lost = s.Recorded+n.recorded, s.Notable+n.kept, s.Lost+n.lost
 		s.Bytes += n.recent.bytes() + n.notable.bytes()
 		s.Limit += (n.recent.most + n.notable.most) * n.recent.size
 		n.mu.Unlock()
@@ -138,12 +133,12 @@ func (r *Recorder) Find(q *Query) []*Record {
 	limit := q.limit()
 	var found []*Record
 	seen := map[seenKey]bool{}
-	look := func(b []byte) {
+	look := func(chunk, b []byte) {
 		h, ok := readHead(b)
 		if !ok || !q.wantsHead(&h, b) || seen[seenKey{h.span, h.start}] {
 			return
 		}
-		x, ok := decode(b)
+		x, ok := decode(chunk, b)
 		if !ok || !q.wants(x) {
 			return
 		}
@@ -177,7 +172,7 @@ func newest(list []*Record) {
 
 // read calls look for each record of a ring. It holds the lock only while it copies a
 // chunk: a few microseconds.
-func (n *lane) read(of *ring, scratch []byte, look func([]byte)) []byte {
+func (n *lane) read(of *ring, scratch []byte, look func(chunk, record []byte)) []byte {
 	n.mu.Lock()
 	at := of.first
 	n.mu.Unlock()
@@ -191,7 +186,7 @@ func (n *lane) read(of *ring, scratch []byte, look func([]byte)) []byte {
 		scratch = append(scratch[:0], of.chunks[at-of.first]...)
 		n.mu.Unlock()
 		for b := range each(scratch) {
-			look(b)
+			look(scratch, b)
 		}
 		at++
 	}

@@ -221,22 +221,46 @@ func TestReadersAndWriters(t *testing.T) {
 func TestDecodeEveryTruncation(t *testing.T) {
 	b := encode(nil, full())
 	for i := range b {
-		if _, ok := decode(b[:i]); ok {
+		if _, ok := decode(nil, b[:i]); ok {
 			t.Errorf("%d of %d bytes decode", i, len(b))
 		}
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	f.Add(encode(nil, full()))
-	f.Add(encode(nil, &Exchange{Entry: &accesslog.Entry{}}))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		x, ok := decode(b)
-		if !ok {
-			return
+func TestDecodeEveryTruncationOfASite(t *testing.T) {
+	x := full()
+	s := x.site()
+	r := ring{size: minChunk, most: 1}
+	r.put(encode(nil, x), &s)
+	chunk := r.chunks[0]
+	for b := range each(chunk) {
+		if got, ok := decode(chunk, b); !ok || got.Rule != x.Entry.Rule {
+			t.Errorf("got %+v", got)
 		}
-		if _, err := json.Marshal(x); err != nil {
-			t.Fatal(err)
+		for i := range recordHeader + len(s.append(nil)) {
+			if _, ok := decode(chunk[:i], b); ok {
+				t.Errorf("decodes with %d bytes of its chunk", i)
+			}
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	x := full()
+	s, r := x.site(), ring{size: minChunk, most: 1}
+	r.put(encode(nil, x), &s)
+	r.put(encode(nil, x), &s)
+	r.put(encode(nil, &Exchange{Entry: &accesslog.Entry{}}), &site{})
+	f.Add(r.chunks[0])
+	f.Fuzz(func(t *testing.T, chunk []byte) {
+		for b := range each(chunk) {
+			x, ok := decode(chunk, b)
+			if !ok {
+				continue
+			}
+			if _, err := json.Marshal(x); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

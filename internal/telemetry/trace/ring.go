@@ -11,30 +11,44 @@ type ring struct {
 	size   int      // of a chunk
 	most   int      // chunks
 	first  uint64   // number of chunks[0]
+	sites  *sites   // of the last chunk
 }
 
-// recordHeader is the length before each record.
-const recordHeader = 4
+// recordHeader is the length before each record. With siteMark it is that of a site.
+const (
+	recordHeader = 4
+	siteMark     = 1 << 31
+)
 
-// put adds a record. It tells how many records were given up for it.
-func (r *ring) put(b []byte) (lost int) {
-	need := recordHeader + len(b)
-	if need > r.size {
+// put adds a record that is of a site. It tells how many records were given up for it.
+func (r *ring) put(b []byte, s *site) (lost int) {
+	if recordHeader+len(b) > r.size-recordHeader-maxSite {
 		return 1
 	}
 	n := len(r.chunks)
-	if n == 0 || cap(r.chunks[n-1])-len(r.chunks[n-1]) < need {
+	if n == 0 || cap(r.chunks[n-1])-len(r.chunks[n-1]) < 2*recordHeader+maxSite+len(b) {
 		lost = r.turn()
 		n = len(r.chunks)
 	}
 	r.counts[n-1]++
-	c := binary.LittleEndian.AppendUint32(r.chunks[n-1], uint32(len(b)))
+	c := r.chunks[n-1]
+	known := &r.sites[r.sites.slot(s)]
+	if known.ref == 0 || !known.same(s) {
+		known.site, known.ref = *s, uint32(len(c)+1)
+		c = appendSite(c, s)
+	}
+	binary.LittleEndian.PutUint32(b[atSite:], known.ref)
+	c = binary.LittleEndian.AppendUint32(c, uint32(len(b)))
 	r.chunks[n-1] = append(c, b...)
 	return lost
 }
 
 // turn begins a chunk.
 func (r *ring) turn() (lost int) {
+	if r.sites == nil {
+		r.sites = new(sites)
+	}
+	*r.sites = sites{}
 	if len(r.chunks) < r.most {
 		r.chunks, r.counts = append(r.chunks, make([]byte, 0, r.size)), append(r.counts, 0)
 		return 0
@@ -51,12 +65,35 @@ func (r *ring) turn() (lost int) {
 // bytes is what chunks take.
 func (r *ring) bytes() int { return len(r.chunks) * r.size }
 
+// appendSite appends a site to a chunk.
+func appendSite(c []byte, s *site) []byte {
+	from := len(c)
+	c = s.append(append(c, 0, 0, 0, 0))
+	binary.LittleEndian.PutUint32(c[from:], uint32(len(c)-from-recordHeader)|siteMark)
+	return c
+}
+
+// siteAt is the site that records of a chunk refer to so.
+func siteAt(chunk []byte, ref uint32) ([]byte, bool) {
+	from := uint64(ref) - 1 + recordHeader
+	if from > uint64(len(chunk)) {
+		return nil, false
+	}
+	n := binary.LittleEndian.Uint32(chunk[from-recordHeader:])
+	to := from + uint64(n&^siteMark)
+	if n&siteMark == 0 || to > uint64(len(chunk)) {
+		return nil, false
+	}
+	return chunk[from:to], true
+}
+
 // each yields the records of a chunk, the oldest first.
 func each(chunk []byte) func(func(record []byte) bool) {
 	return func(yield func([]byte) bool) {
 		for len(chunk) >= recordHeader {
-			n := int(binary.LittleEndian.Uint32(chunk)) + recordHeader
-			if n > len(chunk) || !yield(chunk[recordHeader:n:n]) {
+			mark := binary.LittleEndian.Uint32(chunk)
+			n := uint64(mark&^siteMark) + recordHeader
+			if n > uint64(len(chunk)) || mark&siteMark == 0 && !yield(chunk[recordHeader:n:n]) {
 				return
 			}
 			chunk = chunk[n:]
