@@ -44,24 +44,32 @@ docs: ## Write the generated pages of docs/ anew.
 	$(GO) generate ./...
 
 .PHONY: test
-test: setup lint generate-check fuzz-short alloc unit integration suites console-test ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+test: ## Everything: lint, generated files, fuzzing for seconds, all tests with -race.
+	MAKE="$(MAKE)" ./scripts/everything
 
 # A test that fails is run once more, and reported: tests of time on a machine
-# that is short of it must not stop a change. One that fails twice fails.
+# that is short of it must not stop a change. One that fails twice fails. "lint" vets
+# the tests, which takes its time and need not be done again when they run.
 GOTESTSUM := gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --rerun-fails=1 --rerun-fails-max-failures=5
 
 .PHONY: unit
 unit: ## The tests of the packages, with -race, shuffled.
-	$(GOTESTSUM) --packages="$$($(GO) list ./... | grep -v /test/)" -- -race -shuffle=on -timeout 10m
+	$(GOTESTSUM) --packages="$$($(GO) list ./... | grep -v /test/)" -- -race -vet=off -shuffle=on -timeout 10m
 
 # The race detector allocates, so that "unit" cannot hold these.
 .PHONY: alloc
 alloc: ## The ceilings of allocations and of memory for idle connections.
-	$(GO) test -count=1 -p 1 -run 'Alloc|Idle' ./internal/proxy ./internal/httpsig ./internal/proxy/websocket ./internal/wire/bufpool ./internal/wire/h2 ./internal/wire/h3 ./internal/wire/netx
+	$(GO) test -count=1 -vet=off -p 1 -run 'Alloc|Idle' ./internal/proxy ./internal/httpsig ./internal/proxy/websocket ./internal/wire/bufpool ./internal/wire/h2 ./internal/wire/h3 ./internal/wire/netx
 
+# Linked once for all packages that run it, and for the console's demos.
+.PHONY: tested
+tested:
+	$(GO) build -o $(BIN)/gridway-tested ./cmd/gridway
+
+# Most of these tests wait for processes, so that there may be more at once than processors.
 .PHONY: integration
-integration: setup ## End-to-end tests with real clients and servers, two packages at a time, with -race.
-	$(GOTESTSUM) --packages="./test/..." -- -race -p 2 -timeout 30m
+integration: setup tested ## End-to-end tests with real clients and servers, two packages at a time, with -race.
+	GRIDWAY_BINARY=$(BIN)/gridway-tested $(GOTESTSUM) --packages="./test/..." -- -race -vet=off -p 2 -parallel 4 -timeout 30m
 
 # They wait more than they compute.
 .PHONY: suites
@@ -122,8 +130,8 @@ conformance: ## The Gateway API's conformance suite, against the binary.
 
 # SCREENSHOTS=1 writes the pictures of docs/images anew.
 .PHONY: console-test
-console-test: setup ## The console in Chromium, against a running demo: each page, wide, narrow, light, dark.
-	cd test/console && { [ node_modules -nt package-lock.json ] || npm ci --no-audit --no-fund --loglevel=error; } && timeout 900 npm --silent test
+console-test: setup tested ## The console in Chromium, against a running demo: each page, wide, narrow, light, dark.
+	cd test/console && { [ node_modules -nt package-lock.json ] || npm ci --no-audit --no-fund --loglevel=error; } && GRIDWAY_BINARY=$(BIN)/gridway-tested timeout 900 npm --silent test
 
 .PHONY: fuzz-short
 fuzz-short: ## Run each fuzz target for a few seconds.

@@ -12,13 +12,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gridway/gridway/internal/statedb/statetest"
+	"github.com/gridway/gridway/test/built"
 )
 
 // process is `gridway run` as a user starts it: the built binary, files, and
@@ -33,33 +33,15 @@ type process struct {
 	err  error // of Wait, once done is closed
 }
 
-// binary builds gridway once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
-	built.Store(true)
-	dir, err := os.MkdirTemp("", "gridway-e2e")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "gridway")
-	out, err := exec.Command("go", "build", "-o", path, "../../cmd/gridway").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return path, nil
-})
+// binary is gridway, the same for all tests.
+var binary = built.Gridway
 
 func TestMain(m *testing.M) {
 	allowExtendedConnect()
 	code := statetest.Stopping{TestingM: m}.Run()
-	if built.Load() {
-		if path, err := binary(); err == nil {
-			os.RemoveAll(filepath.Dir(path))
-		}
-	}
+	_ = built.Remove()
 	os.Exit(code)
 }
-
-var built atomic.Bool
 
 // start runs `gridway run` with the documents until it serves.
 func start(t *testing.T, yaml string, flags ...string) *process {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gridway/gridway/internal/testport"
+	"github.com/gridway/gridway/test/built"
 	"github.com/gridway/gridway/test/netns"
 )
 
@@ -35,9 +36,7 @@ func TestMain(m *testing.M) {
 		program(text)
 	}
 	code := m.Run()
-	if built != "" {
-		os.RemoveAll(filepath.Dir(built))
-	}
+	_ = built.Remove()
 	os.Exit(code)
 }
 
@@ -76,19 +75,7 @@ func program(text string) {
 	os.Exit(3)
 }
 
-var built string
-
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "gridway-mesh")
-	if err != nil {
-		return "", err
-	}
-	built = filepath.Join(dir, "gridway")
-	if out, err := exec.Command("go", "build", "-o", built, "../../cmd/gridway").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return built, nil
-})
+var binary = built.Gridway
 
 // process is a running gridway.
 type process struct {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/gridway/gridway/test/built"
 )
 
 // growthPerService bounds what a sidecar holds for each service that its program uses, in
@@ -18,7 +20,7 @@ const growthPerService = 80 << 10
 // each, and not with those that there are.
 func TestMemoryByServices(t *testing.T) {
 	t.Parallel()
-	small, err := smallBinary()
+	small, err := built.Proxy()
 	if err != nil {
 		t.Fatal(err)
 	}

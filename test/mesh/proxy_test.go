@@ -8,30 +8,19 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
+
+	"github.com/gridway/gridway/test/built"
 )
 
 // idleMemory bounds what a sidecar of gridway-proxy that has nothing to do has in memory.
 // The aim is 25 MiB; what is above is for machines that have other pages than ours.
 const idleMemory = 28 << 20
 
-var smallBinary = sync.OnceValues(func() (string, error) {
-	full, err := binary() // whose folder is taken away at the end
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(filepath.Dir(full), "gridway-proxy")
-	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/gridway-proxy").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
 // The data plane alone serves as the whole binary does, in less memory.
 func TestProxyBinary(t *testing.T) {
 	t.Parallel()
-	small, err := smallBinary()
+	small, err := built.Proxy()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gridway/gridway/test/built"
 )
 
 type demoCommand struct {
@@ -64,7 +66,7 @@ var demoCommands = []demoCommand{
 // TestDemo runs the demo and every command that it prints.
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	binary, err := built()
+	binary, err := built.Gridway()
 	if err != nil {
 		t.Fatal(err)
 	}

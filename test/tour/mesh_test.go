@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gridway/gridway/test/built"
 	"github.com/gridway/gridway/test/netns"
 )
 
@@ -77,7 +78,7 @@ func TestMeshTutorial(t *testing.T) {
 	if len(list) < 20 {
 		t.Fatalf("the tutorial has %d blocks", len(list))
 	}
-	binary, err := built()
+	binary, err := built.Gridway()
 	if err != nil {
 		t.Fatal(err)
 	}

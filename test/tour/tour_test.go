@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gridway/gridway/test/built"
 )
 
 const (
@@ -121,7 +123,7 @@ func programs(t *testing.T, ports *strings.Replacer) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary, err := built()
+	binary, err := built.Gridway()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,22 +140,6 @@ exec %[1]q "$@"`, binary, ports.Replace("127.0.0.1:9901")))
 	return dir + string(os.PathListSeparator) + os.Getenv("PATH")
 }
 
-// built is the binary, made once for all tests.
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "gridway-tour")
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(dir, "gridway")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/gridway")
-	build.Dir = root
-	out, err := build.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%w\n%s", err, out)
-	}
-	return binary, err
-})
-
 // beside is how many tours are taken at once: they mostly wait.
 const beside = "4"
 
@@ -163,9 +149,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	code := m.Run()
-	if binary, err := built(); err == nil {
-		os.RemoveAll(filepath.Dir(binary))
-	}
+	_ = built.Remove()
 	os.Exit(code)
 }
 

@@ -189,7 +189,7 @@ func TestDiskIsFull(t *testing.T) {
 	v := newViews()
 	v.set("shop/cart", "one", "10.0.0.1:80")
 	p := newProxy(t, newPlane(), one(newControl(t, v)), cachedAt(path))
-	p.until(t, "the view is served", func() bool { return p.text("shop/cart") == "one" })
+	<-p.Ready() // which is said once the first view is on disk
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
