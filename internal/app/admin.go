@@ -140,6 +140,7 @@ func (r *runtime) Status() adminapi.Status {
 			Object: key.String(), Place: placeOf(f.at), Since: f.since, LastGood: s.versions[key].revision, Why: f.why,
 		})
 	}
+	s.progress.Changed = func(k store.Key) uint64 { return g.accepted(s.set, k).revision }
 	out.Listeners = r.listeners(&s)
 	out.RateLimitStores = live.RateLimitStores(g.plane.RateLimitStores())
 	out.Dependencies, out.Election = append(g.live().Needs(), g.loginNeeds()...), g.electionStatus()
@@ -168,6 +169,7 @@ func (r *runtime) statusesByKey() map[store.Key]json.RawMessage {
 	g.mu.Lock()
 	s := g.state
 	g.mu.Unlock()
+	s.progress.Changed = func(k store.Key) uint64 { return g.accepted(s.set, k).revision }
 	if g.control != nil {
 		s.progress = g.progressIn(s.progress, g.fleet(), s.config)
 	}
