@@ -51,7 +51,7 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 		}
 	}
 	if g.opt.ConsoleLogin != nil {
-		g.signIn = signin.New(signin.Options{Settings: g.opt.ConsoleLogin, Log: g.log})
+		g.signIn = signin.New(signin.Options{Settings: g.opt.ConsoleLogin, Secrets: g.loginSecrets(), Log: g.log})
 	}
 	seen := g.observer()
 	g.admin, err = adminapi.New(ctx, adminapi.Options{
@@ -64,6 +64,19 @@ func (g *Gateway) openAdmin(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrAdminTaken, err)
 	}
 	return err
+}
+
+// loginSecrets seal what logins at the OpenID provider are begun with: those of the state
+// store, so that any process of it ends what another one has begun.
+func (g *Gateway) loginSecrets() [][]byte {
+	if g.db == nil {
+		return nil
+	}
+	secrets, err := g.stateSecrets()
+	if err != nil {
+		g.log.Warn("a login to the console must end at the process where it was begun", "error", err)
+	}
+	return secrets
 }
 
 func (g *Gateway) closeLogin() {
@@ -127,6 +140,7 @@ func (r *runtime) Status() adminapi.Status {
 			Object: key.String(), Place: placeOf(f.at), Since: f.since, LastGood: s.versions[key].revision, Why: f.why,
 		})
 	}
+	s.progress.Changed = func(k store.Key) uint64 { return g.accepted(s.set, k).revision }
 	out.Listeners = r.listeners(&s)
 	out.RateLimitStores = live.RateLimitStores(g.plane.RateLimitStores())
 	out.Dependencies, out.Election = append(g.live().Needs(), g.loginNeeds()...), g.electionStatus()
@@ -155,6 +169,7 @@ func (r *runtime) statusesByKey() map[store.Key]json.RawMessage {
 	g.mu.Lock()
 	s := g.state
 	g.mu.Unlock()
+	s.progress.Changed = func(k store.Key) uint64 { return g.accepted(s.set, k).revision }
 	if g.control != nil {
 		s.progress = g.progressIn(s.progress, g.fleet(), s.config)
 	}

@@ -20,15 +20,26 @@ func (g *Gateway) ownFleet() *fleet.Report {
 	set := g.state.set
 	g.mu.Unlock()
 	c := g.control
-	return g.ownReport(fleet.NewReport(processName(), c.distrib.Proxies(), c.distrib.Objects(), c.versions.of(set)))
+	return g.ownReport(fleet.NewReport(processName(), c.distrib.Proxies(), c.distrib.Objects(g.since(set)), c.versions.of(set)))
 }
 
 // versions are the digests of objects, as all control planes that read the same files have
 // them.
 type versions struct {
 	mu   sync.Mutex
-	set  *store.Set        // guarded by mu
-	hash map[string]uint64 // guarded by mu, of set
+	set  *store.Set           // guarded by mu
+	hash map[string]uint64    // guarded by mu, of set
+	keys map[string]store.Key // guarded by mu, of set
+}
+
+// since returns what gives the number of views from which on an object is what it is.
+func (g *Gateway) since(set *store.Set) func(object string) uint64 {
+	v := &g.control.versions
+	v.mu.Lock()
+	v.index(set)
+	keys := v.keys
+	v.mu.Unlock()
+	return func(object string) uint64 { return g.accepted(set, keys[object]).moment }
 }
 
 // of returns what gives the version of an object in a set: none for those that are not
@@ -37,20 +48,29 @@ type versions struct {
 func (v *versions) of(set *store.Set) func(object string) uint64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if set != v.set || v.hash == nil {
-		v.set, v.hash = set, map[string]uint64{}
-		if set != nil {
-			for _, gk := range set.Kinds() {
-				for _, o := range set.Kind(gk.Group, gk.Kind) {
-					if o.Source == "file" && gk.Kind != "Secret" && gk.Kind != "Consumer" {
-						v.hash[o.Key.String()] = o.Hash
-					}
-				}
+	v.index(set)
+	hash := v.hash
+	return func(object string) uint64 { return hash[object] }
+}
+
+// index finds the objects of a set by their names. The caller holds v.mu.
+func (v *versions) index(set *store.Set) {
+	if set == v.set && v.hash != nil {
+		return
+	}
+	v.set, v.hash, v.keys = set, map[string]uint64{}, map[string]store.Key{}
+	if set == nil {
+		return
+	}
+	for _, gk := range set.Kinds() {
+		for _, o := range set.Kind(gk.Group, gk.Kind) {
+			name := o.Key.String()
+			v.keys[name] = o.Key
+			if o.Source == "file" && gk.Kind != "Secret" && gk.Kind != "Consumer" {
+				v.hash[name] = o.Hash
 			}
 		}
 	}
-	hash := v.hash
-	return func(object string) uint64 { return hash[object] }
 }
 
 // fleet is what all proxies of the mesh serve.

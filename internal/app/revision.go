@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -42,6 +43,8 @@ type state struct {
 type version struct {
 	hash     uint64
 	revision uint64
+	// moment numbers the views of a mesh from which on it is in them; zero is none.
+	moment uint64
 }
 
 type refusal struct {
@@ -145,7 +148,7 @@ func (g *Gateway) lint(cfg *ir.Config, set *store.Set) []store.Problem {
 // record remembers what became of a snapshot.
 func (g *Gateway) record(snap file.Snapshot, problems []store.Problem, began time.Time, took time.Duration, changed bool, err error) {
 	cfg := g.out.Config
-	open := g.plane.Listening()
+	open, moment := g.plane.Listening(), g.moment()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := &g.state
@@ -167,12 +170,38 @@ func (g *Gateway) record(snap file.Snapshot, problems []store.Problem, began tim
 	g.applied.Add(1)
 	s.statuses = g.out.Statuses
 	s.progress = progress(cfg, s.unopened)
-	s.judgeVersions(snap, problems, cfg.Revision, began)
+	s.judgeVersions(snap, problems, version{revision: cfg.Revision, moment: moment}, began)
 }
 
 // progress is how far a configuration has come, with listeners that are not open.
 func progress(cfg *ir.Config, unopened map[string]string) status.Progress {
 	return status.Progress{Revision: cfg.Revision, Serving: 1, Total: 1, Failed: failedSections(cfg, unopened)}
+}
+
+// moment is the number of the newest views of the mesh; zero without one.
+func (g *Gateway) moment() uint64 {
+	if g.control == nil {
+		return 0
+	}
+	return g.control.views.Since(math.MaxUint64).Moment
+}
+
+// accepted is since when an object is what it is in a set; zero if that is not known: it was
+// refused, or it was not noticed that it has changed.
+func (g *Gateway) accepted(set *store.Set, k store.Key) version {
+	if set == nil {
+		return version{}
+	}
+	o := set.Get(k)
+	if o == nil {
+		return version{}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if v := g.state.versions[k]; v.hash == o.Hash {
+		return v
+	}
+	return version{}
 }
 
 func failedSections(cfg *ir.Config, unopened map[string]string) map[string]string {
@@ -189,7 +218,7 @@ func failedSections(cfg *ir.Config, unopened map[string]string) map[string]strin
 
 // judgeVersions finds out which objects are refused, since when, and which
 // revision brought the version that serves in their place.
-func (s *state) judgeVersions(snap file.Snapshot, problems []store.Problem, revision uint64, now time.Time) {
+func (s *state) judgeVersions(snap file.Snapshot, problems []store.Problem, as version, now time.Time) {
 	set := snap.Set
 	refused := map[store.Key]refusal{}
 	for _, p := range problems {
@@ -214,7 +243,8 @@ func (s *state) judgeVersions(snap file.Snapshot, problems []store.Problem, revi
 			if o := set.Get(k); o == nil {
 				delete(s.versions, k)
 			} else if s.versions[k].hash != o.Hash {
-				s.versions[k] = version{hash: o.Hash, revision: revision}
+				as.hash = o.Hash
+				s.versions[k] = as
 			}
 		}
 		return
@@ -224,7 +254,8 @@ func (s *state) judgeVersions(snap file.Snapshot, problems []store.Problem, revi
 		for _, o := range set.Kind(gk.Group, gk.Kind) {
 			v, known := s.versions[o.Key]
 			if _, bad := refused[o.Key]; !bad && (!known || v.hash != o.Hash) {
-				v, known = version{hash: o.Hash, revision: revision}, true
+				as.hash = o.Hash
+				v, known = as, true
 			}
 			if known {
 				versions[o.Key] = v

@@ -50,7 +50,7 @@ func (g *Gateway) Run(ctx, cut context.Context) error {
 			part("managed objects", func(context.Context) error { g.managed.Run(sourceCtx); return nil })
 			part("objects of the state store", func(context.Context) error { g.applyState(sourceCtx); return nil })
 			part("election", func(ctx context.Context) error { g.election.Run(ctx); return nil })
-			part("budgets of limits", func(ctx context.Context) error { g.forgetBudgets(ctx); return nil })
+			part("what is over in the state store", func(ctx context.Context) error { g.forget(ctx); return nil })
 			part("uses of credentials", func(ctx context.Context) error { g.keepUses(ctx); return nil })
 			part("signing keys", func(ctx context.Context) error { g.signing.Run(ctx); return nil })
 		}

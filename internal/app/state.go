@@ -146,12 +146,12 @@ func (g *Gateway) applyState(ctx context.Context) {
 	}
 }
 
-// forgetEvery is how often it is looked for budgets of limits that say nothing any
-// more.
+// forgetEvery is how often it is looked for what says nothing any more: budgets of limits,
+// and sessions of the console that have ended.
 const forgetEvery = 10 * time.Minute
 
-// forgetBudgets removes them from the state store, until ctx ends.
-func (g *Gateway) forgetBudgets(ctx context.Context) {
+// forget removes them from the state store, until ctx ends.
+func (g *Gateway) forget(ctx context.Context) {
 	tick := time.NewTicker(forgetEvery)
 	defer tick.Stop()
 	for {
@@ -161,6 +161,11 @@ func (g *Gateway) forgetBudgets(ctx context.Context) {
 		case <-tick.C:
 		}
 		_, elected := g.election.Mandate()
+		if elected {
+			if err := g.access.SweepSessions(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				g.log.Warn("sessions of the console that have ended cannot be removed from the state store now", "error", err)
+			}
+		}
 		for more := elected; more; {
 			var err error
 			if more, err = (&leasing.Authority{DB: g.db}).Forget(ctx); err != nil && ctx.Err() == nil {

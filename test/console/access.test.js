@@ -166,3 +166,68 @@ test('join tokens are made and revoked', { timeout: 90_000 }, async (t) => {
   await dialog(page).getByRole('button', { name: 'Revoke' }).click()
   await row.waitFor({ state: 'detached' })
 })
+
+test('a viewer is offered nothing that would be refused, and told who may', { timeout: 120_000 }, async (t) => {
+  const { token: viewerToken } = await api('POST', '/v1/tokens', { name: 'looks', role: 'viewer' })
+  const viewer = await visit(t, '/configuration', { token: viewerToken, width: 390 })
+  const refused = []
+  viewer.on('response', (r) => r.status() === 403 && refused.push(r.url()))
+  await viewer.getByRole('link', { name: 'Try a new object' }).waitFor()
+  await viewer.goto(`${demo.base}/console/configuration/HTTPRoute/default/catalog`)
+  await viewer.getByRole('link', { name: 'Try a change' }).waitFor()
+  assert.equal(await viewer.getByRole('link', { name: /^(Edit|Delete)$/ }).count(), 0)
+  await viewer.getByRole('link', { name: 'Try a change' }).click()
+  await viewer.getByText('Your role may look, and not change').waitFor()
+  assert.equal(await viewer.getByRole('button', { name: 'Apply' }).count(), 0)
+  await viewer.goto(`${demo.base}/console/routes/HTTPRoute/default/catalog`)
+  await viewer.getByText('Live traffic is for operators').waitFor()
+  assert.equal(await viewer.getByRole('button', { name: 'Tap' }).count(), 0)
+  await judge(viewer, 'a route, as a viewer')
+  for (const at of ['/', '/graph', '/services', '/traces', '/mesh', '/access', '/explain', '/configuration/checks', '/configuration/revisions']) {
+    await viewer.goto(`${demo.base}/console${at}`)
+    await viewer.getByRole('heading', { level: 1 }).waitFor()
+    await until(`${at} has loaded`, async () => (await viewer.locator('.loading').count()) === 0)
+    assert.equal(await viewer.getByRole('button', { name: /^(Make|Revoke|Rotate|Deny|Allow|Tap|Apply|Delete)/ }).count(), 0, at)
+  }
+  // The audit log is asked for to say that it is for admins, and nothing else is refused.
+  assert.deepEqual(refused.filter((url) => !url.includes('/v1/audit')), [])
+  assert.deepEqual(viewer.problems, [])
+})
+
+test('an operator changes what operators may, and is shown no tokens', { timeout: 90_000 }, async (t) => {
+  const { token: operator } = await api('POST', '/v1/tokens', { name: 'runs', role: 'operator' })
+  const page = await visit(t, '/access', { token: operator })
+  await page.getByText('also change the configuration').waitFor()
+  await page.getByRole('button', { name: 'Make a key… of default/acme' }).waitFor()
+  assert.equal(await page.getByRole('heading', { name: /Tokens|Audit log/ }).count(), 0)
+  await page.goto(`${demo.base}/console/routes/HTTPRoute/default/catalog`)
+  await page.getByRole('button', { name: 'Tap' }).click()
+  await page.getByRole('list', { name: 'What passes' }).waitFor()
+  await page.goto(`${demo.base}/console/mesh`)
+  await page.getByRole('button', { name: 'Deny…' }).waitFor()
+  assert.equal(await page.getByRole('heading', { name: 'Join tokens' }).count(), 0)
+})
+
+test('a session that is over leads to the login, and back to the page', { timeout: 90_000 }, async (t) => {
+  const { token: viewer } = await api('POST', '/v1/tokens', { name: 'comes-back', role: 'viewer' })
+  const at = '/configuration?kind=HTTPRoute'
+  const [here, there] = await Promise.all([visit(t, at, { token: viewer }), visit(t, '/access', { token: viewer })])
+  // One's own sessions, and nobody else's: of all that the tests have begun.
+  await until('both sessions are shown', async () => (await table(there, 'Sessions').getByRole('row').count()) === 3)
+  await judge(there, 'sessions')
+  await table(there, 'Sessions').getByRole('button', { name: /^End the session of comes-back/ }).click()
+  await dialog(there).getByText('That browser has to log in again').waitFor()
+  await dialog(there).getByRole('button', { name: 'End' }).click()
+  await here.getByRole('alert').getByText('Your session is over').waitFor({ timeout: 60_000 })
+  await judge(here, 'the login after a session is over')
+  await here.getByLabel('Token').fill(viewer)
+  await here.getByRole('button', { name: 'Log in' }).click()
+  await here.getByRole('heading', { name: 'Configuration', level: 1 }).waitFor()
+  assert.equal(new URL(here.url()).pathname + new URL(here.url()).search, `/console${at}`)
+  await table(here, 'Objects').getByText('catalog').first().waitFor()
+  // Everywhere is here and there.
+  await there.getByRole('button', { name: 'Log out everywhere…' }).click()
+  await dialog(there).getByRole('button', { name: 'Log out everywhere…' }).click()
+  await there.getByLabel('Token').waitFor()
+  await here.getByRole('alert').getByText('Your session is over').waitFor({ timeout: 60_000 })
+})

@@ -115,8 +115,9 @@ func TestStatusSaysWhoServesWhat(t *testing.T) {
 	if message := m.stands("httproute", "within", distributed, "True", "Served"); !strings.HasPrefix(message, "2 of 2 proxies serve revision") {
 		t.Errorf("the route of the Service: %s", message)
 	}
-	if message := m.stands("service", "ratings", distributed, "True", "Served"); !strings.HasPrefix(message, "4 of 4 proxies serve revision") {
-		t.Errorf("the Service: %s", message)
+	service := m.stands("service", "ratings", distributed, "True", "Served")
+	if !strings.HasPrefix(service, "4 of 4 proxies serve revision") {
+		t.Errorf("the Service: %s", service)
 	}
 
 	// The edge cannot open one more port, and a sidecar does not answer.
@@ -132,6 +133,9 @@ func TestStatusSaysWhoServesWhat(t *testing.T) {
 	}
 	if message := m.stands("httproute", "within", distributed, "Unknown", "Pending"); !strings.Contains(message, "1 of 2 proxies") || !strings.Contains(message, "default/reviews/") || !strings.Contains(message, "has not answered yet") {
 		t.Errorf("the route of the Service: %s", message)
+	}
+	if message := m.stands("service", "ratings", distributed, "True", "Served"); message != service {
+		t.Errorf("the Service, which has not changed: %s, and was %s", message, service)
 	}
 	if message := m.stands("httproute", "in", distributed, "True", "Served"); !strings.Contains(message, "1 of 1 proxies") {
 		t.Errorf("a route that nothing keeps from serving: %s", message)

@@ -1,7 +1,7 @@
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { onUnauthorized, Problem } from './api/client'
 import { queries } from './api/queries'
-import { comeBack, login, tokenOfLink } from './api/session'
+import { comeBack, login, pageKey, tokenOfLink } from './api/session'
 import { segments, usePath } from './lib/router'
 import { Access } from './pages/access'
 import { Compare } from './pages/compare'
@@ -34,7 +34,14 @@ const RevisionPage = lazy(() => import('./pages/revisions').then((m) => ({ defau
 export function App() {
   const [state, setState] = useState<'starting' | 'in' | 'out'>('starting')
   const [wrong, setWrong] = useState('')
-  useEffect(() => onUnauthorized(() => setState('out')), [])
+  useEffect(
+    () =>
+      onUnauthorized(() => {
+        if (pageKey()) setWrong((w) => w || 'Your session is over. Log in again, and you are back on this page.')
+        setState('out')
+      }),
+    [],
+  )
   useEffect(() => {
     const enter = () => setState('in')
     const back = comeBack()

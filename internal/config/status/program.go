@@ -23,6 +23,10 @@ type Progress struct {
 	// do, the process's own among them; nil without a mesh. An object that is not
 	// in it is needed by none.
 	Mesh map[string]Reach
+	// Changed says which revision has made an object what it is; zero, and nil, is that
+	// nobody knows. Messages name it: who serves that one serves the object, also if Revision
+	// is a later one.
+	Changed func(store.Key) uint64
 }
 
 // Program returns a copy of the objects with the Programmed condition of each
@@ -89,7 +93,7 @@ func (p Progress) condition(o Object) Condition {
 		Type: string(gwv1.GatewayConditionProgrammed), Status: True, Reason: string(gwv1.GatewayReasonProgrammed), Generation: o.Generation,
 	}
 	r := p.reach(o.Key)
-	c.Message = r.message(p.Revision)
+	c.Message = r.message(p.changed(o.Key))
 	switch {
 	case r.Total == 0:
 		c.Status, c.Reason, c.Message = Unknown, string(gwv1.GatewayReasonPending), "no proxy serves it: there is no edge"
@@ -99,6 +103,15 @@ func (p Progress) condition(o Object) Condition {
 		c.Status, c.Reason = Unknown, string(gwv1.GatewayReasonPending)
 	}
 	return c
+}
+
+func (p Progress) changed(k store.Key) uint64 {
+	if p.Changed != nil {
+		if n := p.Changed(k); n > 0 {
+			return n
+		}
+	}
+	return p.Revision
 }
 
 func (p Progress) reach(k store.Key) Reach {

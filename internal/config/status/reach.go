@@ -22,7 +22,7 @@ const (
 	ReasonRefused = "Refused"
 )
 
-// Reach is how many of the proxies that need an object serve its newest state.
+// Reach is how many of the proxies that need an object serve it as it is.
 type Reach struct {
 	Serving, Total int
 	// Others say of those that do not, or of the first of them, who and why.
@@ -51,7 +51,7 @@ func (r Reach) message(revision uint64) string {
 // each ancestor, as their kinds have conditions nowhere else.
 func distribute(o Object, p Progress) Object {
 	r := p.reach(o.Key)
-	c := Condition{Type: Distributed, Status: True, Reason: ReasonServed, Message: r.message(p.Revision), Generation: o.Generation}
+	c := Condition{Type: Distributed, Status: True, Reason: ReasonServed, Message: r.message(p.changed(o.Key)), Generation: o.Generation}
 	switch {
 	case r.Total == 0:
 		c.Reason, c.Message = ReasonNotNeeded, "no proxy needs it now"

@@ -89,6 +89,11 @@ func TestProgram(t *testing.T) {
 			if got, _ := status.Find(later[0].Conditions, "Programmed"); got.Message != "2 of 2 proxies serve revision 8" || got.Status != status.True {
 				t.Errorf("later: %+v", got)
 			}
+			// An object that has not changed since is served by whoever serves that revision.
+			later = status.Program(after, status.Progress{Revision: 8, Serving: 2, Total: 2, Changed: func(store.Key) uint64 { return 5 }})
+			if got, _ := status.Find(later[0].Conditions, "Programmed"); got.Message != "2 of 2 proxies serve revision 5" {
+				t.Errorf("of an older object: %+v", got)
+			}
 		})
 	}
 }

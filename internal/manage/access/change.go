@@ -13,10 +13,10 @@ type Change struct {
 	Actor string    `json:"actor"`
 	Role  string    `json:"role"`
 	Peer  string    `json:"peer,omitempty"`
-	// Action is create, update, delete, import, or what was done to a key or a
-	// token.
+	// Action is create, update, delete, import, or what was done to a key, a token or a
+	// session.
 	Action string `json:"action"`
-	// Object is "Consumer/namespace/name", "Token/id", "JoinToken/id", "Identity/SPIFFE ID" or
+	// Object is "Consumer/namespace/name", "Token/id", "Session/id", "JoinToken/id", "Identity/SPIFFE ID" or
 	// "Certificate/serial".
 	Object string `json:"object"`
 	// Before and After are the object without its secrets.

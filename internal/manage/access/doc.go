@@ -19,7 +19,10 @@ const MaxPage = 1000
 type Actor struct {
 	// Name is the token's, or says how somebody was known without one.
 	Name string `json:"name"`
-	Role Role   `json:"role"`
+	// Subject is who it is for certain, where names may change: whose sessions of the console
+	// end together.
+	Subject string `json:"-"`
+	Role    Role   `json:"role"`
 	// Peer is the address that the request came from.
 	Peer string `json:"peer,omitempty"`
 }

@@ -26,3 +26,6 @@ type CreatedToken struct {
 	Token
 	Text string `json:"token"`
 }
+
+// SubjectOfToken is the subject of who presents the token with an ID.
+func SubjectOfToken(id string) string { return "token:" + id }

@@ -25,7 +25,7 @@ func TestProxyGetsItsView(t *testing.T) {
 	v.set("shop/cart", "two", "10.0.0.1:80", "10.0.0.2:80")
 	p.until(t, "the change is served", func() bool { return p.text("shop/cart") == "two" })
 	p.until(t, "it is known to be served", func() bool { return c.Summary().String() == "1 of 1 proxies serve revision 3" })
-	if sum := c.Objects()["HTTPRoute/shop/shop/cart"]; sum == nil || sum.Serving != 1 || sum.Proxies != 1 {
+	if sum := c.Objects(newest)["HTTPRoute/shop/shop/cart"]; sum == nil || sum.Serving != 1 || sum.Proxies != 1 {
 		t.Errorf("of the route: %+v", sum)
 	}
 	if st := p.Status(); st.Target != "a" || st.Control != "control" || st.Serving.Number != 3 {
@@ -143,7 +143,7 @@ func TestRefusedRevision(t *testing.T) {
 	if st := c.Proxies()[0]; st.Serving.Number != 1 || st.Wanted.Number != 2 || c.Summary().String() != "0 of 1 proxies serve revision 2" {
 		t.Errorf("status %+v, %s", st, c.Summary().String())
 	}
-	objects := c.Objects()
+	objects := c.Objects(newest)
 	if sum := objects["HTTPRoute/shop/shop/cart"]; sum.Serving != 0 || len(sum.Others) != 1 || !strings.Contains(sum.Others[0].Why, "no such filter") {
 		t.Errorf("of the route: %+v", sum)
 	}

@@ -63,12 +63,15 @@ type standing struct {
 }
 
 // Objects says of each object, "Kind/namespace/name", how many of the proxies that
-// need it serve its newest state.
-func (s *Server) Objects() map[string]*Summary {
+// need it serve it as it is. Since tells by which number of views an object became what it
+// is, and zero if that is not known: who serves a view of that number or a later one serves
+// the object, also if something else that is in the same resource has changed afterwards.
+// Without a number the resources must be the newest.
+func (s *Server) Objects(since func(object string) uint64) map[string]*Summary {
 	s.catchUp()
 	list := s.standings()
 	slices.SortFunc(list, func(a, b standing) int { return cmp.Compare(a.status.Name, b.status.Name) })
-	t := tally{out: map[string]*count{}}
+	t := tally{since: since, out: map[string]*count{}}
 	for i := range list {
 		t.add(i+1, &list[i])
 	}
@@ -112,7 +115,10 @@ type count struct {
 	late  bool
 }
 
-type tally struct{ out map[string]*count }
+type tally struct {
+	since func(object string) uint64
+	out   map[string]*count
+}
 
 // add counts what a proxy serves.
 func (t *tally) add(proxy int, st *standing) {
@@ -131,7 +137,7 @@ func (t *tally) add(proxy int, st *standing) {
 				c.Serving++
 				c.Revision = max(c.Revision, st.status.Wanted.Number)
 			}
-			if serves || c.late {
+			if serves || c.late || st.holds(r, t.since(object)) {
 				continue
 			}
 			c.late = true
@@ -153,6 +159,17 @@ func same(a, b []*Resource) bool {
 func servedBy(acked []*Resource, r *Resource) bool {
 	i, ok := find(acked, r.Key())
 	return ok && (acked[i] == r || acked[i].Hash == r.Hash || r.Kind == KindEndpoints)
+}
+
+// holds tells whether the proxy serves a resource, of whatever state, in a view of at least
+// that number.
+func (st *standing) holds(r *Resource, since uint64) bool {
+	p := st.status
+	if since == 0 || p.Serving.Number < since || p.Serving.Epoch != p.Wanted.Epoch {
+		return false
+	}
+	_, has := find(st.acked, r.Key())
+	return has && !slices.ContainsFunc(p.Refusals, func(f Refusal) bool { return f.Key == r.Key() })
 }
 
 // whyNot is why the proxy does not serve a resource.

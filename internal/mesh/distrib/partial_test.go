@@ -43,16 +43,19 @@ func TestPartOfARevision(t *testing.T) {
 	if why := c.Proxies()[0].Why(); why != `serves the rest without route "shop/cart": somebody has the port` {
 		t.Errorf("the reason is %s", why)
 	}
-	objects := c.Objects()
+	objects := c.Objects(newest)
 	if sum := objects["HTTPRoute/shop/shop/cart"]; sum.Serving != 0 || len(sum.Others) != 1 || !strings.HasPrefix(sum.Others[0].Why, "refused: ") {
 		t.Errorf("of the route that is missing: %+v", sum)
+	}
+	if sum := c.Objects(func(string) uint64 { return 1 })["HTTPRoute/shop/shop/cart"]; sum.Serving != 0 {
+		t.Errorf("it is refused, and not only older: %+v", sum)
 	}
 	if sum := objects["HTTPRoute/shop/shop/rates"]; sum.Serving != 1 || p.text("shop/rates") != "two" {
 		t.Errorf("of the other: %+v", sum)
 	}
 	taken.Store(false)
 	p.until(t, "it is tried again", func() bool {
-		sum := c.Objects()["HTTPRoute/shop/shop/cart"]
+		sum := c.Objects(newest)["HTTPRoute/shop/shop/cart"]
 		return sum.Serving == 1 && c.Summary().Serving == 1 && len(p.Status().Refusals) == 0
 	})
 }
@@ -70,18 +73,25 @@ func TestObjectsOfOneThatIsGone(t *testing.T) {
 	stays.until(t, "both serve", func() bool { return c.Summary().Serving == 2 })
 	network.cut()
 	stays.until(t, "one is gone", func() bool { return c.Summary().Serving == 1 })
-	if sum := c.Objects()["HTTPRoute/shop/shop/cart"]; sum.String() != "2 of 2 proxies serve revision 2" {
+	if sum := c.Objects(newest)["HTTPRoute/shop/shop/cart"]; sum.String() != "2 of 2 proxies serve revision 2" {
 		t.Errorf("it serves what it had: %s %+v", sum, sum.Others)
 	}
 	v.set("shop/cart", "two", "10.0.0.1:80")
 	stays.until(t, "the change is served", func() bool { return stays.text("shop/cart") == "two" })
-	stays.until(t, "the change is acknowledged", func() bool { return c.Objects()["HTTPRoute/shop/shop/cart"].Serving == 1 })
-	sum := c.Objects()["HTTPRoute/shop/shop/cart"]
+	stays.until(t, "the change is acknowledged", func() bool { return c.Objects(newest)["HTTPRoute/shop/shop/cart"].Serving == 1 })
+	sum := c.Objects(newest)["HTTPRoute/shop/shop/cart"]
 	if sum.Proxies != 2 || len(sum.Others) != 1 || sum.Others[0].Proxy != "goes" || !strings.HasPrefix(sum.Others[0].Why, "not connected since") {
 		t.Errorf("of what changed since: %+v", sum)
 	}
-	if sum := c.Objects()["HTTPRoute/shop/shop/rates"]; sum.Serving != 2 {
+	if sum := c.Objects(newest)["HTTPRoute/shop/shop/rates"]; sum.Serving != 2 {
 		t.Errorf("of what did not: %+v", sum)
+	}
+	// What has changed in the resource may be of another object, as of a policy.
+	had := c.Summary().Revision - 1
+	for since, serving := range map[uint64]int{had: 2, had + 1: 1} {
+		if sum := c.Objects(func(string) uint64 { return since })["HTTPRoute/shop/shop/cart"]; sum.Serving != serving {
+			t.Errorf("of an object that is as it is since %d: %+v", since, sum)
+		}
 	}
 }
 
@@ -126,7 +136,7 @@ func TestObjectsAreNeverEarly(t *testing.T) {
 	for i := range 200 {
 		text := fmt.Sprintf("text %d", i+1)
 		v.set("shop/cart", text, "10.0.0.1:80")
-		for c.Objects()["HTTPRoute/shop/shop/cart"].Serving == 0 {
+		for c.Objects(newest)["HTTPRoute/shop/shop/cart"].Serving == 0 {
 			if t.Context().Err() != nil {
 				t.Fatal("it is never served")
 			}
@@ -136,3 +146,6 @@ func TestObjectsAreNeverEarly(t *testing.T) {
 		}
 	}
 }
+
+// newest is that nothing is known of when objects changed.
+func newest(string) uint64 { return 0 }

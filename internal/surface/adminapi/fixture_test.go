@@ -24,6 +24,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/mesh/question"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
+	"github.com/gridway/gridway/internal/statedb/statetest"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
 	"github.com/gridway/gridway/internal/telemetry/metric"
@@ -32,7 +33,7 @@ import (
 
 var update = flag.Bool("update", false, "write golden files and generated documentation")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(statetest.Stopping{TestingM: m}) }
 
 const (
 	secret    = "hunter2-hunter2-hunter2"

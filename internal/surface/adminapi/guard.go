@@ -93,16 +93,16 @@ func (g *guard) trusting() bool { return g.token.empty() && g.access == nil && g
 
 // loggedIn finds out whose session it is.
 func (g *guard) loggedIn(r *http.Request) (access.Actor, *Fault) {
-	c := g.sessions.credential(r)
+	c, f := g.sessions.credential(r)
 	switch {
-	case c == nil:
-		return access.Actor{}, fault(http.StatusUnauthorized, "the session is over; log in again")
+	case f != nil:
+		return access.Actor{}, f
 	case c.Person == nil:
 		return g.authenticate(r.Context(), c.Token)
 	case g.signIn == nil || g.signIn.Issuer() != c.Issuer:
 		return access.Actor{}, fault(http.StatusUnauthorized, "where you have logged in is not asked any more; log in again")
 	}
-	return access.Actor{Name: c.Person.Name, Role: c.Person.Role}, nil
+	return access.Actor{Name: c.Person.Name, Subject: c.Person.Subject, Role: c.Person.Role}, nil
 }
 
 // authenticate finds out whose token this is.
@@ -112,7 +112,7 @@ func (g *guard) authenticate(ctx context.Context, presented string) (access.Acto
 		return access.Actor{}, refused
 	}
 	if g.token.matches(presented) {
-		return access.Actor{Name: "admin-token-file", Role: access.Admin}, nil
+		return access.Actor{Name: "admin-token-file", Subject: "admin-token-file", Role: access.Admin}, nil
 	}
 	if g.access == nil {
 		return access.Actor{}, refused
@@ -124,7 +124,7 @@ func (g *guard) authenticate(ctx context.Context, presented string) (access.Acto
 	case err != nil:
 		return access.Actor{}, fault(http.StatusServiceUnavailable, "tokens cannot be looked up: the state store cannot be read now")
 	}
-	return access.Actor{Name: t.Name + " (" + t.ID + ")", Role: t.Role}, nil
+	return access.Actor{Name: t.Name + " (" + t.ID + ")", Subject: access.SubjectOfToken(t.ID), Role: t.Role}, nil
 }
 
 type actorKey struct{}

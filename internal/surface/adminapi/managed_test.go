@@ -87,6 +87,7 @@ var roles = map[string]access.Role{
 	"POST /v1/consumers/{namespace}/{name}/keys/rotate": access.Operator, "DELETE /v1/consumers/{namespace}/{name}/keys/{key}": access.Operator,
 	"POST /v1/apply": access.Operator, "DELETE /v1/objects/{kind}/{namespace}/{name}": access.Operator,
 	"GET /v1/revisions": access.Viewer, "GET /v1/revisions/{number}": access.Viewer, "POST /v1/revisions/{number}/rollback": access.Operator,
+	"GET /v1/sessions": access.Viewer, "DELETE /v1/sessions/{id}": access.Viewer,
 	"GET /v1/tokens": access.Admin, "POST /v1/tokens": access.Admin, "DELETE /v1/tokens/{id}": access.Admin, "GET /v1/audit": access.Admin,
 	"GET /v1/mesh/tokens": access.Admin, "POST /v1/mesh/tokens": access.Admin, "DELETE /v1/mesh/tokens/{id}": access.Admin, "GET /v1/mesh/identities": access.Viewer,
 	"GET /v1/mesh/denials": access.Viewer, "POST /v1/mesh/denials": access.Operator, "DELETE /v1/mesh/denials": access.Operator, "GET /v1/mesh/authority": access.Viewer,

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"syscall"
 	"time"
 )
@@ -54,11 +53,7 @@ func New(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opt: opt, l: limit(l), guard: newGuard(&opt), reckoning: make(chan struct{}, 1)}
-	var console *url.URL
-	if opt.SignIn != nil {
-		console = opt.SignIn.Console()
-	}
-	s.guard.sessions = newSessions(l.Addr(), opt.TLS != nil, console)
+	s.guard.sessions = newSessions(&opt)
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: readTimeout,

@@ -168,14 +168,14 @@ func TestSessionsAreBounded(t *testing.T) {
 	base := start(t, opt)
 	first, firstPage := logIn(t, base, tokenText)
 	var cookie, page string
-	for range 256 {
+	for range access.MaxSessionsOfOne {
 		cookie, page = logIn(t, base, tokenText)
 	}
 	if status, _, _ := (request{path: "/v1/status", header: halves(first, firstPage)}).do(t, base); status != 401 {
-		t.Errorf("the oldest of 257: status %d", status)
+		t.Errorf("the oldest of 65: status %d", status)
 	}
 	if status, _, _ := (request{path: "/v1/status", header: halves(cookie, page)}).do(t, base); status != 200 {
-		t.Errorf("the newest of 257: status %d", status)
+		t.Errorf("the newest of 65: status %d", status)
 	}
 }
 

@@ -109,7 +109,7 @@ func (s *Server) end(w http.ResponseWriter, r *http.Request) (any, *Fault) {
 	if err != nil {
 		return nil, s.notIn(r, err)
 	}
-	return s.logIn(w, r, access.Actor{Name: who.Name, Role: who.Role}, &credential{Person: who, Issuer: p.Issuer()}, p.Life())
+	return s.logIn(w, r, access.Actor{Name: who.Name, Subject: who.Subject, Role: who.Role}, &credential{Person: who, Issuer: p.Issuer()}, p.Life())
 }
 
 // notIn says why nobody has logged in.

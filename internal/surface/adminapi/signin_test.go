@@ -19,13 +19,22 @@ const consoleHost = "gw.example"
 // withLogin has people log in at a provider, to a console at https://gw.example.
 func withLogin(t *testing.T, opt *adminapi.Options) *signintest.IDP {
 	t.Helper()
-	idp := signintest.New(t)
-	opt.SignIn = signin.New(signin.Options{Settings: &signin.Settings{
-		Issuer: idp.URL, ClientID: "console", ClientSecret: []byte("s&cret"), Console: &url.URL{Scheme: "https", Host: consoleHost, Path: "/console/"},
-		Name: "Example", Scopes: []string{"openid"}, Roles: signin.Roles{Of: map[access.Role][]string{access.Viewer: {"*"}}}, Life: 8 * time.Hour,
-	}})
-	t.Cleanup(opt.SignIn.Close)
+	idp, with := withReplicas(t, nil)
+	with(opt)
 	return idp
+}
+
+// withReplicas is withLogin for several processes, which share secrets.
+func withReplicas(t *testing.T, secrets [][]byte) (*signintest.IDP, func(*adminapi.Options)) {
+	t.Helper()
+	idp := signintest.New(t)
+	return idp, func(opt *adminapi.Options) {
+		opt.SignIn = signin.New(signin.Options{Secrets: secrets, Settings: &signin.Settings{
+			Issuer: idp.URL, ClientID: "console", ClientSecret: []byte("s&cret"), Console: &url.URL{Scheme: "https", Host: consoleHost, Path: "/console/"},
+			Name: "Example", Scopes: []string{"openid"}, Roles: signin.Roles{Of: map[access.Role][]string{access.Viewer: {"*"}}}, Life: 8 * time.Hour,
+		}})
+		t.Cleanup(opt.SignIn.Close)
+	}
 }
 
 // post is what the console sends to the address that browsers know.

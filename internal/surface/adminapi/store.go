@@ -15,6 +15,7 @@ type Access interface {
 	Consumers
 	Keys
 	Tokens
+	SessionStore
 	// Record adds to the audit log what somebody has done that changes nothing.
 	Record(ctx context.Context, by access.Actor, action, object string, what any) error
 	// Audit lists changes, the latest first.

@@ -187,7 +187,9 @@ type Person struct {
 	// Name says who they call themselves and, in parentheses, who they are: the issuer and
 	// the subject there.
 	Name string
-	Role access.Role
+	// Subject is the latter.
+	Subject string
+	Role    access.Role
 	// IDToken is what the provider has said of them.
 	IDToken string
 }
@@ -239,7 +241,8 @@ func (p *Provider) End(sealed string, answer Answer) (*Person, error) {
 		return nil, refuse(Denied, "%s knows you as %s, but nothing that it says of you gives a role here (%s: %s); ask who runs this gateway for one",
 			p.s.Name, nameOf(claims), p.s.Roles.Claim, p.s.Roles.shown(claims))
 	}
-	return &Person{Name: nameOf(claims) + " (oidc:" + p.s.Issuer + "#" + subjectOf(claims) + ")", Role: role, IDToken: t.ID}, nil
+	subject := "oidc:" + p.s.Issuer + "#" + subjectOf(claims)
+	return &Person{Name: nameOf(claims) + " (" + subject + ")", Subject: subject, Role: role, IDToken: t.ID}, nil
 }
 
 // subjectOf is who somebody is at the issuer, and nobody else.

@@ -26,6 +26,7 @@ export interface Gets {
   '/v1/revisions/{number}': ObjectsRevision
   '/v1/routes': RouteRow[]
   '/v1/schema': undefined
+  '/v1/sessions': AccessSession[]
   '/v1/signals': SignalsSeries
   '/v1/status': Status
   '/v1/tap': TapEvent
@@ -156,6 +157,7 @@ export interface ElectionStatus {
 
 export interface Ended {
   next?: string
+  sessions: number
 }
 
 export interface Endpoint {
@@ -565,6 +567,16 @@ export interface AccessCreatedToken {
 export interface AccessNewToken {
   expires?: string
   name: string
+  role: string
+}
+
+export interface AccessSession {
+  began: string
+  current?: boolean
+  ends: string
+  id: string
+  name: string
+  peer?: string
   role: string
 }
 

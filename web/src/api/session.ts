@@ -16,11 +16,11 @@ export async function login(token: string): Promise<void> {
   keep(await post('/v1/session', { token: token.trim() }))
 }
 
-/** logout ends the session, also at the provider, and begins anew. */
-export async function logout(): Promise<void> {
+/** logout ends the session, also at the provider, and begins anew; everywhere is in other browsers, too. */
+export async function logout(everywhere = false): Promise<void> {
   let next: string | undefined
   try {
-    next = (await removeAs<Ended>('/v1/session')).next
+    next = (await removeAs<Ended>(`/v1/session${everywhere ? '?everywhere=true' : ''}`)).next
   } finally {
     localStorage.removeItem(place)
     if (next) location.assign(next)

@@ -1,7 +1,8 @@
 import { useState } from 'react'
 import { post, postAs, remove } from '../api/client'
-import { useChanges, useConsumers, useTokens, useWhoami } from '../api/queries'
-import type { AccessChange, AccessToken, Consumer, ConsumerCredential } from '../api/schema.gen'
+import { useChanges, useConsumers, useSessions, useTokens, useWhoami } from '../api/queries'
+import { logout, pageKey } from '../api/session'
+import type { AccessChange, AccessSession, AccessToken, Consumer, ConsumerCredential } from '../api/schema.gen'
 import { plural } from '../lib/format'
 import { useParameter } from '../lib/router'
 import { Page } from '../shell'
@@ -25,10 +26,11 @@ export function Access() {
               of={[
                 ['Name', <span className="word">{me.name}</span>],
                 ['Role', me.role],
-                ['You may', { viewer: 'read everything but secrets, tokens and the audit log', operator: 'also change consumers, keys and who is denied in the mesh', admin: 'do everything' }[me.role] ?? me.role],
+                ['You may', { viewer: 'read everything but secrets, tokens and the audit log, and try what a change would do', operator: 'also change the configuration, consumers, keys and who is denied in the mesh, and look at live traffic', admin: 'do everything' }[me.role] ?? me.role],
               ]}
             />
           </Panel>
+          {pageKey() && <Sessions all={may(me, 'admin')} />}
           <Consumers change={may(me, 'operator')} />
           {may(me, 'admin') && (
             <>
@@ -88,13 +90,62 @@ function Tokens() {
         <Action label="Make a token…" title="Make a token of the admin API" run={make} after={tokenPaths}>
           <p>Whoever has it may do what its role may, through the admin API and in this console.</p>
           <Field label="Name" name="name" required placeholder="ci" hint="For people: what it is for." />
-          <Field label="Role" name="role" of={[['viewer', 'viewer: reads'], ['operator', 'operator: changes consumers, keys and denials'], ['admin', 'admin: everything']]} />
+          <Field label="Role" name="role" of={[['viewer', 'viewer: reads'], ['operator', 'operator: changes the configuration, consumers, keys and denials'], ['admin', 'admin: everything']]} />
           <Field label="Ends in" name="ends" value="720" of={[...ends, ['', 'never']]} />
         </Action>
       }
     >
       <Shown of={tokens} what="tokens">
         {(list) => <Table label="Tokens" columns={tokenColumns} rows={list} rowKey={(t) => t.id} first="Token" empty={<Empty title="There is none">Make one for each program and person.</Empty>} />}
+      </Shown>
+    </Panel>
+  )
+}
+
+const sessionColumns: Column<AccessSession>[] = [
+  {
+    name: 'Who',
+    by: (s) => s.name,
+    of: (s) => (
+      <>
+        {s.name.replace(/ \(.*\)$/, '')}
+        <span className="sub">{/ \((.*)\)$/.exec(s.name)?.[1]}</span>
+      </>
+    ),
+  },
+  { name: 'Role', by: (s) => s.role, of: (s) => s.role },
+  { name: 'Since', by: (s) => s.began, of: (s) => <Ago at={s.began} /> },
+  { name: 'Ends', by: (s) => s.ends, of: (s) => <Ago at={s.ends} /> },
+  { name: 'From', minor: true, by: (s) => s.peer ?? '', of: (s) => <span className="quiet">{s.peer}</span> },
+  {
+    name: 'Actions',
+    of: (s) =>
+      s.current ? (
+        <span className="quiet">this one</span>
+      ) : (
+        <Action label="End" name={`the session of ${s.name} from ${s.peer ?? 'somewhere'}`} title={`End a session of ${s.name}`} grave small run={() => remove(`/v1/sessions/${encodeURIComponent(s.id)}`)} after={['/v1/sessions', '/v1/audit']}>
+          <p>That browser has to log in again. Whoever has a token or may log in elsewhere can do so.</p>
+        </Action>
+      ),
+  },
+]
+
+/** Sessions are who is logged in: everybody for admins, and one's own for others. */
+function Sessions({ all }: { all: boolean }) {
+  const sessions = useSessions()
+  return (
+    <Panel
+      title="Sessions"
+      note={all ? 'who is logged in to this console' : 'where you are logged in'}
+      flush
+      actions={
+        <Action label="Log out everywhere…" title="Log out everywhere" grave run={() => logout(true)} after={[]}>
+          <p>It ends this session, and all others that began with the same token or as the same person, in other browsers too.</p>
+        </Action>
+      }
+    >
+      <Shown of={sessions} what="sessions">
+        {(list) => <Table label="Sessions" columns={sessionColumns} rows={list} rowKey={(s) => s.id} first="-Since" most={50} empty={<Empty title="There is none">Nobody is logged in with a browser.</Empty>} />}
       </Shown>
     </Panel>
   )

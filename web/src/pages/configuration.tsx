@@ -1,11 +1,12 @@
 import { useMemo } from 'react'
-import { useObjects, useStatus } from '../api/queries'
+import { useObjects, useStatus, useWhoami } from '../api/queries'
 import type { ConfigObject, Status } from '../api/schema.gen'
 import { plural } from '../lib/format'
 import { type Verdict, verdictOf } from '../lib/judge'
 import { keyOf } from '../lib/names'
 import { Link, to, useParameter } from '../lib/router'
 import { Page } from '../shell'
+import { may } from '../ui/action'
 import { Badge, Kind } from '../ui/badge'
 import { Panel } from '../ui/panel'
 import { Search, Where } from '../ui/small'
@@ -83,6 +84,7 @@ export function rowsOf(objects: ConfigObject[], s: Status | undefined): Row[] {
 export function Configuration() {
   const objects = useObjects()
   const { data: status } = useStatus()
+  const { data: me } = useWhoami()
   const [text, setText] = useParameter('q')
   const [kind, setKind] = useParameter('kind')
   const rows = useMemo(() => rowsOf(objects.data ?? [], status), [objects.data, status])
@@ -90,7 +92,7 @@ export function Configuration() {
   const needle = text.toLowerCase()
   const found = rows.filter((r) => (!kind || r.o.kind === kind) && `${keyOf(r.o)} ${r.o.place?.file ?? ''}`.toLowerCase().includes(needle))
   return (
-    <Page title="Configuration" actions={status && !status.member && <Link className="button" to="/configuration/new">New object</Link>} about={status && `Revision ${status.revision.number}, ${plural(rows.length, 'object')} from ${status.revision.sources?.length ? plural(status.revision.sources.length, 'source') : 'nowhere'}.`}>
+    <Page title="Configuration" actions={status && !status.member && <Link className="button" to="/configuration/new">{may(me, 'operator') ? 'New object' : 'Try a new object'}</Link>} about={status && `Revision ${status.revision.number}, ${plural(rows.length, 'object')} from ${status.revision.sources?.length ? plural(status.revision.sources.length, 'source') : 'nowhere'}.`}>
       <Tabs />
       <div className="filters">
         <Search value={text} set={setText} label="Name, namespace or file" />

@@ -1,9 +1,10 @@
-import { useManifest, useObjects, useStatus } from '../api/queries'
+import { useManifest, useObjects, useStatus, useWhoami } from '../api/queries'
 import type { Condition } from '../api/schema.gen'
 import { toneOf, verdictOf } from '../lib/judge'
 import { keyOf, wholePlace } from '../lib/names'
 import { Link, to } from '../lib/router'
 import { Page } from '../shell'
+import { may } from '../ui/action'
 import { Badge, Kind } from '../ui/badge'
 import { Manifest } from '../ui/manifest'
 import { Facts, Panel } from '../ui/panel'
@@ -40,6 +41,7 @@ export function ObjectPage({ kind, namespace, name }: { kind: string; namespace:
   const manifest = useManifest(kind, namespace, name)
   const { data: objects } = useObjects()
   const { data: status } = useStatus()
+  const { data: me } = useWhoami()
   const key = keyOf({ kind, namespace, name })
   const object = objects?.find((o) => keyOf(o) === key)
   const mine = status?.statuses.find((s) => s.object === key)
@@ -60,8 +62,8 @@ export function ObjectPage({ kind, namespace, name }: { kind: string; namespace:
       actions={
         <>
           {route && <Link className="button" to={to('routes', key)}>Its traffic</Link>}
-          <Link className="button" to={to('configuration', 'edit', kind, namespace || '-', name)}>Edit</Link>
-          {object?.source === 'managed' && <Link className="button" to={to('configuration', 'delete', kind, namespace || '-', name)}>Delete</Link>}
+          <Link className="button" to={to('configuration', 'edit', kind, namespace || '-', name)}>{may(me, 'operator') ? 'Edit' : 'Try a change'}</Link>
+          {object?.source === 'managed' && may(me, 'operator') && <Link className="button" to={to('configuration', 'delete', kind, namespace || '-', name)}>Delete</Link>}
         </>
       }
     >

@@ -2,8 +2,10 @@ import { useEffect, useRef, useState } from 'react'
 import { Problem, stream } from '../api/client'
 import type { TapEvent as Passing } from '../api/schema.gen'
 import { latency } from '../lib/format'
+import { useWhoami } from '../api/queries'
 import { useHidden } from '../lib/hidden'
 import { Link, to } from '../lib/router'
+import { may } from '../ui/action'
 import { Badge } from '../ui/badge'
 import { Icon } from '../ui/icon'
 import { Panel } from '../ui/panel'
@@ -15,6 +17,8 @@ const most = 200
 
 /** Tap shows what passes, as long as somebody looks. It begins when it is asked to: it is written to the audit log. */
 export function Tap({ of }: { of: Record<string, string> }) {
+  const { data: me } = useWhoami()
+  const allowed = may(me, 'operator')
   const [running, setRunning] = useState(false)
   const [list, setList] = useState<(Passing & { n: number })[]>([])
   const [problem, setProblem] = useState<Problem>()
@@ -58,6 +62,7 @@ export function Tap({ of }: { of: Record<string, string> }) {
       flush
       className="span-12"
       actions={
+        allowed && (
         <button
           type="button"
           className="button"
@@ -68,6 +73,7 @@ export function Tap({ of }: { of: Record<string, string> }) {
         >
           <Icon name={running ? 'pause' : 'play'} size={12} /> {running ? 'Stop' : 'Tap'}
         </button>
+        )
       }
     >
       {problem ? (
@@ -79,7 +85,7 @@ export function Tap({ of }: { of: Record<string, string> }) {
           ))}
         </ul>
       ) : (
-        <Empty title={running ? 'Nothing has passed yet' : 'Nobody looks'}>{running ? 'The next request appears here.' : 'Tap shows requests as they pass, at all proxies. Values of queries and credentials are hidden, and the audit log has who looked.'}</Empty>
+        <Empty title={me && !allowed ? 'Live traffic is for operators' : running ? 'Nothing has passed yet' : 'Nobody looks'}>{me && !allowed ? `You are ${me.role}. Who may operate this gateway sees requests here as they pass, and the audit log has who looked.` : running ? 'The next request appears here.' : 'Tap shows requests as they pass, at all proxies. Values of queries and credentials are hidden, and the audit log has who looked.'}</Empty>
       )}
     </Panel>
   )

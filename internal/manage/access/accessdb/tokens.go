@@ -135,6 +135,9 @@ func (s *Service) RevokeToken(ctx context.Context, by access.Actor, id string) e
 		if err := tx.DeleteToken(ctx, id); err != nil {
 			return err
 		}
+		if _, err := tx.DropSessionsOf(ctx, access.SubjectOfToken(id)); err != nil {
+			return err
+		}
 		return s.note(ctx, tx, by, "revoke", "Token/"+id, tokenOf(&t), nil)
 	})
 }
