@@ -129,6 +129,7 @@ func (r *runtime) Status() adminapi.Status {
 	}
 	out.Listeners = r.listeners(&s)
 	out.RateLimitStores = live.RateLimitStores(g.plane.RateLimitStores())
+	out.Sinks = g.live().Sinks()
 	out.Dependencies, out.Election = append(g.live().Needs(), g.loginNeeds()...), g.electionStatus()
 	if g.control != nil {
 		f := g.fleet()

@@ -485,6 +485,29 @@ export interface Session {
   role: string
 }
 
+export interface SinkSignal {
+  lastFailure?: string
+  lastSuccess?: string
+  lost?: Record<string, number>
+  queueLimit?: number
+  queueLimitBytes?: number
+  queued: number
+  queuedBytes: number
+  retries: number
+  sent: number
+  signal: string
+}
+
+export interface SinkStatus {
+  address?: string
+  error?: string
+  kind: string
+  name: string
+  signals: SinkSignal[]
+  since?: string
+  state: string
+}
+
 export interface Status {
   certificates: Certificate[]
   dependencies: Dependency[]
@@ -501,6 +524,7 @@ export interface Status {
   ready: boolean
   refused: Refused[]
   revision: Revision
+  sinks: SinkStatus[]
   started: string
   state: string
   statuses: ObjectStatus[]
