@@ -143,6 +143,7 @@ func (r *runtime) Status() adminapi.Status {
 	s.progress.Changed = func(k store.Key) uint64 { return g.accepted(s.set, k).revision }
 	out.Listeners = r.listeners(&s)
 	out.RateLimitStores = live.RateLimitStores(g.plane.RateLimitStores())
+	out.Sinks = g.live().Sinks()
 	out.Dependencies, out.Election = append(g.live().Needs(), g.loginNeeds()...), g.electionStatus()
 	if g.control != nil {
 		f := g.fleet()

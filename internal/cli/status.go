@@ -151,6 +151,7 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 	if len(s.Certificates) > 0 {
 		t.Printf("\n%s", certificateTable(s.Certificates, now))
 	}
+	printSinks(t, s.Sinks, now)
 	printMissing(t, s.Dependencies, now)
 	printRefused(t, s.Refused, now)
 	printStatusProblems(t, s.Problems, all)
@@ -223,7 +224,7 @@ func printStatusProblems(t *term.Terminal, list []adminapi.Problem, all bool) {
 func printMissing(t *term.Terminal, list []adminapi.Dependency, now time.Time) {
 	table := term.NewTable("missing", "for", "since", "meanwhile", "why")
 	for _, d := range list {
-		if d.Up {
+		if d.Up || d.Kind == "sink" { // which has a table of its own
 			continue
 		}
 		what, owner, meanwhile := "keys of "+d.Name, "AuthenticationPolicy/"+d.Owner, term.Paint("nobody gets through with its tokens", term.Bad)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/export"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/outlet"
@@ -28,10 +27,30 @@ func (p *Proxy) openOutlets() {
 		Main: p.opts.AccessLog, Omit: p.opts.AccessLogOmit, Exporter: p.exporter, Resource: p.opts.Resource, Stdout: p.opts.Stdout, Log: p.opts.Log,
 	})
 	p.pipeline.Outlets, p.streams.Outlets = p.outlets, p.outlets
-	p.opts.Metrics.SetSinks(p.sinkStates)
+	p.opts.Metrics.SetSinks(func(yield func(metric.Sink)) {
+		for _, s := range p.Sinks() {
+			for _, n := range s.Signals {
+				yield(n)
+			}
+		}
+	})
+	p.opts.Metrics.SetLoops(p.loopStats)
 	if r := p.opts.Records; r != nil {
 		p.opts.Metrics.SetRecords(func() metric.Records { return metric.Records(r.Stats()) })
 	}
+}
+
+// loopStats are those of the event loops for metrics.
+func (p *Proxy) loopStats() []metric.Loop {
+	if p.loopsErr != nil {
+		return nil
+	}
+	stats := p.loops.Stats()
+	out := make([]metric.Loop, len(stats))
+	for i, s := range stats {
+		out[i] = metric.Loop(s)
+	}
+	return out
 }
 
 // ReopenLogs opens the files of TelemetrySinks anew, after they were renamed.
@@ -45,20 +64,3 @@ func (p *Proxy) closeOutlets() {
 	p.exporter.Close(ctx)
 }
 
-// sinkStates are those of the sinks for metrics.
-func (p *Proxy) sinkStates(yield func(metric.Sink)) {
-	for _, s := range p.exporter.States() {
-		for _, n := range s.Signals {
-			yield(metric.Sink{
-				Name: s.Name, Signal: n.Signal.String(), Sent: n.Sent, Rejected: n.Rejected, Failed: n.Failed, Dropped: n.Dropped,
-				Retries: n.Retries, Items: n.Items, Bytes: n.Bytes,
-			})
-		}
-	}
-	for _, s := range p.pusher.States() {
-		yield(metric.Sink{Name: s.Name, Signal: export.Metrics.String(), Sent: s.Sent, Failed: s.Failed, Dropped: s.Dropped})
-	}
-	p.outlets.Stats(func(name string, st accesslog.Stats) {
-		yield(metric.Sink{Name: name, Signal: export.Logs.String(), Sent: st.Written, Failed: st.Errors, Dropped: st.Dropped})
-	})
-}

@@ -71,6 +71,19 @@ spec:
 	if n := g.metric("gridway_telemetry_sink_records_total", `sink="default/agent"`, `result="sent"`); n == 0 {
 		t.Error("no metric says what the agent was sent")
 	}
+	// Who looks after it sees how full queues are, when something was taken last, and why
+	// something was not.
+	for _, m := range [][]string{
+		{"gridway_telemetry_sink_queue_limit_records", `sink="default/collector"`, `signal="metrics"`},
+		{"gridway_telemetry_sink_queue_limit_bytes", `sink="default/collector"`, `signal="metrics"`},
+		{"gridway_telemetry_sink_last_success_timestamp_seconds", `sink="default/collector"`, `signal="metrics"`},
+		{"gridway_telemetry_sink_last_success_timestamp_seconds", `sink="default/agent"`, `signal="metrics"`},
+		{"gridway_loop_sockets"},
+	} {
+		if g.metric(m[0], m[1:]...) == 0 {
+			t.Errorf("no metric %s", m)
+		}
+	}
 	// Sinks that go, and come back with other settings, hold up nothing.
 	g.apply(documents(plainOn(80), routeDoc("app", ""), backendDoc("app", app.addr)))
 	g.apply(strings.ReplaceAll(with, "interval: 1s", "interval: 2s"))

@@ -28,6 +28,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gridway/gridway/internal/telemetry/otlp/otlptest"
 )
 
 // Prometheus scrapes a gateway, a control plane and sidecars with traffic; the rules
@@ -212,7 +214,7 @@ func startMonitored(t *testing.T) *monitored {
 	e.two = &http.Client{Timeout: patience, Transport: &http.Transport{Protocols: protocols}}
 	cert, key := endsToday(t)
 	_, appPort, _ := net.SplitHostPort(app.Listener.Addr().String())
-	yaml := fmt.Sprintf(monitoredYAML, e.plain, e.secure, cert, key, appPort, appPort)
+	yaml := fmt.Sprintf(monitoredYAML, e.plain, e.secure, cert, key, appPort, appPort, otlptest.GRPC(t, "", nil).Address)
 	file := filepath.Join(t.TempDir(), "gridway.yaml")
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
@@ -367,6 +369,18 @@ spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: edge}]
   anyOf:
   - apiKey: {from: [{header: X-API-Key}]}
+---
+apiVersion: gridway.dev/v1alpha1
+kind: TelemetrySink
+metadata: {name: collector}
+spec: {otlp: {address: "http://%s", metricsInterval: 1s, batchDelay: 100ms}}
+---
+apiVersion: gridway.dev/v1alpha1
+kind: TelemetryPolicy
+metadata: {name: all}
+spec:
+  tracing: {sinkRefs: [{name: collector}]}
+  metrics: {sinkRefs: [{name: collector}]}
 ---
 apiVersion: gridway.dev/v1alpha1
 kind: Consumer

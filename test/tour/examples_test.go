@@ -34,7 +34,7 @@ func TestExamples(t *testing.T) {
 			if len(list) == 0 || checked == 0 {
 				t.Fatalf("%s has %d commands, and %d lines of what they print: say what there is to see", path, len(list), checked)
 			}
-			ports := freePorts(t, "8053", "8080", "8125", "8443", "8500", "9001", "9002", "9003", "9004", "9443", "9901", "9902", "6390", "14000", "15000", "15010")
+			ports := freePorts(t, "8053", "8080", "8125", "8443", "8500", "9001", "9002", "9003", "9004", "9443", "9901", "9902", "4317", "4318", "6390", "14000", "15000", "15010")
 			dir := t.TempDir()
 			copyExamples(t, dir, ports)
 			s := startShell(t, dir, filepath.Join(dir, "stderr"), append(os.Environ(), "PATH="+programs(t, ports)))

@@ -140,7 +140,7 @@ func (r *runtime) State() adminapi.State { return adminapi.State(r.member.Phase(
 func (r *runtime) Status() adminapi.Status {
 	d := r.member.Distribution()
 	out := adminapi.Status{
-		State: r.State(), Version: r.version, PID: os.Getpid(), Started: r.started, Dependencies: r.Needs(),
+		State: r.State(), Version: r.version, PID: os.Getpid(), Started: r.started, Dependencies: r.Needs(), Sinks: r.Sinks(),
 		RateLimitStores: live.RateLimitStores(r.Plane.RateLimitStores()), Member: r.status(),
 	}
 	out.Revision.Number = d.Serving.Number

@@ -22,6 +22,7 @@ func (s Status) complete() Status {
 	s.RateLimitStores = append([]RateLimitStoreStatus{}, s.RateLimitStores...)
 	s.Certificates = append([]Certificate{}, s.Certificates...)
 	s.Dependencies = append([]Dependency{}, s.Dependencies...)
+	s.Sinks = append([]SinkStatus{}, s.Sinks...)
 	s.Statuses = append([]ObjectStatus{}, s.Statuses...)
 	return s
 }

@@ -40,6 +40,8 @@ type Status struct {
 	Certificates []Certificate `json:"certificates"`
 	// Dependencies are what the gateway needs of others.
 	Dependencies []Dependency `json:"dependencies"`
+	// Sinks are the TelemetrySinks that policies send something to.
+	Sinks []SinkStatus `json:"sinks"`
 	// Election is there if the process has a state store.
 	Election *ElectionStatus `json:"election,omitempty"`
 	// Mesh is there if the process is a control plane, and Member if it is a sidecar, an

@@ -56,6 +56,15 @@ type Stats struct {
 	Written, Dropped, Errors uint64
 }
 
+// Health is how the output is.
+type Health struct {
+	// LastWritten and LastFailed are when something was written, and when a write failed;
+	// zero is never.
+	LastWritten, LastFailed time.Time
+	// Problem is why the last write failed; it is empty if that did not.
+	Problem string
+}
+
 // Logger writes entries to one output. Make it with New, end it with Close.
 type Logger struct {
 	opt     Options
@@ -72,6 +81,8 @@ type Logger struct {
 	done     chan struct{}
 
 	written, dropped, errors atomic.Uint64
+	lastWritten, lastFailed  atomic.Int64 // nanoseconds of Unix time, 0 for never
+	problem                  atomic.Pointer[string]
 }
 
 // lane is one processor's buffers. Its lock is never held during a write.
@@ -252,6 +263,22 @@ func signal(c chan struct{}) {
 // Stats returns the counts so far.
 func (l *Logger) Stats() Stats {
 	return Stats{Written: l.written.Load(), Dropped: l.dropped.Load(), Errors: l.errors.Load()}
+}
+
+// Health tells how the output is.
+func (l *Logger) Health() Health {
+	h := Health{LastWritten: moment(&l.lastWritten), LastFailed: moment(&l.lastFailed)}
+	if p := l.problem.Load(); p != nil {
+		h.Problem = *p
+	}
+	return h
+}
+
+func moment(n *atomic.Int64) time.Time {
+	if n := n.Load(); n != 0 {
+		return time.Unix(0, n)
+	}
+	return time.Time{}
 }
 
 // Flush writes what was logged before it was called.

@@ -98,8 +98,13 @@ func (n *lane) giveBack(b *buffer) {
 func (l *Logger) write(b *buffer) error {
 	if _, err := l.out.Write(b.b); err != nil {
 		l.errors.Add(b.entries)
+		l.lastFailed.Store(time.Now().UnixNano())
+		problem := err.Error()
+		l.problem.Store(&problem)
 		return err
 	}
 	l.written.Add(b.entries)
+	l.lastWritten.Store(time.Now().UnixNano())
+	l.problem.Store(nil)
 	return nil
 }

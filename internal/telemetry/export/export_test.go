@@ -134,13 +134,13 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"retry after", "http", otlptest.Answer{Status: 503, RetryAfter: "1"}, time.Second, 2, export.SignalState{Sent: 1, Retries: 1}},
 		{"throttled", "http", otlptest.Answer{Status: 429}, 0, 2, export.SignalState{Sent: 1, Retries: 1}},
-		{"refused", "http", otlptest.Answer{Status: 400}, 0, 1, export.SignalState{Failed: 1}},
-		{"broken", "http", otlptest.Answer{Status: 500}, 0, 1, export.SignalState{Failed: 1}},
+		{"refused", "http", otlptest.Answer{Status: 400}, 0, 1, export.SignalState{Failed: 1, Refused: 1}},
+		{"broken", "http", otlptest.Answer{Status: 500}, 0, 1, export.SignalState{Failed: 1, Refused: 1}},
 		{"partial", "http", otlptest.Answer{Rejected: 1, Message: "too old"}, 0, 1, export.SignalState{Rejected: 1}},
 		{"retry info", "grpc", otlptest.Answer{Err: patience.Err()}, time.Second, 2, export.SignalState{Sent: 1, Retries: 1}},
 		{"unavailable", "grpc", otlptest.Answer{Err: status.Error(codes.Unavailable, "not yet")}, 0, 2, export.SignalState{Sent: 1, Retries: 1}},
-		{"exhausted", "grpc", otlptest.Answer{Err: status.Error(codes.ResourceExhausted, "too large")}, 0, 1, export.SignalState{Failed: 1}},
-		{"invalid", "grpc", otlptest.Answer{Err: status.Error(codes.InvalidArgument, "what?")}, 0, 1, export.SignalState{Failed: 1}},
+		{"exhausted", "grpc", otlptest.Answer{Err: status.Error(codes.ResourceExhausted, "too large")}, 0, 1, export.SignalState{Failed: 1, Refused: 1}},
+		{"invalid", "grpc", otlptest.Answer{Err: status.Error(codes.InvalidArgument, "what?")}, 0, 1, export.SignalState{Failed: 1, Refused: 1}},
 		{"partial over gRPC", "grpc", otlptest.Answer{Rejected: 1, Message: "too old"}, 0, 1, export.SignalState{Rejected: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,7 +159,14 @@ func TestAnswers(t *testing.T) {
 			x.Sink("default/test").Send(export.Logs, resource, record("x"))
 			until(t, func() bool { return logs(x).Items == 0 })
 			got := logs(x)
-			if got.Signal, got.Bytes = 0, 0; got != c.want {
+			if failed := got.LastFailed; failed.IsZero() != (c.first.Rejected > 0) {
+				t.Errorf("the last failure was at %v", failed)
+			}
+			if sent := got.LastSent; sent.IsZero() != (c.want.Failed > 0) {
+				t.Errorf("something was taken at %v last", sent)
+			}
+			got.Signal, got.Bytes, got.ItemsLimit, got.BytesLimit, got.LastSent, got.LastFailed = 0, 0, 0, 0, time.Time{}, time.Time{}
+			if got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 			if took := time.Since(began); took < c.atLeast {

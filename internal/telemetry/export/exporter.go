@@ -160,9 +160,15 @@ type SignalState struct {
 	// Sent were taken; Rejected were not, of requests that were; Failed were given up;
 	// Dropped found no room. Retries count requests that were tried again.
 	Sent, Rejected, Failed, Dropped, Retries uint64
-	// Items and Bytes wait, or are being sent.
-	Items int
-	Bytes int64
+	// Refused, Expired and Ended are parts of Failed: the receiver will not have them, it
+	// could not take them for too long, or the sink or the process has ended.
+	Refused, Expired, Ended uint64
+	// Items and Bytes wait, or are being sent; there may be as many as the limits.
+	Items, ItemsLimit int
+	Bytes, BytesLimit int64
+	// LastSent and LastFailed are when a request was taken, and when one was not, tried
+	// again or not; zero is never.
+	LastSent, LastFailed time.Time
 }
 
 // States are those of the sinks that are configured, in the order of their names.
@@ -180,12 +186,7 @@ func (x *Exporter) States() []State {
 		s.Asked, s.Up, s.Since, s.Problem = r.asked, r.up, r.since, r.problem
 		r.mu.Unlock()
 		for signal, q := range r.queues {
-			n := SignalState{
-				Signal: Signal(signal), Sent: q.sent.Load(), Rejected: q.rejected.Load(), Failed: q.failed.Load(),
-				Dropped: q.dropped.Load(), Retries: q.retries.Load(),
-			}
-			n.Items, n.Bytes = q.size()
-			s.Signals = append(s.Signals, n)
+			s.Signals = append(s.Signals, q.state(Signal(signal)))
 		}
 		out = append(out, s)
 	}

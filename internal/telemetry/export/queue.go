@@ -38,7 +38,9 @@ type queue struct {
 	bytes int64
 	shut  bool
 
-	sent, rejected, failed, dropped, retries atomic.Uint64
+	sent, rejected, dropped, retries atomic.Uint64
+	refused, expired, ended          atomic.Uint64 // of records that were given up
+	lastSent, lastFailed             atomic.Int64  // nanoseconds of Unix time, 0 for never
 }
 
 // batch has records of one resource.
@@ -168,8 +170,24 @@ func (q *queue) set(l limits) {
 	q.mu.Unlock()
 }
 
-func (q *queue) size() (items int, bytes int64) {
+// state is what became of what was put in, and what is left of it.
+func (q *queue) state(signal Signal) SignalState {
+	s := SignalState{
+		Signal: signal, Sent: q.sent.Load(), Rejected: q.rejected.Load(), Dropped: q.dropped.Load(), Retries: q.retries.Load(),
+		Refused: q.refused.Load(), Expired: q.expired.Load(), Ended: q.ended.Load(),
+		LastSent: moment(&q.lastSent), LastFailed: moment(&q.lastFailed),
+	}
+	s.Failed = s.Refused + s.Expired + s.Ended
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.items, q.bytes
+	s.Items, s.Bytes = q.items, q.bytes
+	s.ItemsLimit, s.BytesLimit = q.limits.items, q.limits.bytes
+	return s
+}
+
+func moment(n *atomic.Int64) time.Time {
+	if n := n.Load(); n != 0 {
+		return time.Unix(0, n)
+	}
+	return time.Time{}
 }

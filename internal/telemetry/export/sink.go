@@ -132,18 +132,25 @@ func (s *Sink) deliver(x *running, signal Signal, q *queue, b *batch) {
 		o := t.send(ctx, signal, request)
 		cancel()
 		if x.ctx.Err() != nil && o.err != nil {
-			q.failed.Add(uint64(b.count))
+			q.ended.Add(uint64(b.count))
 			return
 		}
 		s.note(x, signal, o)
 		if o.err == nil {
+			q.lastSent.Store(s.now().UnixNano())
 			rejected := uint64(min(o.rejected, int64(b.count)))
 			q.rejected.Add(rejected)
 			q.sent.Add(uint64(b.count) - rejected)
 			return
 		}
-		if !o.retry || s.now().Sub(began) > maxRetry {
-			q.failed.Add(uint64(b.count))
+		now := s.now()
+		q.lastFailed.Store(now.UnixNano())
+		if !o.retry {
+			q.refused.Add(uint64(b.count))
+			return
+		}
+		if now.Sub(began) > maxRetry {
+			q.expired.Add(uint64(b.count))
 			return
 		}
 		q.retries.Add(1)
@@ -153,7 +160,7 @@ func (s *Sink) deliver(x *running, signal Signal, q *queue, b *batch) {
 			pause = min(2*pause, maxPause)
 		}
 		if !sleep(x.ctx, wait) {
-			q.failed.Add(uint64(b.count))
+			q.ended.Add(uint64(b.count))
 			return
 		}
 	}

@@ -78,7 +78,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	e.born = c.r.born
 	c.r.mu.RLock()
 	kept := c.r.kept
-	sinks, records := c.r.sinks, c.r.records
+	sinks, records, loops := c.r.sinks, c.r.records, c.r.loops
 	gauges, admission, accessLog, log, certs, limitKeys, keySets, logins, tokenIssuers := c.r.gauges, c.r.admission, c.r.accessLog, c.r.log, c.r.certs, c.r.limitKeys, c.r.keySets, c.r.logins, c.r.tokenIssuers
 	callerTokens, dependencies, discovery, election, mesh, edges := c.r.callerTokens, c.r.dependencies, c.r.discovery, c.r.election, c.r.mesh, c.r.edges
 	c.r.mu.RUnlock()
@@ -133,6 +133,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	if records != nil {
 		e.remembered(records())
 	}
+	if loops != nil {
+		e.loops(loops())
+	}
 	e.process(&c.r.process)
 	for _, p := range c.r.places() {
 		e.places(p)
@@ -174,6 +177,11 @@ func (e *emitter) shown() {
 
 func (e *emitter) count(f *family, n uint64, labels ...string) {
 	e.ch <- prometheus.MustNewConstMetricWithCreatedTimestamp(f.desc, prometheus.CounterValue, float64(n), e.born, labels...)
+}
+
+// seconds is a counter of time.
+func (e *emitter) seconds(f *family, d time.Duration, labels ...string) {
+	e.ch <- prometheus.MustNewConstMetricWithCreatedTimestamp(f.desc, prometheus.CounterValue, d.Seconds(), e.born, labels...)
 }
 
 func (e *emitter) gauge(f *family, v float64, labels ...string) {

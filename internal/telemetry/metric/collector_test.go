@@ -195,7 +195,14 @@ func populated(c *clock) *metric.Registry {
 		yield("provider", "default/login", "https://idp.example", false)
 	})
 	r.SetSinks(func(yield func(metric.Sink)) {
-		yield(metric.Sink{Name: "default/collector", Signal: "logs", Sent: 7, Rejected: 1, Failed: 2, Dropped: 3, Retries: 4, Items: 5, Bytes: 600})
+		yield(metric.Sink{
+			Name: "default/collector", Signal: "logs", Sent: 7, Rejected: 1, Failed: 2, Dropped: 3, Retries: 4, Items: 5, ItemsLimit: 1000, Bytes: 600, BytesLimit: 1 << 20,
+			Lost: []metric.SinkLoss{{Reason: "full", Count: 3}, {Reason: "expired", Count: 2}}, LastSent: time.Unix(1_800_000_000, 0), LastFailed: time.Unix(1_800_000_060, 0),
+		})
+		yield(metric.Sink{Name: "default/file", Signal: "logs", Sent: 7})
+	})
+	r.SetLoops(func() []metric.Loop {
+		return []metric.Loop{{Sockets: 12, Queued: 3, Busy: 1500 * time.Millisecond, Taken: 2}, {}}
 	})
 	r.SetRecords(func() metric.Records {
 		return metric.Records{Recorded: 9, Notable: 2, Lost: 1, Bytes: 4096, Limit: 8192}

@@ -137,7 +137,7 @@ var (
 		http3AcceptedFamily, http3Family, streams3Family, reset3Family, goAway3Family, retriedFamily, earlyFamily,
 		admissionLimitFamily, admissionActiveFamily, admissionQueuedFamily, admissionBaselineFamily, admissionLatencyFamily, admissionFamily,
 		revisionFamily, reloadsFamily, reloadTimeFamily, reloadTookFamily, reloadOKFamily, problemsFamily, objectsFamily,
-		accessLogFamily, logFamily, recordsFamily, recordsLostFamily, recordsBytesFamily, recordsLimitFamily, sinkRecordsFamily, sinkRetriesFamily, sinkItemsFamily, sinkBytesFamily, notBeforeFamily, notAfterFamily, nextTryFamily, inARowFamily, issuanceFamily, electedFamily, electionTermFamily, readyFamily, buildInfoFamily,
+		accessLogFamily, logFamily, recordsFamily, recordsLostFamily, recordsBytesFamily, recordsLimitFamily, sinkRecordsFamily, sinkLostFamily, sinkRetriesFamily, sinkItemsFamily, sinkItemsLimitFamily, sinkBytesFamily, sinkBytesLimitFamily, sinkSuccessFamily, sinkFailureFamily, loopSocketsFamily, loopQueuedFamily, loopBusyFamily, loopTakenFamily, notBeforeFamily, notAfterFamily, nextTryFamily, inARowFamily, issuanceFamily, electedFamily, electionTermFamily, readyFamily, buildInfoFamily,
 	}
 )
 

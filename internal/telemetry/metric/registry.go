@@ -112,6 +112,7 @@ type Registry struct {
 	gauges       func(yield func(cluster string, g ClusterGauges))
 	accessLog    func() LogStats
 	sinks        func(yield func(Sink))
+	loops        func() []Loop
 	log          func() LogStats
 	admission    func(yield func(scope string, a Admission))
 	certs        func(yield func(Certificate))

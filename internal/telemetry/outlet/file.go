@@ -19,7 +19,8 @@ import (
 )
 
 // File is a file that is rotated by size and age. Its logger's goroutine alone writes and
-// reopens it. What becomes of rotated files is done beside that.
+// reopens it; a timer rotates it when it is too old and nothing is written. What becomes of
+// rotated files is done beside that.
 type File struct {
 	path string
 	log  *slog.Logger
@@ -29,7 +30,9 @@ type File struct {
 	cfg     *ir.FileSink
 	f       *os.File
 	size    int64
-	began   time.Time
+	began   time.Time // when it was opened, or got its first line
+	aging   *time.Timer
+	closed  bool
 	failed  bool      // the last rotation did
 	retryAt time.Time // it is tried again then
 
@@ -70,7 +73,38 @@ func (x *File) open() error {
 		_ = x.f.Close()
 	}
 	x.f, x.size, x.began = f, info.Size(), x.now()
+	x.age()
 	return nil
+}
+
+// age has the file rotated when it is too old, also if nothing is written then. An empty
+// file has no age. mu is held, or nobody knows x yet.
+func (x *File) age() {
+	if x.aging != nil {
+		x.aging.Stop()
+	}
+	if x.closed || x.size == 0 || x.cfg.MaxAge <= 0 {
+		return
+	}
+	now := x.now()
+	due := x.began.Add(x.cfg.MaxAge)
+	if due.Before(x.retryAt) {
+		due = x.retryAt
+	}
+	x.aging = time.AfterFunc(max(due.Sub(now), 0), x.old)
+}
+
+// old rotates the file if it is too old.
+func (x *File) old() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		return
+	}
+	if now := x.now(); x.due(now, 0) {
+		x.rotate(now)
+	}
+	x.age() // if it could not be, or somebody else has
 }
 
 // Set takes other bounds.
@@ -78,6 +112,7 @@ func (x *File) Set(cfg *ir.FileSink) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.cfg = cfg
+	x.age()
 }
 
 // Write appends lines, which stay in one file, and rotates it before that if it is due.
@@ -87,8 +122,13 @@ func (x *File) Write(p []byte) (int, error) {
 	if now := x.now(); x.due(now, int64(len(p))) {
 		x.rotate(now)
 	}
+	first := x.size == 0
 	n, err := x.f.Write(p)
 	x.size += int64(n)
+	if first && n > 0 {
+		x.began = x.now()
+		x.age()
+	}
 	return n, err
 }
 
@@ -240,6 +280,10 @@ func (x *File) Reopen() error {
 
 // Close closes the file, once rotated ones are tidied up.
 func (x *File) Close() error {
+	x.mu.Lock()
+	x.closed = true
+	x.age() // which stops it
+	x.mu.Unlock()
 	x.work.Wait()
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -178,15 +180,31 @@ func (s *Set) Close() {
 	s.closing.Wait()
 }
 
-// Stats are those of a file or the standard output, by the name of its sink.
-func (s *Set) Stats(yield func(name string, st accesslog.Stats)) {
+// State is how a sink of this Set is: a file or the standard output.
+type State struct {
+	// Name is "namespace/name"; Path is that of the file, or empty.
+	Name, Path string
+	accesslog.Stats
+	accesslog.Health
+}
+
+// States are those of the sinks that are configured, in the order of their names.
+func (s *Set) States() (out []State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, o := range s.loggers {
-		if l := o.logger.Load(); l != nil {
-			yield(name, l.Stats())
+	for _, name := range slices.Sorted(maps.Keys(s.loggers)) {
+		o := s.loggers[name]
+		l := o.logger.Load()
+		if l == nil {
+			continue
 		}
+		st := State{Name: name, Stats: l.Stats(), Health: l.Health()}
+		if o.file != nil {
+			st.Path = o.file.path
+		}
+		out = append(out, st)
 	}
+	return out
 }
 
 // maxPolicies bounds what is remembered of policies; they are made anew where it is reached.

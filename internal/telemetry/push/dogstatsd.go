@@ -64,7 +64,7 @@ func (s *statsd) state() State {
 	s.mu.Lock()
 	last := s.last
 	s.mu.Unlock()
-	last.Sent, last.Dropped, last.Failed = s.sent.Load(), s.dropped.Load(), s.failed.Load()
+	last.Sent, last.Dropped, last.Failed, last.TooLong = s.sent.Load(), s.dropped.Load(), s.failed.Load(), s.tooLong.Load()
 	return last
 }
 
@@ -98,9 +98,11 @@ func (s *statsd) note(now time.Time) {
 		s.last.Since = now
 	}
 	s.last.Asked, s.last.Up, s.last.Problem = true, up, ""
-	if !up {
-		s.last.Problem = s.err.Error()
+	if up {
+		s.last.LastSent = now
+		return
 	}
+	s.last.Problem, s.last.LastFailed = s.err.Error(), now
 }
 
 // fails keeps the first error of a push.
@@ -254,6 +256,7 @@ func (s *statsd) line(name string, v float64, kind byte, rate float64, tags stri
 	}
 	if len(one) > s.max {
 		s.dropped.Add(1)
+		s.tooLong.Add(1)
 		return
 	}
 	if len(s.packet) > 0 && len(s.packet)+1+len(one) > s.max {

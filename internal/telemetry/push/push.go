@@ -76,6 +76,11 @@ type State struct {
 	Name, Address string
 	Sent, Dropped uint64
 	Failed        uint64
+	// TooLong are the part of Dropped that fits no datagram.
+	TooLong uint64
+	// LastSent and LastFailed are when a push has gone well, and when something of one has
+	// failed; zero is never.
+	LastSent, LastFailed time.Time
 	// Asked says that something was sent, or tried to be; Up that nothing of the last push
 	// has failed, and Since when that is so. Problem is why something has. Datagrams of UDP
 	// that nobody takes are known to be lost only if the host says so.
@@ -234,4 +239,4 @@ func (p *Pusher) States() (out []State) {
 }
 
 // counts are those of State.
-type counts struct{ sent, dropped, failed atomic.Uint64 }
+type counts struct{ sent, dropped, failed, tooLong atomic.Uint64 }

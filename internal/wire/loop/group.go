@@ -16,6 +16,7 @@ const patience = 10 * time.Millisecond
 // Group is a set of loops that share the sockets of a process.
 type Group struct {
 	loops  []*Loop
+	began  int64 // of Now
 	table  table
 	serial atomic.Int32
 
@@ -40,7 +41,7 @@ func (a *alarm) wake() {
 
 // NewGroup starts n loops.
 func NewGroup(n int) (*Group, error) {
-	g := &Group{done: make(chan struct{}), watch: alarm{bell: make(chan struct{}, 1)}}
+	g := &Group{began: Now(), done: make(chan struct{}), watch: alarm{bell: make(chan struct{}, 1)}}
 	for range n {
 		l, err := newLoop(g)
 		if err != nil {
@@ -129,6 +130,7 @@ func (g *Group) watchOver() {
 		for i, l := range g.loops {
 			turn := l.turn.Load()
 			if turn&1 == 1 && turn == seen[i] && l.turn.CompareAndSwap(turn, turn+1) {
+				l.usage.taken.Add(1)
 				g.running.Add(1)
 				go l.run()
 			}

@@ -50,6 +50,16 @@ func (p *pulse) arm(turn uint64) bool {
 // hold waits for events, or anything else that wants the loop, and keeps the
 // processor. It is false if nothing came.
 func (l *Loop) hold() bool {
+	if !l.usage.timed() {
+		return l.held()
+	}
+	began := Now()
+	came := l.held()
+	l.usage.held(Now() - began)
+	return came
+}
+
+func (l *Loop) held() bool {
 	p := &l.pulse
 	if p.waits < streak {
 		if !l.poll(holdFor) {

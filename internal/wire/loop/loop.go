@@ -68,7 +68,8 @@ type Loop struct {
 	// turn is odd while a task runs. Who makes it even has the loop.
 	turn atomic.Uint64
 	// load is the number of sockets.
-	load atomic.Int64
+	load  atomic.Int64
+	usage usage
 
 	resting atomic.Bool // waits, or is about to: ring the bell
 	stopped atomic.Bool
@@ -272,7 +273,9 @@ func (l *Loop) resume(t *Task) bool {
 
 // await waits for events, the next timer, or the bell.
 func (l *Loop) await() {
-	if l.ready.len() > 0 || l.fresh.len() > 0 {
+	queued := l.ready.len() + l.fresh.len()
+	l.usage.queue(queued)
+	if queued > 0 {
 		l.poll(0)
 		return
 	}
@@ -328,6 +331,7 @@ func (l *Loop) parkUntil() {
 	if due := l.spare.trim(); due != 0 && (at == 0 || due < at) {
 		at = due
 	}
+	l.usage.parked(Now())
 	l.group.parked.Add(1)
 	if at != 0 && (l.until == 0 || l.until > at) || at == 0 && l.until != 0 {
 		l.setUntil(at)
@@ -336,6 +340,7 @@ func (l *Loop) parkUntil() {
 		l.until = 0
 		_ = l.file.SetReadDeadline(time.Time{})
 	}
+	l.usage.unparked(Now())
 	l.group.parked.Add(-1)
 	l.group.watch.wake()
 }
