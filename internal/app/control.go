@@ -160,9 +160,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Nodes: c.nodes, Accounts: m.Accounts, SVIDs: m.SVIDs, Issued: c.authority.Via, Note: c.membership(g).Joined, Log: g.log})
 	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Grants: c.nodes.Allow, Log: g.log})
 	c.workloads = registry.Share(c.registry, registry.SharedOptions{DB: g.db, Elected: g.election.Mandate, Log: g.log})
-	if err := c.workloads.Load(ctx); err != nil {
-		return err
-	}
+	c.workloads.Load(ctx)
 	c.importer = peering.New(peering.Options{
 		Keyring: c.authority.Keyring(), Into: c.registry, Folder: filepath.Join(g.opt.StateDir, "peers"), Process: processName(), Log: g.log,
 	})

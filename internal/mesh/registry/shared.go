@@ -72,22 +72,10 @@ func Share(r *Registry, o SharedOptions) *Shared {
 	return &Shared{reg: r, opt: o}
 }
 
-// Load takes in the ports that were chosen of Services, before workloads register that
-// say otherwise.
-func (s *Shared) Load(ctx context.Context) error {
-	var list []statedb.MeshService
-	err := s.opt.DB.Read(ctx, func(tx *statedb.Tx) (err error) {
-		list, err = tx.MeshServices(ctx, 0)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.adopt(list); err != nil {
-		s.opt.Log.Warn("ports of services are chosen anew", "error", err)
-	}
-	return nil
-}
+// Load takes in what the store has, before proxies come: a control plane that started anew
+// and had none of the workloads yet would tell the first of them that there are none, and
+// would choose ports anew. Run does the same, later, where the store is away.
+func (s *Shared) Load(ctx context.Context) { s.sync(ctx, true) }
 
 func (s *Shared) adopt(list []statedb.MeshService) error {
 	var bad []error
