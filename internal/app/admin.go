@@ -250,14 +250,18 @@ func (r *runtime) Mesh() *ir.Mesh {
 // Objects lists what the user wrote.
 func (r *runtime) Objects(values bool) []adminapi.Object {
 	r.g.mu.Lock()
-	set := r.g.state.set
+	set, found := r.g.state.set, r.g.state.problems
 	r.g.mu.Unlock()
 	if set == nil {
 		return nil
 	}
 	var statuses map[store.Key]json.RawMessage
+	problems := map[store.Key][]adminapi.Problem{}
 	if values {
 		statuses = r.statusesByKey()
+		for _, p := range found {
+			problems[p.Object] = append(problems[p.Object], problem(p))
+		}
 	}
 	var kept managed.State
 	if r.g.managed != nil {
@@ -286,7 +290,7 @@ func (r *runtime) Objects(values bool) []adminapi.Object {
 				if v, err := json.Marshal(o.Value); err == nil { // API types always marshal
 					x.Value = v
 				}
-				x.Status = statuses[o.Key]
+				x.Status, x.Problems = statuses[o.Key], problems[o.Key]
 			}
 			out = append(out, x)
 		}

@@ -71,12 +71,14 @@ type control struct {
 	own      *identity.Keyring
 	edge     identity.ID
 	registry *registry.Registry
-	views    *view.Views
-	distrib  *distrib.Server
-	join     *admit.Server
-	tokens   *admit.Tokens
-	evidence *collect.Collector
-	nodes    *admit.Nodes
+	// workloads has registry know what other control planes have.
+	workloads *registry.Shared
+	views     *view.Views
+	distrib   *distrib.Server
+	join      *admit.Server
+	tokens    *admit.Tokens
+	evidence  *collect.Collector
+	nodes     *admit.Nodes
 	// asked is where proxies are asked what passes.
 	asked    *question.Hub
 	grpc     *grpc.Server
@@ -157,6 +159,8 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	c.nodes = admit.NewNodes(g.db, m.SVIDs, g.log)
 	c.join = admit.NewServer(admit.Options{Authority: c.authority, Tokens: c.tokens, Nodes: c.nodes, Accounts: m.Accounts, SVIDs: m.SVIDs, Issued: c.authority.Via, Note: c.membership(g).Joined, Log: g.log})
 	c.registry = registry.New(registry.Options{TrustDomain: m.TrustDomain, Grants: c.nodes.Allow, Log: g.log})
+	c.workloads = registry.Share(c.registry, registry.SharedOptions{DB: g.db, Elected: g.election.Mandate, Log: g.log})
+	c.workloads.Load(ctx)
 	c.importer = peering.New(peering.Options{
 		Keyring: c.authority.Keyring(), Into: c.registry, Folder: filepath.Join(g.opt.StateDir, "peers"), Process: processName(), Log: g.log,
 	})
@@ -294,6 +298,15 @@ func (c *control) beneath(set *store.Set) *store.Set {
 	return set
 }
 
+// registered are what does not go together of what workloads say of Services that
+// nobody wrote.
+func (c *control) registered(set *store.Set) []store.Problem {
+	return slices.DeleteFunc(c.registry.Problems(), func(p store.Problem) bool {
+		o := set.Get(p.Object)
+		return o == nil || !registry.Made(o)
+	})
+}
+
 // runControl does the work of the control plane until ctx ends.
 func (g *Gateway) runControl(ctx context.Context) error {
 	c := g.control
@@ -311,7 +324,7 @@ func (g *Gateway) runControl(ctx context.Context) error {
 	part(c.nodes.Run)
 	part(func(ctx context.Context) error { return g.opt.Mesh.SVIDs.Run(ctx, g.log, c.nodes.Changed) })
 	part(c.registry.Run)
-	part(registry.Share(c.registry, registry.SharedOptions{DB: g.db, Elected: g.election.Mandate, Log: g.log}).Run)
+	part(c.workloads.Run)
 	part(c.views.Run)
 	part(c.shared.Run)
 	part(c.importer.Run)

@@ -103,7 +103,11 @@ func (g *Gateway) managedProblems() []store.Problem {
 
 // storeProblems are those of objects of the state store.
 func (g *Gateway) storeProblems(set *store.Set, hidden []*store.Object) []store.Problem {
-	return append(hiddenProblems(set, hidden), g.managedProblems()...)
+	out := append(hiddenProblems(set, hidden), g.managedProblems()...)
+	if g.control != nil {
+		out = append(out, g.control.registered(set)...)
+	}
+	return out
 }
 
 // fileHas tells where an object stands that a file has. Without a group it is known by its

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/mesh/distrib"
 	"github.com/gridway/gridway/internal/mesh/identity"
 )
@@ -41,7 +42,8 @@ type Options struct {
 	// Grace is how long workloads stay whose proxy's stream broke; 0 is 10 s.
 	Grace time.Duration
 	// Remember is how long the Service of workloads stays when the last one is gone, so
-	// that its clients go on knowing it; 0 is one hour.
+	// that its clients go on knowing it, and a port of it that no workload has; 0 is one
+	// hour.
 	Remember time.Duration
 	// Grants tells whether a node proxy may have workloads of an identity; nil grants
 	// none.
@@ -93,6 +95,8 @@ type Registry struct {
 	owners  map[string]string
 	dirty   map[string]bool
 	dirtied chan struct{}
+	// unkept are the Services whose ports the store has to be told; nil like dirty.
+	unkept map[serviceKey]bool
 }
 
 type serviceKey struct{ namespace, name string }
@@ -105,6 +109,15 @@ type service struct {
 	// made is the Service that they make, and gone since when there are none.
 	made *made
 	gone time.Time
+	// ports were chosen of what workloads of this mesh say, of which there are own, and
+	// problems are what does not go together of it.
+	ports    []chosen
+	own      int
+	problems []store.Problem
+	// restored is that ports are from the store, and no workload has gone since.
+	restored bool
+	// kept is what the store has of it.
+	kept kept
 }
 
 // New makes a registry without workloads.
@@ -393,6 +406,12 @@ func (r *Registry) expire() (next time.Time) {
 	for _, k := range slices.SortedFunc(maps.Keys(r.services), compareServices) {
 		s := r.services[k]
 		if len(s.instances) > 0 {
+			if at := r.due(s.ports); !at.IsZero() && !at.After(now) {
+				r.define(k, s)
+			}
+			if at := r.due(s.ports); !at.IsZero() {
+				earliest(at)
+			}
 			continue
 		}
 		if at := s.gone.Add(r.opt.Remember); at.After(now) {

@@ -1,12 +1,12 @@
 package registry
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +18,12 @@ import (
 
 // LabelRegistered is on Services that were made of workloads.
 const LabelRegistered = "gridway.dev/registered"
+
+// madeSource is the source of Services that were made of workloads.
+const madeSource = "registry"
+
+// Made tells whether an object was made of workloads.
+func Made(o *store.Object) bool { return o.Source == madeSource }
 
 // made is the Service that workloads make.
 type made struct {
@@ -55,41 +61,48 @@ func checkWorkload(w *distrib.Workload) error {
 // define makes the Service of workloads anew if their ports differ from it. What the
 // last one leaves behind stays. r.mu is held.
 func (r *Registry) define(k serviceKey, s *service) {
-	if len(s.instances) == 0 && s.made != nil {
+	own := slices.DeleteFunc(slices.Clone(s.instances), func(i *Instance) bool { return i.Peer != nil })
+	if len(s.instances) > 0 {
+		ports := r.choose(s, own, s.own == 0 && !s.restored)
+		if !samePorts(ports, s.ports) {
+			r.keep(k)
+		}
+		s.ports = ports
+		if r.due(ports) != (time.Time{}) {
+			r.wakeUp()
+		}
+	}
+	if len(own) == 0 && s.own > 0 {
+		s.restored = false
+	}
+	if s.own = len(own); len(s.instances) == 0 && s.made != nil {
 		return
 	}
-	ports := portsOf(s.instances)
+	r.make(k, s)
+}
+
+// make makes the Service of the ports that were chosen, with those that other meshes say.
+// r.mu is held.
+func (r *Registry) make(k serviceKey, s *service) {
+	imported := slices.DeleteFunc(slices.Clone(s.instances), func(i *Instance) bool { return i.Peer == nil })
+	var ports []distrib.Port
+	for _, c := range joinPorts(s.ports, aged(imported)) {
+		ports = append(ports, c.Port)
+	}
+	problems := conflicts(k, s)
 	if s.made != nil && slices.Equal(s.made.ports, ports) {
+		if !slices.Equal(s.problems, problems) {
+			s.problems = problems
+			r.defined++
+		}
 		return
 	}
-	s.made = &made{ports: ports, object: objectOf(k, ports)}
+	s.made, s.problems = &made{ports: ports, object: objectOf(k, ports)}, problems
 	r.defined++
 }
 
-// portsOf joins the ports of workloads: those of one name are one port, whatever their
-// numbers, and so are those of workloads that have one port alone, without a name.
-// Where workloads differ, who has been there for longer is believed.
-func portsOf(list []*Instance) []distrib.Port {
-	aged := slices.Clone(list)
-	slices.SortStableFunc(aged, func(a, b *Instance) int { return a.Since.Compare(b.Since) })
-	of, names, single := map[uint16]distrib.Port{}, map[string]bool{}, false
-	for _, i := range aged {
-		for _, p := range i.Ports {
-			alone := p.Name == "" && len(i.Ports) == 1
-			if _, known := of[p.Number]; known || names[p.Name] || alone && single || len(of) == maxPorts {
-				single = single || alone && known
-				continue
-			}
-			if p.Name != "" {
-				names[p.Name] = true
-			}
-			single = single || alone
-			of[p.Number] = p
-		}
-	}
-	out := slices.Collect(maps.Values(of))
-	slices.SortFunc(out, func(a, b distrib.Port) int { return cmp.Compare(a.Number, b.Number) })
-	return out
+func samePorts(a, b []chosen) bool {
+	return slices.EqualFunc(a, b, func(x, y chosen) bool { return x.Port == y.Port && x.Alone == y.Alone })
 }
 
 func objectOf(k serviceKey, ports []distrib.Port) *store.Object {
@@ -112,7 +125,7 @@ func objectOf(k serviceKey, ports []distrib.Port) *store.Object {
 	}
 	return &store.Object{
 		Key:     store.Key{Kind: "Service", Namespace: k.namespace, Name: k.name},
-		Version: "v1", Value: svc, Source: "registry", Hash: xxhash.Sum64(text),
+		Version: "v1", Value: svc, Source: madeSource, Hash: xxhash.Sum64(text),
 	}
 }
 
@@ -128,4 +141,15 @@ func (r *Registry) Services() (list []*store.Object, version uint64) {
 		}
 	}
 	return list, r.defined
+}
+
+// Problems are what workloads say of the ports of their Services that does not go together,
+// ordered by Service. It changes when the number of Services does.
+func (r *Registry) Problems() (list []store.Problem) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range slices.SortedFunc(maps.Keys(r.services), compareServices) {
+		list = append(list, r.services[k].problems...)
+	}
+	return list
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -61,11 +62,29 @@ func Share(r *Registry, o SharedOptions) *Shared {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.dirty, r.dirtied = map[string]bool{}, make(chan struct{}, 1)
+	r.dirty, r.unkept, r.dirtied = map[string]bool{}, map[serviceKey]bool{}, make(chan struct{}, 1)
 	for name := range r.proxies {
 		r.dirty[name] = true
 	}
+	for k := range r.services {
+		r.unkept[k] = true
+	}
 	return &Shared{reg: r, opt: o}
+}
+
+// Load takes in what the store has, before proxies come: a control plane that started anew
+// and had none of the workloads yet would tell the first of them that there are none, and
+// would choose ports anew. Run does the same, later, where the store is away.
+func (s *Shared) Load(ctx context.Context) { s.sync(ctx, true) }
+
+func (s *Shared) adopt(list []statedb.MeshService) error {
+	var bad []error
+	for i := range list {
+		if err := s.reg.adopt(&list[i]); err != nil {
+			bad = append(bad, fmt.Errorf("the ports of the service %s/%s in the state store: %w", list[i].Namespace, list[i].Name, err))
+		}
+	}
+	return errors.Join(bad...)
 }
 
 // Run writes what registers here, and takes in what registers elsewhere, until ctx is
@@ -111,52 +130,60 @@ func (s *Shared) sync(ctx context.Context, beat bool) {
 	}
 }
 
+// batch is what one transaction writes.
+type batch struct {
+	proxies  map[string][]*Instance
+	services []serviceKey
+	// beat is to say that this control plane is there.
+	beat bool
+	// told is what the store was told of Services.
+	told    map[serviceKey]bool
+	version int64
+}
+
 // write takes what changed here to the store. What could not be written stays.
 func (s *Shared) write(ctx context.Context, beat bool) error {
 	for {
-		batch := s.reg.takeDirty(maxBatch)
-		if len(batch) == 0 && !beat {
+		b := batch{proxies: s.reg.takeDirty(maxBatch), services: s.reg.takeUnkept(maxBatch), beat: beat}
+		if len(b.proxies)+len(b.services) == 0 && !beat {
 			return nil
 		}
-		err := s.opt.DB.Write(ctx, func(tx *statedb.Tx) error { return s.writeBatch(ctx, tx, batch, beat) })
+		err := s.opt.DB.Write(ctx, func(tx *statedb.Tx) error { return s.writeBatch(ctx, tx, &b) })
 		if err != nil {
-			s.reg.putDirty(batch)
+			s.reg.putDirty(b.proxies)
+			s.reg.putUnkept(b.services)
 			return err
 		}
+		s.reg.told(b.told, b.version)
 		beat = false
 	}
 }
 
-func (s *Shared) writeBatch(ctx context.Context, tx *statedb.Tx, batch map[string][]*Instance, beat bool) error {
-	var version int64
+// writeBatch may run several times.
+func (s *Shared) writeBatch(ctx context.Context, tx *statedb.Tx, b *batch) error {
+	b.told, b.version = map[serviceKey]bool{}, 0
 	advance := func() (err error) {
-		if version == 0 {
-			version, err = tx.Advance(ctx, statedb.MeshRegistry)
+		if b.version == 0 {
+			b.version, err = tx.Advance(ctx, statedb.MeshRegistry)
 		}
 		return err
 	}
-	if len(batch) > 0 {
+	if len(b.proxies)+len(b.services) > 0 {
 		if err := advance(); err != nil {
 			return err
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(batch)) {
-		list := batch[name]
-		if len(list) == 0 {
-			if err := tx.EndMeshProxy(ctx, name, s.opt.Replica, version); err != nil {
-				return err
-			}
-			continue
-		}
-		content, err := json.Marshal(list)
-		if err != nil {
+	if err := s.writeProxies(ctx, tx, b); err != nil {
+		return err
+	}
+	for _, k := range b.services {
+		if wrote, err := s.reg.writePorts(ctx, tx, k, b.version); err != nil {
 			return err
-		}
-		if err := tx.PutMeshProxy(ctx, &statedb.MeshProxy{Proxy: name, Replica: s.opt.Replica, Version: version, Content: string(content)}); err != nil {
-			return err
+		} else if wrote {
+			b.told[k] = false
 		}
 	}
-	if !beat {
+	if !b.beat {
 		return nil
 	}
 	lost, err := tx.SeeMeshReplica(ctx, s.opt.Replica, s.opt.Lease)
@@ -178,11 +205,43 @@ func (s *Shared) writeBatch(ctx context.Context, tx *statedb.Tx, batch map[strin
 		if err := advance(); err != nil {
 			return err
 		}
-		if err := tx.EndMeshReplica(ctx, replica, s.opt.Lease, version); err != nil {
+		if err := tx.EndMeshReplica(ctx, replica, s.opt.Lease, b.version); err != nil {
 			return err
 		}
 	}
-	return tx.ForgetMeshProxies(ctx, remembered)
+	for k, gone := range s.reg.turned() {
+		if _, now := b.told[k]; now {
+			continue // with the next beat
+		}
+		if err := advance(); err != nil {
+			return err
+		}
+		if err := tx.MarkMeshService(ctx, k.namespace, k.name, gone, b.version); err != nil {
+			return err
+		}
+		b.told[k] = gone
+	}
+	return errors.Join(tx.ForgetMeshProxies(ctx, remembered), tx.ForgetMeshServices(ctx, s.reg.opt.Remember))
+}
+
+func (s *Shared) writeProxies(ctx context.Context, tx *statedb.Tx, b *batch) error {
+	for _, name := range slices.Sorted(maps.Keys(b.proxies)) {
+		list := b.proxies[name]
+		if len(list) == 0 {
+			if err := tx.EndMeshProxy(ctx, name, s.opt.Replica, b.version); err != nil {
+				return err
+			}
+			continue
+		}
+		content, err := json.Marshal(list)
+		if err != nil {
+			return err
+		}
+		if err := tx.PutMeshProxy(ctx, &statedb.MeshProxy{Proxy: name, Replica: s.opt.Replica, Version: b.version, Content: string(content)}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // read takes in what changed elsewhere.
@@ -192,19 +251,26 @@ func (s *Shared) read(ctx context.Context) error {
 		after = 0
 	}
 	var list []statedb.MeshProxy
+	var services []statedb.MeshService
 	var version int64
 	err := s.opt.DB.Read(ctx, func(tx *statedb.Tx) (err error) {
 		if version, err = tx.Version(ctx, statedb.MeshRegistry); err != nil || version == after && after > 0 {
-			list = nil
+			list, services = nil, nil
 			return err
 		}
-		list, err = tx.MeshProxies(ctx, after)
+		if list, err = tx.MeshProxies(ctx, after); err != nil {
+			return err
+		}
+		services, err = tx.MeshServices(ctx, after)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	var bad []error
+	if err := s.adopt(services); err != nil {
+		bad = append(bad, err)
+	}
 	there := map[string]bool{}
 	for i := range list {
 		p := &list[i]

@@ -23,7 +23,12 @@ type control struct {
 
 func newControl(t *testing.T, place, name string, lease time.Duration) *control {
 	t.Helper()
-	r := registry.New(registry.Options{TrustDomain: td, Grace: lease})
+	return shareControl(t, registry.New(registry.Options{TrustDomain: td, Grace: lease}), place, name, lease)
+}
+
+// shareControl is newControl with a registry that is there.
+func shareControl(t *testing.T, r *registry.Registry, place, name string, lease time.Duration) *control {
+	t.Helper()
 	s := registry.Share(r, registry.SharedOptions{DB: statetest.Open(t, place), Replica: name, Lease: lease})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{}, 2)

@@ -430,6 +430,8 @@ type Object struct {
 	Text string `json:"text,omitempty"`
 	// Status is the object's status as the Gateway API has it, with Value.
 	Status json.RawMessage `json:"status,omitempty"`
+	// Problems are those that were found with the object, with Value.
+	Problems []Problem `json:"problems,omitempty"`
 }
 
 // Cluster is the live state of one cluster.
