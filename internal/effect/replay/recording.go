@@ -80,8 +80,8 @@ func Open(in io.Reader, file string) (*Recording, error) {
 		if err != nil || line == nil {
 			return r, err
 		}
-		var s Service
-		if json.Unmarshal(line, &s) != nil || s.Type != ServiceType {
+		s, is := service(line)
+		if !is {
 			r.ahead = bytes.Clone(line)
 			return r, nil
 		}
@@ -90,6 +90,12 @@ func Open(in io.Reader, file string) (*Recording, error) {
 		}
 		r.Services = append(r.Services, bytes.Clone(s.Object))
 	}
+}
+
+// service is the Service of a line; false is that the line has something else.
+func service(line []byte) (s Service, is bool) {
+	err := json.Unmarshal(line, &s)
+	return s, err == nil && s.Type == ServiceType
 }
 
 func (r *Recording) wrong(why error) error { return fmt.Errorf("%s:%d: %w", r.file, r.line, why) }
@@ -112,7 +118,7 @@ func (r *Recording) next() ([]byte, error) {
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			return line, nil // what comes after the last line is its end again
 		}
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			return nil, nil //nolint:nilnil // no line, and no error: the end
 		}
 	}
