@@ -28,6 +28,11 @@ const missingHint = "give files or folders that exist, or - for standard input"
 // readConfig loads and compiles files. The error is about paths that cannot be
 // read; what is wrong inside is in problems, with lint's findings.
 func readConfig(t *term.Terminal, paths []string) (*offline, error) {
+	return readConfigAbove(t, paths, nil)
+}
+
+// readConfigAbove is readConfig with Services beneath those of the files, which hold.
+func readConfigAbove(t *term.Terminal, paths []string, services []*store.Object) (*offline, error) {
 	set, problems, err := file.Load(paths, file.Options{Stdin: t.In})
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -35,7 +40,9 @@ func readConfig(t *term.Terminal, paths []string) (*offline, error) {
 		}
 		return nil, err
 	}
-	out := compile.Compile(compile.Input{Set: set, Refused: store.Refused(set, problems), Now: time.Now(), Mesh: compile.HasMesh(set)}, nil)
+	mesh := len(services) > 0 || compile.HasMesh(set)
+	set, _ = set.Beneath(store.GroupKind{Kind: "Service"}, services)
+	out := compile.Compile(compile.Input{Set: set, Refused: store.Refused(set, problems), Now: time.Now(), Mesh: mesh}, nil)
 	problems = append(slices.Clone(problems), out.Problems...)
 	findings, err := lint.Check(out.Config, set)
 	if err != nil {

@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
@@ -19,6 +19,8 @@ import (
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/effect/replay"
+	"github.com/gridway/gridway/internal/surface/adminapi"
+	"github.com/gridway/gridway/internal/surface/adminapi/client"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 )
 
@@ -32,10 +34,14 @@ func newRecord(t *term.Terminal) *cobra.Command {
 		Use:     "record FILE",
 		GroupID: groupLive,
 		Short:   "Record requests, and what was decided about them, for gridway replay",
-		Long: `Writes requests that come to a gateway, with what it has decided about them, into a
-file that "gridway replay" decides again on another configuration: method, host, path,
-query, header fields, the client's address, the caller and claims that were
-established, route, rule, policy, backend, and what was sent. Bodies are not recorded.
+		Long: `Writes requests, with what was decided about them, into a file that "gridway replay"
+decides again on another configuration: method, host, path, query, header fields, the
+client's address and identity, the caller and claims that were established, route, rule,
+policy, backend, and what was sent. Bodies are not recorded.
+
+Asked of a gateway with a mesh, it records what passes its own edge and all proxies, once
+at each: --direction edge is what comes from outside alone. Connections of what is not
+HTTP are recorded at their end.
 
 Credentials are masked in the proxy, or hashed with --credentials hashed by a key that
 nobody has, so that equal ones can be told. Other values of headers, queries and claims
@@ -50,7 +56,7 @@ operator and is written to the audit log.
 		Args:    cobra.ExactArgs(1),
 	}
 	a := adminFlag(t, cmd)
-	values := tapFlags(cmd, "record", "show", "direction", "protocol")
+	values := tapFlags(cmd, "record", "show")
 	proxies := cmd.Flags().StringArray("proxy", nil, "only what this proxy sees: its name, or a part of it such as NAMESPACE/SERVICE (repeatable)")
 	most := cmd.Flags().Int("max", defaultRecorded, "end after so many requests")
 	credentials := cmd.Flags().String("credentials", tap.HideMasked, "what becomes of credentials: masked or hashed")
@@ -71,7 +77,6 @@ operator and is written to the audit log.
 		}
 		q.Set("max", strconv.Itoa(*most))
 		q.Set("record", *credentials)
-		q.Set("direction", tap.Edge)
 		q["proxy"] = *proxies
 		if *credentials != tap.HideMasked && *credentials != tap.Hashed {
 			return usagef("", "--credentials must be %s or %s, not %q", tap.HideMasked, tap.Hashed, *credentials)
@@ -96,28 +101,57 @@ func record(ctx context.Context, t *term.Terminal, a *admin, q url.Values, path 
 	}
 	p := &tapPrinter{t: t}
 	defer func() { err = errors.Join(err, done(p.seen)) }()
-	w := bufio.NewWriter(out)
+	services, err := madeServices(ctx, c)
+	if err != nil {
+		return adminError(err, c.Address())
+	}
 	head, err := json.Marshal(replay.Head{Format: replay.Format, Version: replay.Version, Time: time.Now().UTC(), Credentials: q.Get("record"), Filters: q.Encode()})
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(append(head, '\n')); err != nil {
-		return err
+	for _, line := range append([][]byte{head}, services...) {
+		if _, err := out.Write(append(line, '\n')); err != nil {
+			return err
+		}
 	}
 	err = c.Tap(ctx, q, func(e *tap.Event, line []byte) error {
-		if e.Type != tap.Exchange {
+		if e.Type != tap.Exchange && e.Type != tap.Stream {
 			p.print(e) // which proxies are not seen, and how many were left out
 			return nil
 		}
 		p.seen++
-		_, err := w.Write(append(line, '\n'))
+		_, err := out.Write(append(line, '\n'))
 		return err
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {
-		return errors.Join(adminError(err, c.Address()), w.Flush())
+		return adminError(err, c.Address())
 	}
-	p.end()
-	return w.Flush()
+	p.endLeftOut()
+	return nil
+}
+
+// madeServices are the lines of Services that workloads have made, which are in no file. A
+// process without a configuration of its own, such as a sidecar, has none.
+func madeServices(ctx context.Context, c *client.Client) (lines [][]byte, err error) {
+	list, err := c.Objects(ctx, "Service", true)
+	var fault *adminapi.Fault
+	if errors.As(err, &fault) && fault.Status == http.StatusNotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		if list[i].Source != recordedSource || len(lines) == replay.MaxServices {
+			continue
+		}
+		line, err := serviceLine(list[i].Value)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
 }
 
 // recordingFile is a new file, which is removed again if nothing was recorded.
@@ -135,6 +169,7 @@ func recordingFile(t *term.Terminal, path string) (io.Writer, func(recorded int)
 	return f, func(recorded int) error {
 		err := f.Close()
 		if recorded == 0 {
+			t.Errorf("nothing was recorded, and there is no %s\n", path)
 			return errors.Join(err, os.Remove(path))
 		}
 		if err == nil {

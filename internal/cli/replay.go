@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,7 +14,7 @@ import (
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/effect/replay"
-	"github.com/gridway/gridway/internal/proxy/dryrun"
+	"github.com/gridway/gridway/internal/telemetry/tap"
 )
 
 func newReplay(t *term.Terminal) *cobra.Command {
@@ -26,11 +28,16 @@ of a policy, rewrite or backend. Compared is what was decided when they were rec
 or, with --base, what other files make of them now; that also compares header fields,
 replies and the shares of backends.
 
+What has passed sidecars and node proxies is decided as the proxy of the client, or of
+the workload, would have the candidate: routes of Services, policies about identities,
+egress. Services that workloads had made by registering are in the recording.
+
 Callers are those that were established then: credentials are not in recordings. What
 cannot be decided without them, or without the network, is named and counted, never
 guessed: external servers are not asked, and rate limits do not count.
 
-Exits with 0 if nothing differs, 1 if something does, and 2 if it could not compare.`,
+Exits with 0 if nothing differs, 1 if something does, and 2 if it could not compare:
+a candidate with errors, for example, which no gateway would serve.`,
 		Example: lines("gridway replay monday.jsonl --on config/", "gridway replay monday.jsonl --base main/ --on branch/", "gridway replay - --on config/ -o json < monday.jsonl"),
 		Args:    cobra.ExactArgs(1),
 	}
@@ -42,16 +49,6 @@ Exits with 0 if nothing differs, 1 if something does, and 2 if it could not comp
 		if len(on) == 0 {
 			return usagef("gridway replay "+args[0]+" --on config/", "--on is missing: the files to decide on")
 		}
-		candidate, err := replayTable(t, on)
-		if err != nil {
-			return usageError{Err: err}
-		}
-		var before *dryrun.Table
-		if len(base) > 0 {
-			if before, err = replayTable(t, base); err != nil {
-				return usageError{Err: err}
-			}
-		}
 		in, file := t.In, "standard input"
 		if args[0] != "-" {
 			f, err := os.Open(args[0])
@@ -61,9 +58,9 @@ Exits with 0 if nothing differs, 1 if something does, and 2 if it could not comp
 			defer f.Close()
 			in, file = io.Reader(f), args[0]
 		}
-		r, err := replay.Run(in, file, before, candidate)
+		r, err := runReplay(t, in, file, on, base)
 		if err != nil {
-			return usageError{Err: err}
+			return notCompared(err)
 		}
 		if *out != term.TableFormat {
 			err = out.Write(t.Out, r)
@@ -78,18 +75,56 @@ Exits with 0 if nothing differs, 1 if something does, and 2 if it could not comp
 	return cmd
 }
 
-func replayTable(t *term.Terminal, paths []string) (*dryrun.Table, error) {
-	cfg, err := readSide(t, paths)
+// notCompared is an error with the exit status that tells it from differences.
+func notCompared(err error) error {
+	var h hintError
+	if errors.As(err, &h) {
+		return usageError(h)
+	}
+	return usageError{Err: err}
+}
+
+func runReplay(t *term.Terminal, in io.Reader, file string, on, base []string) (*replay.Report, error) {
+	recording, err := replay.Open(in, file)
 	if err != nil {
 		return nil, err
 	}
-	return dryrun.NewTranscoding(cfg.out.Config, nil, nil)
+	services, err := recordedServices(recording, file)
+	if err != nil {
+		return nil, err
+	}
+	candidate, err := replaySide(t, on, services, true)
+	if err != nil {
+		return nil, err
+	}
+	var before *replay.Side
+	if len(base) > 0 {
+		if before, err = replaySide(t, base, services, false); err != nil {
+			return nil, err
+		}
+	}
+	return replay.Run(recording, before, candidate)
+}
+
+// replayed is a request on one line.
+func replayed(e *replay.Example) string {
+	line := fmt.Sprintf("%s %s%s  %d", e.Method, e.Host, e.Path, e.Status)
+	if e.Protocol != "" {
+		line = e.Protocol + " " + e.Host
+	}
+	switch e.Direction {
+	case tap.Inbound:
+		line += fmt.Sprintf("  into %s from %s", cmp.Or(e.Proxy, "a workload"), cmp.Or(e.From, "outside of the mesh"))
+	case tap.Outbound:
+		line += "  out of " + cmp.Or(e.From, e.Proxy, "a workload")
+	}
+	return line
 }
 
 func printReplay(t *term.Terminal, r *replay.Report) {
 	for _, g := range r.Groups {
 		for _, e := range g.Examples {
-			t.Printf("%s %s\n", term.Paint("~", term.Warn), harmless(fmt.Sprintf("%s %s%s  %d", e.Method, e.Host, e.Path, e.Status)))
+			t.Printf("%s %s\n", term.Paint("~", term.Warn), harmless(replayed(&e)))
 		}
 		if more := g.Count - len(g.Examples); more > 0 {
 			t.Printf("  %s\n", term.Paint(fmt.Sprintf("and %d more alike", more), term.Faint))

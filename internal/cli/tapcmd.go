@@ -202,6 +202,11 @@ func (p *tapPrinter) print(e *tap.Event) {
 
 func (p *tapPrinter) end() {
 	p.t.Errorf("%s\n", term.Paint(excerpt.Count(p.seen, "event"), term.Faint))
+	p.endLeftOut()
+}
+
+// endLeftOut says what was left out.
+func (p *tapPrinter) endLeftOut() {
 	if p.limited > 0 {
 		p.t.Errorf("%s\n", term.Paint(fmt.Sprintf("%d more were beyond the rate: a filter, --sample or a higher --rate shows what you look for", p.limited), term.Warn))
 	}

@@ -2,13 +2,11 @@ package replay
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/gridway/gridway/internal/effect/delta"
-	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 )
 
@@ -38,9 +36,16 @@ type Group struct {
 
 // Example is a request.
 type Example struct {
-	Method    string `json:"method"`
+	// Proxy and Direction are where it has passed, and From is who has sent it, where that
+	// is not an edge.
+	Proxy     string `json:"proxy,omitempty"`
+	Direction string `json:"direction,omitempty"`
+	From      string `json:"from,omitempty"`
+	// Protocol is that of a connection, which has no method and no path.
+	Protocol  string `json:"protocol,omitempty"`
+	Method    string `json:"method,omitempty"`
 	Host      string `json:"host"`
-	Path      string `json:"path"`
+	Path      string `json:"path,omitempty"`
 	RequestID string `json:"requestId,omitempty"`
 	Status    int    `json:"status,omitempty"`
 }
@@ -54,10 +59,10 @@ const (
 
 // Run decides the requests of a recording on a candidate and compares that with what base
 // makes of them, or with what was recorded if that is nil.
-func Run(in io.Reader, file string, base, candidate *dryrun.Table) (*Report, error) {
+func Run(of *Recording, base, candidate *Side) (*Report, error) {
 	r := &Report{Groups: []*Group{}, Why: map[string]int{}, Assumed: map[string]int{}}
 	groups := map[string]*Group{}
-	for e, err := range Read(in, file) {
+	for e, err := range of.Events() {
 		if err != nil {
 			return nil, err
 		}
@@ -102,16 +107,32 @@ func (r *Report) differs(groups map[string]*Group, e *tap.Event, aspects []delta
 	}
 	g.Count++
 	if len(g.Examples) < maxExamples {
-		path := e.Record.Path
-		if e.Record.Query != "" {
-			path += "?" + e.Record.Query
-		}
-		g.Examples = append(g.Examples, Example{Method: e.Method, Host: e.Record.Host, Path: path, RequestID: e.RequestID, Status: e.Status})
+		g.Examples = append(g.Examples, example(e))
 	}
 }
 
+func example(e *tap.Event) Example {
+	x := Example{Method: e.Method, Host: e.Record.Host, Path: e.Record.Path, RequestID: e.RequestID, Status: e.Status}
+	if e.Record.Query != "" {
+		x.Path += "?" + e.Record.Query
+	}
+	if e.Type == tap.Stream {
+		x.Protocol = e.Protocol
+		if a := e.Record.Asked; x.Host == "" && a != nil {
+			x.Host = name(*a)
+		}
+	}
+	if e.Direction != tap.Edge {
+		x.Proxy, x.Direction = e.Proxy, e.Direction
+		if x.From = e.Record.Workload; x.From == "" && e.Source.Service != "" {
+			x.From = e.Source.Namespace + "/" + e.Source.Service
+		}
+	}
+	return x
+}
+
 // compare says in what a request is decided otherwise, or why that cannot be said.
-func (r *Report) compare(e *tap.Event, base, candidate *dryrun.Table) ([]delta.Aspect, string) {
+func (r *Report) compare(e *tap.Event, base, candidate *Side) ([]delta.Aspect, string) {
 	now, assumed, why := decided(candidate, e)
 	if why != "" {
 		return nil, why
@@ -135,14 +156,22 @@ func differences(was, now *outcome, both bool) []delta.Aspect {
 	out := behaviour(was, now, both)
 	// The number of a rule changes with each one before it, which is no difference by
 	// itself.
-	moved := was.route == now.route && was.rule != now.rule
+	moved := was.route == now.route && was.rule != now.rule && !was.early && !now.early
 	if both && moved && was.match == now.match {
 		moved = false
 	}
 	if moved && (both || len(out) > 0) {
-		out = append([]delta.Aspect{{Name: "rule", Old: was.rule, New: now.rule}}, out...)
+		out = append([]delta.Aspect{{Name: "rule", Old: was.called(), New: now.called()}}, out...)
 	}
 	return out
+}
+
+// called is the rule as it is shown.
+func (o *outcome) called() string {
+	if o.ruleName == "" {
+		return o.rule
+	}
+	return o.rule + " (" + o.ruleName + ")"
 }
 
 const policiesAspect = "policies"
@@ -154,7 +183,10 @@ func behaviour(was, now *outcome, both bool) (out []delta.Aspect) {
 			out = append(out, delta.Aspect{Name: name, Old: a, New: b})
 		}
 	}
-	add("route", was.route, now.route)
+	add("service", was.asked, now.asked)
+	if !was.early && !now.early {
+		add("route", was.route, now.route)
+	}
 	if both {
 		add(policiesAspect, was.policies, now.policies)
 	}

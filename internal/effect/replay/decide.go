@@ -15,7 +15,12 @@ import (
 
 // outcome is a decision as far as it can be compared.
 type outcome struct {
-	route, rule string
+	// asked is the port of the Service that it was for, at proxies of a mesh.
+	asked string
+	// route and rule decide; ruleName is what the user calls the rule, where that is known.
+	route, rule, ruleName string
+	// early: it was decided before routes were looked at.
+	early bool
 	// match is what the rule has matched by, and policies are those in force, where they
 	// are known.
 	match, policies string
@@ -38,49 +43,63 @@ type backend struct {
 
 const forward = "forward"
 
-// request is what is decided, or why it cannot be.
-func request(e *tap.Event) (r dryrun.Request, undecided string) {
+// request is what is decided.
+func request(e *tap.Event, listener string) dryrun.Request {
 	rec := e.Record
-	switch {
-	case rec == nil:
-		return r, "it was shown by a tap, and not recorded"
-	case e.Direction != tap.Edge:
-		return r, "it passed a proxy of the mesh, whose configuration is not in files: gridway explain --from decides such"
-	case rec.Partial:
-		return r, "it was too long to be recorded whole"
+	r := dryrun.Request{URL: url(e), Listener: listener, Client: e.Source.Address, At: e.Time.Format(time.RFC3339)}
+	if e.Type == tap.Exchange {
+		r.Method, r.Headers = e.Method, rec.Headers
 	}
-	url := e.Scheme + "://" + rec.Host + rec.Path
-	if rec.Query != "" {
-		url += "?" + rec.Query
-	}
-	r = dryrun.Request{Method: e.Method, URL: url, Headers: rec.Headers, Listener: e.Listener, Client: e.Source.Address, At: e.Time.Format(time.RFC3339)}
 	if e.AuthMethod != "" {
 		r.Caller = &dryrun.Imagined{Method: e.AuthMethod, Consumer: e.Consumer, Claims: rec.Claims}
 	}
-	return r, ""
+	if e.Direction == tap.Inbound && e.Source.Identity != "" {
+		if r.Caller == nil {
+			r.Caller = &dryrun.Imagined{}
+		}
+		r.Caller.Identity = e.Source.Identity
+	}
+	return r
 }
 
 // decided is what a configuration makes of a recorded request.
-func decided(t *dryrun.Table, e *tap.Event) (o *outcome, assumed []string, undecided string) {
-	r, undecided := request(e)
+func decided(s *Side, e *tap.Event) (o *outcome, assumed []string, undecided string) {
+	switch {
+	case e.Record == nil:
+		return nil, nil, "it was shown by a tap, and not recorded"
+	case e.Record.Partial:
+		return nil, nil, "it was too long to be recorded whole"
+	}
+	p, undecided := s.place(e)
 	if undecided != "" {
 		return nil, nil, undecided
 	}
-	d, err := t.Outcome(r)
+	if p.outcome != nil {
+		return p.outcome, p.assumed, ""
+	}
+	o, assumed, undecided = p.decide(e)
+	return o, append(assumed, p.assumed...), undecided
+}
+
+func (p *place) decide(e *tap.Event) (o *outcome, assumed []string, undecided string) {
+	d, err := p.table.Outcome(request(e, p.listener))
 	if err != nil {
 		return nil, nil, err.Error()
+	}
+	if d.Stream != nil && d.Stream.TLS == "" && e.Protocol == "TLS" && d.Route == nil {
+		return nil, nil, "the server name of the application's TLS decides, and routes of Services are not asked for it"
 	}
 	if why := unknown(d, e); why != "" {
 		return nil, nil, why
 	}
-	o = &outcome{result: forward, policy: d.DecidedBy}
+	o = &outcome{asked: p.asked, result: forward, policy: d.DecidedBy}
 	if d.Route != nil {
 		o.route = plain(d.Route.Name)
 	}
 	if d.Rule != nil {
 		o.rule = fmt.Sprintf("%s/rules/%d", o.route, d.RuleIndex)
 		if d.Rule.Name != o.rule && !strings.Contains(d.Rule.Name, "/rules/") {
-			o.rule += " (" + d.Rule.Name + ")"
+			o.ruleName = d.Rule.Name
 		}
 	}
 	if text, err := json.Marshal(d.Match); err == nil { // it always marshals
@@ -95,12 +114,14 @@ func decided(t *dryrun.Table, e *tap.Event) (o *outcome, assumed []string, undec
 	}
 	for i := range d.Backends {
 		b := &d.Backends[i]
-		if b.Weight == 0 || b.Upstream == nil {
+		if b.Weight == 0 || b.Upstream == nil && d.Stream == nil {
 			continue
 		}
-		o.backends = append(o.backends, backend{
-			cluster: plain(b.Cluster), name: b.Name, percent: b.Percent, host: b.Upstream.Host, path: target(b.Upstream.Path, b.Upstream.Query), fields: fields(b.Upstream.Headers),
-		})
+		to := backend{cluster: plain(b.Cluster), name: b.Name, percent: b.Percent}
+		if u := b.Upstream; u != nil {
+			to.host, to.path, to.fields = u.Host, target(u.Path, u.Query), fields(u.Headers)
+		}
+		o.backends = append(o.backends, to)
 	}
 	return o, d.Notes, ""
 }
@@ -135,6 +156,9 @@ func plain(name string) string {
 }
 
 func result(status int, reason string) string {
+	if status == 0 { // of a connection
+		return reason
+	}
 	return strings.TrimSpace(fmt.Sprintf("%d %s", status, reason))
 }
 
@@ -159,7 +183,7 @@ func fields(list []ir.Header) string {
 var (
 	byRequest = []filter.Reason{
 		filter.RouteNotFound, filter.MisdirectedRequest, filter.BackendInvalid, filter.Unauthenticated, filter.InvalidCredential, filter.AccessDenied, filter.AddressDenied,
-		filter.UserAgentDenied, filter.CrossOriginRequest,
+		filter.UserAgentDenied, filter.CrossOriginRequest, filter.EgressDenied, filter.MeshTLSRequired,
 	}
 	wentOn = []filter.Reason{
 		filter.NoHealthyEndpoint, filter.UpstreamConnectFailure, filter.UpstreamTLSFailure, filter.UpstreamReset, filter.UpstreamTimeout, filter.UpstreamProtocolError,
@@ -174,8 +198,17 @@ func among(list []filter.Reason, reason string) bool {
 // recorded is what the proxy has made of a request when it was recorded.
 func recorded(e *tap.Event) *outcome {
 	o := &outcome{route: plain(e.Route), rule: plain(e.Rule)}
+	if a := e.Record.Asked; a != nil {
+		o.asked = name(*a)
+	} else if e.Direction == tap.Outbound {
+		o.asked, o.route, o.rule, o.early = none, "", "", true
+	}
+	o.early = o.early || e.Reason == filter.MeshTLSRequired.String()
+	stream := e.Type == tap.Stream
 	switch {
-	case e.Record.Cluster != "":
+	case e.Record.Cluster == ir.EgressCluster, stream && o.asked == none && e.Reason == "":
+		o.result, o.backends = forward, []backend{outside()}
+	case e.Record.Cluster != "" && !among(byRequest, e.Reason):
 		o.result = forward
 		b := backend{cluster: plain(e.Record.Cluster), name: plain(e.Record.Cluster)}
 		if s := e.Record.Sent; s != nil {
@@ -184,7 +217,7 @@ func recorded(e *tap.Event) *outcome {
 		o.backends = []backend{b}
 	case among(wentOn, e.Reason):
 		o.result, o.anyBackend = forward, true
-	case e.Status != 0 && (e.Reason == "" || among(byRequest, e.Reason)):
+	case stream && among(byRequest, e.Reason), e.Status != 0 && (e.Reason == "" || among(byRequest, e.Reason)):
 		o.result, o.policy = result(e.Status, e.Reason), e.Policy
 	}
 	return o

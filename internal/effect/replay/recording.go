@@ -19,12 +19,15 @@ import (
 const (
 	Format  = "gridway-recording"
 	Version = 1
-	// maxLine bounds a line, and MaxRequests how many requests a recording has.
+	// maxLine bounds a line, MaxRequests how many requests a recording has, and MaxServices
+	// how many Services.
 	maxLine     = 256 << 10
 	MaxRequests = 1_000_000
+	MaxServices = 20_000
 )
 
-// Head is the first line of a recording; each further line is a tap.Event.
+// Head is the first line of a recording. Services follow, and then each line is a
+// tap.Event.
 type Head struct {
 	Format  string    `json:"format"`
 	Version int       `json:"version"`
@@ -35,54 +38,116 @@ type Head struct {
 	Filters string `json:"filters,omitempty"`
 }
 
-// Read gives the exchanges of a recording. After an error, which names file and line,
-// there is no more.
-func Read(r io.Reader, file string) iter.Seq2[*tap.Event, error] {
+// Service is a line with a Service of the mesh that was recorded which no file has, since
+// workloads that register make it.
+type Service struct {
+	Type string `json:"type"` // ServiceType
+	// Object is the Service in JSON.
+	Object json.RawMessage `json:"object"`
+}
+
+// ServiceType is the type of lines with Services.
+const ServiceType = "service"
+
+// Recording is one that is being read.
+type Recording struct {
+	Head
+	// Services are objects in JSON, which the candidate has beneath its own.
+	Services []json.RawMessage
+
+	file  string
+	lines *bufio.Reader
+	line  int
+	// ahead is a line that was read and is none of the beginning's.
+	ahead []byte
+}
+
+// Open reads the beginning of a recording. Errors name file and line.
+func Open(in io.Reader, file string) (*Recording, error) {
+	r := &Recording{file: file, lines: bufio.NewReaderSize(in, maxLine)}
+	line, err := r.next()
+	switch {
+	case err != nil:
+		return nil, err
+	case line == nil:
+		return nil, r.wrong(errNone)
+	}
+	if err := r.readHead(line); err != nil {
+		return nil, r.wrong(err)
+	}
+	for {
+		line, err := r.next()
+		if err != nil || line == nil {
+			return r, err
+		}
+		s, is := service(line)
+		if !is {
+			r.ahead = bytes.Clone(line)
+			return r, nil
+		}
+		if len(r.Services) == MaxServices {
+			return nil, r.wrong(fmt.Errorf("a recording has %d Services at most", MaxServices))
+		}
+		r.Services = append(r.Services, bytes.Clone(s.Object))
+	}
+}
+
+// service is the Service of a line; false is that the line has something else.
+func service(line []byte) (s Service, is bool) {
+	err := json.Unmarshal(line, &s)
+	return s, err == nil && s.Type == ServiceType
+}
+
+func (r *Recording) wrong(why error) error { return fmt.Errorf("%s:%d: %w", r.file, r.line, why) }
+
+// next is the next line that has something, until another one is read; nil is the end.
+func (r *Recording) next() ([]byte, error) {
+	if line := r.ahead; line != nil {
+		r.ahead = nil
+		return line, nil
+	}
+	for {
+		line, err := r.lines.ReadSlice('\n')
+		r.line++
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			return nil, r.wrong(fmt.Errorf("the line is longer than %d KiB", maxLine>>10))
+		case err != nil && !errors.Is(err, io.EOF):
+			return nil, r.wrong(err)
+		}
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			return line, nil // what comes after the last line is its end again
+		}
+		if errors.Is(err, io.EOF) {
+			return nil, nil //nolint:nilnil // no line, and no error: the end
+		}
+	}
+}
+
+// Events gives what was recorded: exchanges, and connections of what is not HTTP. After an
+// error there is no more.
+func (r *Recording) Events() iter.Seq2[*tap.Event, error] {
 	return func(yield func(*tap.Event, error) bool) {
-		lines := bufio.NewReaderSize(r, maxLine)
-		requests, begun := 0, false
-		for n := 1; ; n++ {
-			line, err := lines.ReadSlice('\n')
-			fail := func(why error) { yield(nil, fmt.Errorf("%s:%d: %w", file, n, why)) }
+		for requests := 1; ; requests++ {
+			line, err := r.next()
+			if err == nil && line == nil {
+				return
+			}
+			e := &tap.Event{}
 			switch {
-			case errors.Is(err, bufio.ErrBufferFull):
-				fail(fmt.Errorf("the line is longer than %d KiB", maxLine>>10))
+			case err != nil:
+			case requests > MaxRequests:
+				err = r.wrong(fmt.Errorf("a recording has %d requests at most", MaxRequests))
+			default:
+				if err = json.Unmarshal(line, e); err != nil {
+					err = r.wrong(fmt.Errorf("this is no recorded request: %w", err))
+				}
+			}
+			if err != nil {
+				yield(nil, err)
 				return
-			case err != nil && !errors.Is(err, io.EOF):
-				fail(err)
-				return
 			}
-			end := err != nil
-			if line = bytes.TrimSpace(line); len(line) == 0 {
-				if end {
-					if !begun {
-						fail(errNone)
-					}
-					return
-				}
-				continue
-			}
-			if !begun {
-				begun = true
-				if err := readHead(line); err != nil {
-					fail(err)
-					return
-				}
-			} else {
-				e := &tap.Event{}
-				if err := json.Unmarshal(line, e); err != nil {
-					fail(fmt.Errorf("this is no recorded request: %w", err))
-					return
-				}
-				if requests++; requests > MaxRequests {
-					fail(fmt.Errorf("a recording has %d requests at most", MaxRequests))
-					return
-				}
-				if e.Type == tap.Exchange && !yield(e, nil) {
-					return
-				}
-			}
-			if end {
+			if (e.Type == tap.Exchange || e.Type == tap.Stream) && !yield(e, nil) {
 				return
 			}
 		}
@@ -91,13 +156,12 @@ func Read(r io.Reader, file string) iter.Seq2[*tap.Event, error] {
 
 var errNone = errors.New("this is no recording; \"gridway record\" makes one")
 
-func readHead(line []byte) error {
-	var h Head
-	if json.Unmarshal(line, &h) != nil || h.Format != Format {
+func (r *Recording) readHead(line []byte) error {
+	if json.Unmarshal(line, &r.Head) != nil || r.Format != Format {
 		return errNone
 	}
-	if h.Version != Version {
-		return fmt.Errorf("the recording has version %d, and this gridway reads version %d", h.Version, Version)
+	if r.Version != Version {
+		return fmt.Errorf("the recording has version %d, and this gridway reads version %d", r.Version, Version)
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func denier(r *trace.Record) string {
 
 // compareServing says in what the candidate decides otherwise than what serves.
 func (p *Passed) compareServing(e *tap.Event, serving, candidate *dryrun.Table) ([]delta.Aspect, string) {
-	was, _, why := decided(serving, e)
+	was, _, why := decided(&Side{Edge: serving}, e)
 	if why != "" {
 		return nil, why
 	}
@@ -106,7 +106,7 @@ func (p *Passed) compareServing(e *tap.Event, serving, candidate *dryrun.Table) 
 	if len(behaviour(then, &check, false)) > 0 {
 		return nil, otherwise
 	}
-	now, assumed, why := decided(candidate, e)
+	now, assumed, why := decided(&Side{Edge: candidate}, e)
 	if why != "" {
 		return nil, why
 	}

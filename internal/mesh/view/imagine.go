@@ -24,10 +24,23 @@ type Imagined struct {
 	Client, Server *ir.Config
 }
 
-// Imagine finds what clients of a namespace mean by a host, with or without a port,
-// and what becomes of it. A host is the name of a service, or one of its addresses.
+// Imagination answers what becomes of traffic between services under a configuration. It
+// may be used by one goroutine at a time.
+type Imagination struct{ c *content }
+
+// NewImagination makes one. Neither is changed.
+func NewImagination(cfg *ir.Config, mesh *ir.Mesh) *Imagination {
+	return &Imagination{newContent(cfg, mesh)}
+}
+
+// Imagine is Imagination.Host for one question.
 func Imagine(cfg *ir.Config, mesh *ir.Mesh, namespace, host string) (*Imagined, error) {
-	c := newContent(cfg, mesh)
+	return NewImagination(cfg, mesh).Host(namespace, host)
+}
+
+// Host finds what clients of a namespace mean by a host, with or without a port,
+// and what becomes of it. A host is the name of a service, or one of its addresses.
+func (i *Imagination) Host(namespace, host string) (*Imagined, error) {
 	name, number := host, 0
 	if h, p, err := net.SplitHostPort(host); err == nil {
 		n, err := strconv.ParseUint(p, 10, 16)
@@ -36,18 +49,18 @@ func Imagine(cfg *ir.Config, mesh *ir.Mesh, namespace, host string) (*Imagined, 
 		}
 		name, number = h, int(n)
 	}
-	out := &Imagined{Egress: mesh.EgressFor(namespace)}
-	if out.Service = c.named(name, namespace); out.Service == nil {
-		return out, nil
+	s := i.c.named(name, namespace)
+	if s == nil {
+		return &Imagined{Egress: i.c.mesh.EgressFor(namespace)}, nil
 	}
-	s := out.Service
+	var port *ir.MeshPort
 	switch only := onlyRequests(s); {
 	case number != 0 && s.Port(uint16(number)) != nil:
-		out.Port = s.Port(uint16(number))
+		port = s.Port(uint16(number))
 	case number == 0 && s.Port(80) != nil:
-		out.Port = s.Port(80)
+		port = s.Port(80)
 	case (number == 0 || number == 80) && only != nil:
-		out.Port = only // who names no port means the only one
+		port = only // who names no port means the only one
 	default:
 		var ports []string
 		for _, p := range s.Ports {
@@ -59,11 +72,26 @@ func Imagine(cfg *ir.Config, mesh *ir.Mesh, namespace, host string) (*Imagined, 
 		}
 		return nil, fmt.Errorf("the Service %s/%s %s: its ports are %s", s.Namespace, s.Name, what, strings.Join(ports, ", "))
 	}
-	o := out.Port.OutboundFor(namespace)
-	out.Client = imagined(c.outboundBag(s, out.Port, o), s, out.Port, o.Protocol, mesh.Outbound, o.Routes, o.Streams)
-	in := &out.Port.Inbound
-	out.Server = imagined(c.inboundBag(s, out.Port), s, out.Port, out.Port.Protocol, mesh.Inbound, in.Routes, in.Streams)
-	return out, nil
+	return i.port(namespace, s, port), nil
+}
+
+// Port is Host for a port of a Service that is known; nil is that there is none.
+func (i *Imagination) Port(clients, namespace, service string, port uint16) *Imagined {
+	s := i.c.services[namespace+"/"+service]
+	if s == nil || s.Port(port) == nil {
+		return nil
+	}
+	return i.port(clients, s, s.Port(port))
+}
+
+func (i *Imagination) port(clients string, s *ir.MeshService, p *ir.MeshPort) *Imagined {
+	c, mesh := i.c, i.c.mesh
+	o, in := p.OutboundFor(clients), &p.Inbound
+	return &Imagined{
+		Service: s, Port: p, Egress: mesh.EgressFor(clients),
+		Client: imagined(c.outboundBag(s, p, o), s, p, o.Protocol, mesh.Outbound, o.Routes, o.Streams),
+		Server: imagined(c.inboundBag(s, p), s, p, p.Protocol, mesh.Inbound, in.Routes, in.Streams),
+	}
 }
 
 // named is the service that a client of a namespace means; nil is none.

@@ -99,6 +99,7 @@ func (x *Exchange) match() bool {
 		return false
 	}
 	if x.Listener.MeshOnly {
+		x.Section = x.Listener.Closed
 		x.beginTrace()
 		x.Fail(403, filter.MeshTLSRequired, "this workload takes connections of the mesh alone: let the client join the mesh, or set \"mtls: Permissive\" in a MeshPolicy")
 		return false

@@ -191,7 +191,7 @@ func (x *Exchange) record(d time.Duration) {
 		Detail: x.Local.Detail, Tries: t.tries, Questions: t.questions,
 	}
 	switch {
-	case x.Section.Inbound():
+	case x.Section.Inbound(), x.Listener.IR.Inbound:
 		r.Side = trace.Inbound
 	case x.Listener.IR.Outbound(), x.Section != nil && x.Section.ServicePort != 0:
 		r.Side = trace.Outbound

@@ -129,7 +129,7 @@ func (b *builder) outlet(l *Listener, section *ir.Section, was *Outbound) (*Outl
 		if outlet.Listener, err = b.outletListener(l, nil, nil); err != nil {
 			return nil, err
 		}
-		outlet.Stream, outlet.Listener.MeshOnly = nil, true
+		outlet.Stream, outlet.Listener.MeshOnly, outlet.Listener.Closed = nil, true, section
 		outlet.Listener.ends = endsOf(b.deps.Signals, l.IR, []*ir.Section{section})
 		return outlet, nil
 	}

@@ -69,6 +69,8 @@ type Listener struct {
 	Outbound *Outbound
 	// MeshOnly: what comes here came without the mesh's TLS, and is refused.
 	MeshOnly bool
+	// Closed is the section that MeshOnly holds for; nil is none.
+	Closed *ir.Section
 	// sections are those that Table is about, and attached the routes of each, as
 	// places in Config.Routes.
 	sections []*ir.Section

@@ -30,7 +30,10 @@ type Seen struct {
 	// Source is the SPIFFE ID from which it leaves, where that is not the proxy's own or the
 	// neighbour's.
 	Source string
-	Failed bool
+	// Workload is the one whose outbound traffic it is, "namespace/service", where a proxy
+	// stands before several.
+	Workload string
+	Failed   bool
 	// RequestHeader and ResponseHeader are nil for what has none.
 	RequestHeader, ResponseHeader *httpmsg.Header
 	// Head is the request as it came, where somebody records.
@@ -47,8 +50,9 @@ type Seen struct {
 // configuration, of which the first may be nil.
 func (s *Seen) Place(section *ir.Section, l *ir.Listener) {
 	service := section != nil && section.ServicePort != 0
+	s.Workload = l.Workload
 	switch {
-	case section.Inbound():
+	case section.Inbound(), l.Inbound: // of which one that lets nobody in is neither
 		s.Direction = Inbound
 	case service || l.Outbound():
 		s.Direction = Outbound

@@ -36,6 +36,20 @@ type Record struct {
 	// Cluster is where it went, empty if it was not sent; Sent is what was.
 	Cluster string       `json:"cluster,omitempty"`
 	Sent    *SentRequest `json:"sent,omitempty"`
+	// Asked is for which port of which Service it was, at a proxy of a mesh; nil if it was
+	// for none.
+	Asked *Asked `json:"asked,omitempty"`
+	// Registered: workloads have made the Service, and nobody has written it.
+	Registered bool `json:"registered,omitempty"`
+	// Workload is who has sent it, "namespace/service", where a proxy stands before several.
+	Workload string `json:"workload,omitempty"`
+}
+
+// Asked is a port of a Service.
+type Asked struct {
+	Namespace string `json:"namespace"`
+	Service   string `json:"service"`
+	Port      uint16 `json:"port"`
 }
 
 // SentRequest is what an endpoint got.
@@ -95,9 +109,27 @@ func (h *Head) Forget() {
 	}
 }
 
-// record is what is recorded of an exchange.
+// recorded tells whether there is enough of it to be recorded: an exchange whose head was
+// kept, or a connection that has ended.
+func (s *Seen) recorded() bool {
+	return !s.Opened && (s.Head != nil || s.Stream && s.Protocol != "UDP")
+}
+
+// record is what is recorded of it.
 func (s *Seen) record(t *Tap) *Record {
+	r := s.recordRequest(t)
+	if s.Asked.Name != "" {
+		r.Asked, r.Registered = &Asked{s.Asked.Namespace, s.Asked.Name, s.Port}, s.Asked.File == ""
+	}
+	r.Workload = s.Workload
+	return r
+}
+
+func (s *Seen) recordRequest(t *Tap) *Record {
 	e := s.Entry
+	if s.Stream {
+		return &Record{Host: cut(e.TLSServerName), Cluster: e.Cluster}
+	}
 	r := &Record{
 		Host: clip(e.Host, maxRecorded), Path: clip(e.Path, maxRecorded), Cluster: e.Cluster,
 		Partial: s.Head.cut || len(e.Path) > maxRecorded || len(e.Host) > maxRecorded, Claims: claims(s.Claims),

@@ -152,7 +152,7 @@ func (t *Tap) End() {
 }
 
 func (t *Tap) offer(seen *Seen) {
-	if !t.query.match(seen, t.set.opt.Self) || t.query.Record != "" && (seen.Opened || seen.Head == nil) {
+	if !t.query.match(seen, t.set.opt.Self) || t.query.Record != "" && !seen.recorded() {
 		return
 	}
 	if t.query.Sample < 1 && rand.Float64() >= t.query.Sample {
