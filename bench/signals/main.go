@@ -109,6 +109,7 @@ func measure(ctx context.Context, s size, result string) error {
 
 	var all []*part
 	for _, p := range []*part{{Name: "no tap"}, {Name: "a tap of everything"}, {Name: "a tap nobody reads", slow: true}} {
+		fmt.Fprintf(os.Stderr, "measuring with %s\n", p.Name)
 		if err := c.part(ctx, s, proxies, p, len(all) > 0); err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}

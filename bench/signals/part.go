@@ -97,7 +97,7 @@ func (c *control) part(ctx context.Context, s size, proxies *child, p *part, tap
 
 // ask measures what the console asks.
 func (c *control) ask(ctx context.Context, p *part) error {
-	const times = 15
+	const times = 7
 	edge := "edge:" + namespace + "/" + service(1) + ">" + namespace + "/" + service(0)
 	for _, path := range []string{
 		"/v1/status", "/v1/graph?window=5m", "/v1/graph?window=5m&namespace=" + namespace, "/v1/signals?of=mesh&window=15m", "/v1/signals?window=15m&of=" + url.QueryEscape(edge),
@@ -192,7 +192,7 @@ type tapping struct {
 // tap begins to read one.
 func (c *control) tap(ctx context.Context, slow bool) (*tapping, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	resp, err := c.open(ctx, "/v1/tap?rate=5000&for=1h")
+	resp, err := c.open(ctx, "/v1/tap?rate=5000&for=1h") //nolint:bodyclose // the reader closes it
 	if err != nil {
 		cancel()
 		return nil, err

@@ -1759,8 +1759,10 @@ export interface SignalsEdge {
   protocol: string
   reportedBy: string[] | null
   requestBytes: number
+  requestDatagrams?: number
   requests: number
   responseBytes: number
+  responseDatagrams?: number
   routes?: SignalsRouteTraffic[]
   source: string
 }
@@ -1799,8 +1801,10 @@ export interface SignalsPoint {
   /** nanoseconds */
   p99: number
   requestBytes: number
+  requestDatagrams?: number
   requests: number
   responseBytes: number
+  responseDatagrams?: number
 }
 
 export interface SignalsRouteTraffic {
@@ -1840,8 +1844,10 @@ export interface SignalsTraffic {
   /** nanoseconds */
   p99: number
   requestBytes: number
+  requestDatagrams?: number
   requests: number
   responseBytes: number
+  responseDatagrams?: number
 }
 
 export interface SignalsUnreached {
