@@ -99,7 +99,7 @@ func (m *member) capture(app *supervise.App) (c *capture, err error) {
 	for _, a := range locals() {
 		at = append(at, netip.AddrPortFrom(a, m.ports.DNS))
 	}
-	if c.names, err = nameserver.Start(nameserver.Options{Addresses: at, Services: names{m: m, namespace: m.opt.Namespace, port: m.ports.Outbound}, Log: m.log}); err != nil {
+	if c.names, err = nameserver.Start(nameserver.Options{Addresses: at, Services: names{m: m, namespace: m.opt.Namespace, port: m.ports.Outbound}, Asked: m.asked(m.opt.Namespace, m.opt.Service), Log: m.log}); err != nil {
 		return nil, err
 	}
 	if c.rules, err = intercept.Install(m.rules(intercept.FromCgroup(c.cgroup))); err != nil {

@@ -119,8 +119,9 @@ func (f *follower) answer() (err error) {
 	for _, a := range locals() {
 		at = append(at, netip.AddrPortFrom(a, l.ports.DNS))
 	}
-	services := names{m: l.n.m, namespace: l.now().Namespace, port: l.ports.Outbound}
-	f.names, err = nameserver.Start(nameserver.Options{Addresses: at, Services: services, Log: l.n.m.log})
+	now := l.now()
+	services := names{m: l.n.m, namespace: now.Namespace, port: l.ports.Outbound}
+	f.names, err = nameserver.Start(nameserver.Options{Addresses: at, Services: services, Asked: l.n.m.asked(now.Namespace, now.Service), Log: l.n.m.log})
 	return err
 }
 

@@ -66,6 +66,8 @@ type member struct {
 	phase atomic.Pointer[Phase]
 	// taps look at what passes.
 	taps *tap.Set
+	// signals counts by edge of the service graph.
+	signals *signal.Observer
 	// node is nil but for the proxy of a host.
 	node *node
 }
@@ -146,6 +148,7 @@ func (m *member) open(ctx context.Context) (err error) {
 		learn = nil // what a name means depends on whose it is: the nameservers learn
 	}
 	flows, signals := flow.New(), m.observer()
+	m.signals = signals
 	metrics.SetEdges(signals.Totals)
 	if o.TelemetryMemory > 0 {
 		m.records = trace.New(o.TelemetryMemory)

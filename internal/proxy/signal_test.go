@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -155,6 +156,53 @@ func TestSignalsOfConnections(t *testing.T) {
 	closed := " default/shop > default/reviews TCP TCPRoute/default/app mTLS 2xx=1"
 	m.client.wantEdges(1, "client:"+closed)
 	m.server.wantEdges(1, "server:"+closed)
+}
+
+// A session of UDP is open while it lasts, and then counts with its datagrams; how long it
+// was silent before it ended is no latency.
+func TestSignalsOfDatagrams(t *testing.T) {
+	idle := 300 * time.Millisecond
+	h := start(t, nil, datagrams([]string{answers(t, "a")}), func(cfg *ir.Config) {
+		cfg.Streams[0].Idle = idle
+		cfg.Streams[0].Backends[0].Ref = ir.Ref{Kind: "Backend", Namespace: "default", Name: "logs"}
+	})
+	c := h.udp()
+	for range 3 {
+		if _, _, err := ask(c, 10, 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := h.edges(2)
+	if len(got) != 2 || !strings.HasPrefix(got[0], "client: gateway:") || !strings.Contains(got[0], " > backend:default/logs UDP ") || !strings.HasPrefix(got[1], "server: internet > gateway:") {
+		t.Errorf("%q", got)
+	}
+	list, _ := h.signals.Totals()
+	for _, e := range list {
+		if e.InDatagrams != 3 || e.OutDatagrams != 3 || e.In != 30 || e.Out == 0 || e.Open != 0 || time.Duration(e.Nanos) >= idle {
+			t.Errorf("%s: %d and %d datagrams of %d and %d bytes, %d open, %s", e.Side, e.InDatagrams, e.OutDatagrams, e.In, e.Out, e.Open, time.Duration(e.Nanos))
+		}
+	}
+}
+
+// Nobody listens at the endpoint: the session has failed.
+func TestSignalsOfRefusedDatagrams(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := start(t, nil, datagrams([]string{pc.LocalAddr().String()}))
+	if err := pc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := h.udp()
+	if _, err := c.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range h.edges(2) {
+		if !strings.Contains(line, " UDP ") || !strings.Contains(line, "errors=") || strings.Contains(line, "2xx") {
+			t.Error(line)
+		}
+	}
 }
 
 // How long a stream lasts is no latency: what counts is when its answer began.

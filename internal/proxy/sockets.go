@@ -115,7 +115,7 @@ func (p *Proxy) openSocket(ctx context.Context, l *ir.Listener) (socket, error) 
 		inherited := p.datagrams[l.Name]
 		delete(p.datagrams, l.Name)
 		return datagram.Open(l, datagram.Options{
-			Loops: p.loops, AccessLog: p.opts.AccessLog, Outlets: p.outlets, Taps: p.opts.Taps, Log: p.opts.Log, Shared: p.opts.SharePorts,
+			Loops: p.loops, AccessLog: p.opts.AccessLog, Outlets: p.outlets, Taps: p.opts.Taps, Signals: p.opts.Signals, Log: p.opts.Log, Shared: p.opts.SharePorts,
 			Inherited: inherited, IdleGrace: p.opts.IdleGrace,
 		})
 	}

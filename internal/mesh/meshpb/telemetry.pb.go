@@ -92,6 +92,9 @@ const (
 	TrafficProtocol_TRAFFIC_PROTOCOL_HTTP        TrafficProtocol = 1
 	TrafficProtocol_TRAFFIC_PROTOCOL_GRPC        TrafficProtocol = 2
 	TrafficProtocol_TRAFFIC_PROTOCOL_TCP         TrafficProtocol = 3
+	// UDP and DNS are of SignalEdge alone.
+	TrafficProtocol_TRAFFIC_PROTOCOL_UDP TrafficProtocol = 4
+	TrafficProtocol_TRAFFIC_PROTOCOL_DNS TrafficProtocol = 5
 )
 
 // Enum value maps for TrafficProtocol.
@@ -101,12 +104,16 @@ var (
 		1: "TRAFFIC_PROTOCOL_HTTP",
 		2: "TRAFFIC_PROTOCOL_GRPC",
 		3: "TRAFFIC_PROTOCOL_TCP",
+		4: "TRAFFIC_PROTOCOL_UDP",
+		5: "TRAFFIC_PROTOCOL_DNS",
 	}
 	TrafficProtocol_value = map[string]int32{
 		"TRAFFIC_PROTOCOL_UNSPECIFIED": 0,
 		"TRAFFIC_PROTOCOL_HTTP":        1,
 		"TRAFFIC_PROTOCOL_GRPC":        2,
 		"TRAFFIC_PROTOCOL_TCP":         3,
+		"TRAFFIC_PROTOCOL_UDP":         4,
+		"TRAFFIC_PROTOCOL_DNS":         5,
 	}
 )
 
@@ -542,7 +549,10 @@ type SignalEdge struct {
 	Buckets []uint32 `protobuf:"varint,12,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`
 	Counts  []uint64 `protobuf:"varint,13,rep,packed,name=counts,proto3" json:"counts,omitempty"`
 	// open is how many connections and streams there are now.
-	Open          uint64 `protobuf:"varint,14,opt,name=open,proto3" json:"open,omitempty"`
+	Open uint64 `protobuf:"varint,14,opt,name=open,proto3" json:"open,omitempty"`
+	// in_datagrams and out_datagrams are of UDP: from clients, and to them.
+	InDatagrams   uint64 `protobuf:"varint,15,opt,name=in_datagrams,json=inDatagrams,proto3" json:"in_datagrams,omitempty"`
+	OutDatagrams  uint64 `protobuf:"varint,16,opt,name=out_datagrams,json=outDatagrams,proto3" json:"out_datagrams,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -671,6 +681,20 @@ func (x *SignalEdge) GetCounts() []uint64 {
 func (x *SignalEdge) GetOpen() uint64 {
 	if x != nil {
 		return x.Open
+	}
+	return 0
+}
+
+func (x *SignalEdge) GetInDatagrams() uint64 {
+	if x != nil {
+		return x.InDatagrams
+	}
+	return 0
+}
+
+func (x *SignalEdge) GetOutDatagrams() uint64 {
+	if x != nil {
+		return x.OutDatagrams
 	}
 	return 0
 }
@@ -938,7 +962,7 @@ const file_internal_mesh_meshpb_telemetry_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2 .gridway.mesh.v1.SignalPartyKindR\x04kind\x12\x16\n" +
 	"\x06domain\x18\x02 \x01(\tR\x06domain\x12\x1c\n" +
 	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12\x12\n" +
-	"\x04name\x18\x04 \x01(\tR\x04name\"\xa5\x03\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\"\xed\x03\n" +
 	"\n" +
 	"SignalEdge\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\rR\x06source\x12 \n" +
@@ -956,7 +980,9 @@ const file_internal_mesh_meshpb_telemetry_proto_rawDesc = "" +
 	"\tout_bytes\x18\v \x01(\x04R\boutBytes\x12\x18\n" +
 	"\abuckets\x18\f \x03(\rR\abuckets\x12\x16\n" +
 	"\x06counts\x18\r \x03(\x04R\x06counts\x12\x12\n" +
-	"\x04open\x18\x0e \x01(\x04R\x04open\"Y\n" +
+	"\x04open\x18\x0e \x01(\x04R\x04open\x12!\n" +
+	"\fin_datagrams\x18\x0f \x01(\x04R\vinDatagrams\x12#\n" +
+	"\rout_datagrams\x18\x10 \x01(\x04R\foutDatagrams\"Y\n" +
 	"\x0fTrafficReceived\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x18\n" +
 	"\arefused\x18\x02 \x01(\rR\arefused\x12\x10\n" +
@@ -987,12 +1013,14 @@ const file_internal_mesh_meshpb_telemetry_proto_rawDesc = "" +
 	"\x19SIGNAL_PARTY_KIND_BACKEND\x10\x04\x12\x1e\n" +
 	"\x1aSIGNAL_PARTY_KIND_EXTERNAL\x10\x05\x12\x1e\n" +
 	"\x1aSIGNAL_PARTY_KIND_INTERNET\x10\x06\x12\x1b\n" +
-	"\x17SIGNAL_PARTY_KIND_OTHER\x10\a*\x83\x01\n" +
+	"\x17SIGNAL_PARTY_KIND_OTHER\x10\a*\xb7\x01\n" +
 	"\x0fTrafficProtocol\x12 \n" +
 	"\x1cTRAFFIC_PROTOCOL_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15TRAFFIC_PROTOCOL_HTTP\x10\x01\x12\x19\n" +
 	"\x15TRAFFIC_PROTOCOL_GRPC\x10\x02\x12\x18\n" +
-	"\x14TRAFFIC_PROTOCOL_TCP\x10\x03*\x8a\x01\n" +
+	"\x14TRAFFIC_PROTOCOL_TCP\x10\x03\x12\x18\n" +
+	"\x14TRAFFIC_PROTOCOL_UDP\x10\x04\x12\x18\n" +
+	"\x14TRAFFIC_PROTOCOL_DNS\x10\x05*\x8a\x01\n" +
 	"\x0eTrafficVerdict\x12\x1f\n" +
 	"\x1bTRAFFIC_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17TRAFFIC_VERDICT_ALLOWED\x10\x01\x12\x1e\n" +

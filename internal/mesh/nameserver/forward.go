@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -57,7 +58,9 @@ func (s *Server) ask(ctx context.Context, q *dns.Msg, server string, stream bool
 	m := q.Copy()
 	m.Id = dns.Id()
 	m.RecursionDesired = true
+	begun := time.Now()
 	reply, _, err := c.ExchangeContext(ctx, m, server)
+	s.tell(server, stream, m, reply, err == nil && answers(reply, m), time.Since(begun))
 	switch {
 	case err != nil:
 		return nil, err
@@ -66,6 +69,22 @@ func (s *Server) ask(ctx context.Context, q *dns.Msg, server string, stream bool
 	}
 	reply.Id, reply.Question = q.Id, q.Question
 	return reply, nil
+}
+
+// tell tells of a question who wants to know.
+func (s *Server) tell(server string, stream bool, q, reply *dns.Msg, answered bool, took time.Duration) {
+	if s.opts.Asked == nil {
+		return
+	}
+	at, err := netip.ParseAddrPort(server)
+	if err != nil {
+		return
+	}
+	a := &Asked{Resolver: at.Addr(), Answered: answered, Took: took, Stream: stream, Question: q.Len()}
+	if answered {
+		a.Code, a.Answer = reply.Rcode, reply.Len()
+	}
+	s.opts.Asked(a)
 }
 
 // answers tells whether a message is a reply to a question (RFC 5452 §9.1).

@@ -54,8 +54,24 @@ type Options struct {
 	ResolvConf string
 	// Control prepares the sockets that resolvers are asked with; nil is nothing.
 	Control func(network, address string, c syscall.RawConn) error
+	// Asked, unless it is nil, is told of each question that a resolver was asked. Many
+	// goroutines may call it at a time.
+	Asked func(*Asked)
 	// Log gets what goes wrong; nil discards it.
 	Log *slog.Logger
+}
+
+// Asked is a question that a resolver was asked.
+type Asked struct {
+	// Resolver is its address.
+	Resolver netip.Addr
+	// Answered: it has, with Code, an RCODE; an extended one of EDNS is 16 or more.
+	Answered bool
+	Code     int
+	Took     time.Duration
+	// Stream: over TCP. Question and Answer are how long the messages are, in bytes.
+	Stream           bool
+	Question, Answer int
 }
 
 // Bounds of what the server does at a time.

@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -46,6 +47,7 @@ func Signals(edges []signal.Edge) *meshpb.SignalReport {
 		x := &meshpb.SignalEdge{
 			Source: party(e.Source), Destination: party(e.Destination), Route: route, Server: e.Side == signal.Server, Protocol: meshpb.TrafficProtocol(e.Protocol),
 			MutualTls: e.MutualTLS, Errors: e.Errors, Microseconds: e.Nanos / 1000, InBytes: e.In, OutBytes: e.Out, Open: uint64(max(e.Open, 0)),
+			InDatagrams: e.InDatagrams, OutDatagrams: e.OutDatagrams,
 		}
 		if e.Count() > 0 {
 			x.Classes = append(x.Classes, e.Classes[:]...)
@@ -87,6 +89,11 @@ func ReadSignals(r *meshpb.SignalReport, may func(own signal.Party) bool) (edges
 	}
 	edges = make([]signal.Edge, 0, len(r.GetEdges()))
 	for _, x := range r.GetEdges() {
+		if p := x.GetProtocol(); p < 0 || p > math.MaxUint8 || !signal.Protocol(p).Known() { // a newer proxy's
+			refused++
+			why = fmt.Sprintf("this version of the control plane does not know the protocol %d of an edge", p)
+			continue
+		}
 		e, err := readEdge(x, parties, routes)
 		if err != nil {
 			return nil, 0, "", err
@@ -146,11 +153,9 @@ func readEdge(x *meshpb.SignalEdge, parties []signal.Who, routes []signal.Route)
 	switch {
 	case from < 1 || from > len(parties) || to < 1 || to > len(parties) || route >= len(routes):
 		return e, errors.New("an edge names a party or a route that is not there")
-	case x.GetProtocol() < meshpb.TrafficProtocol_TRAFFIC_PROTOCOL_HTTP || x.GetProtocol() > meshpb.TrafficProtocol_TRAFFIC_PROTOCOL_TCP:
-		return e, errors.New("an edge's protocol is not known")
 	case len(x.GetClasses()) != 0 && len(x.GetClasses()) != signal.Classes || len(x.GetBuckets()) != len(x.GetCounts()):
 		return e, errors.New("an edge's counts are not complete")
-	case x.GetMicroseconds() > maxCount || x.GetInBytes() > 1<<60 || x.GetOutBytes() > 1<<60 || x.GetOpen() > 1<<32:
+	case x.GetMicroseconds() > maxCount || x.GetInBytes() > 1<<60 || x.GetOutBytes() > 1<<60 || x.GetInDatagrams() > maxCount || x.GetOutDatagrams() > maxCount || x.GetOpen() > 1<<32:
 		return e, errors.New("an edge counts too much")
 	}
 	e.Key = signal.Key{
@@ -179,6 +184,7 @@ func readEdge(x *meshpb.SignalEdge, parties []signal.Who, routes []signal.Route)
 		return e, errors.New("an edge's counts are not of the same requests")
 	}
 	e.Errors, e.Nanos, e.In, e.Out, e.Open = x.GetErrors(), x.GetMicroseconds()*uint64(time.Microsecond), x.GetInBytes(), x.GetOutBytes(), int64(x.GetOpen())
+	e.InDatagrams, e.OutDatagrams = x.GetInDatagrams(), x.GetOutDatagrams()
 	return e, nil
 }
 

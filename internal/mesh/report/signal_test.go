@@ -68,6 +68,10 @@ func TestSignalsAreJudged(t *testing.T) {
 	if err != nil || len(got) != 5 || refused != 5 || !strings.Contains(why, "shop/s") {
 		t.Errorf("%d edges, %d refused: %q, %v", len(got), refused, why, err)
 	}
+	r.Edges[3].Protocol = 200 // a later version's
+	if got, refused, why, err = report.ReadSignals(r, anything); err != nil || len(got) != 9 || refused != 1 || !strings.Contains(why, "protocol 200") {
+		t.Errorf("a protocol that is not known: %d edges, %d refused: %q, %v", len(got), refused, why, err)
+	}
 	for name, spoil := range map[string]func(*meshpb.SignalReport){
 		"sequence":                         func(r *meshpb.SignalReport) { r.Sequence = 0 },
 		"kind is not known":                func(r *meshpb.SignalReport) { r.Parties[0].Kind = 99 },
@@ -78,7 +82,6 @@ func TestSignalsAreJudged(t *testing.T) {
 		"route's name":                     func(r *meshpb.SignalReport) { r.Routes[0] = strings.Repeat("x", 601) },
 		"not there":                        func(r *meshpb.SignalReport) { r.Edges[3].Source = 99 },
 		"names a party or a route":         func(r *meshpb.SignalReport) { r.Edges[3].Route = 99 },
-		"protocol":                         func(r *meshpb.SignalReport) { r.Edges[3].Protocol = 9 },
 		"not complete":                     func(r *meshpb.SignalReport) { r.Edges[3].Classes = []uint64{1} },
 		"counts are not of the same":       func(r *meshpb.SignalReport) { r.Edges[3].Classes[2]++ },
 		"counts too much":                  func(r *meshpb.SignalReport) { r.Edges[3].InBytes = 1 << 63 },

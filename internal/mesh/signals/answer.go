@@ -31,11 +31,14 @@ const (
 	ProtocolHTTP = "HTTP"
 	ProtocolGRPC = "gRPC"
 	ProtocolTCP  = "TCP"
+	ProtocolUDP  = "UDP"
+	ProtocolDNS  = "DNS"
 )
 
 // Traffic is what went over an edge, or in or out of a node, in some time. Rates are per
 // second. Of TCP requests are connections that have ended, and latencies how long they
-// took.
+// took; of UDP they are sessions that have ended, and latencies the time until the first
+// answer; of DNS questions that a workload's proxy has asked resolvers.
 type Traffic struct {
 	// Count is how many requests there were, Requests how many per second.
 	Count    uint64  `json:"count"`
@@ -52,6 +55,9 @@ type Traffic struct {
 	// RequestBytes and ResponseBytes are of bodies, per second.
 	RequestBytes  float64 `json:"requestBytes"`
 	ResponseBytes float64 `json:"responseBytes"`
+	// RequestDatagrams and ResponseDatagrams are those of UDP, per second.
+	RequestDatagrams  float64 `json:"requestDatagrams,omitempty"`
+	ResponseDatagrams float64 `json:"responseDatagrams,omitempty"`
 	// Classes are requests per second without an answer, and by the first digit of their
 	// status, 1 to 5, in this order.
 	Classes [6]float64 `json:"classes"`

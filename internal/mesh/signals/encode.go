@@ -2,21 +2,25 @@ package signals
 
 import (
 	"encoding/binary"
-	"math/bits"
 
 	"github.com/gridway/gridway/internal/telemetry/latency"
 	"github.com/gridway/gridway/internal/telemetry/signal"
 )
 
-// otherErrors is set in the first byte where errors are not those of class 5 alone.
-const otherErrors = 1 << signal.Classes
+// Bits of the first byte beside those of classes.
+const (
+	// otherErrors is set where errors are not those of class 5 alone.
+	otherErrors = 1 << signal.Classes
+	// datagrams is set where there are some.
+	datagrams = otherErrors << 1
+)
 
 // appendCounts appends counts as few bytes: about 25 for some seconds of an edge. Of
 // durations microseconds are kept.
 //
-//	byte     which classes there are, one bit for each; otherErrors
+//	byte     which classes there are, one bit for each; otherErrors; datagrams
 //	uvarint  for each of these, and errors
-//	uvarint  microseconds, in, out
+//	uvarint  microseconds, in, out; datagrams in and out, if there are any
 //	uvarint  buckets that are not empty, and for each: how many are skipped, and its count
 func appendCounts(b []byte, c *signal.Counts) []byte {
 	at := len(b)
@@ -34,6 +38,11 @@ func appendCounts(b []byte, c *signal.Counts) []byte {
 	b = binary.AppendUvarint(b, c.Nanos/1000)
 	b = binary.AppendUvarint(b, c.In)
 	b = binary.AppendUvarint(b, c.Out)
+	if c.InDatagrams|c.OutDatagrams != 0 {
+		b[at] |= datagrams
+		b = binary.AppendUvarint(b, c.InDatagrams)
+		b = binary.AppendUvarint(b, c.OutDatagrams)
+	}
 	filled := uint64(0)
 	for _, n := range c.Latency {
 		if n > 0 {
@@ -55,7 +64,7 @@ func appendCounts(b []byte, c *signal.Counts) []byte {
 // addCounts adds what appendCounts has written to c, and returns what follows. ok is false
 // for anything else; c may have got a part of it then.
 func addCounts(c *signal.Counts, b []byte) (rest []byte, ok bool) {
-	if len(b) == 0 || bits.Len8(b[0]) > signal.Classes+1 {
+	if len(b) == 0 {
 		return nil, false
 	}
 	has := b[0]
@@ -86,6 +95,10 @@ func addCounts(c *signal.Counts, b []byte) (rest []byte, ok bool) {
 	c.Nanos += next() * 1000
 	c.In += next()
 	c.Out += next()
+	if has&datagrams != 0 {
+		c.InDatagrams += next()
+		c.OutDatagrams += next()
+	}
 	at := uint64(0)
 	for filled := next(); ok && filled > 0; filled-- {
 		at += next()

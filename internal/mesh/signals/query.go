@@ -285,6 +285,7 @@ func traffic(c *signal.Counts, seconds float64) Traffic {
 	if n == 0 {
 		return out
 	}
+	out.RequestDatagrams, out.ResponseDatagrams = float64(c.InDatagrams)/seconds, float64(c.OutDatagrams)/seconds
 	out.Errors = float64(c.Errors) / float64(n)
 	out.P50, out.P95, out.P99 = latency.Quantile(&c.Latency, 0.5), latency.Quantile(&c.Latency, 0.95), latency.Quantile(&c.Latency, 0.99)
 	for i, k := range c.Classes {

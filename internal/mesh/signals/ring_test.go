@@ -34,6 +34,9 @@ func TestRingIsAMapOfSlots(t *testing.T) {
 			var c signal.Counts
 			c.Classes[r.IntN(signal.Classes)] = r.Uint64N(1 << 40)
 			c.Errors, c.Nanos, c.In, c.Out = r.Uint64N(3), r.Uint64N(1<<30)*1000, r.Uint64N(1<<40), 0
+			if r.IntN(2) == 0 {
+				c.InDatagrams, c.OutDatagrams = r.Uint64N(1<<20), r.Uint64N(1<<20)
+			}
 			c.Latency[r.IntN(latency.Buckets)] = r.Uint64N(1 << 20)
 			got.add(slot, &c, &s)
 			if want[slot] == nil {
@@ -71,6 +74,8 @@ func TestRingIsAMapOfSlots(t *testing.T) {
 func FuzzCounts(f *testing.F) {
 	var c signal.Counts
 	c.Classes[2], c.Latency[7] = 9, 9
+	f.Add(appendCounts(nil, &c))
+	c.InDatagrams = 3
 	f.Add(appendCounts(nil, &c))
 	f.Add([]byte{0xff, 1, 2, 3})
 	f.Fuzz(func(t *testing.T, b []byte) {

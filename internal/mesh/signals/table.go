@@ -276,7 +276,7 @@ func (t *Table) put(in *signal.Edge, over parts, now time.Time) {
 // share is the i-th of n parts of counts, which together are all of them.
 func share(c *signal.Counts, i, n uint64) *signal.Counts {
 	part := func(v uint64) uint64 { return v/n*(i+1) + v%n*(i+1)/n - v/n*i - v%n*i/n }
-	out := &signal.Counts{Errors: part(c.Errors), Nanos: part(c.Nanos), In: part(c.In), Out: part(c.Out)}
+	out := &signal.Counts{Errors: part(c.Errors), Nanos: part(c.Nanos), In: part(c.In), Out: part(c.Out), InDatagrams: part(c.InDatagrams), OutDatagrams: part(c.OutDatagrams)}
 	for k, v := range c.Classes {
 		out.Classes[k] = part(v)
 	}

@@ -32,6 +32,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/telemetry/outlet"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -62,7 +63,9 @@ type Options struct {
 	Outlets *outlet.Set
 	// Taps look at sessions; nil has none.
 	Taps *tap.Set
-	Log  *slog.Logger
+	// Signals counts by edge of the service graph; nil counts nothing.
+	Signals *signal.Observer
+	Log     *slog.Logger
 	// Shared opens sockets with SO_REUSEPORT.
 	Shared bool
 	// Inherited is a socket of a process that this one replaces; nil opens one.

@@ -13,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
@@ -35,9 +36,14 @@ type session struct {
 	heard   atomic.Int64 // when the endpoint has answered, or the session began
 	idle    atomic.Int64 // how long it may be silent
 	in, out atomic.Int64 // bytes
-	owed    atomic.Bool  // the client was the last to say something
-	ended   atomic.Bool
-	judged  atomic.Bool
+	// datagrams are those from the client, and to it; first is when the endpoint has answered.
+	datagrams [2]atomic.Int64
+	first     atomic.Int64
+	edges     [2]signal.Key // of the service graph
+
+	owed   atomic.Bool // the client was the last to say something
+	ended  atomic.Bool
+	judged atomic.Bool
 }
 
 // begin makes a session, or says why it cannot.
@@ -75,7 +81,9 @@ func (l *Listener) begin(t *loop.Task, snap *snapshot.Listener, route *snapshot.
 	s.last.Store(s.began)
 	s.heard.Store(s.began)
 	s.idle.Store(int64(route.IR.Idle))
+	s.signalOpened() // before anybody can end it
 	if !l.enter(s) {
+		s.signalNone()
 		s.up.Close()
 		c.Release(e)
 		c.End()
@@ -136,6 +144,7 @@ func (s *session) forward(b *netx.Batch, packets []netx.Packet) {
 		sent, packets = sent+n, packets[n:]
 	}
 	s.last.Store(netx.Monotonic())
+	s.datagrams[0].Add(int64(sent))
 	s.route.Metrics.Datagrams(sent, 0)
 	if sent < total {
 		s.route.Metrics.Dropped(total - sent)
@@ -176,7 +185,9 @@ func (s *session) answer(b *netx.Batch, packets []netx.Packet) {
 	if s.judge(upstream.OK) {
 		s.l.refusals.forget(s.endpoint)
 	}
-	s.heard.Store(netx.Monotonic())
+	now := netx.Monotonic()
+	s.heard.Store(now)
+	s.first.CompareAndSwap(0, now)
 	s.owed.Store(false)
 	for i := range packets {
 		packets[i].Remote, packets[i].Local = s.who.remote, s.who.local
@@ -193,6 +204,7 @@ func (s *session) answer(b *netx.Batch, packets []netx.Packet) {
 		sent, packets = sent+n, packets[n:]
 	}
 	s.last.Store(netx.Monotonic())
+	s.datagrams[1].Add(int64(sent))
 	s.route.Metrics.Datagrams(0, sent)
 	if sent < total {
 		s.route.Metrics.Dropped(total - sent)
@@ -240,6 +252,7 @@ func (s *session) end(flags filter.Flags) {
 	in, out := s.in.Load(), s.out.Load()
 	s.route.Metrics.Ended(d, in, out, uint64(flags), flags&^filter.Draining.Flag() != 0)
 	s.snap.Metrics.Closed()
+	s.signalEnded(flags)
 	s.l.log(&accesslog.Entry{
 		Start: s.start, Duration: d, RequestBytes: in, ResponseBytes: out, Attempts: 1,
 		Endpoint: s.endpoint.Address(), Cluster: s.backend.IR.Cluster,
@@ -251,6 +264,7 @@ func (s *session) end(flags filter.Flags) {
 func (l *Listener) refuse(snap *snapshot.Listener, route *snapshot.Stream, who client, why filter.Reason, policy, part string) {
 	route.Metrics.Opened()
 	route.Metrics.Ended(0, 0, 0, uint64(why.Flag()), true)
+	l.signalRefused(snap, route, policy)
 	now := netx.Monotonic()
 	if last := l.refused.Load(); last != 0 && now-last < int64(time.Second) || !l.refused.CompareAndSwap(last, now) {
 		return

@@ -12,11 +12,12 @@ import (
 // equal parts, and so is what lies below 100 µs. A percentile is wrong by an eighth at
 // most.
 const (
-	unit    = 25 * time.Microsecond
-	parts   = 4
+	unit = 25 * time.Microsecond
+	// Parts is how many buckets there are to a doubling.
+	Parts   = 4
 	octaves = 20 // the last one ends at 100 µs × 2^20 ≈ 105 s
 	// Buckets is how many there are. The last one has no upper bound.
-	Buckets = parts*(octaves+1) + 1
+	Buckets = Parts*(octaves+1) + 1
 )
 
 // Bucket is the one that d belongs to. Upper bounds are inclusive.
@@ -25,25 +26,25 @@ func Bucket(d time.Duration) int {
 		return 0
 	}
 	u := uint64(d-1) / uint64(unit)
-	if u < parts {
+	if u < Parts {
 		return int(u)
 	}
 	octave := bits.Len64(u) - 3 // u in [4·2^octave, 8·2^octave)
 	if octave >= octaves {
 		return Buckets - 1
 	}
-	return parts*(octave+1) + int(u>>octave) - parts
+	return Parts*(octave+1) + int(u>>octave) - Parts
 }
 
 // Bounds is what a bucket covers: (low, high]. The last one has no upper bound and
 // answers its lower one twice.
 func Bounds(bucket int) (low, high time.Duration) {
-	if bucket < parts {
+	if bucket < Parts {
 		return time.Duration(bucket) * unit, time.Duration(bucket+1) * unit
 	}
-	octave := bucket/parts - 1
-	part := bucket % parts
-	low = time.Duration(parts+part) << octave * unit
+	octave := bucket/Parts - 1
+	part := bucket % Parts
+	low = time.Duration(Parts+part) << octave * unit
 	if bucket == Buckets-1 {
 		return low, low
 	}

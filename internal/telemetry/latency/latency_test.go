@@ -1,6 +1,7 @@
 package latency_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -21,7 +22,7 @@ func TestBucketsCoverAllTime(t *testing.T) {
 		}
 		before = high
 	}
-	for d, want := range map[time.Duration]int{-1: 0, 0: 0, time.Hour: latency.Buckets - 1} {
+	for d, want := range map[time.Duration]int{-1: 0, 0: 0, time.Hour: latency.Buckets - 1, math.MaxInt64: latency.Buckets - 1} {
 		if got := latency.Bucket(d); got != want {
 			t.Errorf("%s is in %d", d, got)
 		}
@@ -46,5 +47,8 @@ func TestQuantileIsExactToAnEighth(t *testing.T) {
 	}
 	if got := latency.Quantile(new([latency.Buckets]uint32), 0.5); got != 0 {
 		t.Errorf("of nothing: %s", got)
+	}
+	if got := latency.Quantile(&[latency.Buckets]uint32{latency.Buckets - 1: 1}, 0.5); got < 100*time.Second {
+		t.Errorf("of one beyond the last bound: %s", got)
 	}
 }

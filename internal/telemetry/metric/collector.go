@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/gridway/gridway/internal/telemetry/latency"
 )
 
 // Gather implements prometheus.Gatherer: the registry, the Go runtime's and the
@@ -204,7 +206,7 @@ func (e *emitter) histogram(f *family, c *histogramCounts, traced *exemplars, la
 	var sum uint64
 	fine := 0
 	for i := range exportedBuckets {
-		for end := latencyParts * (i + 1); fine < end; fine++ {
+		for end := latency.Parts * (i + 1); fine < end; fine++ {
 			sum += c.latency[fine]
 		}
 		d.buckets[i] = sum

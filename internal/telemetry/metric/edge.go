@@ -16,21 +16,23 @@ func (r *Registry) SetEdges(read func() (edges []signal.Edge, folded uint64)) {
 
 var (
 	edgeRequestsFamily = define("gridway_edge_requests_total", counter,
-		"Requests by edge of the service graph, by the side that tells of it (reporter: client or server), mutual TLS of the mesh and class of the status; none is no answer. Of TCP they are connections that have ended.",
+		"Requests by edge of the service graph, by the side that tells of it (reporter: client or server), mutual TLS of the mesh and class of the status; none is no answer. Of TCP they are connections, of UDP sessions, that have ended; of DNS questions to resolvers.",
 		"reporter", "source", "destination", "protocol", "mutual_tls", "code_class")
 	edgeErrorsFamily = define("gridway_edge_errors_total", counter,
 		"Requests by edge that the server's side failed: 5xx, and no answer to a client that waited.", "reporter", "source", "destination", "protocol")
 	edgeDurationFamily = define("gridway_edge_request_duration_seconds", histo,
 		"Time of requests by edge, from their head to the end of the response; at the client's side from the choice of an endpoint.", "reporter", "source", "destination", "protocol")
 	edgeInFamily = define("gridway_edge_request_bytes_total", counter,
-		"Bytes of request bodies, and of what clients of TCP have sent, by edge.", "reporter", "source", "destination", "protocol")
+		"Bytes of request bodies, and of what clients of TCP and UDP have sent, by edge.", "reporter", "source", "destination", "protocol")
 	edgeOutFamily = define("gridway_edge_response_bytes_total", counter,
-		"Bytes of response bodies, and of what clients of TCP were sent, by edge.", "reporter", "source", "destination", "protocol")
+		"Bytes of response bodies, and of what clients of TCP and UDP were sent, by edge.", "reporter", "source", "destination", "protocol")
 	edgeOpenFamily = define("gridway_edge_open", gauge,
-		"Connections of TCP and streams under way, by edge.", "reporter", "source", "destination", "protocol")
+		"Connections of TCP, sessions of UDP and streams under way, by edge.", "reporter", "source", "destination", "protocol")
+	edgeDatagramsFamily = define("gridway_edge_datagrams_total", counter,
+		"Datagrams of UDP that were passed on, by edge: from clients (request) and to them (response).", "reporter", "source", "destination", "protocol", "direction")
 	edgesFoldedFamily = define("gridway_edges_folded_total", counter,
 		"Edges that were counted as one from other to other, because there are too many.")
-	edgeFamilies = []family{edgeRequestsFamily, edgeErrorsFamily, edgeDurationFamily, edgeInFamily, edgeOutFamily, edgeOpenFamily, edgesFoldedFamily}
+	edgeFamilies = []family{edgeRequestsFamily, edgeErrorsFamily, edgeDurationFamily, edgeInFamily, edgeOutFamily, edgeOpenFamily, edgeDatagramsFamily, edgesFoldedFamily}
 )
 
 // edgeSeries are the labels that all families of edges have.
@@ -87,5 +89,9 @@ func (e *emitter) edge(k edgeSeries, t *edgeTotal) {
 	e.histogram(&edgeDurationFamily, &histogramCounts{count: t.Count(), nanos: t.Nanos, latency: t.Latency}, nil, labels...)
 	e.count(&edgeInFamily, t.In, labels...)
 	e.count(&edgeOutFamily, t.Out, labels...)
+	if t.InDatagrams|t.OutDatagrams != 0 {
+		e.count(&edgeDatagramsFamily, t.InDatagrams, k.reporter, k.source, k.destination, k.protocol, "request")
+		e.count(&edgeDatagramsFamily, t.OutDatagrams, k.reporter, k.source, k.destination, k.protocol, "response")
+	}
 	e.gauge(&edgeOpenFamily, float64(max(t.open, 0)), labels...)
 }

@@ -50,5 +50,7 @@ func edges() ([]signal.Edge, uint64) {
 	}
 	e := signal.Edge{Key: signal.Key{Source: service("cart"), Destination: service("orders"), Side: signal.Client, Protocol: signal.HTTP, MutualTLS: true}, Open: 2}
 	e.Classes[2], e.Classes[5], e.Errors, e.Nanos, e.In, e.Out, e.Latency[7] = 9, 1, 1, 2e6, 30, 400, 10
-	return []signal.Edge{e}, 3
+	logs := signal.Edge{Key: signal.Key{Source: service("cart"), Destination: service("logs"), Side: signal.Client, Protocol: signal.UDP}}
+	logs.Classes[2], logs.InDatagrams, logs.OutDatagrams, logs.Latency[7] = 1, 5, 6, 1
+	return []signal.Edge{e, logs}, 3
 }

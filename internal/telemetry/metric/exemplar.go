@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gridway/gridway/internal/telemetry/latency"
 )
 
 // exemplars are the latest exchange of each bucket of a histogram whose trace
@@ -31,7 +33,7 @@ func (x *exemplars) note(d time.Duration, trace []byte, now time.Time) {
 		x.latest.CompareAndSwap(nil, new(latest))
 		l = x.latest.Load()
 	}
-	i := min(latencyBucket(d)/latencyParts, exportedBuckets)
+	i := min(latency.Bucket(d)/latency.Parts, exportedBuckets)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := &l.of[i]

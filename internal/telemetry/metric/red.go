@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"sync"
 	"time"
+
+	"github.com/gridway/gridway/internal/telemetry/latency"
 )
 
 // red counts rate, errors and duration of one thing, and the bytes of bodies.
@@ -25,7 +27,7 @@ type redCounts struct {
 	nanos   uint64
 	in, out uint64
 	codes   [slots]uint64
-	latency [latencyBuckets]uint64
+	latency [latency.Buckets]uint64
 	reasons [maxReasons]uint64
 	native  *nativeCounts
 }
@@ -34,7 +36,7 @@ func (r *red) observe(status int, d time.Duration, in, out int64, flags uint64) 
 	if !Counting {
 		return
 	}
-	code, bucket := slot(status), latencyBucket(d)
+	code, bucket := slot(status), latency.Bucket(d)
 	c := r.cells.choose()
 	c.mu.Lock()
 	c.count++
@@ -103,7 +105,7 @@ type histogramCell struct {
 
 type histogramCounts struct {
 	count, nanos uint64
-	latency      [latencyBuckets]uint64
+	latency      [latency.Buckets]uint64
 	native       *nativeCounts
 }
 
@@ -111,7 +113,7 @@ func (h *histogram) observe(d time.Duration) {
 	if !Counting {
 		return
 	}
-	bucket := latencyBucket(d)
+	bucket := latency.Bucket(d)
 	c := h.cells.choose()
 	c.mu.Lock()
 	c.count++

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/gridway/gridway/internal/telemetry/latency"
 )
 
 // SampleEvery is how often Run keeps a sample. A window reaches back to the
@@ -189,6 +191,6 @@ func stats(r *red, w *window, now time.Time, noAnswer bool) Stats {
 	s.Errors = float64(failed) / float64(n)
 	s.RequestBytes = float64(t.in-base.counts.in) / seconds
 	s.ResponseBytes = float64(t.out-base.counts.out) / seconds
-	s.P50, s.P95, s.P99 = quantile(&t.latency, 0.50), quantile(&t.latency, 0.95), quantile(&t.latency, 0.99)
+	s.P50, s.P95, s.P99 = latency.Quantile(&t.latency, 0.50), latency.Quantile(&t.latency, 0.95), latency.Quantile(&t.latency, 0.99)
 	return s
 }

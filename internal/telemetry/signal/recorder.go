@@ -53,8 +53,10 @@ type cell struct {
 	idle    uint32 // looks without anything
 	nanos   uint64
 	in, out uint64
-	open    int64 // those that were opened, less those that were closed
-	latency [latency.Buckets]uint32
+	// datagrams are from the client, and to it.
+	datagrams [2]uint64
+	open      int64 // those that were opened, less those that were closed
+	latency   [latency.Buckets]uint32
 }
 
 // total is what is known of an edge.
@@ -114,6 +116,8 @@ func (c *cell) count(s *Seen) {
 	c.nanos += uint64(max(s.Duration, 0))
 	c.in += uint64(max(s.In, 0))
 	c.out += uint64(max(s.Out, 0))
+	c.datagrams[0] += uint64(max(s.InDatagrams, 0))
+	c.datagrams[1] += uint64(max(s.OutDatagrams, 0))
 	c.latency[latency.Bucket(s.Duration)]++
 }
 
@@ -262,6 +266,8 @@ func (c *cell) addTo(to *Counts) {
 	to.Nanos += c.nanos
 	to.In += c.in
 	to.Out += c.out
+	to.InDatagrams += c.datagrams[0]
+	to.OutDatagrams += c.datagrams[1]
 	for i, n := range c.latency {
 		to.Latency[i] += uint64(n)
 	}

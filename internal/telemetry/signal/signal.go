@@ -37,7 +37,14 @@ const (
 	HTTP Protocol = iota + 1
 	GRPC
 	TCP
+	// UDP are sessions, DNS questions to resolvers.
+	UDP
+	DNS
+	protocols
 )
+
+// Known tells whether this version has the protocol.
+func (p Protocol) Known() bool { return p >= HTTP && p < protocols }
 
 func (p Protocol) String() string {
 	switch p {
@@ -45,6 +52,10 @@ func (p Protocol) String() string {
 		return "gRPC"
 	case TCP:
 		return "TCP"
+	case UDP:
+		return "UDP"
+	case DNS:
+		return "DNS"
 	}
 	return "HTTP"
 }
@@ -62,7 +73,7 @@ type Key struct {
 // Classes of outcomes: none, and 1xx to 5xx.
 const Classes = 6
 
-// Seen is one request, or a connection of TCP that has ended.
+// Seen is one request, or a connection of TCP or session of UDP that has ended.
 type Seen struct {
 	// Status is that of HTTP; 0 is no answer. Calls of gRPC have that which their code
 	// stands for.
@@ -72,6 +83,8 @@ type Seen struct {
 	Duration  time.Duration
 	// In and Out are bytes of bodies: of the request, and of the response.
 	In, Out int64
+	// InDatagrams and OutDatagrams are those of UDP: from the client, and to it.
+	InDatagrams, OutDatagrams int64
 }
 
 // class is the first digit of the status.
@@ -91,7 +104,9 @@ type Counts struct {
 	// Nanos is the sum of all durations.
 	Nanos   uint64
 	In, Out uint64
-	Latency [latency.Buckets]uint64
+	// InDatagrams and OutDatagrams are 0 but for UDP.
+	InDatagrams, OutDatagrams uint64
+	Latency                   [latency.Buckets]uint64
 }
 
 // Count is how many there were.
@@ -111,6 +126,8 @@ func (c *Counts) Add(o *Counts) {
 	c.Nanos += o.Nanos
 	c.In += o.In
 	c.Out += o.Out
+	c.InDatagrams += o.InDatagrams
+	c.OutDatagrams += o.OutDatagrams
 	for i, n := range o.Latency {
 		c.Latency[i] += n
 	}
