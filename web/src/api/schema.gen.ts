@@ -368,6 +368,7 @@ export interface ConfigObject {
   name: string
   namespace?: string
   place?: Place
+  problems?: Problem[]
   revision?: number
   source?: string
   status?: Record<string, unknown>
@@ -487,6 +488,29 @@ export interface Session {
   role: string
 }
 
+export interface SinkSignal {
+  lastFailure?: string
+  lastSuccess?: string
+  lost?: Record<string, number>
+  queueLimit?: number
+  queueLimitBytes?: number
+  queued: number
+  queuedBytes: number
+  retries: number
+  sent: number
+  signal: string
+}
+
+export interface SinkStatus {
+  address?: string
+  error?: string
+  kind: string
+  name: string
+  signals: SinkSignal[]
+  since?: string
+  state: string
+}
+
 export interface Status {
   certificates: Certificate[]
   dependencies: Dependency[]
@@ -503,6 +527,7 @@ export interface Status {
   ready: boolean
   refused: Refused[]
   revision: Revision
+  sinks: SinkStatus[]
   started: string
   state: string
   statuses: ObjectStatus[]
@@ -1727,9 +1752,13 @@ export interface ObjectsRevision {
 }
 
 export interface ReplayExample {
+  direction?: string
+  from?: string
   host: string
-  method: string
-  path: string
+  method?: string
+  path?: string
+  protocol?: string
+  proxy?: string
   requestId?: string
   status?: number
 }
@@ -1771,8 +1800,10 @@ export interface SignalsEdge {
   protocol: string
   reportedBy: string[] | null
   requestBytes: number
+  requestDatagrams?: number
   requests: number
   responseBytes: number
+  responseDatagrams?: number
   routes?: SignalsRouteTraffic[]
   source: string
 }
@@ -1811,8 +1842,10 @@ export interface SignalsPoint {
   /** nanoseconds */
   p99: number
   requestBytes: number
+  requestDatagrams?: number
   requests: number
   responseBytes: number
+  responseDatagrams?: number
 }
 
 export interface SignalsRouteTraffic {
@@ -1852,8 +1885,10 @@ export interface SignalsTraffic {
   /** nanoseconds */
   p99: number
   requestBytes: number
+  requestDatagrams?: number
   requests: number
   responseBytes: number
+  responseDatagrams?: number
 }
 
 export interface SignalsUnreached {
@@ -1867,6 +1902,12 @@ export interface SigninAnswer {
   error?: string
   iss?: string
   state: string
+}
+
+export interface TapAsked {
+  namespace: string
+  port: number
+  service: string
 }
 
 export interface TapEvent {
@@ -1931,6 +1972,7 @@ export interface TapPeer {
 }
 
 export interface TapRecord {
+  asked?: TapAsked
   claims?: Record<string, unknown>
   cluster?: string
   headers?: IrHeader[]
@@ -1939,7 +1981,9 @@ export interface TapRecord {
   partial?: boolean
   path: string
   query?: string
+  registered?: boolean
   sent?: TapSentRequest
+  workload?: string
 }
 
 export interface TapSentRequest {
