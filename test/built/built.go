@@ -2,6 +2,7 @@
 package built
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -48,7 +49,7 @@ func build(name string) (string, error) {
 		folder.path = path
 	}
 	path := filepath.Join(folder.path, name)
-	if out, err := exec.Command("go", "build", "-o", path, "github.com/gridway/gridway/cmd/"+name).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, "github.com/gridway/gridway/cmd/"+name).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}
 	return path, nil
