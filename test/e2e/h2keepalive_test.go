@@ -134,7 +134,7 @@ func TestHTTP2ClientVanishes(t *testing.T) {
 	}
 	select {
 	case <-ended:
-	case <-time.After(2 * patience):
+	case <-time.After(onBusy):
 		t.Error("the endpoint still works for a client that has gone")
 	}
 	eventually(t, "it is counted", func() bool {

@@ -107,7 +107,7 @@ func TestHedgingSendsBodiesOnlyWhereThatIsSafe(t *testing.T) {
 				} else {
 					select {
 					case <-second:
-					case <-time.After(2 * patience):
+					case <-time.After(onBusy):
 					}
 				}
 				w.Write(b)
