@@ -8,7 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"time"
 )
+
+// patience is for a machine that has compiled nothing yet.
+const patience = 10 * time.Minute
 
 // variable names a file that is Gridway, so that it is linked once for all packages.
 const variable = "GRIDWAY_BINARY"
@@ -49,7 +53,9 @@ func build(name string) (string, error) {
 		folder.path = path
 	}
 	path := filepath.Join(folder.path, name)
-	if out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, "github.com/gridway/gridway/cmd/"+name).CombinedOutput(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/gridway/gridway/cmd/"+name).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}
 	return path, nil

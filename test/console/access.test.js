@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { axe, startBrowser, startDemo, until } from './gridway.js'
+import { axe, startBoth, until } from './gridway.js'
 
 let demo
 let browser
 
 before(async () => {
-  ;[demo, browser] = await Promise.all([startDemo(), startBrowser()])
+  ;[demo, browser] = await startBoth()
   await api('POST', '/v1/consumers', { apiVersion: 'gridway.dev/v1alpha1', kind: 'Consumer', metadata: { name: 'acme' }, spec: {} })
 }, { timeout: 240_000 })
 

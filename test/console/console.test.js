@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { answer, mesh, passing, trace } from './made.js'
-import { axe, root, startBrowser, startDemo, until } from './gridway.js'
+import { axe, root, startBoth, until } from './gridway.js'
 
 let demo
 let browser
 
 before(async () => {
-  ;[demo, browser] = await Promise.all([startDemo(), startBrowser()])
+  ;[demo, browser] = await startBoth()
 }, { timeout: 240_000 })
 
 after(async () => {

@@ -4,13 +4,13 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { axe, root, startBrowser, startDemo, until } from './gridway.js'
+import { axe, root, startBoth, until } from './gridway.js'
 
 let demo
 let browser
 
 before(async () => {
-  ;[demo, browser] = await Promise.all([startDemo(), startBrowser()])
+  ;[demo, browser] = await startBoth()
 }, { timeout: 240_000 })
 
 after(async () => {

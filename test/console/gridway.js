@@ -43,7 +43,16 @@ export async function startDemo() {
   return { link: link[0], base: new URL(link[0]).origin, token: link[1], tokenFile, edge: /edge\s+(http:\S+)/.exec(said)[1], shop: join(shop, 'shop.yaml'), close, said: () => said }
 }
 
-export function startBrowser() {
+/** startBoth resolves to a demo and a browser, or ends the one if the other cannot be started. */
+export async function startBoth() {
+  const [demo, browser] = await Promise.allSettled([startDemo(), startBrowser()])
+  if (demo.status === 'fulfilled' && browser.status === 'fulfilled') return [demo.value, browser.value]
+  await demo.value?.close()
+  await browser.value?.close()
+  throw demo.reason ?? browser.reason
+}
+
+function startBrowser() {
   const executablePath = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'].find(existsSync)
   if (!executablePath) throw new Error('Chromium is missing; run scripts/setup test')
   return chromium.launch({ executablePath, args: ['--no-sandbox'] })

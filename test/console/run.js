@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 
 const here = new URL('.', import.meta.url)
-const passes = (file) => spawnSync(process.execPath, ['--test', '--test-reporter=spec', file], { cwd: here, stdio: 'inherit' }).status === 0
+const passes = (file) => spawnSync(process.execPath, ['--test', '--test-force-exit', '--test-reporter=spec', file], { cwd: here, stdio: 'inherit' }).status === 0
 
 const named = process.argv.slice(2)
 const files = named.length ? named : readdirSync(here).filter((name) => name.endsWith('.test.js')).sort()

@@ -161,7 +161,7 @@ func TestDrainDeadline(t *testing.T) {
 	for range 2 {
 		select {
 		case <-gone:
-		case <-time.After(patience):
+		case <-time.After(onBusy):
 			t.Fatal("an endpoint still waits")
 		}
 	}

@@ -95,7 +95,7 @@ func TestHTTP2SlowStreamsStallNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if got, _ := io.ReadAll(resp.Body); string(got) != fmt.Sprint(size) || time.Since(begun) > patience {
+	if got, _ := io.ReadAll(resp.Body); string(got) != fmt.Sprint(size) || time.Since(begun) > 6*patience { // a second, on a machine of its own
 		t.Errorf("%s of %d bytes in %v", got, size, time.Since(begun))
 	}
 }

@@ -341,7 +341,7 @@ func TestHTTP2UploadGivenUp(t *testing.T) {
 				if err == nil {
 					t.Errorf("%s: half an upload looks whole", version)
 				}
-			case <-time.After(2 * patience):
+			case <-time.After(onBusy):
 				t.Fatalf("%s: the endpoint goes on", version)
 			}
 			eventually(t, "nothing of it is left", func() bool {

@@ -115,10 +115,10 @@ func TestHTTP2ClientVanishes(t *testing.T) {
 		<-r.Context().Done()
 		ended <- struct{}{}
 	})
-	g := serveYAML(t, documents(plainOn(80), routeDoc("app", ""), backendDoc("app", app.addr), clientPolicyDoc("timeouts: {http2KeepAlive: 200ms}")))
+	g := serveYAML(t, documents(plainOn(80), routeDoc("app", ""), backendDoc("app", app.addr), clientPolicyDoc("timeouts: {http2KeepAlive: 1s}")))
 	there := dialH2(t, g.addr)
 	there.ask("/")
-	for range 4 {
+	for range 3 {
 		p := there.until("PING", func(f frame) bool { return f.Type == h2.FramePing })
 		there.write(h2.AppendPing(nil, [8]byte(p.payload), true))
 	}
@@ -129,12 +129,12 @@ func TestHTTP2ClientVanishes(t *testing.T) {
 	}
 	begun := time.Now()
 	there.until("GOAWAY", func(f frame) bool { return f.Type == h2.FrameGoAway })
-	if took := time.Since(begun); took < 300*time.Millisecond {
+	if took := time.Since(begun); took < 1500*time.Millisecond {
 		t.Errorf("cut off after %v", took)
 	}
 	select {
 	case <-ended:
-	case <-time.After(2 * patience):
+	case <-time.After(onBusy):
 		t.Error("the endpoint still works for a client that has gone")
 	}
 	eventually(t, "it is counted", func() bool {

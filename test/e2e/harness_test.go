@@ -30,8 +30,12 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/metric"
 )
 
-// patience is how long anything may take that should happen soon.
-const patience = 5 * time.Second
+const (
+	// patience is how long anything may take that should happen soon.
+	patience = 5 * time.Second
+	// onBusy is how long it is waited for that: busy machines need more at times.
+	onBusy = 6 * patience
+)
 
 // gateway is a data plane that serves YAML.
 type gateway struct {
@@ -246,14 +250,13 @@ func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	const long = 4 * patience // it ends as soon as f holds; a busy machine needs more at times
-	timeout := time.NewTimer(long)
+	timeout := time.NewTimer(onBusy)
 	defer timeout.Stop()
 	for !f() {
 		select {
 		case <-tick.C:
 		case <-timeout.C:
-			t.Fatalf("not within %v: %s", long, what)
+			t.Fatalf("not within %v: %s", onBusy, what)
 		}
 	}
 }
@@ -343,7 +346,7 @@ type wire struct {
 
 func newWire(t *testing.T, c net.Conn) *wire {
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(2 * patience))
+	c.SetDeadline(time.Now().Add(onBusy))
 	return &wire{t: t, Conn: c, r: bufio.NewReader(c)}
 }
 

@@ -214,7 +214,7 @@ func TestBadChunksInARequest(t *testing.T) {
 				if strings.Contains(got, "SMUGGLED") || strings.HasSuffix(got, "0\r\n\r\n") {
 					t.Errorf("the endpoint saw %q", got)
 				}
-			case <-time.After(patience):
+			case <-time.After(onBusy):
 				t.Error("the connection to the endpoint stayed open")
 			}
 			if n := app.heads.Load(); n != 1 {

@@ -312,7 +312,7 @@ func TestClientGoneCancelsTheEndpoint(t *testing.T) {
 			w.send(request)
 			select {
 			case <-begun:
-			case <-time.After(patience):
+			case <-time.After(onBusy):
 				t.Fatalf("%s did not begin", path)
 			}
 			left := time.Now()
@@ -322,7 +322,7 @@ func TestClientGoneCancelsTheEndpoint(t *testing.T) {
 				if took := time.Since(left); took > 2*time.Second || !strings.HasPrefix(got, path) || strings.Contains(got, "well") {
 					t.Errorf("%s, %s: %q after %v", path, how, got, took)
 				}
-			case <-time.After(patience):
+			case <-time.After(onBusy):
 				t.Errorf("%s, %s: the endpoint still works", path, how)
 			}
 		}

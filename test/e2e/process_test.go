@@ -64,7 +64,7 @@ func startWith(t *testing.T, yaml string, change func(*exec.Cmd), flags ...strin
 	p := &process{t: t, dir: dir, log: &lockedBuffer{}, done: make(chan struct{})}
 	p.write(yaml)
 	socket := filepath.Join(dir, "admin")
-	p.api = &http.Client{Timeout: patience, Transport: &http.Transport{
+	p.api = &http.Client{Timeout: onBusy, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
@@ -200,8 +200,8 @@ func (p *process) ended(within time.Duration) int {
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(within):
-		p.t.Fatalf("gridway has not ended within %v", within)
+	case <-time.After(max(within, onBusy)):
+		p.t.Fatalf("gridway has not ended within %v", max(within, onBusy))
 		return -1
 	}
 }

@@ -49,6 +49,10 @@ func TestHangupOpensTheAccessLogAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask("/between")
+	eventually(t, "the log has it", func() bool { // which is a moment after the client has its answer
+		text, err := os.ReadFile(path + ".1")
+		return err == nil && strings.Contains(string(text), "/between")
+	})
 	p.signal(syscall.SIGHUP)
 	eventually(t, "the log is opened anew", func() bool {
 		_, err := os.Stat(path)

@@ -59,7 +59,7 @@ func TestRequestTimeoutBeforeTheResponse(t *testing.T) {
 	})
 	select {
 	case <-cancelled:
-	case <-time.After(patience):
+	case <-time.After(onBusy):
 		t.Error("the request upstream was not cancelled")
 	}
 	g.logged(`"flags":"UpstreamTimeout"`, `"status":504`)
