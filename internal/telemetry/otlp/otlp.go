@@ -31,6 +31,9 @@ const (
 	valueDouble = 4
 )
 
+// oneByte is more than a varint of one byte can be.
+const oneByte = 0x80
+
 // AppendText appends a field that is a KeyValue with a text. Empty texts are left out.
 func AppendText[T ~string | ~[]byte](b []byte, field protowire.Number, key string, value T) []byte {
 	if len(value) == 0 {
@@ -38,8 +41,12 @@ func AppendText[T ~string | ~[]byte](b []byte, field protowire.Number, key strin
 	}
 	inner := 1 + protowire.SizeBytes(len(value))
 	b = appendKey(b, field, key, inner)
-	b = protowire.AppendTag(b, valueText, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(len(value)))
+	if len(value) < oneByte {
+		b = append(b, valueText<<3|byte(protowire.BytesType), byte(len(value)))
+	} else {
+		b = protowire.AppendTag(b, valueText, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(len(value)))
+	}
 	return append(b, value...)
 }
 
@@ -66,6 +73,13 @@ func AppendBool(b []byte, field protowire.Number, key string, value bool) []byte
 
 // appendKey appends a KeyValue up to its AnyValue, which has inner bytes.
 func appendKey(b []byte, field protowire.Number, key string, inner int) []byte {
+	if short := 2 + len(key) + 2 + inner; short < oneByte && field < 16 {
+		// Nearly all attributes are like that: numbers of one byte, which need no loops.
+		const keyTag, valueTag = 1<<3 | byte(protowire.BytesType), 2<<3 | byte(protowire.BytesType)
+		b = append(b, byte(field)<<3|byte(protowire.BytesType), byte(short), keyTag, byte(len(key)))
+		b = append(b, key...)
+		return append(b, valueTag, byte(inner))
+	}
 	size := 1 + protowire.SizeBytes(len(key)) + 1 + protowire.SizeBytes(inner)
 	b = protowire.AppendTag(b, field, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))

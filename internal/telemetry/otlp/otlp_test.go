@@ -1,6 +1,7 @@
 package otlp_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,6 +53,29 @@ func TestRequest(t *testing.T) {
 	}}}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Lengths of one byte are written by another way than longer ones.
+func TestAttributesOfAllLengths(t *testing.T) {
+	const attributes = 6
+	for key := 1; key < 140; key++ {
+		for _, n := range []int{1, 2, 140 - key, 120, 127, 128, 129, 16383, 16384} {
+			name, value := strings.Repeat("k", key), strings.Repeat("v", n)
+			b := otlp.AppendInt(otlp.AppendText(nil, attributes, name, value), attributes, name, 1<<uint(n%63))
+			got := &logspb.LogRecord{}
+			if err := proto.Unmarshal(b, got); err != nil {
+				t.Fatalf("%d, %d: %v", key, n, err)
+			}
+			if a := got.GetAttributes(); len(a) != 2 || a[0].GetKey() != name || a[0].GetValue().GetStringValue() != value ||
+				a[1].GetKey() != name || a[1].GetValue().GetIntValue() != 1<<uint(n%63) {
+				t.Fatalf("%d, %d: %v", key, n, a)
+			}
+		}
+	}
+	const far = 100 // two bytes of a tag
+	if num, _, n := protowire.ConsumeTag(otlp.AppendText(nil, far, "k", "v")); num != far || n != 2 {
+		t.Errorf("field %d", num)
 	}
 }
 

@@ -3,6 +3,8 @@
 // httpmsg, and may be imported by any package.
 package trace
 
+import "encoding/binary"
+
 // Context is a parsed traceparent.
 type Context struct {
 	// TraceID is 32 lower-case hexadecimal digits, a part of what was parsed.
@@ -80,10 +82,16 @@ func Append(dst []byte, high, low, parent uint64, flags byte) []byte {
 }
 
 func appendHex(dst []byte, n uint64) []byte {
-	var b [16]byte
-	for i := len(b) - 1; i >= 0; i-- {
-		b[i] = hexDigits[n&15]
-		n >>= 4
-	}
-	return append(dst, b[:]...)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(dst, eightDigits(uint32(n>>32))), eightDigits(uint32(n)))
+}
+
+// eightDigits are those of n, the first in the highest byte. All are made at once: each
+// gets a byte of its own, and those from ten on what lies between '9' and 'a' more.
+func eightDigits(n uint32) uint64 {
+	x := uint64(n)
+	x = (x | x<<16) & 0x0000ffff0000ffff
+	x = (x | x<<8) & 0x00ff00ff00ff00ff
+	x = (x | x<<4) & 0x0f0f0f0f0f0f0f0f
+	letters := (x + 0x0606060606060606) >> 4 & 0x0101010101010101
+	return x + 0x3030303030303030 + letters*('a'-'9'-1)
 }
