@@ -271,7 +271,8 @@ func (l *Listener) log(e *accesslog.Entry, snap *snapshot.Listener, route *snaps
 	if flags != 0 {
 		e.Flags = flags.AppendTo(scratch[:0])
 	}
-	if looked { // before the log hides parts of the entry
+	l.opts.Outlets.MaskOf(policy).Apply(e)
+	if looked {
 		seen := tap.Seen{Entry: e, Direction: tap.Edge, Failed: flags&^filter.Draining.Flag() != 0}
 		if _, rest, found := strings.Cut(e.Cluster, "/"); found { // KIND/NAMESPACE/NAME, with a port
 			seen.Namespace, seen.Service, _ = strings.Cut(rest, "/")

@@ -46,11 +46,13 @@ func (x *Exchange) account() {
 		return
 	}
 	e := x.describe(d)
+	mask := x.p.Outlets.MaskOf(policy)
+	mask.Apply(e)
 	if traced {
-		x.record(d)
+		x.record(d, mask)
 	}
-	if looked { // before the log hides parts of the entry
-		x.tap(e, false)
+	if looked {
+		x.tap(e, mask, false)
 	}
 	switch {
 	case !logs:

@@ -5,12 +5,13 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 )
 
-// tap shows the exchange to those who look.
-func (x *Exchange) tap(e *accesslog.Entry, opened bool) {
-	s := tap.Seen{Entry: e, Opened: opened, RequestHeader: &x.Req.Header}
+// tap shows the exchange, whose entry is masked, to those who look.
+func (x *Exchange) tap(e *accesslog.Entry, mask outlet.Mask, opened bool) {
+	s := tap.Seen{Entry: e, Opened: opened, RequestHeader: &x.Req.Header, Mask: mask}
 	if x.owned || x.headAt == 0 { // else its memory may be another response's by now
 		s.ResponseHeader = &x.Resp.Header
 	}
@@ -23,6 +24,8 @@ func (x *Exchange) tap(e *accesslog.Entry, opened bool) {
 	}
 	if x.Rule != nil {
 		s.Credentials = x.Rule.Policy.Authentication
+	} else if x.p.AnyCredentials != nil {
+		s.Credentials = x.p.AnyCredentials()
 	}
 	if status := x.metricStatus(); !opened {
 		s.Failed = status >= 500 || status == 0 && !x.Flags.Has(filter.ClientGone)
@@ -43,7 +46,10 @@ func (x *Exchange) tapOpened() {
 		return
 	}
 	x.shown = true
-	x.tap(x.describe(time.Duration(x.tick()-x.started)), true)
+	e := x.describe(time.Duration(x.tick() - x.started))
+	mask := x.p.Outlets.MaskOf(x.p.Outlets.Of(x.telemetry()))
+	mask.Apply(e)
+	x.tap(e, mask, true)
 }
 
 // goesOn tells whether the exchange is one that has been answered and stays: another

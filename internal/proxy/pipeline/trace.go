@@ -6,6 +6,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/tracing"
 	"github.com/gridway/gridway/internal/proxy/upstream"
+	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/grpc"
 )
@@ -165,9 +166,9 @@ func (x *Exchange) lostTry(number int, kind trace.TryKind, began int64, e *upstr
 	t.tries = append(t.tries, n)
 }
 
-// record remembers the exchange, of which the entry for the access log is made, and has
-// its spans sent where they are wanted.
-func (x *Exchange) record(d time.Duration) {
+// record remembers the exchange, of which the entry for the access log is made and masked,
+// and has its spans sent where they are wanted.
+func (x *Exchange) record(d time.Duration, mask outlet.Mask) {
 	t := &x.trace
 	p := t.policy
 	exported := p != nil && p.Exports()
@@ -210,7 +211,7 @@ func (x *Exchange) record(d time.Duration) {
 		x.p.Records.Record(&r)
 	}
 	if exported && (r.Sampled || r.Slow || r.Failed) {
-		x.export(p, &r)
+		x.export(p, &r, mask)
 	}
 }
 
