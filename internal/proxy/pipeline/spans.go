@@ -5,14 +5,13 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/tracing"
 	"github.com/gridway/gridway/internal/telemetry/otlp"
-	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 )
 
 // export sends the spans of the exchange and of its tries to the sinks of its policy.
-func (x *Exchange) export(p *tracing.Policy, r *trace.Exchange, mask outlet.Mask) {
+func (x *Exchange) export(p *tracing.Policy, r *trace.Exchange) {
 	tags := func(b []byte, field protowire.Number) []byte {
-		p.Tags(&x.Exchange, mask.Header, func(name, value string) { b = otlp.AppendText(b, field, name, value) })
+		p.Tags(&x.Exchange, x.mask().Header, func(name, value string) { b = otlp.AppendText(b, field, name, value) })
 		return b
 	}
 	x.trace.scratch = trace.AppendSpan(x.trace.scratch[:0], r, tags)

@@ -5,17 +5,17 @@ import (
 
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
-	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 )
 
-// tap shows the exchange, whose entry is masked, to those who look.
-func (x *Exchange) tap(e *accesslog.Entry, mask outlet.Mask, opened bool) {
-	s := tap.Seen{Entry: e, Opened: opened, RequestHeader: &x.Req.Header, Mask: mask}
+// tap shows the exchange to those who look.
+func (x *Exchange) tap(e *accesslog.Entry, opened bool) {
+	s := tap.Seen{Entry: e, Opened: opened, RequestHeader: &x.Req.Header}
 	if x.owned || x.headAt == 0 { // else its memory may be another response's by now
 		s.ResponseHeader = &x.Resp.Header
 	}
 	s.Place(x.Section, x.Listener.IR)
+	s.Mask = x.mask()
 	if x.backend != nil {
 		s.Backend(x.backend.IR.Ref)
 		if c := x.backend.Cluster; c != nil {
@@ -46,10 +46,7 @@ func (x *Exchange) tapOpened() {
 		return
 	}
 	x.shown = true
-	e := x.describe(time.Duration(x.tick() - x.started))
-	mask := x.p.Outlets.MaskOf(x.p.Outlets.Of(x.telemetry()))
-	mask.Apply(e)
-	x.tap(e, mask, true)
+	x.tap(x.describe(time.Duration(x.tick()-x.started)), true)
 }
 
 // goesOn tells whether the exchange is one that has been answered and stays: another

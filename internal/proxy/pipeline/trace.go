@@ -6,7 +6,6 @@ import (
 	"github.com/gridway/gridway/internal/proxy/filter"
 	"github.com/gridway/gridway/internal/proxy/tracing"
 	"github.com/gridway/gridway/internal/proxy/upstream"
-	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/grpc"
 )
@@ -168,7 +167,7 @@ func (x *Exchange) lostTry(number int, kind trace.TryKind, began int64, e *upstr
 
 // record remembers the exchange, of which the entry for the access log is made and masked,
 // and has its spans sent where they are wanted.
-func (x *Exchange) record(d time.Duration, mask outlet.Mask) {
+func (x *Exchange) record(d time.Duration) {
 	t := &x.trace
 	p := t.policy
 	exported := p != nil && p.Exports()
@@ -211,7 +210,7 @@ func (x *Exchange) record(d time.Duration, mask outlet.Mask) {
 		x.p.Records.Record(&r)
 	}
 	if exported && (r.Sampled || r.Slow || r.Failed) {
-		x.export(p, &r, mask)
+		x.export(p, &r)
 	}
 }
 
