@@ -72,6 +72,7 @@ type Proxy struct {
 	lists          *accesslist.Directory
 	revoked        *clientcert.Revocations
 	deps           snapshot.Deps
+	credentials    anyCredentials
 
 	snap atomic.Pointer[snapshot.Snapshot]
 
@@ -144,6 +145,7 @@ func New(o Options) *Proxy {
 		}
 		return nil
 	}
+	p.pipeline.AnyCredentials = p.AnyCredentials
 	p.pipeline.Egress = egress.New(egress.Options{Loops: loops, Upstreams: set, Mark: o.Mark})
 	if o.Challenges != nil {
 		p.pipeline.Challenges = o.Challenges

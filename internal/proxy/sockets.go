@@ -117,6 +117,7 @@ func (p *Proxy) openSocket(ctx context.Context, l *ir.Listener) (socket, error) 
 		return datagram.Open(l, datagram.Options{
 			Loops: p.loops, AccessLog: p.opts.AccessLog, Outlets: p.outlets, Taps: p.opts.Taps, Signals: p.opts.Signals, Log: p.opts.Log, Shared: p.opts.SharePorts,
 			Inherited: inherited, IdleGrace: p.opts.IdleGrace,
+			Records: p.opts.Records,
 		})
 	}
 	return listen.Open(ctx, l, listen.Options{

@@ -63,4 +63,3 @@ func (p *Proxy) closeOutlets() {
 	defer cancel()
 	p.exporter.Close(ctx)
 }
-

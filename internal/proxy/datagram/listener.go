@@ -34,6 +34,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/outlet"
 	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
+	"github.com/gridway/gridway/internal/telemetry/trace"
 	"github.com/gridway/gridway/internal/wire/loop"
 	"github.com/gridway/gridway/internal/wire/netx"
 )
@@ -72,6 +73,8 @@ type Options struct {
 	Inherited *net.UDPConn
 	// IdleGrace is how long a session may still be silent once a drain has begun.
 	IdleGrace time.Duration
+	// Records remembers sessions; nil remembers none.
+	Records *trace.Recorder
 }
 
 // Listener is one socket with the sessions that came from it.

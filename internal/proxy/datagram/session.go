@@ -276,7 +276,7 @@ func (l *Listener) log(e *accesslog.Entry, snap *snapshot.Listener, route *snaps
 	policy := l.opts.Outlets.Of(route.IR.Telemetry)
 	logs := policy == nil && l.opts.AccessLog != nil || policy != nil && policy.Wants(0)
 	looked := l.opts.Taps.On()
-	if !logs && !looked {
+	if !logs && !looked && l.opts.Records == nil {
 		return
 	}
 	var scratch [64]byte
@@ -285,7 +285,11 @@ func (l *Listener) log(e *accesslog.Entry, snap *snapshot.Listener, route *snaps
 	if flags != 0 {
 		e.Flags = flags.AppendTo(scratch[:0])
 	}
-	if looked { // before the log hides parts of the entry
+	l.opts.Outlets.MaskOf(policy).Apply(e)
+	if l.opts.Records != nil {
+		l.record(e, snap, route, flags)
+	}
+	if looked {
 		seen := tap.Seen{Entry: e, Direction: tap.Edge, Failed: flags&^filter.Draining.Flag() != 0}
 		if _, rest, found := strings.Cut(e.Cluster, "/"); found { // KIND/NAMESPACE/NAME, with a port
 			seen.Namespace, seen.Service, _ = strings.Cut(rest, "/")

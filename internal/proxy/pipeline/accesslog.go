@@ -22,6 +22,9 @@ func (x *Exchange) telemetry() *ir.Telemetry {
 	return nil
 }
 
+// mask is what is shown of the exchange nowhere.
+func (x *Exchange) mask() outlet.Mask { return x.p.Outlets.MaskOf(x.p.Outlets.Of(x.telemetry())) }
+
 // keepLogged copies the header fields of the response that the access log and taps ask for,
 // while they are there: they are in the upstream connection's buffer.
 func (x *Exchange) keepLogged() {

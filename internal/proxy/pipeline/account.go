@@ -49,7 +49,7 @@ func (x *Exchange) account() {
 	if traced {
 		x.record(d)
 	}
-	if looked { // before the log hides parts of the entry
+	if looked {
 		x.tap(e, false)
 	}
 	switch {
@@ -77,8 +77,8 @@ func (x *Exchange) lasts() bool {
 	return x.status == 101 || x.ws.opened || x.lasting && x.headAt >= x.upstreamAt
 }
 
-// describe is all that is known of the exchange after d. It is overwritten by the next
-// call.
+// describe is all that is known of the exchange after d, but for what is hidden. It is
+// overwritten by the next call.
 func (x *Exchange) describe(d time.Duration) *accesslog.Entry {
 	e := &x.entry
 	h := &x.Req.Header
@@ -138,6 +138,7 @@ func (x *Exchange) describe(d time.Duration) *accesslog.Entry {
 	if x.TLS != nil {
 		e.TLSVersion, e.TLSCipher, e.TLSServerName = x.TLS.Version, x.TLS.CipherSuite, x.TLS.ServerName
 	}
+	x.mask().Apply(e)
 	return e
 }
 

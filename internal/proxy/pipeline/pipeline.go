@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/clientcert"
 	"github.com/gridway/gridway/internal/proxy/egress"
 	"github.com/gridway/gridway/internal/proxy/filter"
@@ -39,6 +40,9 @@ type Pipeline struct {
 	Flows *flow.Recorder
 	// Taps look at what passes; nil has none.
 	Taps *tap.Set
+	// AnyCredentials are the places of credentials of all rules: what no rule took may have
+	// been meant for any. Nil knows none.
+	AnyCredentials func() *ir.Authentication
 	// Signals counts by edge of the service graph; nil counts nothing.
 	Signals *signal.Observer
 	// Records remembers exchanges; nil remembers none.

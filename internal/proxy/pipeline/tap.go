@@ -15,6 +15,7 @@ func (x *Exchange) tap(e *accesslog.Entry, opened bool) {
 		s.ResponseHeader = &x.Resp.Header
 	}
 	s.Place(x.Section, x.Listener.IR)
+	s.Mask = x.mask()
 	if x.backend != nil {
 		s.Backend(x.backend.IR.Ref)
 		if c := x.backend.Cluster; c != nil {
@@ -23,6 +24,8 @@ func (x *Exchange) tap(e *accesslog.Entry, opened bool) {
 	}
 	if x.Rule != nil {
 		s.Credentials = x.Rule.Policy.Authentication
+	} else if x.p.AnyCredentials != nil {
+		s.Credentials = x.p.AnyCredentials()
 	}
 	if status := x.metricStatus(); !opened {
 		s.Failed = status >= 500 || status == 0 && !x.Flags.Has(filter.ClientGone)

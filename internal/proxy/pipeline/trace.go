@@ -165,8 +165,8 @@ func (x *Exchange) lostTry(number int, kind trace.TryKind, began int64, e *upstr
 	t.tries = append(t.tries, n)
 }
 
-// record remembers the exchange, of which the entry for the access log is made, and has
-// its spans sent where they are wanted.
+// record remembers the exchange, of which the entry for the access log is made and masked,
+// and has its spans sent where they are wanted.
 func (x *Exchange) record(d time.Duration) {
 	t := &x.trace
 	p := t.policy

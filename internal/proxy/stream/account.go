@@ -31,10 +31,11 @@ func (s *Stream) account(in, out int64) {
 		return
 	}
 	e := s.describe(d, in, out)
+	s.server.Outlets.MaskOf(policy).Apply(e)
 	if s.server.Records != nil {
 		s.record(e)
 	}
-	if looked { // before the log hides parts of the entry
+	if looked {
 		s.tap(e, false)
 	}
 	switch {

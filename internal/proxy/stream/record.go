@@ -1,8 +1,8 @@
 package stream
 
 import (
-	"github.com/gridway/gridway/internal/ir"
 	"github.com/gridway/gridway/internal/proxy/filter"
+	"github.com/gridway/gridway/internal/proxy/snapshot"
 	"github.com/gridway/gridway/internal/telemetry/accesslog"
 	"github.com/gridway/gridway/internal/telemetry/trace"
 )
@@ -25,7 +25,7 @@ func (s *Stream) record(e *accesslog.Entry) {
 		r.OfKind, r.OfNamespace, r.OfName = s.Section.Ref.Kind, s.Section.Ref.Namespace, s.Section.Ref.Name
 	}
 	if s.Route != nil {
-		r.Place = placeOf(&s.Route.IR.Ref)
+		r.Place = snapshot.PlaceOf(&s.Route.IR.Ref)
 	}
 	var try [1]trace.Try
 	if s.endpoint != nil {
@@ -41,38 +41,10 @@ func (s *Stream) record(e *accesslog.Entry) {
 		if n.Kind == filter.NoteWouldDeny {
 			v = trace.WouldDeny
 		}
-		r.Decisions = append(r.Decisions, s.decided(v, n.Policy, n.Rule))
+		r.Decisions = append(r.Decisions, s.Route.Decided(v, n.Policy, n.Rule))
 	}
 	if r.Denied {
-		r.Decisions = append(r.Decisions, s.decided(trace.Denied, s.policy, s.part))
+		r.Decisions = append(r.Decisions, s.Route.Decided(trace.Denied, s.policy, s.part))
 	}
 	s.server.Records.Record(&r)
 }
-
-// decided finds the place of a policy, or of its rule.
-func (s *Stream) decided(v trace.Verdict, policy, rule string) trace.Decided {
-	d := trace.Decided{Verdict: v, Policy: policy, Rule: rule}
-	if s.Route == nil {
-		return d
-	}
-	for _, a := range s.Route.IR.Authorization {
-		if a.Policy != policy {
-			continue
-		}
-		d.Kind, d.Place = a.Ref.Kind, placeOf(&a.Ref)
-		for i := range a.Rules {
-			if rule != "" && a.Rules[i].Name == rule {
-				d.Place = placeOf(&a.Rules[i].Ref)
-			}
-		}
-		return d
-	}
-	for i := range s.Route.IR.Policies {
-		if p := &s.Route.IR.Policies[i]; p.Namespace+"/"+p.Name == policy {
-			d.Kind, d.Place = p.Kind, placeOf(p)
-		}
-	}
-	return d
-}
-
-func placeOf(r *ir.Ref) trace.Place { return trace.Place{File: r.File, Line: r.Line, Column: r.Column} }

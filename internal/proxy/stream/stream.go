@@ -192,7 +192,9 @@ func (s *Stream) Serve(t *loop.Task) (idle bool) {
 		return s.refuse(reasonOf(err))
 	}
 	if s.server.Taps.On() {
-		s.tap(s.describe(time.Duration(netx.Monotonic()-s.began), 0, 0), true)
+		e := s.describe(time.Duration(netx.Monotonic()-s.began), 0, 0)
+		s.server.Outlets.MaskOf(s.server.Outlets.Of(s.telemetry())).Apply(e)
+		s.tap(e, true)
 	}
 	return s.carry(t)
 }

@@ -212,8 +212,9 @@ func (p *Policy) Give(r *otlp.Resource, span []byte) {
 const maxTag = 256
 
 // Tags gives the attributes that spans of the exchange get besides their own. A header
-// that the request does not have, and an expression that cannot be evaluated, give none.
-func (p *Policy) Tags(x *filter.Exchange, give func(name, value string)) {
+// that the request does not have, and an expression that cannot be evaluated, give none; one
+// that hides tells to be hidden gives that it is.
+func (p *Policy) Tags(x *filter.Exchange, hides func(header string) bool, give func(name, value string)) {
 	for i := range p.tags {
 		t := &p.tags[i]
 		value := t.value
@@ -225,7 +226,9 @@ func (p *Policy) Tags(x *filter.Exchange, give func(name, value string)) {
 			}
 			value = text
 		case len(t.header) > 0:
-			value = string(x.Req.Header.GetName(t.header))
+			if value = string(x.Req.Header.GetName(t.header)); value != "" && hides(string(t.header)) {
+				value = ir.Hidden
+			}
 		}
 		if value != "" {
 			give(t.name, strings.ToValidUTF8(value[:min(len(value), maxTag)], "\uFFFD"))

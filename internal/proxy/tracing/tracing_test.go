@@ -59,7 +59,7 @@ func TestTags(t *testing.T) {
 		{Name: "none", Expression: "request.headers['x-absent']"},
 	}}})
 	got := ""
-	p.Tags(request("/a", "X-Tenant", "acme\xff"), func(name, value string) { got += name + "=" + value + " " })
+	p.Tags(request("/a", "X-Tenant", "acme\xff"), func(string) bool { return false }, func(name, value string) { got += name + "=" + value + " " })
 	if want := "fixed=v tenant=acme\uFFFD path=/a "; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -249,6 +249,14 @@ func NewFormat(p *ir.AccessLogPolicy) *Format {
 	return f
 }
 
+// HidesHeader tells whether the policy hides the values of a header field, by any case of
+// its name; HidesParameter is the same of a parameter of the query.
+func (f *Format) HidesHeader(name string) bool {
+	return slices.ContainsFunc(f.policy.HiddenHeaders, func(h string) bool { return strings.EqualFold(h, name) })
+}
+
+func (f *Format) HidesParameter(name string) bool { return f.parameters[name] }
+
 // RequestHeaders and ResponseHeaders are header fields, in lower case, whose values entries
 // come with, in this order.
 func (f *Format) RequestHeaders() []string  { return f.request }

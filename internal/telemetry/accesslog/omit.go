@@ -14,17 +14,20 @@ type Omitted uint16
 var omissible = []struct {
 	name  string
 	clear func(*Entry)
+	// headers say the same, in lower case; claims: what credentials say of callers does.
+	headers []string
+	claims  bool
 }{
-	{"client", func(e *Entry) { e.Client = netip.Addr{} }},
-	{"peer", func(e *Entry) { e.Peer = netip.AddrPort{} }},
-	{"user_agent", func(e *Entry) { e.UserAgent = nil }},
-	{"referer", func(e *Entry) { e.Referer = nil }},
-	{"consumer", func(e *Entry) { e.Consumer = "" }},
-	{"credential", func(e *Entry) { e.Credential = "" }},
-	{"subject", func(e *Entry) { e.Subject = "" }},
-	{"issuer", func(e *Entry) { e.Issuer = "" }},
-	{"client_id", func(e *Entry) { e.ClientID = "" }},
-	{"tls_server_name", func(e *Entry) { e.TLSServerName = "" }},
+	{"client", func(e *Entry) { e.Client = netip.Addr{} }, []string{"x-forwarded-for", "forwarded", "x-real-ip", "true-client-ip", "cf-connecting-ip", "fastly-client-ip", "x-client-ip", "x-cluster-client-ip"}, false},
+	{"peer", func(e *Entry) { e.Peer = netip.AddrPort{} }, nil, false},
+	{"user_agent", func(e *Entry) { e.UserAgent = nil }, []string{"user-agent"}, false},
+	{"referer", func(e *Entry) { e.Referer = nil }, []string{"referer"}, false},
+	{"consumer", func(e *Entry) { e.Consumer = "" }, nil, true},
+	{"credential", func(e *Entry) { e.Credential = "" }, nil, false},
+	{"subject", func(e *Entry) { e.Subject = "" }, nil, true},
+	{"issuer", func(e *Entry) { e.Issuer = "" }, nil, true},
+	{"client_id", func(e *Entry) { e.ClientID = "" }, nil, true},
+	{"tls_server_name", func(e *Entry) { e.TLSServerName = "" }, nil, false},
 }
 
 // OmissibleFields are the names that ParseOmitted knows.
@@ -61,6 +64,31 @@ func (o Omitted) from(e *Entry) {
 			omissible[i].clear(e)
 		}
 	}
+}
+
+// Header tells whether a header field says what is left out, by any case of its name.
+func (o Omitted) Header(name string) bool {
+	for i := range omissible {
+		if o&(1<<i) == 0 {
+			continue
+		}
+		for _, h := range omissible[i].headers {
+			if strings.EqualFold(h, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Claims tells whether what credentials say of callers would tell what is left out.
+func (o Omitted) Claims() bool {
+	for i := range omissible {
+		if o&(1<<i) != 0 && omissible[i].claims {
+			return true
+		}
+	}
+	return false
 }
 
 // Apply takes the fields out of an entry, for those who show it elsewhere.

@@ -48,6 +48,24 @@ func TestOmitted(t *testing.T) {
 	if got := logged(accesslog.OmissibleFields()...); !strings.Contains(got, `"auth_method":"jwt"`) || strings.Contains(got, "acme") || strings.Contains(got, "192.0.2.1") {
 		t.Error(got)
 	}
+	for _, c := range []struct {
+		omitted, header string
+		hides, claims   bool
+	}{
+		{"user_agent", "User-Agent", true, false},
+		{"referer", "REFERER", true, false},
+		{"client", "x-forwarded-for", true, false},
+		{"client", "User-Agent", false, false},
+		{"peer", "X-Forwarded-For", false, false},
+		{"subject", "Referer", false, true},
+		{"consumer", "Referer", false, true},
+		{"credential", "Referer", false, false},
+	} {
+		set, err := accesslog.ParseOmitted([]string{c.omitted})
+		if err != nil || set.Header(c.header) != c.hides || set.Claims() != c.claims {
+			t.Errorf("%s: %s is hidden: %v, claims: %v, %v", c.omitted, c.header, set.Header(c.header), set.Claims(), err)
+		}
+	}
 	if _, err := accesslog.ParseOmitted([]string{"subject", "pasword"}); err == nil || !strings.Contains(err.Error(), `"pasword" is no field that can be left out; there are client, peer`) {
 		t.Error(err)
 	}

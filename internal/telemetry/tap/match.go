@@ -44,6 +44,17 @@ type Seen struct {
 	Claims map[string]any
 	// Credentials are where the policy in force looks for them.
 	Credentials *ir.Authentication
+	// Mask is what settings and policies hide besides credentials; in Entry that is done
+	// already. Nil hides nothing.
+	Mask Mask
+}
+
+// Mask tells what is not to be shown: values of header fields, of parameters of the query,
+// and what credentials say of callers.
+type Mask interface {
+	Header(name string) bool
+	Parameter(name string) bool
+	Claims() bool
 }
 
 // Place says on which side of a proxy it is: section and listener are those of the

@@ -132,7 +132,10 @@ func (s *Seen) recordRequest(t *Tap) *Record {
 	}
 	r := &Record{
 		Host: clip(e.Host, maxRecorded), Path: clip(e.Path, maxRecorded), Cluster: e.Cluster,
-		Partial: s.Head.cut || len(e.Path) > maxRecorded || len(e.Host) > maxRecorded, Claims: claims(s.Claims),
+		Partial: s.Head.cut || len(e.Path) > maxRecorded || len(e.Host) > maxRecorded,
+	}
+	if s.Mask == nil || !s.Mask.Claims() {
+		r.Claims = claims(s.Claims)
 	}
 	if s.Claims != nil && r.Claims == nil {
 		r.Partial = true
@@ -141,6 +144,10 @@ func (s *Seen) recordRequest(t *Tap) *Record {
 		r.Cluster = ""
 	} else {
 		r.Sent = &SentRequest{Host: clip(s.Sent.Host, maxRecorded), Path: clip(s.Sent.Path, maxRecorded)}
+		if s.Mask != nil && s.Mask.Header("host") {
+			r.Sent.Host = r.Host
+			r.Hidden = append(r.Hidden, "host")
+		}
 		r.Sent.Query, _ = s.recordedQuery(t, s.Sent.Query)
 	}
 	var hidden []string
@@ -174,6 +181,9 @@ func (s *Seen) recordedQuery(t *Tap, query []byte) (out string, hidden []string)
 }
 
 func (s *Seen) secretParameter(name string) bool {
+	if s.Mask != nil && s.Mask.Parameter(name) {
+		return true
+	}
 	if s.Credentials == nil {
 		return false
 	}
