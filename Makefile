@@ -29,7 +29,7 @@ SUITES := acme connect conformance extauthz grpc hbone oidc openapi ratelimit
 lint: setup ## Vet, format and lint.
 	golangci-lint run ./...
 	$(GO) mod tidy -diff
-	for suite in harness jaeger $(SUITES); do (cd test/$$suite && golangci-lint run -c $(CURDIR)/.golangci.yml ./... && $(GO) mod tidy -diff) || exit 1; done
+	for suite in harness jaeger spire $(SUITES); do (cd test/$$suite && golangci-lint run -c $(CURDIR)/.golangci.yml ./... && $(GO) mod tidy -diff) || exit 1; done
 
 .PHONY: generate
 generate: ## Write generated files anew: CRDs, schema, reference pages.
@@ -117,6 +117,12 @@ openapi: ## The admin API against its OpenAPI document, judged by libopenapi-val
 jaeger: setup ## Traces of a mesh, by both protocols of OTLP, as Jaeger v2 understands them; builds Jaeger once.
 	./scripts/jaeger
 	cd test/jaeger && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
+
+# Not among the suites of "test": SPIRE takes minutes to build.
+.PHONY: spire
+spire: setup ## SPIRE and a mesh as peers: federation, joining, calls, Workload API; builds SPIRE once.
+	./scripts/spire
+	cd test/spire && $(GOTESTSUM) --packages=./... -- -count=1 -timeout 10m
 
 # A module of its own, for the service.
 .PHONY: ratelimit

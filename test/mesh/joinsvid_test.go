@@ -35,6 +35,7 @@ func TestJoinBySVID(t *testing.T) {
 		"svid.pem: no such file":        {"--join-svid", m.dir},
 		"the path of a socket begins":   {"--join-svid", "unix:agent.sock"},
 		"--trust-bundle has no meaning": {"--trust-bundle", grants},
+		"--trust-domain: ":              {"--join-svid", socket, "--trust-domain", "Not A Domain"},
 	} {
 		args := append([]string{"sidecar", "--service", "reviews", "--control", m.address, "--state-dir", filepath.Join(m.dir, "bad")}, flags...)
 		p := run(t, nil, append(args, "--", "true")...)

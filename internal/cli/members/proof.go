@@ -1,6 +1,7 @@
 package members
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ func (a *proofFlags) hostFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&a.svid, "join-svid", "", "an SVID to join by, instead of a join token: a folder with svid.pem, svid_key.pem and bundle.pem, or unix:PATH of a SPIFFE Workload API; it is read at each join")
 	f.StringVar(&a.bundle, "trust-bundle", "", "file with the trust bundle by which the control plane is verified before it is shown what proves us, as \"gridway identity bundle\" prints it (default with --join-svid: the one that comes with it)")
-	f.StringVar(&a.trustDomain, "trust-domain", identity.DefaultTrustDomain, "trust domain of --trust-bundle")
+	f.StringVar(&a.trustDomain, "trust-domain", "", "trust domain of the mesh: of --trust-bundle (default "+identity.DefaultTrustDomain+"), or without it, of the bundle that a Workload API gives beside the SVID of --join-svid (default: the SVID's own)")
 }
 
 func (a *proofFlags) flags(cmd *cobra.Command) {
@@ -75,24 +76,41 @@ func (a *proofFlags) options(o *member.Options) error {
 // held is the SVID of a folder, or of a Workload API. What is in a folder has to be in
 // order; a Workload API may come later.
 func (a *proofFlags) held(o *member.Options) error {
+	var mesh identity.TrustDomain
+	if a.trustDomain != "" && a.bundle == "" {
+		var err error
+		if mesh, err = identity.ParseTrustDomain(a.trustDomain); err != nil {
+			return command.Usagef("", "--trust-domain: %v", err)
+		}
+	}
 	socket, isSocket := strings.CutPrefix(a.svid, "unix:")
 	if !isSocket {
 		o.SVID = func(context.Context) (*join.Held, error) { return join.ReadHeld(a.svid) }
-		if _, err := join.ReadHeld(a.svid); err != nil {
+		h, err := join.ReadHeld(a.svid)
+		if err != nil {
 			return fmt.Errorf("--join-svid: %w", err)
+		}
+		if own := h.SVID.ID().TrustDomain(); !mesh.IsZero() && mesh != own {
+			return command.Usagef("", "--trust-domain %s: the folder of --join-svid has the bundle of %s alone; give that of the mesh by --trust-bundle", mesh, own)
 		}
 		return nil
 	}
 	if socket = strings.TrimPrefix(socket, "//"); !filepath.IsAbs(socket) {
 		return command.Usagef("", "--join-svid %s: the path of a socket begins with /, as in unix:/run/spire/agent.sock", a.svid)
 	}
-	o.SVID = func(ctx context.Context) (*join.Held, error) { return join.AskHeld(ctx, socket) }
+	o.SVID = func(ctx context.Context) (*join.Held, error) {
+		h, err := join.AskHeld(ctx, socket)
+		if err == nil {
+			h.Mesh = mesh
+		}
+		return h, err
+	}
 	return nil
 }
 
 // trust is what the control plane is verified by.
 func (a *proofFlags) trust(o *member.Options) error {
-	td, err := identity.ParseTrustDomain(a.trustDomain)
+	td, err := identity.ParseTrustDomain(cmp.Or(a.trustDomain, identity.DefaultTrustDomain))
 	if err != nil {
 		return command.Usagef("", "--trust-domain: %v", err)
 	}

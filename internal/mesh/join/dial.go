@@ -34,10 +34,8 @@ func (c *Client) trusted(by *Held) (td identity.TrustDomain, config *tls.Config,
 		}
 	}
 	if by != nil && given == nil {
-		for _, b := range by.Bundles {
-			if b.TrustDomain() == by.SVID.ID().TrustDomain() {
-				given = b
-			}
+		if given, err = by.bundle(); err != nil {
+			return td, nil, err
 		}
 	}
 	switch {

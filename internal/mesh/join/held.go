@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
@@ -33,6 +34,30 @@ const (
 type Held struct {
 	SVID    *identity.SVID
 	Bundles []*identity.Bundle
+	// Mesh is the trust domain among Bundles that the control plane is verified by; zero is
+	// that of the SVID.
+	Mesh identity.TrustDomain
+}
+
+// bundle is what the control plane is verified by. Without it there is none only where
+// Mesh does not ask for one.
+func (h *Held) bundle() (*identity.Bundle, error) {
+	want := h.Mesh
+	if want.IsZero() {
+		want = h.SVID.ID().TrustDomain()
+	}
+	var have []string
+	for _, b := range h.Bundles {
+		if b.TrustDomain() == want {
+			return b, nil
+		}
+		have = append(have, b.TrustDomain().Name())
+	}
+	if h.Mesh.IsZero() {
+		return nil, nil
+	}
+	return nil, fmt.Errorf("with the SVID of %s come bundles of %s, and none of %s to verify the control plane by: have who gave the SVID federate with it (SPIRE: -federatesWith spiffe://%s), or give --trust-bundle",
+		h.SVID.ID(), strings.Join(have, ", "), want.Name(), want.Name())
 }
 
 // ReadHeld reads the SVID of a folder: svid.pem with the chain, the leaf first, its key in

@@ -35,6 +35,12 @@ func TestJoinBySVID(t *testing.T) {
 		}
 		return &join.Held{SVID: a.SVID(id, life), Bundles: []*identity.Bundle{a.Bundle()}}
 	}
+	// federated has the mesh's bundle beside its own, and says whose it is to be.
+	federated := func(mesh identity.TrustDomain, bundles ...*identity.Bundle) *join.Held {
+		h := of(west, "/host/a", time.Hour)
+		h.Bundles, h.Mesh = append(h.Bundles, bundles...), mesh
+		return h
+	}
 	workload := func(name string) identity.Name {
 		return identity.Name{Role: identity.RoleWorkload, Namespace: "shop", Service: name}
 	}
@@ -62,6 +68,9 @@ func TestJoinBySVID(t *testing.T) {
 	} else if _, err := c.Renew(t.Context()); err != nil {
 		t.Errorf("it renews by what it was given: %v", err)
 	}
+	if _, k, err := try(federated(td, p.ca.Bundle()), workload("cart-2"), nil); err != nil || k.Own().String() != "spiffe://prod.example.com/ns/shop/sa/cart-2" {
+		t.Fatalf("by the mesh's bundle that came with the SVID: %v", err)
+	}
 	c, k, err := try(own, node, nil)
 	if err != nil || k.Own().String() != "spiffe://prod.example.com/gridway/node/rack1-a" {
 		t.Fatalf("as a node: %v", err)
@@ -87,6 +96,8 @@ func TestJoinBySVID(t *testing.T) {
 		{"the same path elsewhere", of(west, "/ns/shop/sa/reviews", time.Hour), workload("reviews"), p.ca.Bundle(), "may not join as"},
 		{"a control plane", of(west, "/gridway/control", time.Hour), workload("cart"), p.ca.Bundle(), "is a control plane"},
 		{"without a bundle of the mesh", of(west, "/host/a", time.Hour), workload("cart"), nil, "not trusted"},
+		{"of a mesh that is not said", federated(identity.TrustDomain{}, p.ca.Bundle()), workload("cart"), nil, "not trusted"},
+		{"of a mesh whose bundle did not come", federated(td), workload("cart"), nil, "with the SVID of spiffe://west.example/host/a come bundles of west.example, and none of prod.example.com"},
 		{"of a trust domain that is not trusted", of(stranger, "/host/a", time.Hour), workload("cart"), p.ca.Bundle(), "is spiffe://stranger.example/host/a of a trust domain that it trusts"},
 		{"forged", of(identitytest.New(t, "west.example"), "/host/a", time.Hour), workload("cart"), p.ca.Bundle(), "of a trust domain that it trusts, and not denied?"},
 		{"ended", of(west, "/host/a", time.Nanosecond), workload("cart"), p.ca.Bundle(), "has ended at"},
