@@ -151,7 +151,7 @@ func (c *control) push(s size, proxies *child, p *part) error {
 
 // marks sends requests that nobody else sends, and looks for them in the graph.
 func (c *control) marks(ctx context.Context, proxies *child, p *part) error {
-	const times = 8
+	const times = 5
 	var h stats.Histogram
 	for i := range times {
 		select { // reports are periodic, and what they tell of is not
@@ -208,9 +208,9 @@ func (c *control) tap(ctx context.Context, slow bool) (*tapping, error) {
 				return
 			}
 			t.note(line)
-			if slow { // a few lines in a second, of the thousands that there are
+			if slow { // a hundred lines in a second, of the thousands that there are
 				select {
-				case <-time.After(200 * time.Millisecond):
+				case <-time.After(10 * time.Millisecond):
 				case <-ctx.Done():
 				}
 			}
@@ -231,6 +231,7 @@ func (t *tapping) rates(took time.Duration) (told, limited, lost float64) {
 func (t *tapping) alive() error {
 	select {
 	case err := <-t.done:
+		t.done <- err
 		return fmt.Errorf("the tap has ended: %w", err)
 	default:
 		return nil

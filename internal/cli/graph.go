@@ -18,24 +18,27 @@ import (
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
 )
 
-// dotFormat is Graphviz's language, as an output of graphs.
-const dotFormat term.Format = "dot"
+// Graphviz's language, and that of diagrams in Markdown, as outputs of graphs.
+const (
+	dotFormat     term.Format = "dot"
+	mermaidFormat term.Format = "mermaid"
+)
 
-// graphFormat is a Format that may also be dotFormat.
+// graphFormat is a Format that may also be one of these.
 type graphFormat struct{ term.Format }
 
 func (f *graphFormat) Set(s string) error {
-	if s == string(dotFormat) {
-		f.Format = dotFormat
+	if format := term.Format(s); format == dotFormat || format == mermaidFormat {
+		f.Format = format
 		return nil
 	}
 	if f.Format.Set(s) != nil {
-		return fmt.Errorf("must be table, json, yaml or dot, not %q", s)
+		return fmt.Errorf("must be table, json, yaml, dot or mermaid, not %q", s)
 	}
 	return nil
 }
 
-func (f *graphFormat) Type() string { return "table|json|yaml|dot" }
+func (f *graphFormat) Type() string { return "table|json|yaml|dot|mermaid" }
 
 func newGraph(t *term.Terminal) *cobra.Command {
 	cmd := &cobra.Command{
@@ -48,6 +51,7 @@ the mesh's mutual TLS, and how many connections and streams are open. In a mesh 
 control plane tells of all of it; "gridway run" without one tells of its Gateways.
 
 -o dot is for Graphviz: gridway graph -o dot | dot -Tsvg > graph.svg.
+-o mermaid is a diagram for Markdown, as wikis and repositories show it.
 
 ` + adminHelp,
 		Example:           lines("gridway graph", "gridway graph --window 1h --namespace shop", "gridway graph -o dot | dot -Tsvg > graph.svg", "gridway graph -o json"),
@@ -56,7 +60,7 @@ control plane tells of all of it; "gridway run" without one tells of its Gateway
 	}
 	out := &graphFormat{term.TableFormat}
 	cmd.Flags().VarP(out, "output", "o", "output format")
-	complete(cmd, "output", "table", "json", "yaml", "dot")
+	complete(cmd, "output", "table", "json", "yaml", "dot", "mermaid")
 	a := adminFlag(t, cmd)
 	window := cmd.Flags().Duration("window", 5*time.Minute, "how far back, 10s to 24h, or to --signals-history of the process")
 	namespace := cmd.Flags().StringP("namespace", "n", "", "only edges of which an end is in this namespace (default: all)")
@@ -76,6 +80,8 @@ control plane tells of all of it; "gridway run" without one tells of its Gateway
 			return nil
 		case dotFormat:
 			return writeDot(t.RawOut, g)
+		case mermaidFormat:
+			return writeMermaid(t.RawOut, g)
 		}
 		return out.Write(t.Out, g)
 	}

@@ -147,8 +147,8 @@ type State struct {
 	Edges  int   `json:"edges"`
 	Memory int64 `json:"memoryBytes"`
 	Limit  int64 `json:"memoryLimitBytes"`
-	// Folded counts edges that were folded into "other", because memory was full, since
-	// the process began.
+	// Folded counts how often an edge was folded into "other", because memory was full or a
+	// workload had too many, since the process began.
 	Folded uint64 `json:"folded"`
 	// History is how far back is kept: 24 hours, and less where memory is scarce.
 	History float64 `json:"historySeconds"`

@@ -31,9 +31,9 @@ func (t *Table) fold() {
 			break
 		}
 		t.memory -= e.size()
-		delete(t.edges, e.key)
+		t.remove(e.key)
 		t.folded++
-		k := signal.Key{Source: signal.TheOthers, Destination: signal.TheOthers, Side: e.key.Side, Protocol: e.key.Protocol}
+		k := e.key.Folded()
 		if heaps[k] == nil {
 			heaps[k] = new(heap)
 		}
@@ -42,8 +42,7 @@ func (t *Table) fold() {
 	for k, h := range heaps {
 		others := t.edges[k]
 		if others == nil {
-			others = &edge{key: k}
-			t.edges[k] = others
+			others = t.add(k)
 		} else {
 			t.memory -= others.size()
 		}

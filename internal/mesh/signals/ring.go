@@ -113,6 +113,10 @@ func (r *ring) sum(first, last int64, into *signal.Counts) {
 
 // merge adds all that another ring of the same resolution has.
 func (r *ring) merge(o *ring, s *scratch) {
+	if r.empty() {
+		*r = *o
+		return
+	}
 	type at struct {
 		slot int64
 		body []byte

@@ -40,8 +40,16 @@ const (
 	maxWho = 256
 	// maxShort leaves an hour and a half of 24.
 	maxShort = 4
-	// edgeBytes is what an edge needs beside its rings, about.
-	edgeBytes = 400
+	// edgeBytes is what an edge needs beside its rings, about, with names of usualNames bytes
+	// together.
+	edgeBytes  = 400
+	usualNames = 128
+	// maxOfOne is how many edges of one workload are told apart, whatever its proxies say,
+	// and shareOfOne the part of memory that as many of them may need.
+	maxOfOne   = 2 * signal.MaxEdges
+	shareOfOne = 4
+	// reportersShare is the part of memory that is known of proxies at most.
+	reportersShare = 4
 	// reporterBytes is what a proxy needs beside what it has open, and openBytes each of
 	// that.
 	reporterBytes = 250
@@ -64,8 +72,12 @@ type Table struct {
 	mu        sync.RWMutex // guards what follows
 	edges     map[signal.Key]*edge
 	reporters map[reporterKey]*reporter
-	memory    int64
-	folded    uint64
+	// of is how many edges there are of each workload: those that its own proxies tell.
+	of     map[signal.Who]int
+	memory int64
+	// told is the part of memory that reporters have.
+	told   int64
+	folded uint64
 	// restored is when the first row began that was restored; zero is none.
 	restored time.Time
 	// short halves how far back is kept, that many times, where memory is scarce.
@@ -75,13 +87,15 @@ type Table struct {
 }
 
 type edge struct {
-	key   signal.Key
+	key signal.Key
+	// names is how long the names in the key are.
+	names int
 	rings [len(resolutions)]ring
 	seen  time.Time
 }
 
 func (e *edge) size() int64 {
-	n := edgeBytes
+	n := edgeBytes + max(0, e.names-usualNames)
 	for i := range e.rings {
 		n += cap(e.rings[i].log)
 	}
@@ -115,7 +129,7 @@ func New(o Options) *Table {
 		o.Now = time.Now
 	}
 	now := o.Now()
-	return &Table{opt: o, since: now, tidied: now, edges: map[signal.Key]*edge{}, reporters: map[reporterKey]*reporter{}}
+	return &Table{opt: o, since: now, tidied: now, edges: map[signal.Key]*edge{}, reporters: map[reporterKey]*reporter{}, of: map[signal.Who]int{}}
 }
 
 // Batch is what one proxy has seen in some time.
@@ -147,12 +161,28 @@ func (t *Table) Add(b *Batch) bool {
 	}
 	to := now.Add(-min(max(b.Age, 0), Most))
 	over := partsOf(to.Add(-min(max(b.Length, 0), Most)), to)
+	others := map[signal.Key]*signal.Edge{}
 	for i := range b.Edges {
 		e := &b.Edges[i]
 		if e.Count() == 0 {
 			continue
 		}
+		if t.full(&e.Key) {
+			k := e.Folded()
+			if others[k] == nil {
+				others[k] = &signal.Edge{Key: k}
+			}
+			others[k].Add(&e.Counts)
+			t.folded++
+			continue
+		}
 		t.put(e, over, now)
+	}
+	for _, e := range others {
+		t.put(e, over, now)
+	}
+	if t.told > t.opt.Memory/reportersShare {
+		t.forget()
 	}
 	for t.memory > t.opt.Memory && t.short < maxShort {
 		t.short++
@@ -171,14 +201,14 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 	if r == nil {
 		r = &reporter{}
 		t.reporters[k] = r
-		t.memory += r.size()
+		t.tell(r.size())
 	} else if !r.fresh(b.Sequence) {
 		return false
 	} else if b.Sequence < r.sequence { // what is open now was told later
 		r.hear(b.Sequence)
 		return true
 	}
-	t.memory -= r.size()
+	t.tell(-r.size())
 	r.hear(b.Sequence)
 	r.seen, r.open = now, nil
 	if b.Who != (signal.Who{}) {
@@ -202,8 +232,14 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 			}
 		}
 	}
-	t.memory += r.size()
+	t.tell(r.size())
 	return true
+}
+
+// tell notes that reporters need so many bytes more.
+func (t *Table) tell(n int64) {
+	t.memory += n
+	t.told += n
 }
 
 // fresh tells whether a sequence was not heard yet.
@@ -252,25 +288,43 @@ func partsOf(from, to time.Time) parts {
 func (t *Table) put(in *signal.Edge, over parts, now time.Time) {
 	e := t.edges[in.Key]
 	if e == nil {
-		e = &edge{key: in.Key}
-		t.edges[in.Key] = e
+		e = t.add(in.Key)
 	} else {
 		t.memory -= e.size()
 	}
 	e.seen = now
-	part, n := &in.Counts, uint64(over.last-over.first+1)
-	for i := range n {
-		if n > 1 {
-			if part = share(&in.Counts, i, n); part.Count() == 0 {
-				continue
-			}
-		}
-		at := resolutions[over.resolution].time(over.first + int64(i))
-		for k := over.resolution; k < len(e.rings); k++ {
-			e.rings[k].add(resolutions[k].slot(at), part, &t.scratch)
-		}
+	if over.first < over.last {
+		t.spread(e, &in.Counts, over)
+	} else {
+		over.add(&e.rings, over.last, &in.Counts, &t.scratch)
 	}
 	t.memory += e.size()
+}
+
+// add adds to a slot of the finest resolution that is spread over, and to those of coarser
+// ones that it is in.
+func (p parts) add(rings *[len(resolutions)]ring, slot int64, c *signal.Counts, s *scratch) {
+	at := resolutions[p.resolution].time(slot)
+	for k := p.resolution; k < len(rings); k++ {
+		rings[k].add(resolutions[k].slot(at), c, s)
+	}
+}
+
+// spread adds counts to several slots. They are brought together in their order first, as
+// each slot that is added before the last costs a look at all of the ring.
+func (t *Table) spread(e *edge, c *signal.Counts, over parts) {
+	var rings [len(resolutions)]ring
+	n := uint64(over.last - over.first + 1)
+	for i := range n {
+		if part := share(c, i, n); part.Count() > 0 {
+			over.add(&rings, over.first+int64(i), part, &t.scratch)
+		}
+	}
+	for k := range rings {
+		if !rings[k].empty() {
+			e.rings[k].merge(&rings[k], &t.scratch)
+		}
+	}
 }
 
 // share is the i-th of n parts of counts, which together are all of them.
@@ -291,12 +345,12 @@ func (t *Table) tidy(now time.Time) {
 	t.tidied = now
 	for k, r := range t.reporters {
 		if now.Sub(r.seen) > remember {
-			t.memory -= r.size()
+			t.tell(-r.size())
 			delete(t.reporters, k)
 		} else if now.Sub(r.seen) > live && r.open != nil {
-			t.memory -= r.size()
+			t.tell(-r.size())
 			r.open = nil
-			t.memory += r.size()
+			t.tell(r.size())
 		}
 	}
 	for k, e := range t.edges {
@@ -307,7 +361,7 @@ func (t *Table) tidy(now time.Time) {
 			left = left || !e.rings[i].empty()
 		}
 		if !left {
-			delete(t.edges, k)
+			t.remove(k)
 			continue
 		}
 		t.memory += e.size()

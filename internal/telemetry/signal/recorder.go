@@ -147,7 +147,7 @@ func (r *Recorder) cell(l *lane, k *Key) *cell {
 // add makes the cell of an edge, or finds the one for all that are too many. l.mu is held.
 func (r *Recorder) add(l *lane, k Key) *cell {
 	if r.cells.Load() >= maxCells {
-		k = k.folded()
+		k = k.Folded()
 		if c := l.cells[k]; c != nil {
 			return c
 		}
@@ -158,8 +158,8 @@ func (r *Recorder) add(l *lane, k Key) *cell {
 	return c
 }
 
-// folded is the edge that stands for all that are too many.
-func (k Key) folded() Key {
+// Folded is the edge that stands for all that are too many.
+func (k Key) Folded() Key {
 	return Key{Source: TheOthers, Destination: TheOthers, Side: k.Side, Protocol: k.Protocol}
 }
 
@@ -232,7 +232,7 @@ func (r *Recorder) total(k Key) *total {
 		return t
 	}
 	if len(r.totals) >= MaxEdges {
-		folded := k.folded()
+		folded := k.Folded()
 		if k != folded {
 			r.folded++
 		}
