@@ -728,6 +728,12 @@ export interface DryrunDecision {
   templates?: DryrunTemplate[]
 }
 
+export interface DryrunGRPCStatus {
+  code: number
+  httpStatus: number
+  name: string
+}
+
 export interface DryrunImagined {
   certificate?: string
   claims?: Record<string, unknown>
@@ -739,6 +745,7 @@ export interface DryrunImagined {
 export interface DryrunLocal {
   body?: string
   detail?: string
+  grpc?: DryrunGRPCStatus
   headers?: IrHeader[]
   reason?: string
   status?: number
