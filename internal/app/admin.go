@@ -281,7 +281,8 @@ func (r *runtime) Objects(values bool) []adminapi.Object {
 				x.Place = adminapi.Place{}
 				if m := kept.Find(o.Key); m != nil {
 					x.Revision = m.Revision
-					if values {
+					// What is stored may be newer than what serves.
+					if values && m.Hash == o.Hash {
 						x.Text = m.Text
 					}
 				}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -221,12 +222,22 @@ func TestWhatIsWrongIsNotApplied(t *testing.T) {
 	eventually(t, "the file's holds", func() bool { return leads(t, port) == "/file" })
 	told := false
 	for _, p := range r.status(t).Problems {
-		told = told || p.Code == "HiddenByFile" && p.Object == "HTTPRoute/default/extra" && p.Place.Line > 0
+		told = told || p.Code == "HiddenByFile" && p.Object == "HTTPRoute/default/extra" && p.Place.Line > 0 && strings.Contains(p.Remedy, "gridway delete httproute extra")
 	}
 	if !told {
 		t.Errorf("%+v", r.status(t).Problems)
 	}
 	refused(string(extra("/b")), 409)
+	// The remedy works: what does not serve can be taken away, and the file's goes on.
+	if _, err := r.api.Delete(ctx, objects.Name{Kind: "HTTPRoute", Namespace: "default", Name: "extra"}, objects.Options{}); err != nil {
+		t.Errorf("a managed object that a file hides is deleted: %v", err)
+	}
+	eventually(t, "nothing is hidden", func() bool {
+		return !slices.ContainsFunc(r.status(t).Problems, func(p adminapi.Problem) bool { return p.Code == "HiddenByFile" })
+	})
+	if at := leads(t, port); at != "/file" {
+		t.Errorf("the file's object leads to %q", at)
+	}
 	if _, err := r.api.Delete(ctx, objects.Name{Kind: "Backend", Namespace: "default", Name: "up"}, objects.Options{}); err == nil || !strings.Contains(err.Error(), "409") || !strings.Contains(err.Error(), "gateway.yaml:") {
 		t.Errorf("an object of a file is deleted: %v", err)
 	}

@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/gridway/gridway/internal/config/source/managed"
 	"github.com/gridway/gridway/internal/config/source/signingkeys"
 	statesource "github.com/gridway/gridway/internal/config/source/state"
 	"github.com/gridway/gridway/internal/config/store"
@@ -125,10 +127,17 @@ const maxHidden = 100
 // hiddenProblems tells of objects of the state store whose names the files have.
 func hiddenProblems(set *store.Set, hidden []*store.Object) (out []store.Problem) {
 	for _, o := range hidden[:min(len(hidden), maxHidden)] {
+		remedy := "take it out of the file, or out of the state store while the file does not have it"
+		if o.Source == managed.Name {
+			remedy = "take it out of the file for the managed one to serve, or remove that one: gridway delete " + strings.ToLower(o.Key.Kind) + " " + o.Key.Name
+			if ns := o.Key.Namespace; ns != "" && ns != "default" {
+				remedy += " -n " + ns
+			}
+		}
 		out = append(out, store.Problem{
 			Severity: store.Warning, Code: "HiddenByFile", Object: o.Key, Position: set.Get(o.Key).Locate("metadata.name"),
 			Message: fmt.Sprintf("the state store has a %s of this name too, which is not in service: the file's holds", o.Key.Kind),
-			Remedy:  "take it out of the file, or out of the state store while the file does not have it",
+			Remedy:  remedy,
 		})
 	}
 	return out

@@ -18,6 +18,9 @@ func printLocal(t *term.Terminal, l *dryrun.Local) {
 	if l.Reason != "" {
 		s += " " + l.Reason
 	}
+	if g := l.GRPC; g != nil {
+		s += fmt.Sprintf(", to gRPC as %s (%d) in an HTTP status of %d", g.Name, g.Code, g.HTTPStatus)
+	}
 	t.Printf("%s %s", term.Paint("→", style), term.Paint(s, style))
 	if l.Detail != "" {
 		t.Printf(": %s", l.Detail)

@@ -1,7 +1,7 @@
 // The editor of the console in Chromium, against a running demo: what an edit would do is
 // shown, applied, found among the revisions and rolled back.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { axe, root, startBoth, until } from './gridway.js'
@@ -66,6 +66,7 @@ kind: Backend
 metadata:
   name: corner
 spec:
+  # round the corner
   endpoints:
   - address: ${address}
 `
@@ -99,7 +100,7 @@ test('an object is written, applied, changed, and rolled back', { timeout: 240_0
 
   // What is wrong is said at its line, and keeps it from being applied.
   await write(page, backend('127.0.0.1:9').replace('endpoints:', 'endpointz:'))
-  await page.getByText('line 6').first().waitFor()
+  await page.getByText('line 7').first().waitFor()
   const apply = page.getByRole('button', { name: 'Apply', exact: true })
   assert.equal(await apply.isDisabled(), true)
 
@@ -115,6 +116,7 @@ test('an object is written, applied, changed, and rolled back', { timeout: 240_0
   // It is an object of its own now, and the next change is another revision.
   await go(page, '/configuration/edit/Backend/default/corner')
   await editor(page).waitFor()
+  await editor(page).getByText('# round the corner').waitFor() // as it was written
   await write(page, backend('127.0.0.1:10'))
   await page.getByText('changed', { exact: true }).waitFor()
   await until('it can be applied', () => apply.isEnabled(), 30_000)
@@ -149,6 +151,13 @@ test('an object is written, applied, changed, and rolled back', { timeout: 240_0
   await remove.click()
   await page.getByText(/Backend corner deleted/).waitFor()
   await judge(page, 'after it was deleted')
+})
+
+test('a call of gRPC that is refused is told so in its own words', slow, async (t) => {
+  const page = await visit(t, { at: `/explain?${new URLSearchParams({ method: 'POST', url: `${demo.edge}/shop.v1.Nothing/Get`.replace(/([^:])\/\//, '$1/'), headers: 'content-type: application/grpc' })}` })
+  await page.getByText('To gRPC:').waitFor()
+  await page.getByText('in an HTTP status of 200').waitFor()
+  await judge(page, 'a call that is refused')
 })
 
 test('requests that would be decided otherwise are asked about', { timeout: 120_000 }, async (t) => {
@@ -220,4 +229,27 @@ test('the chunk of the editor is bounded', async () => {
   const size = (name) => readdirSync(assets).filter((f) => f.startsWith(name) && f.endsWith('.js')).reduce((n, f) => n + gzipSync(readFileSync(join(assets, f))).length, 0)
   assert.ok(size('edit-') < 160 << 10, `the editor has ${size('edit-')} bytes`)
   assert.ok(size('index-') < 125 << 10, `the first page has ${size('index-')} bytes`)
+})
+
+// It is the last one: others would find that the file has changed in the middle of their own changes.
+test('an object that a file hides is told of, and can be taken away', { timeout: 120_000 }, async (t) => {
+  const page = await visit(t, { at: '/configuration/new?kind=Backend' })
+  await editor(page).waitFor()
+  await write(page, backend('127.0.0.1:9'))
+  const apply = page.getByRole('button', { name: 'Apply', exact: true })
+  await until('it can be applied', () => apply.isEnabled(), 30_000)
+  await apply.click()
+  await page.getByText(/Backend corner created/).waitFor()
+  const shop = readFileSync(demo.shop, 'utf8')
+  writeFileSync(demo.shop, `${shop.trimEnd()}\n---\n${backend('127.0.0.1:11')}`)
+  t.after(() => writeFileSync(demo.shop, shop))
+  await go(page, '/configuration?q=corner')
+  await page.getByText('hides a managed one').waitFor({ timeout: 60_000 })
+  await judge(page, 'objects of which one hides another')
+  await page.getByRole('link', { name: 'corner', exact: true }).click()
+  await page.getByText('gridway delete backend corner').waitFor()
+  await page.getByRole('button', { name: 'Delete the managed one…' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete the managed one…' }).click()
+  await until('nothing is hidden', async () => (await page.getByRole('button', { name: 'Delete the managed one…' }).count()) === 0, 60_000)
+  await judge(page, 'the object of the file')
 })

@@ -68,6 +68,7 @@ func (t *Table) decide(req Request, q question) (*Decision, error) {
 	var first *Decision
 	for _, l := range candidates {
 		d := t.decideAt(l, req, to, head, q, as)
+		d.Local.answerCall(req.Headers)
 		if note != "" {
 			d.Notes = append(d.Notes, note)
 		}

@@ -216,3 +216,23 @@ func TestNothingButBackendsThatCannotBeUsed(t *testing.T) {
 		}
 	}
 }
+
+// A client of gRPC is not told the status of HTTP that others are.
+func TestWhatACallIsToldInPlaceOfAReply(t *testing.T) {
+	call := []ir.Header{{Name: "content-type", Value: "application/grpc+proto"}}
+	for path, want := range map[string]dryrun.GRPCStatus{
+		"/none":    {Code: 14, Name: "UNAVAILABLE", HTTPStatus: 200},
+		"/nowhere": {Code: 12, Name: "UNIMPLEMENTED", HTTPStatus: 200},
+	} {
+		d := decide(t, dryrun.Request{Method: "POST", URL: "http://x:8080" + path, Headers: call})
+		if d.Local == nil || d.Local.GRPC == nil || *d.Local.GRPC != want {
+			t.Errorf("%s: %+v", path, d.Local)
+		}
+		if d := decide(t, dryrun.Request{URL: "http://x:8080" + path}); d.Local == nil || d.Local.GRPC != nil {
+			t.Errorf("%s, and no call: %+v", path, d.Local)
+		}
+	}
+	if d := decide(t, dryrun.Request{Method: "POST", URL: "http://x:8080/host", Headers: call}); d.Local != nil {
+		t.Errorf("a call that is forwarded: %+v", d.Local)
+	}
+}

@@ -169,6 +169,8 @@ type Local struct {
 	Detail  string      `json:"detail,omitempty"`
 	Headers []ir.Header `json:"headers,omitempty"`
 	Body    string      `json:"body,omitempty"`
+	// GRPC is what a client of gRPC is told in its place; nil for other requests.
+	GRPC *GRPCStatus `json:"grpc,omitempty"`
 }
 
 // Backend is one that the exchange may go to.

@@ -149,22 +149,10 @@ func (x *Exchange) callMessage() string {
 
 // localCode is the code for what the reply says.
 func (x *Exchange) localCode() grpc.Code {
-	switch x.Local.Reason {
-	case filter.BackendInvalid: // the Gateway API says so
-		return grpc.Unavailable
-	case filter.UpstreamReset:
-		if x.call.hasReset {
-			return x.call.reset
-		}
-	case filter.UpstreamTimeout, filter.RequestTimeout:
-		return grpc.DeadlineExceeded
-	case filter.BodyTooLarge, filter.HeaderTooLarge, filter.DecompressionLimit, filter.ResponseTooLarge,
-		filter.RateLimited, filter.QuotaExceeded:
-		return grpc.ResourceExhausted
-	case filter.InternalError:
-		return grpc.Internal
+	if x.Local.Reason == filter.UpstreamReset && x.call.hasReset {
+		return x.call.reset
 	}
-	return grpc.OfHTTP(x.Local.Status)
+	return x.Local.Code()
 }
 
 // noteReset keeps what the endpoint's reset of the stream means.

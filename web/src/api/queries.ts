@@ -1,7 +1,7 @@
 import { keepPreviousData, QueryClient, useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { record } from '../lib/history'
 import { get, getAs, getText, Problem } from './client'
-import type { Gets } from './schema.gen'
+import type { ConfigObject, Gets } from './schema.gen'
 
 export const queries = new QueryClient({
   defaultOptions: {
@@ -53,7 +53,7 @@ export function useTop(interval: number = every.live): Answer<Gets['/v1/top']> {
   })
 }
 
-const objectPath = (kind: string, namespace: string, name: string) =>
+export const objectPath = (kind: string, namespace: string, name: string) =>
   `/v1/objects/${encodeURIComponent(kind)}/${encodeURIComponent(namespace || '-')}/${encodeURIComponent(name)}` as const
 
 export function useManifest(kind: string, namespace: string, name: string): Answer<string> {
@@ -61,6 +61,14 @@ export function useManifest(kind: string, namespace: string, name: string): Answ
     queryKey: ['manifest', kind, namespace, name],
     queryFn: ({ signal }) => getText(objectPath(kind, namespace, name), 'application/yaml', signal),
     refetchInterval: every.rare,
+  })
+}
+
+/** useObject is an object with its value and, if it is managed, the text that it was applied as. */
+export function useObject(kind: string, namespace: string, name: string): Answer<ConfigObject> {
+  return useQuery<ConfigObject, Problem>({
+    queryKey: ['object', kind, namespace, name],
+    queryFn: ({ signal }) => getAs<ConfigObject>(objectPath(kind, namespace, name), {}, signal),
   })
 }
 

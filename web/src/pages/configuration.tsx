@@ -17,6 +17,8 @@ interface Row {
   o: ConfigObject
   v: Verdict
   problems: number
+  /** hides: the state store has an object of this name too, which does not serve. */
+  hides: boolean
 }
 
 const rank = { bad: 0, warn: 1, info: 2, good: 3, muted: 4 }
@@ -41,6 +43,7 @@ const columns: Column<Row>[] = [
         <Badge tone={r.v.tone} title={r.v.why?.message}>
           {r.v.word}
         </Badge>
+        {r.hides && <span className="sub tone-warn">hides a managed one</span>}
         {r.problems > 0 && <span className="sub tone-warn">{plural(r.problems, 'problem')}</span>}
       </>
     ),
@@ -73,11 +76,12 @@ export function rowsOf(objects: ConfigObject[], s: Status | undefined): Row[] {
   const statuses = new Map(s?.statuses.map((x) => [x.object, x]))
   const problems = new Map<string, number>()
   for (const p of s?.problems ?? []) if (p.object && p.severity !== 'note') problems.set(p.object, (problems.get(p.object) ?? 0) + 1)
+  const hides = new Set(s?.problems.filter((p) => p.code === 'HiddenByFile').map((p) => p.object))
   const refused = new Set(s?.refused.map((r) => r.object))
   return objects.map((o) => {
     const key = keyOf(o)
     const v: Verdict = refused.has(key) ? { tone: 'bad', word: 'Refused' } : verdictOf(statuses.get(key))
-    return { o, v, problems: problems.get(key) ?? 0 }
+    return { o, v, problems: problems.get(key) ?? 0, hides: hides.has(key) }
   })
 }
 

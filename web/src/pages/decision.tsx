@@ -117,6 +117,11 @@ function End({ d }: { d: DryrunDecision }) {
     return (
       <Stop step="Reply" title={<>{d.reply?.status} {d.reply?.reason}</>} state={bad ? 'bad' : 'info'} icon={bad ? 'bad' : 'out'}>
         {d.reply?.detail && <span>{d.reply.detail}</span>}
+        {d.reply?.grpc && (
+          <span>
+            To gRPC: <b>{d.reply.grpc.name}</b> ({d.reply.grpc.code}), in an HTTP status of {d.reply.grpc.httpStatus}
+          </span>
+        )}
         {d.decidedBy && (
           <span className="quiet">
             decided by {d.decidedBy} {d.decidedByRule}

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useState } from 'react'
 import { useEffectOf, useRevisions, useSchemas } from '../api/changes'
-import { useManifest, useObjects } from '../api/queries'
+import { useManifest, useObject, useObjects } from '../api/queries'
 import { keyOf, wholePlace } from '../lib/names'
 import { navigate, to, useParameter } from '../lib/router'
 import { templateOf } from '../lib/template'
@@ -104,7 +104,9 @@ export function Edit({ kind, namespace, name }: { kind: string; namespace: strin
   const place = object?.source === 'file' ? wholePlace(object.place) : undefined
   // What others do to the object meanwhile must not take away what is being written.
   const [begin, setBegin] = useState<string>()
-  if (begin === undefined && manifest.data !== undefined && !manifest.isPlaceholderData) setBegin(shownText(manifest.data))
+  // As it was applied, with its comments, if nothing of that is hidden.
+  const whole = useObject(kind, namespace, name)
+  if (begin === undefined && manifest.data !== undefined && !manifest.isPlaceholderData && !whole.isPending) setBegin(whole.data?.text || shownText(manifest.data))
   return (
     <Page
       title={`Edit ${name}`}

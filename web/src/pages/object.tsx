@@ -1,10 +1,11 @@
-import { useManifest, useObjects, useStatus, useWhoami } from '../api/queries'
+import { change } from '../api/client'
+import { objectPath, useManifest, useObjects, useStatus, useWhoami } from '../api/queries'
 import type { Condition } from '../api/schema.gen'
 import { toneOf, verdictOf } from '../lib/judge'
 import { keyOf, wholePlace } from '../lib/names'
 import { Link, to } from '../lib/router'
 import { Page } from '../shell'
-import { may } from '../ui/action'
+import { Action, may } from '../ui/action'
 import { Badge, Kind } from '../ui/badge'
 import { Manifest } from '../ui/manifest'
 import { Facts, Panel } from '../ui/panel'
@@ -63,6 +64,11 @@ export function ObjectPage({ kind, namespace, name }: { kind: string; namespace:
         <>
           {route && <Link className="button" to={to('routes', key)}>Its traffic</Link>}
           <Link className="button" to={to('configuration', 'edit', kind, namespace || '-', name)}>{may(me, 'operator') ? 'Edit' : 'Try a change'}</Link>
+          {problems.some((p) => p.code === 'HiddenByFile') && kind !== 'Consumer' && may(me, 'operator') && (
+            <Action label="Delete the managed one…" title={`Delete the managed ${kind} ${name}`} grave run={() => change('DELETE', objectPath(kind, namespace, name)).then(() => undefined)} after={['/v1/status', '/v1/objects']}>
+              <p>The file&apos;s {kind} of this name serves, and goes on serving. The managed one does not serve while the file has it; it is taken away, and can be had back by a rollback.</p>
+            </Action>
+          )}
           {object?.source === 'managed' && may(me, 'operator') && <Link className="button" to={to('configuration', 'delete', kind, namespace || '-', name)}>Delete</Link>}
         </>
       }

@@ -125,7 +125,7 @@ function HopDetail({ h }: { h: Hop }) {
       <Facts
         of={[
           ['Request', <code>{h.method} {h.host}{h.path}</code>],
-          ['Outcome', <><Badge tone={tone}>{word}</Badge> {h.reason} {h.detail}</>],
+          ['Outcome', <><Badge tone={tone}>{word}</Badge> {h.grpcStatus && h.status ? `in an HTTP status of ${h.status}` : ''} {h.reason} {h.detail}</>],
           ['Proxy', h.proxy || 'this process'],
           ['Route', h.route ? <><RouteName of={h.route} /> {ruleName(h.rule)} <Where place={h.place} /></> : 'none matched'],
           ['Sent to', h.cluster ? <><Link to={to('services', h.cluster)}>{clusterLabel(h.cluster)}</Link> {h.endpoint}{h.endpointIdentity && `, ${serviceOf(h.endpointIdentity)}`}</> : 'nobody'],
@@ -154,7 +154,7 @@ function TryDetail({ t }: { t: TraceTry }) {
       {t.endpoint}: {t.connected ? `connected after ${latency(t.connected - t.start)}, ` : 'on a connection that was there, '}
       {t.head ? `first byte after ${latency(t.head - t.start)}, ` : 'no answer, '}
       ended after {latency(t.end - t.start)}
-      {t.status ? `, status ${t.status}` : ''}
+      {t.grpcStatus ? `, gRPC status ${t.grpcStatus}${t.status ? ` in an HTTP status of ${t.status}` : ''}` : t.status ? `, status ${t.status}` : ''}
       {t.reason ? `, ${t.reason}` : ''}
     </p>
   )
