@@ -15,7 +15,8 @@ import (
 // knowledge, or by ALPN if config is there. It keeps one connection.
 func overHTTP2(t *testing.T, config *tls.Config) *http.Client {
 	t.Helper()
-	tr := &http.Transport{TLSClientConfig: config, Protocols: new(http.Protocols)}
+	// A transport writes its protocols into the configuration that it is given.
+	tr := &http.Transport{TLSClientConfig: config.Clone(), Protocols: new(http.Protocols)}
 	if config == nil {
 		tr.Protocols.SetUnencryptedHTTP2(true)
 	} else {

@@ -253,12 +253,13 @@ func TestCallerByAllProtocols(t *testing.T) {
 	cert, key := secret(t)
 	c.write(strings.NewReplacer("EDGE", c.open, "FRONT", c.front.port, "CALLS", calls.port, "TLSPORT", open, "TLSCERT", cert, "TLSKEY", key).Replace(callers + beside))
 
+	// Each has its own: a transport writes its protocols into what it is given.
 	insecureTLS := &tls.Config{InsecureSkipVerify: true}
-	h3 := &http3.Transport{TLSClientConfig: insecureTLS}
+	h3 := &http3.Transport{TLSClientConfig: insecureTLS.Clone()}
 	defer h3.Close()
-	h2 := &http.Transport{TLSClientConfig: insecureTLS, ForceAttemptHTTP2: true}
+	h2 := &http.Transport{TLSClientConfig: insecureTLS.Clone(), ForceAttemptHTTP2: true}
 	defer h2.CloseIdleConnections()
-	h1 := &http.Transport{TLSClientConfig: insecureTLS, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
+	h1 := &http.Transport{TLSClientConfig: insecureTLS.Clone(), TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
 	defer h1.CloseIdleConnections()
 	over := func(tr http.RoundTripper, proto string) func(name, query string) (int, string, error) {
 		return func(name, query string) (int, string, error) {

@@ -15,7 +15,7 @@ const defaultDomain = "gridway"
 
 // service compiles a store that is a server. Who is asked is a matter of rules, and
 // what is wrong with that of the store.
-func (x *storeCompiler) service(used *store.Object, s *v1alpha1.RateLimitService) *ir.RateLimitStore {
+func (x storeCompiler) service(used *store.Object, s *v1alpha1.RateLimitService) *ir.RateLimitStore {
 	if _, f := x.lookUp(used, s.BackendRef, "", true); f != nil {
 		x.unresolved(used, "spec.service.backendRef"+f.field, f.reason, f.message, f.remedy)
 	}

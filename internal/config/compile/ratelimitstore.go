@@ -1,15 +1,12 @@
 package compile
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
-
-	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/gridway/gridway/api/v1alpha1"
 	"github.com/gridway/gridway/internal/config/status"
@@ -33,7 +30,7 @@ func (c *compiler) compileRateLimitStores() []*ir.RateLimitStore {
 		if !ok {
 			continue
 		}
-		x := newStoreCompiler(c, o)
+		x := storeCompiler{newServer(c, o, "its limits do what onError says")}
 		used, spec := c.storeInForce(o)
 		if used != o {
 			x.fallBack(judgeRateLimitStore(&v.Spec), used)
@@ -64,20 +61,7 @@ func (c *compiler) sameStore(s *ir.RateLimitStore) *ir.RateLimitStore {
 }
 
 // storeCompiler is the work on one RateLimitStore.
-type storeCompiler struct {
-	*compiler
-	object             *store.Object
-	accepted, resolved status.Condition
-}
-
-func newStoreCompiler(c *compiler, o *store.Object) *storeCompiler {
-	generation := meta(o).GetGeneration()
-	return &storeCompiler{
-		compiler: c, object: o,
-		accepted: status.Condition{Type: "Accepted", Status: status.True, Reason: "Accepted", Generation: generation},
-		resolved: status.Condition{Type: "ResolvedRefs", Status: status.True, Reason: "ResolvedRefs", Generation: generation},
-	}
-}
+type storeCompiler struct{ *server }
 
 // storeInForce is the version of a RateLimitStore that is used: the object itself, its
 // last good version, or nothing.
@@ -91,19 +75,6 @@ func (c *compiler) storeInForce(o *store.Object) (*store.Object, *v1alpha1.RateL
 		}
 	}
 	return nil, nil
-}
-
-// fallBack reports faults, and that the last good version is used, if there is one.
-func (x *storeCompiler) fallBack(faults []fault, good *store.Object) {
-	for _, f := range faults {
-		x.report(f.problem(x.object))
-	}
-	x.accepted.Status, x.accepted.Reason, x.accepted.Message = status.False, "Invalid", faults[0].message
-	if good != nil {
-		x.next.fallback[x.object.Key] = good
-		x.accepted.Message = "the last good version is in force, because this one is invalid: " + x.accepted.Message
-		x.report(keepsServing(x.object))
-	}
 }
 
 func judgeRateLimitStore(spec *v1alpha1.RateLimitStoreSpec) []fault {
@@ -162,7 +133,7 @@ func checkHostPort(a string) string {
 }
 
 // compile returns nil if the store cannot be asked as it should.
-func (x *storeCompiler) compile(used *store.Object, spec *v1alpha1.RateLimitStoreSpec) *ir.RateLimitStore {
+func (x storeCompiler) compile(used *store.Object, spec *v1alpha1.RateLimitStoreSpec) *ir.RateLimitStore {
 	if spec.Service != nil {
 		return x.service(used, spec.Service)
 	}
@@ -175,13 +146,13 @@ func (x *storeCompiler) compile(used *store.Object, spec *v1alpha1.RateLimitStor
 		Database: int(deref(r.Database, 0)), KeyPrefix: deref(r.KeyPrefix, defaultKeyPrefix),
 		Connections: int(deref(r.Connections, defaultRedisConns)), ConnectTimeout: duration(r.ConnectTimeout, defaultRedisConnect),
 	}
-	whole := x.password(used, r.PasswordSecretRef, "spec.redis.passwordSecretRef", &out.Password)
+	whole := x.secret(used, r.PasswordSecretRef, "spec.redis.passwordSecretRef", &out.Password)
 	if s := r.Sentinel; s != nil {
 		out.Master, out.SentinelUsername = s.MasterName, deref(s.Username, "")
-		whole = x.password(used, s.PasswordSecretRef, "spec.redis.sentinel.passwordSecretRef", &out.SentinelPassword) && whole
+		whole = x.secret(used, s.PasswordSecretRef, "spec.redis.sentinel.passwordSecretRef", &out.SentinelPassword) && whole
 	}
 	if r.TLS != nil {
-		out.TLS = x.tls(used, r.TLS)
+		out.TLS = x.tls(used, "spec.redis.tls", serverTLS(*r.TLS))
 		whole = whole && out.TLS != nil
 	}
 	if !whole {
@@ -197,58 +168,6 @@ func (x *storeCompiler) compile(used *store.Object, spec *v1alpha1.RateLimitStor
 		}
 	}
 	return &ir.RateLimitStore{Name: x.object.Key.Namespace + "/" + x.object.Key.Name, Ref: ref(used, "spec"), Redis: out}
-}
-
-func (x *storeCompiler) unresolved(used *store.Object, field, reason, message, remedy string) {
-	x.resolved.Status, x.resolved.Reason, x.resolved.Message = status.False, reason, message
-	x.report(problemAt(used, field, store.Warning, reason, message+"; its limits do what onError says", remedy))
-}
-
-// password reads an entry of a Secret; without a reference there is none.
-func (x *storeCompiler) password(used *store.Object, r *v1alpha1.SecretKeyReference, field string, to *string) bool {
-	if r == nil {
-		return true
-	}
-	key := store.Key{Kind: "Secret", Namespace: used.Key.Namespace, Name: r.Name}
-	o := x.set.Get(key)
-	if o == nil {
-		message, remedy := x.notFound(key)
-		x.unresolved(used, field, "InvalidSecretRef", message, remedy)
-		return false
-	}
-	text := bytes.TrimRight(secretEntry(o, entryName(r)), " \t\r\n")
-	if len(text) == 0 {
-		x.unresolved(used, field, "InvalidSecretRef", fmt.Sprintf("%s has no entry %q", key, entryName(r)), "put it there")
-		return false
-	}
-	*to = string(text)
-	return true
-}
-
-func (x *storeCompiler) tls(used *store.Object, t *v1alpha1.RedisTLS) *ir.UpstreamTLS {
-	out := &ir.UpstreamTLS{System: len(t.CACertificateRefs) == 0, ServerName: string(deref(t.ServerName, ""))}
-	for i, r := range t.CACertificateRefs {
-		key := resolveKey(used, &r.Group, "", &r.Kind, "ConfigMap", nil, r.Name)
-		pem, reason, message, remedy := x.caRef(used, key)
-		if message != "" {
-			x.unresolved(used, fmt.Sprintf("spec.redis.tls.caCertificateRefs[%d]", i), reason, message, remedy)
-		}
-		out.CA = joinPEM(out.CA, pem)
-	}
-	if !out.System && len(out.CA) == 0 {
-		return nil
-	}
-	if r := t.ClientCertificateRef; r != nil {
-		cert, reason, message, remedy := x.secretRef(used, gwv1.SecretObjectReference{Group: &r.Group, Kind: &r.Kind, Name: r.Name})
-		if message != "" {
-			x.unresolved(used, "spec.redis.tls.clientCertificateRef", reason, message, remedy)
-		}
-		if cert == nil {
-			return nil
-		}
-		out.Certificate = cert.ir
-	}
-	return out
 }
 
 // resolveStores warns of limits whose store there is not.

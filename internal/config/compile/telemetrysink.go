@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/url"
@@ -40,7 +39,7 @@ func (c *compiler) compileTelemetrySinks() []*ir.TelemetrySink {
 		if !ok {
 			continue
 		}
-		x := newSinkCompiler(c, o)
+		x := sinkCompiler{newServer(c, o, "nothing goes to the sink")}
 		used, spec := c.sinkInForce(o)
 		if used != o {
 			x.fallBack(judgeTelemetrySink(&v.Spec), used)
@@ -245,36 +244,10 @@ func sinkAddress(o *v1alpha1.OTLPSink) (r receiver, why string) {
 }
 
 // sinkCompiler is the work on one TelemetrySink.
-type sinkCompiler struct {
-	*compiler
-	object             *store.Object
-	accepted, resolved status.Condition
-}
-
-func newSinkCompiler(c *compiler, o *store.Object) *sinkCompiler {
-	generation := meta(o).GetGeneration()
-	return &sinkCompiler{
-		compiler: c, object: o,
-		accepted: status.Condition{Type: "Accepted", Status: status.True, Reason: "Accepted", Generation: generation},
-		resolved: status.Condition{Type: "ResolvedRefs", Status: status.True, Reason: "ResolvedRefs", Generation: generation},
-	}
-}
-
-// fallBack reports faults, and that the last good version is used, if there is one.
-func (x *sinkCompiler) fallBack(faults []fault, good *store.Object) {
-	for _, f := range faults {
-		x.report(f.problem(x.object))
-	}
-	x.accepted.Status, x.accepted.Reason, x.accepted.Message = status.False, "Invalid", faults[0].message
-	if good != nil {
-		x.next.fallback[x.object.Key] = good
-		x.accepted.Message = "the last good version is in force, because this one is invalid: " + x.accepted.Message
-		x.report(keepsServing(x.object))
-	}
-}
+type sinkCompiler struct{ *server }
 
 // own refuses a file that another sink has: both would rotate it.
-func (x *sinkCompiler) own(used *store.Object, s *ir.TelemetrySink, paths map[string]*store.Object) bool {
+func (x sinkCompiler) own(used *store.Object, s *ir.TelemetrySink, paths map[string]*store.Object) bool {
 	if s.File == nil {
 		return true
 	}
@@ -289,7 +262,7 @@ func (x *sinkCompiler) own(used *store.Object, s *ir.TelemetrySink, paths map[st
 }
 
 // compile returns nil if the sink cannot be spoken to as it should.
-func (x *sinkCompiler) compile(used *store.Object, spec *v1alpha1.TelemetrySinkSpec) *ir.TelemetrySink {
+func (x sinkCompiler) compile(used *store.Object, spec *v1alpha1.TelemetrySinkSpec) *ir.TelemetrySink {
 	q := deref(spec.Queue, v1alpha1.SinkQueue{})
 	out := &ir.TelemetrySink{
 		Name: x.object.Key.Namespace + "/" + x.object.Key.Name, Ref: ref(used, "spec"),
@@ -313,7 +286,7 @@ func (x *sinkCompiler) compile(used *store.Object, spec *v1alpha1.TelemetrySinkS
 	return out
 }
 
-func (x *sinkCompiler) otlp(used *store.Object, o *v1alpha1.OTLPSink) *ir.OTLPSink {
+func (x sinkCompiler) otlp(used *store.Object, o *v1alpha1.OTLPSink) *ir.OTLPSink {
 	a, _ := sinkAddress(o) // it was judged
 	out := &ir.OTLPSink{
 		HTTP: deref(o.Protocol, v1alpha1.OTLPOverGRPC) == v1alpha1.OTLPOverHTTP, Address: a.address, Path: a.path,
@@ -322,16 +295,13 @@ func (x *sinkCompiler) otlp(used *store.Object, o *v1alpha1.OTLPSink) *ir.OTLPSi
 		MetricsInterval: duration(o.MetricsInterval, defaultMetricsInterval),
 	}
 	if a.secure || o.TLS != nil {
-		if out.TLS = x.tls(used, deref(o.TLS, v1alpha1.SinkTLS{})); out.TLS == nil {
+		if out.TLS = x.tls(used, "spec.otlp.tls", serverTLS(deref(o.TLS, v1alpha1.SinkTLS{}))); out.TLS == nil {
 			return nil
 		}
 	}
 	for i, h := range o.Headers {
-		value, ok := deref(h.Value, ""), true
-		if h.ValueSecretRef != nil {
-			value, ok = x.secret(used, h.ValueSecretRef, fmt.Sprintf("spec.otlp.headers[%d].valueSecretRef", i))
-		}
-		if !ok {
+		value := deref(h.Value, "")
+		if !x.headerText(used, h.ValueSecretRef, fmt.Sprintf("spec.otlp.headers[%d].valueSecretRef", i), &value) {
 			return nil
 		}
 		if h.Value != nil && ir.Credential(string(h.Name), value) {
@@ -347,54 +317,15 @@ func (x *sinkCompiler) otlp(used *store.Object, o *v1alpha1.OTLPSink) *ir.OTLPSi
 	return out
 }
 
-func (x *sinkCompiler) unresolved(used *store.Object, field, reason, message, remedy string) {
-	x.resolved.Status, x.resolved.Reason, x.resolved.Message = status.False, reason, message
-	x.report(problemAt(used, field, store.Warning, reason, message+"; nothing goes to the sink", remedy))
-}
-
-// secret reads an entry of a Secret.
-func (x *sinkCompiler) secret(used *store.Object, r *v1alpha1.SecretKeyReference, field string) (string, bool) {
-	key := store.Key{Kind: "Secret", Namespace: used.Key.Namespace, Name: r.Name}
-	o := x.set.Get(key)
-	if o == nil {
-		message, remedy := x.notFound(key)
-		x.unresolved(used, field, "InvalidSecretRef", message, remedy)
-		return "", false
+// headerText reads an entry of a Secret that is sent in a header.
+func (x sinkCompiler) headerText(used *store.Object, r *v1alpha1.SecretKeyReference, field string, to *string) bool {
+	if !x.secret(used, r, field, to) {
+		return false
 	}
-	text := string(bytes.TrimRight(secretEntry(o, entryName(r)), " \t\r\n"))
-	switch {
-	case text == "":
-		x.unresolved(used, field, "InvalidSecretRef", fmt.Sprintf("%s has no entry %q", key, entryName(r)), "put it there")
-		return "", false
-	case strings.ContainsFunc(text, notInHeaderText):
-		x.unresolved(used, field, "InvalidSecretRef", fmt.Sprintf("entry %q of %s cannot be sent in a header: it has other characters than visible ones of ASCII and blanks", entryName(r), key), "see the Secret")
-		return "", false
+	if r != nil && strings.ContainsFunc(*to, notInHeaderText) {
+		x.unresolved(used, field, "InvalidSecretRef", fmt.Sprintf("entry %q of Secret %s/%s cannot be sent in a header: it has other characters than visible ones of ASCII and blanks",
+			entryName(r), used.Key.Namespace, r.Name), "see the Secret")
+		return false
 	}
-	return text, true
-}
-
-func (x *sinkCompiler) tls(used *store.Object, t v1alpha1.SinkTLS) *ir.UpstreamTLS {
-	out := &ir.UpstreamTLS{System: len(t.CACertificateRefs) == 0, ServerName: string(deref(t.ServerName, ""))}
-	for i, r := range t.CACertificateRefs {
-		key := resolveKey(used, &r.Group, "", &r.Kind, "ConfigMap", nil, r.Name)
-		pem, reason, message, remedy := x.caRef(used, key)
-		if message != "" {
-			x.unresolved(used, fmt.Sprintf("spec.otlp.tls.caCertificateRefs[%d]", i), reason, message, remedy)
-		}
-		out.CA = joinPEM(out.CA, pem)
-	}
-	if !out.System && len(out.CA) == 0 {
-		return nil
-	}
-	if r := t.ClientCertificateRef; r != nil {
-		cert, reason, message, remedy := x.secretRef(used, gwv1.SecretObjectReference{Group: &r.Group, Kind: &r.Kind, Name: r.Name})
-		if message != "" {
-			x.unresolved(used, "spec.otlp.tls.clientCertificateRef", reason, message, remedy)
-		}
-		if cert == nil {
-			return nil
-		}
-		out.Certificate = cert.ir
-	}
-	return out
+	return true
 }
