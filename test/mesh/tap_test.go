@@ -22,9 +22,9 @@ import (
 type tapped struct {
 	Type, Proxy, Direction, Method, Path, Protocol, Policy, Query, Why, RequestID string
 
-	Status int
-	GRPC                                                               *struct{ Method, Status string }
-	Source, Destination                                                struct {
+	Status              int
+	GRPC                *struct{ Method, Status string }
+	Source, Destination struct {
 		Service string
 		MTLS    bool
 	}

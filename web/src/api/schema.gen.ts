@@ -1715,9 +1715,13 @@ export interface ObjectsRevision {
 }
 
 export interface ReplayExample {
+  direction?: string
+  from?: string
   host: string
-  method: string
-  path: string
+  method?: string
+  path?: string
+  protocol?: string
+  proxy?: string
   requestId?: string
   status?: number
 }
@@ -1857,6 +1861,12 @@ export interface SigninAnswer {
   state: string
 }
 
+export interface TapAsked {
+  namespace: string
+  port: number
+  service: string
+}
+
 export interface TapEvent {
   attempts?: number
   audited?: string
@@ -1919,6 +1929,7 @@ export interface TapPeer {
 }
 
 export interface TapRecord {
+  asked?: TapAsked
   claims?: Record<string, unknown>
   cluster?: string
   headers?: IrHeader[]
@@ -1927,7 +1938,9 @@ export interface TapRecord {
   partial?: boolean
   path: string
   query?: string
+  registered?: boolean
   sent?: TapSentRequest
+  workload?: string
 }
 
 export interface TapSentRequest {

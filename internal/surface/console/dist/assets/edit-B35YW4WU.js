@@ -1,4 +1,4 @@
-import{a as e,c as t,o as n}from"./theme-DpAZEd33.js";import{c as r,i,l as a,n as o,o as s,s as c,t as l,u}from"./apply-ChVx5epm.js";import{C as d,D as f,J as p,L as m,X as h,Y as g,c as _,d as v,f as y,l as ee,r as b,s as x,v as te,z as ne}from"./index-fcD0P9sT.js";var S=t(n(),1),re=`gateway.networking.k8s.io`,ie=(e,t)=>`  targetRefs: [{group: ${re}, kind: ${e}, name: ${t}}]\n`,ae={Gateway:`spec:
+import{a as e,c as t,o as n}from"./theme-DpAZEd33.js";import{c as r,i,l as a,n as o,o as s,s as c,t as l,u}from"./apply-CQVx4fcz.js";import{C as d,D as f,J as p,L as m,X as h,Y as g,c as _,d as v,f as y,l as ee,r as b,s as x,v as te,z as ne}from"./index-C8WWQrRn.js";var S=t(n(),1),re=`gateway.networking.k8s.io`,ie=(e,t)=>`  targetRefs: [{group: ${re}, kind: ${e}, name: ${t}}]\n`,ae={Gateway:`spec:
   gatewayClassName: gridway
   listeners:
   - {name: http, port: 8080, protocol: HTTP}
