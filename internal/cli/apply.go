@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/config/store"
@@ -41,12 +41,13 @@ func (f *changeFlags) check() error {
 func newApply(t *term.Terminal) *cobra.Command {
 	var f changeFlags
 	cmd := &cobra.Command{
-		Use:     "apply -f FILE",
+		Use:     "apply -f FILE|DIR...",
 		GroupID: groupLive,
 		Short:   "Change the configuration of a running gateway",
 		Long: `Makes the objects of a file, - for standard input, part of the configuration of a
-running gateway, or changes them: all of them or none. Objects that the file does not
-name stay as they are. They are kept in the gateway's state store, and in service at
+running gateway, or changes them: all of them or none, of all files that are named.
+A folder is read as a gateway reads it: *.yaml, *.yml and *.json, with the folders
+beneath. Objects that the files do not name stay as they are. They are kept in the gateway's state store, and in service at
 every gateway that shares it.
 
 The gateway checks them first, together with everything else that it serves, as
@@ -55,28 +56,28 @@ changed then. Each change is a revision: "gridway revisions" lists them, and "gr
 rollback" goes back. An object that is in a file of the gateway is changed there.
 
 ` + adminHelp,
-		Example: lines("gridway apply -f shop.yaml -m 'open the shop'", "gridway apply -f shop.yaml --dry-run", "kustomize build . | gridway apply -f -", "gridway apply -f shop.yaml && gridway wait"),
+		Example: lines("gridway apply -f shop.yaml -m 'open the shop'", "gridway apply -f shop.yaml --dry-run", "gridway apply -f base/ -f shop.yaml", "kustomize build . | gridway apply -f -", "gridway apply -f shop.yaml && gridway wait"),
 		Args:    noArgs,
 	}
-	path := cmd.Flags().StringP("file", "f", "", "file with objects in YAML or JSON, - for standard input")
+	paths := cmd.Flags().StringArrayP("file", "f", nil, "file or folder with objects in YAML or JSON, - for standard input (repeatable)")
 	f.add(cmd)
 	out, a := outputFlag(cmd), adminFlag(t, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *path == "" {
+		if len(*paths) == 0 || slices.Contains(*paths, "") {
 			return usagef("for example gridway apply -f shop.yaml", "%s needs a file with -f", cmd.CommandPath())
 		}
 		if err := f.check(); err != nil {
 			return err
 		}
-		text, err := command.ReadText(t, *path)
+		what, err := readTexts(t, *paths)
 		if err != nil {
 			return err
 		}
 		a.patient = true
 		done, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*objects.Applied, error) {
-			return c.Apply(ctx, text, f.Options)
+			return c.Apply(ctx, what.text, f.Options)
 		})
-		return writeApplied(t, *out, done, err, *path, text)
+		return writeApplied(t, *out, done, err, what)
 	}
 	return cmd
 }
@@ -124,7 +125,7 @@ func newDelete(t *term.Terminal) *cobra.Command {
 			}
 			return c.Delete(ctx, n, f.Options)
 		})
-		return writeApplied(t, *out, done, err, "", nil)
+		return writeApplied(t, *out, done, err, nil)
 	}
 	return cmd
 }
@@ -142,10 +143,10 @@ func named(list []adminapi.Object, kind, namespace, name string) (objects.Name, 
 
 // writeApplied tells what a change has done, or why it was refused. What was sent is
 // shown where it is wrong.
-func writeApplied(t *term.Terminal, f term.Format, done *objects.Applied, err error, path string, text []byte) error {
+func writeApplied(t *term.Terminal, f term.Format, done *objects.Applied, err error, what *texts) error {
 	var fault *adminapi.Fault
 	if errors.As(err, &fault) && len(fault.Errors) > 0 {
-		printDiagnostics(t, fault.Errors, store.Error, path, text)
+		printDiagnostics(t, fault.Errors, store.Error, what)
 		return hintError{Err: fmt.Errorf("nothing was changed: %s", excerpt.Count(len(fault.Errors), "error")), Hint: `"gridway check" finds what is wrong with files alone, without a gateway`}
 	}
 	if err != nil {
@@ -154,7 +155,7 @@ func writeApplied(t *term.Terminal, f term.Format, done *objects.Applied, err er
 	if f != term.TableFormat {
 		return f.Write(t.Out, done)
 	}
-	printDiagnostics(t, done.Warnings, store.Warning, path, text)
+	printDiagnostics(t, done.Warnings, store.Warning, what)
 	changed := 0
 	for _, c := range done.Changes {
 		word := string(c.Op)
@@ -178,22 +179,22 @@ func writeApplied(t *term.Terminal, f term.Format, done *objects.Applied, err er
 }
 
 // printDiagnostics writes them as "gridway check" does, with the lines of what was sent.
-func printDiagnostics(t *term.Terminal, list []objects.Diagnostic, severity store.Severity, path string, text []byte) {
+func printDiagnostics(t *term.Terminal, list []objects.Diagnostic, severity store.Severity, what *texts) {
 	p := excerpt.Printer{Width: t.Width(), ReadFile: func(name string) ([]byte, error) {
-		if name != path { // files that the gateway names are on its machine
-			return nil, os.ErrNotExist
+		if text, was := what.read(name); was {
+			return text, nil
 		}
-		return text, nil
+		return nil, os.ErrNotExist // files that the gateway names are on its machine
 	}}
 	for i := range list {
 		d := &list[i]
-		problem := store.Problem{Severity: severity, Code: d.Code, Field: d.Field, Message: d.Message, Remedy: d.Hint}
+		problem := store.Problem{Severity: severity, Code: d.Code, Field: d.Field, Message: what.message(d.Message), Remedy: d.Hint}
 		if n, err := objects.ParseName(d.Object); err == nil {
 			problem.Object = store.Key{Kind: n.Kind, Namespace: n.Namespace, Name: n.Name}
 		}
 		problem.Position = store.Position{File: d.File, Line: d.Line, Column: d.Column}
 		if d.File == "" {
-			problem.Position.File = path
+			problem.Position.File, problem.Position.Line = what.at(d.Line)
 		}
 		p.Print(t.Err, problem)
 		t.Errorf("\n")

@@ -56,7 +56,7 @@ operator and is written to the audit log.
 		Args:    cobra.ExactArgs(1),
 	}
 	a := adminFlag(t, cmd)
-	values := tapFlags(cmd, "record", "show")
+	values := tapFlags(cmd, "record", "show", "open")
 	proxies := cmd.Flags().StringArray("proxy", nil, "only what this proxy sees: its name, or a part of it such as NAMESPACE/SERVICE (repeatable)")
 	most := cmd.Flags().Int("max", defaultRecorded, "end after so many requests")
 	credentials := cmd.Flags().String("credentials", tap.HideMasked, "what becomes of credentials: masked or hashed")

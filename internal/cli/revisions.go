@@ -166,7 +166,7 @@ consumers and their keys.
 		done, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*objects.Applied, error) {
 			return c.Rollback(ctx, n, f.Options)
 		})
-		return writeApplied(t, *out, done, err, "", nil)
+		return writeApplied(t, *out, done, err, nil)
 	}
 	return cmd
 }

@@ -79,6 +79,8 @@ func tapFlags(cmd *cobra.Command, without ...string) func() (url.Values, error) 
 		name := flagName(p.Name)
 		names[p.Name] = name
 		switch p.Name {
+		case "open":
+			cmd.Flags().Bool(name, false, "show each request when it is sent on, too, and not only those that go on for long")
 		case "failed", "denied":
 			about, _, _ := strings.Cut(strings.TrimPrefix(p.About, "true: "), "; false")
 			cmd.Flags().Bool(name, false, about+" (=false: only the rest)")

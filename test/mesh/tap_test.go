@@ -12,14 +12,19 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // tapped is an event of "gridway tap -o json".
 type tapped struct {
-	Type, Proxy, Direction, Method, Path, Protocol, Policy, Query, Why string
-	Status                                                             int
-	GRPC                                                               *struct{ Method, Status string }
-	Source, Destination                                                struct {
+	Type, Proxy, Direction, Method, Path, Protocol, Policy, Query, Why, RequestID string
+
+	Status              int
+	GRPC                *struct{ Method, Status string }
+	Source, Destination struct {
 		Service string
 		MTLS    bool
 	}
@@ -161,6 +166,60 @@ func TestTap(t *testing.T) {
 	if err != nil || !strings.Contains(audit, "tap") {
 		t.Errorf("%v: %s", err, audit)
 	}
+}
+
+// Streams show when they begin, and again when they end; with --open every request does.
+func TestTapShowsWhatBegins(t *testing.T) {
+	m := newMesh(t, "")
+	m.sidecar("orders", "orders")
+	m.speaking("kubernetes.io/h2c", "calls", healthProgram)
+	orders, calls := port(t), port(t)
+	m.sidecar("web", "web", "--upstream", "orders=:"+orders, "--upstream", "calls=:"+calls)
+	from(t, orders, "orders")
+	eventually(t, "calls answer", func() error { return callHealth(t, calls) })
+	all := m.tap("--open", "--show", "x-tenant")
+	byDefault := m.tap("--to", "orders")
+	traffic := func() error {
+		_, err := get(orders, "/orders/17", func(r *http.Request) { r.Header.Set("X-Tenant", "blue") })
+		return err
+	}
+	begun := all.shows("a request that begins", traffic, func(e tapped) bool {
+		return e.Type == "open" && e.Direction == "inbound" && e.Path == "/orders/17"
+	})
+	if begun.Status != 0 || begun.Source.Service != "web" || begun.Destination.Service != "orders" || fmt.Sprint(begun.RequestHeaders) != "[{x-tenant blue}]" {
+		t.Errorf("%+v", begun)
+	}
+	all.shows("the same request's end", traffic, func(e tapped) bool {
+		return e.Type == "exchange" && e.Direction == "inbound" && e.RequestID == begun.RequestID && e.Status == 200
+	})
+	byDefault.shows("a request's end", traffic, func(e tapped) bool { return e.Type == "exchange" })
+	for _, e := range byDefault.events() {
+		if e.Type == "open" {
+			t.Errorf("nobody has asked for what begins: %+v", e)
+		}
+	}
+	// The server of a call says one thing, and keeps it open.
+	c, err := grpc.NewClient("127.0.0.1:"+calls, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	watch, err := grpc_health_v1.NewHealthClient(c).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+	if err == nil {
+		_, err = watch.Recv()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	isWatch := func(e tapped) bool { return e.Direction == "outbound" && e.GRPC != nil && e.GRPC.Method == "Watch" }
+	all.shows("a call that begins", traffic, func(e tapped) bool { return e.Type == "open" && isWatch(e) })
+	for _, e := range all.events() {
+		if e.Type == "exchange" && isWatch(e) {
+			t.Errorf("the call goes on: %+v", e)
+		}
+	}
+	c.Close()
+	all.shows("the call's end", traffic, func(e tapped) bool { return e.Type == "exchange" && isWatch(e) })
 }
 
 // A tap of everything under load, whose reader takes nothing, changes nothing for traffic

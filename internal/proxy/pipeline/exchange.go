@@ -91,8 +91,8 @@ type Exchange struct {
 	streaming bool
 	// lasting: its response is a stream that may go on for long; see lasts.
 	lasting bool
-	// shown: taps were told that it goes on.
-	shown bool
+	// shown: taps were told that it goes on; told: those that ask for it, that it began.
+	shown, told bool
 	// opened are the edges that it is counted at as a stream.
 	opened [2]signal.Key
 	// trying: an endpoint was picked, and its try is not done.
@@ -188,7 +188,7 @@ func (x *Exchange) clear() {
 	x.endpoint = nil
 	x.picked.Store(nil)
 	x.continued, x.headSent, x.broken = false, false, false
-	x.trying, x.streaming, x.lasting, x.shown = false, false, false, false
+	x.trying, x.streaming, x.lasting, x.shown, x.told = false, false, false, false, false
 	x.ws, x.vouch, x.kept, x.owned = webSocket{}, vouched{}, false, false
 	x.status, x.sent = 0, 0
 	x.bodyRead.Store(0)

@@ -159,6 +159,7 @@ func (x *Exchange) try(c *upstream.Cluster) failure {
 	x.picked.Store(e)
 	x.trying = true
 	x.beginTry(e)
+	x.tapBegun()
 	for again := 0; ; again++ {
 		reused, err := x.open(e, by)
 		if err != nil {

@@ -165,6 +165,8 @@ func (x *Exchange) newLeg(others []*leg, body []byte) *leg {
 	y := l.x
 	y.p = x.p
 	y.begin()
+	x.tapBegun() // and not the leg
+	y.told = true
 	y.attempts = x.attempts
 	y.Listener, y.rule, y.backend = x.Listener, x.rule, x.backend
 	y.Section, y.Route, y.Rule, y.Match = x.Section, x.Route, x.Rule, x.Match

@@ -200,6 +200,9 @@ func (x *Exchange) relay() error {
 		if len(piece) > 0 {
 			if x.call.on {
 				x.call.frames.Follow(piece)
+				if !x.shown && x.p.Taps.On() {
+					x.tapOpened()
+				}
 			}
 			if werr := x.writeBody(piece); werr != nil {
 				return werr

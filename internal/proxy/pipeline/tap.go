@@ -10,7 +10,20 @@ import (
 
 // tap shows the exchange to those who look.
 func (x *Exchange) tap(e *accesslog.Entry, opened bool) {
-	s := tap.Seen{Entry: e, Opened: opened, RequestHeader: &x.Req.Header}
+	x.offer(tap.Seen{Entry: e, Opened: opened, Told: x.told, RequestHeader: &x.Req.Header})
+}
+
+// tapBegun shows an exchange that is about to be sent to those who ask for it, once.
+func (x *Exchange) tapBegun() {
+	if x.told || !x.p.Taps.Opening() {
+		return
+	}
+	x.offer(tap.Seen{Entry: x.describe(time.Duration(x.clock - x.started)), Opened: true, Begun: true, RequestHeader: &x.Req.Header})
+	x.told = true
+}
+
+func (x *Exchange) offer(s tap.Seen) {
+	opened := s.Opened
 	if x.owned || x.headAt == 0 { // else its memory may be another response's by now
 		s.ResponseHeader = &x.Resp.Header
 	}
@@ -50,7 +63,8 @@ func (x *Exchange) tapOpened() {
 }
 
 // goesOn tells whether the exchange is one that has been answered and stays: another
-// protocol, server-sent events, a call of gRPC whose client has more to say.
+// protocol, server-sent events, a call of gRPC whose client has more to say, or whose
+// server has said more than one thing.
 func (x *Exchange) goesOn() bool {
 	if x.ws.opened || x.status == 101 {
 		return true
@@ -58,5 +72,5 @@ func (x *Exchange) goesOn() bool {
 	if x.headAt == 0 {
 		return false
 	}
-	return x.call.on && x.answering.Load() || x.isEventStream()
+	return x.call.on && (x.answering.Load() || x.call.frames.Several()) || x.isEventStream()
 }

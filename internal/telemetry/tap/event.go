@@ -18,7 +18,8 @@ const (
 	Exchange = "exchange"
 	Stream   = "stream"
 	// Open is a stream that begins: of TCP or TLS, a WebSocket, or an exchange whose
-	// response goes on, such as server-sent events.
+	// response goes on, such as server-sent events; if it was asked for, every exchange when
+	// it is sent on, which has no status then.
 	Open = "open"
 	// LeftOut says how many events there would have been beside those that are there.
 	LeftOut = "left-out"

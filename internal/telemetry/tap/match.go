@@ -20,6 +20,9 @@ type Seen struct {
 	*accesslog.Entry
 	// Opened is set for a stream that begins; it is offered again at its end.
 	Opened bool
+	// Begun is set for an exchange that is about to be sent, for those who ask for all that
+	// begins; Told is that it was offered so.
+	Begun, Told bool
 	// Direction is Edge, Inbound or Outbound.
 	Direction string
 	// Namespace and Service are where it goes, as far as that is a Service or a Backend;
@@ -109,6 +112,9 @@ func (s *Seen) protocol() string {
 // match tells whether it is wanted. Cheap questions come first.
 func (q *Query) match(s *Seen, self string) bool {
 	e := s.Entry
+	if s.Begun && !q.Open || s.Opened && s.Told && q.Open {
+		return false
+	}
 	if q.Failed != nil && *q.Failed != s.Failed || q.Denied != nil && *q.Denied != (e.Policy != "") {
 		return false
 	}

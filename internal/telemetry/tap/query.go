@@ -36,6 +36,8 @@ type Query struct {
 	Slower time.Duration
 	// Failed and Denied are nil for whatever it was.
 	Failed, Denied *bool
+	// Open shows every exchange when it begins, too, and not only those that go on.
+	Open bool
 	// Show are header fields to be shown, in lower case.
 	Show []string
 	// Record adds what a replay needs, unless it is empty: HideMasked or Hashed says what
@@ -94,6 +96,7 @@ func Parameters() []Parameter {
 		{"slower", "only what took at least so long: 250ms", parseSlower},
 		{"failed", "true: only what has failed: a status of 5xx, a failed call of gRPC, no answer; false: only the rest", parseBool(func(q *Query) **bool { return &q.Failed })},
 		{"denied", "true: only what a policy has refused; false: only the rest", parseBool(func(q *Query) **bool { return &q.Denied })},
+		{"open", "true: shows each request when it is sent on, too, and not only those that go on for long", parseOpen},
 		{"record", "adds what gridway replay needs, with credentials masked or hashed: masked or hashed", parseRecord},
 		{"show", "a header field to show; credentials are masked", parseShow},
 		{"sample", "the part of it that is wanted: 0.01", parseSample},
@@ -298,6 +301,13 @@ const (
 	HideMasked = "masked"
 	Hashed     = "hashed"
 )
+
+func parseOpen(q *Query, v string) error {
+	var open *bool
+	err := parseBool(func(*Query) **bool { return &open })(q, v)
+	q.Open = err == nil && *open
+	return err
+}
 
 func parseRecord(q *Query, v string) error {
 	if v != HideMasked && v != Hashed {

@@ -46,6 +46,7 @@ func TestQueriesThatAreWrong(t *testing.T) {
 		"rate=5001":                      "is not 1 to 5000 events per second",
 		"for=2h":                         "is no duration of 1h at most",
 		"for=0s":                         "is no duration",
+		"open=perhaps":                   "is neither true nor false",
 		"record=all":                     "is neither masked nor hashed",
 		"show=a:b":                       "is no name of a header field",
 		"%zz":                            "is no query of a URL",
@@ -62,7 +63,7 @@ func TestQueriesThatAreWrong(t *testing.T) {
 func TestParametersAreAllRead(t *testing.T) {
 	values := url.Values{
 		"route": {"a"}, "to": {"b"}, "from": {"c"}, "direction": {"Edge"}, "protocol": {"GRPC"}, "host": {"*.x"}, "method": {"get"}, "path": {"/a", "/b*", "~/c.*"},
-		"status": {"404", "5XX", "200-204"}, "grpcStatus": {"unavailable"}, "header": {"X-A", "X-B: v"}, "consumer": {"n"}, "policy": {"p"}, "slower": {"1ms"},
+		"status": {"404", "5XX", "200-204"}, "grpcStatus": {"unavailable"}, "header": {"X-A", "X-B: v"}, "consumer": {"n"}, "policy": {"p"}, "slower": {"1ms"}, "open": {"true"},
 		"failed": {"true"}, "denied": {"false"}, "show": {"X-C"}, "record": {"hashed"}, "sample": {"0.5"}, "rate": {"5000"}, "for": {"1h"},
 	}
 	for _, p := range tap.Parameters() {

@@ -53,7 +53,9 @@ type Set struct {
 	taps atomic.Pointer[[]*Tap] // nil while nobody looks
 	// recording counts the taps that record.
 	recording atomic.Int32
-	mu        sync.Mutex // is held by who changes taps
+	// opening counts those that want all that begins.
+	opening atomic.Int32
+	mu      sync.Mutex // is held by who changes taps
 }
 
 // New makes a Set.
@@ -70,6 +72,9 @@ func (s *Set) On() bool { return s != nil && s.taps.Load() != nil }
 // Recording tells whether somebody who looks wants heads of requests as they came, for
 // which Head has to be kept when they begin.
 func (s *Set) Recording() bool { return s != nil && s.recording.Load() > 0 }
+
+// Opening tells whether somebody who looks wants exchanges when they begin, too.
+func (s *Set) Opening() bool { return s != nil && s.opening.Load() > 0 }
 
 // Offer gives what passes to those whose filters match. It does not keep anything of it.
 func (s *Set) Offer(seen *Seen) {
@@ -119,6 +124,9 @@ func (s *Set) Start(q *Query) (*Tap, error) {
 	if q.Record != "" {
 		s.recording.Add(1)
 	}
+	if q.Open {
+		s.opening.Add(1)
+	}
 	now = append(now, t)
 	s.taps.Store(&now)
 	return t, nil
@@ -135,6 +143,9 @@ func (t *Tap) End() {
 	t.ended = true
 	if t.query.Record != "" {
 		s.recording.Add(-1)
+	}
+	if t.query.Open {
+		s.opening.Add(-1)
 	}
 	var now []*Tap
 	if had := s.taps.Load(); had != nil {

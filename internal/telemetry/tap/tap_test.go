@@ -347,3 +347,49 @@ func BenchmarkOffer(b *testing.B) {
 		}
 	})
 }
+
+// Who asks for all that begins gets each exchange once when it begins, and once when it
+// ends; others get what goes on for long alone.
+func TestWhatBegins(t *testing.T) {
+	for query, want := range map[string]string{"open=true": "begun end", "": "going-on end", "open=true&status=200": "end"} {
+		q, err := tap.Parse(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := tap.New(tap.Options{})
+		look, err := set.Start(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if set.Opening() != q.Open {
+			t.Errorf("%s: opening is %t", query, set.Opening())
+		}
+		begun := seen("/a")
+		begun.Opened, begun.Begun, begun.Status = true, true, 0
+		begun.Host = []byte("begun")
+		set.Offer(begun)
+		goesOn := seen("/a")
+		goesOn.Opened, goesOn.Told, goesOn.Status = true, true, 0
+		goesOn.Host = []byte("going-on")
+		set.Offer(goesOn)
+		end := seen("/a")
+		end.Host, end.Status = []byte("end"), 200
+		set.Offer(end)
+		look.End()
+		if set.Opening() {
+			t.Error("nobody looks any more")
+		}
+		var got []string
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_ = look.Read(ctx, func(events []*tap.Event) error {
+			for _, e := range events {
+				got = append(got, e.Host)
+			}
+			return nil
+		})
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("%s: %q, want %q", query, text, want)
+		}
+	}
+}

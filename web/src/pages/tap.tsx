@@ -94,7 +94,7 @@ export function Tap({ of }: { of: Record<string, string> }) {
 function Line({ e }: { e: Passing }) {
   if (e.type === 'left-out') return <li className="said">{(e.limited ?? 0) + (e.lost ?? 0)} more were left out: there were too many</li>
   if (e.type === 'unreached') return <li className="said">{e.proxy} is not looked at: {e.why}</li>
-  const [tone, word] = outcome({ status: e.status, grpcStatus: e.grpc?.status, failed: e.failed })
+  const [tone, word] = e.type === 'open' ? (['muted', 'opened'] as const) : outcome({ status: e.status, grpcStatus: e.grpc?.status, failed: e.failed })
   return (
     <li>
       <time dateTime={e.time}>{e.time.slice(11, 23)}</time>
@@ -112,7 +112,7 @@ function Line({ e }: { e: Passing }) {
         )}
         {e.query && <span className="quiet">?{e.query}</span>} {e.reason && <span className="tone-bad">{e.reason}</span>}
       </span>
-      <span>{latency(e.durationMs * 1e6)}</span>
+      <span>{e.type === 'open' ? '' : latency(e.durationMs * 1e6)}</span>
     </li>
   )
 }
