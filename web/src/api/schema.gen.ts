@@ -753,6 +753,12 @@ export interface DryrunDecision {
   templates?: DryrunTemplate[]
 }
 
+export interface DryrunGRPCStatus {
+  code: number
+  httpStatus: number
+  name: string
+}
+
 export interface DryrunImagined {
   certificate?: string
   claims?: Record<string, unknown>
@@ -764,6 +770,7 @@ export interface DryrunImagined {
 export interface DryrunLocal {
   body?: string
   detail?: string
+  grpc?: DryrunGRPCStatus
   headers?: IrHeader[]
   reason?: string
   status?: number

@@ -1,4 +1,4 @@
-import{a as e,c as t,o as n}from"./theme-DpAZEd33.js";import{c as r,i,l as a,n as o,o as s,s as c,t as l,u}from"./apply-zAiYn_8i.js";import{It as d,Lt as f,N as p,Pt as m,R as h,S as g,a as _,ct as v,d as y,i as ee,lt as b,ot as x,r as te,s as ne}from"./table-CNjVdfcW.js";import{r as re}from"./index-1t0zw72J.js";var S=t(n(),1),ie=`gateway.networking.k8s.io`,ae=(e,t)=>`  targetRefs: [{group: ${ie}, kind: ${e}, name: ${t}}]\n`,oe={Gateway:`spec:
+import{a as e,c as t,o as n}from"./theme-DpAZEd33.js";import{c as r,i,l as a,n as o,o as s,s as c,t as l,u}from"./apply-zAiYn_8i.js";import{It as d,Lt as f,N as p,Pt as m,R as h,S as g,a as _,ct as v,d as y,i as ee,lt as b,ot as x,r as te,s as ne}from"./table-CNjVdfcW.js";import{r as re}from"./index-k7NxExW4.js";var S=t(n(),1),ie=`gateway.networking.k8s.io`,ae=(e,t)=>`  targetRefs: [{group: ${ie}, kind: ${e}, name: ${t}}]\n`,oe={Gateway:`spec:
   gatewayClassName: gridway
   listeners:
   - {name: http, port: 8080, protocol: HTTP}
