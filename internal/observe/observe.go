@@ -58,8 +58,8 @@ func (o *Observer) ask(ctx context.Context, q question.Ask, others bool) error {
 			}
 		})
 	}
-	if a := o.Own[q.Kind]; a != nil && q.Only.Wants(o.OwnProxy) {
-		ask(func() error { return o.own(ctx, a, &q) })
+	if o.asksOwn(q.Kind, q.Only) {
+		ask(func() error { return o.own(ctx, o.Own[q.Kind], &q) })
 	}
 	if o.Hub != nil {
 		ask(func() error { _, err := o.Hub.Ask(ctx, q); return err })
@@ -69,6 +69,10 @@ func (o *Observer) ask(ctx context.Context, q question.Ask, others bool) error {
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+func (o *Observer) asksOwn(kind string, only question.Only) bool {
+	return o.Own[kind] != nil && only.Wants(o.OwnProxy)
 }
 
 // own asks the process's own data plane.

@@ -14,7 +14,7 @@ import (
 )
 
 // Taps answer questions of question.KindTap with what passes a data plane: each item is a
-// tap.Event in JSON.
+// tap.Event in JSON. An answer without any tells that the look has begun.
 type Taps struct{ Set *tap.Set }
 
 // Answer implements question.Answerer.
@@ -28,6 +28,9 @@ func (t Taps) Answer(ctx context.Context, query string, give func(items ...[]byt
 		return question.Refuse("%v", err)
 	}
 	defer look.End()
+	if err := give(); err != nil {
+		return err
+	}
 	return look.Read(ctx, func(events []*tap.Event) error {
 		items := make([][]byte, len(events))
 		for i, e := range events {
@@ -46,7 +49,8 @@ const (
 
 // Tap asks all proxies that are wanted what passes from now on, and gives events, each as
 // one JSON object, with the name of the proxy, until ctx ends or take fails. What cannot be
-// seen comes as events, too: tap.LeftOut and tap.Unreached. Take is called with none first.
+// seen comes as events, too: tap.LeftOut and tap.Unreached. Take is called with none when it
+// has begun: the process's own data plane, if it is asked, looks by then.
 func (o *Observer) Tap(ctx context.Context, query url.Values, only question.Only, take func(events [][]byte) error) error {
 	q, err := tap.FromValues(query)
 	if err != nil {
@@ -56,8 +60,10 @@ func (o *Observer) Tap(ctx context.Context, query url.Values, only question.Only
 		query = maps.Clone(query)
 		query.Set("rate", strconv.Itoa(share))
 	}
-	if err := take(nil); err != nil {
-		return err
+	if !o.asksOwn(question.KindTap, only) {
+		if err := take(nil); err != nil {
+			return err
+		}
 	}
 	var events [][]byte
 	return o.Ask(ctx, question.Ask{Kind: question.KindTap, Query: query.Encode(), Only: only, Follow: true, Take: func(p *question.Part) error {
@@ -73,7 +79,7 @@ func (o *Observer) Tap(ctx context.Context, query url.Values, only question.Only
 		if p.Problem != "" {
 			events = append(events, (&tap.Event{Type: tap.Unreached, Time: time.Now(), Proxy: p.Name, Why: p.Problem}).JSON())
 		}
-		if len(events) == 0 {
+		if len(events) == 0 && p.Proxy != o.OwnProxy {
 			return nil
 		}
 		return take(events)
