@@ -247,6 +247,12 @@ func (r *runtime) Mesh() *ir.Mesh {
 	return r.g.state.mesh
 }
 
+// Passage decides an imagined request of a service with the configuration in service and
+// the workloads that are known now.
+func (r *runtime) Passage(_ context.Context, q dryrun.PassageRequest) (*dryrun.Passage, error) {
+	return r.g.passage(q)
+}
+
 // Objects lists what the user wrote.
 func (r *runtime) Objects(values bool) []adminapi.Object {
 	r.g.mu.Lock()

@@ -153,9 +153,13 @@ var rules = []rule{
 		never: controlPlane,
 	},
 	{
-		name: "effects are reckoned beside what serves", of: "internal/effect", except: []string{"internal/effect/delta", "internal/effect/replay"},
+		name: "effects are reckoned beside what serves", of: "internal/effect", except: []string{"internal/effect/between", "internal/effect/delta", "internal/effect/replay"},
 		allow: []string{"internal/config", "internal/effect", "internal/ir", "internal/proxy/dryrun", "internal/surface/adminapi", "internal/telemetry/trace"},
 		never: []string{"internal/cli", "internal/app", "internal/statedb"},
+	},
+	{
+		name: "what passes between services is decided without a proxy", of: "internal/effect/between",
+		allow: []string{"internal/ir", "internal/mesh/view", "internal/proxy/dryrun", "internal/proxy/vouch"}, external: []string{},
 	},
 	{
 		name: "how configurations differ is told of what was compiled", of: "internal/effect/delta",

@@ -43,7 +43,7 @@ does. What newer requests have taken the place of is forgotten (--telemetry-memo
 
 With --from the request is one of a service in a mesh: the answer says what its own
 proxy does with it and, if it goes on to the service that was asked for, what the
-proxies of that do.`,
+proxies of that do: by --file, or by what a control plane knows now.`,
 		Example: lines(
 			"gridway explain GET http://shop.example/api/products",
 			`gridway explain GET /api/reviews/1 -H "X-Canary: always" --file shop.yaml`,
@@ -81,7 +81,7 @@ proxies of that do.`,
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "file or folder with configuration, instead of a running gateway (repeatable)")
 	cmd.Flags().StringVar(&at, "listener", "", "listener or section that gets the request, whatever the URL's port")
 	cmd.Flags().StringVar(&client, "client", "", "address of the client, after trusted proxies (default 127.0.0.1)")
-	cmd.Flags().StringVar(&from, "from", "", "service of the mesh that sends the request: SERVICE or SERVICE.NAMESPACE (with --file)")
+	cmd.Flags().StringVar(&from, "from", "", "service of the mesh that sends the request: SERVICE or SERVICE.NAMESPACE (with --file, or of a control plane)")
 	cmd.Flags().StringVar(&real, "request-id", "", "ID of a request that has passed, instead of one that is imagined")
 	who.flags(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "show all rules that lost, also those for other hosts and paths")
@@ -107,7 +107,7 @@ proxies of that do.`,
 			return err
 		}
 		if from != "" {
-			return explainFrom(t, files, from, req, *out, all)
+			return explainFrom(cmd.Context(), t, files, admin, from, req, *out, all)
 		}
 		e, err := explainer(cmd.Context(), t, files, admin)
 		if err != nil {

@@ -55,6 +55,8 @@ type Configuration interface {
 type Services interface {
 	// Mesh is nil before the first revision, and where there is no mesh.
 	Mesh() *ir.Mesh
+	// Passage says what would become of a request between services.
+	Passage(ctx context.Context, q dryrun.PassageRequest) (*dryrun.Passage, error)
 }
 
 // Explainer answers what would become of a request.

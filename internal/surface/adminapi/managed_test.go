@@ -91,7 +91,7 @@ var roles = map[string]access.Role{
 	"GET /v1/tokens": access.Admin, "POST /v1/tokens": access.Admin, "DELETE /v1/tokens/{id}": access.Admin, "GET /v1/audit": access.Admin,
 	"GET /v1/mesh/tokens": access.Admin, "POST /v1/mesh/tokens": access.Admin, "DELETE /v1/mesh/tokens/{id}": access.Admin, "GET /v1/mesh/identities": access.Viewer,
 	"GET /v1/mesh/denials": access.Viewer, "POST /v1/mesh/denials": access.Operator, "DELETE /v1/mesh/denials": access.Operator, "GET /v1/mesh/authority": access.Viewer,
-	"GET /v1/tap": access.Operator, "GET /v1/mesh/traffic": access.Viewer, "GET /v1/mesh/routes": access.Viewer, "GET /v1/graph": access.Viewer, "GET /v1/signals": access.Viewer,
+	"GET /v1/tap": access.Operator, "GET /v1/mesh/traffic": access.Viewer, "GET /v1/mesh/routes": access.Viewer, "POST /v1/mesh/explain": access.Viewer, "GET /v1/graph": access.Viewer, "GET /v1/signals": access.Viewer,
 	"GET /debug/pprof/": access.Admin, "GET /debug/pprof/cmdline": access.Admin, "GET /debug/pprof/profile": access.Admin, "GET /debug/pprof/symbol": access.Admin,
 	"GET /debug/pprof/trace": access.Admin, "GET /debug/pprof/allocs": access.Admin, "GET /debug/pprof/block": access.Admin, "GET /debug/pprof/goroutine": access.Admin,
 	"GET /debug/pprof/heap": access.Admin, "GET /debug/pprof/mutex": access.Admin, "GET /debug/pprof/threadcreate": access.Admin,

@@ -57,6 +57,10 @@ func (s *Server) mesh() []*endpoint {
 			summary: "Every match of every route on Services, by Service, port and the clients for whom it is, in the order in which requests try them.",
 		},
 		{
+			method: "POST", path: "/v1/mesh/explain", role: access.Viewer, takes: dryrun.PassageRequest{}, gives: dryrun.Passage{}, serve: s.passage,
+			summary: "Says what would become of an imagined request of a service: what its own proxy does with it, and what the proxies of the service that is called do.",
+		},
+		{
 			method: "GET", path: "/v1/mesh/traffic", role: access.Viewer, gives: []evidence.Flow{}, serve: s.traffic,
 			query: map[string]string{
 				"namespace": "only what went to Services of it", "service": "only what went to Services of this name",
@@ -160,6 +164,21 @@ func (s *Server) traffic(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
 
 func (s *Server) authority(http.ResponseWriter, *http.Request) (any, *Fault) {
 	return s.opt.Mesh.Authority(), nil
+}
+
+func (s *Server) passage(_ http.ResponseWriter, r *http.Request) (any, *Fault) {
+	var q dryrun.PassageRequest
+	if f := decode(r, &q); f != nil {
+		return nil, f
+	}
+	if s.opt.Services == nil || s.opt.Services.Mesh() == nil {
+		return nil, errNoRevision
+	}
+	p, err := s.opt.Services.Passage(r.Context(), q)
+	if err != nil {
+		return nil, fault(http.StatusUnprocessableEntity, "%v", err)
+	}
+	return p, nil
 }
 
 func (s *Server) meshRoutes(_ http.ResponseWriter, r *http.Request) (any, *Fault) {

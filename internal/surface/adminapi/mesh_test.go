@@ -1,7 +1,9 @@
 package adminapi_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +105,13 @@ type services struct{ mesh *ir.Mesh }
 
 func (s *services) Mesh() *ir.Mesh { return s.mesh }
 
+func (s *services) Passage(_ context.Context, q dryrun.PassageRequest) (*dryrun.Passage, error) {
+	if q.Service == "" {
+		return nil, errors.New("who?")
+	}
+	return &dryrun.Passage{Host: q.Request.URL, Service: q.Namespace + "/" + q.Service}, nil
+}
+
 func TestMeshRoutes(t *testing.T) {
 	opt := newProcess().options()
 	tokens := withStore(t, &opt)
@@ -115,6 +124,9 @@ func TestMeshRoutes(t *testing.T) {
 	if _, err := c.MeshRoutes(t.Context(), "", ""); err == nil || !strings.Contains(err.Error(), "no revision") {
 		t.Errorf("before the first revision: %v", err)
 	}
+	if _, err := c.ExplainPassage(t.Context(), dryrun.PassageRequest{}); err == nil || !strings.Contains(err.Error(), "no revision") {
+		t.Errorf("before the first revision: %v", err)
+	}
 	rule := &ir.Rule{ID: "Service/shop/reviews:80", Matches: []ir.Match{{Path: ir.PathMatch{Type: ir.Prefix, Value: "/"}}}}
 	port := &ir.MeshPort{Port: 80, Protocol: ir.HTTP, Outbound: []ir.MeshOutbound{{Protocol: ir.HTTP, Routes: []ir.Attachment{{Route: rule.ID}}}}}
 	of.mesh = &ir.Mesh{
@@ -124,6 +136,13 @@ func TestMeshRoutes(t *testing.T) {
 			{Namespace: "shop", Name: "ratings", Ports: []*ir.MeshPort{port}},
 			{Namespace: "shop", Name: "reviews", Ports: []*ir.MeshPort{port}},
 		},
+	}
+	q := dryrun.PassageRequest{Service: "cart", Namespace: "shop", Request: dryrun.Request{URL: "http://reviews/"}}
+	if p, err := c.ExplainPassage(t.Context(), q); err != nil || p.Host != "http://reviews/" || p.Service != "shop/cart" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if _, err := c.ExplainPassage(t.Context(), dryrun.PassageRequest{}); err == nil || !strings.Contains(err.Error(), "who?") {
+		t.Errorf("nobody: %v", err)
 	}
 	for _, want := range []struct {
 		namespace, service string

@@ -45,6 +45,7 @@ export interface Posts {
   '/v1/explain': { takes: DryrunRequest; gives: DryrunDecision }
   '/v1/login/oidc': { takes: BeginLogin; gives: Begun }
   '/v1/mesh/denials': { takes: MembershipDenial; gives: MembershipDenial }
+  '/v1/mesh/explain': { takes: DryrunPassageRequest; gives: DryrunPassage }
   '/v1/mesh/tokens': { takes: MembershipNewToken; gives: MembershipCreatedToken }
   '/v1/revisions/{number}/rollback': { takes: undefined; gives: ObjectsApplied }
   '/v1/session': { takes: Login; gives: Session }
@@ -789,6 +790,21 @@ export interface DryrunMirror {
   cluster: string
   name: string
   percent: number
+}
+
+export interface DryrunPassage {
+  client?: DryrunDecision
+  egress?: string
+  host: string
+  note?: string
+  server?: DryrunDecision
+  service?: string
+}
+
+export interface DryrunPassageRequest {
+  namespace?: string
+  request: DryrunRequest
+  service: string
 }
 
 export interface DryrunPlace {

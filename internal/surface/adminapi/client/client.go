@@ -157,6 +157,11 @@ func (c *Client) Explain(ctx context.Context, r dryrun.Request) (*dryrun.Decisio
 	return call[dryrun.Decision](ctx, c, http.MethodPost, "/v1/explain", r)
 }
 
+// ExplainPassage says what would become of a request between services of a mesh.
+func (c *Client) ExplainPassage(ctx context.Context, q dryrun.PassageRequest) (*dryrun.Passage, error) {
+	return call[dryrun.Passage](ctx, c, http.MethodPost, "/v1/mesh/explain", q)
+}
+
 // Top is the rates of the last seconds.
 func (c *Client) Top(ctx context.Context) (*metric.Snapshot, error) {
 	return get[metric.Snapshot](ctx, c, "/v1/top")
