@@ -3,6 +3,8 @@ SHELL := /bin/bash
 BIN := $(CURDIR)/bin
 GO ?= go
 export PATH := $(BIN):$(PATH)
+# What is compiled does not depend on the folder, so that clones and worktrees share it.
+export GOFLAGS := $(strip $(filter-out -trimpath,$(shell $(GO) env GOFLAGS)) -trimpath)
 
 .DEFAULT_GOAL := help
 
