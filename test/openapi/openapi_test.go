@@ -110,6 +110,15 @@ func TestAdminAPI(t *testing.T) {
 	a.ask("GET /v1/traces/{id}", "/v1/traces/"+list.Traces[0].TraceID, "", "", 200)
 	a.ask("POST /v1/session", "/v1/session", "application/json", `{"token":"`+a.token+`"}`, 201)
 	a.ask("POST /v1/session", "/v1/session", "application/json", `{"token":"gridway_wrong"}`, 401)
+	var sessions []struct {
+		ID string `json:"id"`
+	}
+	a.into(&sessions, a.ask("GET /v1/sessions", "/v1/sessions", "", "", 200))
+	if len(sessions) == 0 {
+		t.Fatal("who has logged in has no session")
+	}
+	a.ask("DELETE /v1/sessions/{id}", "/v1/sessions/"+sessions[0].ID, "", "", 204)
+	a.ask("DELETE /v1/sessions/{id}", "/v1/sessions/"+sessions[0].ID, "", "", 404)
 	a.ask("DELETE /v1/session", "/v1/session", "", "", 200)
 	// Nobody logs in without an OpenID provider; test/oidc has one.
 	for op, body := range map[string]string{"POST /v1/login/oidc": `{}`, "POST /v1/session/oidc": `{"state":"none"}`} {
@@ -153,6 +162,9 @@ func TestAdminAPI(t *testing.T) {
 	a.ask("DELETE /v1/mesh/denials", "/v1/mesh/denials?id="+denied, "", "", 204)
 	a.ask("POST /v1/explain", "/v1/explain", "application/json", `{"url":"http://a.example/orders","headers":[{"name":"X-Version","value":"2"}]}`, 200)
 	a.ask("POST /v1/explain", "/v1/explain", "application/json", `{"url":"http://a.example:1/","headers":1}`, 400)
+	passage := `{"service":"cart","request":{"url":"http://reviews/1"}}`
+	a.ask("POST /v1/mesh/explain", "/v1/mesh/explain", "application/json", passage, 200)
+	a.ask("POST /v1/mesh/explain", "/v1/mesh/explain", "application/json", `{"service":7}`, 400)
 	a.ask("POST /v1/effect", "/v1/effect?delete=HTTPRoute/default/app", yaml, named("umbrella"), 200)
 	a.ask("POST /v1/effect", "/v1/effect", yaml, "kind: Nonsense", 200)
 	a.ask("POST /v1/effect", "/v1/effect", yaml, "", 400)
