@@ -8,6 +8,8 @@ package http3
 import (
 	"context"
 	"crypto/tls"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,11 +44,12 @@ type Conn struct {
 	settled  chan struct{}
 
 	mu     sync.Mutex // guards what follows
-	open   int
+	live   map[*Stream]struct{}
 	all    int // streams, those that have ended too
 	opened time.Time
 	last   time.Time // when a stream ended
 	left   bool      // it takes no more exchanges
+	shut   bool      // left with none, and being closed
 	goneAt uint64    // requests from this number on were not seen by the endpoint
 	gone   bool
 	timer  *time.Timer
@@ -133,15 +136,34 @@ func (c *Conn) serveUni(str *quic.ReceiveStream) error {
 	return err
 }
 
-// leaving notes that the endpoint takes no more requests, and none from id on.
+// leaving notes that the endpoint takes no more requests, and none from id on. It need
+// not reset those that it has been sent already (RFC 9114 §5.2).
 func (c *Conn) leaving(id uint64) {
 	c.mu.Lock()
 	c.left, c.gone, c.goneAt = true, true, id
-	idle := c.open == 0
+	c.closeIfDone()
+	live := slices.Collect(maps.Keys(c.live))
 	c.mu.Unlock()
-	if idle {
-		go c.close(h3.NoError) // closing waits for the library, which may wait for this
+	for _, s := range live {
+		s.unless(id)
 	}
+}
+
+// closeIfDone closes a connection that was left, once it carries nothing. Its caller has
+// the lock.
+func (c *Conn) closeIfDone() {
+	if c.left && !c.shut && len(c.live) == 0 {
+		c.shut = true
+		go c.close(h3.NoError) // closing waits for the library, which may wait for the caller
+	}
+}
+
+// rejected notes that the endpoint has rejected a request. GOAWAY may be on its way behind
+// that, and what is sent again had better not meet it.
+func (c *Conn) rejected() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = true
 }
 
 // unseen tells whether the endpoint has said that it did nothing with a request.
@@ -176,7 +198,7 @@ func (c *Conn) Limit() (n int, tight bool) {
 		return 0, false
 	}
 	if n := c.opts.Requests; n > 0 {
-		return min(maxStreams, n-c.all+c.open), false
+		return min(maxStreams, n-c.all+len(c.live)), false
 	}
 	return maxStreams, false
 }
@@ -194,35 +216,34 @@ func (c *Conn) Home() *loop.Loop { return nil }
 // Leave lets the connection end with what it carries.
 func (c *Conn) Leave() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.left = true
-	idle := c.open == 0
-	c.mu.Unlock()
-	if idle {
-		go c.close(h3.NoError)
-	}
+	c.closeIfDone()
 }
 
 // Kill closes it at once.
 func (c *Conn) Kill() { c.close(h3.NoError) }
 
-// begun and ended count streams.
-func (c *Conn) begun() {
+// begun and ended count streams. One that has begun on a connection that is shut sends
+// nothing.
+func (c *Conn) begun(s *Stream) (ok bool) {
 	c.mu.Lock()
-	c.open++
+	defer c.mu.Unlock()
+	if c.live == nil {
+		c.live = map[*Stream]struct{}{}
+	}
+	c.live[s] = struct{}{}
 	c.all++
 	c.left = c.left || c.all == c.opts.Requests
-	c.mu.Unlock()
+	return !c.shut
 }
 
-func (c *Conn) ended() {
+func (c *Conn) ended(s *Stream) {
 	c.mu.Lock()
-	c.open--
+	defer c.mu.Unlock()
+	delete(c.live, s)
 	c.last = time.Now()
-	over := c.left && c.open == 0
-	c.mu.Unlock()
-	if over {
-		go c.close(h3.NoError)
-	}
+	c.closeIfDone()
 }
 
 // watch looks at the connection when its time may be over.
@@ -235,7 +256,7 @@ func (c *Conn) watch() {
 	now := time.Now()
 	wait := time.Minute
 	if d := c.opts.Idle; d > 0 {
-		if wait = d; c.open == 0 {
+		if wait = d; len(c.live) == 0 {
 			wait = d - now.Sub(c.last)
 		}
 	}
@@ -244,9 +265,7 @@ func (c *Conn) watch() {
 	}
 	if wait <= 0 {
 		c.left = true
-		if c.open == 0 {
-			go c.close(h3.NoError)
-		}
+		c.closeIfDone()
 		return
 	}
 	c.timer = time.AfterFunc(wait, c.watch)

@@ -33,10 +33,13 @@ func (e *brokenError) Error() string { return "http3: the connection is over: " 
 // errCut: this side has given the stream up.
 var errCut = errors.New("http3: the stream was given up")
 
+var errShut = errors.New("http3: the connection is being closed")
+
 // Stream is one exchange on a connection to an endpoint. One task may send the
 // request while another receives the response.
 type Stream struct {
 	c     *Conn
+	late  bool // the connection was being closed as it began
 	watch netx.Watcher
 	netx.Ends
 
@@ -64,7 +67,7 @@ type Stream struct {
 func (c *Conn) Open(t *loop.Task) *Stream {
 	s := &Stream{c: c}
 	s.Bind(t)
-	c.begun()
+	s.late = !c.begun(s)
 	return s
 }
 
@@ -86,7 +89,7 @@ func (s *Stream) End() {
 	s.into.Release()
 	s.into = nil
 	s.tunnel.Release()
-	s.c.ended()
+	s.c.ended(s)
 }
 
 // Cut ends the stream at once: who sends or receives gets an error.
@@ -95,6 +98,16 @@ func (s *Stream) Cut() {
 	defer s.mu.Unlock()
 	s.cut = true
 	if s.str != nil {
+		reset(s.str)
+	}
+}
+
+// unless ends a request of number id or a later one, which the endpoint has said that it
+// does nothing with.
+func (s *Stream) unless(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.str != nil && !s.received && uint64(s.str.StreamID()) >= id {
 		reset(s.str)
 	}
 }
@@ -108,6 +121,9 @@ func reset(str *quic.Stream) {
 // end says that piece is all of it.
 func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
 	s.Writer.Detach()
+	if s.late {
+		return errShut
+	}
 	if len(req.Upgrade) > 0 { // a tunnel goes on after the head
 		if err := s.awaitConsent(); err != nil {
 			return err
@@ -128,6 +144,11 @@ func (s *Stream) Send(req *httpmsg.Request, piece []byte, end bool) error {
 		s.mu.Unlock()
 		return s.explain(err)
 	case s.cut:
+		s.mu.Unlock()
+		reset(str)
+		return errCut
+	case s.c.unseen(uint64(str.StreamID())):
+		s.unprocessed = true // it was opened as the endpoint said so
 		s.mu.Unlock()
 		reset(str)
 		return errCut
@@ -216,7 +237,10 @@ func (s *Stream) explain(err error) error {
 			return errCut
 		}
 		code := h3.Code(reset.ErrorCode)
-		s.unprocessed = s.unprocessed || code == h3.RequestRejected && !s.received
+		if code == h3.RequestRejected && !s.received {
+			s.unprocessed = true
+			s.c.rejected()
+		}
 		return &ResetError{code}
 	}
 	if bad, ok := h3.AsError(err); ok {
@@ -248,7 +272,7 @@ func (s *Stream) explainRead(err error) error {
 func (s *Stream) Unprocessed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.unprocessed || s.str != nil && !s.received && s.c.unseen(uint64(s.str.StreamID()))
+	return s.late || s.unprocessed || s.str != nil && !s.received && s.c.unseen(uint64(s.str.StreamID()))
 }
 
 // Received tells whether anything of a response has arrived.
