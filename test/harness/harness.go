@@ -4,7 +4,9 @@
 package harness
 
 import (
+	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -65,21 +67,48 @@ func run(m *testing.M, others []func(folder string) error) (code int, err error)
 	return m.Run(), nil
 }
 
-// FreePorts returns ports that nobody listened on a moment ago.
+// FreePorts returns ports that nobody listens at, for TCP and UDP. They are the test's
+// until it ends, and lie below those that the kernel gives to connections. Package
+// internal/testport does the same, by the same names.
 func FreePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
-	for range n {
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	const first, last = 27000, 32699
+	for tries := 0; len(ports) < n; tries++ {
+		if tries == 4*(last-first) {
+			t.Fatalf("none of the ports from %d to %d is free", first, last)
 		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		port := first + rand.IntN(last-first+1)
+		if held := hold(t.Context(), port); held != nil {
+			t.Cleanup(func() { _ = held.Close() })
+			ports = append(ports, port)
+		}
 	}
 	return ports
 }
 
-// FreePort is one that nobody listened on a moment ago.
+// hold is nil for a port that somebody has. The name of an abstract socket stands for it
+// until its program opens it.
+func hold(ctx context.Context, port int) net.Listener {
+	lc := net.ListenConfig{}
+	held, err := lc.Listen(ctx, "unix", fmt.Sprintf("@gridway-test-port-%d", port))
+	if err != nil {
+		return nil
+	}
+	at := fmt.Sprintf(":%d", port)
+	l, err := lc.Listen(ctx, "tcp", at)
+	if err == nil {
+		_ = l.Close()
+		var u net.PacketConn
+		if u, err = lc.ListenPacket(ctx, "udp", at); err == nil {
+			_ = u.Close()
+			return held
+		}
+	}
+	_ = held.Close()
+	return nil
+}
+
+// FreePort is one of those.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	return FreePorts(t, 1)[0]
