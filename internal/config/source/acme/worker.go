@@ -77,7 +77,9 @@ func (w *worker) read(ctx context.Context, start bool) (changed bool) {
 	if said != nil {
 		w.advice = said
 	}
-	return w.serve(b)
+	changed = w.serve(b)
+	w.schedule(w.s.opt.Now())
+	return changed
 }
 
 // serve makes b what is delivered, unless it is older than what there is.
@@ -119,18 +121,27 @@ func (w *worker) run(ctx context.Context) {
 func (w *worker) until(now time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.schedule(now)
+	if w.next.IsZero() {
+		return w.s.opt.pauses.look
+	}
+	return w.next.Sub(now)
+}
+
+// schedule sets when the next try is, as of now; zero is while there can be none. Its
+// caller has the lock.
+func (w *worker) schedule(now time.Time) {
 	w.next = now
 	switch {
 	case w.order.Hold != "" || w.blocked && w.bundle == nil:
 		w.next = time.Time{}
-		return w.s.opt.pauses.look
+		return
 	case w.bundle != nil:
 		w.next = dueAt(w.bundle, w.advice)
 	}
 	if w.setback != nil && w.setback.Next.After(w.next) {
 		w.next = w.setback.Next
 	}
-	return w.next.Sub(now)
 }
 
 // consult asks the authority when to renew, if it is time to.
@@ -232,6 +243,7 @@ func (w *worker) succeed(ctx context.Context, b *bundle, began time.Time) {
 	w.setback = nil
 	w.counts.Issued++
 	w.bundle, w.object = b, secretObject(w.order, b)
+	w.schedule(w.s.opt.Now())
 	w.mu.Unlock()
 	w.s.log.Info("certificate: issued", "secret", w.order.Secret, "names", w.order.Names, "serial", b.serial(),
 		"expires", b.leaf.NotAfter, "took", w.s.opt.Now().Sub(began).Round(time.Millisecond))
@@ -245,6 +257,7 @@ func (w *worker) fail(ctx context.Context, err error) {
 	w.mu.Lock()
 	next := w.s.opt.pauses.after(err, w.s.opt.Now(), w.setback)
 	w.setback = next
+	w.schedule(w.s.opt.Now())
 	w.counts.Failed++
 	serves := w.bundle != nil
 	w.mu.Unlock()
