@@ -178,7 +178,7 @@ func (r *Rules) Close() error {
 		return nil
 	}
 	var err error
-	if !r.owned && r.made {
+	if r.made { // also if it would go with the socket: a process just being started holds that, too
 		r.conn.DelTable(r.table)
 		err = r.conn.Flush()
 	}
