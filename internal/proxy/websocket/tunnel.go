@@ -147,7 +147,7 @@ func (t *Tunnel) Leave(within time.Duration) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.done && t.leaveBy.CompareAndSwap(0, netx.After(rand.N(within))) {
+	if !t.done && t.leaveBy.CompareAndSwap(0, netx.Monotonic()+int64(rand.N(within))) {
 		t.opts.Client.Interrupt()
 		t.opts.Endpoint.Interrupt()
 	}
