@@ -348,7 +348,7 @@ func TestHTTPHealthChecks(t *testing.T) {
 	}
 	status.Store(418)
 	eventually(t, "healthy again", func() bool { return state(c, 0) == "healthy" })
-	pick(t, c, upstream.Query{})
+	eventually(t, "in use again", func() bool { _, err := c.Pick(&upstream.Query{}); return err == nil })
 }
 
 func TestTCPHealthChecks(t *testing.T) {
