@@ -26,6 +26,15 @@ func h3Server(t *testing.T, h http.HandlerFunc) (addr string, conns *atomic.Int6
 // h3ServerOf takes that many requests at a time.
 func h3ServerOf(t *testing.T, streams int64, h http.HandlerFunc) (addr string, conns *atomic.Int64) {
 	t.Helper()
+	srv := &http3.Server{Handler: h}
+	addr, conns = h3Accept(t, streams, func(conn *quic.Conn, _ int64) { srv.ServeQUICConn(conn) })
+	t.Cleanup(func() { srv.Close() })
+	return addr, conns
+}
+
+// h3Accept has each connection, which it numbers from 1, served by serve.
+func h3Accept(t *testing.T, streams int64, serve func(conn *quic.Conn, number int64)) (addr string, conns *atomic.Int64) {
+	t.Helper()
 	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +45,6 @@ func h3ServerOf(t *testing.T, streams int64, h http.HandlerFunc) (addr string, c
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http3.Server{Handler: h}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -44,12 +52,11 @@ func h3ServerOf(t *testing.T, streams int64, h http.HandlerFunc) (addr string, c
 			if err != nil {
 				return
 			}
-			conns.Add(1)
-			serving.Go(func() { srv.ServeQUICConn(conn) })
+			number := conns.Add(1)
+			serving.Go(func() { serve(conn, number) })
 		}
 	})
 	t.Cleanup(func() {
-		srv.Close()
 		ln.Close()
 		socket.Close()
 		serving.Wait()

@@ -216,3 +216,37 @@ func TestHTTP3EndpointDrains(t *testing.T) {
 		t.Errorf("%d connections to the endpoint", n)
 	}
 }
+
+// An endpoint says that it has not seen a request, and nothing more: it neither resets the
+// stream nor ends the connection. The request is sent again, on another connection.
+func TestHTTP3EndpointLeavesAStreamAlone(t *testing.T) {
+	t.Parallel()
+	srv := &http3.Server{Handler: http.HandlerFunc(lengths)}
+	addr, conns := h3Accept(t, 20, func(conn *quic.Conn, number int64) {
+		if number > 1 {
+			srv.ServeQUICConn(conn)
+			return
+		}
+		control, err := conn.OpenUniStream()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		control.Write(h3.AppendSettings(h3.AppendVarint(nil, uint64(h3.StreamControl)), h3.Settings{}))
+		if _, err := conn.AcceptStream(t.Context()); err != nil {
+			t.Error(err)
+		}
+		control.Write(h3.AppendGoAway(nil, 0))
+		<-conn.Context().Done()
+	})
+	t.Cleanup(func() { srv.Close() })
+	g := serveYAML(t, documents(gatewayDoc, routeDoc("app", ""), h3Backend("app", "", addr)))
+	resp, err := g.client.Do(g.request("POST", "/", strings.NewReader("hi")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 || string(body) != "2" || conns.Load() != 2 {
+		t.Errorf("%d %q over %d connections", resp.StatusCode, body, conns.Load())
+	}
+}
