@@ -82,7 +82,7 @@ func cmdExpand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-const patience = 15 * time.Second
+const patience = 45 * time.Second
 
 // poll calls f until it is true.
 func poll(ts *testscript.TestScript, what func() string, f func() bool) {

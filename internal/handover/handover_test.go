@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 5 * time.Second
+const patience = 20 * time.Second
 
 // giver is one that offers a few sockets of its own.
 type giver struct {

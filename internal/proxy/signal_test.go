@@ -190,7 +190,9 @@ func TestSignalsOfRefusedDatagrams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := start(t, nil, datagrams([]string{pc.LocalAddr().String()}))
+	h := start(t, nil, datagrams([]string{pc.LocalAddr().String()}), func(cfg *ir.Config) {
+		cfg.Streams[0].Backends[0].Ref = ir.Ref{Kind: "Backend", Namespace: "default", Name: "logs"}
+	})
 	if err := pc.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +200,11 @@ func TestSignalsOfRefusedDatagrams(t *testing.T) {
 	if _, err := c.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range h.edges(2) {
+	got := h.edges(2)
+	if len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+	for _, line := range got {
 		if !strings.Contains(line, " UDP ") || !strings.Contains(line, "errors=") || strings.Contains(line, "2xx") {
 			t.Error(line)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/gridway/gridway/internal/ir"
 )
 
-const patience = 5 * time.Second
+const patience = 20 * time.Second
 
 // peer is a scripted TCP server: each connection gets the next script, the
 // last one again and again.

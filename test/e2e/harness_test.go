@@ -32,9 +32,9 @@ import (
 
 const (
 	// patience is how long anything may take that should happen soon.
-	patience = 5 * time.Second
+	patience = 10 * time.Second
 	// onBusy is how long it is waited for that: busy machines need more at times.
-	onBusy = 6 * patience
+	onBusy = 3 * patience
 )
 
 // gateway is a data plane that serves YAML.

@@ -58,12 +58,13 @@ func (l *load) connection(keep bool, port int, config *tls.Config, request strin
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(4 * patience))
+	raw := c
 	if config != nil {
 		c = tls.Client(c, config)
 	}
 	r := bufio.NewReader(c)
 	for l.going() {
+		raw.SetDeadline(time.Now().Add(4 * patience))
 		if _, err := io.WriteString(c, request); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}

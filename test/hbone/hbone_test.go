@@ -23,7 +23,7 @@ import (
 const (
 	clientID = "spiffe://example.org/ns/default/sa/client"
 	serverID = "spiffe://example.org/ns/default/sa/server"
-	patience = 10 * time.Second
+	patience = 30 * time.Second
 )
 
 // echo answers what it gets, and says goodbye when the client has said all.

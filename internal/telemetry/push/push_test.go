@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	patience = 10 * time.Second
+	patience = 30 * time.Second
 	traceID  = "4bf92f3577b34da6a3ce929d0e0e4736"
 )
 
