@@ -62,7 +62,11 @@ func TestRetryConditions(t *testing.T) {
 			if !strings.HasPrefix(c.policy, "{") {
 				c.policy = "{" + c.policy + "}"
 			}
-			g := serveYAML(t, edge("timeouts: {backendRequest: 200ms}\nretry: "+c.policy, app.addr))
+			perTry := "20s"
+			if strings.HasPrefix(name, "timeout") {
+				perTry = "1s"
+			}
+			g := serveYAML(t, edge("timeouts: {backendRequest: "+perTry+"}\nretry: "+c.policy, app.addr))
 			resp, _ := g.get("/")
 			want(t, resp, c.status, c.reason)
 			if n := app.requests.Load(); n != c.tries {

@@ -93,7 +93,7 @@ func (c *Conn) goAway(id uint64) {
 // How long the client has to get the last bytes: closing forgets what was lost on
 // the way. A path whose queues are long shows that in its round trips.
 const (
-	shortestLinger = 200 * time.Millisecond
+	shortestLinger = 500 * time.Millisecond
 	longestLinger  = 10 * time.Second
 )
 
