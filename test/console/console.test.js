@@ -441,6 +441,47 @@ test('what fails inside the mesh is on the first page', { timeout: 90_000 }, asy
   await judge(page, 'overview with failures')
 })
 
+test('what sidecars see that is not well is on the first page, and at the service', { timeout: 120_000 }, async (t) => {
+  const page = await visit(t)
+  // The orders' sidecar opens its breaker while payments fail, and tells of it for a minute more.
+  const matter = page.getByRole('link', { name: /^The circuit breaker of payments / })
+  await until('the breaker is told of', async () => (await tell('/v1/troubles?service=default/payments'))?.troubles.some((x) => x.kind === 'breaker' && x.proxies.every((p) => p.startsWith('default/orders/'))), 90_000)
+  const more = page.getByRole('button', { name: /^\d+ more$/ })
+  await until('the breaker is on the page', async () => {
+    if (await more.isVisible()) await more.click().catch(() => {})
+    return matter.isVisible()
+  }, 60_000)
+  await page.getByText(/^At orders\. /).first().waitFor()
+  await judge(page, 'overview with a breaker')
+
+  // All kinds of it, as the process would tell of a larger mesh.
+  const now = new Date().toISOString()
+  const trouble = (cluster, kind, more = {}) => ({ cluster: `Service/default/${cluster}`, kind, since: now, proxies: ['default/orders/127.0.0.1:1'], seenBy: 1, ...more })
+  const list = [
+    trouble('payments:80', 'breaker', { detail: 'open', times: 3, proxies: ['default/orders/a:1', 'shop/cart/b:1', 'node/n1/c:1', 'edge-host/7'], seenBy: 40 }),
+    trouble('payments:80', 'full', { times: 12, over: now }),
+    trouble('payments:80', 'ejected', { endpoint: '10.0.0.1:80', endpoints: 2, detail: 'consecutive 5xx' }),
+    trouble('payments:80', 'unhealthy', { endpoint: '10.0.0.2:80', endpoints: 2 }),
+    trouble('cart:80', 'ejected', { endpoint: '10.0.0.3:80', endpoints: 3, over: now }),
+  ]
+  await answer(page, '/v1/status', { ...(await tell('/v1/status')), troubles: list })
+  await answer(page, '/v1/troubles?*', { troubles: list.slice(0, 4) })
+  await page.reload()
+  for (const name of ['The circuit breaker of payments is open', '2 endpoints of 2 of payments are out', '12 requests to payments found its pools full']) {
+    await until(name, async () => {
+      if (await more.isVisible()) await more.click().catch(() => {})
+      return page.getByRole('link', { name }).isVisible()
+    }, 30_000)
+  }
+  await page.getByText('At cart', { exact: false }).or(page.getByText('and others, 40 proxies in all')).first().waitFor()
+  await page.setViewportSize({ width: 390, height: 844 })
+  await judge(page, 'overview with all kinds of trouble at 390')
+  await go(page, pages.inside.at)
+  const table = page.getByRole('region', { name: 'Not well', exact: true })
+  for (const text of ['breaker open', '12 requests refused at a limit', 'ejected: consecutive 5xx', 'fails its health check']) await table.getByText(text).waitFor()
+  await judge(page, 'a service with trouble')
+})
+
 test('a split shows what each version has got', { timeout: 90_000 }, async (t) => {
   const page = await visit(t, { at: pages.route.at })
   await page.getByText(/\d %\s*actual/).first().waitFor({ timeout: 60_000 })

@@ -1,6 +1,6 @@
-import type { IdentityAuthorityState, Cluster, Place, Status } from '../api/schema.gen'
-import { clusterOf, refOf } from './names'
-import { latency, plural } from './format'
+import type { IdentityAuthorityState, Place, Status } from '../api/schema.gen'
+import { ailingOf } from './ailing'
+import { refOf } from './names'
 import { to } from './router'
 
 /** Matter is something that somebody should look at. */
@@ -23,11 +23,10 @@ const objectLink = (name: string) => {
 }
 
 /** mattersOf gathers what needs attention, the worst first. */
-export function mattersOf(s: Status | undefined, clusters: Cluster[] | undefined, authority: IdentityAuthorityState | undefined, now: number, troubles: Matter[] = []): Matter[] {
+export function mattersOf(s: Status | undefined, authority: IdentityAuthorityState | undefined, now: number, troubles: Matter[] = []): Matter[] {
   const list: Matter[] = []
-  if (s) list.push(...ofProcess(s), ...ofObjects(s), ...ofCertificates(s, now), ...ofMesh(s))
+  if (s) list.push(...ofProcess(s), ...ofObjects(s), ...ofCertificates(s, now), ...ofMesh(s), ...ailingOf(s.troubles, now))
   list.push(...troubles)
-  for (const c of clusters ?? []) list.push(...ofCluster(c))
   if (authority) list.push(...ofAuthority(authority, now))
   const rank = { bad: 0, warn: 1, info: 2 }
   return list.sort((a, b) => rank[a.tone] - rank[b.tone])
@@ -72,23 +71,6 @@ function ofCertificates(s: Status, now: number): Matter[] {
     if (c.phase === 'Failing' || c.phase === 'Held') return [{ key: `cert ${c.secret}`, tone: left < 7 * day ? 'bad' : 'warn', what: `The certificate for ${names} is not renewed`, why: c.error ?? '', remedy: `It ends in ${Math.max(0, Math.floor(left / day))} days.`, link }]
     return []
   })
-}
-
-function ofCluster(c: Cluster): Matter[] {
-  const n = clusterOf(c.name)
-  const link = to('services', c.name)
-  const list: Matter[] = []
-  const out = c.endpoints.filter((e) => e.state === 'unhealthy' || e.state === 'ejected')
-  if (c.breaker !== 'closed') list.push({ key: `breaker ${c.name}`, tone: c.breaker === 'open' ? 'bad' : 'warn', what: `The circuit breaker of ${n.name} is ${c.breaker}`, why: c.breaker === 'open' ? 'Requests are refused until a probe succeeds.' : 'A few requests are let through to see whether it answers.', link })
-  if (out.length) {
-    const ejected = out.filter((e) => e.state === 'ejected')
-    list.push({
-      key: `endpoints ${c.name}`, tone: out.length === c.endpoints.length ? 'bad' : 'warn', link,
-      what: `${plural(out.length, 'endpoint')} of ${c.endpoints.length} of ${n.name} ${out.length === 1 ? 'is' : 'are'} out`,
-      why: ejected.length ? `${ejected[0]!.address} is ejected${ejected[0]!.cause ? ` by ${ejected[0]!.cause}` : ''} for ${latency(ejected[0]!.ejectedFor ?? 0)} more.` : `${out[0]!.address} fails its health check.`,
-    })
-  }
-  return list
 }
 
 function ofMesh(s: Status): Matter[] {
