@@ -186,6 +186,50 @@ test('explain draws the path, and a link has the question', { timeout: 60_000 },
   assert.deepEqual(page.problems.filter((p) => !p.includes('422')), [])
 })
 
+test('explain follows a request between services', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t, { at: '/explain' })
+  await page.getByLabel('From').fill('orders')
+  await page.getByLabel('Method').selectOption('PUT')
+  await page.getByLabel('URL').fill('http://inventory/stock/lamp-01/reserve')
+  await page.getByRole('button', { name: 'Explain' }).click()
+  await page.getByRole('heading', { name: 'At the proxy of orders' }).waitFor()
+  const there = page.getByRole('region', { name: 'At default/inventory' })
+  await there.getByText('default/inventory', { exact: true }).first().waitFor()
+  await there.getByText(/by rule take/).waitFor()
+  await judge(page, 'a passage')
+  await page.reload() // the question is in the address
+  await there.getByText(/by rule take/).waitFor()
+  await page.getByLabel('From').fill('default/orders')
+  await page.getByLabel('URL').fill('http://nowhere.example/')
+  await page.getByRole('button', { name: 'Explain' }).click()
+  await page.getByText('nowhere.example is no service of the mesh').waitFor()
+  await page.setViewportSize({ width: 390, height: 844 })
+  await judge(page, 'a passage to elsewhere, at 390')
+})
+
+test('telemetry sinks, and what they lose', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t)
+  const signal = (more) => ({ signal: 'traces', queued: 0, queueLimit: 1000, queuedBytes: 0, sent: 10, retries: 0, ...more })
+  const sink = (name, state, ...signals) => ({ name: `default/${name}`, kind: 'otlp', address: 'otel.example:4317', state, signals })
+  await answer(page, '/v1/status', {
+    ...(await tell('/v1/status')),
+    sinks: [sink('new', 'idle'), sink('good', 'up', signal()), { ...sink('gone', 'down', signal({ lost: { expired: 7 } })), error: 'connection refused' }, sink('slow', 'up', signal({ queued: 950 })), sink('picky', 'up', signal({ lost: { rejected: 3 } }))],
+  })
+  await go(page, '/configuration')
+  const table = page.getByRole('region', { name: 'Telemetry sinks', exact: true })
+  for (const text of ['7 expired', 'connection refused', '950 of 1,000', '3 rejected', 'nothing yet']) await table.getByText(text).first().waitFor()
+  await judge(page, 'sinks')
+  await go(page, '/')
+  const more = page.getByRole('button', { name: /^\d+ more$/ })
+  for (const name of ['Telemetry sink gone is down and loses what is for it', 'Telemetry sink slow is behind', 'Telemetry sink picky has lost records']) {
+    await until(name, async () => {
+      if (await more.isVisible()) await more.click().catch(() => {})
+      return page.getByRole('link', { name }).isVisible()
+    }, 30_000)
+  }
+  assert.equal(await page.getByRole('link', { name: /^Telemetry sink good/ }).count(), 0)
+})
+
 /** drawn is what stands where in the graph, and what lies over what it must not. */
 const drawn = (page) =>
   page.evaluate(() => {

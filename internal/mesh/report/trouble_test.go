@@ -56,10 +56,14 @@ func TestHostileTroubles(t *testing.T) {
 		}
 	}
 	now := time.Now()
-	got, err := report.ReadTroubles(&meshpb.TroubleReport{Troubles: []*meshpb.Trouble{
-		{Kind: 99, Cluster: "c"}, {Kind: -1, Cluster: "c"}, {Kind: 1 << 20, Cluster: "c"}, {Cluster: "c"},
+	list := []*meshpb.Trouble{
+		{Kind: 99, Cluster: "c"},
+		{Kind: -1, Cluster: "c"},
+		{Kind: 1 << 20, Cluster: "c"},
+		{Cluster: "c"},
 		{Kind: 1, Cluster: "c", Age: math.MaxUint64, Over: true, Ended: math.MaxUint64},
-	}}, now)
+	}
+	got, err := report.ReadTroubles(&meshpb.TroubleReport{Troubles: list}, now)
 	if err != nil || len(got) != 1 || got[0].Since.Before(now.Add(-25*time.Hour)) || got[0].Over.Before(got[0].Since) {
 		t.Errorf("kinds of newer proxies, and times beyond belief: %+v, %v", got, err)
 	}

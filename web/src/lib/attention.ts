@@ -1,7 +1,9 @@
-import type { IdentityAuthorityState, Place, Status } from '../api/schema.gen'
+import type { IdentityAuthorityState, Place, SinkStatus, Status } from '../api/schema.gen'
 import { ailingOf } from './ailing'
+import { count } from './format'
 import { refOf } from './names'
 import { to } from './router'
+import { lostBy } from './sinks'
 
 /** Matter is something that somebody should look at. */
 export interface Matter {
@@ -43,10 +45,21 @@ function ofProcess(s: Status): Matter[] {
     else if (l.error) list.push({ key: `listener ${l.name}`, tone: 'warn', what: `Listener ${l.name} lacks something`, why: l.error })
   for (const r of s.rateLimitStores)
     if (r.state !== 'up') list.push({ key: `store ${r.name}`, tone: 'bad', what: `Rate limit store ${r.name} is down`, why: r.error ?? '', remedy: 'Limits that it counts do what their onError says until it answers.', since: r.since, link: to('configuration', 'RateLimitStore', ...r.name.split('/')) })
+  for (const x of s.sinks) list.push(...ofSink(x))
   for (const d of s.dependencies)
-    if (!d.up)
+    if (!d.up && d.kind !== 'sink')
       list.push({ key: `needs ${d.kind} ${d.owner} ${d.name}`, tone: d.kept ? 'warn' : 'bad', what: `${d.kind} of ${d.name} cannot be had`, why: d.error ?? 'nothing has come yet', remedy: d.kept ? 'What was fetched before goes on serving.' : undefined, since: d.since })
   return list
+}
+
+function ofSink(x: SinkStatus): Matter[] {
+  const lost = lostBy(x)
+  const link = objectLink(`TelemetrySink/${x.name}`)
+  const name = x.name.replace(/^default\//, '')
+  if (x.state === 'down') return [{ key: `sink ${x.name}`, tone: lost ? 'bad' : 'warn', link, since: x.since, what: lost ? `Telemetry sink ${name} is down and loses what is for it` : `Telemetry sink ${name} is down`, why: `${x.error ?? ''}${lost ? `${x.error ? '; ' : ''}${lost}` : ''}`, remedy: lost ? undefined : 'What is for it waits, as far as its queue goes.' }]
+  const full = x.signals.find((n) => n.queueLimit && n.queued >= 0.9 * n.queueLimit)
+  if (full) return [{ key: `sink ${x.name}`, tone: 'warn', link, what: `Telemetry sink ${name} is behind`, why: `${count(full.queued)} of at most ${count(full.queueLimit!)} records of ${full.signal} wait.`, remedy: 'What finds no room is lost: a quicker receiver, fewer samples, or a longer queue (spec.queue).' }]
+  return lost ? [{ key: `sink ${x.name}`, tone: 'warn', link, what: `Telemetry sink ${name} has lost records`, why: `Since it was configured: ${lost}.` }] : []
 }
 
 function ofObjects(s: Status): Matter[] {
