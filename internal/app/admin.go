@@ -23,6 +23,7 @@ import (
 	"github.com/gridway/gridway/internal/config/store"
 	"github.com/gridway/gridway/internal/handover"
 	"github.com/gridway/gridway/internal/ir"
+	"github.com/gridway/gridway/internal/mesh/fleet"
 	"github.com/gridway/gridway/internal/proxy/dryrun"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/console"
@@ -145,11 +146,13 @@ func (r *runtime) Status() adminapi.Status {
 	out.RateLimitStores = live.RateLimitStores(g.plane.RateLimitStores())
 	out.Sinks = g.live().Sinks()
 	out.Dependencies, out.Election = append(g.live().Needs(), g.loginNeeds()...), g.electionStatus()
+	var f *fleet.Fleet
 	if g.control != nil {
-		f := g.fleet()
+		f = g.fleet()
 		out.Mesh = g.control.meshStatus(g.opt.Mesh, f)
 		s.progress = g.progressIn(s.progress, f, s.config)
 	}
+	out.Troubles, out.MoreTroubles = g.troublesIn(f)
 	states := g.acme.States()
 	now := time.Now()
 	out.Certificates = certificates(states, now)

@@ -37,6 +37,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
+	"github.com/gridway/gridway/internal/telemetry/trouble"
 )
 
 // Options of a gateway that reads its configuration from a source.
@@ -141,9 +142,11 @@ type Gateway struct {
 	control *control // nil without a mesh
 	taps    *tap.Set
 	// table is the service graph, and edges what the own proxy counts for it.
-	table   *signals.Table
-	edges   *signal.Observer
-	history *history.History // nil is that none is kept
+	table *signals.Table
+	edges *signal.Observer
+	// troubles are what is not well on the own proxy's way to others.
+	troubles *trouble.Watch
+	history  *history.History // nil is that none is kept
 
 	applying sync.Mutex      // held while a configuration is put in service
 	out      *compile.Output // guarded by applying
@@ -272,6 +275,7 @@ func (g *Gateway) open(ctx context.Context, snap file.Snapshot) (err error) {
 	}
 	g.inheritTo(&plane)
 	g.plane = proxy.New(plane)
+	g.troubles = trouble.NewWatch(g.plane.Upstreams().Troubles)
 	g.discover()
 	g.observe()
 	if err := g.openAdmin(ctx); err != nil {

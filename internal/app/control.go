@@ -30,6 +30,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/question"
 	"github.com/gridway/gridway/internal/mesh/registry"
 	"github.com/gridway/gridway/internal/mesh/replica"
+	"github.com/gridway/gridway/internal/mesh/troubles"
 	"github.com/gridway/gridway/internal/mesh/view"
 )
 
@@ -93,6 +94,8 @@ type control struct {
 	follower *replica.Follower
 	versions versions
 	board    trustBoard
+	// troubles are what proxies say is not well.
+	troubles troubles.Board
 	streams  *streams
 	// federation has the trust bundles of others, and bundles serves ours; nil is that
 	// nobody asks for it.
@@ -173,9 +176,9 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	}
 	c.nodes.OnChange(c.distrib.Regrant)
 	may := c.speaksFor(m.TrustDomain)
-	c.evidence = collect.New(collect.Options{DB: g.db, May: may, Signals: g.takeSignals(may), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
+	c.evidence = collect.New(collect.Options{DB: g.db, May: may, Signals: g.takeSignals(may), Troubles: c.takeTroubles, Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
 	c.shared = fleet.Share(fleet.SharedOptions{
-		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,
+		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() + c.troubles.Moment() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,
 	})
 	c.feed = replica.NewFeed(nil)
 	c.asked = c.hub(g, m.TrustDomain, g.log)

@@ -20,7 +20,10 @@ func (g *Gateway) ownFleet() *fleet.Report {
 	set := g.state.set
 	g.mu.Unlock()
 	c := g.control
-	return g.ownReport(fleet.NewReport(processName(), c.distrib.Proxies(), c.distrib.Objects(g.since(set)), c.versions.of(set)))
+	proxies := c.distrib.Proxies()
+	r := fleet.NewReport(processName(), proxies, c.distrib.Objects(g.since(set)), c.versions.of(set))
+	r.Troubles = g.seenTroubles(proxies)
+	return g.ownReport(r)
 }
 
 // versions are the digests of objects, as all control planes that read the same files have

@@ -42,6 +42,7 @@ func (g *Gateway) feedSignals(ctx context.Context) {
 		case <-tick.C:
 		}
 		now := time.Now()
+		g.troubles.Look(now) // what is short is seen, too
 		b := &signals.Batch{Proxy: ownProxy, Incarnation: incarnation, Sequence: sequence, Length: now.Sub(last), Edges: g.edges.Take()}
 		if !g.opt.ControlOnly {
 			b.Who = g.edges.Self

@@ -196,7 +196,7 @@ var rules = []rule{
 	},
 	{
 		name: "what proxies serve is known by what distribution and other control planes say", of: "internal/mesh/fleet",
-		allow: []string{"internal/mesh/distrib", "internal/statedb"},
+		allow: []string{"internal/mesh/distrib", "internal/mesh/troubles", "internal/statedb"},
 		never: []string{"internal/config", "internal/proxy", "internal/surface", "internal/cli", "internal/app"},
 	},
 	{
@@ -222,7 +222,11 @@ var rules = []rule{
 	},
 	{
 		name: "who reports traffic knows a control plane by the protocol alone", of: "internal/mesh/report",
-		allow: []string{"internal/mesh/meshpb", "internal/telemetry/flow", "internal/telemetry/latency", "internal/telemetry/signal", "internal/telemetry/stripe"},
+		allow: []string{"internal/mesh/meshpb", "internal/telemetry/flow", "internal/telemetry/latency", "internal/telemetry/signal", "internal/telemetry/stripe", "internal/telemetry/trouble"},
+	},
+	{
+		name: "troubles are put together, wherever they were seen", of: "internal/mesh/troubles",
+		allow: []string{"internal/telemetry/trouble"},
 	},
 	{
 		name: "the table of the service graph knows neither proxies nor the state store", of: "internal/mesh/signals",

@@ -23,6 +23,8 @@ type idle struct{}
 func (idle) State() adminapi.State   { return adminapi.Serving }
 func (idle) Status() adminapi.Status { return adminapi.Status{} }
 
+func (idle) Troubles() ([]adminapi.Trouble, int) { return nil, 0 }
+
 // cmdControl starts the admin API of a control plane, and sets $GRIDWAY_ADMIN and, to a
 // token of each role, $ADMIN, $OPERATOR and $VIEWER.
 func cmdControl(ts *testscript.TestScript, _ bool, _ []string) {

@@ -22,7 +22,8 @@ func newStatus(t *term.Terminal) *cobra.Command {
 		GroupID: groupLive,
 		Short:   "Tell which revision serves, and what was refused",
 		Long: `Tells which revision of the configuration a running gateway serves, which sockets
-are open and what their clients may speak, how many proxies of a mesh serve what they were sent, which certificates issuers have given and when they are asked next, which objects were refused and whether their last good version goes on
+are open and what their clients may speak, how many proxies of a mesh serve what they were sent, which
+endpoints are ejected or unhealthy, breakers open and pools full, as the gateway and the proxies of its mesh see them, which certificates issuers have given and when they are asked next, which objects were refused and whether their last good version goes on
 serving, and every problem with its place. --conditions adds the Gateway API
 conditions of each object; in a mesh, gridway.dev/Distributed among them says how many
 of the proxies that need the object serve it. --proxy shows one proxy of the mesh.
@@ -40,7 +41,7 @@ that proxy does not serve what it was sent.
 	out := outputFlag(cmd)
 	a := adminFlag(t, cmd)
 	conditions := cmd.Flags().Bool("conditions", false, "show the conditions of every object")
-	all := cmd.Flags().Bool("all", false, "show every warning, note and proxy")
+	all := cmd.Flags().Bool("all", false, "show every warning, note and proxy, and up to 100 troubles")
 	proxy := cmd.Flags().String("proxy", "", "show one proxy of the mesh: its name, or NAMESPACE/SERVICE where that has one alone")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, err := ask(cmd.Context(), a, func(ctx context.Context, c *client.Client) (*adminapi.Status, error) { return c.Status(ctx) })
@@ -148,6 +149,7 @@ func printStatus(t *term.Terminal, s *adminapi.Status, conditions, all bool, now
 	}
 	printMemberStatus(t, s.Member, now)
 	printMeshStatus(t, s.Mesh, all, now)
+	printTroubles(t, s.Troubles, s.MoreTroubles, all, now)
 	if len(s.Certificates) > 0 {
 		t.Printf("\n%s", certificateTable(s.Certificates, now))
 	}

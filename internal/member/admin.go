@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"path/filepath"
+	"time"
 
 	"github.com/gridway/gridway/internal/config/source/discovery"
 	"github.com/gridway/gridway/internal/ir"
@@ -11,6 +12,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/identity"
 	"github.com/gridway/gridway/internal/proxy"
 	"github.com/gridway/gridway/internal/telemetry/metric"
+	"github.com/gridway/gridway/internal/telemetry/trouble"
 )
 
 // Phase is where a member is in its life.
@@ -30,6 +32,9 @@ type Admin func(context.Context, Running) (run func(context.Context) error, err 
 
 // Running is a member as those see it who ask how it is. Any goroutine may use it.
 type Running struct{ m *member }
+
+// Troubles are what is not well on its way to others.
+func (r Running) Troubles() (list []trouble.Trouble, more int) { return r.m.troubles.Look(time.Now()) }
 
 // Phase is cheap.
 func (r Running) Phase() Phase {

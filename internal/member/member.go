@@ -31,6 +31,7 @@ import (
 	"github.com/gridway/gridway/internal/telemetry/signal"
 	"github.com/gridway/gridway/internal/telemetry/tap"
 	"github.com/gridway/gridway/internal/telemetry/trace"
+	"github.com/gridway/gridway/internal/telemetry/trouble"
 )
 
 // TokenVariable is the variable of the environment that may have a join token.
@@ -68,6 +69,8 @@ type member struct {
 	taps *tap.Set
 	// signals counts by edge of the service graph.
 	signals *signal.Observer
+	// troubles are what is not well on the way to others.
+	troubles *trouble.Watch
 	// node is nil but for the proxy of a host.
 	node *node
 }
@@ -158,6 +161,7 @@ func (m *member) open(ctx context.Context) (err error) {
 		Mark: mark, Log: m.log, Metrics: metrics, AccessLog: m.logging.Logger, Zone: o.Zone, DrainTimeout: o.DrainTimeout, Identities: m.keys, Held: true, Learn: learn, Flows: flows, Signals: signals, Taps: m.taps, Records: m.records,
 		AccessLogOmit: o.AccessLogOmit, Stdout: o.Stdout, Resource: m.resource(),
 	})
+	m.troubles = trouble.NewWatch(m.plane.Upstreams().Troubles)
 	if o.Role == distrib.RoleNode {
 		if err := m.openNode(); err != nil {
 			return err

@@ -17,7 +17,7 @@ import (
 // the same connection.
 func (m *member) beside(flows *flow.Recorder, signals *signal.Recorder) func(context.Context, grpc.ClientConnInterface) {
 	parts := []func(context.Context, grpc.ClientConnInterface){
-		(&report.Sender{Recorder: flows, Signals: signals, Log: m.log}).Run,
+		(&report.Sender{Recorder: flows, Signals: signals, Troubles: m.troubles, Proxy: func() string { return m.proxy().Name }, Log: m.log}).Run,
 		(&question.Responder{Name: func() string { return m.proxy().Name }, Answerers: m.answerers(), Log: m.log}).Run,
 	}
 	return func(ctx context.Context, conn grpc.ClientConnInterface) {

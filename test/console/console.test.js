@@ -186,6 +186,50 @@ test('explain draws the path, and a link has the question', { timeout: 60_000 },
   assert.deepEqual(page.problems.filter((p) => !p.includes('422')), [])
 })
 
+test('explain follows a request between services', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t, { at: '/explain' })
+  await page.getByLabel('From').fill('orders')
+  await page.getByLabel('Method').selectOption('PUT')
+  await page.getByLabel('URL').fill('http://inventory/stock/lamp-01/reserve')
+  await page.getByRole('button', { name: 'Explain' }).click()
+  await page.getByRole('heading', { name: 'At the proxy of orders' }).waitFor()
+  const there = page.getByRole('region', { name: 'At default/inventory' })
+  await there.getByText('default/inventory', { exact: true }).first().waitFor()
+  await there.getByText(/by rule take/).waitFor()
+  await judge(page, 'a passage')
+  await page.reload() // the question is in the address
+  await there.getByText(/by rule take/).waitFor()
+  await page.getByLabel('From').fill('default/orders')
+  await page.getByLabel('URL').fill('http://nowhere.example/')
+  await page.getByRole('button', { name: 'Explain' }).click()
+  await page.getByText('nowhere.example is no service of the mesh').waitFor()
+  await page.setViewportSize({ width: 390, height: 844 })
+  await judge(page, 'a passage to elsewhere, at 390')
+})
+
+test('telemetry sinks, and what they lose', { timeout: 60_000 }, async (t) => {
+  const page = await visit(t)
+  const signal = (more) => ({ signal: 'traces', queued: 0, queueLimit: 1000, queuedBytes: 0, sent: 10, retries: 0, ...more })
+  const sink = (name, state, ...signals) => ({ name: `default/${name}`, kind: 'otlp', address: 'otel.example:4317', state, signals })
+  await answer(page, '/v1/status', {
+    ...(await tell('/v1/status')),
+    sinks: [sink('new', 'idle'), sink('good', 'up', signal()), { ...sink('gone', 'down', signal({ lost: { expired: 7 } })), error: 'connection refused' }, sink('slow', 'up', signal({ queued: 950 })), sink('picky', 'up', signal({ lost: { rejected: 3 } }))],
+  })
+  await go(page, '/configuration')
+  const table = page.getByRole('region', { name: 'Telemetry sinks', exact: true })
+  for (const text of ['7 expired', 'connection refused', '950 of 1,000', '3 rejected', 'nothing yet']) await table.getByText(text).first().waitFor()
+  await judge(page, 'sinks')
+  await go(page, '/')
+  const more = page.getByRole('button', { name: /^\d+ more$/ })
+  for (const name of ['Telemetry sink gone is down and loses what is for it', 'Telemetry sink slow is behind', 'Telemetry sink picky has lost records']) {
+    await until(name, async () => {
+      if (await more.isVisible()) await more.click().catch(() => {})
+      return page.getByRole('link', { name }).isVisible()
+    }, 30_000)
+  }
+  assert.equal(await page.getByRole('link', { name: /^Telemetry sink good/ }).count(), 0)
+})
+
 /** drawn is what stands where in the graph, and what lies over what it must not. */
 const drawn = (page) =>
   page.evaluate(() => {
@@ -439,6 +483,47 @@ test('what fails inside the mesh is on the first page', { timeout: 90_000 }, asy
   await page.getByText(/against 0 % in the 58 min before/).waitFor()
   await page.getByRole('link', { name: 'service-7 has become slow' }).waitFor()
   await judge(page, 'overview with failures')
+})
+
+test('what sidecars see that is not well is on the first page, and at the service', { timeout: 120_000 }, async (t) => {
+  const page = await visit(t)
+  // The orders' sidecar opens its breaker while payments fail, and tells of it for a minute more.
+  const matter = page.getByRole('link', { name: /^The circuit breaker of payments / })
+  await until('the breaker is told of', async () => (await tell('/v1/troubles?service=default/payments'))?.troubles.some((x) => x.kind === 'breaker' && x.proxies.every((p) => p.startsWith('default/orders/'))), 90_000)
+  const more = page.getByRole('button', { name: /^\d+ more$/ })
+  await until('the breaker is on the page', async () => {
+    if (await more.isVisible()) await more.click().catch(() => {})
+    return matter.isVisible()
+  }, 60_000)
+  await page.getByText(/^At orders\. /).first().waitFor()
+  await judge(page, 'overview with a breaker')
+
+  // All kinds of it, as the process would tell of a larger mesh.
+  const now = new Date().toISOString()
+  const trouble = (cluster, kind, more = {}) => ({ cluster: `Service/default/${cluster}`, kind, since: now, proxies: ['default/orders/127.0.0.1:1'], seenBy: 1, ...more })
+  const list = [
+    trouble('payments:80', 'breaker', { detail: 'open', times: 3, proxies: ['default/orders/a:1', 'shop/cart/b:1', 'node/n1/c:1', 'edge-host/7'], seenBy: 40 }),
+    trouble('payments:80', 'full', { times: 12, over: now }),
+    trouble('payments:80', 'ejected', { endpoint: '10.0.0.1:80', endpoints: 2, detail: 'consecutive 5xx' }),
+    trouble('payments:80', 'unhealthy', { endpoint: '10.0.0.2:80', endpoints: 2 }),
+    trouble('cart:80', 'ejected', { endpoint: '10.0.0.3:80', endpoints: 3, over: now }),
+  ]
+  await answer(page, '/v1/status', { ...(await tell('/v1/status')), troubles: list })
+  await answer(page, '/v1/troubles?*', { troubles: list.slice(0, 4) })
+  await page.reload()
+  for (const name of ['The circuit breaker of payments is open', '2 endpoints of 2 of payments are out', '12 requests to payments found its pools full']) {
+    await until(name, async () => {
+      if (await more.isVisible()) await more.click().catch(() => {})
+      return page.getByRole('link', { name }).isVisible()
+    }, 30_000)
+  }
+  await page.getByText('At cart', { exact: false }).or(page.getByText('and others, 40 proxies in all')).first().waitFor()
+  await page.setViewportSize({ width: 390, height: 844 })
+  await judge(page, 'overview with all kinds of trouble at 390')
+  await go(page, pages.inside.at)
+  const table = page.getByRole('region', { name: 'Not well', exact: true })
+  for (const text of ['breaker open', '12 requests refused at a limit', 'ejected: consecutive 5xx', 'fails its health check']) await table.getByText(text).waitFor()
+  await judge(page, 'a service with trouble')
 })
 
 test('a split shows what each version has got', { timeout: 90_000 }, async (t) => {

@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useRef, useState } from 'react'
-import { every, useAuthority, useClusters, useStatus, useTop, useWhoami } from './api/queries'
+import { every, useAuthority, useStatus, useTop, useWhoami } from './api/queries'
 import { logout, pageKey } from './api/session'
 import { useLately } from './api/signals'
 import { mattersOf } from './lib/attention'
@@ -36,10 +36,9 @@ export function Mark() {
 export function useMatters() {
   const now = useNow()
   const status = useStatus()
-  const clusters = useClusters()
   const authority = useAuthority()
   const lately = useLately()
-  return mattersOf(status.data, clusters.data, authority.data, now, troublesOf(lately.now.data, lately.hour.data))
+  return mattersOf(status.data, authority.data, now, troublesOf(lately.now.data, lately.hour.data))
 }
 
 export function Shell({ children }: { children: ReactNode }) {

@@ -144,6 +144,7 @@ func (r *runtime) Status() adminapi.Status {
 		RateLimitStores: live.RateLimitStores(r.Plane.RateLimitStores()), Member: r.status(),
 	}
 	out.Revision.Number = d.Serving.Number
+	out.Troubles, out.MoreTroubles = r.Troubles()
 	cfg := r.Config()
 	if cfg == nil {
 		return out
@@ -160,6 +161,17 @@ func (r *runtime) Status() adminapi.Status {
 		out.Listeners = append(out.Listeners, s)
 	}
 	return out
+}
+
+// Troubles implements adminapi.Process.
+func (r *runtime) Troubles() ([]adminapi.Trouble, int) {
+	list, more := r.member.Troubles()
+	out := make([]adminapi.Trouble, len(list))
+	for i := range list {
+		out[i] = live.Trouble(&list[i], nil)
+		out[i].Cluster = live.ClusterOf(out[i].Cluster)
+	}
+	return out, more
 }
 
 // status is how the member stands in its mesh.

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/gridway/gridway/internal/mesh/distrib"
+	"github.com/gridway/gridway/internal/mesh/troubles"
 )
 
 // maxOthers bounds the proxies that are named of one object. All are counted.
@@ -30,6 +31,8 @@ type Report struct {
 	Proxies []*distrib.ProxyStatus `json:"proxies,omitempty"`
 	// Objects are those that its proxies need, "Kind/namespace/name".
 	Objects map[string]*Reach `json:"objects,omitempty"`
+	// Troubles are what its proxies, and its own one, say is not well.
+	Troubles []troubles.Seen `json:"troubles,omitempty"`
 }
 
 // Own names a control plane's own proxy.
@@ -70,6 +73,8 @@ type Fleet struct {
 	// Proxies are in the order of their names.
 	Proxies []Proxy
 	Objects map[string]*Reach
+	// Troubles are what each of them, and control planes' own ones, say is not well.
+	Troubles []troubles.Seen
 }
 
 // Merge puts the own report and those of others together. Who has another version of an
@@ -81,6 +86,14 @@ func Merge(own *Report, others ...*Report) *Fleet {
 		for _, p := range r.Proxies {
 			if had, ok := byName[p.Name]; !ok || newer(p, had.ProxyStatus) {
 				byName[p.Name] = Proxy{p, r.Control}
+			}
+		}
+	}
+	for _, r := range append([]*Report{own}, others...) {
+		for _, t := range r.Troubles {
+			// What a proxy has said to a control plane that it has left is of the past.
+			if p, known := byName[t.Proxy]; !known || p.Control == r.Control {
+				f.Troubles = append(f.Troubles, t)
 			}
 		}
 	}

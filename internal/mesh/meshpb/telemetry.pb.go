@@ -21,6 +21,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type TroubleKind int32
+
+const (
+	TroubleKind_TROUBLE_KIND_UNSPECIFIED TroubleKind = 0
+	TroubleKind_TROUBLE_KIND_BREAKER     TroubleKind = 1
+	TroubleKind_TROUBLE_KIND_FULL        TroubleKind = 2
+	TroubleKind_TROUBLE_KIND_EJECTED     TroubleKind = 3
+	TroubleKind_TROUBLE_KIND_UNHEALTHY   TroubleKind = 4
+)
+
+// Enum value maps for TroubleKind.
+var (
+	TroubleKind_name = map[int32]string{
+		0: "TROUBLE_KIND_UNSPECIFIED",
+		1: "TROUBLE_KIND_BREAKER",
+		2: "TROUBLE_KIND_FULL",
+		3: "TROUBLE_KIND_EJECTED",
+		4: "TROUBLE_KIND_UNHEALTHY",
+	}
+	TroubleKind_value = map[string]int32{
+		"TROUBLE_KIND_UNSPECIFIED": 0,
+		"TROUBLE_KIND_BREAKER":     1,
+		"TROUBLE_KIND_FULL":        2,
+		"TROUBLE_KIND_EJECTED":     3,
+		"TROUBLE_KIND_UNHEALTHY":   4,
+	}
+)
+
+func (x TroubleKind) Enum() *TroubleKind {
+	p := new(TroubleKind)
+	*p = x
+	return p
+}
+
+func (x TroubleKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TroubleKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[0].Descriptor()
+}
+
+func (TroubleKind) Type() protoreflect.EnumType {
+	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[0]
+}
+
+func (x TroubleKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TroubleKind.Descriptor instead.
+func (TroubleKind) EnumDescriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{0}
+}
+
 type SignalPartyKind int32
 
 const (
@@ -69,11 +124,11 @@ func (x SignalPartyKind) String() string {
 }
 
 func (SignalPartyKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[0].Descriptor()
+	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[1].Descriptor()
 }
 
 func (SignalPartyKind) Type() protoreflect.EnumType {
-	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[0]
+	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[1]
 }
 
 func (x SignalPartyKind) Number() protoreflect.EnumNumber {
@@ -82,7 +137,7 @@ func (x SignalPartyKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SignalPartyKind.Descriptor instead.
 func (SignalPartyKind) EnumDescriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{0}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{1}
 }
 
 type TrafficProtocol int32
@@ -128,11 +183,11 @@ func (x TrafficProtocol) String() string {
 }
 
 func (TrafficProtocol) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[1].Descriptor()
+	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[2].Descriptor()
 }
 
 func (TrafficProtocol) Type() protoreflect.EnumType {
-	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[1]
+	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[2]
 }
 
 func (x TrafficProtocol) Number() protoreflect.EnumNumber {
@@ -141,7 +196,7 @@ func (x TrafficProtocol) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TrafficProtocol.Descriptor instead.
 func (TrafficProtocol) EnumDescriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{1}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{2}
 }
 
 type TrafficVerdict int32
@@ -180,11 +235,11 @@ func (x TrafficVerdict) String() string {
 }
 
 func (TrafficVerdict) Descriptor() protoreflect.EnumDescriptor {
-	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[2].Descriptor()
+	return file_internal_mesh_meshpb_telemetry_proto_enumTypes[3].Descriptor()
 }
 
 func (TrafficVerdict) Type() protoreflect.EnumType {
-	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[2]
+	return &file_internal_mesh_meshpb_telemetry_proto_enumTypes[3]
 }
 
 func (x TrafficVerdict) Number() protoreflect.EnumNumber {
@@ -193,7 +248,7 @@ func (x TrafficVerdict) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TrafficVerdict.Descriptor instead.
 func (TrafficVerdict) EnumDescriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{2}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{3}
 }
 
 // TrafficReport is what a proxy before workloads has seen since the last one.
@@ -204,7 +259,10 @@ type TrafficReport struct {
 	Flows    []*TrafficFlow `protobuf:"bytes,2,rep,name=flows,proto3" json:"flows,omitempty"`
 	// signals are counts by edge of the service graph; control planes that do not know them
 	// acknowledge the report all the same.
-	Signals       *SignalReport `protobuf:"bytes,3,opt,name=signals,proto3" json:"signals,omitempty"`
+	Signals *SignalReport `protobuf:"bytes,3,opt,name=signals,proto3" json:"signals,omitempty"`
+	// troubles are all that the proxy knows of when it sends; without the field there are none
+	// that it has to tell of.
+	Troubles      *TroubleReport `protobuf:"bytes,4,opt,name=troubles,proto3" json:"troubles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -260,6 +318,191 @@ func (x *TrafficReport) GetSignals() *SignalReport {
 	return nil
 }
 
+func (x *TrafficReport) GetTroubles() *TroubleReport {
+	if x != nil {
+		return x.Troubles
+	}
+	return nil
+}
+
+// TroubleReport is what is not well on the proxy's way to others, or was not a moment ago: all
+// of it, not what has changed.
+type TroubleReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// proxy is the name that the stream of its configuration has.
+	Proxy    string     `protobuf:"bytes,1,opt,name=proxy,proto3" json:"proxy,omitempty"`
+	Troubles []*Trouble `protobuf:"bytes,2,rep,name=troubles,proto3" json:"troubles,omitempty"`
+	// more were left out.
+	More          uint64 `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TroubleReport) Reset() {
+	*x = TroubleReport{}
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TroubleReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TroubleReport) ProtoMessage() {}
+
+func (x *TroubleReport) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TroubleReport.ProtoReflect.Descriptor instead.
+func (*TroubleReport) Descriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *TroubleReport) GetProxy() string {
+	if x != nil {
+		return x.Proxy
+	}
+	return ""
+}
+
+func (x *TroubleReport) GetTroubles() []*Trouble {
+	if x != nil {
+		return x.Troubles
+	}
+	return nil
+}
+
+func (x *TroubleReport) GetMore() uint64 {
+	if x != nil {
+		return x.More
+	}
+	return 0
+}
+
+type Trouble struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Cluster string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// endpoint is an address; empty is the cluster as a whole.
+	Endpoint string      `protobuf:"bytes,2,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	Kind     TroubleKind `protobuf:"varint,3,opt,name=kind,proto3,enum=gridway.mesh.v1.TroubleKind" json:"kind,omitempty"`
+	// detail is the state of a breaker, or the rule that ejected.
+	Detail string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	// endpoints of the cluster.
+	Endpoints uint32 `protobuf:"varint,5,opt,name=endpoints,proto3" json:"endpoints,omitempty"`
+	// times is how often it has come to that since it began, where that is counted.
+	Times uint64 `protobuf:"varint,6,opt,name=times,proto3" json:"times,omitempty"`
+	// age is how long ago it began, when the report is sent, and ended how long ago it ended, if
+	// it is over; in milliseconds.
+	Age           uint64 `protobuf:"varint,7,opt,name=age,proto3" json:"age,omitempty"`
+	Over          bool   `protobuf:"varint,8,opt,name=over,proto3" json:"over,omitempty"`
+	Ended         uint64 `protobuf:"varint,9,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trouble) Reset() {
+	*x = Trouble{}
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trouble) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trouble) ProtoMessage() {}
+
+func (x *Trouble) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trouble.ProtoReflect.Descriptor instead.
+func (*Trouble) Descriptor() ([]byte, []int) {
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Trouble) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *Trouble) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *Trouble) GetKind() TroubleKind {
+	if x != nil {
+		return x.Kind
+	}
+	return TroubleKind_TROUBLE_KIND_UNSPECIFIED
+}
+
+func (x *Trouble) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Trouble) GetEndpoints() uint32 {
+	if x != nil {
+		return x.Endpoints
+	}
+	return 0
+}
+
+func (x *Trouble) GetTimes() uint64 {
+	if x != nil {
+		return x.Times
+	}
+	return 0
+}
+
+func (x *Trouble) GetAge() uint64 {
+	if x != nil {
+		return x.Age
+	}
+	return 0
+}
+
+func (x *Trouble) GetOver() bool {
+	if x != nil {
+		return x.Over
+	}
+	return false
+}
+
+func (x *Trouble) GetEnded() uint64 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
 // SignalReport is what a proxy has counted at edges of the service graph in some time. A
 // process numbers its reports; one that was not acknowledged is sent again as it was, and
 // counts once.
@@ -285,7 +528,7 @@ type SignalReport struct {
 
 func (x *SignalReport) Reset() {
 	*x = SignalReport{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[1]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -297,7 +540,7 @@ func (x *SignalReport) String() string {
 func (*SignalReport) ProtoMessage() {}
 
 func (x *SignalReport) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[1]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -310,7 +553,7 @@ func (x *SignalReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalReport.ProtoReflect.Descriptor instead.
 func (*SignalReport) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{1}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SignalReport) GetIncarnation() uint64 {
@@ -390,7 +633,7 @@ type SharedSignals struct {
 
 func (x *SharedSignals) Reset() {
 	*x = SharedSignals{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -402,7 +645,7 @@ func (x *SharedSignals) String() string {
 func (*SharedSignals) ProtoMessage() {}
 
 func (x *SharedSignals) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[2]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -415,7 +658,7 @@ func (x *SharedSignals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedSignals.ProtoReflect.Descriptor instead.
 func (*SharedSignals) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{2}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SharedSignals) GetProxy() string {
@@ -468,7 +711,7 @@ type SignalParty struct {
 
 func (x *SignalParty) Reset() {
 	*x = SignalParty{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[3]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +723,7 @@ func (x *SignalParty) String() string {
 func (*SignalParty) ProtoMessage() {}
 
 func (x *SignalParty) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[3]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +736,7 @@ func (x *SignalParty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalParty.ProtoReflect.Descriptor instead.
 func (*SignalParty) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{3}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SignalParty) GetKind() SignalPartyKind {
@@ -559,7 +802,7 @@ type SignalEdge struct {
 
 func (x *SignalEdge) Reset() {
 	*x = SignalEdge{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[4]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -571,7 +814,7 @@ func (x *SignalEdge) String() string {
 func (*SignalEdge) ProtoMessage() {}
 
 func (x *SignalEdge) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[4]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -584,7 +827,7 @@ func (x *SignalEdge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalEdge.ProtoReflect.Descriptor instead.
 func (*SignalEdge) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{4}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SignalEdge) GetSource() uint32 {
@@ -711,7 +954,7 @@ type TrafficReceived struct {
 
 func (x *TrafficReceived) Reset() {
 	*x = TrafficReceived{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[5]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -723,7 +966,7 @@ func (x *TrafficReceived) String() string {
 func (*TrafficReceived) ProtoMessage() {}
 
 func (x *TrafficReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[5]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -736,7 +979,7 @@ func (x *TrafficReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficReceived.ProtoReflect.Descriptor instead.
 func (*TrafficReceived) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{5}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TrafficReceived) GetSequence() uint64 {
@@ -794,7 +1037,7 @@ type TrafficFlow struct {
 
 func (x *TrafficFlow) Reset() {
 	*x = TrafficFlow{}
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[6]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +1049,7 @@ func (x *TrafficFlow) String() string {
 func (*TrafficFlow) ProtoMessage() {}
 
 func (x *TrafficFlow) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[6]
+	mi := &file_internal_mesh_meshpb_telemetry_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +1062,7 @@ func (x *TrafficFlow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrafficFlow.ProtoReflect.Descriptor instead.
 func (*TrafficFlow) Descriptor() ([]byte, []int) {
-	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{6}
+	return file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TrafficFlow) GetSource() string {
@@ -938,11 +1181,26 @@ var File_internal_mesh_meshpb_telemetry_proto protoreflect.FileDescriptor
 
 const file_internal_mesh_meshpb_telemetry_proto_rawDesc = "" +
 	"\n" +
-	"$internal/mesh/meshpb/telemetry.proto\x12\x0fgridway.mesh.v1\"\x98\x01\n" +
+	"$internal/mesh/meshpb/telemetry.proto\x12\x0fgridway.mesh.v1\"\xd4\x01\n" +
 	"\rTrafficReport\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x122\n" +
 	"\x05flows\x18\x02 \x03(\v2\x1c.gridway.mesh.v1.TrafficFlowR\x05flows\x127\n" +
-	"\asignals\x18\x03 \x01(\v2\x1d.gridway.mesh.v1.SignalReportR\asignals\"\x91\x02\n" +
+	"\asignals\x18\x03 \x01(\v2\x1d.gridway.mesh.v1.SignalReportR\asignals\x12:\n" +
+	"\btroubles\x18\x04 \x01(\v2\x1e.gridway.mesh.v1.TroubleReportR\btroubles\"o\n" +
+	"\rTroubleReport\x12\x14\n" +
+	"\x05proxy\x18\x01 \x01(\tR\x05proxy\x124\n" +
+	"\btroubles\x18\x02 \x03(\v2\x18.gridway.mesh.v1.TroubleR\btroubles\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\x04R\x04more\"\xf9\x01\n" +
+	"\aTrouble\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1a\n" +
+	"\bendpoint\x18\x02 \x01(\tR\bendpoint\x120\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1c.gridway.mesh.v1.TroubleKindR\x04kind\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x1c\n" +
+	"\tendpoints\x18\x05 \x01(\rR\tendpoints\x12\x14\n" +
+	"\x05times\x18\x06 \x01(\x04R\x05times\x12\x10\n" +
+	"\x03age\x18\a \x01(\x04R\x03age\x12\x12\n" +
+	"\x04over\x18\b \x01(\bR\x04over\x12\x14\n" +
+	"\x05ended\x18\t \x01(\x04R\x05ended\"\x91\x02\n" +
 	"\fSignalReport\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\x06R\vincarnation\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x10\n" +
@@ -1004,7 +1262,13 @@ const file_internal_mesh_meshpb_telemetry_proto_rawDesc = "" +
 	"\x05first\x18\r \x01(\x03R\x05first\x12\x12\n" +
 	"\x04last\x18\x0e \x01(\x03R\x04last\x12\x1a\n" +
 	"\bduration\x18\x0f \x01(\x04R\bduration\x12\x1c\n" +
-	"\taddresses\x18\x10 \x01(\x04R\taddresses*\x86\x02\n" +
+	"\taddresses\x18\x10 \x01(\x04R\taddresses*\x92\x01\n" +
+	"\vTroubleKind\x12\x1c\n" +
+	"\x18TROUBLE_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14TROUBLE_KIND_BREAKER\x10\x01\x12\x15\n" +
+	"\x11TROUBLE_KIND_FULL\x10\x02\x12\x18\n" +
+	"\x14TROUBLE_KIND_EJECTED\x10\x03\x12\x1a\n" +
+	"\x16TROUBLE_KIND_UNHEALTHY\x10\x04*\x86\x02\n" +
 	"\x0fSignalPartyKind\x12\x1d\n" +
 	"\x19SIGNAL_PARTY_KIND_UNKNOWN\x10\x00\x12\x1d\n" +
 	"\x19SIGNAL_PARTY_KIND_SERVICE\x10\x01\x12\x1a\n" +
@@ -1041,38 +1305,44 @@ func file_internal_mesh_meshpb_telemetry_proto_rawDescGZIP() []byte {
 	return file_internal_mesh_meshpb_telemetry_proto_rawDescData
 }
 
-var file_internal_mesh_meshpb_telemetry_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_internal_mesh_meshpb_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_internal_mesh_meshpb_telemetry_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_internal_mesh_meshpb_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_internal_mesh_meshpb_telemetry_proto_goTypes = []any{
-	(SignalPartyKind)(0),    // 0: gridway.mesh.v1.SignalPartyKind
-	(TrafficProtocol)(0),    // 1: gridway.mesh.v1.TrafficProtocol
-	(TrafficVerdict)(0),     // 2: gridway.mesh.v1.TrafficVerdict
-	(*TrafficReport)(nil),   // 3: gridway.mesh.v1.TrafficReport
-	(*SignalReport)(nil),    // 4: gridway.mesh.v1.SignalReport
-	(*SharedSignals)(nil),   // 5: gridway.mesh.v1.SharedSignals
-	(*SignalParty)(nil),     // 6: gridway.mesh.v1.SignalParty
-	(*SignalEdge)(nil),      // 7: gridway.mesh.v1.SignalEdge
-	(*TrafficReceived)(nil), // 8: gridway.mesh.v1.TrafficReceived
-	(*TrafficFlow)(nil),     // 9: gridway.mesh.v1.TrafficFlow
+	(TroubleKind)(0),        // 0: gridway.mesh.v1.TroubleKind
+	(SignalPartyKind)(0),    // 1: gridway.mesh.v1.SignalPartyKind
+	(TrafficProtocol)(0),    // 2: gridway.mesh.v1.TrafficProtocol
+	(TrafficVerdict)(0),     // 3: gridway.mesh.v1.TrafficVerdict
+	(*TrafficReport)(nil),   // 4: gridway.mesh.v1.TrafficReport
+	(*TroubleReport)(nil),   // 5: gridway.mesh.v1.TroubleReport
+	(*Trouble)(nil),         // 6: gridway.mesh.v1.Trouble
+	(*SignalReport)(nil),    // 7: gridway.mesh.v1.SignalReport
+	(*SharedSignals)(nil),   // 8: gridway.mesh.v1.SharedSignals
+	(*SignalParty)(nil),     // 9: gridway.mesh.v1.SignalParty
+	(*SignalEdge)(nil),      // 10: gridway.mesh.v1.SignalEdge
+	(*TrafficReceived)(nil), // 11: gridway.mesh.v1.TrafficReceived
+	(*TrafficFlow)(nil),     // 12: gridway.mesh.v1.TrafficFlow
 }
 var file_internal_mesh_meshpb_telemetry_proto_depIdxs = []int32{
-	9,  // 0: gridway.mesh.v1.TrafficReport.flows:type_name -> gridway.mesh.v1.TrafficFlow
-	4,  // 1: gridway.mesh.v1.TrafficReport.signals:type_name -> gridway.mesh.v1.SignalReport
-	6,  // 2: gridway.mesh.v1.SignalReport.parties:type_name -> gridway.mesh.v1.SignalParty
-	7,  // 3: gridway.mesh.v1.SignalReport.edges:type_name -> gridway.mesh.v1.SignalEdge
-	6,  // 4: gridway.mesh.v1.SharedSignals.who:type_name -> gridway.mesh.v1.SignalParty
-	4,  // 5: gridway.mesh.v1.SharedSignals.report:type_name -> gridway.mesh.v1.SignalReport
-	0,  // 6: gridway.mesh.v1.SignalParty.kind:type_name -> gridway.mesh.v1.SignalPartyKind
-	1,  // 7: gridway.mesh.v1.SignalEdge.protocol:type_name -> gridway.mesh.v1.TrafficProtocol
-	1,  // 8: gridway.mesh.v1.TrafficFlow.protocol:type_name -> gridway.mesh.v1.TrafficProtocol
-	2,  // 9: gridway.mesh.v1.TrafficFlow.verdict:type_name -> gridway.mesh.v1.TrafficVerdict
-	3,  // 10: gridway.mesh.v1.Telemetry.Report:input_type -> gridway.mesh.v1.TrafficReport
-	8,  // 11: gridway.mesh.v1.Telemetry.Report:output_type -> gridway.mesh.v1.TrafficReceived
-	11, // [11:12] is the sub-list for method output_type
-	10, // [10:11] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	12, // 0: gridway.mesh.v1.TrafficReport.flows:type_name -> gridway.mesh.v1.TrafficFlow
+	7,  // 1: gridway.mesh.v1.TrafficReport.signals:type_name -> gridway.mesh.v1.SignalReport
+	5,  // 2: gridway.mesh.v1.TrafficReport.troubles:type_name -> gridway.mesh.v1.TroubleReport
+	6,  // 3: gridway.mesh.v1.TroubleReport.troubles:type_name -> gridway.mesh.v1.Trouble
+	0,  // 4: gridway.mesh.v1.Trouble.kind:type_name -> gridway.mesh.v1.TroubleKind
+	9,  // 5: gridway.mesh.v1.SignalReport.parties:type_name -> gridway.mesh.v1.SignalParty
+	10, // 6: gridway.mesh.v1.SignalReport.edges:type_name -> gridway.mesh.v1.SignalEdge
+	9,  // 7: gridway.mesh.v1.SharedSignals.who:type_name -> gridway.mesh.v1.SignalParty
+	7,  // 8: gridway.mesh.v1.SharedSignals.report:type_name -> gridway.mesh.v1.SignalReport
+	1,  // 9: gridway.mesh.v1.SignalParty.kind:type_name -> gridway.mesh.v1.SignalPartyKind
+	2,  // 10: gridway.mesh.v1.SignalEdge.protocol:type_name -> gridway.mesh.v1.TrafficProtocol
+	2,  // 11: gridway.mesh.v1.TrafficFlow.protocol:type_name -> gridway.mesh.v1.TrafficProtocol
+	3,  // 12: gridway.mesh.v1.TrafficFlow.verdict:type_name -> gridway.mesh.v1.TrafficVerdict
+	4,  // 13: gridway.mesh.v1.Telemetry.Report:input_type -> gridway.mesh.v1.TrafficReport
+	11, // 14: gridway.mesh.v1.Telemetry.Report:output_type -> gridway.mesh.v1.TrafficReceived
+	14, // [14:15] is the sub-list for method output_type
+	13, // [13:14] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_internal_mesh_meshpb_telemetry_proto_init() }
@@ -1085,8 +1355,8 @@ func file_internal_mesh_meshpb_telemetry_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_mesh_meshpb_telemetry_proto_rawDesc), len(file_internal_mesh_meshpb_telemetry_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   7,
+			NumEnums:      4,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

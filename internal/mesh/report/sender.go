@@ -1,6 +1,7 @@
 // Package report tells control planes what a proxy has seen of traffic: who speaks to the
-// workloads behind it, and what passes over the edges of the service graph. Packages
-// evidence and signals are the other end. The package starts no goroutines;
+// workloads behind it, what passes over the edges of the service graph, and what is not
+// well on its way to others. Packages evidence, signals and troubles are the other end. The
+// package starts no goroutines;
 // members of a mesh run a Sender beside the stream of their configuration.
 package report
 
@@ -19,6 +20,7 @@ import (
 	"github.com/gridway/gridway/internal/mesh/meshpb"
 	"github.com/gridway/gridway/internal/telemetry/flow"
 	"github.com/gridway/gridway/internal/telemetry/signal"
+	"github.com/gridway/gridway/internal/telemetry/trouble"
 )
 
 const (
@@ -38,7 +40,11 @@ type Sender struct {
 	Recorder *flow.Recorder
 	// Signals may be nil.
 	Signals *signal.Recorder
-	Log     *slog.Logger
+	// Troubles are what is not well, and Proxy is the name that the stream of the
+	// configuration has; either may be nil.
+	Troubles *trouble.Watch
+	Proxy    func() string
+	Log      *slog.Logger
 	// Every is how long it gathers; 0 is five seconds.
 	Every time.Duration
 
@@ -51,6 +57,7 @@ type Sender struct {
 	incarnation, sequence uint64
 	taken                 time.Time
 	refused               bool // the log has told of a refusal
+	troubled              bool // the last report had troubles
 }
 
 // Run reports over a connection until ctx ends, and then what is left.
@@ -94,6 +101,7 @@ func (s *Sender) stream(ctx context.Context, conn grpc.ClientConnInterface, ever
 		if s.unheard == nil {
 			s.unheard = s.next()
 		}
+		s.unheard = s.troubles(s.unheard, time.Now())
 		if s.unheard != nil {
 			s.unheard.Sequence = sequence
 			if g := s.unheard.GetSignals(); g != nil {
@@ -135,8 +143,26 @@ func (s *Sender) say(stream grpc.BidiStreamingClient[meshpb.TrafficReport, meshp
 		s.refused = true
 		s.Log.Warn("the control plane does not take all reports of traffic", "refused", got.GetRefused(), "why", got.GetWhy())
 	}
+	s.troubled = len(s.unheard.GetTroubles().GetTroubles()) > 0
 	s.unheard = nil
 	return nil
+}
+
+// troubles adds what is not well as the report is sent, for as long as there is something and
+// once more.
+func (s *Sender) troubles(r *meshpb.TrafficReport, now time.Time) *meshpb.TrafficReport {
+	if s.Troubles == nil || s.Proxy == nil {
+		return r
+	}
+	list, more := s.Troubles.Look(now)
+	if len(list) == 0 && !s.troubled {
+		return r
+	}
+	if r == nil {
+		r = &meshpb.TrafficReport{}
+	}
+	r.Troubles = Troubles(s.Proxy(), list, more, now)
+	return r
 }
 
 // next is what there is to tell, nil for nothing.

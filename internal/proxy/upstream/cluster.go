@@ -43,6 +43,8 @@ type Cluster struct {
 	failure  *breaker.Failure
 	budget   *budget.Budget
 	detector *outlier.Detector
+	// refused counts requests that found a limit reached.
+	refused atomic.Uint64
 
 	// reaping is set while the keeper looks after idle connections.
 	reaping atomic.Bool
@@ -133,7 +135,7 @@ func (c *Cluster) Config() *ir.Cluster { return c.cfg.Load() }
 // or ErrBreakerOpen, End must follow.
 func (c *Cluster) Begin(now int64) error {
 	if !c.requests.Enter() {
-		c.metrics.Count(EventOverloadRequests)
+		c.overloaded(EventOverloadRequests)
 		return ErrOverload
 	}
 	if c.failure == nil && c.budget == nil {

@@ -134,11 +134,11 @@ func (c *Cluster) acquireSlot(e *Endpoint, a *Ask, by int64) (*netx.Conn, error)
 	conn, err := c.slots.Acquire(&pool.Wait{Stack: &e.idle, By: by, Gone: a.Gone, Idle: c.findIdle, Task: a.Task})
 	switch {
 	case errors.Is(err, pool.ErrFull):
-		c.metrics.Count(EventOverloadPending)
+		c.overloaded(EventOverloadPending)
 		return nil, fmt.Errorf("%w: %w", ErrOverload, err)
 	case err != nil:
 		if errors.Is(err, pool.ErrDeadline) {
-			c.metrics.Count(EventOverloadConnections)
+			c.overloaded(EventOverloadConnections)
 		}
 		return nil, fmt.Errorf("%w: %w", ErrOverload, err)
 	case conn == nil:

@@ -88,7 +88,7 @@ func (s *sharedConns) take(e *Endpoint, a *Ask, by int64) (conn sharedConn, reus
 		}
 		if !s.dialing && len(s.conns) == 0 {
 			s.mu.Unlock()
-			c.metrics.Count(EventOverloadConnections)
+			c.overloaded(EventOverloadConnections)
 			return nil, false, errCrowded
 		}
 		turn := make(chan error, 1)
@@ -223,7 +223,7 @@ func (s *sharedConns) await(e *Endpoint, turn chan error, a *Ask, by int64) (tol
 		if gone {
 			return false, &ConnectError{Address: e.address, Kind: Cancelled, Err: netx.ErrWatchGone}
 		}
-		e.cluster.metrics.Count(EventOverloadConnections)
+		e.cluster.overloaded(EventOverloadConnections)
 		return false, errCrowded
 	}
 }

@@ -34,6 +34,9 @@ type Process interface {
 	// State is cheap: health checks call it.
 	State() State
 	Status() Status
+	// Troubles are what is not well on the way to clusters, the worst first, with all
+	// proxies that see it; more were too many to be kept. Status has them, too.
+	Troubles() (list []Trouble, more int)
 }
 
 // Configuration is what the process serves.

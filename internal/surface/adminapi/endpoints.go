@@ -24,7 +24,12 @@ func (s *Server) endpoints() []*endpoint {
 		},
 		&endpoint{
 			method: "GET", path: "/v1/status", role: access.Viewer, gives: Status{}, serve: s.status,
-			summary: "Revision in service, problems, what was refused and what serves in its place, listeners, statuses of objects.",
+			summary: "Revision in service, problems, what was refused and what serves in its place, listeners, statuses of objects, and what is not well on the way to clusters.",
+		},
+		&endpoint{
+			method: "GET", path: "/v1/troubles", role: access.Viewer, gives: Troubles{}, serve: s.troubles,
+			query:   map[string]string{"service": "only what is on the way to this Service, NAMESPACE/NAME", "proxy": "only what this proxy of the mesh sees"},
+			summary: "Open circuit breakers, full pools, ejected and unhealthy endpoints, as this process sees them and, at a control plane, all proxies of the mesh; what is over stays for a minute. 2,000 at most, the worst first.",
 		})
 	if s.opt.Configuration != nil {
 		list = append(list, s.configuration()...)
@@ -135,6 +140,8 @@ func (s *Server) readyz(http.ResponseWriter, *http.Request) (any, *Fault) {
 
 func (s *Server) status(http.ResponseWriter, *http.Request) (any, *Fault) {
 	st := s.opt.Process.Status()
+	t := boundTroubles(st.Troubles, st.MoreTroubles, troublesOfStatus, func(*Trouble) bool { return true })
+	st.Troubles, st.MoreTroubles = t.Troubles, t.More
 	return st.complete(), nil
 }
 

@@ -41,7 +41,11 @@ const (
 )
 
 // process is a made-up process with something of everything in it.
-type process struct{ state atomic.Value }
+type process struct {
+	state        atomic.Value
+	troubles     []adminapi.Trouble
+	moreTroubles int
+}
 
 func newProcess() *process {
 	p := &process{}
@@ -53,9 +57,11 @@ var at = time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 
 func (p *process) State() adminapi.State { return p.state.Load().(adminapi.State) }
 
+func (p *process) Troubles() ([]adminapi.Trouble, int) { return p.troubles, p.moreTroubles }
+
 func (p *process) Status() adminapi.Status {
 	return adminapi.Status{
-		State: p.State(), Version: "v1.2.3", Started: at,
+		State: p.State(), Version: "v1.2.3", Started: at, Troubles: p.troubles, MoreTroubles: p.moreTroubles,
 		Revision: adminapi.Revision{Number: 7, At: at.Add(time.Hour), Took: 3 * time.Millisecond, Sources: []string{"shop.yaml"}},
 		Objects:  map[string]int{"Gateway": 1, "HTTPRoute": 2},
 		Problems: []adminapi.Problem{{

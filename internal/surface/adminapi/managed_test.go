@@ -78,7 +78,7 @@ var roles = map[string]access.Role{
 	"GET /healthz": "", "GET /readyz": "", "POST /v1/session": "", "DELETE /v1/session": "", "GET /v1/login": "", "POST /v1/login/oidc": "", "POST /v1/session/oidc": "",
 	"GET /openapi.json": access.Viewer, "GET /metrics": access.Viewer, "GET /v1/status": access.Viewer, "GET /v1/config": access.Viewer,
 	"GET /v1/objects": access.Viewer, "GET /v1/objects/{kind}": access.Viewer, "GET /v1/objects/{kind}/{namespace}/{name}": access.Viewer,
-	"GET /v1/routes": access.Viewer, "GET /v1/clusters": access.Viewer, "GET /v1/top": access.Viewer, "GET /v1/traces": access.Viewer, "GET /v1/traces/{id}": access.Viewer, "GET /v1/requests/{id}": access.Viewer, "POST /v1/explain": access.Viewer, "POST /v1/effect": access.Viewer, "GET /v1/schema": access.Viewer,
+	"GET /v1/routes": access.Viewer, "GET /v1/clusters": access.Viewer, "GET /v1/troubles": access.Viewer, "GET /v1/top": access.Viewer, "GET /v1/traces": access.Viewer, "GET /v1/traces/{id}": access.Viewer, "GET /v1/requests/{id}": access.Viewer, "POST /v1/explain": access.Viewer, "POST /v1/effect": access.Viewer, "GET /v1/schema": access.Viewer,
 	"GET /v1/log/level": access.Viewer, "PUT /v1/log/level": access.Operator, "GET /v1/whoami": access.Viewer,
 	"GET /v1/consumers": access.Viewer, "GET /v1/consumers/{namespace}/{name}": access.Viewer,
 	"POST /v1/consumers": access.Operator, "PUT /v1/consumers/{namespace}/{name}": access.Operator, "PATCH /v1/consumers/{namespace}/{name}": access.Operator,

@@ -58,3 +58,5 @@ type still struct{}
 
 func (still) State() State   { return Starting }
 func (still) Status() Status { return Status{} }
+
+func (still) Troubles() ([]Trouble, int) { return nil, 0 }

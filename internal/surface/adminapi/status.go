@@ -42,6 +42,10 @@ type Status struct {
 	Dependencies []Dependency `json:"dependencies"`
 	// Sinks are the TelemetrySinks that policies send something to.
 	Sinks []SinkStatus `json:"sinks"`
+	// Troubles are what is not well on the way to clusters, the first 100: as this process
+	// sees it and, at a control plane, as all proxies of the mesh do. MoreTroubles are left out.
+	Troubles     []Trouble `json:"troubles"`
+	MoreTroubles int       `json:"moreTroubles,omitempty"`
 	// Election is there if the process has a state store.
 	Election *ElectionStatus `json:"election,omitempty"`
 	// Mesh is there if the process is a control plane, and Member if it is a sidecar, an

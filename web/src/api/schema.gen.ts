@@ -34,6 +34,7 @@ export interface Gets {
   '/v1/top': MetricSnapshot
   '/v1/traces': Traces
   '/v1/traces/{id}': Trace
+  '/v1/troubles': Troubles
   '/v1/whoami': AccessActor
 }
 
@@ -520,6 +521,7 @@ export interface Status {
   listeners: ListenerStatus[]
   member?: MemberStatus
   mesh?: MeshStatus
+  moreTroubles?: number
   objects: Record<string, number>
   pid: number
   predecessor?: Predecessor
@@ -532,6 +534,7 @@ export interface Status {
   started: string
   state: string
   statuses: ObjectStatus[]
+  troubles: Trouble[]
   version: string
 }
 
@@ -544,6 +547,24 @@ export interface Trace {
 export interface Traces {
   traces: TraceSummary[]
   unreached?: TraceUnreached[]
+}
+
+export interface Trouble {
+  cluster: string
+  detail?: string
+  endpoint?: string
+  endpoints?: number
+  kind: string
+  over?: string
+  proxies?: string[]
+  seenBy: number
+  since: string
+  times?: number
+}
+
+export interface Troubles {
+  more?: number
+  troubles: Trouble[]
 }
 
 export interface TrustDomain {

@@ -1,7 +1,9 @@
-import type { IdentityAuthorityState, Cluster, Place, Status } from '../api/schema.gen'
-import { clusterOf, refOf } from './names'
-import { latency, plural } from './format'
+import type { IdentityAuthorityState, Place, SinkStatus, Status } from '../api/schema.gen'
+import { ailingOf } from './ailing'
+import { count } from './format'
+import { refOf } from './names'
 import { to } from './router'
+import { lostBy } from './sinks'
 
 /** Matter is something that somebody should look at. */
 export interface Matter {
@@ -23,11 +25,10 @@ const objectLink = (name: string) => {
 }
 
 /** mattersOf gathers what needs attention, the worst first. */
-export function mattersOf(s: Status | undefined, clusters: Cluster[] | undefined, authority: IdentityAuthorityState | undefined, now: number, troubles: Matter[] = []): Matter[] {
+export function mattersOf(s: Status | undefined, authority: IdentityAuthorityState | undefined, now: number, troubles: Matter[] = []): Matter[] {
   const list: Matter[] = []
-  if (s) list.push(...ofProcess(s), ...ofObjects(s), ...ofCertificates(s, now), ...ofMesh(s))
+  if (s) list.push(...ofProcess(s), ...ofObjects(s), ...ofCertificates(s, now), ...ofMesh(s), ...ailingOf(s.troubles, now))
   list.push(...troubles)
-  for (const c of clusters ?? []) list.push(...ofCluster(c))
   if (authority) list.push(...ofAuthority(authority, now))
   const rank = { bad: 0, warn: 1, info: 2 }
   return list.sort((a, b) => rank[a.tone] - rank[b.tone])
@@ -44,10 +45,21 @@ function ofProcess(s: Status): Matter[] {
     else if (l.error) list.push({ key: `listener ${l.name}`, tone: 'warn', what: `Listener ${l.name} lacks something`, why: l.error })
   for (const r of s.rateLimitStores)
     if (r.state !== 'up') list.push({ key: `store ${r.name}`, tone: 'bad', what: `Rate limit store ${r.name} is down`, why: r.error ?? '', remedy: 'Limits that it counts do what their onError says until it answers.', since: r.since, link: to('configuration', 'RateLimitStore', ...r.name.split('/')) })
+  for (const x of s.sinks) list.push(...ofSink(x))
   for (const d of s.dependencies)
-    if (!d.up)
+    if (!d.up && d.kind !== 'sink')
       list.push({ key: `needs ${d.kind} ${d.owner} ${d.name}`, tone: d.kept ? 'warn' : 'bad', what: `${d.kind} of ${d.name} cannot be had`, why: d.error ?? 'nothing has come yet', remedy: d.kept ? 'What was fetched before goes on serving.' : undefined, since: d.since })
   return list
+}
+
+function ofSink(x: SinkStatus): Matter[] {
+  const lost = lostBy(x)
+  const link = objectLink(`TelemetrySink/${x.name}`)
+  const name = x.name.replace(/^default\//, '')
+  if (x.state === 'down') return [{ key: `sink ${x.name}`, tone: lost ? 'bad' : 'warn', link, since: x.since, what: lost ? `Telemetry sink ${name} is down and loses what is for it` : `Telemetry sink ${name} is down`, why: `${x.error ?? ''}${lost ? `${x.error ? '; ' : ''}${lost}` : ''}`, remedy: lost ? undefined : 'What is for it waits, as far as its queue goes.' }]
+  const full = x.signals.find((n) => n.queueLimit && n.queued >= 0.9 * n.queueLimit)
+  if (full) return [{ key: `sink ${x.name}`, tone: 'warn', link, what: `Telemetry sink ${name} is behind`, why: `${count(full.queued)} of at most ${count(full.queueLimit!)} records of ${full.signal} wait.`, remedy: 'What finds no room is lost: a quicker receiver, fewer samples, or a longer queue (spec.queue).' }]
+  return lost ? [{ key: `sink ${x.name}`, tone: 'warn', link, what: `Telemetry sink ${name} has lost records`, why: `Since it was configured: ${lost}.` }] : []
 }
 
 function ofObjects(s: Status): Matter[] {
@@ -72,23 +84,6 @@ function ofCertificates(s: Status, now: number): Matter[] {
     if (c.phase === 'Failing' || c.phase === 'Held') return [{ key: `cert ${c.secret}`, tone: left < 7 * day ? 'bad' : 'warn', what: `The certificate for ${names} is not renewed`, why: c.error ?? '', remedy: `It ends in ${Math.max(0, Math.floor(left / day))} days.`, link }]
     return []
   })
-}
-
-function ofCluster(c: Cluster): Matter[] {
-  const n = clusterOf(c.name)
-  const link = to('services', c.name)
-  const list: Matter[] = []
-  const out = c.endpoints.filter((e) => e.state === 'unhealthy' || e.state === 'ejected')
-  if (c.breaker !== 'closed') list.push({ key: `breaker ${c.name}`, tone: c.breaker === 'open' ? 'bad' : 'warn', what: `The circuit breaker of ${n.name} is ${c.breaker}`, why: c.breaker === 'open' ? 'Requests are refused until a probe succeeds.' : 'A few requests are let through to see whether it answers.', link })
-  if (out.length) {
-    const ejected = out.filter((e) => e.state === 'ejected')
-    list.push({
-      key: `endpoints ${c.name}`, tone: out.length === c.endpoints.length ? 'bad' : 'warn', link,
-      what: `${plural(out.length, 'endpoint')} of ${c.endpoints.length} of ${n.name} ${out.length === 1 ? 'is' : 'are'} out`,
-      why: ejected.length ? `${ejected[0]!.address} is ejected${ejected[0]!.cause ? ` by ${ejected[0]!.cause}` : ''} for ${latency(ejected[0]!.ejectedFor ?? 0)} more.` : `${out[0]!.address} fails its health check.`,
-    })
-  }
-  return list
 }
 
 function ofMesh(s: Status): Matter[] {

@@ -1,4 +1,5 @@
 import type { SignalsEdge as GraphEdge, SignalsGraph as Graph, SignalsNode as GraphNode, SignalsTraffic as Traffic, TraceSummary } from '../api/schema.gen'
+import { placeOf } from './ailing'
 import type { Matter } from './attention'
 import { latency, percent, plural, span } from './format'
 import { labelOf, nodeLink } from './nodes'
@@ -84,12 +85,6 @@ export function refusalsOf(traces: TraceSummary[], window: string): Matter[] {
       why: `In ${window}, at ${[...proxies].sort().join(', ')}.`,
     }
   })
-}
-
-// "default/orders/127.0.0.1:24885" is a sidecar; other names are of this process.
-function placeOf(proxy?: string): string {
-  const parts = proxy?.split('/') ?? []
-  return parts.length === 3 ? short({ kind: '', namespace: parts[0]!, name: parts[1]! }) : 'the front door'
 }
 
 const askedBy = (callers: string[]): string => (callers.length ? `Asked by ${callers.slice(0, 3).join(', ')}${callers.length > 3 ? ` and ${callers.length - 3} more` : ''}.` : '')

@@ -12,6 +12,7 @@ import { Panel } from '../ui/panel'
 import { Search, Where } from '../ui/small'
 import { Empty, Shown } from '../ui/state'
 import { type Column, Table } from '../ui/table'
+import { Sinks } from './sinks'
 
 interface Row {
   o: ConfigObject
@@ -123,6 +124,7 @@ export function Configuration() {
           )}
         </Shown>
       </Panel>
+      <Sinks />
     </Page>
   )
 }

@@ -2,18 +2,19 @@ import { useMutation } from '@tanstack/react-query'
 import { type FormEvent, useEffect, useState } from 'react'
 import { post, type Problem } from '../api/client'
 import { useStatus } from '../api/queries'
-import type { DryrunDecision, DryrunRequest } from '../api/schema.gen'
+import type { DryrunDecision, DryrunPassage, DryrunRequest, Status } from '../api/schema.gen'
 import { Page } from '../shell'
 import { Panel } from '../ui/panel'
 import { Empty, Fault, Loading } from '../ui/state'
 import { Decision } from './decision'
+import { Passage } from './passage'
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS']
 
 /** The form is in the address, so that a question can be sent to somebody; credentials are not. */
 function ofAddress() {
   const q = new URLSearchParams(location.search)
-  return { method: q.get('method') ?? 'GET', url: q.get('url') ?? '', headers: q.get('headers') ?? '', client: q.get('client') ?? '', consumer: q.get('consumer') ?? '', identity: q.get('identity') ?? '', at: q.get('at') ?? '' }
+  return { method: q.get('method') ?? 'GET', url: q.get('url') ?? '', headers: q.get('headers') ?? '', client: q.get('client') ?? '', consumer: q.get('consumer') ?? '', identity: q.get('identity') ?? '', at: q.get('at') ?? '', from: q.get('from') ?? '' }
 }
 
 type Form = ReturnType<typeof ofAddress>
@@ -27,11 +28,22 @@ function requestOf(f: Form, apiKey: string): DryrunRequest {
   return { method: f.method, url: f.url.trim(), headers, client: f.client || undefined, at: f.at || undefined, caller, credential: apiKey ? { apiKey } : undefined }
 }
 
+/** Answer is the decision of this process or, of a request of a service, those of the proxies that it passes. */
+type Answer = { decision: DryrunDecision; passage?: undefined } | { passage: DryrunPassage; from: string }
+
+async function decide(f: Form, apiKey: string): Promise<Answer> {
+  const request = requestOf(f, apiKey)
+  const from = f.from.trim()
+  if (!from) return { decision: await post('/v1/explain', request) }
+  const [service = '', namespace] = from.split('/').reverse()
+  return { passage: await post('/v1/mesh/explain', { service, namespace, request }), from }
+}
+
 export function Explain() {
   const [form, setForm] = useState(ofAddress)
   const [apiKey, setKey] = useState('')
   const { data: status } = useStatus()
-  const ask = useMutation<DryrunDecision, Problem, Form>({ mutationFn: (f) => post('/v1/explain', requestOf(f, apiKey)) })
+  const ask = useMutation<Answer, Problem, Form>({ mutationFn: (f) => decide(f, apiKey) })
   const set = (name: keyof Form) => (e: { target: { value: string } }) => setForm({ ...form, [name]: e.target.value })
   const example = exampleOf(status?.listeners.find((l) => l.protocol === 'HTTP')?.name)
   const run = (f: Form) => {
@@ -55,6 +67,18 @@ export function Explain() {
         <div className="span-5">
           <Panel title="The request">
             <form className="form" onSubmit={submit}>
+              {(status?.mesh || form.from) && (
+                <label>
+                  From
+                  <input type="text" list="callers" value={form.from} onChange={set('from')} placeholder="a client at the front door" spellCheck={false} autoComplete="off" />
+                  <small>A service of the mesh, by its name or NAMESPACE/NAME: what its proxy does then, and what that of the called one does</small>
+                  <datalist id="callers">
+                    {callersOf(status).map((name) => (
+                      <option key={name} value={name} />
+                    ))}
+                  </datalist>
+                </label>
+              )}
               <div className="row">
                 <label>
                   Method
@@ -111,12 +135,20 @@ export function Explain() {
         </div>
         <div className="span-7" aria-live="polite">
           <Panel title="Its path">
-            {ask.isPending ? <Loading what="decision" /> : ask.error ? <Fault problem={ask.error} what="decision" /> : ask.data ? <Decision of={ask.data} /> : <Empty title="Ask about a request">The answer is drawn as the path that it would take: listener, route, rule, policies, backends. An empty URL asks about {example}.</Empty>}
+            {ask.isPending ? <Loading what="decision" /> : ask.error ? <Fault problem={ask.error} what="decision" /> : ask.data ? <Shown of={ask.data} /> : <Empty title="Ask about a request">The answer is drawn as the path that it would take: listener, route, rule, policies, backends. An empty URL asks about {example}.</Empty>}
           </Panel>
         </div>
       </div>
     </Page>
   )
+}
+
+/** callersOf are the services that have a proxy. */
+const callersOf = (s: Status | undefined): string[] =>
+  [...new Set((s?.mesh?.proxies ?? []).flatMap((p) => (p.role === 'node' ? (p.workloads ?? []).map((w) => `${w.namespace}/${w.service}`) : [p.name.split('/').slice(0, 2).join('/')])))].map((n) => n.replace(/^default\//, '')).sort()
+
+function Shown({ of }: { of: Answer }) {
+  return of.passage ? <Passage of={of.passage} from={of.from} /> : <Decision of={of.decision} />
 }
 
 const exampleOf = (listener?: string): string => `http://${(listener ?? '127.0.0.1:8080').replace(/^0\.0\.0\.0|^\[::\]/, '127.0.0.1')}/`

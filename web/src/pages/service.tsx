@@ -13,6 +13,7 @@ import { Meter, ObjectLink } from '../ui/small'
 import { Empty, Shown } from '../ui/state'
 import { type Column, Table } from '../ui/table'
 import { Window, useWindow } from '../ui/window'
+import { Ailing } from './ailing'
 import { Calls } from './calls'
 import { healthOf } from './services'
 import { Tap } from './tap'
@@ -102,6 +103,7 @@ function Body({ c, n, graph, window }: BodyProps) {
         <Stat name="Under way" value={c?.requests ?? node?.open ?? 0} note={c?.retries ? `${c.retries} of them retries` : undefined} />
       </Stats>
       <div className="columns">
+        <Ailing of={n} />
         <Panel title="Requests">
           <Rates of={past} label={`Requests and errors per second of ${id}`} />
         </Panel>

@@ -50,6 +50,8 @@ type Options struct {
 	// Signals takes what a proxy has counted by edge; refused says how much of it was not
 	// taken, and why. It may be nil.
 	Signals func(who identity.ID, r *meshpb.SignalReport) (refused uint32, why string, err error)
+	// Troubles takes what is not well on a proxy's way to others, of who sends. It may be nil.
+	Troubles func(who identity.ID, r *meshpb.TroubleReport) error
 	// Identity is who sends.
 	Identity func(context.Context) (string, error)
 	// Every is how often what was heard goes to the state store; 0 is ten seconds.
@@ -137,6 +139,11 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 			}
 			if answer.Refused += refused; refused > 0 {
 				answer.Why = why
+			}
+		}
+		if t := r.GetTroubles(); t != nil && c.opt.Troubles != nil {
+			if err := c.opt.Troubles(who, t); err != nil {
+				return status.Error(codes.InvalidArgument, err.Error())
 			}
 		}
 		if err := stream.Send(answer); err != nil {

@@ -106,6 +106,12 @@ func (c *Client) Status(ctx context.Context) (*adminapi.Status, error) {
 	return get[adminapi.Status](ctx, c, "/v1/status")
 }
 
+// Troubles are what is not well on the way to a Service, NAMESPACE/NAME, as a proxy sees it;
+// either may be empty for all.
+func (c *Client) Troubles(ctx context.Context, service, proxy string) (*adminapi.Troubles, error) {
+	return get[adminapi.Troubles](ctx, c, "/v1/troubles?"+url.Values{"service": {service}, "proxy": {proxy}}.Encode())
+}
+
 // Config is the configuration in service, with secrets hidden.
 func (c *Client) Config(ctx context.Context) (*ir.Config, error) {
 	return get[ir.Config](ctx, c, "/v1/config")
