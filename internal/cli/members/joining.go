@@ -153,7 +153,7 @@ func parseUpstream(text, namespace string) (l distrib.LocalListener, err error) 
 	if given {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
-			return bad("its service has no such port")
+			return bad("the port of the service is no number from 1 to 65535")
 		}
 		l.ServicePort = uint16(n)
 	}
@@ -171,7 +171,7 @@ func parseUpstream(text, namespace string) (l distrib.LocalListener, err error) 
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return bad("where it is opened has no such port")
+		return bad("where it is opened, the port is no number from 1 to 65535")
 	}
 	l.Port, l.Address = uint16(n), "127.0.0.1"
 	if host != "" {
