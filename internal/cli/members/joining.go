@@ -137,8 +137,22 @@ func parsePort(text string) (p distrib.Port, err error) {
 	if err != nil || n == 0 || named && name == "" {
 		return p, fmt.Errorf("%q is not a port; write [NAME:]PORT[/PROTOCOL], as in 9080, 9080/grpc or web:9080/http", text)
 	}
+	if len(name) > maxPortName || strings.Trim(name, lowerCase+digits+"-") != "" || strings.Trim(name, "-") != name {
+		return p, fmt.Errorf("%q: the name of a port has lower-case letters, digits and hyphens between them, %d at most", text, maxPortName)
+	}
+	if given && (strings.Trim(protocol, lowerCase+upperCase+digits+"-._/") != "" || strings.Trim(protocol, "-._/") != protocol) {
+		return p, fmt.Errorf("%q: what is behind the slash is no appProtocol, such as http, grpc, tcp or kubernetes.io/h2c", text)
+	}
 	return distrib.Port{Name: name, Number: uint16(n), Protocol: protocol}, nil
 }
+
+// What names of ports and protocols are made of, as in Services of Kubernetes.
+const (
+	maxPortName = 63
+	lowerCase   = "abcdefghijklmnopqrstuvwxyz"
+	upperCase   = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits      = "0123456789"
+)
 
 // parseUpstream reads "SERVICE[.NAMESPACE][:PORT]=[ADDRESS]:PORT".
 func parseUpstream(text, namespace string) (l distrib.LocalListener, err error) {
