@@ -11,8 +11,9 @@ import (
 
 const (
 	// learnTimeout is how long a program's first request to a service waits for the
-	// control plane.
-	learnTimeout = 2 * time.Second
+	// control plane, and for what the service consists of to be in service: names of
+	// Backends in it are looked up for two seconds before.
+	learnTimeout = 4 * time.Second
 	// touchEvery is how often it is looked at which services are used.
 	touchEvery = time.Minute
 	// defaultClusterDomain is that of names such as ratings.shop.svc.cluster.local, until

@@ -295,7 +295,10 @@ func (m *member) serve(ctx context.Context) (int, error) {
 	app := m.opt.App
 	app.Log, app.DrainTimeout = m.log, m.opt.DrainTimeout
 	if len(m.opt.Ports) > 0 {
-		app.Port = m.opt.Ports[0].Number
+		app.Port, app.Listens = m.opt.Ports[0].Number, m.plane.workload
+		for _, p := range m.opt.Ports[1:] {
+			app.Also = append(app.Also, p.Number)
+		}
 	}
 	// A token that lets others in is nothing for the program.
 	app.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, TokenVariable+"=") })
@@ -312,7 +315,7 @@ func (m *member) serve(ctx context.Context) (int, error) {
 	}
 	app.Ready = func(_ context.Context, at netip.AddrPort) error {
 		if at.IsValid() {
-			m.plane.workload(m.opt.Ports[0].Number, at)
+			m.plane.workload(at)
 		}
 		m.healthy(true)
 		return nil

@@ -27,10 +27,9 @@ type plane struct {
 	names   *discovery.Hub
 
 	mu      sync.Mutex
-	leaving bool           // guarded by mu: nothing is applied any more
-	config  *ir.Config     // guarded by mu
-	app     netip.AddrPort // guarded by mu: where the program listens
-	port    uint16         // guarded by mu: which port of it that is
+	leaving bool                      // guarded by mu: nothing is applied any more
+	config  *ir.Config                // guarded by mu
+	app     map[string]netip.AddrPort // guarded by mu: where the program listens, by where that was assumed
 }
 
 func newPlane(log *slog.Logger, keys *identity.Keyring, metrics *metric.Registry, o proxy.Options) *plane {
@@ -106,12 +105,15 @@ func (p *plane) Trust(bundles, denied []byte) {
 	p.keys.Apply(c)
 }
 
-// workload says where the program listens, which may be another address than the
-// one that the control plane assumes.
-func (p *plane) workload(port uint16, at netip.AddrPort) {
+// workload says where the program listens with one of its ports, which may be another
+// address than the one that the control plane assumes.
+func (p *plane) workload(at netip.AddrPort) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.port, p.app = port, at
+	if p.app == nil {
+		p.app = map[string]netip.AddrPort{}
+	}
+	p.app[netip.AddrPortFrom(netip.MustParseAddr(loopback), at.Port()).String()] = at
 	for _, u := range p.local() {
 		p.Update(u)
 	}
@@ -120,14 +122,16 @@ func (p *plane) workload(port uint16, at netip.AddrPort) {
 // local are the endpoints of the program's own clusters, where it listens elsewhere
 // than at 127.0.0.1.
 func (p *plane) local() (out []ir.EndpointUpdate) {
-	assumed := netip.AddrPortFrom(netip.MustParseAddr(loopback), p.port).String()
-	if !p.app.IsValid() || p.config == nil || p.app.String() == assumed {
+	if len(p.app) == 0 || p.config == nil {
 		return nil
 	}
 	for _, c := range p.config.Clusters {
-		if strings.HasPrefix(c.Name, "Workload/") && len(c.Endpoints) == 1 && c.Endpoints[0].Address == assumed {
-			e := c.Endpoints[0]
-			e.Address = p.app.String()
+		if !strings.HasPrefix(c.Name, "Workload/") || len(c.Endpoints) != 1 {
+			continue
+		}
+		e := c.Endpoints[0]
+		if at, known := p.app[e.Address]; known && at.String() != e.Address {
+			e.Address = at.String()
 			out = append(out, ir.EndpointUpdate{Cluster: c.Name, Endpoints: []ir.Endpoint{e}})
 		}
 	}

@@ -38,6 +38,10 @@ func choosePorts(o *Options, hold *holder) (p ports, err error) {
 	had := p
 	if o.MeshPort != 0 {
 		p.Mesh = o.MeshPort
+		if _, err := tryPort(loopback, p.Mesh); err != nil { // who has it everywhere has it there
+			return p, fmt.Errorf("--mesh-port %d: %w; end who has it, or leave the flag out to have a free one chosen", p.Mesh, err)
+		}
+		hold.hold(p.Mesh)
 	} else if p.Mesh, err = hold.freePort("", p.Mesh, DefaultMeshPort); err != nil {
 		return p, err
 	}

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 // program answers on a port with its name and what it was asked: "NAME PORT", or
-// "NAME ADDRESS:PORT".
+// "NAME ADDRESS:PORT…".
 func program(text string) {
 	name, at, _ := strings.Cut(text, " ")
 	if name == healthProgram {
@@ -64,14 +64,18 @@ func program(text string) {
 	if !strings.Contains(at, ":") {
 		at = "127.0.0.1:" + at
 	}
-	err := http.ListenAndServe(at, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if relay(w, r) || openWebSocket(w, r) {
 			return
 		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "path": r.URL.Path, "host": r.Host, "header": r.Header})
-	}))
-	fmt.Fprintln(os.Stderr, err)
+	})
+	first, others, _ := strings.Cut(at, " ")
+	for _, other := range strings.Fields(others) {
+		go func() { fmt.Fprintln(os.Stderr, http.ListenAndServe(other, answers)) }()
+	}
+	fmt.Fprintln(os.Stderr, http.ListenAndServe(first, answers))
 	os.Exit(3)
 }
 

@@ -137,8 +137,22 @@ func parsePort(text string) (p distrib.Port, err error) {
 	if err != nil || n == 0 || named && name == "" {
 		return p, fmt.Errorf("%q is not a port; write [NAME:]PORT[/PROTOCOL], as in 9080, 9080/grpc or web:9080/http", text)
 	}
+	if len(name) > maxPortName || strings.Trim(name, lowerCase+digits+"-") != "" || strings.Trim(name, "-") != name {
+		return p, fmt.Errorf("%q: the name of a port has lower-case letters, digits and hyphens between them, %d at most", text, maxPortName)
+	}
+	if given && (strings.Trim(protocol, lowerCase+upperCase+digits+"-._/") != "" || strings.Trim(protocol, "-._/") != protocol) {
+		return p, fmt.Errorf("%q: what is behind the slash is no appProtocol, such as http, grpc, tcp or kubernetes.io/h2c", text)
+	}
 	return distrib.Port{Name: name, Number: uint16(n), Protocol: protocol}, nil
 }
+
+// What names of ports and protocols are made of, as in Services of Kubernetes.
+const (
+	maxPortName = 63
+	lowerCase   = "abcdefghijklmnopqrstuvwxyz"
+	upperCase   = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits      = "0123456789"
+)
 
 // parseUpstream reads "SERVICE[.NAMESPACE][:PORT]=[ADDRESS]:PORT".
 func parseUpstream(text, namespace string) (l distrib.LocalListener, err error) {
@@ -153,7 +167,7 @@ func parseUpstream(text, namespace string) (l distrib.LocalListener, err error) 
 	if given {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
-			return bad("its service has no such port")
+			return bad("the port of the service is no number from 1 to 65535")
 		}
 		l.ServicePort = uint16(n)
 	}
@@ -171,7 +185,7 @@ func parseUpstream(text, namespace string) (l distrib.LocalListener, err error) 
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return bad("where it is opened has no such port")
+		return bad("where it is opened, the port is no number from 1 to 65535")
 	}
 	l.Port, l.Address = uint16(n), "127.0.0.1"
 	if host != "" {

@@ -19,7 +19,7 @@ func TestParsePort(t *testing.T) {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "0", "65536", "-1", "web", "9080/", ":9080", "web:", "9080:web", "a:b:9080", " 9080"} {
+	for _, text := range []string{"", "0", "65536", "-1", "web", "9080/", ":9080", "web:", "9080:web", "a:b:9080", " 9080", "Web:9080", "-w:9080", "w b:9080", "9080/a b", "9080/http/", "9080/ä", "a-:9080"} {
 		if got, err := parsePort(text); err == nil {
 			t.Errorf("%q: %+v", text, got)
 		}

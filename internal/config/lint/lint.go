@@ -175,19 +175,19 @@ func ruleField(r *ir.Rule) string {
 // unusedBackends names Backends that no route leads to. Services are left
 // alone: a cluster is full of those that are none of a gateway's business.
 func (l *linter) unusedBackends() {
-	type name struct{ namespace, name string }
 	all := l.set.Kind("gridway.dev", "Backend")
-	used := make(map[name]bool, len(all))
+	used := make(map[backendName]bool, len(all))
 	use := func(r *ir.Ref) {
 		if r.Kind == "Backend" {
-			used[name{r.Namespace, r.Name}] = true
+			used[backendName{r.Namespace, r.Name}] = true
 		}
 	}
 	for _, c := range l.cfg.Clusters {
 		use(&c.Ref)
 	}
 	// A Backend without a cluster may still be named by a rule that cannot use it.
-	if slices.ContainsFunc(all, func(o *store.Object) bool { return !used[name{o.Key.Namespace, o.Key.Name}] }) {
+	if slices.ContainsFunc(all, func(o *store.Object) bool { return !used[backendName{o.Key.Namespace, o.Key.Name}] }) {
+		l.meshBackends(func(n backendName) { used[n] = true })
 		for _, r := range l.cfg.Routes {
 			for _, rule := range r.Rules {
 				for i := range rule.Backends {
@@ -197,7 +197,7 @@ func (l *linter) unusedBackends() {
 		}
 	}
 	for _, o := range all {
-		if !used[name{o.Key.Namespace, o.Key.Name}] {
+		if !used[backendName{o.Key.Namespace, o.Key.Name}] {
 			ref := ir.Ref{Kind: o.Key.Kind, Namespace: o.Key.Namespace, Name: o.Key.Name}
 			l.problem(ref, "gridway.dev", "", store.Note, "UnusedBackend", "no route leads to this Backend", "")
 		}

@@ -80,6 +80,18 @@ spec:
   rules:
   - ` + to + "\n---\n" + route("b", "  rules:\n  - "+to), []string{"UnreachableRule spec.rules[0]"}},
 		{"unused backend", gateway, []string{"UnusedBackend "}},
+		{"a backend of the mesh", gateway + `apiVersion: v1
+kind: Service
+metadata: {name: payments}
+spec: {ports: [{port: 80, appProtocol: http}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: payments}
+spec:
+  parentRefs: [{group: "", kind: Service, name: payments}]
+  rules:
+  - ` + to + "\n", nil},
 		{
 			"no weight", gateway + `apiVersion: gridway.dev/v1alpha1
 kind: Backend

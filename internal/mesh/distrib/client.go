@@ -225,12 +225,12 @@ func (c *Client) Run(ctx context.Context) error {
 			}
 			wait = c.backoff()
 			c.attempts++
-			c.cfg.Log.Warn("no control plane: what is served goes on", "target", target, "error", err, "again", wait)
+			c.cfg.Log.Warn("no control plane: what is served goes on", "target", target, "error", meshpb.Reason(err), "again", wait)
 		}
 		c.mu.Lock()
 		c.state.Target, c.state.Control, c.state.Since = "", "", time.Now()
 		if err != nil {
-			c.state.Problem = err.Error()
+			c.state.Problem = meshpb.Reason(err)
 		}
 		c.mu.Unlock()
 		select {

@@ -178,6 +178,9 @@ func (k *Keyring) VerifyPeer(chain []*x509.Certificate) (string, error) {
 type DeniedError struct{ ID, Serial string }
 
 func (e *DeniedError) Error() string {
+	if e.Serial == "" { // it has none yet
+		return e.ID + " is on the deny list"
+	}
 	return fmt.Sprintf("%s, with the certificate %s, is on the deny list", e.ID, e.Serial)
 }
 

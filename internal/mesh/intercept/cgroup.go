@@ -28,7 +28,8 @@ type Cgroup struct {
 func NewCgroup() (*Cgroup, error) {
 	c, err := newCgroup()
 	if err != nil {
-		return nil, fmt.Errorf("make a cgroup for the application: %w; capture the connections of a user, or of the network namespace, instead", err)
+		return nil, fmt.Errorf("make a cgroup for the application: %w; mount cgroup v2 where this process may write, "+
+			"or use upstream ports or the HTTP proxy, which need none", err)
 	}
 	return c, nil
 }

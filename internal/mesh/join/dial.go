@@ -176,7 +176,7 @@ func (e *refusedError) Error() string { return e.text }
 // plain takes away what gRPC puts around errors.
 func plain(err error) error {
 	if s, ok := status.FromError(err); ok {
-		return &refusedError{s.Code(), s.Message()}
+		return &refusedError{s.Code(), meshpb.Reason(err)}
 	}
 	return err
 }
@@ -220,11 +220,14 @@ func ClientTLS(k *identity.Keyring) *tls.Config {
 			return k.Certificate("")
 		},
 		VerifyConnection: func(s tls.ConnectionState) error {
+			own := k.Own()
 			text, err := k.VerifyPeer(s.PeerCertificates)
+			if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) && !own.IsZero() {
+				return fmt.Errorf("%w; the identity of this proxy is of another authority: if that was made anew, end the proxy, remove its state folder, and start it with a join token", err)
+			}
 			if err != nil {
 				return err
 			}
-			own := k.Own()
 			if id, err := identity.Parse(text); err != nil || identity.NameOf(id).Role != identity.RoleControl || !own.IsZero() && own.TrustDomain() != id.TrustDomain() {
 				return fmt.Errorf("who answers is %s, and no control plane of ours", text)
 			}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,8 @@ const (
 	lastJoin  = 15 * time.Second
 	// joinTime bounds a try.
 	joinTime = 30 * time.Second
+	// silence is how long somebody is left to wonder what is waited for.
+	silence = 3 * time.Second
 )
 
 // Stay is a proxy's place in the mesh, from its start on: what it kept from before, its
@@ -53,6 +56,10 @@ func (s *Stay) Begin(ctx context.Context) error {
 	if kept {
 		return nil
 	}
+	waiting := time.AfterFunc(silence, func() {
+		s.log().Warn("no control plane has answered yet; waiting for one", "control", strings.Join(s.Client.opt.Addresses, ", "))
+	})
+	defer waiting.Stop()
 	said := ""
 	for wait := firstJoin; ; wait = min(2*wait, lastJoin) {
 		err := s.join(ctx)
@@ -65,6 +72,7 @@ func (s *Stay) Begin(ctx context.Context) error {
 			return fmt.Errorf("joining the mesh: %w", err)
 		case err.Error() != said:
 			said = err.Error()
+			waiting.Stop()
 			s.log().Warn("no control plane lets this proxy into the mesh yet; trying again", "error", err)
 		}
 		timer := time.NewTimer(time.Duration(float64(wait) * (0.9 + 0.2*rand.Float64())))

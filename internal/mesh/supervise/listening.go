@@ -50,6 +50,40 @@ func (a *App) awaitPort(ctx context.Context, p *process) (netip.AddrPort, error)
 	}
 }
 
+// lookAlso tells of the further ports on which the application listens by now.
+func (a *App) lookAlso(p *process) {
+	if len(a.awaited) == 0 || a.Listens == nil {
+		return
+	}
+	all, _ := sockets(strconv.Itoa(p.pid)) // it may have ended
+	a.awaited = slices.DeleteFunc(a.awaited, func(port uint16) bool {
+		at := addressOf(all, port)
+		if at.IsValid() {
+			a.Log.Info("application listens", "address", at.String())
+			a.Listens(at)
+		}
+		return at.IsValid()
+	})
+}
+
+// awaitAlso waits for the further ports, until the application ends or has had the time
+// that it may take to start.
+func (a *App) awaitAlso(ctx context.Context, p *process) {
+	ctx, cancel := context.WithTimeout(ctx, a.StartTimeout)
+	defer cancel()
+	poll := firstPoll
+	for a.lookAlso(p); len(a.awaited) > 0 && a.Listens != nil; a.lookAlso(p) {
+		select {
+		case <-p.exited:
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(poll):
+		}
+		poll = min(2*poll, lastPoll)
+	}
+}
+
 // silent says that the application did not listen, and where something began to meanwhile.
 func (a *App) silent(p *process) error {
 	var elsewhere []string

@@ -18,6 +18,8 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -30,6 +32,10 @@ type App struct {
 	Env []string
 	// Port is where it takes requests; 0 if it takes none, and nothing is waited for.
 	Port uint16
+	// Also are further ports where it may take requests. Nobody waits for them; Listens
+	// is told of each that it listens on, as it begins to, until StartTimeout is over.
+	Also    []uint16
+	Listens func(at netip.AddrPort)
 	// StartTimeout is how long it may take to listen there; 0 is DefaultStartTimeout.
 	StartTimeout time.Duration
 	// DrainTimeout bounds Drain; 0 is DefaultDrainTimeout.
@@ -53,6 +59,9 @@ type App struct {
 
 	// before are the sockets that listened before the application was started.
 	before []netip.AddrPort
+	// awaited are those of Also that have not listened yet. It belongs to who waits for
+	// Port and then to who waits for these.
+	awaited []uint16
 }
 
 // Defaults of App.
@@ -97,6 +106,7 @@ func (a *App) defaults() {
 	a.StartTimeout = orDefault(a.StartTimeout, DefaultStartTimeout)
 	a.DrainTimeout = orDefault(a.DrainTimeout, DefaultDrainTimeout)
 	a.StopTimeout = orDefault(a.StopTimeout, DefaultStopTimeout)
+	a.awaited = slices.Clone(a.Also)
 	if a.Env == nil {
 		a.Env = os.Environ()
 	}
@@ -123,8 +133,10 @@ func (a *App) valid() error {
 	if a.before, err = sockets("self"); err != nil {
 		return err
 	}
-	if at := addressOf(a.before, a.Port); at.IsValid() {
-		return fmt.Errorf("port %d is taken: another process listens at %s; end it, or give the application another port", a.Port, at)
+	for _, port := range append([]uint16{a.Port}, a.Also...) {
+		if at := addressOf(a.before, port); at.IsValid() {
+			return fmt.Errorf("port %d is taken: another process listens at %s; end it, or give the application another port", port, at)
+		}
 	}
 	return nil
 }
@@ -142,6 +154,8 @@ func (a *App) attend(ctx context.Context, p *process, signals *signals) error {
 			ready = nil
 		}
 	}
+	var looking sync.WaitGroup
+	defer looking.Wait()
 	defer settle()
 	for {
 		select {
@@ -149,6 +163,9 @@ func (a *App) attend(ctx context.Context, p *process, signals *signals) error {
 			return nil
 		case err := <-ready:
 			ready, readied = nil, err == nil
+			if readied {
+				looking.Go(func() { a.awaitAlso(starting, p) })
+			}
 			if err != nil && err != errEarly {
 				a.Log.Error("application is stopped", "error", err)
 				a.stop(p, syscall.SIGTERM, signals)
@@ -190,6 +207,7 @@ func (a *App) ready(ctx context.Context, p *process) error {
 			return err
 		}
 		a.Log.Info("application listens", "address", at.String())
+		a.lookAlso(p) // before others learn of it
 	}
 	if a.Ready == nil {
 		return nil

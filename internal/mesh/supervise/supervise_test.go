@@ -45,10 +45,16 @@ func sidecar() {
 		d, _ := time.ParseDuration(os.Getenv(name))
 		return d
 	}
+	var also []uint16
+	if n, err := strconv.Atoi(os.Getenv("ALSO")); err == nil {
+		also = []uint16{uint16(n)}
+	}
 	os.Setenv(role, "app")
 	code, err := supervise.App{
 		Command:      os.Args[1:],
 		Port:         uint16(port),
+		Also:         also,
+		Listens:      func(at netip.AddrPort) { fmt.Fprintln(os.Stderr, "also", at) },
 		StartTimeout: duration("START"), DrainTimeout: duration("DRAIN"), StopTimeout: duration("STOP"),
 		Ready: func(_ context.Context, at netip.AddrPort) error {
 			fmt.Fprintln(os.Stderr, "ready", at)
@@ -86,12 +92,14 @@ func app(verb string, args []string) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "serve": // listens, and ends with the number of the signal that it gets
 		signal.Notify(signals)
-		l, err := net.Listen("tcp", args[0])
-		if err != nil {
-			say(err)
-			os.Exit(1)
+		for _, at := range args {
+			l, err := net.Listen("tcp", at)
+			if err != nil {
+				say(err)
+				os.Exit(1)
+			}
+			say("listens", l.Addr())
 		}
-		say("listens", l.Addr())
 	case "signals": // ends with SIGTERM or SIGINT, and says which others come
 		signal.Notify(signals)
 		say("pid", os.Getpid())
@@ -269,6 +277,41 @@ func TestReadyWhenItListens(t *testing.T) {
 			r.ends(40+15, "app ends by terminated")
 		})
 	}
+}
+
+// Further ports are found where they are, whether they are open before the first one or
+// after it.
+func TestFurtherPorts(t *testing.T) {
+	t.Parallel()
+	for _, first := range []bool{true, false} {
+		t.Run(fmt.Sprint("first ", first), func(t *testing.T) {
+			t.Parallel()
+			port, other := freePort(t), freePort(t)
+			at := []string{"127.0.0.1:" + port, "[::1]:" + other}
+			if first {
+				slices.Reverse(at)
+			}
+			r := start(t, []string{"PORT=" + port, "ALSO=" + other}, self(append([]string{"serve"}, at...)...)...)
+			if got := r.await("also"); got != "[::1]:"+other {
+				t.Errorf("found at %s", got)
+			}
+			r.signal(syscall.SIGTERM)
+			r.await("app ends")
+		})
+	}
+}
+
+func TestFurtherPortIsTaken(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, taken, _ := net.SplitHostPort(l.Addr().String())
+	r := start(t, []string{"PORT=" + freePort(t), "ALSO=" + taken}, self("exit", "0")...)
+	r.ends(1, "error: port "+taken+" is taken: another process listens at 127.0.0.1:"+taken+
+		"; end it, or give the application another port")
 }
 
 func TestPortIsTaken(t *testing.T) {
