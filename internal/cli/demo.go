@@ -92,7 +92,9 @@ func whileTaken(open func() error, final func(error) bool) error {
 func (f *demoFlags) open(ctx context.Context, t *term.Terminal, adminGiven bool) (err error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	ports, err := f.ports(adminGiven)
+	var pool demo.PortPool
+	defer pool.Close()
+	ports, err := f.ports(&pool, adminGiven)
 	if err != nil {
 		return err
 	}
@@ -166,7 +168,7 @@ func (p *performance) open(ctx context.Context, g *app.Gateway) error {
 		return err
 	}
 	f := p.tour.flags
-	sidecars, err := startFleet(p.tour.back, g.MeshAddr().String(), token.Text, f.anyPort)
+	sidecars, err := startFleet(p.tour.back, g.MeshAddr().String(), token.Text, p.tour.ports.pool, f.anyPort)
 	if err != nil {
 		return err
 	}
@@ -224,14 +226,16 @@ func (p *performance) close() {
 type demoPorts struct {
 	demo.Ports
 	mesh int
+	pool *demo.PortPool
 	// taken are the usual ones that were not free.
 	taken []int
 }
 
 // ports finds the edge's ports, that for sidecars, and an admin address unless one was
 // asked for.
-func (f *demoFlags) ports(adminGiven bool) (p demoPorts, err error) {
+func (f *demoFlags) ports(pool *demo.PortPool, adminGiven bool) (p demoPorts, err error) {
 	var admin int
+	p.pool = pool
 	for _, want := range []struct {
 		port int
 		to   *int
@@ -243,7 +247,7 @@ func (f *demoFlags) ports(adminGiven bool) (p demoPorts, err error) {
 		if f.anyPort {
 			usual = 0
 		}
-		if *want.to, err = demo.FreePort(usual, want.to == &p.Secure); err != nil {
+		if *want.to, err = pool.Take(usual, want.to == &p.Secure); err != nil {
 			return p, err
 		}
 		if usual != 0 && *want.to != usual {

@@ -45,12 +45,14 @@ func TestDemoPortsTaken(t *testing.T) {
 		defer l.Close()
 	}
 	f := demoFlags{}
-	p, err := f.ports(true)
+	var pool demo.PortPool
+	defer pool.Close()
+	p, err := f.ports(&pool, true)
 	if err != nil || !slices.Contains(p.taken, demo.PublicPort) || p.Public == demo.PublicPort || f.admin != "" {
 		t.Fatal(p, f.admin, err)
 	}
 	f.anyPort = true
-	if p, err = f.ports(false); err != nil || len(p.taken) > 0 || f.admin == "" {
+	if p, err = f.ports(&pool, false); err != nil || len(p.taken) > 0 || f.admin == "" {
 		t.Error(p.taken, f.admin, err)
 	}
 	if s := takenHint([]int{8080, 8443, 9901}); s != "Ports 8080, 8443 and 9901 are taken, by another demo perhaps; free ones took their places." {

@@ -23,7 +23,6 @@ const (
 	fleetStart = time.Minute
 	fleetStop  = 10 * time.Second
 	fleetLook  = 50 * time.Millisecond
-	fleetTries = 100
 )
 
 // fleet are the demo's services of the mesh: sidecars that were started as anybody
@@ -36,24 +35,7 @@ type fleet struct {
 	mu       sync.Mutex
 	closing  bool             // guarded by mu
 	sidecars map[int]*sidecar // guarded by mu, by process ID
-	ports    map[int]bool     // that were given out
-}
-
-// port is the usual one if nobody has it, or one below those that the kernel gives to
-// connections: it is opened by another process, a moment later.
-func (f *fleet) port(usual int) (int, error) {
-	for range fleetTries {
-		port, err := demo.FreePort(usual, false)
-		if err != nil {
-			return 0, err
-		}
-		if port == usual && !f.ports[port] {
-			f.ports[port] = true
-			return port, nil
-		}
-		usual = 20000 + rand.IntN(10000)
-	}
-	return 0, errors.New("no port is free")
+	ports    *demo.PortPool
 }
 
 type sidecar struct {
@@ -64,12 +46,12 @@ type sidecar struct {
 }
 
 // startFleet starts all sidecars; what goes wrong with one later is told on ended.
-func startFleet(dir, control, token string, anyPort bool) (*fleet, error) {
+func startFleet(dir, control, token string, ports *demo.PortPool, anyPort bool) (*fleet, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{dir: dir, ended: make(chan error, len(demo.Instances())), sidecars: map[int]*sidecar{}, ports: map[int]bool{}}
+	f := &fleet{dir: dir, ended: make(chan error, len(demo.Instances())), sidecars: map[int]*sidecar{}, ports: ports}
 	for _, i := range demo.Instances() {
 		if err := f.start(self, control, token, i, anyPort); err != nil {
 			f.close()
@@ -84,7 +66,7 @@ func (f *fleet) start(self, control, token string, i demo.Instance, anyPort bool
 	if anyPort {
 		usual = 0
 	}
-	port, err := f.port(usual)
+	port, err := f.ports.Take(usual, false)
 	if err != nil {
 		return err
 	}
@@ -95,7 +77,7 @@ func (f *fleet) start(self, control, token string, i demo.Instance, anyPort bool
 	}
 	program := []string{self, "demo", "service", i.Name, "--listen", s.address, "--shop", f.dir}
 	for _, service := range i.Calls {
-		local, err := f.port(0)
+		local, err := f.ports.Take(0, false)
 		if err != nil {
 			return err
 		}

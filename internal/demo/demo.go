@@ -9,13 +9,11 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -158,34 +156,4 @@ func Listen(port int) (net.Listener, error) {
 		ln, err = lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	return ln, err
-}
-
-// FreePort returns port if nobody has it, or one that is free now; with UDP, for
-// both TCP and UDP. Somebody else may be quicker to take it.
-func FreePort(port int, udp bool) (int, error) {
-	for {
-		ln, err := Listen(port)
-		if err != nil {
-			return 0, err
-		}
-		a, ok := ln.Addr().(*net.TCPAddr)
-		if !ok {
-			ln.Close()
-			return 0, errors.New("not a TCP address")
-		}
-		if udp {
-			var pc net.PacketConn
-			if pc, err = net.ListenUDP("udp", &net.UDPAddr{IP: a.IP, Port: a.Port}); err == nil {
-				pc.Close()
-			}
-		}
-		ln.Close()
-		if err == nil {
-			return a.Port, nil
-		}
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			return 0, err
-		}
-		port = 0
-	}
 }

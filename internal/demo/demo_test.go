@@ -30,8 +30,10 @@ func open(t *testing.T) map[string]string {
 	for _, name := range []string{"stock", "live", "audit"} {
 		at[name] = "http://" + shop.Address(name)
 	}
+	var ports demo.PortPool
+	t.Cleanup(ports.Close)
 	for _, i := range demo.Instances() {
-		port, err := demo.FreePort(0, false)
+		port, err := ports.Take(0, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,14 +172,17 @@ func TestTrafficVisitsTheShop(t *testing.T) {
 	}
 }
 
-func TestFreePort(t *testing.T) {
+func TestPortPool(t *testing.T) {
 	taken, err := demo.Listen(0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	var pool, other demo.PortPool
+	defer pool.Close()
+	defer other.Close()
 	port := taken.Addr().(*net.TCPAddr).Port
-	if got, err := demo.FreePort(port, false); err != nil || got == port {
+	if got, err := pool.Take(port, false); err != nil || got == port {
 		t.Errorf("%d for a port that is taken, %v", got, err)
 	}
 	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -186,7 +191,18 @@ func TestFreePort(t *testing.T) {
 	}
 	defer udp.Close()
 	port = udp.LocalAddr().(*net.UDPAddr).Port
-	if got, err := demo.FreePort(port, true); err != nil || got == port {
+	if got, err := pool.Take(port, true); err != nil || got == port {
 		t.Errorf("%d for a port of UDP that is taken, %v", got, err)
+	}
+	mine, err := pool.Take(0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := other.Take(mine, false); err != nil || got == mine {
+		t.Errorf("%d, which another pool has, %v", got, err)
+	}
+	pool.Close()
+	if got, err := other.Take(mine, false); err != nil || got != mine {
+		t.Errorf("%d after the other pool was closed, want %d, %v", got, mine, err)
 	}
 }
