@@ -156,15 +156,15 @@ func TestEverythingChangesAtOnce(t *testing.T) {
 		}
 		for n, want := range have {
 			o, err := both[0].api.Object(ctx, n.Kind, n.Namespace, n.Name)
-			if got := ""; want == "" {
+			if want == "" {
 				var f *adminapi.Fault
 				if !errors.As(err, &f) || f.Status != 404 {
 					t.Errorf("%s was deleted: %+v, %v", n, o, err)
 				}
 			} else if err != nil {
 				t.Errorf("%s: %v", n, err)
-			} else if got = o.Text; got != want {
-				t.Errorf("%s is\n%s, want\n%s", n, got, want)
+			} else if o.Text != want {
+				t.Errorf("%s is\n%s, want\n%s", n, o.Text, want)
 			}
 		}
 		last := ""
