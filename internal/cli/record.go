@@ -115,6 +115,7 @@ func record(ctx context.Context, t *term.Terminal, a *admin, q url.Values, path 
 			return err
 		}
 	}
+	noteUnknown(ctx, t, c, q)
 	err = c.Tap(ctx, q, func(e *tap.Event, line []byte) error {
 		if e.Type != tap.Exchange && e.Type != tap.Stream {
 			p.print(e) // which proxies are not seen, and how many were left out

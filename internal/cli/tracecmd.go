@@ -56,6 +56,9 @@ words, with the file and line of each rule and policy.
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			if f.Changed("slow") || failed || service != "" || route != "" || since != "" || f.Changed("limit") {
+				if _, err := time.ParseDuration(args[0]); err == nil && f.Changed("slow") {
+					return usagef("write --slow="+args[0], "%q is no ID, and the value of --slow stands behind an equals sign", args[0])
+				}
 				return usagef("", "an ID stands alone: --slow, --errors, --service, --route, --since and --limit are for the list")
 			}
 			return showTrace(cmd.Context(), t, a, args[0], *out)
