@@ -9,8 +9,10 @@ import (
 
 func TestUnknownNamesOfATap(t *testing.T) {
 	list := []adminapi.Object{
-		{Kind: "HTTPRoute", Namespace: "default", Name: "catalog"}, {Kind: "GRPCRoute", Namespace: "shop", Name: "stock"},
-		{Kind: "AuthorizationPolicy", Namespace: "default", Name: "closed"}, {Kind: "Consumer", Namespace: "default", Name: "acme"},
+		{Kind: "HTTPRoute", Namespace: "default", Name: "catalog"},
+		{Kind: "GRPCRoute", Namespace: "shop", Name: "stock"},
+		{Kind: "AuthorizationPolicy", Namespace: "default", Name: "closed"},
+		{Kind: "Consumer", Namespace: "default", Name: "acme"},
 	}
 	for _, c := range []struct{ what, end, name, want string }{
 		{"route", "Route", "catalog", ""},
