@@ -154,18 +154,16 @@ func TestEverythingChangesAtOnce(t *testing.T) {
 				t.Errorf("revision %d has half a change: %q, %q", x.Number, left, right)
 			}
 		}
+		// What others have stored comes a moment later.
 		for n, want := range have {
-			o, err := both[0].api.Object(ctx, n.Kind, n.Namespace, n.Name)
-			if want == "" {
+			eventually(t, n.String()+" is what the last revision has made it", func() bool {
+				o, err := both[0].api.Object(ctx, n.Kind, n.Namespace, n.Name)
 				var f *adminapi.Fault
-				if !errors.As(err, &f) || f.Status != 404 {
-					t.Errorf("%s was deleted: %+v, %v", n, o, err)
+				if want == "" {
+					return errors.As(err, &f) && f.Status == 404
 				}
-			} else if err != nil {
-				t.Errorf("%s: %v", n, err)
-			} else if o.Text != want {
-				t.Errorf("%s is\n%s, want\n%s", n, o.Text, want)
-			}
+				return err == nil && o.Text == want
+			})
 		}
 		last := ""
 		if text := have[counter]; text != "" {
