@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -82,7 +84,11 @@ func (a *admin) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(client.Options{Address: address, TLS: secure, Token: a.t.Getenv("GRIDWAY_TOKEN"), Timeout: timeout})
+	token := a.t.Getenv("GRIDWAY_TOKEN")
+	if strings.ContainsFunc(token, unicode.IsControl) {
+		return nil, usagef("was it read from more than one file?", "$GRIDWAY_TOKEN is no token: it has a line break or another control character in it")
+	}
+	c, err := client.New(client.Options{Address: address, TLS: secure, Token: token, Timeout: timeout})
 	if err != nil {
 		return nil, usageError{Err: err}
 	}

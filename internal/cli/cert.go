@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/ir"
@@ -47,7 +48,7 @@ among their names.
 
 ` + adminHelp,
 		Example: lines("gridway cert", "gridway cert shop.example.com", "gridway cert -o json"),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    command.Takes(0, 1),
 	}
 	out, a := outputFlag(cmd), adminFlag(t, cmd)
 	within := cmd.Flags().Duration("within", 0, "only those that end within this time or have ended; exits with 1 if there are any")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
@@ -37,7 +38,7 @@ accepted it last. Uses are counted from the start of the process.
 
 ` + adminHelp,
 		Example: lines("gridway consumer list", "gridway consumer list acme", "gridway consumer list -n partners -o json"),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    command.Takes(0, 1),
 	}
 	out := outputFlag(cmd)
 	a := adminFlag(t, cmd)

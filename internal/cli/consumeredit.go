@@ -37,7 +37,7 @@ func newConsumerCreate(t *term.Terminal) *cobra.Command {
 		Short:   "Make a consumer in the state store",
 		Long:    "Makes a consumer, from flags or from a manifest. \"gridway key create NAME\" makes its\nfirst key.\n\n" + adminHelp,
 		Example: lines("gridway consumer create acme --group partners --plan gold --label tier=1", "gridway consumer create -f acme.yaml"),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    command.Takes(0, 1),
 	}
 	f.add(cmd, "in the place of NAME and the other flags")
 	out, a := outputFlag(cmd), adminFlag(t, cmd)

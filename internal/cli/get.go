@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridway/gridway/internal/cli/term"
+	"github.com/gridway/gridway/internal/manage/objects"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
 )
@@ -21,7 +22,8 @@ func newGet(t *term.Terminal) *cobra.Command {
 		Short:   "Show the objects that a running gateway has read",
 		Long: `Lists objects with the place they were written at, or prints them with -o yaml or
 -o json, with their status. Values of Secrets, and of headers that carry credentials,
-are hidden.
+are hidden. A managed object is printed in YAML as it was applied, with its comments;
+"gridway apply -f -" takes it back, and finds nothing to change.
 KIND is not case-sensitive and may be plural ("httproutes"). NAME may be
 NAMESPACE/NAME. "get clusters" shows the endpoints behind backends with their
 present state, "get certificates" those that issuers have given, with their next
@@ -144,6 +146,33 @@ func notFound(list []adminapi.Object, kind, namespace, name string) error {
 	return hintError{Err: fmt.Errorf("the gateway has no %s", what), Hint: hint}
 }
 
+// shownText is an object in YAML: as somebody has written it where that is known, with its
+// status.
+func shownText(o *adminapi.Object) ([]byte, error) {
+	var v struct {
+		Status json.RawMessage `json:"status,omitempty"`
+	}
+	if o.Text != "" && json.Unmarshal(o.Value, &v) == nil {
+		text := []byte(o.Text)
+		if len(v.Status) > 0 {
+			status, err := json.Marshal(v)
+			if err != nil {
+				return nil, err
+			}
+			if status, err = yaml.JSONToYAML(status); err != nil {
+				return nil, err
+			}
+			text = append(text, status...)
+		}
+		// What has a form of its own, such as one line in braces, takes no status.
+		var root map[string]any
+		if err := yaml.Unmarshal(text, &root); err == nil && root["kind"] == o.Kind && (len(v.Status) == 0) == (root["status"] == nil) {
+			return text, nil
+		}
+	}
+	return yaml.JSONToYAML(o.Value)
+}
+
 // writeObjects prints the objects themselves: one document each in YAML.
 func writeObjects(t *term.Terminal, f term.Format, list []adminapi.Object, single bool) error {
 	for i := range list {
@@ -162,7 +191,7 @@ func writeObjects(t *term.Terminal, f term.Format, list []adminapi.Object, singl
 		return f.Write(t.Out, values)
 	}
 	for i, o := range list {
-		text, err := yaml.JSONToYAML(o.Value)
+		text, err := shownText(&o)
 		if err != nil {
 			return err
 		}
@@ -171,7 +200,7 @@ func writeObjects(t *term.Terminal, f term.Format, list []adminapi.Object, singl
 		}
 		at := placeText(o.Place)
 		if o.Revision > 0 {
-			at = fmt.Sprintf("managed, revision %d", o.Revision)
+			at = objects.Origin(o.Revision)
 		}
 		t.Printf("# %s\n%s\n", at, strings.TrimRight(string(text), "\n"))
 	}

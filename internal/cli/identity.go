@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/manage/membership"
 	"github.com/gridway/gridway/internal/mesh/identity"
@@ -160,7 +161,7 @@ func newIdentityList(t *term.Terminal) *cobra.Command {
 		Short:   "List certificates of the mesh that are alive",
 		Long:    "Lists the certificates that are alive, of all identities or of one, with how their\nowners proved who they are.\n\n" + adminHelp,
 		Example: lines("gridway identity list", "gridway identity list spiffe://prod.example.com/ns/shop/sa/reviews -o json"),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    command.Takes(0, 1),
 	}
 	out, a := outputFlag(cmd), adminFlag(t, cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -195,7 +196,7 @@ has are cut. Needs the role operator.
 
 ` + adminHelp,
 		Example: lines("gridway identity deny spiffe://prod.example.com/ns/shop/sa/reviews --reason 'host lost'", "gridway identity deny --serial 4f:00:1a --expires 24h"),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    command.Takes(0, 1),
 	}
 	a := adminFlag(t, cmd)
 	var q membership.Denial
@@ -236,7 +237,7 @@ func newIdentityAllow(t *term.Terminal) *cobra.Command {
 		Short:   "Take a denial away",
 		Long:    "Takes a denial away, which names exactly this identity and serial number. Needs the\nrole operator.\n\n" + adminHelp,
 		Example: lines("gridway identity allow spiffe://prod.example.com/ns/shop/sa/reviews", "gridway identity allow --serial 4f001a"),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    command.Takes(0, 1),
 	}
 	a := adminFlag(t, cmd)
 	serial := cmd.Flags().String("serial", "", "serial number of a certificate, in hexadecimal")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/manage/access"
 	"github.com/gridway/gridway/internal/password"
@@ -62,7 +63,7 @@ client, which gets access tokens for it (docs/guides/token-endpoint.md).
 
 ` + adminHelp,
 		Example: lines("gridway key create --prefix shop_live_", "gridway key create acme", "gridway key create acme --name live --expires 2160h", "gridway key create acme --client --scope orders.read"),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    command.Takes(0, 1),
 	}
 	out := outputFlag(cmd)
 	prefix := cmd.Flags().String("prefix", "", "what the key begins with, by which people and scanners know it")
@@ -109,7 +110,7 @@ no list of processes, and prints its hash as a Consumer has it. One line break a
 its end does not count. With --password it is the hash of a password for basic
 authentication, by argon2id (19 MiB, two rounds) with a random salt.`,
 		Example: lines(`printf %s "$KEY" | gridway key hash`, "gridway key hash key.txt", `printf %s "$PASSWORD" | gridway key hash --password`),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    command.Takes(0, 1),
 	}
 	isPassword := cmd.Flags().Bool("password", false, "it is a password, not a key")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {

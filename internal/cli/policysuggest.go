@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/mesh/evidence"
 	"github.com/gridway/gridway/internal/mesh/suggest"
@@ -39,7 +40,7 @@ say in access logs what they would refuse. Needs the role viewer.
 
 ` + adminHelp,
 		Example: lines("gridway policy suggest ratings --namespace shop > ratings-policy.yaml", "gridway policy suggest --since 14d", "gridway policy suggest --enforce -o json"),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    command.Takes(0, 1),
 	}
 	out, a := outputFlag(cmd), adminFlag(t, cmd)
 	namespace := cmd.Flags().StringP("namespace", "n", "", "namespace of the Services (default: default if SERVICE is given, and otherwise all)")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/effect/replay"
@@ -53,7 +54,7 @@ operator and is written to the audit log.
 
 ` + adminHelp,
 		Example: lines("gridway record monday.jsonl --for 10m --sample 0.1", "gridway record denied.jsonl --denied --max 100", "gridway record - --path '/api/*' | gzip > api.jsonl.gz"),
-		Args:    cobra.ExactArgs(1),
+		Args:    command.Takes(1, 1),
 	}
 	a := adminFlag(t, cmd)
 	values := tapFlags(cmd, "record", "show", "open")
@@ -114,6 +115,7 @@ func record(ctx context.Context, t *term.Terminal, a *admin, q url.Values, path 
 			return err
 		}
 	}
+	noteUnknown(ctx, t, c, q)
 	err = c.Tap(ctx, q, func(e *tap.Event, line []byte) error {
 		if e.Type != tap.Exchange && e.Type != tap.Stream {
 			p.print(e) // which proxies are not seen, and how many were left out

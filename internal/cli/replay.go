@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/excerpt"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/effect/replay"
@@ -36,10 +37,11 @@ Callers are those that were established then: credentials are not in recordings.
 cannot be decided without them, or without the network, is named and counted, never
 guessed: external servers are not asked, and rate limits do not count.
 
-Exits with 0 if nothing differs, 1 if something does, and 2 if it could not compare:
-a candidate with errors, for example, which no gateway would serve.`,
+The recording may be compressed by gzip. Exits with 0 if nothing differs, 1 if something
+does, and 2 if it could not compare: a candidate with errors, for example, which no
+gateway would serve, or one on which no request can be decided.`,
 		Example: lines("gridway replay monday.jsonl --on config/", "gridway replay monday.jsonl --base main/ --on branch/", "gridway replay - --on config/ -o json < monday.jsonl"),
-		Args:    cobra.ExactArgs(1),
+		Args:    command.Takes(1, 1),
 	}
 	out := outputFlag(cmd)
 	var on, base []string
@@ -56,6 +58,9 @@ a candidate with errors, for example, which no gateway would serve.`,
 				return usageError{Err: err}
 			}
 			defer f.Close()
+			if info, err := f.Stat(); err == nil && info.IsDir() {
+				return usagef("name one recording", "%s is a folder", args[0])
+			}
 			in, file = io.Reader(f), args[0]
 		}
 		r, err := runReplay(t, in, file, on, base)
@@ -67,10 +72,15 @@ a candidate with errors, for example, which no gateway would serve.`,
 		} else {
 			printReplay(t, r)
 		}
-		if err == nil && r.Different > 0 {
+		switch {
+		case err != nil:
+			return err
+		case r.Different > 0:
 			return errProblems
+		case r.Undecided > 0 && r.Same == 0:
+			return notCompared(hintError{Err: errors.New("none of the requests could be decided: nothing was compared"), Hint: "are these the files of the gateway that was recorded?"})
 		}
-		return err
+		return nil
 	}
 	return cmd
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/manage/objects"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
@@ -26,7 +27,7 @@ the last 100 changes of its files.
 
 ` + adminHelp,
 		Example: lines("gridway revisions", "gridway revisions 12", "gridway revisions --object HTTPRoute/default/catalog", "gridway revisions --before 120 -o json"),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    command.Takes(0, 1),
 	}
 	out, a := outputFlag(cmd), adminFlag(t, cmd)
 	object := cmd.Flags().String("object", "", "only changes of this one, as in HTTPRoute/default/catalog")

@@ -142,6 +142,7 @@ func watchTap(ctx context.Context, t *term.Terminal, a *admin, q url.Values, raw
 		return err
 	}
 	defer c.Close()
+	noteUnknown(ctx, t, c, q)
 	p := &tapPrinter{t: t, show: len(q["show"]) > 0}
 	err = c.Tap(ctx, q, func(e *tap.Event, line []byte) error {
 		if raw {

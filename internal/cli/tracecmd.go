@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridway/gridway/internal/cli/command"
 	"github.com/gridway/gridway/internal/cli/term"
 	"github.com/gridway/gridway/internal/surface/adminapi"
 	"github.com/gridway/gridway/internal/surface/adminapi/client"
@@ -34,7 +35,7 @@ words, with the file and line of each rule and policy.
 
 ` + adminHelp,
 		Example:           lines("gridway trace", "gridway trace --errors --since 15m", "gridway trace --slow=250ms --service shop/cart", "gridway trace 0af7651916cd43dd8448eb211c80319c", "gridway trace 7d5a0f0e-2b64-4a3e-9a2f-2f6f0d1c9b1a -o json"),
-		Args:              cobra.MaximumNArgs(1),
+		Args:              command.Takes(0, 1),
 		ValidArgsFunction: offer(),
 	}
 	out := outputFlag(cmd)
@@ -55,6 +56,9 @@ words, with the file and line of each rule and policy.
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			if f.Changed("slow") || failed || service != "" || route != "" || since != "" || f.Changed("limit") {
+				if _, err := time.ParseDuration(args[0]); err == nil && f.Changed("slow") {
+					return usagef("write --slow="+args[0], "%q is no ID, and the value of --slow stands behind an equals sign", args[0])
+				}
 				return usagef("", "an ID stands alone: --slow, --errors, --service, --route, --since and --limit are for the list")
 			}
 			return showTrace(cmd.Context(), t, a, args[0], *out)

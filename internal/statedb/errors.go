@@ -36,6 +36,16 @@ func (unavailable) Unavailable() bool { return true }
 func (notFound) Error() string        { return "not found" }
 func (notFound) NotFound() bool       { return true }
 
+// because is ErrUnavailable with a reason that may be told to anybody who may change the
+// store: it names no place and no user.
+type because struct {
+	unavailable
+	why string
+}
+
+func (because) Is(target error) bool { return target == ErrUnavailable } //nolint:errorlint // this is what errors.Is asks
+func (b because) Reason() string     { return b.why }
+
 // SQLSTATE, as PostgreSQL names what went wrong (its manual, appendix A).
 const (
 	uniqueViolation      = "23505"
@@ -80,17 +90,32 @@ func wrap(err error) error {
 		switch lite.Code() & 0xff {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
-		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT:
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+			return fmt.Errorf("%w: %w", because{why: "another process has it for too long"}, err)
+		case sqlite3.SQLITE_FULL:
+			return fmt.Errorf("%w: %w", because{why: "there is no room for its file to grow"}, err)
+		case sqlite3.SQLITE_IOERR:
+			return fmt.Errorf("%w: %w", because{why: "its file cannot be read or written; is the disk full, or broken?"}, err)
+		case sqlite3.SQLITE_CANTOPEN:
+			return fmt.Errorf("%w: %w", because{why: "its file cannot be opened"}, err)
+		case sqlite3.SQLITE_READONLY:
+			return fmt.Errorf("%w: %w", because{why: "its file cannot be written: it, its folder or the file system is read-only"}, err)
+		case sqlite3.SQLITE_INTERRUPT:
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	case errors.As(err, &connect):
 		// Its own text has the user's name in it, and every address twice.
-		return fmt.Errorf("%w: %w", ErrUnavailable, &quiet{cause(connect), err})
+		return fmt.Errorf("%w: %w", because{why: "its server cannot be reached"}, &quiet{cause(connect), err})
 	case errors.As(err, &pg):
 		// 08 is connections, 53 too little of something, 57 a shutdown, 25006 a
 		// standby that cannot be written, 25P03 a transaction that waited for too long between
 		// two statements.
-		if class := pg.Code[:min(2, len(pg.Code))]; class == "08" || class == "53" || class == "57" || pg.Code == "25006" || pg.Code == "25P03" {
+		switch class := pg.Code[:min(2, len(pg.Code))]; {
+		case pg.Code == "53100":
+			return fmt.Errorf("%w: %w", because{why: "the disk of its server is full"}, err)
+		case pg.Code == "25006":
+			return fmt.Errorf("%w: %w", because{why: "its server takes no changes now: it is a standby, or read-only"}, err)
+		case class == "08" || class == "53" || class == "57" || pg.Code == "25P03":
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network), pgconn.Timeout(err), strings.Contains(err.Error(), "conn closed"), strings.Contains(err.Error(), "unexpected EOF"), strings.Contains(err.Error(), "bad connection"):

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -174,6 +175,27 @@ func NoArgs(cmd *cobra.Command, args []string) error {
 		return Usagef("usage: "+cmd.UseLine(), "%s does not take %q", cmd.CommandPath(), args[0])
 	}
 	return nil
+}
+
+// Takes checks how many arguments a command has; another number is a mistake of usage,
+// and no answer of the command.
+func Takes(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch hint := "usage: " + cmd.UseLine(); {
+		case len(args) < least:
+			return Usagef(hint, "%s needs %s, and was given %d", cmd.CommandPath(), count(least), len(args))
+		case len(args) > most:
+			return Usagef(hint, "%s does not take %q: it has %s", cmd.CommandPath(), args[most], count(most))
+		}
+		return nil
+	}
+}
+
+func count(arguments int) string {
+	if arguments == 1 {
+		return "one argument"
+	}
+	return strconv.Itoa(arguments) + " arguments"
 }
 
 // Nearest returns the candidate that is at most a third of the word away, or "".

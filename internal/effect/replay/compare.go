@@ -79,7 +79,7 @@ func Run(of *Recording, base, candidate *Side) (*Report, error) {
 			r.differs(groups, e, aspects)
 		}
 	}
-	r.Groups = slices.SortedStableFunc(slices.Values(r.Groups), func(a, b *Group) int { return b.Count - a.Count })
+	slices.SortStableFunc(r.Groups, func(a, b *Group) int { return b.Count - a.Count })
 	return r, nil
 }
 

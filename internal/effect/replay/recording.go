@@ -5,6 +5,7 @@ package replay
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,15 +63,23 @@ type Recording struct {
 	ahead []byte
 }
 
-// Open reads the beginning of a recording. Errors name file and line.
+// Open reads the beginning of a recording, which may be compressed by gzip. Errors name file
+// and line.
 func Open(in io.Reader, file string) (*Recording, error) {
 	r := &Recording{file: file, lines: bufio.NewReaderSize(in, maxLine)}
+	if begins, _ := r.lines.Peek(len(gzipMagic)); string(begins) == gzipMagic { // other errors come again
+		plain, err := gzip.NewReader(r.lines)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		r.lines = bufio.NewReaderSize(plain, maxLine)
+	}
 	line, err := r.next()
 	switch {
 	case err != nil:
 		return nil, err
 	case line == nil:
-		return nil, r.wrong(errNone)
+		return nil, fmt.Errorf("%s: it is empty: %w", file, errNone)
 	}
 	if err := r.readHead(line); err != nil {
 		return nil, r.wrong(err)
@@ -139,9 +148,7 @@ func (r *Recording) Events() iter.Seq2[*tap.Event, error] {
 			case requests > MaxRequests:
 				err = r.wrong(fmt.Errorf("a recording has %d requests at most", MaxRequests))
 			default:
-				if err = json.Unmarshal(line, e); err != nil {
-					err = r.wrong(fmt.Errorf("this is no recorded request: %w", err))
-				}
+				err = r.event(line, e)
 			}
 			if err != nil {
 				yield(nil, err)
@@ -153,6 +160,24 @@ func (r *Recording) Events() iter.Seq2[*tap.Event, error] {
 		}
 	}
 }
+
+// event reads a line. The last one of a recording that was cut off is told as that.
+func (r *Recording) event(line []byte, e *tap.Event) error {
+	err := json.Unmarshal(line, e)
+	if err == nil {
+		return nil
+	}
+	number := r.line
+	var syntax *json.SyntaxError
+	ends := errors.As(err, &syntax) && syntax.Error() == "unexpected end of JSON input" // it has no type of its own
+	if rest, _ := r.next(); rest == nil && ends {
+		return fmt.Errorf("%s:%d: the recording ends in the middle of a request: it was cut off; without this line the others can be decided", r.file, number)
+	}
+	return fmt.Errorf("%s:%d: this is no recorded request: %w", r.file, number, err)
+}
+
+// gzipMagic begins what gzip has compressed (RFC 1952 §2.3.1).
+const gzipMagic = "\x1f\x8b"
 
 var errNone = errors.New("this is no recording; \"gridway record\" makes one")
 

@@ -69,7 +69,7 @@ func Remembered(ctx context.Context, records []*trace.Record, serving, candidate
 			p.differs(groups, e, aspects)
 		}
 	}
-	p.Groups = slices.SortedStableFunc(slices.Values(p.Groups), func(a, b *Group) int { return b.Count - a.Count })
+	slices.SortStableFunc(p.Groups, func(a, b *Group) int { return b.Count - a.Count })
 	return p, ctx.Err()
 }
 

@@ -88,8 +88,9 @@ func TestWhatDiffers(t *testing.T) {
 
 func TestRecordingsThatAreWrong(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "f:1: this is no recording", "\n": "f:2: this is no recording", "{}\n": "f:1: this is no recording", `{"format":"gridway-recording","version":9}`: "f:1: the recording has version 9",
-		head + "{": "f:2: this is no recorded request", head + "\n[]\n": "f:3: this is no recorded request",
+		"": "f: it is empty: this is no recording", "\n": "f: it is empty: this is no recording", "{}\n": "f:1: this is no recording", `{"format":"gridway-recording","version":9}`: "f:1: the recording has version 9",
+		head + "{": "f:2: the recording ends in the middle of a request", head + "{\n{}\n": "f:2: this is no recorded request", head + "x\n": "f:2: this is no recorded request",
+		"\x1f\x8b": "f: ", "\x1f\x8bnothing that is compressed": "f: gzip: invalid header", head + "\n[]\n": "f:3: this is no recorded request",
 		head + strings.Repeat("x", 300<<10): "f:2: the line is longer than 256 KiB",
 	} {
 		_, err := run(text, nil, table(t, "/", "one"))

@@ -2,6 +2,8 @@ package objects
 
 import (
 	"encoding/json"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,6 +26,18 @@ const (
 	// Files: files that the gateway reads have changed.
 	Files Source = "files"
 )
+
+const origin = "managed, revision "
+
+// Origin is how a managed object's comment says where it is from.
+func Origin(revision int64) string { return origin + strconv.FormatInt(revision, 10) }
+
+// IsOrigin recognizes what Origin writes.
+func IsOrigin(text string) bool {
+	number, ours := strings.CutPrefix(text, origin)
+	_, err := strconv.ParseInt(number, 10, 64)
+	return ours && err == nil
+}
 
 // Options of a change.
 type Options struct {

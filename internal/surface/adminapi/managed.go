@@ -146,6 +146,10 @@ func (s *Server) faultOf(r *http.Request, err error) *Fault {
 	}
 	s.opt.Log.Error("the state store failed", "path", r.URL.Path, "error", err)
 	if errors.As(err, &busy) {
+		var known interface{ Reason() string }
+		if errors.As(err, &known) {
+			return fault(http.StatusServiceUnavailable, "the state store cannot be used now: %s; the gateway's log says more, and what serves goes on", known.Reason())
+		}
 		return fault(http.StatusServiceUnavailable, "the state store cannot be used now; try again")
 	}
 	return fault(http.StatusInternalServerError, "the state store failed; the gateway's log says why")

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gridway/gridway/internal/wire/grpc"
 )
 
 // Bounds of a Query.
@@ -89,7 +91,7 @@ func Parameters() []Parameter {
 		{"method", "only this method", func(q *Query, v string) error { q.Methods = append(q.Methods, strings.ToUpper(v)); return nil }},
 		{"path", "only this path: exactly /PATH, the prefix /PATH*, or ~RE2 for a regular expression", parsePath},
 		{"status", "only this status: 404, 5xx or 500-504", parseStatus},
-		{"grpcStatus", "only calls of gRPC that end so: UNAVAILABLE", func(q *Query, v string) error { q.GRPCStatus = append(q.GRPCStatus, strings.ToUpper(v)); return nil }},
+		{"grpcStatus", "only calls of gRPC that end so: UNAVAILABLE", parseGRPCStatus},
 		{"header", "only requests with this field: NAME, NAME:VALUE, NAME:PREFIX* or NAME:~RE2", parseHeader},
 		{"consumer", "only this consumer: NAME or NAMESPACE/NAME", texts(func(q *Query) *[]string { return &q.Consumers })},
 		{"policy", "only what this policy has refused: NAME or NAMESPACE/NAME", texts(func(q *Query) *[]string { return &q.Policies })},
@@ -103,6 +105,19 @@ func Parameters() []Parameter {
 		{"rate", fmt.Sprintf("how many events per second each proxy gives at most, 1 to %d (%d)", MaxRate, DefaultRate), parseRate},
 		{"for", fmt.Sprintf("how long it lasts, %s at most (%s)", short(MaxFor), short(DefaultFor)), parseFor},
 	}
+}
+
+// parseGRPCStatus takes names and numbers, as specifications and libraries write them
+// ("NOT_FOUND", "NotFound", "5").
+func parseGRPCStatus(q *Query, v string) error {
+	plain := func(s string) string { return strings.ReplaceAll(strings.ToUpper(s), "_", "") }
+	for c := range grpc.Code(grpc.Codes) {
+		if n := c.String(); plain(v) == plain(n) || v == string(c.Text()) || plain(v) == "CANCELED" && c == grpc.Cancelled {
+			q.GRPCStatus = append(q.GRPCStatus, n)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no status of gRPC, such as UNAVAILABLE or 14", v)
 }
 
 // short is a duration without zeroes at its end.

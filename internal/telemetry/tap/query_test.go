@@ -31,6 +31,8 @@ func TestQueriesThatAreWrong(t *testing.T) {
 		"path=~" + "(a{1000}){1000}":     "is no expression of RE2",
 		"direction=north":                `"north" is not one of edge, inbound, outbound`,
 		"protocol=smtp":                  "is not one of http, grpc",
+		"grpcStatus=gone":                `"gone" is no status of gRPC, such as UNAVAILABLE or 14`,
+		"grpcStatus=17":                  "is no status of gRPC",
 		"header=a b":                     `"a b" is no name of a header field`,
 		"header=:x":                      "the name of a header field is missing",
 		"header=authorization:x":         "carries credentials: ask whether it is there, without a value",

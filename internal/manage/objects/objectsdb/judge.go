@@ -63,7 +63,7 @@ func (w *wanted) op() objects.Op {
 		return objects.Deleted
 	case w.before == nil:
 		return objects.Created
-	case w.before.Text == w.after.Text:
+	case same(w.before, w.after):
 		return objects.Unchanged
 	}
 	return objects.Changed

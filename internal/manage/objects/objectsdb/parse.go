@@ -58,6 +58,9 @@ func (p *parser) refuse(o *store.Object, field, code, message, remedy string) {
 }
 
 func (p *parser) document(doc decode.Document) {
+	if p.hidden(doc) {
+		return
+	}
 	r := decode.Decode(doc)
 	wrong := false
 	for _, x := range r.Problems {
@@ -70,7 +73,6 @@ func (p *parser) document(doc decode.Document) {
 	if wrong || len(r.Objects) == 0 {
 		return
 	}
-	p.hidden(doc)
 	texts, err := textsOf(doc, r.Objects)
 	if err != nil {
 		p.errors = append(p.errors, store.Problem{
@@ -110,18 +112,19 @@ func (p *parser) object(o *store.Object, text string) {
 
 // hidden refuses what was shown in the place of a secret: somebody has sent back what was
 // shown to them.
-func (p *parser) hidden(doc decode.Document) {
+func (p *parser) hidden(doc decode.Document) (found bool) {
 	mark := strings.TrimSuffix(ir.Hidden, ")")
 	if !bytes.Contains(doc.Text, []byte(mark)) {
-		return
+		return false
 	}
 	var root yaml.Node
 	if yaml.Unmarshal(doc.Text, &root) != nil {
-		return // then decode has not taken it either
+		return false // then decode does not take it either
 	}
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
 		if n.Kind == yaml.ScalarNode && strings.HasPrefix(n.Value, mark) && (n.Value == ir.Hidden || strings.HasSuffix(n.Value, ", changed)")) {
+			found = true
 			p.errors = append(p.errors, store.Problem{
 				Severity: store.Error, Code: "HiddenValue", Position: store.Position{Line: doc.Line + n.Line - 1, Column: n.Column},
 				Message: fmt.Sprintf("%s stands for a value that was not shown", n.Value), Remedy: "write the value itself, or leave the object out to keep it as it is",
@@ -132,6 +135,7 @@ func (p *parser) hidden(doc decode.Document) {
 		}
 	}
 	walk(&root)
+	return found
 }
 
 // textsOf are the texts that the objects of a document are kept as: the document's own if
@@ -149,10 +153,16 @@ func textsOf(doc decode.Document, list []*store.Object) ([]string, error) {
 	}
 	out := make([]string, len(list))
 	for i, o := range list {
-		out[i] = byKey[o.Key]
 		// What is kept must read as what was judged.
-		if again, _ := managed.Decode(o.Key, out[i]); again == nil || again.Broken || again.Hash != o.Hash {
+		reads := func(text string) bool {
+			again, _ := managed.Decode(o.Key, text)
+			return again != nil && !again.Broken && again.Hash == o.Hash
+		}
+		if out[i] = byKey[o.Key]; !reads(out[i]) {
 			return nil, fmt.Errorf("it cannot be kept as it is written")
+		}
+		if plain := asWritten(out[i]); plain != out[i] && reads(plain) {
+			out[i] = plain
 		}
 	}
 	return out, nil
