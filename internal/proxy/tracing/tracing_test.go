@@ -1,8 +1,8 @@
 package tracing_test
 
 import (
-	"strings"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
