@@ -43,6 +43,9 @@ func notRemembered(err error) error {
 
 func printHop(t *term.Terminal, number int, h *adminapi.Hop) {
 	title := fmt.Sprintf("%d. %s", number, h.Side)
+	if h.Purpose != "" {
+		title += ", " + printable(h.Purpose)
+	}
 	if h.Proxy != "" {
 		title += "  " + printable(h.Proxy)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -107,7 +108,10 @@ func barsOf(hops []adminapi.Hop) []bar {
 
 func hopBar(h *adminapi.Hop, indent int) bar {
 	where := h.Side.String()
-	if h.Of != "" {
+	switch {
+	case h.Purpose != "":
+		where = printable(h.Purpose) + " → " + printable(cmp.Or(h.Endpoint, short(h.Cluster), h.Host))
+	case h.Of != "":
 		where += " " + short(printable(h.Of))
 	}
 	what := requestText(h.Method, "", h.Path, h.Protocol)

@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -15,8 +16,9 @@ func Credential(name, value string) bool {
 }
 
 // SecretName tells whether a header field, parameter or key of that name usually
-// carries credentials: Authorization and its kin, cookies, and what is called a
-// token, secret, password, signature or the key to something.
+// carries credentials: Authorization and its kin, cookies, certificates of clients that a
+// proxy vouches for (RFC 9440), and what is called a token, secret, password, signature or
+// the key to something.
 func SecretName(name string) bool {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	switch name {
@@ -25,7 +27,7 @@ func SecretName(name string) bool {
 	}
 	for _, word := range []string{
 		"authorization", "token", "secret", "password", "passwd", "passphrase", "api-key", "apikey", "auth-key", "access-key", "private-key",
-		"subscription-key", "credential", "signature", "jwt",
+		"subscription-key", "credential", "signature", "jwt", "client-cert",
 	} {
 		if strings.Contains(name, word) {
 			return true
@@ -95,11 +97,49 @@ func (v Veil) Target(target string) string {
 	if !ok {
 		return target
 	}
+	query, _ = v.Query(query, nil)
+	return path + "?" + query
+}
+
+// Query hides the values of credentials in a query, and names their parameters. Names and
+// values are judged as they are decoded, as those judge them who take credentials from them;
+// also, which may be nil, tells of further parameters that carry some. A part may be
+// a credential itself, and has no name then.
+func (v Veil) Query(query string, also func(name string) bool) (out string, hidden []string) {
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
-		if name, value, ok := strings.Cut(pair, "="); ok && Credential(name, value) {
+		name, value, given := strings.Cut(pair, "=")
+		text := unescaped(name)
+		switch {
+		case SecretValue(text):
+			pairs[i] = v(pair)
+			hidden = append(hidden, "")
+		case given && (Credential(text, unescaped(value)) || also != nil && also(text)):
 			pairs[i] = name + "=" + v(value)
+			hidden = append(hidden, text)
 		}
 	}
-	return path + "?" + strings.Join(pairs, "&")
+	return strings.Join(pairs, "&"), hidden
+}
+
+func unescaped(text string) string {
+	if s, err := url.QueryUnescape(text); err == nil {
+		return s
+	}
+	return text
+}
+
+// SecretTarget tells whether a text is a URL that carries a credential in its query, or in
+// its fragment, as answers of RFC 6749 §4.2.2 do.
+func SecretTarget(text string) bool {
+	at := strings.IndexAny(text, "?#")
+	if at < 0 {
+		return false
+	}
+	for part := range strings.FieldsFuncSeq(text[at:], func(r rune) bool { return r == '?' || r == '#' }) {
+		if _, hidden := Veil(Hide).Query(part, nil); hidden != nil {
+			return true
+		}
+	}
+	return false
 }

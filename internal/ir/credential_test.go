@@ -1,6 +1,7 @@
 package ir_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gridway/gridway/internal/ir"
@@ -10,7 +11,7 @@ func TestCredential(t *testing.T) {
 	for name, want := range map[string]bool{
 		"Authorization": true, "proxy-authorization": true, "Cookie": true, "set-cookie": true, "X-Api-Key": true, "x_api_key": true, "APIKEY": true,
 		"X-Auth": true, "X-Auth-User": true, "Ocp-Apim-Subscription-Key": true, "X-Amz-Security-Token": true, "client_secret": true, "key": true,
-		"X-JWT": true, "pwd": true, "db.pass": true, "X-Hub-Signature-256": true, "sig": true, "X-Vault-Token": true, "tls/private-key": true,
+		"X-JWT": true, "X-Forwarded-Client-Cert": true, "Client-Cert-Chain": true, "pwd": true, "db.pass": true, "X-Hub-Signature-256": true, "sig": true, "X-Vault-Token": true, "tls/private-key": true,
 		"Author": false, "X-Request-Id": false, "Host": false, "Idempotency-Key": false, "Accept": false, "passenger": false, "X-Signal": false, "monkey": false,
 	} {
 		if ir.SecretName(name) != want {
@@ -30,10 +31,23 @@ func TestCredential(t *testing.T) {
 	}
 	veil := ir.Veil(ir.Hide)
 	for target, want := range map[string]string{
-		"/healthz": "/healthz", "/h?key=abc&x=1": "/h?key=(hidden)&x=1", "/h?a=Bearer+x&token=": "/h?a=Bearer+x&token=(hidden)", "/h?token": "/h?token",
+		"/healthz": "/healthz", "/h?key=abc&x=1": "/h?key=(hidden)&x=1", "/h?a=Bearer+x&token=": "/h?a=(hidden)&token=(hidden)", "/h?token": "/h?token",
+		"/h?%61pi_key=abc": "/h?%61pi_key=(hidden)", "/h?to=http%3A%2F%2Fa%3Ab%40c&x": "/h?to=(hidden)&x", "/h?x&eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln": "/h?x&(hidden)",
+		"/h?eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln=": "/h?(hidden)", "/h?%zz=1&%zz": "/h?%zz=1&%zz",
 	} {
 		if got := veil.Target(target); got != want {
 			t.Errorf("%s: %s, want %s", target, got, want)
+		}
+	}
+}
+
+func TestSecretTarget(t *testing.T) {
+	for text, want := range map[string]bool{
+		"https://a.example/?access_token=x": true, "/?x=1#access_token=y&state=z": true, "/cb#id_token=q": true, "/?%74oken=x": true, "?a=Basic%20dXNlcjpwdw==": true,
+		"": false, "https://a.example/": false, "/?page=2#token": false, "what?": false, "a?b=c#d=e": false,
+	} {
+		if ir.SecretTarget(text) != want {
+			t.Errorf("%q: %v", text, !want)
 		}
 	}
 }
@@ -46,5 +60,11 @@ func FuzzSecretValue(f *testing.F) {
 			t.Error("missed")
 		}
 		ir.Veil(ir.Hide).Target(value)
+		if strings.ContainsAny(value, "?#&") {
+			return
+		}
+		if !ir.SecretTarget("/?to=" + value + "&token=x") {
+			t.Error("missed in a query")
+		}
 	})
 }

@@ -37,8 +37,9 @@ const (
 // Remembered decides what edges remember on the configuration in service and on a
 // candidate, and says what differs. Records have neither header fields nor queries: what
 // the configuration in service does not decide as it was decided then is counted as
-// undecided. Records of sidecars, and of what is not HTTP, are left out. The error is that
-// of ctx; what was found until then is returned with it.
+// undecided. Records of sidecars, of what is not HTTP, and of what proxies have sent
+// themselves are left out. The error is that of ctx; what was found until then is returned
+// with it.
 func Remembered(ctx context.Context, records []*trace.Record, serving, candidate *dryrun.Table) (*Passed, error) {
 	p := &Passed{Report: Report{Groups: []*Group{}, Why: map[string]int{}, Assumed: map[string]int{}}}
 	groups := map[string]*Group{}
@@ -46,7 +47,7 @@ func Remembered(ctx context.Context, records []*trace.Record, serving, candidate
 		if i%recordsBetweenLooks == 0 && ctx.Err() != nil {
 			break
 		}
-		if rec.Stream || rec.Method == "" || rec.Side != trace.Edge {
+		if rec.Stream || rec.Method == "" || rec.Side != trace.Edge || rec.Purpose != "" {
 			continue
 		}
 		p.Requests++

@@ -172,12 +172,8 @@ func concealHeaders(list []ir.Header, from []ir.CredentialSource) []ir.Header {
 }
 
 func concealQuery(query string, from []ir.CredentialSource) string {
-	pairs := strings.Split(query, "&")
-	for i, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		if ir.Credential(name, value) || slices.ContainsFunc(from, func(s ir.CredentialSource) bool { return s.Query != "" && s.Query == name }) {
-			pairs[i] = name + "=" + ir.Hidden
-		}
-	}
-	return strings.Join(pairs, "&")
+	query, _ = ir.Veil(ir.Hide).Query(query, func(name string) bool {
+		return slices.ContainsFunc(from, func(s ir.CredentialSource) bool { return s.Query != "" && s.Query == name })
+	})
+	return query
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gridway/gridway/internal/proxy/upstream"
 	"github.com/gridway/gridway/internal/proxy/upstream/http1"
 	"github.com/gridway/gridway/internal/proxy/vouch"
+	"github.com/gridway/gridway/internal/telemetry/metric"
 	"github.com/gridway/gridway/internal/wire/httpmsg"
 )
 
@@ -35,8 +36,11 @@ type mirrors struct{ active []*mirror }
 // answer is read and forgotten.
 type mirror struct {
 	cluster *upstream.Cluster
+	metrics *metric.Cluster
+	p       *Pipeline
 	all     *Mirroring
 	req     httpmsg.Request
+	trace   copyTrace
 	// untold: endpoints outside of the mesh are not told who calls.
 	untold bool
 
@@ -47,6 +51,7 @@ type mirror struct {
 	sending int64  // guarded by mu; and those that are being sent
 	ended   bool
 	dropped bool
+	why     metric.MirrorResult // of dropped
 }
 
 // Mirroring counts and awaits the copies in flight. Its zero value is ready.
@@ -127,18 +132,22 @@ func (x *Exchange) startMirrors() {
 		return
 	}
 	for i := range x.rule.Mirrors {
-		x.startMirror(&x.rule.Mirrors[i])
+		x.startMirror(&x.rule.Mirrors[i], i+1)
 	}
 	for i := range x.backend.Mirrors {
-		x.startMirror(&x.backend.Mirrors[i])
+		x.startMirror(&x.backend.Mirrors[i], len(x.rule.Mirrors)+i+1)
 	}
 }
 
-func (x *Exchange) startMirror(m *snapshot.Mirror) {
-	if m.Cluster == nil || !sampled(m.IR) || !x.p.Mirrors.enter(m.Cluster) {
+func (x *Exchange) startMirror(m *snapshot.Mirror, number int) {
+	if m.Cluster == nil || !sampled(m.IR) {
 		return
 	}
-	copied := &mirror{cluster: m.Cluster, all: &x.p.Mirrors}
+	if !x.p.Mirrors.enter(m.Cluster) {
+		m.Metrics.Mirrored(metric.MirrorTooMany, 0)
+		return
+	}
+	copied := &mirror{cluster: m.Cluster, metrics: m.Metrics, p: x.p, all: &x.p.Mirrors}
 	copied.changed.L = &copied.mu
 	if x.p.Vouch != nil {
 		x.sign()
@@ -152,6 +161,7 @@ func (x *Exchange) startMirror(m *snapshot.Mirror) {
 	if host := m.Cluster.Config().Host; host != "" {
 		copied.req.SetHost([]byte(host))
 	}
+	x.traceCopy(copied, number)
 	if x.body.whole {
 		copied.add(x.body.first)
 		copied.ended = true
@@ -159,11 +169,10 @@ func (x *Exchange) startMirror(m *snapshot.Mirror) {
 		copied.add(x.body.kept) // what was read ahead
 		x.mirrors.active = append(x.mirrors.active, copied)
 	}
-	mirroring := &x.p.Mirrors // the exchange may be over before the copy begins
-	go func() {
-		defer mirroring.leave(copied.cluster)
+	go func() { // the exchange may be over before the copy begins
+		defer copied.all.leave(copied.cluster)
 		defer copied.forget()
-		copied.run(mirroring)
+		copied.run()
 	}()
 	x.Down.Task().Share()
 }
@@ -180,11 +189,18 @@ func (c *mirror) add(piece []byte) {
 	}
 	if c.all.bytes.Add(int64(len(piece))) > maxMirrorBytes {
 		c.all.bytes.Add(-int64(len(piece)))
-		c.dropped = true
+		c.drop(metric.MirrorTooMany)
 		return
 	}
 	c.queue = append(c.queue, piece...)
 	c.held += int64(len(piece))
+}
+
+// drop gives the rest of the body up. It is called like add.
+func (c *mirror) drop(why metric.MirrorResult) {
+	if !c.dropped {
+		c.dropped, c.why = true, why
+	}
 }
 
 // forget gives back what is kept of the body.
@@ -200,7 +216,7 @@ func (m *mirrors) feed(piece []byte, end bool) {
 	for _, c := range m.active {
 		c.mu.Lock()
 		if len(c.queue)+len(piece) > mirrorQueue {
-			c.dropped = true
+			c.drop(metric.MirrorTooSlow)
 		}
 		c.add(piece)
 		c.ended = c.ended || end
@@ -214,7 +230,7 @@ func (m *mirrors) close() {
 	for i, c := range m.active {
 		c.mu.Lock()
 		if !c.ended {
-			c.dropped = true
+			c.drop(metric.MirrorCutShort)
 			c.changed.Signal()
 		}
 		c.mu.Unlock()
@@ -223,8 +239,9 @@ func (m *mirrors) close() {
 	m.active = m.active[:0]
 }
 
-// take returns what has been queued, waiting for more if there is nothing.
-func (c *mirror) take() (piece []byte, end, dropped bool) {
+// take returns what has been queued, waiting for more if there is nothing. The error is
+// that a part is missing: a copy with a hole must not look whole.
+func (c *mirror) take() (piece []byte, end bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.queue) == 0 && !c.ended && !c.dropped {
@@ -233,16 +250,22 @@ func (c *mirror) take() (piece []byte, end, dropped bool) {
 	c.all.bytes.Add(-c.sending) // that is over
 	c.sending, c.held = c.held, 0
 	piece, c.queue = c.queue, nil
-	return piece, c.ended, c.dropped
+	if c.dropped {
+		return nil, false, &lostCopy{c.why}
+	}
+	return piece, c.ended, nil
 }
 
-func (c *mirror) run(all *Mirroring) {
+func (c *mirror) run() {
+	var resp httpmsg.Response
 	if c.cluster.Begin(0) != nil {
+		c.account(metric.MirrorRefused, &resp, nil)
 		return
 	}
 	defer c.cluster.End()
 	e, err := c.cluster.Pick(&upstream.Query{})
 	if err != nil {
+		c.account(metric.MirrorNoEndpoint, &resp, nil)
 		return
 	}
 	c.tell(e)
@@ -251,18 +274,19 @@ func (c *mirror) run(all *Mirroring) {
 	s, _, err := e.Open(&upstream.Ask{By: by, Checked: true}, &first)
 	if err != nil {
 		c.cluster.Done(e, upstream.Outcome{Kind: connectFailure(err).kind})
+		c.account(copyRefused(err), &resp, e)
 		return
 	}
 	s.SetReadBy(by)
 	s.SetWriteBy(by)
-	var resp httpmsg.Response
 	var latency time.Duration
-	if all.use(s) {
+	if c.all.use(s) {
 		latency, err = c.exchange(s, &resp)
 	} else {
 		err = io.ErrClosedPipe
 	}
-	all.forget(s)
+	c.all.forget(s)
+	c.account(copyResult(err, &resp), &resp, e) // before others have the answer's memory
 	e.Close(s, err == nil, now())
 	kind := upstream.OK
 	if err != nil {
@@ -274,16 +298,16 @@ func (c *mirror) run(all *Mirroring) {
 // exchange sends the copy and reads the answer; latency runs from the end of
 // the one to the head of the other.
 func (c *mirror) exchange(s upstream.Stream, resp *httpmsg.Response) (latency time.Duration, err error) {
-	piece, end, dropped := c.take()
-	if dropped { // a copy with a hole must not look whole
-		return 0, io.ErrShortWrite
+	piece, end, err := c.take()
+	if err != nil {
+		return 0, err
 	}
 	if err := s.Send(&c.req, piece, end); err != nil {
 		return 0, err
 	}
 	for !end {
-		if piece, end, dropped = c.take(); dropped {
-			return 0, io.ErrShortWrite
+		if piece, end, err = c.take(); err != nil {
+			return 0, err
 		}
 		if err := s.SendBody(piece, end, nil); err != nil {
 			return 0, err
@@ -296,6 +320,7 @@ func (c *mirror) exchange(s upstream.Stream, resp *httpmsg.Response) (latency ti
 		}
 	}
 	latency = since(sent)
+	resp.Own(&c.req.Arena) // reading on moves what it points to
 	for {
 		if _, err := s.ReadBody(); err == io.EOF {
 			return latency, nil

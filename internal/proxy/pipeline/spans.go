@@ -11,7 +11,7 @@ import (
 // export sends the spans of the exchange and of its tries to the sinks of its policy.
 func (x *Exchange) export(p *tracing.Policy, r *trace.Exchange) {
 	tags := func(b []byte, field protowire.Number) []byte {
-		p.Tags(&x.Exchange, x.mask().Header, func(name, value string) { b = otlp.AppendText(b, field, name, value) })
+		p.Tags(&x.Exchange, x.mask(), func(name, value string) { b = otlp.AppendText(b, field, name, value) })
 		return b
 	}
 	x.trace.scratch = trace.AppendSpan(x.trace.scratch[:0], r, tags)

@@ -188,13 +188,7 @@ func (x *Exchange) record(d time.Duration) {
 	r := trace.Exchange{
 		Entry: &x.entry, Trace: t.span.ID, Span: t.span.Span, Parent: t.span.Parent, Sampled: t.span.Sampled,
 		Slow: p.Slow > 0 && answered >= p.Slow, Failed: p.Errors && failed, Faulty: failed, Denied: x.Policy != "" && x.Local.Reason != filter.ReasonNone,
-		Detail: x.Local.Detail, Tries: t.tries, Questions: t.questions,
-	}
-	switch {
-	case x.Section.Inbound(), x.Listener.IR.Inbound:
-		r.Side = trace.Inbound
-	case x.Listener.IR.Outbound(), x.Section != nil && x.Section.ServicePort != 0:
-		r.Side = trace.Outbound
+		Detail: x.Local.Detail, Tries: t.tries, Questions: t.questions, Side: x.side(),
 	}
 	if s := x.Section; s != nil {
 		r.OfKind, r.OfNamespace, r.OfName = s.Ref.Kind, s.Ref.Namespace, s.Ref.Name
@@ -212,6 +206,17 @@ func (x *Exchange) record(d time.Duration) {
 	if exported && (r.Sampled || r.Slow || r.Failed) {
 		x.export(p, &r)
 	}
+}
+
+// side is which side of a service the proxy stands on for the exchange.
+func (x *Exchange) side() trace.Side {
+	switch {
+	case x.Section.Inbound(), x.Listener.IR.Inbound:
+		return trace.Inbound
+	case x.Listener.IR.Outbound(), x.Section != nil && x.Section.ServicePort != 0:
+		return trace.Outbound
+	}
+	return trace.Edge
 }
 
 // failed tells whether the exchange has failed by the fault of this side.

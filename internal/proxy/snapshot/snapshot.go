@@ -111,6 +111,7 @@ type Backend struct {
 type Mirror struct {
 	IR      *ir.Mirror
 	Cluster *upstream.Cluster
+	Metrics *metric.Cluster
 }
 
 // builtRoute remembers what was built for a route, for the next snapshot.
@@ -347,6 +348,9 @@ func buildMirrors(ms []ir.Mirror, d Deps) []Mirror {
 	built := make([]Mirror, len(ms))
 	for i := range ms {
 		built[i] = Mirror{IR: &ms[i], Cluster: d.Upstreams.Cluster(ms[i].Cluster)}
+		if ms[i].Cluster != "" {
+			built[i].Metrics = d.Metrics.Cluster(ms[i].Cluster)
+		}
 	}
 	return built
 }

@@ -211,10 +211,16 @@ func (p *Policy) Give(r *otlp.Resource, span []byte) {
 // maxTag bounds the value of a tag that is of the request, in bytes.
 const maxTag = 256
 
+// Mask tells of which header fields and parameters of the query the values are not shown.
+type Mask interface {
+	Header(name string) bool
+	Parameter(name string) bool
+}
+
 // Tags gives the attributes that spans of the exchange get besides their own. A header
-// that the request does not have, and an expression that cannot be evaluated, give none; one
-// that hides tells to be hidden gives that it is.
-func (p *Policy) Tags(x *filter.Exchange, hides func(header string) bool, give func(name, value string)) {
+// that the request does not have, and an expression that cannot be evaluated, give none; of
+// a credential, and of what the mask hides, they give that it is hidden.
+func (p *Policy) Tags(x *filter.Exchange, mask Mask, give func(name, value string)) {
 	for i := range p.tags {
 		t := &p.tags[i]
 		value := t.value
@@ -224,9 +230,11 @@ func (p *Policy) Tags(x *filter.Exchange, hides func(header string) bool, give f
 			if err != nil {
 				continue
 			}
-			value = text
+			if value = text; reveals(&x.Req, mask, value) {
+				value = ir.Hidden
+			}
 		case len(t.header) > 0:
-			if value = string(x.Req.Header.GetName(t.header)); value != "" && hides(string(t.header)) {
+			if value = string(x.Req.Header.GetName(t.header)); value != "" && (mask.Header(string(t.header)) || ir.SecretValue(value) || ir.SecretTarget(value)) {
 				value = ir.Hidden
 			}
 		}

@@ -2,6 +2,7 @@ package tracing_test
 
 import (
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,9 +60,44 @@ func TestTags(t *testing.T) {
 		{Name: "none", Expression: "request.headers['x-absent']"},
 	}}})
 	got := ""
-	p.Tags(request("/a", "X-Tenant", "acme\xff"), func(string) bool { return false }, func(name, value string) { got += name + "=" + value + " " })
+	p.Tags(request("/a", "X-Tenant", "acme\xff"), hides{}, func(name, value string) { got += name + "=" + value + " " })
 	if want := "fixed=v tenant=acme\uFFFD path=/a "; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// hides are header fields and parameters of the query, by "?", that a policy hides.
+type hides map[string]bool
+
+func (h hides) Header(name string) bool    { return h[strings.ToLower(name)] }
+func (h hides) Parameter(name string) bool { return h["?"+name] }
+
+func TestTagsHideCredentials(t *testing.T) {
+	const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
+	for _, c := range []struct{ expression, header, want string }{
+		{"request.headers['x-plain']", "", "plainly"},
+		{"request.headers['cookie']", "", ir.Hidden},
+		{"'it is ' + request.headers['cookie']", "", ir.Hidden},
+		{"request.headers['cookie'].substring(4)", "", ir.Hidden},
+		{"'cookie' in request.headers ? 'has cookies' : 'has none'", "", "has cookies"},
+		{"request.headers['x-bearer']", "", ir.Hidden},
+		{"request.headers['x-person']", "", ir.Hidden},
+		{"request.headers['x-person'].substring(0, 1)", "", "a"},
+		{"request.query", "", ir.Hidden},
+		{"request.path", "", "/a"},
+		{"", "x-plain", "plainly"},
+		{"", "x-bearer", ir.Hidden},
+		{"", "x-person", ir.Hidden},
+		{"", "referer", ir.Hidden},
+	} {
+		p := tracing.NewSet(tracing.Options{}).Get(&ir.Telemetry{Key: 1, Tracing: &ir.Tracing{Tags: []ir.SpanTag{{Name: "tag", Expression: c.expression, RequestHeader: c.header}}}})
+		x := request("/a", "X-Plain", "plainly", "Cookie", "sid=the-session", "X-Bearer", "Bearer "+token, "X-Person", "a-person", "Referer", "https://a.example/?access_token=x")
+		x.Req.Query = []byte("who=a%2Dperson&%61pi_key=the-key")
+		p.Tags(x, hides{"x-person": true, "?who": true}, func(_, value string) {
+			if value != c.want {
+				t.Errorf("%s%s: %q, want %q", c.expression, c.header, value, c.want)
+			}
+		})
 	}
 }
 

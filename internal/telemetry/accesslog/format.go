@@ -81,7 +81,7 @@ func (p *part) ownValue(e *Entry) []byte {
 	if p.own >= len(e.Own) || len(e.Own[p.own]) == 0 {
 		return nil
 	}
-	if v := e.Own[p.own]; !p.hidden && !ir.SecretValue(string(v)) {
+	if v := e.Own[p.own]; !p.hidden && !ir.SecretValue(string(v)) && !ir.SecretTarget(string(v)) {
 		return v
 	}
 	return hiddenText

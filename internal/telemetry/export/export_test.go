@@ -137,6 +137,8 @@ func TestAnswers(t *testing.T) {
 		{"refused", "http", otlptest.Answer{Status: 400}, 0, 1, export.SignalState{Failed: 1, Refused: 1}},
 		{"broken", "http", otlptest.Answer{Status: 500}, 0, 1, export.SignalState{Failed: 1, Refused: 1}},
 		{"partial", "http", otlptest.Answer{Rejected: 1, Message: "too old"}, 0, 1, export.SignalState{Rejected: 1}},
+		{"partial, with a parameter", "http", otlptest.Answer{Rejected: 1, Type: "Application/X-Protobuf; charset=utf-8"}, 0, 1, export.SignalState{Rejected: 1}},
+		{"another type", "http", otlptest.Answer{Rejected: 1, Type: "text/html"}, 0, 1, export.SignalState{Sent: 1}},
 		{"retry info", "grpc", otlptest.Answer{Err: patience.Err()}, time.Second, 2, export.SignalState{Sent: 1, Retries: 1}},
 		{"unavailable", "grpc", otlptest.Answer{Err: status.Error(codes.Unavailable, "not yet")}, 0, 2, export.SignalState{Sent: 1, Retries: 1}},
 		{"exhausted", "grpc", otlptest.Answer{Err: status.Error(codes.ResourceExhausted, "too large")}, 0, 1, export.SignalState{Failed: 1, Refused: 1}},

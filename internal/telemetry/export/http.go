@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"strconv"
@@ -86,7 +87,7 @@ func (t *overHTTP) send(ctx context.Context, signal Signal, request []byte) outc
 			return outcome{err: err, retry: true}
 		}
 		var o outcome
-		if answer.Header.Get("Content-Type") == protobufType {
+		if kind, _, err := mime.ParseMediaType(answer.Header.Get("Content-Type")); err == nil && kind == protobufType {
 			o.rejected, o.message = otlp.PartialSuccess(text)
 		}
 		return o

@@ -1,6 +1,9 @@
 package metric
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Cluster counts tries (an exchange that is retried makes several), the
 // connection pool and the protections of one cluster.
@@ -12,6 +15,7 @@ type Cluster struct {
 	connect histogram
 	events  events
 	window  window
+	copies  atomic.Pointer[copies] // nil unless it is a mirror
 	name    string
 }
 

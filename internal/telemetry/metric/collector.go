@@ -258,6 +258,7 @@ func (e *emitter) cluster(h *Cluster) {
 	e.born = h.born
 	e.red(&clusterFamilies, &h.red, &h.traced, h.name)
 	e.times(&connectFamily, &h.connect, h.name)
+	e.copies(h)
 	if !h.events.cells.used() {
 		return
 	}

@@ -207,6 +207,10 @@ func populated(c *clock) *metric.Registry {
 	r.SetRecords(func() metric.Records {
 		return metric.Records{Recorded: 9, Notable: 2, Lost: 1, Bytes: 4096, Limit: 8192}
 	})
+	mirror := r.Cluster("Backend/default/mirror")
+	mirror.Mirrored(metric.MirrorStatus(204), time.Millisecond)
+	mirror.Mirrored(metric.MirrorStatus(599), time.Millisecond)
+	mirror.Mirrored(metric.MirrorTooSlow, time.Second)
 	r.Decided(0, time.Millisecond) // of filters that decide nothing
 	r.Decided(1, time.Millisecond)
 	r.Asked(0, 0, 2*time.Millisecond)

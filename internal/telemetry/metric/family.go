@@ -147,6 +147,7 @@ func families() (all []family) {
 		all = append(all, f.requests, f.duration, f.in, f.out, f.reasons)
 	}
 	all = append(all, streamFamilies.all()...)
+	all = append(all, mirrorFamily, mirrorTimeFamily)
 	all = append(all, callFamily, policyFamily, dependencyFamily, discoveryEndpointsFamily, discoveryFailuresFamily, discoveryAnsweredFamily, methodFaultsFamily, methodMemoryFamily, rateLimitFamily, rateLimitKeysFamily, rateLimitSharedFamily, keySetKeysFamily, keySetFetchesFamily, keySetFetchedFamily)
 	all = append(all, rateLimitFallbacksFamily, storeCallsFamily, storeUpFamily, storeTimeFamily, storeLostFamily, decidingFamily, askingFamily, answersFamily, loginsFamily, loginRefreshesFamily, tokenRequestsFamily, tokenKeysFamily, callerTokensFamily)
 	all = append(all, meshFamilies...)

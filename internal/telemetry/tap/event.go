@@ -212,7 +212,10 @@ func (s *Seen) fields(q *Query, h *httpmsg.Header) (out []ir.Header) {
 // secret tells whether a field carries a credential: by its name, by the look of its
 // value, or since a policy takes it for one; or whether it is hidden for other reasons.
 func (s *Seen) secret(name string, value []byte) bool {
-	if s.Mask != nil && s.Mask.Header(name) || secretName(name) || ir.SecretValue(string(value[:min(len(value), maxMatched)])) {
+	if s.Mask != nil && s.Mask.Header(name) || secretName(name) {
+		return true
+	}
+	if text := string(value[:min(len(value), maxMatched)]); ir.SecretValue(text) || ir.SecretTarget(text) {
 		return true
 	}
 	if s.Credentials == nil {

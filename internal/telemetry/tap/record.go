@@ -164,20 +164,17 @@ func (s *Seen) recordRequest(t *Tap) *Record {
 	return r
 }
 
-// recordedQuery hides values of credentials, whose parameters it names.
+// recordedQuery hides values of credentials, whose parameters it names. It is cut after
+// that: of a credential that is cut nobody sees what it is.
 func (s *Seen) recordedQuery(t *Tap, query []byte) (out string, hidden []string) {
 	if len(query) == 0 {
 		return "", nil
 	}
-	pairs := strings.Split(strings.ToValidUTF8(string(query[:min(len(query), maxRecorded)]), "\ufffd"), "&")
-	for i, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		if ir.Credential(name, value) || s.secretParameter(name) {
-			pairs[i] = name + "=" + t.hide(value)
-			hidden = append(hidden, "?"+name)
-		}
+	out, hidden = ir.Veil(t.hide).Query(strings.ToValidUTF8(string(query), "\ufffd"), s.secretParameter)
+	for i, name := range hidden {
+		hidden[i] = "?" + name
 	}
-	return strings.Join(pairs, "&"), hidden
+	return clip([]byte(out), maxRecorded), hidden
 }
 
 func (s *Seen) secretParameter(name string) bool {

@@ -180,6 +180,9 @@ func (r *reader) optional(x *Record, has uint16, b []byte) {
 	if has&hasQuestions != 0 {
 		x.Questions = r.questions(b)
 	}
+	if has&hasPurpose != 0 {
+		x.Purpose = r.text()
+	}
 }
 
 func (r *reader) tries(span uint64) []Try {

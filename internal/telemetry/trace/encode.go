@@ -21,7 +21,9 @@ type Exchange struct {
 	// Faulty says that it has failed, whether or not failures are kept for that.
 	Faulty bool
 	Side   Side
-	Detail string
+	// Purpose is what for the proxy has sent it itself; empty for what a client has sent.
+	Purpose string
+	Detail  string
 	// OfKind, OfNamespace and OfName are what the section stands for.
 	OfKind, OfNamespace, OfName string
 	Place                       Place
@@ -70,6 +72,7 @@ const (
 	hasTries                // and so on
 	hasDecisions
 	hasQuestions
+	hasPurpose
 )
 
 const (
@@ -208,6 +211,9 @@ func (x *Exchange) has() (has uint16) {
 	if len(x.Questions) > 0 {
 		has |= hasQuestions
 	}
+	if x.Purpose != "" {
+		has |= hasPurpose
+	}
 	return has
 }
 
@@ -259,6 +265,9 @@ func (w *writer) optional(x *Exchange, has uint16) {
 	}
 	if has&hasQuestions != 0 {
 		w.questions(x.Questions)
+	}
+	if has&hasPurpose != 0 {
+		w.text(x.Purpose)
 	}
 }
 

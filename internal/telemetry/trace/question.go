@@ -25,11 +25,20 @@ type Question struct {
 	Problem    string `json:"problem,omitempty"`
 }
 
-// questionsFrom keeps the numbers of questions apart from those of tries.
-const questionsFrom = 1 << 16
+// The numbers of questions and of mirrors are kept apart from those of tries.
+const (
+	questionsFrom = 1 << 16
+	mirrorsFrom   = 1 << 17
+)
 
 // QuestionSpan is the span of an exchange's nth question, as TrySpan is that of a try.
 func QuestionSpan(span uint64, n int) uint64 { return TrySpan(span, questionsFrom+n) }
+
+// Mirror is the Purpose of copies of requests.
+const Mirror = "mirror"
+
+// MirrorSpan is the span of the nth copy of an exchange's request.
+func MirrorSpan(span uint64, n int) uint64 { return TrySpan(span, mirrorsFrom+n) }
 
 // maxQuestions are kept of one exchange.
 const maxQuestions = 4

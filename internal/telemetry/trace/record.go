@@ -24,6 +24,10 @@ type Record struct {
 	// Stream says that it was not HTTP.
 	Stream bool `json:"stream,omitempty"`
 	Side   Side `json:"side"`
+	// Purpose is what for the proxy has sent a request of its own, "mirror" or "keys":
+	// Endpoint is who got it, and Reason why there was no answer. It is empty for what
+	// clients have sent.
+	Purpose string `json:"purpose,omitempty"`
 	// Start is when the request's head was complete, and Duration, in nanoseconds,
 	// until the response had ended.
 	Start    time.Time     `json:"start"`

@@ -33,6 +33,7 @@ func full() *Exchange {
 			{Number: 1, Endpoint: "10.0.0.1:80", Start: 1, Connected: 2, Head: 3, End: 4, Status: 200, GRPCStatus: "UNAVAILABLE", Reason: "x"},
 			{Number: 2, Kind: Retry, Endpoint: "10.0.0.2:80", Start: 5, End: 6, Reason: "UpstreamTimeout"},
 		},
+		Purpose:   Mirror,
 		Questions: []Question{{Number: 1, Purpose: "rate-limit", Cluster: "Backend/shop/limits", Endpoint: "10.0.0.3:80", Start: 1, End: 2, Status: 200, GRPCStatus: "OK"}},
 		Decisions: []Decided{{Denied, "AuthorizationPolicy", "shop/guard", "no-deletes", Place{"shop.yaml", 40, 5}}, {Verdict: Audited, Policy: "shop/watch"}},
 	}
@@ -58,7 +59,7 @@ func TestARecordSaysEverything(t *testing.T) {
 		}
 	}
 	want := `{"traceID":"00000000000000010000000000000002","spanID":"0000000000000003","parentID":"0000000000000004","sampled":true,"slow":true,"failed":true,"denied":true,` +
-		`"side":"inbound","start":"2026-11-22T10:11:12.000000013Z","duration":1500000000,"requestID":"r-1","method":"GET","scheme":"https","host":"shop.example","path":"/cart",` +
+		`"side":"inbound","purpose":"mirror","start":"2026-11-22T10:11:12.000000013Z","duration":1500000000,"requestID":"r-1","method":"GET","scheme":"https","host":"shop.example","path":"/cart",` +
 		`"protocol":"HTTP/2","status":503,"grpcService":"shop.Cart","grpcMethod":"Get","grpcStatus":"UNAVAILABLE","flags":"UpstreamReset","reason":"UpstreamReset","detail":"why",` +
 		`"listener":"0.0.0.0:8443","of":"Service/shop/cart","rule":"HTTPRoute/shop/cart/rules/0","place":{"file":"shop.yaml","line":12,"column":3},"route":"HTTPRoute/shop/cart",` +
 		`"cluster":"Service/shop/cart/80","endpoint":"10.0.0.1:80","endpointIdentity":"spiffe://t/ns/shop/sa/cart","peerIdentity":"spiffe://t/ns/shop/sa/web","client":"192.0.2.1",` +

@@ -131,6 +131,34 @@ func AppendQuestion(b []byte, x *Exchange, q *Question) []byte {
 	return b
 }
 
+// AppendOwn appends the span of a request that the proxy has sent itself, for a Purpose.
+func AppendOwn(b []byte, x *Exchange) []byte {
+	e := x.Entry
+	b = x.begin(b, x.Span, x.Parent, kindClient, 0, e.Duration)
+	b = protowire.AppendTag(b, spanName, protowire.BytesType)
+	b = protowire.AppendString(b, x.Purpose)
+	b = x.requestAttributes(b)
+	b = appendEndpoint(b, e.Endpoint)
+	b = otlp.AppendText(b, spanAttributes, "gridway.purpose", x.Purpose)
+	b = otlp.AppendText(b, spanAttributes, "gridway.side", x.Side.String())
+	b = otlp.AppendText(b, spanAttributes, "gridway.route", e.Route)
+	b = otlp.AppendText(b, spanAttributes, "gridway.rule", e.Rule)
+	b = otlp.AppendText(b, spanAttributes, "gridway.cluster", e.Cluster)
+	kind := e.Reason
+	switch {
+	case kind != "":
+	case e.GRPCStatus != "" && e.GRPCStatus != "OK":
+		kind = e.GRPCStatus
+	case e.Status >= 400:
+		kind = strconv.Itoa(e.Status)
+	}
+	b = answerAttributes(b, e.Status, e.GRPCStatus, kind)
+	if kind != "" {
+		b = appendStatus(b, x.Detail)
+	}
+	return b
+}
+
 func appendEndpoint(b []byte, endpoint string) []byte {
 	at, err := netip.ParseAddrPort(endpoint)
 	if err != nil {

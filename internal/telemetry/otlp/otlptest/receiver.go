@@ -4,6 +4,7 @@ package otlptest
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/tls"
 	"errors"
@@ -45,6 +46,8 @@ type Answer struct {
 	// Rejected and Message are a partial success.
 	Rejected int64
 	Message  string
+	// Type is the media type of HTTP; empty is application/x-protobuf.
+	Type string
 	// Wait holds the answer until the channel is closed, or the request is given up.
 	Wait <-chan struct{}
 }
@@ -130,7 +133,7 @@ func (r *Receiver) serveHTTP(w http.ResponseWriter, h *http.Request) {
 		w.WriteHeader(a.Status)
 		return
 	}
-	w.Header().Set("Content-Type", "application/x-protobuf")
+	w.Header().Set("Content-Type", cmp.Or(a.Type, "application/x-protobuf"))
 	_, _ = w.Write(a.body())
 }
 
