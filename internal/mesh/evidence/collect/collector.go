@@ -44,6 +44,9 @@ type Options struct {
 	// Signals takes what a proxy has counted by edge; refused says how much of it was not
 	// taken, and why. It may be nil.
 	Signals func(who identity.ID, r *meshpb.SignalReport) (refused uint32, why string, err error)
+	// Gone is told when the stream of a process of such reports is over; the process may be
+	// on another one already. It may be nil.
+	Gone func(who identity.ID, incarnation uint64)
 	// Identity is who sends.
 	Identity func(context.Context) (string, error)
 	// Every is how often what was heard goes to the state store; 0 is ten seconds.
@@ -99,6 +102,12 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 	if err != nil {
 		return status.Error(codes.Unauthenticated, err.Error())
 	}
+	process := uint64(0) // that reports of signals are of
+	defer func() {
+		if process != 0 && c.opt.Gone != nil {
+			c.opt.Gone(who, process)
+		}
+	}()
 	for {
 		r, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -119,6 +128,10 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 			}
 		}
 		if g := r.GetSignals(); g != nil && c.opt.Signals != nil {
+			if process != 0 && process != g.GetIncarnation() {
+				return status.Error(codes.InvalidArgument, "a stream has reports of one process")
+			}
+			process = g.GetIncarnation()
 			refused, why, err := c.opt.Signals(who, g)
 			if err != nil {
 				return status.Error(codes.InvalidArgument, err.Error())
