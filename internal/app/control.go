@@ -173,7 +173,7 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	}
 	c.nodes.OnChange(c.distrib.Regrant)
 	may := c.speaksFor(m.TrustDomain)
-	c.evidence = collect.New(collect.Options{DB: g.db, May: may, Signals: g.takeSignals(may), Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
+	c.evidence = collect.New(collect.Options{DB: g.db, May: may, Signals: g.takeSignals(may), Gone: g.signalsGone, Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
 	c.shared = fleet.Share(fleet.SharedOptions{
 		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,
 	})

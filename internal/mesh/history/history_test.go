@@ -223,6 +223,42 @@ func TestDamagedRows(t *testing.T) {
 	}
 }
 
+// A workload whose proxy makes up numbers and thousands of edges neither keeps rows from
+// being read again nor hides in them what others have done.
+func TestLiesCostNobodyElseARow(t *testing.T) {
+	db, c := open(t, "sqlite:"+t.TempDir()+"/state.db"), &clock{now: noon}
+	p := start(t, db, c, 24*time.Hour)
+	who := func(name string) signal.Who {
+		return signal.Of(signal.Party{Kind: signal.Service, Namespace: "shop", Name: name})
+	}
+	for n := range uint64(40) {
+		b := &signals.Batch{Proxy: "mallory", Incarnation: 1, Sequence: n + 1, Length: 5 * time.Second}
+		for k := range signal.MaxEdges - 1 {
+			e := signal.Edge{Key: signal.Key{Source: who("mallory"), Destination: who(fmt.Sprint("s", n%2, "-", k)), Side: signal.Client, Protocol: signal.HTTP}}
+			e.Classes[2] = 1 << 20
+			if k == 0 {
+				e.Classes[2], e.In = 1<<50, 1<<60
+			}
+			e.Latency[3] = e.Classes[2]
+			b.Edges = append(b.Edges, e)
+		}
+		p.table.Add(b)
+	}
+	p.sees(3, 0)
+	p.stop()
+	p = start(t, db, c, 24*time.Hour)
+	g, err := p.Graph(t.Context(), signals.Query{Window: 24 * time.Hour})
+	if err != nil || len(g.Edges) < history.MaxEdges-2 {
+		t.Fatalf("%d edges, %v", len(g.Edges), err)
+	}
+	for _, e := range g.Edges {
+		if e.ID == "shop/cart>shop/orders" && e.Count == 3 {
+			return
+		}
+	}
+	t.Error("what others have done is not told apart")
+}
+
 // BenchmarkRow is what a row of as many edges as there may be costs, with its bytes in the
 // store.
 func BenchmarkRow(b *testing.B) {

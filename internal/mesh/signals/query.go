@@ -203,7 +203,7 @@ func (t *Table) gather(q *Query, in span, now time.Time, older map[signal.Key]*a
 		}
 	}
 	for _, r := range t.reporters {
-		if now.Sub(r.seen) > live {
+		if !r.alive(now) {
 			continue
 		}
 		for k, n := range r.open {

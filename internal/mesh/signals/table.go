@@ -109,6 +109,8 @@ type reporterKey struct {
 
 // reporter is a proxy that reports.
 type reporter struct {
+	// gone: its connection has ended, and it has told nothing since.
+	gone     bool
 	sequence uint64
 	// before has a bit for each of the 64 sequences before, from the one just before on, that
 	// was heard: other control planes may tell of reports in another order.
@@ -210,7 +212,7 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 	}
 	t.tell(-r.size())
 	r.hear(b.Sequence)
-	r.seen, r.open = now, nil
+	r.seen, r.open, r.gone = now, nil, false
 	if b.Who != (signal.Who{}) {
 		r.who = append(r.who[:0], b.Who)
 	}
@@ -235,6 +237,21 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 	t.tell(r.size())
 	return true
 }
+
+// Gone tells that a proxy's process has ended, or lost its connection: until it reports
+// again it has nothing open, and is none that reports.
+func (t *Table) Gone(proxy string, incarnation uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.reporters[reporterKey{proxy, incarnation}]; r != nil {
+		t.tell(-r.size())
+		r.gone, r.open = true, nil
+		t.tell(r.size())
+	}
+}
+
+// alive tells whether it reports now.
+func (r *reporter) alive(now time.Time) bool { return !r.gone && now.Sub(r.seen) <= live }
 
 // tell notes that reporters need so many bytes more.
 func (t *Table) tell(n int64) {
@@ -382,7 +399,7 @@ func (t *Table) State() State {
 func (t *Table) state(now time.Time) State {
 	s := State{Edges: len(t.edges), Memory: t.memory, Limit: t.opt.Memory, Folded: t.folded, History: t.span(len(resolutions) - 1).Seconds(), Since: t.since}
 	for _, r := range t.reporters {
-		if now.Sub(r.seen) <= live {
+		if r.alive(now) {
 			s.Proxies++
 		}
 	}

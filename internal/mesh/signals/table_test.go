@@ -314,6 +314,50 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// A process that is gone has nothing open, also while another one of the same workload has,
+// and is none that reports; one that only lost its connection is back with its next report.
+func TestWhoIsGone(t *testing.T) {
+	c := table(t, 0)
+	open := signal.Edge{Key: key(signal.Client, "cart", "db"), Open: 4}
+	tell := func(incarnation, sequence uint64) {
+		t.Helper()
+		if !c.Add(&signals.Batch{Proxy: "cart", Incarnation: incarnation, Sequence: sequence, Who: service("cart"), Length: 5 * time.Second, Edges: []signal.Edge{open}}) {
+			t.Fatal("heard before")
+		}
+	}
+	want := func(what string, proxies int, connections int64) {
+		t.Helper()
+		g := c.graph(signals.Query{Window: time.Minute})
+		got, told := int64(0), 0
+		for _, e := range g.Edges {
+			got += e.Open
+		}
+		for _, n := range g.Nodes {
+			if n.ID == "shop/cart" {
+				told = n.Proxies
+			}
+		}
+		if got != connections || g.State.Proxies != proxies || proxies > 0 && told != proxies {
+			t.Errorf("%s: %d are open, with %d and %d proxies", what, got, g.State.Proxies, told)
+		}
+	}
+	tell(1, 1)
+	want("one", 1, 4)
+	memory := c.State().Memory
+	c.Gone("cart", 1)
+	c.Gone("cart", 9) // whom nobody knows
+	want("none", 0, 0)
+	tell(2, 1)
+	want("its next process", 1, 4)
+	tell(1, 2)
+	want("both", 2, 8)
+	c.Gone("cart", 2)
+	want("the first", 1, 4)
+	if m := c.State().Memory; m < memory || m > memory+1000 {
+		t.Errorf("%d bytes, and %d before", m, memory)
+	}
+}
+
 // Reports that come in another order, as other control planes may tell of them, count once
 // each.
 func TestReportsOutOfOrder(t *testing.T) {

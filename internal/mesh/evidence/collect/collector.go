@@ -25,13 +25,7 @@ import (
 	"github.com/gridway/gridway/internal/statedb"
 )
 
-// Bounds of what a control plane keeps. A row is of about 1 KiB at most.
 const (
-	// MaxOfDay is how many kinds of traffic there are in a day, for each control plane.
-	MaxOfDay = 50_000
-	// MaxOfPair is how many of these one source has with one port of a service. What is
-	// beyond counts as one kind, with Overflow.
-	MaxOfPair = 256
 	// maxReport is how many a report has at most.
 	maxReport = 8192
 	// maxFlows is how many rows an answer is made of.
@@ -50,6 +44,9 @@ type Options struct {
 	// Signals takes what a proxy has counted by edge; refused says how much of it was not
 	// taken, and why. It may be nil.
 	Signals func(who identity.ID, r *meshpb.SignalReport) (refused uint32, why string, err error)
+	// Gone is told when the stream of a process of such reports is over; the process may be
+	// on another one already. It may be nil.
+	Gone func(who identity.ID, incarnation uint64)
 	// Identity is who sends.
 	Identity func(context.Context) (string, error)
 	// Every is how often what was heard goes to the state store; 0 is ten seconds.
@@ -76,12 +73,6 @@ type Collector struct {
 type rowKey struct {
 	day int64
 	key string
-}
-
-// day has the kinds of traffic of one, so that they are bounded.
-type day struct {
-	keys  map[string]bool
-	pairs map[string]int
 }
 
 // New makes a Collector.
@@ -111,6 +102,12 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 	if err != nil {
 		return status.Error(codes.Unauthenticated, err.Error())
 	}
+	process := uint64(0) // that reports of signals are of
+	defer func() {
+		if process != 0 && c.opt.Gone != nil {
+			c.opt.Gone(who, process)
+		}
+	}()
 	for {
 		r, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -131,6 +128,10 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 			}
 		}
 		if g := r.GetSignals(); g != nil && c.opt.Signals != nil {
+			if process != 0 && process != g.GetIncarnation() {
+				return status.Error(codes.InvalidArgument, "a stream has reports of one process")
+			}
+			process = g.GetIncarnation()
 			refused, why, err := c.opt.Signals(who, g)
 			if err != nil {
 				return status.Error(codes.InvalidArgument, err.Error())
@@ -184,7 +185,8 @@ func (c *Collector) take(who identity.ID, f *meshpb.TrafficFlow) (why string) {
 	}
 	k := kindOf(f)
 	row := &statedb.MeshTraffic{
-		Day: last / dayLength.Milliseconds(), Namespace: f.GetNamespace(), Service: f.GetService(), Seen: int64(f.GetCount()), Failed: int64(min(f.GetFailed(), f.GetCount())),
+		// What is older than yesterday, whose kinds are bounded no more, counts as of then.
+		Day: max(last/dayLength.Milliseconds(), now.UnixMilli()/dayLength.Milliseconds()-1), Namespace: f.GetNamespace(), Service: f.GetService(), Seen: int64(f.GetCount()), Failed: int64(min(f.GetFailed(), f.GetCount())),
 		Duration: int64(min(f.GetDuration(), 1<<50)), First: first, Last: last, Addresses: int64(f.GetAddresses() & (1<<63 - 1)),
 	}
 	c.mu.Lock()
@@ -197,37 +199,25 @@ func (c *Collector) take(who identity.ID, f *meshpb.TrafficFlow) (why string) {
 		c.heard[at] = row
 		return ""
 	}
-	had.Seen += row.Seen
-	had.Failed += row.Failed
-	had.Duration += row.Duration
-	had.First, had.Last = min(had.First, row.First), max(had.Last, row.Last)
-	had.Addresses |= row.Addresses
+	add(had, row)
 	return ""
 }
 
-// bounded is the kind, or the one that stands for all that are too many. c.mu is held.
+// bounded is the kind, or one that stands for many. c.mu is held.
 func (c *Collector) bounded(number int64, namespace, service string, k kind) kind {
 	d := c.days[number]
 	if d == nil {
-		d = &day{keys: map[string]bool{}, pairs: map[string]int{}}
+		d = newDay()
 		c.days[number] = d
 	}
-	_, key := k.encode(namespace, service)
-	if d.keys[key] {
-		return k
-	}
-	pair := k.pair(namespace, service)
-	full := len(d.keys) >= MaxOfDay
-	if full || d.pairs[pair] >= MaxOfPair {
-		k.Method, k.Path, k.Overflow = "", "", true
-		if full {
-			k.Source, k.Policy = "", ""
-		}
-		return k
-	}
-	d.keys[key] = true
-	d.pairs[pair]++
-	return k
+	return d.bounded(namespace, service, k)
+}
+
+// add adds what was seen of the same kind.
+func add(to, more *statedb.MeshTraffic) {
+	to.Seen, to.Failed, to.Duration = sum(to.Seen, more.Seen), sum(to.Failed, more.Failed), sum(to.Duration, more.Duration)
+	to.First, to.Last = min(to.First, more.First), max(to.Last, more.Last)
+	to.Addresses |= more.Addresses
 }
 
 // Run puts what was heard into the state store until ctx ends.
@@ -252,12 +242,13 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 }
 
-// recall reads which kinds there are today, so that a restart does not raise the bounds.
+// recall reads which kinds there are of the days that are bounded, so that a restart does
+// not raise the bounds.
 func (c *Collector) recall(ctx context.Context) {
-	today := c.today()
+	yesterday := c.today() - 1
 	var rows []statedb.MeshTraffic
 	err := c.opt.DB.Read(ctx, func(tx *statedb.Tx) (err error) {
-		rows, err = tx.MeshTraffic(ctx, "", "", today, 0, MaxOfDay)
+		rows, err = tx.MeshTraffic(ctx, "", "", yesterday, 0, 2*MaxOfDay)
 		return err
 	})
 	if err != nil {
@@ -266,7 +257,7 @@ func (c *Collector) recall(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range rows {
-		if k, err := decodeKind(rows[i].Content); err == nil && !k.Overflow {
+		if k, err := decodeKind(rows[i].Content); err == nil && k.Port != 0 {
 			c.bounded(rows[i].Day, rows[i].Namespace, rows[i].Service, k)
 		}
 	}
@@ -322,11 +313,7 @@ func (c *Collector) again(rows []*statedb.MeshTraffic) {
 	for _, r := range rows {
 		at := rowKey{r.Day, r.Key}
 		if had := c.heard[at]; had != nil {
-			r.Seen += had.Seen
-			r.Failed += had.Failed
-			r.Duration += had.Duration
-			r.First, r.Last = min(r.First, had.First), max(r.Last, had.Last)
-			r.Addresses |= had.Addresses
+			add(r, had)
 		}
 		c.heard[at] = r
 	}
