@@ -59,9 +59,9 @@ type streams struct {
 	of map[string]int
 }
 
-// maxStreams is how many streams one SVID may have open: a proxy has three, and a few more
-// while a connection of before is not known to be dead.
-const maxStreams = 32
+// maxStreams is how many streams one SVID may have open. A proxy has three, of all workloads
+// behind it, and as many again for each connection of before that is not known to be dead.
+const maxStreams = 128
 
 type stream struct {
 	grpc.ServerStream

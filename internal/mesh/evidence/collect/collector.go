@@ -44,8 +44,7 @@ type Options struct {
 	// Signals takes what a proxy has counted by edge; refused says how much of it was not
 	// taken, and why. It may be nil.
 	Signals func(who identity.ID, r *meshpb.SignalReport) (refused uint32, why string, err error)
-	// Gone is told when the stream of a process of such reports is over; the process may be
-	// on another one already. It may be nil.
+	// Gone is told when the last stream of a process of such reports is over. It may be nil.
 	Gone func(who identity.ID, incarnation uint64)
 	// Identity is who sends.
 	Identity func(context.Context) (string, error)
@@ -66,8 +65,16 @@ type Collector struct {
 	heard map[rowKey]*statedb.MeshTraffic
 	// days are what is known of each day that reports are about.
 	days map[int64]*day
+	// streams are those of each process that reports signals.
+	streams map[process]int
 
 	flushing sync.Mutex // is held by who writes
+}
+
+// process is one of a proxy.
+type process struct {
+	who         identity.ID
+	incarnation uint64
 }
 
 type rowKey struct {
@@ -86,7 +93,7 @@ func New(o Options) *Collector {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{opt: o, heard: map[rowKey]*statedb.MeshTraffic{}, days: map[int64]*day{}}
+	return &Collector{opt: o, heard: map[rowKey]*statedb.MeshTraffic{}, days: map[int64]*day{}, streams: map[process]int{}}
 }
 
 // Register serves proxies.
@@ -102,12 +109,8 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 	if err != nil {
 		return status.Error(codes.Unauthenticated, err.Error())
 	}
-	process := uint64(0) // that reports of signals are of
-	defer func() {
-		if process != 0 && c.opt.Gone != nil {
-			c.opt.Gone(who, process)
-		}
-	}()
+	of := process{who: who} // that reports of signals are of
+	defer func() { c.left(of) }()
 	for {
 		r, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -128,10 +131,12 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 			}
 		}
 		if g := r.GetSignals(); g != nil && c.opt.Signals != nil {
-			if process != 0 && process != g.GetIncarnation() {
+			if n := g.GetIncarnation(); of.incarnation == 0 && n != 0 {
+				of.incarnation = n
+				c.entered(of)
+			} else if of.incarnation != n {
 				return status.Error(codes.InvalidArgument, "a stream has reports of one process")
 			}
-			process = g.GetIncarnation()
 			refused, why, err := c.opt.Signals(who, g)
 			if err != nil {
 				return status.Error(codes.InvalidArgument, err.Error())
@@ -146,6 +151,30 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 		if err := pause(stream.Context(), time.Since(begun)); err != nil {
 			return err
 		}
+	}
+}
+
+func (c *Collector) entered(p process) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.streams[p]++
+}
+
+// left tells that a process is gone, unless it is on another stream already: that a
+// connection is dead may be known late.
+func (c *Collector) left(p process) {
+	if p.incarnation == 0 {
+		return
+	}
+	c.mu.Lock()
+	c.streams[p]--
+	last := c.streams[p] == 0
+	if last {
+		delete(c.streams, p)
+	}
+	c.mu.Unlock()
+	if last && c.opt.Gone != nil {
+		c.opt.Gone(p.who, p.incarnation)
 	}
 }
 
