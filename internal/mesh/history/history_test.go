@@ -259,6 +259,53 @@ func TestLiesCostNobodyElseARow(t *testing.T) {
 	t.Error("what others have done is not told apart")
 }
 
+// A clock that was ahead and is set back: the rows of the present are written at once, and
+// what the store had of the present stays.
+func TestHistoryOfAClockThatIsSetBack(t *testing.T) {
+	statetest.Each(t, func(t *testing.T, place string) {
+		db, c := open(t, place), &clock{now: noon}
+		written := func(at time.Time) (n int64) {
+			t.Helper()
+			err := db.Read(t.Context(), func(tx *statedb.Tx) error {
+				n = 0
+				return tx.SignalHistory(t.Context(), at.Unix(), at.Unix()+1, 1, func(h *statedb.SignalHistory) error {
+					n = h.Requests
+					return nil
+				})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		wait := func(at time.Time, want int64) {
+			t.Helper()
+			for end := time.Now().Add(30 * time.Second); written(at) != want; {
+				if time.Now().After(end) {
+					t.Fatalf("%d requests are written at %s, not %d", written(at), at, want)
+				}
+			}
+		}
+		p := start(t, db, c, 24*time.Hour)
+		p.sees(3, 0)
+		wait(noon, 3)
+		c.pass(5 * time.Hour)
+		p.sees(7, 0)
+		wait(noon.Add(5*time.Hour), 7)
+		c.pass(time.Hour) // that row is done
+		p.sees(2, 0)
+		wait(noon.Add(6*time.Hour), 2)
+		c.pass(-6*time.Hour + signals.Step)
+		p.sees(11, 1)
+		wait(noon.Add(signals.Step), 11)
+		p.stop()
+		p = start(t, db, c, 24*time.Hour)
+		if n := p.graph(time.Hour); n != 14 {
+			t.Errorf("%d requests after a restart", n)
+		}
+	})
+}
+
 // BenchmarkRow is what a row of as many edges as there may be costs, with its bytes in the
 // store.
 func BenchmarkRow(b *testing.B) {

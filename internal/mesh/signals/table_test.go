@@ -378,3 +378,59 @@ func TestReportsOutOfOrder(t *testing.T) {
 		t.Errorf("%+v, %v", g, err)
 	}
 }
+
+// A clock that was ahead and is set back: the present counts as at any time, what was in the
+// future is gone, takes no memory and does not count when its time comes.
+func TestAClockThatIsSetBack(t *testing.T) {
+	c := table(t, 0)
+	total := func(window time.Duration) (n uint64) {
+		t.Helper()
+		g := c.graph(signals.Query{Window: window})
+		for _, e := range g.Edges {
+			n += e.Count
+		}
+		if g.From.After(g.To) || g.State.Since.After(c.now) {
+			t.Errorf("from %s to %s, since %s", g.From, g.To, g.State.Since)
+		}
+		return n
+	}
+	k := key(signal.Client, "cart", "orders")
+	c.add("cart", seen(k, 1, 0))
+	const ahead = 300 * 24 * time.Hour
+	c.now = c.now.Add(ahead)
+	for range 2000 {
+		c.now = c.now.Add(30 * time.Second)
+		c.add("cart", seen(k, 1, 0), seen(key(signal.Client, "cart", "future"), 1, 0))
+	}
+	high := c.State().Memory
+	c.now = noon.Add(30 * time.Second)
+	c.add("cart", seen(k, 10, 0))
+	if s := c.State(); s.Edges != 1 || s.Memory > high/4 || s.Proxies != 1 {
+		t.Errorf("%d edges, %d proxies and %d bytes of %d are left", s.Edges, s.Proxies, s.Memory, high)
+	}
+	for _, window := range []time.Duration{10 * time.Second, time.Hour, signals.Most} {
+		if n := total(window); n < 10 || n > 11 {
+			t.Errorf("%d requests in the last %s", n, window)
+		}
+	}
+	c.now = noon.Add(ahead + 1000*30*time.Second)
+	if n := total(signals.Most); n != 0 {
+		t.Errorf("%d requests of a time that was not yet", n)
+	}
+	// A few seconds, as clocks are set every day, cost nothing that was seen.
+	c = table(t, 0)
+	c.add("cart", seen(k, 5, 0))
+	c.now = c.now.Add(-20 * time.Second)
+	c.add("cart", seen(k, 5, 0))
+	c.now = c.now.Add(time.Minute)
+	if n := total(time.Hour); n != 10 {
+		t.Errorf("%d requests of 10", n)
+	}
+	// A process that has begun in the future.
+	c = table(t, 0)
+	c.now = noon.Add(-ahead)
+	c.add("cart", seen(k, 5, 0))
+	if n := total(time.Hour); n != 5 {
+		t.Errorf("%d requests of 5", n)
+	}
+}
