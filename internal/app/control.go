@@ -176,7 +176,9 @@ func (g *Gateway) openControl(ctx context.Context) error {
 	}
 	c.nodes.OnChange(c.distrib.Regrant)
 	may := c.speaksFor(m.TrustDomain)
-	c.evidence = collect.New(collect.Options{DB: g.db, May: may, Signals: g.takeSignals(may), Troubles: c.takeTroubles, Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log})
+	c.evidence = collect.New(collect.Options{
+		DB: g.db, May: may, Signals: g.takeSignals(may), Gone: g.signalsGone, Troubles: c.takeTroubles, Identity: distrib.PeerIdentity, Now: c.authority.Now, Log: g.log,
+	})
 	c.shared = fleet.Share(fleet.SharedOptions{
 		DB: g.db, Collect: g.ownFleet, Moment: func() uint64 { return c.distrib.Moment() + g.applied.Load() + c.troubles.Moment() }, Elsewhere: c.distrib.Elsewhere, Log: g.log,
 	})

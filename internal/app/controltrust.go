@@ -53,9 +53,15 @@ func (b *trustBoard) Trust() (bundles, denied []byte, changed <-chan struct{}) {
 type streams struct {
 	stop func()
 
-	mu   sync.Mutex
-	open map[*stream]struct{} // guarded by mu
+	mu   sync.Mutex // guards what follows
+	open map[*stream]struct{}
+	// of is how many each SVID has, by its serial number.
+	of map[string]int
 }
+
+// maxStreams is how many streams one SVID may have open. A proxy has three, of all workloads
+// behind it, and as many again for each connection of before that is not known to be dead.
+const maxStreams = 128
 
 type stream struct {
 	grpc.ServerStream
@@ -67,7 +73,7 @@ type stream struct {
 func (s *stream) Context() context.Context { return s.ctx }
 
 func newStreams(k *identity.Keyring) *streams {
-	s := &streams{open: map[*stream]struct{}{}}
+	s := &streams{open: map[*stream]struct{}{}, of: map[string]int{}}
 	s.stop = k.WatchDenied(func(denied func(id, serial string) bool) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -90,13 +96,35 @@ func (s *streams) intercept(srv any, ss grpc.ServerStream, _ *grpc.StreamServerI
 	x := &stream{ServerStream: ss, id: leaf.URIs[0].String(), serial: identity.Serial(leaf.SerialNumber)}
 	x.ctx, x.end = context.WithCancel(ss.Context())
 	defer x.end()
-	s.mu.Lock()
-	s.open[x] = struct{}{}
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		delete(s.open, x)
-		s.mu.Unlock()
-	}()
+	if !s.enter(x) {
+		return status.Errorf(codes.ResourceExhausted, "this SVID has %d streams open already, as many as it may", maxStreams)
+	}
+	defer s.leave(x)
 	return handler(srv, x)
+}
+
+func (s *streams) enter(x *stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of[x.serial] >= maxStreams && !isControl(x.id) {
+		return false
+	}
+	s.open[x] = struct{}{}
+	s.of[x.serial]++
+	return true
+}
+
+func (s *streams) leave(x *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, x)
+	if s.of[x.serial]--; s.of[x.serial] == 0 {
+		delete(s.of, x.serial)
+	}
+}
+
+// isControl tells whether it is a control plane, which asks others for many of its users.
+func isControl(id string) bool {
+	who, err := identity.Parse(id)
+	return err == nil && identity.NameOf(who).Role == identity.RoleControl
 }

@@ -82,6 +82,11 @@ func (g *Gateway) takeSignals(may func(who identity.ID, namespace, service strin
 	}
 }
 
+// signalsGone notes that a process of a proxy has ended, or has lost its connection.
+func (g *Gateway) signalsGone(who identity.ID, incarnation uint64) {
+	g.table.Gone(who.String(), incarnation)
+}
+
 // takeReport takes in what a proxy of this process has counted, and tells other control
 // planes.
 func (g *Gateway) takeReport(b *signals.Batch) {

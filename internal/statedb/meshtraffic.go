@@ -22,16 +22,24 @@ type MeshTraffic struct {
 	Addresses int64
 }
 
+// maxMeshTraffic is as much as Seen, Failed and Duration are added up to, so that no sum is
+// too large for the database: what one row cannot hold would keep all others out.
+const maxMeshTraffic = 1 << 61
+
 // AddMeshTraffic adds to what was seen already.
 func (tx *Tx) AddMeshTraffic(ctx context.Context, t *MeshTraffic) error {
+	seen, failed, duration := min(t.Seen, maxMeshTraffic), min(t.Failed, maxMeshTraffic), min(t.Duration, maxMeshTraffic)
 	_, err := tx.Exec(ctx, `INSERT INTO mesh_traffic (day, key, namespace, service, content, seen, failed, duration, first_seen, last_seen, addresses)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (day, key) DO UPDATE SET
-			seen = mesh_traffic.seen + excluded.seen, failed = mesh_traffic.failed + excluded.failed, duration = mesh_traffic.duration + excluded.duration,
+			seen = CASE WHEN mesh_traffic.seen > ? THEN ? ELSE mesh_traffic.seen + excluded.seen END,
+			failed = CASE WHEN mesh_traffic.failed > ? THEN ? ELSE mesh_traffic.failed + excluded.failed END,
+			duration = CASE WHEN mesh_traffic.duration > ? THEN ? ELSE mesh_traffic.duration + excluded.duration END,
 			first_seen = CASE WHEN excluded.first_seen < mesh_traffic.first_seen THEN excluded.first_seen ELSE mesh_traffic.first_seen END,
 			last_seen = CASE WHEN excluded.last_seen > mesh_traffic.last_seen THEN excluded.last_seen ELSE mesh_traffic.last_seen END,
 			addresses = mesh_traffic.addresses | excluded.addresses`,
-		t.Day, t.Key, t.Namespace, t.Service, t.Content, t.Seen, t.Failed, t.Duration, t.First, t.Last, t.Addresses)
+		t.Day, t.Key, t.Namespace, t.Service, t.Content, seen, failed, duration, t.First, t.Last, t.Addresses,
+		maxMeshTraffic-seen, int64(maxMeshTraffic), maxMeshTraffic-failed, int64(maxMeshTraffic), maxMeshTraffic-duration, int64(maxMeshTraffic))
 	return err
 }
 

@@ -54,6 +54,9 @@ func program(text string) {
 		}
 		os.Exit(0)
 	}
+	if name == statusesProgram {
+		serveStatuses(at)
+	}
 	if name == "load" {
 		loadProgram(at)
 	}

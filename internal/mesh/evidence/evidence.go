@@ -23,7 +23,8 @@ type Flow struct {
 	// Source is the SPIFFE ID that the clients have proved; empty is none, or several
 	// where Overflow is set.
 	Source string `json:"source,omitempty"`
-	// Namespace, Service and Port are where they went.
+	// Namespace, Service and Port are where they went. Port is 0 where Overflow is set and
+	// ports were too many, too.
 	Namespace string `json:"namespace"`
 	Service   string `json:"service"`
 	Port      uint16 `json:"port"`
@@ -37,7 +38,8 @@ type Flow struct {
 	// refused it) or denied, by Policy.
 	Verdict string `json:"verdict"`
 	Policy  string `json:"policy,omitempty"`
-	// Overflow: methods and paths, of the source or of all, were too many to be kept.
+	// Overflow: methods and paths, of the source or of all, were too many to be kept; policies
+	// and ports may have been, too.
 	Overflow bool `json:"overflow,omitempty"`
 	// Count is how many, of which Failed got an error of the server. They are those of
 	// whole days.

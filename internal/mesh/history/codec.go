@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -21,13 +22,16 @@ import (
 // maxContent bounds what is read of a row, in bytes, before it is taken apart.
 const maxContent = 8 << 20
 
-// encode makes a row for the store: a report, as proxies make them, packed.
+// encode makes a row for the store: a report, as proxies make them, packed. Edges that
+// count more than can be read again are left out: one proxy that lies costs nobody else a
+// row.
 func encode(row *signals.Row) (*statedb.SignalHistory, error) {
-	out := &statedb.SignalHistory{Slot: row.Begin.Unix(), Until: row.Until.UnixMilli(), Edges: int64(len(row.Edges))}
-	for i := range row.Edges {
-		out.Requests += int64(row.Edges[i].Count())
+	edges := slices.DeleteFunc(slices.Clone(row.Edges), func(e signal.Edge) bool { return !report.Plausible(&e) })
+	out := &statedb.SignalHistory{Slot: row.Begin.Unix(), Until: row.Until.UnixMilli(), Edges: int64(len(edges))}
+	for i := range row.Edges { // also those left out: a later row is never the less full one
+		out.Requests += int64(min(row.Edges[i].Count(), report.MaxCount))
 	}
-	r := report.Signals(row.Edges)
+	r := report.Signals(edges)
 	r.Sequence = 1
 	raw, err := proto.Marshal(r)
 	if err != nil {

@@ -141,6 +141,8 @@ func (h *History) report(ctx context.Context, err error) {
 // write puts the row of this time, and those before that are not done, into the store.
 func (h *History) write(ctx context.Context) error {
 	now := h.opt.Now()
+	// A clock that was set back has rows to write, and some to drop, before it catches up.
+	h.done, h.dropped = minTime(h.done, step(now)), minTime(h.dropped, step(now))
 	for at := maxTime(h.done, step(now.Add(-signals.Most))); !at.After(now); at = at.Add(signals.Step) {
 		row := h.opt.Table.Row(at, MaxEdges)
 		if len(row.Edges) > 0 {
@@ -169,6 +171,13 @@ func (h *History) write(ctx context.Context) error {
 
 func maxTime(a, b time.Time) time.Time {
 	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
 		return a
 	}
 	return b

@@ -223,6 +223,89 @@ func TestDamagedRows(t *testing.T) {
 	}
 }
 
+// A workload whose proxy makes up numbers and thousands of edges neither keeps rows from
+// being read again nor hides in them what others have done.
+func TestLiesCostNobodyElseARow(t *testing.T) {
+	db, c := open(t, "sqlite:"+t.TempDir()+"/state.db"), &clock{now: noon}
+	p := start(t, db, c, 24*time.Hour)
+	who := func(name string) signal.Who {
+		return signal.Of(signal.Party{Kind: signal.Service, Namespace: "shop", Name: name})
+	}
+	for n := range uint64(40) {
+		b := &signals.Batch{Proxy: "mallory", Incarnation: 1, Sequence: n + 1, Length: 5 * time.Second}
+		for k := range signal.MaxEdges - 1 {
+			e := signal.Edge{Key: signal.Key{Source: who("mallory"), Destination: who(fmt.Sprint("s", n%2, "-", k)), Side: signal.Client, Protocol: signal.HTTP}}
+			e.Classes[2] = 1 << 20
+			if k == 0 {
+				e.Classes[2], e.In = 1<<50, 1<<60
+			}
+			e.Latency[3] = e.Classes[2]
+			b.Edges = append(b.Edges, e)
+		}
+		p.table.Add(b)
+	}
+	p.sees(3, 0)
+	p.stop()
+	p = start(t, db, c, 24*time.Hour)
+	g, err := p.Graph(t.Context(), signals.Query{Window: 24 * time.Hour})
+	if err != nil || len(g.Edges) < history.MaxEdges-2 {
+		t.Fatalf("%d edges, %v", len(g.Edges), err)
+	}
+	for _, e := range g.Edges {
+		if e.ID == "shop/cart>shop/orders" && e.Count == 3 {
+			return
+		}
+	}
+	t.Error("what others have done is not told apart")
+}
+
+// A clock that was ahead and is set back: the rows of the present are written at once, and
+// what the store had of the present stays.
+func TestHistoryOfAClockThatIsSetBack(t *testing.T) {
+	statetest.Each(t, func(t *testing.T, place string) {
+		db, c := open(t, place), &clock{now: noon}
+		written := func(at time.Time) (n int64) {
+			t.Helper()
+			err := db.Read(t.Context(), func(tx *statedb.Tx) error {
+				n = 0
+				return tx.SignalHistory(t.Context(), at.Unix(), at.Unix()+1, 1, func(h *statedb.SignalHistory) error {
+					n = h.Requests
+					return nil
+				})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		wait := func(at time.Time, want int64) {
+			t.Helper()
+			for end := time.Now().Add(30 * time.Second); written(at) != want; {
+				if time.Now().After(end) {
+					t.Fatalf("%d requests are written at %s, not %d", written(at), at, want)
+				}
+			}
+		}
+		p := start(t, db, c, 24*time.Hour)
+		p.sees(3, 0)
+		wait(noon, 3)
+		c.pass(5 * time.Hour)
+		p.sees(7, 0)
+		wait(noon.Add(5*time.Hour), 7)
+		c.pass(time.Hour) // that row is done
+		p.sees(2, 0)
+		wait(noon.Add(6*time.Hour), 2)
+		c.pass(-6*time.Hour + signals.Step)
+		p.sees(11, 1)
+		wait(noon.Add(signals.Step), 11)
+		p.stop()
+		p = start(t, db, c, 24*time.Hour)
+		if n := p.graph(time.Hour); n != 14 {
+			t.Errorf("%d requests after a restart", n)
+		}
+	})
+}
+
 // BenchmarkRow is what a row of as many edges as there may be costs, with its bytes in the
 // store.
 func BenchmarkRow(b *testing.B) {

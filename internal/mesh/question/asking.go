@@ -12,6 +12,11 @@ import (
 const (
 	maxWaiting      = 4 << 20 // bytes
 	maxWaitingParts = 4096
+	// itemBytes is what an item needs beside what it says.
+	itemBytes = 48
+	// maxProblems is how many parts wait that only say why a proxy answers no more: one that
+	// comes and goes says it each time.
+	maxProblems = 4 * maxWaitingParts
 )
 
 // Ask is a question to proxies.
@@ -68,14 +73,14 @@ func (a *asking) wakeUp() {
 func (a *asking) put(p *Part) {
 	size := 0
 	for _, item := range p.Items {
-		size += len(item)
+		size += itemBytes + len(item)
 	}
 	a.mu.Lock()
 	if len(p.Items) > 0 && (a.size+size > maxWaiting || len(a.waiting) >= maxWaitingParts) {
 		a.lost += uint64(len(p.Items))
 		p.Items, size = nil, 0
 	}
-	if len(p.Items) > 0 || p.Problem != "" {
+	if len(p.Items) > 0 || p.Problem != "" && len(a.waiting) < maxProblems {
 		a.waiting = append(a.waiting, p)
 		a.size += size
 	}
@@ -87,7 +92,7 @@ func (a *asking) put(p *Part) {
 func (a *asking) answered(o *observed, m *meshpb.Answer) bool {
 	p := &Part{Proxy: o.proxy}
 	for _, item := range m.GetItems() {
-		if len(item) <= MaxItem {
+		if n := len(item); n > 0 && n <= MaxItem {
 			p.Items = append(p.Items, item)
 		}
 	}

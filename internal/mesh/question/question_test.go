@@ -232,6 +232,71 @@ func TestASlowAskerLosesItemsAndHoldsUpNobody(t *testing.T) {
 	<-stopped
 }
 
+// A proxy that answers with nothing, millions of times, takes no memory while who has asked
+// takes nothing.
+func TestAnswersOfNothingAreBounded(t *testing.T) {
+	m := newMesh(t)
+	conn := m.dial("id-of-a")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	hold, begun, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	begin := sync.OnceFunc(func() { close(begun) })
+	items, problems := 0, 0
+	go func() {
+		_, err := m.hub.Ask(ctx, question.Ask{Kind: "k", Follow: true, Take: func(p *question.Part) error {
+			begin()
+			<-hold
+			items += len(p.Items)
+			if p.Problem != "" {
+				problems++
+			}
+			return nil
+		}})
+		done <- err
+	}()
+	stream, err := meshpb.NewObservationClient(conn).Observe(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(&meshpb.Observed{Message: &meshpb.Observed_Hello{Hello: &meshpb.ObservedProxy{Name: "a"}}}); err != nil {
+		t.Fatal(err)
+	}
+	q, err := stream.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func(items ...[]byte) {
+		t.Helper()
+		if err := stream.Send(&meshpb.Observed{Message: &meshpb.Observed_Answer{Answer: &meshpb.Answer{Id: q.GetId(), Items: items}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer([]byte("x"))
+	<-begun // which takes nothing more
+	const each, times = 100_000, 20
+	empty, short := make([][]byte, each), make([][]byte, each)
+	for i := range short {
+		short[i] = []byte("x")
+	}
+	for range times {
+		answer(empty...)
+		answer(short...)
+	}
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = stream.Recv()
+	}
+	m.wait(func() bool { return m.hub.Count(nil) == 0 })
+	close(hold)
+	cancel()
+	<-done
+	if items > 1+each || problems > 1 {
+		t.Errorf("%d items of %d have waited, and %d problems", items, 2*each*times, problems)
+	}
+}
+
 func TestWhoComesLaterIsAskedToo(t *testing.T) {
 	m := newMesh(t)
 	m.proxy("a", question.Answerers{"k": three})

@@ -130,11 +130,11 @@ func (s *Sender) say(stream grpc.BidiStreamingClient[meshpb.TrafficReport, meshp
 		if _, told := stream.Recv(); told != nil {
 			err = told
 		}
-		return err
+		return s.failed(err)
 	}
 	got, err := stream.Recv()
 	if err != nil {
-		return err
+		return s.failed(err)
 	}
 	if got.GetSequence() != s.unheard.GetSequence() {
 		return errors.New("report: another report was acknowledged")
@@ -163,6 +163,16 @@ func (s *Sender) troubles(r *meshpb.TrafficReport, now time.Time) *meshpb.Traffi
 	}
 	r.Troubles = Troubles(s.Proxy(), list, more, now)
 	return r
+}
+
+// failed gives a report up that the control plane says it can never take, since those that
+// follow would wait behind it for ever.
+func (s *Sender) failed(err error) error {
+	if status.Code(err) == codes.InvalidArgument {
+		s.Log.Warn("a report of traffic is left out: the control plane does not take it", "error", err)
+		s.unheard = nil
+	}
+	return err
 }
 
 // next is what there is to tell, nil for nothing.

@@ -19,8 +19,10 @@ const (
 	maxEdges = signal.MaxEdges + 64
 	// maxName is the longest name of a party or a route, in bytes.
 	maxName = 600
-	// maxCount bounds each number that a report counts.
-	maxCount = 1 << 50
+	// MaxCount bounds each number that a report counts, and maxBytes those of bytes. Times
+	// are cut off there: a thousand connections of two weeks that end at once have more.
+	MaxCount = 1 << 50
+	maxBytes = 1 << 60
 )
 
 // Signals makes a report of edges.
@@ -46,7 +48,7 @@ func Signals(edges []signal.Edge) *meshpb.SignalReport {
 		}
 		x := &meshpb.SignalEdge{
 			Source: party(e.Source), Destination: party(e.Destination), Route: route, Server: e.Side == signal.Server, Protocol: meshpb.TrafficProtocol(e.Protocol),
-			MutualTls: e.MutualTLS, Errors: e.Errors, Microseconds: e.Nanos / 1000, InBytes: e.In, OutBytes: e.Out, Open: uint64(max(e.Open, 0)),
+			MutualTls: e.MutualTLS, Errors: e.Errors, Microseconds: min(e.Nanos/1000, MaxCount), InBytes: e.In, OutBytes: e.Out, Open: uint64(max(e.Open, 0)),
 			InDatagrams: e.InDatagrams, OutDatagrams: e.OutDatagrams,
 		}
 		if e.Count() > 0 {
@@ -60,6 +62,21 @@ func Signals(edges []signal.Edge) *meshpb.SignalReport {
 		r.Edges = append(r.Edges, x)
 	}
 	return r
+}
+
+// Plausible tells whether an edge counts no more than a report may.
+func Plausible(e *signal.Edge) bool {
+	for _, n := range e.Classes {
+		if n > MaxCount {
+			return false
+		}
+	}
+	for _, n := range e.Latency {
+		if n > MaxCount {
+			return false
+		}
+	}
+	return e.In <= maxBytes && e.Out <= maxBytes && e.InDatagrams <= MaxCount && e.OutDatagrams <= MaxCount && e.Errors <= e.Count()
 }
 
 // ReadSignals reads what a proxy has reported. The edges of which may is not true are left
@@ -155,7 +172,7 @@ func readEdge(x *meshpb.SignalEdge, parties []signal.Who, routes []signal.Route)
 		return e, errors.New("an edge names a party or a route that is not there")
 	case len(x.GetClasses()) != 0 && len(x.GetClasses()) != signal.Classes || len(x.GetBuckets()) != len(x.GetCounts()):
 		return e, errors.New("an edge's counts are not complete")
-	case x.GetMicroseconds() > maxCount || x.GetInBytes() > 1<<60 || x.GetOutBytes() > 1<<60 || x.GetInDatagrams() > maxCount || x.GetOutDatagrams() > maxCount || x.GetOpen() > 1<<32:
+	case x.GetMicroseconds() > MaxCount || x.GetInBytes() > maxBytes || x.GetOutBytes() > maxBytes || x.GetInDatagrams() > MaxCount || x.GetOutDatagrams() > MaxCount || x.GetOpen() > 1<<32:
 		return e, errors.New("an edge counts too much")
 	}
 	e.Key = signal.Key{
@@ -165,7 +182,7 @@ func readEdge(x *meshpb.SignalEdge, parties []signal.Who, routes []signal.Route)
 		e.Side = signal.Server
 	}
 	for i, n := range x.GetClasses() {
-		if n > maxCount {
+		if n > MaxCount {
 			return e, errors.New("an edge counts too much")
 		}
 		e.Classes[i] = n
@@ -173,7 +190,7 @@ func readEdge(x *meshpb.SignalEdge, parties []signal.Who, routes []signal.Route)
 	last, total := -1, uint64(0)
 	for i, bucket := range x.GetBuckets() {
 		n := x.GetCounts()[i]
-		if int(bucket) <= last || bucket >= latency.Buckets || n > maxCount {
+		if int(bucket) <= last || bucket >= latency.Buckets || n > MaxCount {
 			return e, errors.New("an edge's histogram is not in order")
 		}
 		last = int(bucket)

@@ -99,6 +99,17 @@ func TestSignalsAreJudged(t *testing.T) {
 	}
 }
 
+// What many long connections take together is more than a report may count, and is cut off.
+func TestLongTimesAreTaken(t *testing.T) {
+	list := edges(5)
+	list[4].Nanos = 10_000 * uint64(14*24*time.Hour)
+	r := report.Signals(list)
+	r.Sequence = 1
+	if got, _, _, err := report.ReadSignals(r, anything); err != nil || len(got) != 5 {
+		t.Errorf("%d edges, %v", len(got), err)
+	}
+}
+
 func FuzzReadSignals(f *testing.F) {
 	r := report.Signals(edges(5))
 	r.Sequence = 1

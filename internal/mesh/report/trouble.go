@@ -56,7 +56,7 @@ func ReadTroubles(r *meshpb.TroubleReport, now time.Time) ([]trouble.Trouble, er
 			return nil, errors.New("the cluster or the endpoint of a trouble has no name, or one that is too long or no text")
 		case len(t.Detail) > maxDetail || !utf8.ValidString(t.Detail) || strings.ContainsFunc(t.Detail, func(r rune) bool { return r < ' ' || r == 0x7f }):
 			return nil, errors.New("the detail of a trouble is too long or no text")
-		case t.Times > maxCount:
+		case t.Times > MaxCount:
 			return nil, errors.New("a trouble counts too much")
 		case told[t.Key]:
 			return nil, errors.New("a trouble is told of twice")

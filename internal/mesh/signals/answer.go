@@ -141,7 +141,7 @@ type Unreached struct {
 
 // State is how a Table stands.
 type State struct {
-	// Proxies have reported in the last 30 seconds.
+	// Proxies have reported in the last 30 seconds, and are still there.
 	Proxies int `json:"proxies"`
 	// Edges is how many are told apart, by reporter and route, in Memory bytes of Limit.
 	Edges  int   `json:"edges"`

@@ -120,7 +120,7 @@ func (t *Table) Graph(q Query) (*Graph, error) {
 	now := t.opt.Now()
 	in := spanOf(q.Window, now)
 	if known := t.known(in.resolution); known.After(in.from) { // what was before is not known
-		in.from = known.UTC()
+		in.from = earlier(known.UTC(), in.to)
 	}
 	return t.graph(&q, in, now, nil), nil
 }
@@ -203,7 +203,7 @@ func (t *Table) gather(q *Query, in span, now time.Time, older map[signal.Key]*a
 		}
 	}
 	for _, r := range t.reporters {
-		if now.Sub(r.seen) > live {
+		if !r.alive(now) {
 			continue
 		}
 		for k, n := range r.open {
@@ -292,4 +292,11 @@ func traffic(c *signal.Counts, seconds float64) Traffic {
 		out.Classes[i] = float64(k) / seconds
 	}
 	return out
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }

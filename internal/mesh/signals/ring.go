@@ -176,5 +176,29 @@ func (r *ring) trim(first int64) {
 	r.log, r.base, r.lastAt = kept, slot, r.lastAt-at
 }
 
+// cut forgets slots after last.
+func (r *ring) cut(last int64) {
+	if len(r.log) == 0 || r.last <= last {
+		return
+	}
+	slot, at, end := r.base, 0, 0
+	for end < len(r.log) {
+		rec, ok := readRecord(r.log[end:])
+		if !ok || slot+int64(rec.gap) > last {
+			break
+		}
+		slot += int64(rec.gap)
+		at = end
+		end += rec.size
+	}
+	if end == 0 {
+		*r = ring{}
+		return
+	}
+	kept := make([]byte, end)
+	copy(kept, r.log)
+	r.log, r.last, r.lastAt = kept, slot, at
+}
+
 // empty tells whether nothing is left.
 func (r *ring) empty() bool { return len(r.log) == 0 }

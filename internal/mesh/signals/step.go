@@ -41,22 +41,47 @@ func (t *Table) Row(at time.Time, most int) Row {
 		}
 	}
 	t.mu.RUnlock()
-	if len(out.Edges) <= most {
-		return out
+	out.Edges = busiest(out.Edges, most)
+	return out
+}
+
+// busiest are those of edges that have the most requests, and what is beyond as those that
+// stand for many. Of one workload no more than its share are taken while others have some:
+// what proxies count is not believed so far that it hides what others do.
+func busiest(edges []signal.Edge, most int) []signal.Edge {
+	if len(edges) <= most {
+		return edges
 	}
-	slices.SortFunc(out.Edges, func(a, b signal.Edge) int { return cmp.Compare(b.Count(), a.Count()) })
+	slices.SortFunc(edges, func(a, b signal.Edge) int { return cmp.Compare(b.Count(), a.Count()) })
+	out, beyond, of := make([]signal.Edge, 0, most), make([]*signal.Edge, 0, len(edges)), map[signal.Who]int{}
+	for i := range edges {
+		e := &edges[i]
+		who := own(&e.Key)
+		if len(out) == most || of[who] >= max(most/shareOfOne, 1) {
+			beyond = append(beyond, e)
+			continue
+		}
+		of[who]++
+		out = append(out, *e)
+	}
+	room := most - len(out)
+	for _, e := range beyond[:room] {
+		out = append(out, *e)
+	}
 	folded := map[signal.Key]*signal.Counts{}
-	for i := most; i < len(out.Edges); i++ {
-		e := &out.Edges[i]
-		k := signal.Key{Source: signal.TheOthers, Destination: signal.TheOthers, Side: e.Side, Protocol: e.Protocol}
+	for _, e := range beyond[room:] {
+		k := e.Folded()
 		if folded[k] == nil {
 			folded[k] = new(signal.Counts)
 		}
 		folded[k].Add(&e.Counts)
 	}
-	out.Edges = out.Edges[:most]
 	for k, c := range folded {
-		out.Edges = append(out.Edges, signal.Edge{Key: k, Counts: *c})
+		if i := slices.IndexFunc(out, func(e signal.Edge) bool { return e.Key == k }); i >= 0 {
+			out[i].Add(c)
+			continue
+		}
+		out = append(out, signal.Edge{Key: k, Counts: *c})
 	}
 	return out
 }

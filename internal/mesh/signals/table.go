@@ -38,6 +38,9 @@ const (
 	tidyEvery = time.Minute
 	// maxWho is how many nodes a proxy may be that of.
 	maxWho = 256
+	// maxAhead is how far a clock may be set back before what was in the time that it then has
+	// before it is forgotten.
+	maxAhead = Step
 	// maxShort leaves an hour and a half of 24.
 	maxShort = 4
 	// edgeBytes is what an edge needs beside its rings, about, with names of usualNames bytes
@@ -66,10 +69,13 @@ type Options struct {
 
 // Table has what proxies have reported. Any goroutine may use it.
 type Table struct {
-	opt   Options
-	since time.Time
+	opt Options
 
-	mu        sync.RWMutex // guards what follows
+	mu    sync.RWMutex // guards what follows
+	since time.Time
+	// at is the latest that the clock was seen to show, in Unix nanoseconds, unless it was
+	// set back since.
+	at        int64
 	edges     map[signal.Key]*edge
 	reporters map[reporterKey]*reporter
 	// of is how many edges there are of each workload: those that its own proxies tell.
@@ -109,6 +115,8 @@ type reporterKey struct {
 
 // reporter is a proxy that reports.
 type reporter struct {
+	// gone: its connection has ended, and it has told nothing since.
+	gone     bool
 	sequence uint64
 	// before has a bit for each of the 64 sequences before, from the one just before on, that
 	// was heard: other control planes may tell of reports in another order.
@@ -129,7 +137,7 @@ func New(o Options) *Table {
 		o.Now = time.Now
 	}
 	now := o.Now()
-	return &Table{opt: o, since: now, tidied: now, edges: map[signal.Key]*edge{}, reporters: map[reporterKey]*reporter{}, of: map[signal.Who]int{}}
+	return &Table{opt: o, since: now, at: now.UnixNano(), tidied: now, edges: map[signal.Key]*edge{}, reporters: map[reporterKey]*reporter{}, of: map[signal.Who]int{}}
 }
 
 // Batch is what one proxy has seen in some time.
@@ -150,6 +158,7 @@ func (t *Table) Add(b *Batch) bool {
 	now := t.opt.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.look(now)
 	if now.Sub(t.tidied) >= tidyEvery {
 		if t.short > 0 && t.memory < t.opt.Memory/3 {
 			t.short--
@@ -194,6 +203,41 @@ func (t *Table) Add(b *Batch) bool {
 	return true
 }
 
+// look has a clock that was set back take all of the future along: what is counted there
+// would never be too old, would count again when the clock is there, and costs each report a
+// look at all of the past. t.mu is held.
+func (t *Table) look(now time.Time) {
+	set := now.UnixNano() < t.at-int64(maxAhead)
+	t.at = max(t.at, now.UnixNano())
+	if !set {
+		return
+	}
+	t.at = now.UnixNano()
+	wall := time.Unix(0, t.at)
+	if t.since.UnixNano() > t.at {
+		t.since = wall
+	}
+	if t.restored.After(wall) {
+		t.restored = time.Time{}
+	}
+	for _, r := range t.reporters {
+		if r.seen.After(now) {
+			r.seen = now
+		}
+	}
+	for _, e := range t.edges {
+		t.memory -= e.size()
+		for i := range e.rings {
+			e.rings[i].cut(resolutions[i].slot(wall))
+		}
+		if e.seen.After(now) {
+			e.seen = now
+		}
+		t.memory += e.size()
+	}
+	t.tidy(now)
+}
+
 // heard takes up that a proxy has reported, unless it has already.
 func (t *Table) heard(b *Batch, now time.Time) bool {
 	k := reporterKey{b.Proxy, b.Incarnation}
@@ -210,7 +254,7 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 	}
 	t.tell(-r.size())
 	r.hear(b.Sequence)
-	r.seen, r.open = now, nil
+	r.seen, r.open, r.gone = now, nil, false
 	if b.Who != (signal.Who{}) {
 		r.who = append(r.who[:0], b.Who)
 	}
@@ -235,6 +279,21 @@ func (t *Table) heard(b *Batch, now time.Time) bool {
 	t.tell(r.size())
 	return true
 }
+
+// Gone tells that a proxy's process has ended, or lost its connection: until it reports
+// again it has nothing open, and is none that reports.
+func (t *Table) Gone(proxy string, incarnation uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.reporters[reporterKey{proxy, incarnation}]; r != nil {
+		t.tell(-r.size())
+		r.gone, r.open = true, nil
+		t.tell(r.size())
+	}
+}
+
+// alive tells whether it reports now.
+func (r *reporter) alive(now time.Time) bool { return !r.gone && now.Sub(r.seen) <= live }
 
 // tell notes that reporters need so many bytes more.
 func (t *Table) tell(n int64) {
@@ -382,7 +441,7 @@ func (t *Table) State() State {
 func (t *Table) state(now time.Time) State {
 	s := State{Edges: len(t.edges), Memory: t.memory, Limit: t.opt.Memory, Folded: t.folded, History: t.span(len(resolutions) - 1).Seconds(), Since: t.since}
 	for _, r := range t.reporters {
-		if now.Sub(r.seen) <= live {
+		if r.alive(now) {
 			s.Proxies++
 		}
 	}

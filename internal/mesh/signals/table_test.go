@@ -314,6 +314,50 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// A process that is gone has nothing open, also while another one of the same workload has,
+// and is none that reports; one that only lost its connection is back with its next report.
+func TestWhoIsGone(t *testing.T) {
+	c := table(t, 0)
+	open := signal.Edge{Key: key(signal.Client, "cart", "db"), Open: 4}
+	tell := func(incarnation, sequence uint64) {
+		t.Helper()
+		if !c.Add(&signals.Batch{Proxy: "cart", Incarnation: incarnation, Sequence: sequence, Who: service("cart"), Length: 5 * time.Second, Edges: []signal.Edge{open}}) {
+			t.Fatal("heard before")
+		}
+	}
+	want := func(what string, proxies int, connections int64) {
+		t.Helper()
+		g := c.graph(signals.Query{Window: time.Minute})
+		got, told := int64(0), 0
+		for _, e := range g.Edges {
+			got += e.Open
+		}
+		for _, n := range g.Nodes {
+			if n.ID == "shop/cart" {
+				told = n.Proxies
+			}
+		}
+		if got != connections || g.State.Proxies != proxies || proxies > 0 && told != proxies {
+			t.Errorf("%s: %d are open, with %d and %d proxies", what, got, g.State.Proxies, told)
+		}
+	}
+	tell(1, 1)
+	want("one", 1, 4)
+	memory := c.State().Memory
+	c.Gone("cart", 1)
+	c.Gone("cart", 9) // whom nobody knows
+	want("none", 0, 0)
+	tell(2, 1)
+	want("its next process", 1, 4)
+	tell(1, 2)
+	want("both", 2, 8)
+	c.Gone("cart", 2)
+	want("the first", 1, 4)
+	if m := c.State().Memory; m < memory || m > memory+1000 {
+		t.Errorf("%d bytes, and %d before", m, memory)
+	}
+}
+
 // Reports that come in another order, as other control planes may tell of them, count once
 // each.
 func TestReportsOutOfOrder(t *testing.T) {
@@ -332,5 +376,61 @@ func TestReportsOutOfOrder(t *testing.T) {
 	g, err := c.Graph(signals.Query{Window: time.Minute})
 	if err != nil || len(g.Edges) != 1 || g.Edges[0].Count != 8 {
 		t.Errorf("%+v, %v", g, err)
+	}
+}
+
+// A clock that was ahead and is set back: the present counts as at any time, what was in the
+// future is gone, takes no memory and does not count when its time comes.
+func TestAClockThatIsSetBack(t *testing.T) {
+	c := table(t, 0)
+	total := func(window time.Duration) (n uint64) {
+		t.Helper()
+		g := c.graph(signals.Query{Window: window})
+		for _, e := range g.Edges {
+			n += e.Count
+		}
+		if g.From.After(g.To) || g.State.Since.After(c.now) {
+			t.Errorf("from %s to %s, since %s", g.From, g.To, g.State.Since)
+		}
+		return n
+	}
+	k := key(signal.Client, "cart", "orders")
+	c.add("cart", seen(k, 1, 0))
+	const ahead = 300 * 24 * time.Hour
+	c.now = c.now.Add(ahead)
+	for range 2000 {
+		c.now = c.now.Add(30 * time.Second)
+		c.add("cart", seen(k, 1, 0), seen(key(signal.Client, "cart", "future"), 1, 0))
+	}
+	high := c.State().Memory
+	c.now = noon.Add(30 * time.Second)
+	c.add("cart", seen(k, 10, 0))
+	if s := c.State(); s.Edges != 1 || s.Memory > high/4 || s.Proxies != 1 {
+		t.Errorf("%d edges, %d proxies and %d bytes of %d are left", s.Edges, s.Proxies, s.Memory, high)
+	}
+	for _, window := range []time.Duration{10 * time.Second, time.Hour, signals.Most} {
+		if n := total(window); n < 10 || n > 11 {
+			t.Errorf("%d requests in the last %s", n, window)
+		}
+	}
+	c.now = noon.Add(ahead + 1000*30*time.Second)
+	if n := total(signals.Most); n != 0 {
+		t.Errorf("%d requests of a time that was not yet", n)
+	}
+	// A few seconds, as clocks are set every day, cost nothing that was seen.
+	c = table(t, 0)
+	c.add("cart", seen(k, 5, 0))
+	c.now = c.now.Add(-20 * time.Second)
+	c.add("cart", seen(k, 5, 0))
+	c.now = c.now.Add(time.Minute)
+	if n := total(time.Hour); n != 10 {
+		t.Errorf("%d requests of 10", n)
+	}
+	// A process that has begun in the future.
+	c = table(t, 0)
+	c.now = noon.Add(-ahead)
+	c.add("cart", seen(k, 5, 0))
+	if n := total(time.Hour); n != 5 {
+		t.Errorf("%d requests of 5", n)
 	}
 }

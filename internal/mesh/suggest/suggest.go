@@ -100,14 +100,14 @@ func (w *work) suggest(flows []evidence.Flow, o Options) {
 	for _, f := range flows {
 		switch {
 		case f.Verdict == evidence.Denied:
-			w.note("%s of %s to port %d %s refused by %s, the last at %s: no rule is for that", counted(f.Count, f.Protocol), whom(&f), f.Port, wereText(f.Count), f.Policy, stamp(f.Last))
+			w.note("%s of %s to %s %s refused by %s, the last at %s: no rule is for that", counted(f.Count, f.Protocol), whom(&f), where(&f), wereText(f.Count), refuser(&f), stamp(f.Last))
 		case f.Source == "" && f.Overflow:
-			w.note("%s to port %d could not be told apart: the proxy has seen more kinds of traffic than it keeps, and the rules may lack some", counted(f.Count, f.Protocol), f.Port)
+			w.note("%s to %s could not be told apart: the proxy has seen more kinds of traffic than are kept, and the rules may lack some", counted(f.Count, f.Protocol), where(&f))
 		case f.Source == "":
 			w.note("%s %s %s to port %d came without the mesh's TLS, the last at %s: the policy would refuse that, until those clients are in the mesh", counted(f.Count, f.Protocol), f.Method, f.Path, f.Port, stamp(f.Last))
 		default:
 			if f.Verdict == evidence.WouldDeny {
-				w.note("%s of %s to port %d would be refused by %s, which is dry: the rules here allow that", counted(f.Count, f.Protocol), whom(&f), f.Port, f.Policy)
+				w.note("%s of %s to %s would be refused by %s, which is dry: the rules here allow that", counted(f.Count, f.Protocol), whom(&f), where(&f), refuser(&f))
 			}
 			k := caller{f.Source, f.Port, f.Protocol}
 			by[k] = append(by[k], f)
@@ -210,6 +210,17 @@ func whom(f *evidence.Flow) string {
 	}
 	return f.Source
 }
+
+// where is the port, which what stands for too much may lack.
+func where(f *evidence.Flow) string {
+	if f.Port == 0 {
+		return "several ports"
+	}
+	return fmt.Sprintf("port %d", f.Port)
+}
+
+// refuser is the policy, which what stands for too much may lack.
+func refuser(f *evidence.Flow) string { return cmp.Or(f.Policy, "a policy that was not told apart") }
 
 func counted(n uint64, protocol string) string {
 	what := "request"

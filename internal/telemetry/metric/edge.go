@@ -31,7 +31,7 @@ var (
 	edgeDatagramsFamily = define("gridway_edge_datagrams_total", counter,
 		"Datagrams of UDP that were passed on, by edge: from clients (request) and to them (response).", "reporter", "source", "destination", "protocol", "direction")
 	edgesFoldedFamily = define("gridway_edges_folded_total", counter,
-		"Edges that were counted as one from other to other, because there are too many.")
+		"How often an edge was counted as one from other to other, or a host outside as other, because there are too many.")
 	edgeFamilies = []family{edgeRequestsFamily, edgeErrorsFamily, edgeDurationFamily, edgeInFamily, edgeOutFamily, edgeOpenFamily, edgeDatagramsFamily, edgesFoldedFamily}
 )
 

@@ -30,12 +30,13 @@ type Recorder struct {
 	stripes *stripe.Chooser
 	lanes   []lane
 	cells   atomic.Int64
+	// folded is how often an edge, or a host, was one too many.
+	folded atomic.Uint64
 
 	mu sync.Mutex // guards what follows
 	// totals are what was moved out of the lanes.
 	totals map[Key]*total
 	hosts  map[string]*host
-	folded uint64
 }
 
 // lane has the edges that one processor meets.
@@ -147,7 +148,10 @@ func (r *Recorder) cell(l *lane, k *Key) *cell {
 // add makes the cell of an edge, or finds the one for all that are too many. l.mu is held.
 func (r *Recorder) add(l *lane, k Key) *cell {
 	if r.cells.Load() >= maxCells {
-		k = k.Folded()
+		if folded := k.Folded(); k != folded {
+			r.folded.Add(1)
+			k = folded
+		}
 		if c := l.cells[k]; c != nil {
 			return c
 		}
@@ -174,6 +178,7 @@ func (r *Recorder) Host(name string) Who {
 			r.dropHosts(now)
 		}
 		if len(r.hosts) >= MaxHosts {
+			r.folded.Add(1)
 			return TheOthers
 		}
 		h = &host{who: Of(Party{Kind: External, Name: name})}
@@ -234,7 +239,7 @@ func (r *Recorder) total(k Key) *total {
 	if len(r.totals) >= MaxEdges {
 		folded := k.Folded()
 		if k != folded {
-			r.folded++
+			r.folded.Add(1)
 		}
 		k = folded
 		if t = r.totals[k]; t != nil {
@@ -300,5 +305,5 @@ func (r *Recorder) Totals() (edges []Edge, folded uint64) {
 	for k, t := range r.totals {
 		edges = append(edges, Edge{Key: k, Counts: t.all, Open: t.open})
 	}
-	return edges, r.folded
+	return edges, r.folded.Load()
 }

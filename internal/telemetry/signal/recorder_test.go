@@ -152,6 +152,9 @@ func TestHostsAreBounded(t *testing.T) {
 	if w := r.Host("one-more.example"); w != signal.TheOthers {
 		t.Errorf("%+v", w.Party())
 	}
+	if _, folded := r.Totals(); folded != 1 {
+		t.Errorf("%d are said to be folded", folded)
+	}
 	if w := r.Host("h7.example"); w.Party().ID() != "external:h7.example" {
 		t.Errorf("%+v", w.Party())
 	}

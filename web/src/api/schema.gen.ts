@@ -221,6 +221,7 @@ export interface Hop {
   place?: TracePlace
   protocol?: string
   proxy?: string
+  purpose?: string
   questions?: TraceQuestion[]
   reason?: string
   requestBytes: number

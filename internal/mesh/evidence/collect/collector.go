@@ -25,13 +25,7 @@ import (
 	"github.com/gridway/gridway/internal/statedb"
 )
 
-// Bounds of what a control plane keeps. A row is of about 1 KiB at most.
 const (
-	// MaxOfDay is how many kinds of traffic there are in a day, for each control plane.
-	MaxOfDay = 50_000
-	// MaxOfPair is how many of these one source has with one port of a service. What is
-	// beyond counts as one kind, with Overflow.
-	MaxOfPair = 256
 	// maxReport is how many a report has at most.
 	maxReport = 8192
 	// maxFlows is how many rows an answer is made of.
@@ -52,6 +46,8 @@ type Options struct {
 	Signals func(who identity.ID, r *meshpb.SignalReport) (refused uint32, why string, err error)
 	// Troubles takes what is not well on a proxy's way to others, of who sends. It may be nil.
 	Troubles func(who identity.ID, r *meshpb.TroubleReport) error
+	// Gone is told when the last stream of a process of such reports is over. It may be nil.
+	Gone func(who identity.ID, incarnation uint64)
 	// Identity is who sends.
 	Identity func(context.Context) (string, error)
 	// Every is how often what was heard goes to the state store; 0 is ten seconds.
@@ -71,19 +67,21 @@ type Collector struct {
 	heard map[rowKey]*statedb.MeshTraffic
 	// days are what is known of each day that reports are about.
 	days map[int64]*day
+	// streams are those of each process that reports signals.
+	streams map[process]int
 
 	flushing sync.Mutex // is held by who writes
+}
+
+// process is one of a proxy.
+type process struct {
+	who         identity.ID
+	incarnation uint64
 }
 
 type rowKey struct {
 	day int64
 	key string
-}
-
-// day has the kinds of traffic of one, so that they are bounded.
-type day struct {
-	keys  map[string]bool
-	pairs map[string]int
 }
 
 // New makes a Collector.
@@ -97,7 +95,7 @@ func New(o Options) *Collector {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Collector{opt: o, heard: map[rowKey]*statedb.MeshTraffic{}, days: map[int64]*day{}}
+	return &Collector{opt: o, heard: map[rowKey]*statedb.MeshTraffic{}, days: map[int64]*day{}, streams: map[process]int{}}
 }
 
 // Register serves proxies.
@@ -113,6 +111,8 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 	if err != nil {
 		return status.Error(codes.Unauthenticated, err.Error())
 	}
+	of := process{who: who} // that reports of signals are of
+	defer func() { c.left(of) }()
 	for {
 		r, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -133,6 +133,12 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 			}
 		}
 		if g := r.GetSignals(); g != nil && c.opt.Signals != nil {
+			if n := g.GetIncarnation(); of.incarnation == 0 && n != 0 {
+				of.incarnation = n
+				c.entered(of)
+			} else if of.incarnation != n {
+				return status.Error(codes.InvalidArgument, "a stream has reports of one process")
+			}
 			refused, why, err := c.opt.Signals(who, g)
 			if err != nil {
 				return status.Error(codes.InvalidArgument, err.Error())
@@ -152,6 +158,30 @@ func (c *Collector) Report(stream grpc.BidiStreamingServer[meshpb.TrafficReport,
 		if err := pause(stream.Context(), time.Since(begun)); err != nil {
 			return err
 		}
+	}
+}
+
+func (c *Collector) entered(p process) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.streams[p]++
+}
+
+// left tells that a process is gone, unless it is on another stream already: that a
+// connection is dead may be known late.
+func (c *Collector) left(p process) {
+	if p.incarnation == 0 {
+		return
+	}
+	c.mu.Lock()
+	c.streams[p]--
+	last := c.streams[p] == 0
+	if last {
+		delete(c.streams, p)
+	}
+	c.mu.Unlock()
+	if last && c.opt.Gone != nil {
+		c.opt.Gone(p.who, p.incarnation)
 	}
 }
 
@@ -191,7 +221,8 @@ func (c *Collector) take(who identity.ID, f *meshpb.TrafficFlow) (why string) {
 	}
 	k := kindOf(f)
 	row := &statedb.MeshTraffic{
-		Day: last / dayLength.Milliseconds(), Namespace: f.GetNamespace(), Service: f.GetService(), Seen: int64(f.GetCount()), Failed: int64(min(f.GetFailed(), f.GetCount())),
+		// What is older than yesterday, whose kinds are bounded no more, counts as of then.
+		Day: max(last/dayLength.Milliseconds(), now.UnixMilli()/dayLength.Milliseconds()-1), Namespace: f.GetNamespace(), Service: f.GetService(), Seen: int64(f.GetCount()), Failed: int64(min(f.GetFailed(), f.GetCount())),
 		Duration: int64(min(f.GetDuration(), 1<<50)), First: first, Last: last, Addresses: int64(f.GetAddresses() & (1<<63 - 1)),
 	}
 	c.mu.Lock()
@@ -204,37 +235,25 @@ func (c *Collector) take(who identity.ID, f *meshpb.TrafficFlow) (why string) {
 		c.heard[at] = row
 		return ""
 	}
-	had.Seen += row.Seen
-	had.Failed += row.Failed
-	had.Duration += row.Duration
-	had.First, had.Last = min(had.First, row.First), max(had.Last, row.Last)
-	had.Addresses |= row.Addresses
+	add(had, row)
 	return ""
 }
 
-// bounded is the kind, or the one that stands for all that are too many. c.mu is held.
+// bounded is the kind, or one that stands for many. c.mu is held.
 func (c *Collector) bounded(number int64, namespace, service string, k kind) kind {
 	d := c.days[number]
 	if d == nil {
-		d = &day{keys: map[string]bool{}, pairs: map[string]int{}}
+		d = newDay()
 		c.days[number] = d
 	}
-	_, key := k.encode(namespace, service)
-	if d.keys[key] {
-		return k
-	}
-	pair := k.pair(namespace, service)
-	full := len(d.keys) >= MaxOfDay
-	if full || d.pairs[pair] >= MaxOfPair {
-		k.Method, k.Path, k.Overflow = "", "", true
-		if full {
-			k.Source, k.Policy = "", ""
-		}
-		return k
-	}
-	d.keys[key] = true
-	d.pairs[pair]++
-	return k
+	return d.bounded(namespace, service, k)
+}
+
+// add adds what was seen of the same kind.
+func add(to, more *statedb.MeshTraffic) {
+	to.Seen, to.Failed, to.Duration = sum(to.Seen, more.Seen), sum(to.Failed, more.Failed), sum(to.Duration, more.Duration)
+	to.First, to.Last = min(to.First, more.First), max(to.Last, more.Last)
+	to.Addresses |= more.Addresses
 }
 
 // Run puts what was heard into the state store until ctx ends.
@@ -259,12 +278,13 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 }
 
-// recall reads which kinds there are today, so that a restart does not raise the bounds.
+// recall reads which kinds there are of the days that are bounded, so that a restart does
+// not raise the bounds.
 func (c *Collector) recall(ctx context.Context) {
-	today := c.today()
+	yesterday := c.today() - 1
 	var rows []statedb.MeshTraffic
 	err := c.opt.DB.Read(ctx, func(tx *statedb.Tx) (err error) {
-		rows, err = tx.MeshTraffic(ctx, "", "", today, 0, MaxOfDay)
+		rows, err = tx.MeshTraffic(ctx, "", "", yesterday, 0, 2*MaxOfDay)
 		return err
 	})
 	if err != nil {
@@ -273,7 +293,7 @@ func (c *Collector) recall(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range rows {
-		if k, err := decodeKind(rows[i].Content); err == nil && !k.Overflow {
+		if k, err := decodeKind(rows[i].Content); err == nil && k.Port != 0 {
 			c.bounded(rows[i].Day, rows[i].Namespace, rows[i].Service, k)
 		}
 	}
@@ -329,11 +349,7 @@ func (c *Collector) again(rows []*statedb.MeshTraffic) {
 	for _, r := range rows {
 		at := rowKey{r.Day, r.Key}
 		if had := c.heard[at]; had != nil {
-			r.Seen += had.Seen
-			r.Failed += had.Failed
-			r.Duration += had.Duration
-			r.First, r.Last = min(r.First, had.First), max(r.Last, had.Last)
-			r.Addresses |= had.Addresses
+			add(r, had)
 		}
 		c.heard[at] = r
 	}

@@ -10,7 +10,6 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -81,10 +80,6 @@ func decodeKind(content string) (k kind, err error) {
 	return k, err
 }
 
-func (k kind) pair(namespace, service string) string {
-	return k.Source + " " + namespace + "/" + service + ":" + strconv.Itoa(int(k.Port))
-}
-
 // Flows lists what was seen, of all days together, ordered by destination and source.
 func (c *Collector) Flows(ctx context.Context, q evidence.Query) ([]evidence.Flow, error) {
 	if err := c.Flush(ctx); err != nil {
@@ -107,11 +102,7 @@ func (c *Collector) Flows(ctx context.Context, q evidence.Query) ([]evidence.Flo
 			merged[r.Key] = r
 			continue
 		}
-		had.Seen += r.Seen
-		had.Failed += r.Failed
-		had.Duration += r.Duration
-		had.First, had.Last = min(had.First, r.First), max(had.Last, r.Last)
-		had.Addresses |= r.Addresses
+		add(had, r)
 	}
 	out := make([]evidence.Flow, 0, len(merged))
 	for _, r := range merged {
