@@ -30,7 +30,7 @@ func (s *Stream) connect(t *loop.Task) error {
 			return nil
 		}
 		s.endpoint, last = e, err
-		if reasonOf(err) == filter.ClientGone || errors.Is(err, upstream.ErrOverload) || s.attempts > s.Route.IR.Attempts {
+		if why := reasonOf(err); why == filter.ClientGone || why == filter.AccessDenied || errors.Is(err, upstream.ErrOverload) || s.attempts > s.Route.IR.Attempts {
 			return err
 		}
 		for _, before := range q.Avoid {
@@ -79,6 +79,8 @@ func reasonOf(err error) filter.Reason {
 	switch {
 	case errors.As(err, &failed):
 		switch {
+		case failed.Denied:
+			return filter.AccessDenied
 		case failed.Mesh:
 			return filter.MeshTLSFailure
 		case failed.Kind == upstream.TLSFailure:

@@ -36,7 +36,7 @@ func (s *Stream) signal(d time.Duration, in, out int64) {
 	}
 	seen := signal.Seen{Status: relayed, Duration: d, In: in, Out: out, Cancelled: s.flags.Has(filter.ClientGone)}
 	switch failed := s.flags &^ (filter.ClientGone.Flag() | filter.Draining.Flag()); {
-	case s.policy != "":
+	case s.policy != "", s.flags.Has(filter.AccessDenied): // by a policy here, or by the other side
 		seen.Status = refused
 	case failed != 0 || !open:
 		seen.Status = 0

@@ -83,7 +83,11 @@ func (t *Tunnel) ask(by int64) error {
 		case status/100 == 2:
 			return nil
 		case status >= 200:
-			return fail(ConnectFailure, fmt.Errorf("its proxy has answered %d %s", status, t.resp.Header.GetName(reasonHeader)))
+			failed := &ConnectError{Address: t.e.address, Kind: ConnectFailure, Denied: status == 403, Err: fmt.Errorf("tunnel to %s: its proxy has answered %d %s", t.e.mesh.serverName, status, t.resp.Header.GetName(reasonHeader))}
+			if failed.Denied { // of which the endpoint is none the worse for others
+				failed.Kind = Cancelled
+			}
+			return failed
 		}
 	}
 }

@@ -195,13 +195,16 @@ type Ask struct {
 }
 
 // ConnectError says why there is no connection. Kind is ConnectFailure,
-// TLSFailure, or Timeout when the caller's deadline passed first.
+// TLSFailure, Timeout when the caller's deadline passed first, or Cancelled when that
+// says nothing of the endpoint.
 type ConnectError struct {
 	Address string
 	Kind    OutcomeKind
 	// Mesh: it is the mutual TLS of the mesh that has failed.
 	Mesh bool
-	Err  error
+	// Denied: the endpoint's proxy does not let the caller in.
+	Denied bool
+	Err    error
 }
 
 func (e *ConnectError) Error() string {
