@@ -79,6 +79,11 @@ func TestMemberAdmin(t *testing.T) {
 		}
 	}
 
+	second := exec.Command(path, "sidecar", "--service", "reviews", "--control", m.address, "--state-dir", folder, "--", "true")
+	if out, err := second.CombinedOutput(); err == nil || !strings.Contains(string(out), "another sidecar or node uses this state folder: "+folder+"; end it, or") {
+		t.Errorf("a second sidecar of the same state folder: %v, %s", err, out)
+	}
+
 	m.control.kill()
 	eventually(t, "the sidecar says that it has no control plane", func() error {
 		out, _ := exec.Command(path, "status", "--admin", socket).CombinedOutput()

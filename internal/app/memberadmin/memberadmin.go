@@ -7,11 +7,13 @@ package memberadmin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,7 +74,9 @@ func (a *API) Open(ctx context.Context, m member.Running) (run func(context.Cont
 		return err
 	}
 	if o.Address != "" {
-		err = open(o)
+		if err = open(o); a.Address == "" && errors.Is(err, adminapi.ErrTaken) {
+			err = fmt.Errorf("another sidecar or node uses this state folder: %s; end it, or give this one a folder of its own (--state-dir)", strings.TrimSuffix(strings.TrimPrefix(o.Address, "unix:"), "/"+Socket))
+		}
 	}
 	if a.Probes != "" && err == nil {
 		o.Address, o.ProbesOnly = a.Probes, true

@@ -223,8 +223,8 @@ func TestUnixSocketIsItsOwnersOnly(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	if _, err := adminapi.New(t.Context(), opt); err == nil {
-		t.Error("the socket of a live process was taken")
+	if _, err := adminapi.New(t.Context(), opt); !errors.Is(err, adminapi.ErrTaken) {
+		t.Errorf("the socket of a live process: %v", err)
 	}
 	c := newClient(t, client.Options{Address: opt.Address})
 	if s, err := c.Status(t.Context()); err != nil || s.Revision.Number != 7 {

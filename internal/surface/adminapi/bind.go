@@ -17,6 +17,9 @@ var ErrTokenNeeded = errors.New("the admin API needs a token to listen on an add
 // ErrTLSNeeded refuses to send tokens over a network in the clear.
 var ErrTLSNeeded = errors.New("the admin API needs TLS to listen on an address that is not loopback")
 
+// ErrTaken is that another process serves at a Unix socket.
+var ErrTaken = errors.New("another process listens there; end it, or give this one another address (--admin)")
+
 // bind opens the socket that address names, after the rules of Options.Address,
 // unless there is one already.
 func bind(ctx context.Context, address string, guarded, private bool, open net.Listener) (net.Listener, error) {
@@ -56,7 +59,7 @@ func bindUnix(ctx context.Context, lc *net.ListenConfig, path string) (net.Liste
 		var d net.Dialer
 		if c, err := d.DialContext(ctx, "unix", path); err == nil {
 			_ = c.Close()
-			return nil, fmt.Errorf("admin API: another process listens on %s", path)
+			return nil, fmt.Errorf("admin API: %s: %w", path, ErrTaken)
 		}
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("admin API: %w", err)
