@@ -96,6 +96,9 @@ func TestAdminAPI(t *testing.T) {
 	a.ask("GET /debug/pprof/trace", "/debug/pprof/trace?seconds=1", "", "", 200)
 
 	id := a.refused()
+	if !harness.Soon(func() bool { resp, _ := a.send("GET", "/v1/requests/"+id, "", ""); return resp.StatusCode == 200 }) { // it is remembered after its answer
+		t.Fatal("a refused request is not remembered")
+	}
 	a.ask("GET /v1/requests/{id}", "/v1/requests/"+id, "", "", 200)
 	a.ask("GET /v1/requests/{id}", "/v1/requests/none", "", "", 404)
 	var list struct {
