@@ -57,7 +57,8 @@ function Dialog({ label, title, grave, children, run, after, close }: DialogProp
     setWrong(undefined)
     try {
       const said = await run(new FormData(e.currentTarget))
-      void queries.invalidateQueries({ predicate: (q) => after.includes(String(q.queryKey[0])) })
+      // What is in service follows the store a moment later.
+      for (const wait of [0, 1000, 5000]) setTimeout(() => void queries.invalidateQueries({ predicate: (q) => after.includes(String(q.queryKey[0])) }), wait)
       if (said) setResult(said)
       else dialog.current?.close()
     } catch (cause) {

@@ -1,4 +1,4 @@
-import{a as e,c as t,o as n}from"./theme-DpAZEd33.js";import{c as r,i,l as a,n as o,o as s,s as c,t as l,u}from"./apply-BhLZszmg.js";import{Bt as d,I as f,Lt as p,S as m,V as h,a as g,d as _,dt as v,ft as y,i as ee,lt as b,r as x,s as te,zt as ne}from"./table--kMP8JVq.js";import{r as re}from"./index-CUzkZrfw.js";var S=t(n(),1),ie=`gateway.networking.k8s.io`,ae=(e,t)=>`  targetRefs: [{group: ${ie}, kind: ${e}, name: ${t}}]\n`,oe={Gateway:`spec:
+import{a as e,c as t,o as n}from"./theme-DpAZEd33.js";import{c as r,i,l as a,n as o,o as s,s as c,t as l,u}from"./apply-BhLZszmg.js";import{Bt as d,I as f,Lt as p,S as m,V as h,a as g,d as _,dt as v,ft as y,i as ee,lt as b,r as x,s as te,zt as ne}from"./table--kMP8JVq.js";import{r as re}from"./index-C7PO6p22.js";var S=t(n(),1),ie=`gateway.networking.k8s.io`,ae=(e,t)=>`  targetRefs: [{group: ${ie}, kind: ${e}, name: ${t}}]\n`,oe={Gateway:`spec:
   gatewayClassName: gridway
   listeners:
   - {name: http, port: 8080, protocol: HTTP}
