@@ -35,6 +35,12 @@ func collector(t *testing.T, db *statedb.DB) (*collect.Collector, *grpc.ClientCo
 			return who.String() == "spiffe://example.org/ns/"+namespace+"/sa/"+service
 		},
 	})
+	return c, serve(t, c)
+}
+
+// serve connects to a collector.
+func serve(t *testing.T, c *collect.Collector) *grpc.ClientConn {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +55,7 @@ func collector(t *testing.T, db *statedb.DB) (*collect.Collector, *grpc.ClientCo
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return c, conn
+	return conn
 }
 
 func record(r *flow.Recorder, service, path string, at time.Time) {

@@ -2,12 +2,10 @@ package collect_test
 
 import (
 	"context"
-	"net"
 	"testing"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/gridway/gridway/internal/mesh/evidence/collect"
@@ -26,20 +24,7 @@ func TestProcessesThatReport(t *testing.T) {
 		Signals:  func(identity.ID, *meshpb.SignalReport) (uint32, string, error) { return 0, "", nil },
 		Gone:     func(_ identity.ID, incarnation uint64) { gone <- incarnation },
 	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := grpc.NewServer()
-	c.Register(s)
-	done := make(chan struct{})
-	go func() { defer close(done); _ = s.Serve(l) }()
-	t.Cleanup(func() { s.Stop(); <-done })
-	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
+	conn := serve(t, c)
 	type client = grpc.BidiStreamingClient[meshpb.TrafficReport, meshpb.TrafficReceived]
 	open := func() client {
 		t.Helper()
@@ -62,7 +47,7 @@ func TestProcessesThatReport(t *testing.T) {
 		if err := stream.CloseSend(); err != nil {
 			t.Fatal(err)
 		}
-		for err == nil {
+		for err := error(nil); err == nil; {
 			_, err = stream.Recv()
 		}
 	}
