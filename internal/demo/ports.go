@@ -1,11 +1,11 @@
 package demo
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
+
+	"github.com/gridway/gridway/internal/freeport"
 )
 
 // PortPool hands out ports of the loopback address that programs open a moment later. They
@@ -31,25 +31,8 @@ func (p *PortPool) Take(usual int, udp bool) (int, error) {
 }
 
 func (p *PortPool) take(port int, udp bool) bool {
-	ctx, lc := context.Background(), net.ListenConfig{} // binding does not wait
-	// The name of an abstract socket stands for the port until its program opens it.
-	held, err := lc.Listen(ctx, "unix", fmt.Sprintf("@gridway-demo-port-%d", port))
-	if err != nil {
-		return false
-	}
-	at := fmt.Sprintf("127.0.0.1:%d", port)
-	ln, err := lc.Listen(ctx, "tcp", at)
-	if err == nil {
-		_ = ln.Close()
-		if udp {
-			var pc net.PacketConn
-			if pc, err = lc.ListenPacket(ctx, "udp", at); err == nil {
-				_ = pc.Close()
-			}
-		}
-	}
-	if err != nil {
-		_ = held.Close()
+	held := freeport.Hold("127.0.0.1", port, udp)
+	if held == nil {
 		return false
 	}
 	p.held = append(p.held, held)

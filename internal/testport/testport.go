@@ -4,11 +4,11 @@
 package testport
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"testing"
+
+	"github.com/gridway/gridway/internal/freeport"
 )
 
 // Others use ports near these: the tours of the documentation up to 26999, Linux for
@@ -31,29 +31,9 @@ func Free(tb testing.TB) int {
 func Take() (port int, free func(), err error) {
 	for range 4 * (last - first) {
 		port := first + rand.IntN(last-first+1)
-		if held := hold(port); held != nil {
+		if held := freeport.Hold("", port, true); held != nil {
 			return port, func() { _ = held.Close() }, nil
 		}
 	}
 	return 0, nil, fmt.Errorf("testport: none of the ports from %d to %d is free", first, last)
-}
-
-// hold is nil for a port that somebody has. The name of an abstract socket stands for it
-// until its program opens it.
-func hold(port int) net.Listener {
-	ctx, lc := context.Background(), net.ListenConfig{} // listening does not wait
-	held, err := lc.Listen(ctx, "unix", fmt.Sprintf("@gridway-test-port-%d", port))
-	if err != nil {
-		return nil
-	}
-	at := fmt.Sprintf(":%d", port)
-	if l, err := lc.Listen(ctx, "tcp", at); err == nil {
-		_ = l.Close()
-		if u, err := lc.ListenPacket(ctx, "udp", at); err == nil {
-			_ = u.Close()
-			return held
-		}
-	}
-	_ = held.Close()
-	return nil
 }

@@ -69,7 +69,7 @@ func run(m *testing.M, others []func(folder string) error) (code int, err error)
 
 // FreePorts returns ports that nobody listens at, for TCP and UDP. They are the test's
 // until it ends, and lie below those that the kernel gives to connections. Package
-// internal/testport does the same, by the same names.
+// internal/freeport does the same, by the same names.
 func FreePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
 	const first, last = 27000, 32699
@@ -90,7 +90,7 @@ func FreePorts(t testing.TB, n int) (ports []int) {
 // until its program opens it.
 func hold(ctx context.Context, port int) net.Listener {
 	lc := net.ListenConfig{}
-	held, err := lc.Listen(ctx, "unix", fmt.Sprintf("@gridway-test-port-%d", port))
+	held, err := lc.Listen(ctx, "unix", fmt.Sprintf("@gridway-port-%d", port))
 	if err != nil {
 		return nil
 	}
